@@ -1,0 +1,75 @@
+# `make` lists what there is. Every target sets the virtual environment up first, where it is missing or out of date.
+SHELL = /bin/sh
+PYTHON =
+ARGS =
+SEED =
+STAMP = .venv/.set-up
+BIN = .venv/bin
+PYTEST = $(BIN)/python -m pytest
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help setup demo test unit check lint format lock chaos bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## .venv with the locked packages and this project (PYTHON=... chooses the interpreter)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@rm -f $(STAMP); \
+	if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		for python in $(PYTHON) python3.13 python3.12 python3.11 python3 none; do \
+			$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+			test "$$python" != "$(PYTHON)" || { echo "PYTHON=$$python is no Python 3.11 or newer with venv" >&2; exit 1; }; \
+		done; \
+		if test $$python = none; then \
+			echo "Dialstock needs Python 3.11 or newer with its venv module, and found none on the PATH." >&2; \
+			echo "Install it (Debian, Ubuntu: apt-get install python3 python3-venv; macOS: brew install python@3.13)," >&2; \
+			echo "or name it: make setup PYTHON=/path/to/python3" >&2; \
+			exit 1; \
+		fi; \
+		echo "1/3 making .venv with $$($$python --version)"; \
+		$$python -m venv --clear .venv || exit 1; \
+	fi; \
+	echo "2/3 installing $$(grep -c '==' requirements-dev.lock) locked packages (about a minute the first time)"; \
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock || exit 1; \
+	echo "3/3 installing dialstock itself"; \
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || exit 1; \
+	touch $(STAMP)
+
+demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happens
+	@$(BIN)/dialstock demo $(ARGS)
+
+test: $(STAMP) ## all tests (ARGS='-k name' and the like goes to pytest)
+	@$(PYTEST) $(ARGS)
+
+unit: $(STAMP) ## the tests that need no worker processes
+	@$(PYTEST) tests/schemas tests/tasks tests/workers tests/deploy $(ARGS)
+
+check: lint test ## the linters, then all tests: what CI runs
+
+lint: $(STAMP) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP) ## format the code, and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## both lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
+	@$(LOCK) $(ARGS) pyproject.toml -o requirements.lock
+	@$(LOCK) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
+
+chaos: $(STAMP) ## kill things at random (SEED=... repeats a run)
+	@SEED=$(SEED) $(PYTEST) tests/chaos $(ARGS)
+
+bench: $(STAMP) ## measure; the files tests/bench/bench_*.py
+	@$(PYTEST) -s -o python_files='bench_*.py' tests/bench $(ARGS)
+
+clean: ## remove .venv and what tools leave; keeps .dialstock, which holds data
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,4 @@
+"""What flows through Dialstock: requests, outcomes, events, tables and configuration.
+
+Imports nothing else of ours.
+"""

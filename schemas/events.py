@@ -1,0 +1,90 @@
+"""Events as CloudEvents 1.0 in JSON, and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from schemas.status import Status
+
+STREAM = "dialstock:results"
+CHANNEL = "dialstock.results"
+ORDERS_SOURCE = "/dialstock/orders"
+
+
+class EventType(StrEnum):
+    """The types of the results channel."""
+
+    PURCHASED = "dialstock.purchase.purchased"
+    FAILED = "dialstock.purchase.failed"
+    HELD = "dialstock.purchase.held"
+    CANCELLED = "dialstock.purchase.cancelled"
+    RELEASED = "dialstock.purchase.released"
+    CHARGED_TWICE = "dialstock.purchase.charged_twice"
+    ORDER_COMPLETED = "dialstock.order.completed"
+    ORDER_UPDATED = "dialstock.order.updated"
+    ACCEPTED = "dialstock.request.accepted"
+    REJECTED = "dialstock.request.rejected"
+    PROVIDER_PAUSED = "dialstock.provider.paused"
+    PROVIDER_RESUMED = "dialstock.provider.resumed"
+
+
+EVENT_OF: dict[Status, EventType] = {
+    Status.PURCHASED: EventType.PURCHASED,
+    Status.FAILED: EventType.FAILED,
+    Status.HELD: EventType.HELD,
+    Status.CANCELLED: EventType.CANCELLED,
+    Status.RELEASED: EventType.RELEASED,
+}
+"""The event that each status is told by; the other statuses are told by none."""
+
+_PURCHASE_FIELDS = (
+    "order_id",
+    "idempotency_key",
+    "number",
+    "provider",
+    "status",
+    "success",
+    "error",
+    "error_code",
+    "already_owned",
+    "provider_number_id",
+    "attempts",
+)
+
+
+def provider_source(alias: str) -> str:
+    """The `source` of a provider's purchases."""
+    return f"/dialstock/providers/{alias}"
+
+
+def purchase_data(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The `data` of a purchase's event, from its row."""
+    data = {"purchase_id": row["id"], **{name: row[name] for name in _PURCHASE_FIELDS}}
+    return {**data, "metadata": row["metadata"]}
+
+
+def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An outbox row as a CloudEvents 1.0 JSON object.
+
+    `sequence` is the CloudEvents extension of that name, a string that sorts: it rises within one purchase.
+    """
+    event = {
+        "specversion": "1.0",
+        "id": row["id"],
+        "source": row["source"],
+        "type": row["type"],
+        "time": utc_text(row["time"]),
+        "datacontenttype": "application/json",
+        "subject": row["subject"],
+        "sequence": None if row["sequence"] is None else f"{row['sequence']:010d}",
+        "data": row["data"],
+    }
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with a Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

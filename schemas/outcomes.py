@@ -1,0 +1,121 @@
+"""What one exchange with a provider came to.
+
+An adapter turns HTTP into one of these values and decides nothing else; policies turn them into a next step.
+
+    purchased    a record of this number: it is ours
+    processing   accepted and charged, not usable yet
+    refused      this number is refused for good (400, 404, 409, 422 and item errors)
+    throttled    429: not executed, come back later
+    account      the account is refused (401, 402, 403, balance, quota): not executed, nobody gets through
+    not_sent     no byte of the request left this machine
+    unknown      it may have been executed: ask before anything is posted again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+MAX_TEXT = 500
+
+
+class OutcomeKind(StrEnum):
+    """The seven ways a purchase call can end; see the module's table."""
+
+    PURCHASED = "purchased"
+    PROCESSING = "processing"
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+    ACCOUNT = "account"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one purchase call ended for one number.
+
+    `retry_after` is in seconds; `error` is for people, `error_code` for programs; `detail` is what the
+    provider said, cut to 500 characters and free of secrets.
+    """
+
+    kind: OutcomeKind
+    provider_number_id: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+    http_status: int | None = None
+    retry_after: float | None = None
+    detail: str | None = None
+
+    @property
+    def yes(self) -> bool:
+        """Whether the provider says that it executed the purchase."""
+        return self.kind in (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+
+
+class LookKind(StrEnum):
+    """What a look-up of owned numbers can say about one number.
+
+    OWNED: ours and usable. PROCESSING: ours, not usable yet. LOST: the provider gave up on it after taking
+    the order. ABSENT: not ours, as far as it shows. UNCLEAR: the look-up failed.
+    """
+
+    OWNED = "owned"
+    PROCESSING = "processing"
+    LOST = "lost"
+    ABSENT = "absent"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the provider says about our owning one number.
+
+    `account` marks a refused credential; `waiting` that we held the question back: neither counts as a failure.
+    `retry_after` is in seconds.
+    """
+
+    kind: LookKind
+    provider_number_id: str | None = None
+    error: str | None = None
+    account: bool = False
+    waiting: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A number that a provider offers for sale. `price` is text as the provider tells it ('3.50 USD')."""
+
+    number: str
+    region: str | None = None
+    price: str | None = None
+    stock_item_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedNumber:
+    """One entry of a provider's list of owned numbers; `number` is E.164 with the plus."""
+
+    number: str
+    provider_number_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of `dialstock provider check`: what was asked, whether it is well, and the mend if not.
+
+    `ok` is None where the provider documents no free call that could tell.
+    """
+
+    name: str
+    ok: bool | None
+    message: str
+
+
+def clip(text: str | None, limit: int = MAX_TEXT) -> str | None:
+    """Bound a foreign text and drop its control characters."""
+    if text is None:
+        return None
+    clean = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    return clean if len(clean) <= limit else clean[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,108 @@
+"""A provider's policy: pace, time-outs, retries, looks. Every field may be overridden in providers.toml."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.rates import Rate, Seconds, parse_rate
+
+
+class Kind(StrEnum):
+    """The five providers' kinds, as configuration names them."""
+
+    TIMEPAY = "timepay"
+    FLUENTS = "fluents"
+    SIGNALWIRE = "signalwire"
+    VOGENT = "vogent"
+    BIRD = "bird"
+
+
+class Policy(BaseModel):
+    """How one provider is called. Times are in seconds.
+
+    rate_limits: purchase calls, counted over all workers in any sliding window; burst: calls that may go at once
+    after a pause; rate_guard: extra spacing for jitter on the way to the provider.
+    lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
+    daily_limit: purchases in 24 hours, 0 for none.
+    timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
+    long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
+    max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted.
+    backoff_initial, backoff_max: full jitter, doubling. reconcile_after: the looks after a doubtful call's deadline.
+    on_unknown: ask the provider, or hold for a person. poll_every, poll_for: how an accepted number is followed
+    until it is usable. pause_cooldown: after an account's refusal, until one purchase is let through as a probe.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    rate_limits: tuple[Rate, ...] = (parse_rate("5/second"),)
+    burst: int = Field(default=1, ge=1)
+    rate_guard: float = Field(default=0.025, ge=0, le=5)
+    lookup_rate_limits: tuple[Rate, ...] = (parse_rate("5/second"),)
+    max_in_flight: int = Field(default=20, ge=1, le=10_000)
+    daily_limit: int = Field(default=0, ge=0)
+    connect_timeout: float = Field(default=5.0, gt=0, le=60)
+    timeout: float = Field(default=30.0, gt=0, le=300)
+    send_within: float = Field(default=2.0, gt=0, le=30)
+    take_within: float = Field(default=8.0, gt=0, le=600)
+    max_attempts: int = Field(default=6, ge=1, le=100)
+    backoff_initial: float = Field(default=1.0, gt=0, le=86_400)
+    backoff_max: float = Field(default=300.0, gt=0, le=86_400)
+    reconcile_after: tuple[Seconds, ...] = (5.0, 30.0, 120.0)
+    on_unknown: Literal["reconcile", "hold"] = "reconcile"
+    give_up_after: Seconds = Field(default=6 * 3600.0, gt=0)
+    poll_every: Seconds = Field(default=15.0, gt=0)
+    poll_for: Seconds = Field(default=24 * 3600.0, gt=0)
+    pause_cooldown: Seconds = Field(default=60.0, gt=0)
+    pause_after_failures: int = Field(default=20, ge=2)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        for field in ("rate_limits", "lookup_rate_limits", "reconcile_after"):
+            if not getattr(self, field):
+                raise ValueError(f"{field}: is empty: give at least one")
+        for rate in self.rate_limits:
+            if self.burst > rate.limit:
+                raise ValueError(f"burst: {self.burst} is above the limit {rate}: lower the burst")
+        _refuse_contradictions(self.rate_limits, "rate_limits")
+        _refuse_contradictions(self.lookup_rate_limits, "lookup_rate_limits")
+        if self.backoff_max < self.backoff_initial:
+            raise ValueError(f"backoff_max: {self.backoff_max:g} is below backoff_initial: raise it")
+        if any(later <= sooner for sooner, later in pairwise(self.reconcile_after)):
+            raise ValueError("reconcile_after: must rise: these are the times of the looks")
+        return self
+
+
+def _refuse_contradictions(rates: tuple[Any, ...], field: str) -> None:
+    ordered = sorted(rates)
+    for short, long in pairwise(ordered):
+        if short.window == long.window or long.limit < short.limit:
+            raise ValueError(f"{field}: {short} contradicts {long}: a longer window must allow at least as many calls")
+
+
+DEFAULTS: dict[Kind, dict[str, Any]] = {
+    # No limit and no look-up is documented on TimePay's page 'Buy Numbers': a modest pace is our choice,
+    # and a doubtful purchase can only be settled by a person.
+    Kind.TIMEPAY: {"on_unknown": "hold"},
+    # Fluents documents no limit: our choice.
+    Kind.FLUENTS: {},
+    # SignalWire, 'Rate limits': POST 13,800 per 10 s, GET unlimited in effect; 1,000 numbers a project.
+    Kind.SIGNALWIRE: {
+        "rate_limits": ("1300/second", "13800/10 seconds"),
+        "lookup_rate_limits": ("100/second",),
+        "max_in_flight": 50,
+        "daily_limit": 1000,
+    },
+    # Vogent documents no limit for numbers: our choice.
+    Kind.VOGENT: {},
+    # Bird documents GET 50/s and POST 500/s for Channels; whether Numbers has the same is not said, so we stay below.
+    Kind.BIRD: {"rate_limits": ("20/second",), "lookup_rate_limits": ("40/second",), "max_in_flight": 50},
+}
+
+
+def policy_for(kind: Kind, overrides: dict[str, Any]) -> Policy:
+    """The kind's defaults with *overrides* on top. Raises pydantic.ValidationError."""
+    return Policy.model_validate({**DEFAULTS[kind], **overrides})

@@ -1,0 +1,229 @@
+"""What callers send: one purchase, or an order of many. Unknown fields are errors."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from schemas.numbers import parse_e164
+from schemas.outcomes import clip
+from schemas.policy import Kind
+
+MAX_ORDER = 10_000
+MAX_METADATA = 8_192
+MAX_DEPTH = 32
+MAX_PROBLEMS = 5
+MAX_PLACE = 100
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
+class RequestError(ValueError):
+    """A request that is refused. `code` is for programs: invalid_request, unknown_provider, key_conflict.
+
+    `problems` are pairs of field and message, where the refusal is about fields.
+    """
+
+    def __init__(self, message: str, code: str = "invalid_request", problems: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.problems = problems
+
+
+def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    if _deeper(metadata, MAX_DEPTH):
+        raise ValueError(f"is nested too deeply: {MAX_DEPTH} levels at most")
+    try:
+        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except TypeError as exc:
+        raise ValueError(f"must be plain JSON: {exc}") from exc
+    except ValueError as exc:
+        raise ValueError("must be plain JSON: without NaN, infinity and half surrogates") from exc
+    if size > MAX_METADATA:
+        raise ValueError(f"is {size} bytes of JSON: {MAX_METADATA} at most")
+    # PostgreSQL stores no NUL in a text
+    if _ESCAPED_NUL.search(text):
+        raise ValueError("holds a NUL character: remove it")
+    return metadata
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(child, levels - 1) for child in children)
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Alias = Annotated[str, Field(min_length=1, max_length=40)]
+E164 = Annotated[str, BeforeValidator(lambda value: parse_e164(value) if isinstance(value, str) else value)]
+
+
+class Options(BaseModel):
+    """No options: TimePay, SignalWire and Vogent take none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FluentsOptions(Options):
+    """Fluents, page 'Buy number': the agent that answers the number."""
+
+    inbound_agent: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")] | None = None
+
+
+class BirdOptions(Options):
+    """Bird buys a stock item; without an id it is found by the number."""
+
+    stock_item_id: UUID | None = None
+
+
+OPTIONS: dict[Kind, type[Options]] = {
+    Kind.TIMEPAY: Options,
+    Kind.FLUENTS: FluentsOptions,
+    Kind.SIGNALWIRE: Options,
+    Kind.VOGENT: Options,
+    Kind.BIRD: BirdOptions,
+}
+
+
+class BuyNumber(BaseModel):
+    """One purchase: `number` as E.164, `provider` as an alias of the configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: E164
+    provider: Alias
+    idempotency_key: Key | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the same key must come with: number, provider, options and metadata."""
+        return _hash([self.number, self.provider, self.options, self.metadata])
+
+
+class SubmitOrder(BaseModel):
+    """An order of 1 to 10,000 purchases in one message; larger ones go in by `dialstock order submit`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: Annotated[list[BuyNumber], Field(min_length=1, max_length=MAX_ORDER)]
+    idempotency_key: Key | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the same key must come with."""
+        return _hash([[request.fingerprint for request in self.requests], self.metadata])
+
+
+def parse_buy(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> BuyNumber:
+    """Validate one request; *kinds* maps the known aliases. Raises RequestError with every problem in one message."""
+    try:
+        request = BuyNumber.model_validate(dict(fields))
+    except ValidationError as exc:
+        raise _refusal(exc, BuyNumber) from exc
+    return check_provider(request, kinds)
+
+
+def parse_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> SubmitOrder:
+    """Validate a whole order: all of it or nothing. Raises RequestError."""
+    try:
+        order = SubmitOrder.model_validate(dict(fields))
+    except ValidationError as exc:
+        raise _refusal(exc, SubmitOrder) from exc
+    checked = []
+    for index, request in enumerate(order.requests):
+        try:
+            checked.append(check_provider(request, kinds))
+        except RequestError as exc:
+            problems = tuple((f"requests.{index}.{place}", message) for place, message in exc.problems)
+            raise RequestError(_joined(problems), exc.code, problems) from exc
+    return order.model_copy(update={"requests": checked})
+
+
+def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
+    """The request with its options checked by the provider's kind. Raises RequestError."""
+    kind = kinds.get(request.provider)
+    if kind is None:
+        near = difflib.get_close_matches(request.provider, kinds, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
+        problem = ("provider", f"{request.provider!r} is not configured: {hint}")
+        raise RequestError(": ".join(problem), "unknown_provider", (problem,))
+    if not request.options:
+        return request
+    model = OPTIONS[kind]
+    try:
+        options = model.model_validate(request.options).model_dump(mode="json", exclude_none=True)
+    except ValidationError as exc:
+        raise _refusal(exc, model, "options.") from exc
+    return request.model_copy(update={"options": options})
+
+
+def problems_of(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> tuple[tuple[str, str], ...]:
+    """Pairs of field and message, with the mend, for the first five problems; *prefix* goes before each field."""
+    return tuple(_problem(error, model, prefix) for error in exc.errors(include_url=False)[:MAX_PROBLEMS])
+
+
+def _refuse_key_twice(requests: list[BuyNumber]) -> None:
+    seen: dict[str, tuple[int, str]] = {}
+    for index, request in enumerate(requests):
+        key = request.idempotency_key
+        if key is None:
+            continue
+        first, fingerprint = seen.setdefault(key, (index, request.fingerprint))
+        if fingerprint != request.fingerprint:
+            raise RequestError(
+                f"requests.{index}.idempotency_key: {key!r} is that of requests.{first}, which differs: "
+                "give each request its own key",
+                "key_conflict",
+            )
+
+
+def explain(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """All problems of a request in one line: where, what, and the mend."""
+    return str(_refusal(exc, model, prefix))
+
+
+def _refusal(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> RequestError:
+    problems = problems_of(exc, model, prefix)
+    more = exc.error_count() - len(problems)
+    return RequestError(_joined(problems) + (f"; and {more} more" if more > 0 else ""), problems=problems)
+
+
+def _joined(problems: tuple[tuple[str, str], ...]) -> str:
+    return "; ".join(f"{place}: {message}" for place, message in problems)
+
+
+def _problem(error: Any, model: type[BaseModel], prefix: str) -> tuple[str, str]:
+    place = clip(prefix + ".".join(str(part) for part in error["loc"]), MAX_PLACE) or ""
+    if error["type"] == "extra_forbidden":
+        # inside an order's requests the fields are a purchase's
+        fields = BuyNumber.model_fields if len(error["loc"]) > 1 else model.model_fields
+        return place, f"unknown field: {_hint(str(error['loc'][-1])[:MAX_PLACE], list(fields))}"
+    if error["type"] == "missing":
+        return place, "is required"
+    return place, error["msg"].removeprefix("Value error, ")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are {', '.join(known)}" if known else "this provider takes none"
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,221 @@
+"""The tables. People query them by hand: plain names, ids with dashes, statuses as lower-case text, UTC times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from schemas.status import DEAD, OrderStatus, Status
+
+_ID = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
+_JSON = JSON().with_variant(JSONB(), "postgresql")
+_SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _quoted(values: Any) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+_ALIVE = f"status NOT IN ({_quoted(DEAD)})"
+_QUEUED = "status = 'queued'"
+_RUNNING = "status IN ('dispatched', 'purchasing')"
+_FOLLOWED = "status IN ('processing', 'unknown')"
+_HELD = "status = 'held'"
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+class Purchase(SQLModel, table=True):
+    """One number to buy, from acceptance to its end. Only `tasks.ledger` changes it.
+
+    Beside the public columns: `doubt` is true once any call may have been executed without an answer;
+    `looks` and `look_failures` count what the provider was asked since; `call_deadline` is the end of the
+    last call; `tried_seconds` is the time spent trying, pauses and pace left out.
+    """
+
+    __tablename__: ClassVar[str] = "purchase"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_quoted(Status)})", name="purchase_status"),
+        Index("purchase_alive", "account", "number", unique=True, **_where(_ALIVE)),
+        Index("purchase_queued", "provider", "order_id", "due_at", **_where(_QUEUED)),
+        Index("purchase_running", "provider", "due_at", **_where(_RUNNING)),
+        Index("purchase_followed", "provider", "due_at", **_where(_FOLLOWED)),
+        Index("purchase_held", "provider", "updated_at", **_where(_HELD)),
+        Index("purchase_by_order", "order_id", "status", "provider"),
+        Index("purchase_by_number", "number"),
+        Index("purchase_first_attempt", "provider", "first_attempt_at"),
+    )
+
+    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    order_id: str | None = Field(default=None, sa_column=Column(_ID, nullable=True))
+    number: str = Field(max_length=16)
+    provider: str = Field(max_length=40)
+    account: str = Field(max_length=400)
+    status: str = Field(sa_column=Column(String(12), nullable=False))
+    success: bool | None = None
+    error: str | None = Field(default=None, sa_column=Column(Text))
+    error_code: str | None = Field(default=None, max_length=80)
+    already_owned: bool = False
+    provider_number_id: str | None = Field(default=None, max_length=200)
+    attempts: int = 0
+    revision: int = 0
+    due_at: datetime | None = None
+    idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
+    options: dict[str, Any] = Field(default_factory=dict, sa_column=Column(_JSON, nullable=False))
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", _JSON, nullable=False))
+    cancel_requested_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    doubt: bool = False
+    looks: int = 0
+    look_failures: int = 0
+    call_deadline: datetime | None = None
+    first_attempt_at: datetime | None = None
+    tried_seconds: float = 0.0
+
+
+class PurchaseKey(SQLModel, table=True):
+    """Every idempotency key ever seen, the request it came with, and the purchase it was answered with."""
+
+    __tablename__: ClassVar[str] = "purchase_key"
+
+    idempotency_key: str = Field(max_length=200, primary_key=True)
+    fingerprint: str = Field(max_length=64)
+    purchase_id: str = Field(sa_column=Column(_ID, nullable=False, index=True))
+    created_at: datetime
+
+
+class PurchaseAttempt(SQLModel, table=True):
+    """One call to buy, written before it is made; `revision` is the purchase's at the claim.
+
+    `outcome` is null while the call runs. `detail` is what the provider said, cut and cleaned of secrets.
+    """
+
+    __tablename__: ClassVar[str] = "purchase_attempt"
+
+    purchase_id: str = Field(sa_column=Column(_ID, primary_key=True))
+    revision: int = Field(primary_key=True)
+    started_at: datetime
+    deadline: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = Field(default=None, max_length=12)
+    http_status: int | None = None
+    error_code: str | None = Field(default=None, max_length=80)
+    provider_number_id: str | None = Field(default=None, max_length=200)
+    detail: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class PurchaseOrder(SQLModel, table=True):
+    """An order of many numbers; `lines` is how many once it is whole."""
+
+    __tablename__: ClassVar[str] = "purchase_order"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({_quoted(OrderStatus)})", name="purchase_order_status"),
+        Index("purchase_order_unfinished", "status", **_where("status IN ('loading', 'open')")),
+        Index("purchase_order_created", "created_at"),
+    )
+
+    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    status: str = Field(sa_column=Column(String(12), nullable=False))
+    name: str | None = Field(default=None, max_length=200)
+    lines: int = 0
+    idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
+    fingerprint: str | None = Field(default=None, max_length=64)
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", _JSON, nullable=False))
+    cancel_requested_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None = None
+
+
+class PurchaseOrderLine(SQLModel, table=True):
+    """One line of an order and the purchase that answers it.
+
+    `shared` marks a purchase that the order found alive and did not create; its own metadata stands here.
+    """
+
+    __tablename__: ClassVar[str] = "purchase_order_line"
+    __table_args__ = (Index("purchase_order_line_shared", "order_id", **_where("shared")),)
+
+    order_id: str = Field(sa_column=Column(_ID, primary_key=True))
+    line: int = Field(primary_key=True)
+    number: str = Field(max_length=16)
+    provider: str = Field(max_length=40)
+    purchase_id: str = Field(sa_column=Column(_ID, nullable=False, index=True))
+    shared: bool = False
+    extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", _JSON, nullable=True))
+
+
+class OutboxEvent(SQLModel, table=True):
+    """An event, written in the transaction that it tells of, published after."""
+
+    __tablename__: ClassVar[str] = "outbox_event"
+    __table_args__ = (
+        Index("outbox_event_unpublished", "seq", **_where("published_at IS NULL")),
+        Index("outbox_event_time", "time"),
+    )
+
+    seq: int | None = Field(default=None, sa_column=Column(_SEQUENCE, primary_key=True, autoincrement=True))
+    id: str = Field(sa_column=Column(_ID, nullable=False))
+    type: str = Field(max_length=60)
+    source: str = Field(max_length=100)
+    subject: str | None = Field(default=None, max_length=100)
+    sequence: int | None = None
+    time: datetime
+    data: dict[str, Any] = Field(sa_column=Column(_JSON, nullable=False))
+    published_at: datetime | None = None
+
+
+class RejectedRequest(SQLModel, table=True):
+    """A message that was not valid, whole, and why."""
+
+    __tablename__: ClassVar[str] = "rejected_request"
+
+    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    received_at: datetime = Field(index=True)
+    task: str | None = Field(default=None, max_length=200)
+    message_id: str | None = Field(default=None, max_length=200, index=True)
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    error: str = Field(sa_column=Column(Text, nullable=False))
+    error_code: str = Field(max_length=80)
+
+
+class ProviderState(SQLModel, table=True):
+    """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again."""
+
+    __tablename__: ClassVar[str] = "provider_state"
+
+    provider: str = Field(max_length=40, primary_key=True)
+    paused_at: datetime | None = None
+    reason: str | None = Field(default=None, sa_column=Column(Text))
+    cause: str | None = Field(default=None, max_length=20)
+    probe_at: datetime | None = None
+    cooldown: float | None = None
+    updated_at: datetime
+
+
+PURCHASE = Purchase.__table__  # type: ignore[attr-defined]
+KEY = PurchaseKey.__table__  # type: ignore[attr-defined]
+ATTEMPT = PurchaseAttempt.__table__  # type: ignore[attr-defined]
+ORDER = PurchaseOrder.__table__  # type: ignore[attr-defined]
+LINE = PurchaseOrderLine.__table__  # type: ignore[attr-defined]
+EVENT = OutboxEvent.__table__  # type: ignore[attr-defined]
+REJECTED = RejectedRequest.__table__  # type: ignore[attr-defined]
+PROVIDER = ProviderState.__table__  # type: ignore[attr-defined]
+
+# A partial index is used only where the query repeats its condition word for word, without parameters.
+ALIVE = text(f"purchase.{_ALIVE}")
+QUEUED = text(f"purchase.{_QUEUED}")
+RUNNING = text(f"purchase.{_RUNNING}")
+FOLLOWED = text(f"purchase.{_FOLLOWED}")
+HELD = text(f"purchase.{_HELD}")
+UNPUBLISHED = text("outbox_event.published_at IS NULL")
+UNFINISHED = text("purchase_order.status IN ('loading', 'open')")
+SHARED = text("purchase_order_line.shared")

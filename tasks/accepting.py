@@ -1,0 +1,105 @@
+"""Accept requests: validate, write the rows, commit; what has room is sent to the workers at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from schemas.events import EventType
+from schemas.outcomes import clip
+from schemas.requests import BuyNumber, RequestError, parse_buy
+from schemas.status import Status
+from schemas.tables import REJECTED
+from tasks.dispatching import LOOKAHEAD, purchase_message
+from tasks.ledger import dispatch
+from tasks.ledger.accept import Accepted, Entry, accept, with_retry
+from tasks.ledger.rows import Row, emit, move, new_id, other_event, purchase_event
+from tasks.policies.pace import buying_lane
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1_000_000
+"""Characters of a rejected message that are kept."""
+
+
+def buy_number(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> Row:
+    """Accept one purchase; without a key of its own the message's id is its key.
+
+    Returns the purchase's row, which may have been there before. Raises RequestError.
+    """
+    request = parse_buy(fields, runtime.kinds)
+    if request.idempotency_key is None:
+        request = request.model_copy(update={"idempotency_key": message_id})
+    return accept_one(runtime, request)
+
+
+def accept_one(runtime: Runtime, request: BuyNumber) -> Row:
+    """Accept one validated request. Raises RequestError (key_conflict)."""
+    binding = runtime.providers[request.provider]
+    row, released = with_retry(lambda: _accept(runtime, binding, request))
+    if released:
+        runtime.send([purchase_message(binding, row)])
+    return row
+
+
+def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row, bool]:
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        accepted = accept(conn, [Entry(request=request, account=binding.account)], now)[0]
+        row = _release_at_once(conn, binding, accepted, runtime) if accepted.created else None
+        after = row or accepted.row
+        told = {"idempotency_key": request.idempotency_key, "repeat": not accepted.created}
+        emit(conn, [purchase_event(EventType.ACCEPTED, after, now, **told)])
+    return after, row is not None
+
+
+def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, runtime: Runtime) -> Row | None:
+    """The row as dispatched, where its provider has room now and nobody waits before it."""
+    now = runtime.now()
+    if dispatch.due_singles(conn, binding.alias, now, but=accepted.row["id"]):
+        return None
+    state = dispatch.lock_provider(conn, binding.alias, now)
+    if state is None or state["paused_at"] is not None:
+        return None
+    soon = buying_lane(binding.account, binding.policy).calls_within(LOOKAHEAD)
+    if dispatch.room(conn, binding.policy, state, now=now, soon=soon).free < 1:
+        return None
+    until = now + timedelta(seconds=binding.policy.take_within)
+    return move(conn, accepted.row, Status.DISPATCHED, now, due_at=until)
+
+
+def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any, exc: Exception) -> None:
+    """Keep a message that cannot be accepted, whole, and say so on the results channel."""
+    code = exc.code if isinstance(exc, RequestError) else "invalid_request"
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=repr)
+    now = runtime.now()
+    rejected_id = new_id()
+    known = body if isinstance(body, Mapping) else {}
+    data = {
+        "request_id": rejected_id,
+        "message_id": message_id,
+        "task": task,
+        "error": str(exc),
+        "error_code": code,
+        **{name: clip(str(known[name]), 200) for name in ("idempotency_key", "number", "provider") if name in known},
+    }
+    with runtime.database.write() as conn:
+        conn.execute(
+            insert(REJECTED).values(
+                id=rejected_id,
+                received_at=now,
+                task=clip(task, 200),
+                message_id=clip(message_id, 200),
+                body=text[:MAX_BODY].replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                error=str(exc),
+                error_code=code,
+            )
+        )
+        emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=data.get("number"))])
+    log.warning("rejected a message (%s): %s", code, exc)

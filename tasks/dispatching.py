@@ -1,0 +1,96 @@
+"""What the timers do for each provider: release what is due, look at what is in doubt, bring back what is lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.ledger import dispatch, looks, sweep
+from tasks.policies.pace import buying_lane, looking_lane
+from tasks.runtime import Binding, Message, Runtime
+
+log = logging.getLogger(__name__)
+
+LOOKAHEAD = 0.5
+"""Seconds: purchases are released for the calls that the pace allows in this time."""
+
+LOOK_LEASE = 90.0
+"""Seconds until a look that left no trace is due again: a slot, a call, and a little."""
+
+MAX_WALK = 500
+"""Numbers that one walk through a provider's list is asked for."""
+
+SWEEP_BATCH = 100
+
+BUY = "dialstock.internal.buy"
+LOOK = "dialstock.internal.look"
+
+
+def purchase_message(binding: Binding, row: Mapping[str, Any], *, probe: bool = False) -> Message:
+    """The message that has a worker buy a dispatched purchase."""
+    kwargs = {"purchase_id": row["id"], "revision": row["revision"], "provider": binding.alias, "probe": probe}
+    return Message(task=BUY, queue=binding.queue, kwargs=kwargs)
+
+
+def release_due(runtime: Runtime, binding: Binding) -> int:
+    """Release queued purchases that are due, as many as there is room for. Returns how many.
+
+    Raises redis.RedisError where Redis is away: without pace nothing is released.
+    """
+    with runtime.database.read() as conn:
+        lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
+    lane = buying_lane(binding.account, binding.policy)
+    if not lanes or runtime.pace.next_in(lane) > LOOKAHEAD:
+        return 0
+    # With room for fewer than there are lanes, each has its turn by chance.
+    random.shuffle(lanes)
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        state = dispatch.lock_provider(conn, binding.alias, now)
+        if state is None:
+            return 0
+        free = dispatch.room(conn, binding.policy, state, now=now, soon=lane.calls_within(LOOKAHEAD)).free
+        if free < 1:
+            return 0
+        within = binding.policy.take_within
+        rows = dispatch.release(conn, binding.alias, lanes, count=free, now=now, take_within=within)
+    runtime.send(purchase_message(binding, row, probe=state["paused_at"] is not None) for row in rows)
+    return len(rows)
+
+
+def look_due(runtime: Runtime, binding: Binding) -> int:
+    """Have the provider asked about purchases whose look is due. Returns how many."""
+    walk = binding.adapter.lookup == "by_list"
+    limit = MAX_WALK if walk else looking_lane(binding.account, binding.policy).calls_within(LOOKAHEAD)
+    now = runtime.now()
+    with runtime.database.read() as conn:
+        if not looks.any_due(conn, binding.alias, now):
+            return 0
+    with runtime.database.write() as conn:
+        rows = looks.take_due(conn, binding.alias, now, LOOK_LEASE, limit)
+    items = [[row["id"], row["revision"]] for row in rows]
+    batches = [items] if walk else [[item] for item in items]
+    runtime.send(
+        Message(task=LOOK, queue=binding.queue, kwargs={"provider": binding.alias, "items": batch})
+        for batch in batches
+        if batch
+    )
+    return len(rows)
+
+
+def sweep_provider(runtime: Runtime, binding: Binding) -> int:
+    """Bring back what was released and not taken, and what was claimed and left no outcome. Returns how many."""
+    now = runtime.now()
+    with runtime.database.read() as conn:
+        if not sweep.any_overdue(conn, binding.alias, now):
+            return 0
+    with runtime.database.write() as conn:
+        back = dispatch.take_back(conn, binding.alias, now, overdue=True)
+        lost = sweep.lost_calls(conn, binding.alias, now, SWEEP_BATCH)
+        for row in lost:
+            sweep.lose_call(conn, row, binding.policy, now, can_look=binding.adapter.lookup != "none")
+    if lost:
+        log.warning("provider %s: %d calls left no outcome; they are in doubt now", binding.alias, len(lost))
+    return back + len(lost)

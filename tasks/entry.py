@@ -1,0 +1,75 @@
+"""The Celery tasks: thin entries to the domain code. Callers use the two public ones by name.
+
+    dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
+    dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
+
+The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task, shared_task
+from redis.exceptions import RedisError
+
+from schemas.requests import RequestError
+from tasks import accepting, looking, orders, purchase
+from tasks.dispatching import BUY, LOOK
+from tasks.runtime import Runtime, current
+
+log = logging.getLogger(__name__)
+
+BUY_NUMBER = "dialstock.buy_number"
+SUBMIT_ORDER = "dialstock.submit_order"
+
+
+@shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def buy_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """Accept one purchase."""
+    runtime = current()
+    try:
+        accepting.buy_number(runtime, _keywords(args, kwargs), self.request.id or "")
+    except RequestError as exc:
+        _reject(runtime, self, args, kwargs, exc)
+
+
+@shared_task(name=SUBMIT_ORDER, bind=True, acks_late=True, ignore_result=True)
+def submit_order(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """Accept an order of many purchases: all of it or nothing."""
+    runtime = current()
+    try:
+        orders.submit_order(runtime, _keywords(args, kwargs), self.request.id or "")
+    except RequestError as exc:
+        _reject(runtime, self, args, kwargs, exc)
+
+
+@shared_task(name=BUY, acks_late=True, ignore_result=True)
+def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Make one purchase call. Run twice, the second finds another revision and leaves."""
+    try:
+        purchase.buy(current(), purchase_id, revision, provider, probe=probe)
+    except RedisError as exc:
+        # No pace, no purchase: the row is due again when its release has run out.
+        log.warning("purchase %s waits, Redis is away: %s", purchase_id, type(exc).__name__)
+
+
+@shared_task(name=LOOK, acks_late=True, ignore_result=True)
+def look(provider: str, items: list[tuple[str, int]]) -> None:
+    """Ask a provider about purchases in doubt. Run twice, the second finds other revisions and leaves."""
+    try:
+        looking.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items])
+    except RedisError as exc:
+        log.warning("%d looks at %s wait, Redis is away: %s", len(items), provider, type(exc).__name__)
+
+
+def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    if args:
+        raise RequestError(f"send keyword arguments only: {len(args)} positional given")
+    return kwargs
+
+
+def _reject(runtime: Runtime, task: Task[Any, Any], args: Any, kwargs: dict[str, Any], exc: RequestError) -> None:
+    body = {**kwargs, "args": list(args)} if args else kwargs
+    accepting.reject(runtime, task.name, task.request.id, body, exc)

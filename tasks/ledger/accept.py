@@ -1,0 +1,220 @@
+"""Acceptance: requests become rows. A number that is alive already, or a key seen before, gets that purchase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from schemas.requests import BuyNumber, RequestError
+from schemas.status import OrderStatus, Status
+from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
+from tasks.ledger.rows import Row, insert_new, new_id
+
+T = TypeVar("T")
+_TRIES = 5
+
+
+class Raced(Exception):
+    """Another transaction took the same number or key at the same instant: do it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One request on its way into the ledger, with its provider's account."""
+
+    request: BuyNumber
+    account: str
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The purchase that answers a request; `created` is false where it was there before."""
+
+    row: Row
+    created: bool
+
+
+def with_retry(action: Callable[[], T]) -> T:
+    """Run a transaction again where it met another one. Raises what the last try raised."""
+    for _ in range(_TRIES - 1):
+        try:
+            return action()
+        except (Raced, IntegrityError, OperationalError) as exc:
+            if isinstance(exc, OperationalError) and "deadlock" not in str(exc).lower():
+                raise
+    return action()
+
+
+def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str | None = None) -> list[Accepted]:
+    """Find or create the purchase of each entry, in their order.
+
+    Raises RequestError (key_conflict) where a key came before with another request, Raced to be run again.
+    """
+    known = _by_key(conn, entries)
+    # Two transactions that insert the same numbers in another order would wait for each other for ever.
+    fresh = sorted((e for e in entries if e.request.idempotency_key not in known), key=_identity)
+    made = [_new_row(entry, now, order_id) for entry in fresh]
+    alive = _alive(conn, fresh)
+    insert_new(conn, PURCHASE, [row for row in made if (row["account"], row["number"]) not in alive])
+    alive = _alive(conn, fresh)
+    created = {row["id"] for row in made}
+    answers = [known.get(e.request.idempotency_key or "") or alive.get(_identity(e)) for e in entries]
+    if any(answer is None for answer in answers):
+        raise Raced
+    rows = [answer for answer in answers if answer is not None]
+    _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
+    return [Accepted(row=row, created=row["id"] in created) for row in rows]
+
+
+def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now: datetime) -> list[Accepted]:
+    """Accept lines of a loading order; lines that stand already (a message delivered again) are left alone."""
+    present = select(LINE.c.line).where(LINE.c.order_id == order_id, LINE.c.line.in_([e.line for e in entries]))
+    skip = set(conn.execute(present).scalars())
+    fresh = [entry for entry in entries if entry.line not in skip]
+    accepted = accept(conn, fresh, now, order_id)
+    lines = [_line(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
+    if lines:
+        conn.execute(insert(LINE), lines)
+    conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(updated_at=now))
+    return accepted
+
+
+def begin_order(conn: Connection, order: Row, now: datetime) -> Row:
+    """Create an order in *loading*, or find the one that has its key.
+
+    *order* has id, name, idempotency_key, fingerprint and metadata. Raises RequestError (key_conflict).
+    """
+    insert_new(
+        conn, ORDER, [{**order, "status": OrderStatus.LOADING, "lines": 0, "created_at": now, "updated_at": now}]
+    )
+    same = ORDER.c.id == order["id"]
+    if order["idempotency_key"] is not None:
+        same = ORDER.c.idempotency_key == order["idempotency_key"]
+    found = conn.execute(select(ORDER).where(same)).mappings().first()
+    if found is None:
+        raise Raced
+    if found["fingerprint"] != order["fingerprint"]:
+        raise _key_conflict(order["idempotency_key"], f"order {found['id']}")
+    return dict(found)
+
+
+def open_order(conn: Connection, order_id: str, now: datetime) -> bool:
+    """Let a whole order start. False where it was not loading (any more)."""
+    lines = select(func.count()).select_from(LINE).where(LINE.c.order_id == order_id).scalar_subquery()
+    changed = conn.execute(
+        update(ORDER)
+        .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
+        .values(status=OrderStatus.OPEN, lines=lines, updated_at=now)
+    )
+    return changed.rowcount == 1
+
+
+def key_conflicts(conn: Connection, requests: Sequence[BuyNumber]) -> dict[str, str]:
+    """The keys among *requests* that came before with another request, and the purchase they belong to."""
+    wanted = {r.idempotency_key: r for r in requests if r.idempotency_key is not None}
+    found = conn.execute(select(KEY).where(KEY.c.idempotency_key.in_(wanted))).mappings() if wanted else ()
+    return {
+        row["idempotency_key"]: row["purchase_id"]
+        for row in found
+        if row["fingerprint"] != wanted[row["idempotency_key"]].fingerprint
+    }
+
+
+def _identity(entry: Entry) -> tuple[str, str]:
+    return entry.account, entry.request.number
+
+
+def _by_key(conn: Connection, entries: Sequence[Entry]) -> dict[str | None, Row]:
+    wanted = {e.request.idempotency_key: e.request for e in entries if e.request.idempotency_key is not None}
+    if not wanted:
+        return {}
+    query = (
+        select(KEY.c.idempotency_key.label("key"), KEY.c.fingerprint, PURCHASE)
+        .join(PURCHASE, PURCHASE.c.id == KEY.c.purchase_id)
+        .where(KEY.c.idempotency_key.in_(wanted))
+    )
+    known: dict[str | None, Row] = {}
+    for found in conn.execute(query).mappings():
+        row = dict(found)
+        key = row.pop("key")
+        if row.pop("fingerprint") != wanted[key].fingerprint:
+            raise _key_conflict(key, f"purchase {row['id']}")
+        known[key] = row
+    return known
+
+
+def _key_conflict(key: str, owner: str) -> RequestError:
+    message = f"idempotency_key: {key!r} came before with another request ({owner}): send a new key for a new request"
+    return RequestError(message, "key_conflict")
+
+
+def _alive(conn: Connection, entries: Sequence[Entry]) -> dict[tuple[str, str], Row]:
+    numbers: dict[str, list[str]] = {}
+    for entry in entries:
+        numbers.setdefault(entry.account, []).append(entry.request.number)
+    at = PURCHASE.c
+    found: dict[tuple[str, str], Row] = {}
+    for account, wanted in numbers.items():
+        query = select(PURCHASE).where(at.account == account, at.number.in_(wanted), ALIVE)
+        found |= {(account, row["number"]): dict(row) for row in conn.execute(query).mappings()}
+    return found
+
+
+def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
+    request = entry.request
+    return {
+        "id": new_id(),
+        "order_id": order_id,
+        "number": request.number,
+        "provider": request.provider,
+        "account": entry.account,
+        "status": Status.QUEUED,
+        "already_owned": False,
+        "attempts": 0,
+        "revision": 0,
+        "due_at": now,
+        "idempotency_key": request.idempotency_key,
+        "options": request.options,
+        "metadata": request.metadata,
+        "created_at": now,
+        "updated_at": now,
+        "doubt": False,
+        "looks": 0,
+        "look_failures": 0,
+        "tried_seconds": 0.0,
+    }
+
+
+def _remember_keys(
+    conn: Connection, known: Mapping[str | None, Row], answered: Sequence[tuple[Entry, Row]], now: datetime
+) -> None:
+    keys = {
+        entry.request.idempotency_key: {
+            "idempotency_key": entry.request.idempotency_key,
+            "fingerprint": entry.request.fingerprint,
+            "purchase_id": row["id"],
+            "created_at": now,
+        }
+        for entry, row in answered
+        if entry.request.idempotency_key is not None and entry.request.idempotency_key not in known
+    }
+    if keys:
+        conn.execute(insert(KEY), list(keys.values()))
+
+
+def _line(order_id: str, entry: Entry, accepted: Accepted) -> Row:
+    return {
+        "order_id": order_id,
+        "line": entry.line,
+        "number": entry.request.number,
+        "provider": entry.request.provider,
+        "purchase_id": accepted.row["id"],
+        "shared": not accepted.created,
+        "metadata": None if accepted.created else entry.request.metadata,
+    }

@@ -1,0 +1,239 @@
+"""One call to buy: the intent before it, the outcome after it, and evidence that comes late."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from schemas.events import EventType
+from schemas.outcomes import Outcome, OutcomeKind, clip
+from schemas.status import Status
+from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.rows import Row, emit, lock, move, purchase_event
+from tasks.policies.retry import Decision
+
+log = logging.getLogger(__name__)
+
+SWEEP_GRACE = timedelta(seconds=2)
+"""How long after its deadline a call is taken for lost: its own worker comes first."""
+
+_YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`."""
+
+    row: Row
+    started_at: datetime
+    deadline: datetime
+
+
+def claim(conn: Connection, purchase_id: str, revision: int, now: datetime, seconds: float) -> Claim | None:
+    """Claim a dispatched purchase and write the intent: a call that ends in *seconds* at the latest.
+
+    Returns None where the purchase is not at this revision any more: a duplicate or outdated message.
+    """
+    deadline = now + timedelta(seconds=seconds)
+    at = PURCHASE.c
+    taken = conn.execute(
+        update(PURCHASE)
+        .where(at.id == purchase_id, at.status == Status.DISPATCHED, at.revision == revision)
+        .values(
+            status=Status.PURCHASING,
+            revision=at.revision + 1,
+            attempts=at.attempts + 1,
+            due_at=deadline + SWEEP_GRACE,
+            call_deadline=deadline,
+            looks=0,
+            look_failures=0,
+            updated_at=now,
+        )
+        .returning(*at)
+    )
+    found = taken.mappings().first()
+    if found is None:
+        return None
+    row = dict(found)
+    conn.execute(
+        insert(ATTEMPT).values(purchase_id=row["id"], revision=row["revision"], started_at=now, deadline=deadline)
+    )
+    return Claim(row=row, started_at=now, deadline=deadline)
+
+
+def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
+    """Let the sweep leave a claimed purchase alone until *until*: its call is over and a look follows."""
+    at = PURCHASE.c
+    conn.execute(
+        update(PURCHASE)
+        .where(at.id == claimed.row["id"], at.revision == claimed.row["revision"])
+        .values(due_at=until + SWEEP_GRACE)
+    )
+
+
+def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
+    """Write a call's outcome: the attempt, the status and its event.
+
+    Returns the purchase after, or None where it had moved on meanwhile and the outcome changed nothing.
+    """
+    close_attempt(conn, claimed.row, outcome, now)
+    if outcome.yes:
+        return _record_yes(conn, claimed.row, outcome, decision, now)
+    return _record_no(conn, claimed, decision, now)
+
+
+def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
+    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt."""
+    conn.execute(
+        update(ATTEMPT)
+        .where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == row["revision"])
+        .values(
+            ended_at=now,
+            outcome=str(outcome.kind),
+            http_status=outcome.http_status,
+            error_code=clip(outcome.error_code, 80),
+            provider_number_id=clip(outcome.provider_number_id, 200),
+            detail=clip(outcome.detail or outcome.error),
+        )
+    )
+
+
+def settle(conn: Connection, row: Row, decision: Decision, now: datetime, **also: Any) -> Row | None:
+    """Apply a decision to a purchase that this transaction holds locked at *row*; *also* are further columns.
+
+    A way into *queued* ends in *cancelled* where a cancel was asked for, or in *held* with a doubt behind it.
+    """
+    doubt = row["doubt"] or decision.doubt
+    changes = {
+        **also,
+        "error": clip(decision.error),
+        "error_code": clip(decision.error_code, 80),
+        "doubt": doubt,
+        "looks": decision.looks,
+        "look_failures": decision.look_failures,
+        "due_at": due_at(row, decision, now),
+    }
+    if decision.provider_number_id is not None:
+        changes["provider_number_id"] = clip(decision.provider_number_id, 200)
+    if decision.already_owned:
+        changes["already_owned"] = True
+    to = decision.status
+    if to is Status.QUEUED and row["cancel_requested_at"] is not None:
+        to = Status.HELD if doubt else Status.CANCELLED
+        changes |= _cancelled(doubt=doubt)
+    if to not in (Status.QUEUED, Status.PROCESSING, Status.UNKNOWN):
+        changes["due_at"] = None
+    return move(conn, row, to, now, **changes)
+
+
+def due_at(row: Mapping[str, Any], decision: Decision, now: datetime) -> datetime:
+    """When the purchase is due again after *decision*."""
+    base = row["call_deadline"] if decision.from_deadline and row["call_deadline"] else now
+    return max(now, base + timedelta(seconds=decision.delay))
+
+
+def cancelled_changes(row: Mapping[str, Any]) -> tuple[Status, Row]:
+    """Where a cancel takes a purchase that nobody is calling for, and what its row says then."""
+    doubt = bool(row["doubt"])
+    return (Status.HELD if doubt else Status.CANCELLED), _cancelled(doubt=doubt)
+
+
+def _cancelled(*, doubt: bool) -> Row:
+    if doubt:
+        error = "cancelled, but an earlier call may have been executed: look at the provider, then settle it"
+        return {"error": error, "error_code": "cancelled_in_doubt"}
+    return {"error": "cancelled before it was bought", "error_code": "cancelled"}
+
+
+def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
+    spent = _spent(row, decision, now, counted=True)
+    after = move(
+        conn,
+        row,
+        decision.status,
+        now,
+        provider_number_id=clip(outcome.provider_number_id, 200),
+        error=None,
+        error_code=None,
+        due_at=due_at(row, decision, now) if decision.status is Status.PROCESSING else None,
+        **spent,
+    )
+    if after is None:
+        return late_yes(conn, row, outcome, decision, now)
+    if row["doubt"]:
+        _tell_second_yes(conn, after, row["revision"], now)
+    return after
+
+
+def _record_no(conn: Connection, claimed: Claim, decision: Decision, now: datetime) -> Row | None:
+    row = lock(conn, claimed.row["id"])
+    if row is None or row["revision"] != claimed.row["revision"]:
+        return None
+    earlier = _other_yes(conn, row["id"], row["revision"]) if row["doubt"] else None
+    if earlier is not None:
+        evidence = Decision(status=Status.PURCHASED, provider_number_id=earlier["provider_number_id"])
+        return settle(conn, row, evidence, now)
+    spent = _spent(row, decision, now, counted=decision.counts)
+    return settle(conn, row, decision, now, **spent)
+
+
+def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
+    """Evidence wins: a yes for a purchase that has moved on since the call was claimed."""
+    row = lock(conn, claimed["id"])
+    if row is None:
+        return None
+    match Status(row["status"]):
+        case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN | Status.HELD:
+            return settle(conn, row, decision, now)
+        case Status.PURCHASED | Status.PROCESSING:
+            _tell_second_yes(conn, row, claimed["revision"], now)
+        case Status.PURCHASING:
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(doubt=True))
+        case _:
+            log.error(
+                "the provider says it sold %s (purchase %s), which is %s here: look at the provider",
+                row["number"],
+                row["id"],
+                row["status"],
+                extra={"provider_number_id": outcome.provider_number_id},
+            )
+    return None
+
+
+def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> None:
+    """Two calls of one purchase that the provider both says it executed."""
+    other = _other_yes(conn, row["id"], revision)
+    if other is None:
+        return
+    mine = conn.execute(
+        select(ATTEMPT.c.provider_number_id).where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == revision)
+    ).scalar()
+    ids = [other["provider_number_id"], mine]
+    emit(conn, [purchase_event(EventType.CHARGED_TWICE, row, now, provider_number_ids=ids)])
+
+
+def _other_yes(conn: Connection, purchase_id: str, revision: int) -> Row | None:
+    found = conn.execute(
+        select(ATTEMPT).where(
+            ATTEMPT.c.purchase_id == purchase_id, ATTEMPT.c.revision != revision, ATTEMPT.c.outcome.in_(_YES)
+        )
+    ).mappings()
+    first = found.first()
+    return None if first is None else dict(first)
+
+
+def _spent(row: Row, decision: Decision, now: datetime, *, counted: bool) -> Row:
+    if not counted:
+        return {"attempts": row["attempts"] - 1}
+    seconds = (now - row["updated_at"]).total_seconds()
+    return {
+        "first_attempt_at": row["first_attempt_at"] or row["updated_at"],
+        "tried_seconds": row["tried_seconds"]
+        + max(0.0, seconds)
+        + (decision.delay if not decision.from_deadline else 0.0),
+    }

@@ -1,0 +1,99 @@
+"""Purchases that the provider is asked about: in doubt (*unknown*), or accepted and not usable yet (*processing*)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from schemas.outcomes import Look, LookKind, OutcomeKind
+from schemas.policy import Policy
+from schemas.status import Status
+from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
+from tasks.ledger.calls import settle
+from tasks.ledger.rows import Row, lock
+from tasks.policies.retry import Decision, History, after_look, after_poll
+
+
+def take_due(conn: Connection, provider: str, now: datetime, lease: float, limit: int) -> list[Row]:
+    """Take at most *limit* purchases whose next look is due; untaken by their message, they are due again.
+
+    *lease* is in seconds. Returns rows of id and revision.
+    """
+    at = PURCHASE.c
+    due = (at.provider == provider, FOLLOWED, at.due_at <= now)
+    ids = select(at.id).where(*due).order_by(at.due_at).limit(limit)
+    taken = conn.execute(
+        update(PURCHASE)
+        .where(at.id.in_(ids), *due)
+        .values(revision=at.revision + 1, due_at=now + timedelta(seconds=lease))
+        .returning(at.id, at.revision)
+    )
+    return [dict(row) for row in taken.mappings()]
+
+
+def any_due(conn: Connection, provider: str, now: datetime) -> bool:
+    """Whether any look is due: a cheap question, asked before the write lock is taken."""
+    at = PURCHASE.c
+    return (
+        conn.execute(select(at.id).where(at.provider == provider, FOLLOWED, at.due_at <= now).limit(1)).first()
+        is not None
+    )
+
+
+def still_due(conn: Connection, taken: Sequence[tuple[str, int]]) -> list[Row]:
+    """Those of the taken purchases that are still at their revision."""
+    at = PURCHASE.c
+    wanted = dict(taken)
+    found = conn.execute(select(PURCHASE).where(at.id.in_(wanted), FOLLOWED)).mappings()
+    return [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
+
+
+def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
+    """Write what a look at *row* said. Returns the purchase after, None where it had moved on."""
+    present = lock(conn, row["id"])
+    if present is None or present["revision"] != row["revision"]:
+        return None
+    history = _history(conn, present, now)
+    if present["status"] == Status.PROCESSING:
+        return settle(conn, present, after_poll(look, history, policy), now)
+    decision = after_look(look, history, policy)
+    waited = max(0.0, (now - present["updated_at"]).total_seconds())
+    return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
+
+
+def needs_owner(look: Look) -> bool:
+    """Whether the look failed for the account as a whole."""
+    return look.kind is LookKind.UNCLEAR and look.account
+
+
+def _history(conn: Connection, row: Row, now: datetime) -> History:
+    last = (
+        select(ATTEMPT.c.outcome).where(ATTEMPT.c.purchase_id == row["id"]).order_by(ATTEMPT.c.revision.desc()).limit(1)
+    )
+    since = row["first_attempt_at"] or row["created_at"]
+    return History(
+        attempts=row["attempts"],
+        tried_seconds=row["tried_seconds"],
+        doubt=row["doubt"],
+        looks=row["looks"],
+        look_failures=row["look_failures"],
+        refused=conn.execute(last).scalar() == OutcomeKind.REFUSED,
+        processing_for=(now - since).total_seconds(),
+    )
+
+
+def _with_reason(decision: Decision, row: Row) -> Decision:
+    """Keep the row's reason while the purchase stays in doubt."""
+    if decision.status is not Status.UNKNOWN or decision.error is not None:
+        return decision
+    return Decision(
+        status=decision.status,
+        delay=decision.delay,
+        from_deadline=decision.from_deadline,
+        looks=decision.looks,
+        look_failures=decision.look_failures,
+        error=row["error"],
+        error_code=row["error_code"],
+    )

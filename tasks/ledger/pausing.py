@@ -1,0 +1,80 @@
+"""Pausing a provider: a row in the table, one event, and nothing released meanwhile."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from schemas.events import EventType, utc_text
+from schemas.tables import PROVIDER
+from tasks.ledger.dispatch import ensure_providers, take_back
+from tasks.ledger.rows import Row, emit, other_event
+from tasks.policies.pause import Cause, Pause, longer
+
+
+def state_of(conn: Connection, provider: str) -> Row | None:
+    """The provider's state; None where it was never used."""
+    found = conn.execute(select(PROVIDER).where(PROVIDER.c.provider == provider)).mappings().first()
+    return None if found is None else dict(found)
+
+
+def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
+    """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause."""
+    ensure_providers(conn, [provider], now)
+    state = _locked(conn, provider)
+    begins = state["paused_at"] is None
+    cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
+    if not begins and wanted.cause is not Cause.PERSON and (state["cause"] == Cause.PERSON or _waits(state, now)):
+        return False
+    values = {
+        "paused_at": now if begins else state["paused_at"],
+        "reason": wanted.reason,
+        "cause": str(wanted.cause),
+        "cooldown": cooldown,
+        "probe_at": None if cooldown is None else now + timedelta(seconds=cooldown),
+        "updated_at": now,
+    }
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == provider).values(**values))
+    take_back(conn, provider, now, overdue=False)
+    if begins:
+        _tell(conn, EventType.PROVIDER_PAUSED, provider, {**state, **values}, now)
+    return begins
+
+
+def resume(conn: Connection, provider: str, now: datetime, *, by_machine: bool) -> bool:
+    """End a pause; the machine ends only its own. True where this ended it."""
+    state = state_of(conn, provider)
+    if state is None or state["paused_at"] is None or (by_machine and state["cause"] == Cause.PERSON):
+        return False
+    cleared = {"paused_at": None, "reason": None, "cause": None, "probe_at": None, "cooldown": None}
+    ended = conn.execute(
+        update(PROVIDER)
+        .where(PROVIDER.c.provider == provider, PROVIDER.c.paused_at == state["paused_at"])
+        .values(**cleared, updated_at=now)
+    )
+    if ended.rowcount != 1:
+        return False
+    _tell(conn, EventType.PROVIDER_RESUMED, provider, state, now)
+    return True
+
+
+def _waits(state: Row, now: datetime) -> bool:
+    """Whether the present pause has its probe still before it: late answers of earlier calls change nothing."""
+    return state["probe_at"] is not None and state["probe_at"] > now
+
+
+def _locked(conn: Connection, provider: str) -> Row:
+    query = select(PROVIDER).where(PROVIDER.c.provider == provider).with_for_update()
+    return dict(conn.execute(query).mappings().one())
+
+
+def _tell(conn: Connection, kind: EventType, provider: str, state: Row, now: datetime) -> None:
+    data = {
+        "provider": provider,
+        "reason": state["reason"],
+        "cause": state["cause"],
+        "paused_at": utc_text(state["paused_at"]),
+        "probe_at": None if state["probe_at"] is None else utc_text(state["probe_at"]),
+    }
+    emit(conn, [other_event(kind, now, data, provider=provider, subject=None)])

@@ -1,0 +1,119 @@
+"""Rows, their one way to change, and the events that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from uuid_utils.compat import uuid7
+
+from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
+from schemas.status import DEAD, MOVES, Status, success_of
+from schemas.tables import EVENT, PURCHASE
+
+Row = dict[str, Any]
+
+_FINISHED = DEAD | {Status.PURCHASED}
+
+
+class WrongMove(Exception):
+    """A change of status that the state machine does not have: a bug in the caller."""
+
+
+def new_id() -> str:
+    """A new id: UUID version 7, so that ids rise with time and indexes stay compact."""
+    return str(uuid7())
+
+
+def find(conn: Connection, purchase_id: str) -> Row | None:
+    """The purchase, not locked."""
+    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id))
+
+
+def lock(conn: Connection, purchase_id: str) -> Row | None:
+    """The purchase, locked until the transaction ends."""
+    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id).with_for_update())
+
+
+def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **changes: Any) -> Row | None:
+    """Move *row* to another status and write the event that tells of it.
+
+    Returns the row after, or None where it is not at *row*'s status and revision any more.
+    Raises WrongMove for a move that the state machine does not have.
+    """
+    at = Status(row["status"])
+    if to not in MOVES[at] and to != at:
+        raise WrongMove(f"{at} -> {to}")
+    values = {**_values(row, to, now), **changes}
+    changed = conn.execute(
+        update(PURCHASE)
+        .where(PURCHASE.c.id == row["id"], PURCHASE.c.status == at, PURCHASE.c.revision == row["revision"])
+        .values(**values)
+    )
+    if changed.rowcount != 1:
+        return None
+    after = {**row, **values}
+    if to != at and to in EVENT_OF:
+        emit(conn, [purchase_event(EVENT_OF[to], after, now)])
+    return after
+
+
+def emit(conn: Connection, events: Sequence[Row]) -> None:
+    """Write events to the outbox."""
+    if events:
+        conn.execute(insert(EVENT), list(events))
+
+
+def purchase_event(kind: EventType, row: Mapping[str, Any], now: datetime, **data: Any) -> Row:
+    """An outbox row that tells of a purchase; *data* adds to its fields."""
+    return {
+        "id": new_id(),
+        "type": kind,
+        "source": provider_source(row["provider"]),
+        "subject": row["number"],
+        "sequence": row["revision"],
+        "time": now,
+        "data": {**purchase_data(row), **data},
+    }
+
+
+def other_event(kind: EventType, now: datetime, data: Row, *, provider: str | None, subject: str | None) -> Row:
+    """An outbox row about an order, a request or a provider."""
+    source = ORDERS_SOURCE if provider is None else provider_source(provider)
+    return {
+        "id": new_id(),
+        "type": kind,
+        "source": source,
+        "subject": subject,
+        "sequence": None,
+        "time": now,
+        "data": data,
+    }
+
+
+def insert_new(conn: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """Insert the rows that meet no unique index; leave out the others."""
+    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+    batch = list(rows)
+    if batch:
+        conn.execute(dialect.insert(table).on_conflict_do_nothing(), batch)
+
+
+def _values(row: Mapping[str, Any], to: Status, now: datetime) -> Row:
+    finished = to in _FINISHED
+    return {
+        "status": str(to),
+        "revision": row["revision"] + 1,
+        "success": success_of(to),
+        "updated_at": now,
+        "finished_at": now if finished else None,
+        **({"due_at": None} if finished or to is Status.HELD else {}),
+    }
+
+
+def _one(conn: Connection, query: Any) -> Row | None:
+    found = conn.execute(query).mappings().first()
+    return None if found is None else dict(found)

@@ -1,0 +1,89 @@
+"""What brings back purchases and orders that made no progress; every worker runs it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, exists, select, update
+
+from schemas.events import EventType
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.policy import Policy
+from schemas.status import UNSETTLED, OrderStatus, Status
+from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
+from tasks.ledger.calls import close_attempt, settle
+from tasks.ledger.rows import Row, emit, other_event
+from tasks.policies.retry import History, after_call
+
+LOADING_PATIENCE = timedelta(minutes=10)
+"""How long an order may stand in *loading* without a new line before it is given up."""
+
+_GONE = Outcome(
+    kind=OutcomeKind.UNKNOWN,
+    error_code="worker_gone",
+    error="the worker went away during the call",
+)
+
+
+def any_overdue(conn: Connection, provider: str, now: datetime) -> bool:
+    """Whether anything dispatched or claimed is past its time: a cheap question, asked before the write lock."""
+    at = PURCHASE.c
+    query = select(at.id).where(at.provider == provider, RUNNING, at.due_at <= now).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def lost_calls(conn: Connection, provider: str, now: datetime, limit: int) -> list[Row]:
+    """Purchases whose call is over by its deadline and left no outcome, locked."""
+    at = PURCHASE.c
+    query = (
+        select(PURCHASE)
+        .where(at.provider == provider, RUNNING, at.status == Status.PURCHASING, at.due_at <= now)
+        .order_by(at.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def lose_call(conn: Connection, row: Row, policy: Policy, now: datetime, *, can_look: bool) -> Row | None:
+    """A call without an outcome may have been executed: look, or ask a person."""
+    close_attempt(conn, row, _GONE, now)
+    history = History(
+        attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
+    )
+    decision = after_call(_GONE, history, policy)
+    first = row["first_attempt_at"] or row["updated_at"]
+    return settle(conn, row, decision, now, first_attempt_at=first)
+
+
+def finished_orders(conn: Connection) -> list[str]:
+    """Open orders of which every line is settled."""
+    at = PURCHASE.c
+    own = exists().where(at.order_id == ORDER.c.id, at.status.in_(UNSETTLED))
+    shared = exists().where(
+        LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_id == at.id, at.status.in_(UNSETTLED)
+    )
+    query = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.OPEN, ~own, ~shared)
+    return list(conn.execute(query).scalars())
+
+
+def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) -> bool:
+    """Complete an order once; *data* goes out with the event. False where another worker came first."""
+    done = conn.execute(
+        update(ORDER)
+        .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.OPEN)
+        .values(status=OrderStatus.COMPLETED, completed_at=now, updated_at=now)
+    )
+    if done.rowcount != 1:
+        return False
+    kind = EventType.ORDER_UPDATED if data.pop("completed_before") else EventType.ORDER_COMPLETED
+    emit(conn, [other_event(kind, now, data, provider=None, subject=order_id)])
+    return True
+
+
+def stale_orders(conn: Connection, now: datetime) -> list[str]:
+    """Orders whose loading stopped half way."""
+    query = select(ORDER.c.id).where(
+        UNFINISHED, ORDER.c.status == OrderStatus.LOADING, ORDER.c.updated_at < now - LOADING_PATIENCE
+    )
+    return list(conn.execute(query).scalars())

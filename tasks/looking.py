@@ -1,0 +1,59 @@
+"""Ask a provider about purchases in doubt, or not usable yet, and write down what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from schemas.outcomes import Look, LookKind
+from schemas.status import Status
+from tasks.ledger import looks
+from tasks.ledger.rows import Row
+from tasks.policies.pace import Later, looking_lane
+from tasks.policies.pause import Cause, Pause
+from tasks.purchase import patiently, pause_provider
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+
+def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> list[Status]:
+    """Look at the taken purchases (id and revision) that are still as they were.
+
+    Returns the statuses that they have then; nothing where the look-ups are at their limit: they are due again later.
+    """
+    binding = runtime.providers.get(provider)
+    if binding is None:
+        log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
+        return []
+    with runtime.database.read() as conn:
+        rows = looks.still_due(conn, items)
+    if not rows:
+        return []
+    answers = _ask(runtime, binding, rows)
+    after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
+    refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
+    if refused is not None:
+        reason = f"a look-up was refused: {refused.error}"
+        pause_provider(
+            runtime, provider, Pause(cause=Cause.ACCOUNT, reason=reason, cooldown=binding.policy.pause_cooldown)
+        )
+    return [Status(row["status"]) for row in after if row is not None]
+
+
+def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:
+    numbers = {row["number"]: row["provider_number_id"] for row in rows}
+    if binding.adapter.lookup == "none":
+        unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
+        return dict.fromkeys(numbers, unable)
+    slot = runtime.pace.reserve(looking_lane(binding.account, binding.policy))
+    if isinstance(slot, Later):
+        later = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait, waiting=True)
+        return dict.fromkeys(numbers, later)
+    runtime.sleep(slot.wait)
+    return binding.adapter.look(numbers)
+
+
+def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
+    with runtime.database.write() as conn:
+        return looks.record_look(conn, row, answer, binding.policy, runtime.now())

@@ -1,0 +1,19 @@
+"""Order files: read CSV, JSON and NDJSON line by line, and write a result of each line."""
+
+from tasks.orderfile.columns import EXPORT_COLUMNS
+from tasks.orderfile.export import write_export
+from tasks.orderfile.reader import read_order
+from tasks.orderfile.text import MAX_BYTES, MAX_ROWS, Format, OrderFileError
+from tasks.orderfile.values import Line, Problem
+
+__all__ = [
+    "EXPORT_COLUMNS",
+    "MAX_BYTES",
+    "MAX_ROWS",
+    "Format",
+    "Line",
+    "OrderFileError",
+    "Problem",
+    "read_order",
+    "write_export",
+]

@@ -1,0 +1,101 @@
+"""From a row of any format to a purchase: each field checked, and the row against all rows before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.numbers import NumberError, read_number
+from schemas.policy import Kind
+from schemas.requests import Alias, BuyNumber, Key, Metadata, RequestError, check_provider, problems_of
+from tasks.orderfile.values import Line, Problem, Row
+
+
+class _Extras(BaseModel):
+    """A purchase without its number, which is read as people spell it: to validate it again takes the most time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Alias
+    idempotency_key: Key | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class Checker:
+    """Checks the rows of one file. Remembers their numbers and keys, about 200 bytes a row."""
+
+    def __init__(self, kinds: Mapping[str, Kind], default_provider: str | None, country: str | None) -> None:
+        self._kinds = kinds
+        self._default_provider = default_provider
+        self._country = country
+        self._purchases: dict[tuple[str, str], int] = {}
+        self._keys: dict[str, int] = {}
+
+    def check(self, row: Row) -> Iterator[Line | Problem]:
+        """The purchase, or every problem of the row."""
+        problems: list[Problem] = []
+        number = self._number(row, problems)
+        request = self._request(row, number, problems)
+        if request is not None and not problems:
+            problems = [*self._repeated(row.line, request)]
+        if problems or request is None:
+            yield from problems
+        else:
+            self._purchases[request.number, request.provider] = row.line
+            if request.idempotency_key is not None:
+                self._keys[request.idempotency_key] = row.line
+            yield Line(row.line, request)
+
+    def _number(self, row: Row, problems: list[Problem]) -> str:
+        try:
+            return read_number(_spelled(row.fields.get("number", "")), self._country)
+        except NumberError as exc:
+            problems.append(Problem(row.line, "number", str(exc)))
+            return ""
+
+    def _request(self, row: Row, number: str, problems: list[Problem]) -> BuyNumber | None:
+        provider = row.fields.get("provider", self._default_provider)
+        if provider is None:
+            problems.append(Problem(row.line, "provider", "is missing: name it, or one provider for the whole file"))
+            return None
+        given = {**_grouped(row.fields), "provider": provider}
+        try:
+            extras = _Extras.model_validate(given)
+            return check_provider(BuyNumber.model_construct(number=number, **extras.__dict__), self._kinds)
+        except ValidationError as exc:
+            found = problems_of(exc, _Extras)
+        except RequestError as exc:
+            found = exc.problems
+        problems += [Problem(row.line, column, message) for column, message in found]
+        return None
+
+    def _repeated(self, line: int, request: BuyNumber) -> Iterator[Problem]:
+        if first := self._purchases.get((request.number, request.provider)):
+            yield Problem(line, "number", f"is line {first} again, {request.number}: remove one of them")
+        elif first := self._keys.get(request.idempotency_key or ""):
+            yield Problem(line, "idempotency_key", f"is the key of line {first} already: a key is for one purchase")
+
+
+def _spelled(value: Any) -> str:
+    """The number as text; spreadsheets and their exporters write it as a JSON number."""
+    if isinstance(value, str):
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value != value // 1 or not 0 < value < 10**15:
+        raise NumberError(str(value), "is not a phone number: write it as text, like +14155550100")
+    return str(int(value))
+
+
+def _grouped(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with `options.NAME` and `metadata.NAME` in one mapping each; without the number."""
+    grouped: dict[str, Any] = {}
+    for name, value in fields.items():
+        group, dot, rest = name.partition(".")
+        if dot:
+            grouped.setdefault(group, {})[rest] = value
+        elif name != "number":
+            grouped[name] = value
+    return grouped

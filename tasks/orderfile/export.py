@@ -1,0 +1,61 @@
+"""Writing an order's results, line by line. An export can be submitted again: it reads as an order."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TextIO
+
+from tasks.orderfile.columns import EXPORT_COLUMNS
+from tasks.orderfile.text import Format
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def write_export(rows: Iterable[Mapping[str, Any]], target: TextIO, format: Format) -> None:
+    """Write *rows* to *target* as they come, each with EXPORT_COLUMNS; what a row does not have is empty.
+
+    In CSV, metadata is one column of JSON, and a text that a spreadsheet would run as a formula is quoted by an
+    apostrophe; the number keeps its plus.
+    """
+    if format == "csv":
+        _write_csv(rows, target)
+    elif format == "json":
+        _write_json(rows, target)
+    else:
+        target.writelines(f"{_object(row)}\n" for row in rows)
+
+
+def _write_csv(rows: Iterable[Mapping[str, Any]], target: TextIO) -> None:
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(EXPORT_COLUMNS)
+    writer.writerows([_cell(column, row.get(column)) for column in EXPORT_COLUMNS] for row in rows)
+
+
+def _write_json(rows: Iterable[Mapping[str, Any]], target: TextIO) -> None:
+    separator = "[\n"
+    for row in rows:
+        target.write(f"{separator}{_object(row)}")
+        separator = ",\n"
+    target.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _object(row: Mapping[str, Any]) -> str:
+    return json.dumps({column: row.get(column) for column in EXPORT_COLUMNS}, ensure_ascii=False, default=_plain)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    text = _plain(value)
+    return f"'{text}" if column != "number" and text.startswith(_FORMULA) else text
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,57 @@
+"""Reading an order file of any format, in memory that grows only with the numbers seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+from schemas.policy import Kind
+from tasks.orderfile.check import Checker
+from tasks.orderfile.objects import read_json, read_ndjson
+from tasks.orderfile.tables import read_table
+from tasks.orderfile.text import MAX_ROWS, Format, Text
+from tasks.orderfile.values import Line, Problem, Row
+
+
+def read_order(
+    source: BinaryIO,
+    *,
+    name: str,
+    format: Format | None,
+    kinds: Mapping[str, Kind],
+    default_provider: str | None,
+    country: str | None,
+) -> Iterator[Line | Problem]:
+    """Yield a Line for each purchase of the file, and every Problem of those that are none, in the file's order.
+
+    *name* is the file's name for messages and, where *format* is None, for the format by its suffix. *kinds* maps
+    the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
+    alpha-2) is that of numbers without a country code.
+    Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before
+    the end is reached.
+    """
+    text = Text(source, name)
+    checker = Checker(kinds, default_provider, country)
+    rows = _rows(text, format or text.guess_format(), provider_given=default_provider is not None)
+    return _checked(text, rows, checker)
+
+
+def _rows(text: Text, format: Format, *, provider_given: bool) -> Iterator[Row | Problem]:
+    if format == "csv":
+        return read_table(text, provider_given=provider_given)
+    return read_json(text) if format == "json" else read_ndjson(text)
+
+
+def _checked(text: Text, rows: Iterator[Row | Problem], checker: Checker) -> Iterator[Line | Problem]:
+    count, line = 0, 0
+    for row in rows:
+        # several problems of one line are one row
+        count, line = count + (row.line != line), row.line
+        if count > MAX_ROWS:
+            raise text.error(f"has more than {MAX_ROWS:,} rows: split it into several files")
+        if isinstance(row, Problem):
+            yield row
+        else:
+            yield from checker.check(row)
+    if not count:
+        raise text.error("has no rows: nothing to buy")

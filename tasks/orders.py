@@ -1,0 +1,235 @@
+"""Orders of many numbers: loaded by chunks, started when whole, completed when every line is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import select, update
+
+from schemas.events import EventType
+from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_order
+from schemas.status import OrderStatus, Status
+from schemas.tables import LINE, ORDER, PURCHASE
+from tasks.ledger import sweep
+from tasks.ledger.accept import (
+    Accepted,
+    Entry,
+    accept,
+    accept_lines,
+    begin_order,
+    key_conflicts,
+    open_order,
+    with_retry,
+)
+from tasks.ledger.cancel import cancel_order
+from tasks.ledger.rows import Row, emit, new_id, other_event
+from tasks.queries import order_counts
+from tasks.runtime import Runtime
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Lines in one transaction: short enough that buying never waits for a load."""
+
+
+class OrderError(ValueError):
+    """An order that cannot be done; the message says why and what to do."""
+
+
+def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> Row:
+    """Accept an order of one message; delivered again it goes on where it stopped. Raises RequestError."""
+    order = parse_order(fields, runtime.kinds)
+    if order.idempotency_key is None:
+        order = order.model_copy(update={"idempotency_key": message_id})
+    for chunk in chunks(order.requests, CHUNK):
+        refuse_key_conflicts(runtime, chunk)
+    row = begin(runtime, order=order)
+    if row["status"] == OrderStatus.LOADING:
+        for lines in chunks(enumerate(order.requests, 1), CHUNK):
+            load(runtime, row["id"], lines)
+        finish(runtime, row["id"])
+    else:
+        _tell_accepted(runtime, row["id"], repeat=True)
+    return row
+
+
+def begin(
+    runtime: Runtime, *, order: SubmitOrder | None = None, name: str | None = None, metadata: Row | None = None
+) -> Row:
+    """Begin an order in *loading*, or find the one with the same key. Raises RequestError (key_conflict)."""
+    values = {
+        "id": new_id(),
+        "name": name,
+        "idempotency_key": order.idempotency_key if order else None,
+        "fingerprint": order.fingerprint if order else None,
+        "metadata": order.metadata if order else metadata or {},
+    }
+
+    def insert_order() -> Row:
+        with runtime.database.write() as conn:
+            return begin_order(conn, values, runtime.now())
+
+    return with_retry(insert_order)
+
+
+def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]) -> list[Accepted]:
+    """Accept one chunk of lines. Raises RequestError, and then gives the whole order up: nothing of it was bought."""
+    entries = [
+        Entry(request=request, account=runtime.providers[request.provider].account, line=line)
+        for line, request in lines
+    ]
+
+    def accept_chunk() -> list[Accepted]:
+        with runtime.database.write() as conn:
+            return accept_lines(conn, order_id, entries, runtime.now())
+
+    try:
+        return with_retry(accept_chunk)
+    except RequestError:
+        abandon(runtime, order_id)
+        raise
+
+
+def finish(runtime: Runtime, order_id: str) -> None:
+    """Let a whole order start."""
+    with runtime.database.write() as conn:
+        opened = open_order(conn, order_id, runtime.now())
+    if opened:
+        _tell_accepted(runtime, order_id, repeat=False)
+
+
+def abandon(runtime: Runtime, order_id: str) -> None:
+    """Give up an order that is still loading, and cancel what it had brought in."""
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        conn.execute(
+            update(ORDER)
+            .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
+            .values(status=OrderStatus.ABANDONED, updated_at=now, completed_at=now)
+        )
+    cancel_purchases(runtime, order_id)
+
+
+def cancel(runtime: Runtime, order_id: str) -> int:
+    """Cancel what the order has not bought yet. Returns how many purchases were asked to stop."""
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(cancel_requested_at=now, updated_at=now))
+    return cancel_purchases(runtime, order_id)
+
+
+def cancel_purchases(runtime: Runtime, order_id: str) -> int:
+    """Cancel the order's purchases by chunks."""
+    total = 0
+    while True:
+        with runtime.database.write() as conn:
+            count = cancel_order(conn, order_id, runtime.now(), CHUNK)
+        total += count
+        if count == 0:
+            return total
+
+
+def retry(runtime: Runtime, order_id: str) -> int:
+    """Buy again the lines that failed or were cancelled. Returns how many. Raises OrderError while it is loading."""
+    with runtime.database.read() as conn:
+        order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
+        at = PURCHASE.c
+        query = (
+            select(LINE.c.line, at.number, at.provider, at.account, at.options, at.metadata)
+            .join(PURCHASE, at.id == LINE.c.purchase_id)
+            .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
+            .order_by(LINE.c.line)
+        )
+        dead = [dict(row) for row in conn.execute(query).mappings()]
+    if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
+        raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
+    for chunk in chunks(dead, CHUNK):
+        with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk))  # type: ignore[misc]
+    return len(dead)
+
+
+def complete_finished(runtime: Runtime) -> int:
+    """Complete the orders of which every line is settled, and give up those whose loading stopped half way."""
+    with runtime.database.read() as conn:
+        finished = sweep.finished_orders(conn)
+        stale = sweep.stale_orders(conn, runtime.now())
+    for order_id in stale:
+        abandon(runtime, order_id)
+    done = 0
+    for order_id in finished:
+        with runtime.database.write() as conn:
+            done += sweep.complete_order(conn, order_id, runtime.now(), order_event_data(conn, order_id))
+    return done
+
+
+def refuse_key_conflicts(runtime: Runtime, requests: Sequence[BuyNumber]) -> None:
+    """Raise RequestError where a request's key came before with another request."""
+    with runtime.database.read() as conn:
+        for key, purchase_id in key_conflicts(conn, requests).items():
+            message = f"idempotency_key: {key!r} came before with another request (purchase {purchase_id})"
+            raise RequestError(f"{message}: send a new key for a new request", "key_conflict")
+
+
+def order_event_data(conn: Any, order_id: str) -> Row:
+    """The data of an order's events: how many lines ended how."""
+    order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
+    counts: dict[str, int] = {}
+    for row in order_counts(conn, order_id):
+        counts[row["status"]] = counts.get(row["status"], 0) + row["count"]
+    return {
+        "order_id": order_id,
+        "name": order["name"],
+        "idempotency_key": order["idempotency_key"],
+        "lines": order["lines"],
+        "counts": counts,
+        "metadata": order["metadata"],
+        "completed_before": order["completed_at"] is not None,
+    }
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """*items* in lists of at most *size*."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> None:
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        entries = [
+            Entry(
+                request=BuyNumber.model_construct(
+                    number=row["number"],
+                    provider=row["provider"],
+                    idempotency_key=None,
+                    options=row["options"],
+                    metadata=row["metadata"],
+                ),
+                account=row["account"],
+                line=row["line"],
+            )
+            for row in lines
+        ]
+        for entry, accepted in zip(entries, accept(conn, entries, now, order_id), strict=True):
+            conn.execute(
+                update(LINE)
+                .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
+                .values(purchase_id=accepted.row["id"], shared=not accepted.created)
+            )
+        conn.execute(
+            update(ORDER)
+            .where(ORDER.c.id == order_id)
+            .values(status=OrderStatus.OPEN, cancel_requested_at=None, updated_at=now)
+        )
+
+
+def _tell_accepted(runtime: Runtime, order_id: str, *, repeat: bool) -> None:
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        data = order_event_data(conn, order_id)
+        del data["completed_before"]
+        event = other_event(EventType.ACCEPTED, now, {**data, "repeat": repeat}, provider=None, subject=order_id)
+        emit(conn, [event])

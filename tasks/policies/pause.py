@@ -1,0 +1,88 @@
+"""When a provider is paused: its account is refused, or too much goes wrong in a row."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.policy import Policy
+
+MAX_COOLDOWN = 3600.0
+"""Seconds: the longest a machine's pause lasts before it probes again."""
+
+
+class Cause(StrEnum):
+    """Who or what paused a provider; a person's pause is ended by a person."""
+
+    ACCOUNT = "account"
+    FAILURES = "failures"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """Stop a provider. `cooldown` is in seconds, None until a person resumes it."""
+
+    cause: Cause
+    reason: str
+    cooldown: float | None
+
+
+def longer(cooldown: float) -> float:
+    """The cool-down after a probe that failed too."""
+    return min(MAX_COOLDOWN, cooldown * 2)
+
+
+@dataclass
+class Streaks:
+    """What went wrong in a row at one provider, as one process sees it: a hint, not money."""
+
+    _failures: int = 0
+    _refused: set[str] = field(default_factory=set)
+    _refusal: tuple[int | None, str | None] = (None, None)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def feed(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
+        """Count one outcome; a Pause where it is the account's refusal or one too many in a row."""
+        if outcome.kind is OutcomeKind.ACCOUNT:
+            return Pause(cause=Cause.ACCOUNT, reason=_reason(outcome), cooldown=policy.pause_cooldown)
+        with self._lock:
+            return self._count(number, outcome, policy)
+
+    def _count(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
+        limit, cooldown = policy.pause_after_failures, policy.pause_cooldown
+        if outcome.yes or outcome.kind is OutcomeKind.THROTTLED:
+            self._reset()
+            return None
+        if outcome.kind is OutcomeKind.REFUSED:
+            self._failures = 0
+            self._add_refusal(number, outcome)
+            if len(self._refused) >= limit:
+                self._reset()
+                reason = f"the same refusal for {limit} numbers in a row: {_reason(outcome)}"
+                return Pause(cause=Cause.ACCOUNT, reason=reason, cooldown=cooldown)
+            return None
+        self._failures += 1
+        if self._failures >= limit:
+            self._reset()
+            reason = f"{limit} calls in a row without an answer that settles: {_reason(outcome)}"
+            return Pause(cause=Cause.FAILURES, reason=reason, cooldown=cooldown)
+        return None
+
+    def _add_refusal(self, number: str, outcome: Outcome) -> None:
+        same = (outcome.http_status, outcome.error_code)
+        if same != self._refusal:
+            self._refusal = same
+            self._refused = set()
+        self._refused.add(number)
+
+    def _reset(self) -> None:
+        self._failures = 0
+        self._refused = set()
+        self._refusal = (None, None)
+
+
+def _reason(outcome: Outcome) -> str:
+    return outcome.error or outcome.error_code or str(outcome.kind)

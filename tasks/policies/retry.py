@@ -1,0 +1,192 @@
+"""What follows a call or a look: outcome and history in, a decision out. Nothing here sleeps, sends or writes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.policy import Policy
+from schemas.status import Status
+
+THROTTLED_WAIT = 5.0
+"""Seconds to wait after a 429 that names no Retry-After."""
+
+MAX_LOOK_FAILURES = 8
+"""Look-ups that fail in a row before a person is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What happened to a purchase up to now, the present call included.
+
+    `attempts` counts calls; `tried_seconds` is the time spent trying; `doubt`: an earlier call may have been
+    executed; `can_look`: the provider can be asked for the number; `looks` and `look_failures` count answers
+    since the last call; `refused`: the last call was refused; `processing_for`: seconds since it was accepted.
+    """
+
+    attempts: int = 1
+    tried_seconds: float = 0.0
+    doubt: bool = False
+    can_look: bool = True
+    looks: int = 0
+    look_failures: int = 0
+    refused: bool = False
+    processing_for: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The next status. `delay` is in seconds: from now, or for looks `from_deadline` of the last call.
+
+    `counts`: the call counts as an attempt and its time as trying. `doubt`: it may have been executed.
+    """
+
+    status: Status
+    delay: float = 0.0
+    from_deadline: bool = False
+    counts: bool = True
+    doubt: bool = False
+    already_owned: bool = False
+    provider_number_id: str | None = None
+    error: str | None = None
+    error_code: str | None = None
+    looks: int = 0
+    look_failures: int = 0
+
+
+def backoff(policy: Policy, attempts: int, rng: Callable[[], float] = random.random) -> float:
+    """Full jitter: uniform between 0 and min(backoff_max, backoff_initial * 2 ** (attempts - 1)), in seconds."""
+    exponent = min(attempts - 1, 30)
+    return float(rng() * min(policy.backoff_max, policy.backoff_initial * 2**exponent))
+
+
+def after_call(outcome: Outcome, history: History, policy: Policy, look: Look | None = None) -> Decision:
+    """Decide what follows a purchase call; *look* is the one look that follows a first refusal.
+
+    A call that was not sent and names its own `retry_after` was held back by us: it does not count.
+    """
+    said = Decision(
+        status=Status.QUEUED,
+        error=outcome.error,
+        error_code=outcome.error_code,
+        provider_number_id=outcome.provider_number_id,
+    )
+    match outcome.kind:
+        case OutcomeKind.PURCHASED:
+            return Decision(status=Status.PURCHASED, provider_number_id=outcome.provider_number_id)
+        case OutcomeKind.PROCESSING:
+            return replace(said, status=Status.PROCESSING, delay=policy.poll_every)
+        case OutcomeKind.THROTTLED:
+            wait = THROTTLED_WAIT if outcome.retry_after is None else outcome.retry_after
+            return replace(said, delay=wait, counts=False)
+        case OutcomeKind.ACCOUNT:
+            return replace(said, counts=False)
+        case OutcomeKind.NOT_SENT:
+            if outcome.retry_after is not None:
+                return replace(said, delay=outcome.retry_after, counts=False)
+            return _again(said, history, policy)
+        case OutcomeKind.REFUSED:
+            return _refused(said, history, policy, look)
+        case OutcomeKind.UNKNOWN:
+            return _doubtful(replace(said, doubt=True), history, policy)
+
+
+def after_look(look: Look, history: History, policy: Policy) -> Decision:
+    """Decide what follows a look at a purchase that is *unknown*."""
+    found = Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id, already_owned=False)
+    match look.kind:
+        case LookKind.OWNED:
+            return found
+        case LookKind.PROCESSING:
+            return replace(found, status=Status.PROCESSING, delay=policy.poll_every)
+        case LookKind.LOST:
+            return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+        case LookKind.UNCLEAR:
+            return _look_failed(look, history, policy)
+        case LookKind.ABSENT:
+            return _absent(history, policy)
+
+
+def after_poll(look: Look, history: History, policy: Policy) -> Decision:
+    """Decide what follows a look at a purchase that is *processing*."""
+    again = Decision(status=Status.PROCESSING, delay=policy.poll_every)
+    match look.kind:
+        case LookKind.OWNED:
+            return Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id)
+        case LookKind.LOST:
+            return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+        case LookKind.UNCLEAR:
+            failures = history.look_failures + _failed(look)
+            if failures >= MAX_LOOK_FAILURES:
+                return _hold(f"the provider could not be asked: {look.error}", "look_failed")
+            return replace(again, look_failures=failures)
+    if history.processing_for >= policy.poll_for:
+        return _hold("accepted by the provider, and not usable in time", "processing_too_long")
+    return again
+
+
+def _again(said: Decision, history: History, policy: Policy) -> Decision:
+    """Queue again with backoff, or give up."""
+    wait = backoff(policy, history.attempts)
+    if history.attempts < policy.max_attempts and history.tried_seconds + wait <= policy.give_up_after:
+        return replace(said, status=Status.QUEUED, delay=wait)
+    error = f"gave up after {history.attempts} attempts: {said.error}"
+    if history.doubt:
+        return _hold(f"{error}; an earlier call may have been executed", "gave_up")
+    return replace(said, status=Status.FAILED, error=error, error_code=said.error_code or "gave_up")
+
+
+def _refused(said: Decision, history: History, policy: Policy, look: Look | None) -> Decision:
+    if history.doubt:
+        return _doubtful(said, history, policy)
+    if look is None or look.kind is LookKind.ABSENT:
+        return replace(said, status=Status.FAILED)
+    match look.kind:
+        case LookKind.OWNED:
+            return Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id, already_owned=True)
+        case LookKind.PROCESSING:
+            processing = replace(said, status=Status.PROCESSING, delay=policy.poll_every, already_owned=True)
+            return replace(processing, provider_number_id=look.provider_number_id)
+        case LookKind.UNCLEAR:
+            return _again(said, history, policy)
+    return replace(said, status=Status.FAILED)
+
+
+def _doubtful(said: Decision, history: History, policy: Policy) -> Decision:
+    """All the looks, where the provider can be asked; else a person."""
+    if policy.on_unknown == "hold" or not history.can_look:
+        why = "this provider cannot be asked" if not history.can_look else "the policy says hold"
+        held = _hold(f"may have been bought, and {why}: {said.error}", said.error_code)
+        return replace(held, doubt=said.doubt)
+    return replace(said, status=Status.UNKNOWN, delay=policy.reconcile_after[0], from_deadline=True)
+
+
+def _absent(history: History, policy: Policy) -> Decision:
+    looks = history.looks + 1
+    if looks < len(policy.reconcile_after):
+        delay = policy.reconcile_after[looks]
+        return Decision(status=Status.UNKNOWN, delay=delay, from_deadline=True, looks=looks)
+    if history.refused:
+        return _hold("refused after an earlier call that may have been executed; every look says not ours", "refused")
+    if history.attempts >= policy.max_attempts or history.tried_seconds > policy.give_up_after:
+        return _hold(f"{history.attempts} attempts, one of them in doubt; every look says not ours", "gave_up")
+    return Decision(status=Status.QUEUED, delay=backoff(policy, history.attempts))
+
+
+def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
+    failures = history.look_failures + _failed(look)
+    if failures >= MAX_LOOK_FAILURES:
+        return _hold(f"may have been bought, and the provider could not be asked: {look.error}", "look_failed")
+    wait = look.retry_after if look.retry_after is not None else backoff(policy, max(1, failures), lambda: 1.0)
+    wait = max(wait, policy.pause_cooldown) if look.account else wait
+    return Decision(status=Status.UNKNOWN, delay=wait, looks=history.looks, look_failures=failures)
+
+
+def _failed(look: Look) -> int:
+    return 0 if look.account or look.waiting else 1
+
+
+def _hold(error: str, code: str | None) -> Decision:
+    return Decision(status=Status.HELD, error=error, error_code=code)

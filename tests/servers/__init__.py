@@ -1,0 +1,7 @@
+"""Real servers for the tests, started without root and without containers."""
+
+from tests.servers.availability import unavailable
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+
+__all__ = ["PostgresServer", "RedisServer", "unavailable"]

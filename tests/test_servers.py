@@ -1,0 +1,69 @@
+"""The servers that other tests rely on do what they promise."""
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from tests.servers import PostgresServer, RedisServer, unavailable
+
+
+def test_redis_is_empty_for_each_test_and_keeps_its_data_over_a_kill(redis_server: RedisServer) -> None:
+    with Redis.from_url(redis_server.url) as client:
+        assert client.dbsize() == 0
+        client.set("paid", "1")
+        redis_server.kill()
+        with pytest.raises(RedisConnectionError):
+            client.ping()
+        redis_server.restart()
+        assert client.get("paid") == b"1"
+
+
+def test_redis_runs_again_after_a_test_that_left_it_dead(redis_server: RedisServer) -> None:
+    redis_server.kill()
+    redis_server.ensure_running()
+    redis_server.flushall()
+    with Redis.from_url(redis_server.url) as client:
+        assert client.dbsize() == 0
+
+
+def test_postgres_keeps_what_was_committed_over_a_kill(postgres_server: PostgresServer) -> None:
+    with postgres_server.database(empty=True) as url:
+        engine = create_engine(url, pool_pre_ping=True)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE paid (number text)"))
+            connection.execute(text("INSERT INTO paid VALUES ('+4930123456')"))
+        postgres_server.kill()
+        with pytest.raises(OperationalError):
+            engine.connect()
+        postgres_server.restart()
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT number FROM paid")).scalar_one() == "+4930123456"
+        engine.dispose()
+
+
+def test_each_database_is_fresh(postgres_server: PostgresServer) -> None:
+    with postgres_server.database(empty=True) as first, postgres_server.database(empty=True) as second:
+        assert first != second
+
+
+def test_a_database_of_each_kind_has_our_tables(database_url: str) -> None:
+    engine = create_engine(database_url)
+    assert {"purchase", "purchase_attempt"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_an_empty_database_of_each_kind_has_none(empty_database_url: str) -> None:
+    engine = create_engine(empty_database_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+
+
+def test_a_missing_server_skips_on_a_laptop_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="elephant cannot be had here: buy one"):
+        unavailable("an elephant", "buy one")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="elephant cannot be had here: buy one"):
+        unavailable("an elephant", "buy one")

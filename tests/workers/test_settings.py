@@ -1,0 +1,138 @@
+"""The settings: defaults, what is accepted, and messages that mend without showing a password."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from workers.settings import SettingsError, load_settings, redacted
+
+SECRET = "s3cr3t"
+
+
+def test_with_nothing_set_everything_is_embedded_under_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({})
+    assert settings.home == tmp_path / ".dialstock"
+    assert settings.database_url == f"sqlite:///{tmp_path}/.dialstock/dialstock.db"
+    assert settings.config_path == tmp_path / "providers.toml"
+    assert (settings.redis_url, settings.broker_url) == ("", "")
+    assert settings.embedded_redis
+    assert settings.embedded_database
+    assert not settings.home.exists()
+
+
+@pytest.mark.parametrize("name", ["a home", "50% off?", "c#"])
+def test_the_home_may_have_any_name(tmp_path: Path, name: str) -> None:
+    settings = load_settings({"DIALSTOCK_HOME": str(tmp_path / name)})
+    assert make_url(settings.database_url).database == str(tmp_path / name / "dialstock.db")
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://cache:6379/3")
+    assert load_settings().redis_url == "redis://cache:6379/3"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_postgresql_url_gets_our_driver(scheme: str) -> None:
+    settings = load_settings({"DATABASE_URL": f"{scheme}://user:{SECRET}@db:5433/dialstock?sslmode=require"})
+    assert settings.database_url == f"postgresql+psycopg://user:{SECRET}@db:5433/dialstock?sslmode=require"
+    assert not settings.embedded_database
+
+
+def test_a_postgresql_password_keeps_its_meaning() -> None:
+    url = load_settings({"DATABASE_URL": "postgres://user:a%2Fb%40c%25@db/x"}).database_url
+    assert make_url(url).password == "a/b@c%"
+
+
+def test_a_sqlite_file_may_be_named() -> None:
+    assert load_settings({"DATABASE_URL": "sqlite:////var/lib/d.db"}).database_url == "sqlite:////var/lib/d.db"
+
+
+def test_the_broker_is_redis_unless_it_is_named() -> None:
+    redis = {"REDIS_URL": "rediss://:pw@cache:6380/0"}
+    assert load_settings(redis).broker_url == "rediss://:pw@cache:6380/0"
+    assert load_settings({**redis, "CELERY_BROKER_URL": "redis://broker/1"}).broker_url == "redis://broker/1"
+
+
+def test_the_embedded_address_is_filled_in_later() -> None:
+    settings = load_settings({}).with_redis("redis://:pw@127.0.0.1:1/0")
+    assert settings.redis_url == settings.broker_url == "redis://:pw@127.0.0.1:1/0"
+    named = load_settings({"CELERY_BROKER_URL": "redis://broker/1"}).with_redis("redis://127.0.0.1:1/0")
+    assert named.broker_url == "redis://broker/1"
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings({"DATABASE_URL": "", "REDIS_URL": " ", "DIALSTOCK_CONFIG": ""}).embedded_redis
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"])
+def test_a_url_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
+    scheme = "postgresql+psycopg" if name == "DATABASE_URL" else "redis"
+    (tmp_path / "secret").write_text(f"{scheme}://user:pw@host/0\n")
+    settings = load_settings({f"{name}_FILE": str(tmp_path / "secret")})
+    assert f"{scheme}://user:pw@host/0" in (settings.database_url, settings.redis_url, settings.broker_url)
+
+
+def test_a_secret_file_that_is_missing_empty_or_doubled_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL_FILE names /nowhere, which cannot be read"):
+        load_settings({"REDIS_URL_FILE": "/nowhere"})
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(SettingsError, match="which is empty: put the URL there"):
+        load_settings({"REDIS_URL_FILE": str(tmp_path / "empty")})
+    with pytest.raises(SettingsError, match="both set: keep one"):
+        load_settings({"REDIS_URL_FILE": "/nowhere", "REDIS_URL": "redis://host"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("DATABASE_URL", SECRET, "DATABASE_URL is not a URL: write it like postgresql://"),
+        ("DATABASE_URL", f"mysql://u:{SECRET}@db/x", "scheme 'mysql' is not supported: write it like postgresql://"),
+        ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@db/x", "scheme 'postgresql.asyncpg' is not supported"),
+        ("DATABASE_URL", f"postgresql://u:{SECRET}@db:port/x", "the port is not a number"),
+        ("DATABASE_URL", f"postgresql://u:a@{SECRET}@db/x", "the host contains an @: percent-encode"),
+        ("DATABASE_URL", "sqlite://", "cannot share SQLite in memory: name a file"),
+        ("DATABASE_URL", "sqlite:///:memory:", "cannot share SQLite in memory: name a file"),
+        ("DATABASE_URL", "sqlite://data/d.db", "three slashes"),
+        ("REDIS_URL", SECRET, "REDIS_URL is not a URL: write it like redis://"),
+        ("REDIS_URL", f"valkey://:{SECRET}@cache/0", "scheme 'valkey' is not supported: write it like redis://"),
+        ("REDIS_URL", f"redis://:{SECRET}/x@cache/0", "percent-encode special characters"),
+        ("REDIS_URL", f"redis://:#{SECRET}@cache/0", "percent-encode special characters"),
+        ("REDIS_URL", "redis:///0", "names no host"),
+        ("REDIS_URL", f"redis://:{SECRET}@cache/zero", "only a database number may follow the host"),
+        ("CELERY_BROKER_URL", f"amqp://u:{SECRET}@rabbit", "CELERY_BROKER_URL: scheme 'amqp' is not supported"),
+        ("DIALSTOCK_CONFIG", "/nowhere/providers.toml", "names /nowhere/providers.toml, which is no file"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_mend_and_without_its_password(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings({name: value})
+    assert name in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://alice:s3cr3t@db/x", "postgresql://alice:***@db/x"),
+        ("redis://:s3cr3t@cache:6379/0", "redis://:***@cache:6379/0"),
+        ("redis://:s3@cr/3:t@cache:6379/0", "redis://:***@cache:6379/0"),
+        ("postgres//alice:s3cr3t@db/x", "postgres//alice:***@db/x"),
+        ("postgresql:///x?host=db&password=s3cr3t&a=1", "postgresql:///x?host=db&password=***&a=1"),
+        ("postgresql://alice@db:5432/x", "postgresql://alice@db:5432/x"),
+        ("redis://cache:6379/0", "redis://cache:6379/0"),
+        ("sqlite:////var/lib/d.db", "sqlite:////var/lib/d.db"),
+    ],
+)
+def test_redacted_hides_the_password_and_only_that(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+def test_settings_can_be_logged() -> None:
+    settings = load_settings({"DATABASE_URL": f"postgres://u:{SECRET}@db/x", "REDIS_URL": f"redis://:{SECRET}@c/0"})
+    assert SECRET not in repr(settings)
+    assert "postgresql+psycopg://u:***@db/x" in repr(settings)

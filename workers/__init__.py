@@ -1,0 +1,1 @@
+"""How Dialstock runs: the Celery app, settings, database, embedded server, timers and command line."""

@@ -1,0 +1,118 @@
+"""The Celery app: `celery -A workers.app:app worker --pool=threads`.
+
+Importing this module reads the environment and the configuration, and starts the embedded server where no
+REDIS_URL is set.
+"""
+
+from __future__ import annotations
+
+import atexit
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Exchange, Queue
+
+from tasks.runtime import install, queue_of
+from workers.embedded import connect_embedded
+from workers.intake import on_rejected, on_unknown
+from workers.settings import Settings, load_settings
+from workers.timers import Timers
+from workers.wiring import Wiring, prepare_providers, read_config, wire
+
+PUBLIC_QUEUE = "purchases"
+
+VISIBILITY_TIMEOUT = 1800
+"""Seconds: five times the longest task, which is a call, a look, and an answer that waits for the database."""
+
+
+def make_app(settings: Settings, aliases: list[str]) -> Celery:
+    """A Celery app with the settings that matter on Redis."""
+    app = Celery("dialstock", broker=settings.broker_url, include=["tasks.entry"], set_as_current=True)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_default_queue=PUBLIC_QUEUE,
+        task_queues=[_queue(PUBLIC_QUEUE), *(_queue(queue_of(alias)) for alias in aliases)],
+        task_store_errors_even_if_ignored=False,
+        worker_consumer="workers.intake:KeepingConsumer",
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=True,
+        worker_soft_shutdown_timeout=60.0,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 10.0,
+            "socket_connect_timeout": 5.0,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        broker_pool_limit=10,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    if not settings.embedded_redis:
+        return settings
+    server = connect_embedded(settings.home)
+    atexit.register(server.close)
+    return settings.with_redis(server.url)
+
+
+settings = _settings()
+app = make_app(settings, list(read_config(settings).providers))
+
+
+class _Worker:
+    """What a worker process holds between its signals."""
+
+    wiring: Wiring | None = None
+    timers: Timers | None = None
+
+    def start(self, **_: Any) -> None:
+        """Wire the runtime: in the worker, and again in each child of a prefork pool."""
+        self.wiring = wire(settings, app)
+        prepare_providers(self.wiring.runtime)
+        install(self.wiring.runtime)
+
+    def ready(self, **_: Any) -> None:
+        """Start the timers."""
+        if self.wiring is not None:
+            self.timers = Timers(self.wiring.runtime)
+            self.timers.start()
+
+    def drain(self, **_: Any) -> None:
+        """Release nothing more; what runs may end."""
+        if self.timers is not None:
+            self.timers.drain()
+
+    def stop(self, **_: Any) -> None:
+        """Publish what is left and close."""
+        if self.timers is not None:
+            self.timers.stop()
+        if self.wiring is not None:
+            self.wiring.close()
+
+
+_worker = _Worker()
+signals.worker_init.connect(_worker.start)
+signals.worker_process_init.connect(_worker.start)
+signals.worker_ready.connect(_worker.ready)
+signals.worker_shutting_down.connect(_worker.drain)
+signals.worker_shutdown.connect(_worker.stop)
+signals.task_rejected.connect(on_rejected)
+signals.task_unknown.connect(on_unknown)

@@ -1,0 +1,164 @@
+"""Where the database, Redis and the configuration are: read from the environment, by twelve-factor names.
+
+DATABASE_URL       postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH; else SQLite under DIALSTOCK_HOME
+REDIS_URL          redis://:PASSWORD@HOST:6379/0 or rediss://...; else the embedded server under DIALSTOCK_HOME
+CELERY_BROKER_URL  as REDIS_URL, and by default the same
+DIALSTOCK_CONFIG   the providers' file, by default providers.toml; without that file only the sandbox is known
+DIALSTOCK_HOME     what runs embedded keeps its data here, by default .dialstock
+
+Each URL may also stand in a file, as container platforms hand out secrets: DATABASE_URL_FILE=/run/secrets/database_url.
+A variable that is empty counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite",
+}
+_DATABASE_HINT = "write it like postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
+_REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS)"
+_ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23)"
+# Greedy up to the last @, and the scheme at most once: a password that was not encoded is hidden whole.
+_USERINFO = re.compile(r"^((?:[\w+.-]*:?//)?+[^:/@]*):.*@", re.DOTALL)
+_QUERY_SECRET = re.compile(r"([?&]\w*(?:password|passwd|pwd)=)[^&]*", re.IGNORECASE)
+
+
+class SettingsError(ValueError):
+    """A variable that cannot be used: says which, what is wrong with it, and how to mend it. Shows no password."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process needs to find the rest.
+
+    redis_url and broker_url are empty where the embedded server is meant, whose address is known once it runs.
+    """
+
+    database_url: str
+    redis_url: str
+    broker_url: str
+    config_path: Path
+    home: Path
+    embedded_redis: bool
+    embedded_database: bool
+
+    def with_redis(self, url: str) -> Settings:
+        """The same with the embedded server's address filled in."""
+        return replace(self, redis_url=url, broker_url=self.broker_url or url)
+
+    def __repr__(self) -> str:
+        urls = ", ".join(redacted(url) for url in (self.database_url, self.redis_url, self.broker_url))
+        return f"Settings({urls}, config={self.config_path}, home={self.home})"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings; creates nothing. Raises SettingsError."""
+    env = os.environ if environ is None else environ
+    home = Path(env.get("DIALSTOCK_HOME") or ".dialstock").expanduser().absolute()
+    database = _url(env, "DATABASE_URL")
+    redis = _redis_url(env, "REDIS_URL")
+    return Settings(
+        database_url=_database_url(database) if database else _sqlite_under(home),
+        redis_url=redis,
+        broker_url=_redis_url(env, "CELERY_BROKER_URL") or redis,
+        config_path=_config_path(env),
+        home=home,
+        embedded_redis=not redis,
+        embedded_database=not database,
+    )
+
+
+def redacted(url: str) -> str:
+    """*url* with its passwords as `***`, for messages and logs; takes broken URLs too."""
+    return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
+
+
+def _url(env: Mapping[str, str], name: str) -> str:
+    value, file = env.get(name, "").strip(), env.get(f"{name}_FILE", "").strip()
+    if value and file:
+        raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
+    if not file:
+        return value
+    try:
+        text = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {exc}") from exc
+    if not text:
+        raise SettingsError(f"{name}_FILE names {file}, which is empty: put the URL there")
+    return text
+
+
+def _database_url(value: str) -> str:
+    # 'from None' throughout: the parsers' own messages quote parts of the URL.
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise SettingsError(f"DATABASE_URL is not a URL: {_DATABASE_HINT}") from None
+    except ValueError:
+        raise SettingsError(f"DATABASE_URL: the port is not a number: {_ENCODE_HINT}") from None
+    if url.drivername not in _DRIVERS:
+        raise SettingsError(f"DATABASE_URL: scheme {url.drivername!r} is not supported: {_DATABASE_HINT}")
+    if url.drivername == "sqlite":
+        _check_sqlite(url)
+    elif "@" in (url.host or ""):
+        raise SettingsError(f"DATABASE_URL: the host contains an @: {_ENCODE_HINT}")
+    return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.host:
+        raise SettingsError("DATABASE_URL: sqlite needs three slashes, four for an absolute path: sqlite:///PATH")
+    if url.database in (None, "", ":memory:"):
+        raise SettingsError("DATABASE_URL: workers cannot share SQLite in memory: name a file, sqlite:///PATH")
+
+
+def _sqlite_under(home: Path) -> str:
+    return URL.create("sqlite", database=str(home / "dialstock.db")).render_as_string()
+
+
+def _redis_url(env: Mapping[str, str], name: str) -> str:
+    value = _url(env, name)
+    if not value:
+        return ""
+    parts = _split(name, value)
+    if parts.scheme not in ("redis", "rediss"):
+        raise SettingsError(f"{name}: scheme {parts.scheme!r} is not supported: {_REDIS_HINT}")
+    if not parts.hostname:
+        raise SettingsError(f"{name} names no host: {_REDIS_HINT}, and {_ENCODE_HINT}")
+    if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.fragment:
+        raise SettingsError(f"{name}: only a database number may follow the host; {_REDIS_HINT}, and {_ENCODE_HINT}")
+    return value
+
+
+def _split(name: str, value: str) -> SplitResult:
+    if "://" not in value:
+        raise SettingsError(f"{name} is not a URL: {_REDIS_HINT}")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(f"{name}: the host or the port cannot be read: {_ENCODE_HINT}") from None
+    return parts
+
+
+def _config_path(env: Mapping[str, str]) -> Path:
+    value = env.get("DIALSTOCK_CONFIG", "").strip()
+    if not value:
+        return Path("providers.toml").absolute()
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise SettingsError(f"DIALSTOCK_CONFIG names {path}, which is no file: mend the path, or unset it")
+    return path

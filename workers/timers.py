@@ -1,0 +1,133 @@
+"""The timers that each worker runs: release, looks, sweep, orders, relay. No single process's death matters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks import dispatching, orders, publishing
+from tasks.publishing import Relay
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+RELEASE_EVERY = 0.1
+SWEEP_EVERY = 1.0
+RELAY_EVERY = 0.05
+CLEAN_EVERY = 60.0
+AWAY_WAIT = 1.0
+"""Seconds to wait after the database or Redis was found away."""
+
+EVENT_RETENTION = 7 * 24 * 3600.0
+"""Seconds that published events are kept for a replay."""
+
+
+class Timer:
+    """Runs `action` every `seconds` in a thread of its own, at once again while it says that there is more."""
+
+    def __init__(self, name: str, seconds: float, action: Callable[[], bool]) -> None:
+        self._seconds = seconds
+        self._action = action
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"dialstock-{name}", daemon=True)
+        self.name = name
+        self._away = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Let the present run end, and no other begin."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stop.wait(wait):
+            wait = self._once()
+
+    def _once(self) -> float:
+        try:
+            more = self._action()
+        except (RedisError, OperationalError, SQLAlchemyError, OSError) as exc:
+            if not self._away:
+                log.warning("timer %s waits: %s", self.name, _short(exc))
+            self._away = True
+            return AWAY_WAIT
+        except Exception:
+            log.exception("timer %s failed", self.name)
+            return AWAY_WAIT
+        if self._away:
+            log.info("timer %s works again", self.name)
+        self._away = False
+        return 0.0 if more else self._seconds
+
+
+class Timers:
+    """All timers of one worker process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._relay = Relay(runtime, f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}")
+        self._timers = [
+            Timer("release", RELEASE_EVERY, partial(_release, runtime)),
+            Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
+            Timer("relay", RELAY_EVERY, self._publish),
+            Timer("clean", CLEAN_EVERY, partial(_clean, runtime)),
+        ]
+
+    def start(self) -> None:
+        """Start them all."""
+        for timer in self._timers:
+            timer.start()
+
+    def drain(self) -> None:
+        """Release nothing more; events still go out."""
+        for timer in self._timers:
+            if timer.name != "relay":
+                timer.stop(timeout=0)
+
+    def stop(self) -> None:
+        """Stop them all, publish what is left, and let another worker's relay take over."""
+        for timer in self._timers:
+            timer.stop()
+        try:
+            while self._relay.run_once():
+                pass
+            self._relay.release()
+        except (RedisError, SQLAlchemyError) as exc:
+            log.warning("the last events wait for another worker: %s", _short(exc))
+
+    def _publish(self) -> bool:
+        return bool(self._relay.run_once())
+
+
+def _release(runtime: Runtime) -> bool:
+    for binding in runtime.providers.values():
+        dispatching.release_due(runtime, binding)
+        dispatching.look_due(runtime, binding)
+    return False
+
+
+def _sweep(runtime: Runtime) -> bool:
+    for binding in runtime.providers.values():
+        dispatching.sweep_provider(runtime, binding)
+    orders.complete_finished(runtime)
+    return False
+
+
+def _clean(runtime: Runtime) -> bool:
+    return publishing.clean_up(runtime, EVENT_RETENTION) > 0
+
+
+def _short(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}"[:200]

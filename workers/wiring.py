@@ -1,0 +1,107 @@
+"""The one place in which everything is put together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+from celery import Celery
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
+from tasks.ledger.dispatch import ensure_providers
+from tasks.policies.pace import Pace
+from tasks.providers.registry import build
+from tasks.runtime import Binding, Runtime, utc_now
+from workers.database import SqlDatabase, migrate
+from workers.sending import Sender
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REDIS_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """The runtime, and what has to be closed after it."""
+
+    runtime: Runtime
+    database: SqlDatabase
+
+    def close(self) -> None:
+        """Give back connections."""
+        self.database.close()
+        self.runtime.redis.close()
+
+
+def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = None) -> Wiring:
+    """Build the runtime. The embedded database is brought up to date by itself.
+
+    Raises ConfigError, naming every provider whose secret is missing.
+    """
+    environ = os.environ if environ is None else environ
+    config = read_config(settings)
+    providers = bind_providers(config, environ)
+    if settings.embedded_database:
+        migrate(settings.database_url)
+    database = SqlDatabase(settings.database_url)
+    client = connect_redis(settings.redis_url)
+    runtime = Runtime(
+        config=config,
+        providers=providers,
+        kinds={alias: binding.kind for alias, binding in providers.items()},
+        database=database,
+        redis=client,
+        pace=Pace(client),
+        send=Sender(app),
+    )
+    return Wiring(runtime=runtime, database=database)
+
+
+def prepare_providers(runtime: Runtime) -> None:
+    """Have a state row for each provider, so that a release finds one to lock."""
+    with runtime.database.write() as conn:
+        ensure_providers(conn, list(runtime.providers), utc_now())
+
+
+def read_config(settings: Settings) -> Config:
+    """The configuration file, or the five sandboxes where there is none. Raises ConfigError."""
+    if settings.config_path.exists():
+        return load_config(settings.config_path)
+    if "DIALSTOCK_CONFIG" in os.environ:
+        raise ConfigError(f"{settings.config_path}: no such file: DIALSTOCK_CONFIG names it")
+    return sandbox_config()
+
+
+def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Binding]:
+    """Adapters with their secrets. Raises ConfigError with one line for each missing secret."""
+    bindings: dict[str, Binding] = {}
+    problems: list[str] = []
+    for alias, provider in config.providers.items():
+        try:
+            adapter = build(provider, read_token(provider, environ))
+        except ConfigError as exc:
+            problems.append(f"[providers.{alias}] {exc}")
+            continue
+        bindings[alias] = Binding(
+            alias=alias, kind=provider.kind, account=provider.account, policy=provider.policy, adapter=adapter
+        )
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return bindings
+
+
+def connect_redis(url: str) -> redis.Redis:
+    """A client that notices a dead server in seconds and tries a broken connection once more."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
+        health_check_interval=15,
+        retry=Retry(ExponentialBackoff(cap=0.2), 1),
+    )
