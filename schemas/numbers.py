@@ -15,6 +15,7 @@ MAX_TEXT = 64
 
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _DECIMALS = re.compile(r"(\+?[0-9]{5,15})[.,]0+")
+_LETTER = re.compile(r"[^\W\d_]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 
@@ -121,7 +122,7 @@ def _refuse_spreadsheet_damage(text: str) -> None:
 def _refuse_words(text: str, bare: str, parsed: PhoneNumber | None) -> None:
     if parsed is not None and parsed.extension:
         raise NumberError(text, "has an extension: numbers are bought without one")
-    if any(character.isalpha() for character in bare):
+    if _LETTER.search(bare):
         raise NumberError(text, "has letters in it: write the number alone, in digits")
 
 
@@ -141,7 +142,7 @@ def _possible(text: str, international: str) -> str:
 
 
 def _national(bare: str, country: str) -> str | None:
-    if any(character.isalpha() for character in bare):
+    if _LETTER.search(bare):
         return None
     parsed = _parse(bare, country)
     if parsed is None or parsed.extension or not phonenumbers.is_possible_number(parsed):

@@ -22,6 +22,7 @@ MAX_DEPTH = 32
 MAX_PROBLEMS = 5
 MAX_PLACE = 100
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
@@ -43,7 +44,7 @@ def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     if _deeper(metadata, MAX_DEPTH):
         raise ValueError(f"is nested too deeply: {MAX_DEPTH} levels at most")
     try:
-        text = json.dumps(metadata, ensure_ascii=False, allow_nan=False)
+        text = _PLAIN.encode(metadata)
         size = len(text.encode())
     except TypeError as exc:
         raise ValueError(f"must be plain JSON: {exc}") from exc
@@ -52,7 +53,7 @@ def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     if size > MAX_METADATA:
         raise ValueError(f"is {size} bytes of JSON: {MAX_METADATA} at most")
     # PostgreSQL stores no NUL in a text
-    if _ESCAPED_NUL.search(text):
+    if r"\u0000" in text and _ESCAPED_NUL.search(text):
         raise ValueError("holds a NUL character: remove it")
     return metadata
 

@@ -44,8 +44,8 @@ UNSETTLED = frozenset(S) - SETTLED
 """Statuses in which the machine still has work to do."""
 
 MOVES: dict[Status, frozenset[Status]] = {
-    S.QUEUED: frozenset({S.DISPATCHED, S.FAILED, S.CANCELLED, S.PURCHASED, S.HELD}),
-    S.DISPATCHED: frozenset({S.QUEUED, S.PURCHASING, S.CANCELLED, S.PURCHASED, S.HELD}),
+    S.QUEUED: frozenset({S.DISPATCHED, S.FAILED, S.CANCELLED, S.PURCHASED, S.PROCESSING, S.HELD}),
+    S.DISPATCHED: frozenset({S.QUEUED, S.PURCHASING, S.CANCELLED, S.PURCHASED, S.PROCESSING, S.HELD}),
     S.PURCHASING: frozenset({S.PURCHASED, S.PROCESSING, S.FAILED, S.QUEUED, S.UNKNOWN, S.HELD, S.CANCELLED}),
     S.PROCESSING: frozenset({S.PURCHASED, S.FAILED, S.HELD}),
     S.UNKNOWN: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.HELD}),
@@ -56,7 +56,7 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.RELEASED: frozenset(),
 }
 """From each status, the statuses that may follow. From *queued* and *dispatched*, *held* is the end of a cancel that
-meets a doubt: the machine never cancels what may have been bought."""
+meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence."""
 
 SUCCESS: dict[Status, bool] = {S.PURCHASED: True, S.FAILED: False, S.CANCELLED: False, S.RELEASED: False}
 """What the column `success` says; null for every other status."""

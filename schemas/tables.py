@@ -49,7 +49,7 @@ class Purchase(SQLModel, table=True):
         Index("purchase_held", "provider", "updated_at", **_where(_HELD)),
         Index("purchase_by_order", "order_id", "status", "provider"),
         Index("purchase_by_number", "number"),
-        Index("purchase_first_attempt", "provider", "first_attempt_at"),
+        Index("purchase_last_call", "provider", "call_deadline"),
     )
 
     id: str = Field(sa_column=Column(_ID, primary_key=True))
