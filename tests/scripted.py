@@ -59,7 +59,7 @@ class ScriptedServer:
             request_queue_size = 64
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.002,))
 
     @property
     def url(self) -> str:
@@ -67,6 +67,9 @@ class ScriptedServer:
 
     def queue(self, *answers: bytes | None) -> None:
         self._answers.extend(answers)
+
+    def clear(self) -> None:
+        self._answers.clear()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -15,6 +15,7 @@ import re
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -64,6 +65,14 @@ class Answer:
     text: str
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One thread's way out."""
+
+    transport: DeadlineTransport
+    client: httpx.Client
+
+
 class HttpClient:
     """Calls one provider, from any thread.
 
@@ -80,23 +89,25 @@ class HttpClient:
 
     def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         """Exchange once. Raises NotSent or Doubtful."""
-        transport, client = self._client()
-        transport.deadline = time.monotonic() + self._seconds
+        line = self._line()
+        line.transport.deadline = time.monotonic() + self._seconds
         try:
-            with client.stream(method, f"{self._base_url}{path}", json=json, params=params) as response:
+            with line.client.stream(method, f"{self._base_url}{path}", json=json, params=params) as response:
                 return _read(response)
         except _SENT_NOTHING as exc:
             raise NotSent(_reason(exc), _describe(exc)) from exc
         except (httpx.HTTPError, httpx.StreamError) as exc:
             raise Doubtful(_reason(exc), _describe(exc)) from exc
 
-    def _client(self) -> tuple[DeadlineTransport, httpx.Client]:
-        pair: tuple[DeadlineTransport, httpx.Client] | None = getattr(self._local, "pair", None)
-        if pair is None:
-            pair = self._local.pair = self._build(ssl_context())
-        return pair
+    def _line(self) -> _Line:
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is None:
+            line = self._local.line = self._build(ssl_context())
+            # Connections go with their thread, with this object, or at the end of the process.
+            weakref.finalize(line, line.client.close)
+        return line
 
-    def _build(self, context: ssl.SSLContext) -> tuple[DeadlineTransport, httpx.Client]:
+    def _build(self, context: ssl.SSLContext) -> _Line:
         limits = httpx.Limits(max_connections=2, keepalive_expiry=KEEPALIVE_EXPIRY)
         transport = DeadlineTransport(verify=context, limits=limits)
         client = httpx.Client(
@@ -107,7 +118,7 @@ class HttpClient:
             follow_redirects=False,
             trust_env=False,
         )
-        return transport, client
+        return _Line(transport, client)
 
 
 @functools.cache

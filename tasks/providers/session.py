@@ -89,7 +89,7 @@ class Session:
         """*entries* as a list of objects. Raises ProviderError where it is anything else: ours might be in it."""
         if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
             return entries
-        raise ProviderError(self.unsettled(answer, "unreadable_answer", "not a list as documented"))
+        raise ProviderError(self.unsettled(answer, "unreadable_answer", "no list as documented"))
 
     def record(self, answer: Answer, record: Mapping[str, Any], number: str) -> Outcome:
         """The outcome of a 2xx whose body should be *number*'s record: {id, number}."""
@@ -106,7 +106,7 @@ class Session:
         return self.outcome(kind, known=known, status=answer.status, detail=_whole(answer))
 
     def refusal(self, answer: Answer, said: Said, kind: OutcomeKind, code: str | None = None) -> Outcome:
-        """The outcome of an answer that is a no of some *kind*; *code* where *said* has none of its own."""
+        """The outcome of an answer that is a no of some *kind*; *code* in place of its own."""
         reason = f": {said.text}" if said.text else ""
         return self.outcome(
             kind,

@@ -78,8 +78,9 @@ class TimePay:
         if item.get("success") is True and not item.get("error"):
             return self._session.yes(answer, None)
         if item.get("success") is False:
-            kind = OutcomeKind.ACCOUNT if said.tells_of_account else OutcomeKind.REFUSED
-            return self._session.refusal(answer, said, kind, code="item_refused")
+            if said.tells_of_account:
+                return self._session.refusal(answer, said, OutcomeKind.ACCOUNT, code="account_refused")
+            return self._session.refusal(answer, said, OutcomeKind.REFUSED, code="item_refused")
         return self._session.unsettled(answer, "item_unclear", f"a result for {number} that is neither yes nor no")
 
     def _reach(self) -> Check:

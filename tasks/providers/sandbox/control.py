@@ -99,7 +99,7 @@ class Control:
             return self.ledger.numbers(_kind(kind))
 
     def reset(self) -> None:
-        """Forget purchases, calls, stock and faults, in the ledger file too. The seed stays."""
+        """Forget purchases (in the ledger file too), calls, stock, faults, switches and latency. The seed stays."""
         with self.lock:
             self.ledger.clear()
             self.shelf.clear()

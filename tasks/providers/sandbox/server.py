@@ -44,11 +44,6 @@ class _Front:
         else:
             deliver_now(request, delivery)
 
-    async def cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
 
 class SandboxServer:
     """All five providers on one port, in a daemon thread with its own loop; a context manager.
@@ -124,7 +119,6 @@ class SandboxServer:
             await self._stop.wait()
         finally:
             server.stop()
-            await self._front.cancel()
             await server.close_all_connections()
 
     def _bind(self) -> None:

@@ -85,15 +85,15 @@ def test_reading_calls_raise_nothing_but_their_own_errors(
             assert NUMBER[1:].encode() in raw
     except Unsupported:
         assert kind == "timepay"
-    server._answers.clear()
+    server.clear()
     for call in (lambda: provider.search(SearchQuery(prefix="415")), lambda: list(provider.owned())):
         server.queue(reply(status, raw), reply(500))
         with contextlib.suppress(ProviderError, Unsupported):
             call()
-        server._answers.clear()
+        server.clear()
     server.queue(reply(status, raw), reply(status, raw))
     assert provider.check()
-    server._answers.clear()
+    server.clear()
 
 
 def _replaced(body: Any, data: st.DataObject) -> Any:

@@ -164,9 +164,11 @@ def test_no_connection_is_not_sent(kind: str) -> None:
     assert outcome.http_status is None
 
 
-def test_a_name_that_does_not_resolve_is_not_sent(kind: str) -> None:
-    outcome = buy(adapter(kind, "http://no-such-host.invalid"), kind)
+def test_a_failed_tls_handshake_is_not_sent(server: ScriptedServer, kind: str) -> None:
+    url = server.url.replace("http://", "https://")
+    outcome = buy(adapter(kind, url, policy={"connect_timeout": 0.3}), kind)
     assert outcome.kind is OutcomeKind.NOT_SENT
+    assert outcome.error_code in ("connect_error", "connect_timeout")
 
 
 def test_texts_are_bounded_and_on_one_line(server: ScriptedServer, kind: str) -> None:

@@ -38,7 +38,7 @@ def test_serves_until_a_signal(process: subprocess.Popen[str], number: signal.Si
     shopper = Shopper(url)
     with SandboxControl(url) as control:
         control.plan("vogent", "silence_after")
-        assert shopper.outcome("vogent", NUMBER, timeout=0.2) == "ReadTimeout"
+        assert shopper.outcome("vogent", NUMBER, timeout=0.5) == "ReadTimeout"
         assert [charge["number"] for charge in control.charges()] == [NUMBER]
     shopper.client.close()
     process.send_signal(number)

@@ -66,5 +66,11 @@ def test_search_offers_ten_at_most(shopper: Shopper) -> None:
 
     assert len(search(prefix="415").json()) == 5
     assert all(item["number"].startswith("+44207") for item in search(prefix="207", country="GB", limit=10).json())
-    for wrong in ({}, {"prefix": "415", "limit": 11}, {"prefix": "+1415"}, {"prefix": "415", "max": 3}):
+    for wrong in (
+        {},
+        {"prefix": "415", "limit": 11},
+        {"prefix": "415", "limit": True},
+        {"prefix": "+1415"},
+        {"prefix": "415", "max": 3},
+    ):
         assert search(**wrong).status_code == 422

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.providers.sandbox import SandboxServer
+
+
+@pytest.fixture(scope="package")
+def running() -> Iterator[SandboxServer]:
+    with SandboxServer(port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(running: SandboxServer) -> SandboxServer:
+    running.control.reset()
+    running.control.provisioning(0)
+    return running
+
+
+@pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.config_errors import ConfigError
+from tasks.providers.bird import Bird
+from tasks.providers.fluents import Fluents
+from tasks.providers.registry import build
+from tasks.providers.signalwire import SignalWire
+from tasks.providers.timepay import TimePay
+from tasks.providers.vogent import Vogent
+from tests.tasks.providers.adapters import KINDS, config
+
+URL = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "adapter"), list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird), strict=True)), ids=KINDS
+)
+def test_each_kind_has_its_adapter(kind: str, adapter: type[Any]) -> None:
+    assert type(build(config(kind, URL), "token")) is adapter
+
+
+@pytest.mark.parametrize("kind", ["timepay", "fluents", "vogent", "bird"])
+@pytest.mark.parametrize("token", ["to\nken", "tok\u00e9n", "to\x00ken"])
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(kind: str, token: str) -> None:
+    with pytest.raises(ConfigError, match="no header can carry") as caught:
+        build(config(kind, URL), token)
+    assert token not in str(caught.value)
