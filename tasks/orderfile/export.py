@@ -29,7 +29,8 @@ def write_export(rows: Iterable[Mapping[str, Any]], target: TextIO, format: Form
 
 
 def _write_csv(rows: Iterable[Mapping[str, Any]], target: TextIO) -> None:
-    writer = csv.writer(target, lineterminator="\n")
+    # with "\n" alone Python 3.11 leaves a carriage return in a cell unquoted, and it would end the row
+    writer = csv.writer(target, lineterminator="\r\n")
     writer.writerow(EXPORT_COLUMNS)
     writer.writerows([_cell(column, row.get(column)) for column in EXPORT_COLUMNS] for row in rows)
 

@@ -41,9 +41,8 @@ def _rows(text: Text, delimiter: str, columns: Sequence[str | None]) -> Iterator
         if isinstance(cells, Problem):
             yield cells
         elif len(cells) != len(columns):
-            yield Problem(
-                line, None, f"has {len(cells)} cells where the header has {len(columns)}: quote {delimiter!r}"
-            )
+            counts = f"has {len(cells)} cells where the header has {len(columns)}"
+            yield Problem(line, None, f"{counts}: quote a cell that holds {delimiter!r}, and leave none out")
         else:
             yield _row(line, columns, cells)
 

@@ -1,0 +1,146 @@
+"""Exports: their columns, formulas, and that an export is an order again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.orderfile import EXPORT_COLUMNS, write_export
+
+from .reading import lines, told
+
+ROW = {
+    "line": 2,
+    "number": "+14155550100",
+    "provider": "bird",
+    "status": "failed",
+    "success": False,
+    "error_code": "not_available",
+    "error": '=HYPERLINK("http://evil.example")',
+    "provider_number_id": None,
+    "already_owned": True,
+    "attempts": 3,
+    "purchase_id": UUID("3f2504e0-4f89-11d3-9a0c-0305e82c3301"),
+    "finished_at": datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
+    "metadata": {"team": "red", "n": 1},
+}
+
+
+def export(rows, format):
+    target = io.StringIO(newline="")
+    write_export(rows, target, format)
+    return target.getvalue()
+
+
+def table(rows):
+    return list(csv.DictReader(io.StringIO(export(rows, "csv"), newline="")))
+
+
+def test_csv_has_a_header_and_a_row_for_each_line():
+    assert export([], "csv").strip().split(",") == list(EXPORT_COLUMNS)
+    (row,) = table([ROW])
+    assert row == {
+        "line": "2",
+        "number": "+14155550100",
+        "provider": "bird",
+        "status": "failed",
+        "success": "false",
+        "error_code": "not_available",
+        "error": '\'=HYPERLINK("http://evil.example")',
+        "provider_number_id": "",
+        "already_owned": "true",
+        "attempts": "3",
+        "purchase_id": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "finished_at": "2026-03-01T12:30:00+00:00",
+        "metadata": '{"team": "red", "n": 1}',
+    }
+
+
+@pytest.mark.parametrize("column", ["error", "error_code", "provider_number_id", "metadata", "status"])
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_no_foreign_text_begins_a_formula(column, start):
+    assert table([{**ROW, column: start}])[0][column] == f"'{start}"
+
+
+def test_other_text_is_left_as_it_is():
+    assert table([{**ROW, "error": "a=b, \u00fc\n'c'"}])[0]["error"] == "a=b, \u00fc\n'c'"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_json_is_a_list_of_objects(count):
+    assert json.loads(export([ROW] * count, "json")) == [json.loads(export([ROW], "ndjson"))] * count
+
+
+def test_an_object_has_every_column_with_its_type():
+    found = json.loads(export([ROW], "ndjson"))
+    assert list(found) == list(EXPORT_COLUMNS)
+    assert found == {**ROW, "purchase_id": str(ROW["purchase_id"]), "finished_at": "2026-03-01T12:30:00+00:00"}
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
+def test_rows_are_written_as_they_come(format):
+    target = io.StringIO()
+    sizes = []
+
+    def rows():
+        for line in range(3):
+            sizes.append(len(target.getvalue()))
+            yield {**ROW, "line": line}
+
+    write_export(rows(), target, format)
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
+def test_an_export_is_an_order_again(format):
+    rows = [ROW, {**ROW, "line": 3, "number": "+14155550101", "metadata": {}}, {**ROW, "number": "+14155550102"}]
+    rows[2]["metadata"] = None
+    requests = [line.request for line in lines(export(rows, format), f"x.{format}")]
+    assert [(r.number, r.provider, r.metadata) for r in requests] == [
+        ("+14155550100", "bird", {"team": "red", "n": 1}),
+        ("+14155550101", "bird", {}),
+        ("+14155550102", "bird", {}),
+    ]
+    assert not any(r.idempotency_key or r.options for r in requests)
+
+
+def test_an_export_may_come_back_with_another_delimiter_and_fewer_rows():
+    rows = csv.reader(io.StringIO(export([ROW], "csv")))
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=";").writerows(rows)
+    assert lines(stream.getvalue().encode("utf-8-sig"))[0].request.metadata == {"team": "red", "n": 1}
+
+
+def test_a_header_that_is_not_just_an_exports_is_read_as_an_orders():
+    text = export([ROW], "csv").replace("line,number", "row,number", 1)
+    assert {"row", "status", "error", "attempts"} <= {column for _, column, _ in told(text)}
+    element = json.loads(export([ROW], "ndjson"))
+    del element["line"]
+    assert {"status", "attempts"} <= {column for _, column, _ in told(json.dumps([element]), "x.json")}
+
+
+@pytest.mark.parametrize("cell", ["red", "[1]", "{", '"a"', "{" * 100_000])
+def test_an_exports_metadata_must_still_be_its_json(cell):
+    ((line, column, message),) = told(export([{**ROW, "metadata": cell}], "csv"))
+    assert (line, column) == (2, "metadata")
+    assert "is not a JSON object" in message
+
+
+JSON_OBJECTS = st.dictionaries(
+    st.text("ab.=+- ", min_size=1, max_size=4),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text("=+-@'\"\n\r\t,;ab\u00fc", max_size=8),
+    max_size=3,
+)
+
+
+@given(st.lists(JSON_OBJECTS, min_size=1, max_size=5), st.sampled_from(["csv", "json", "ndjson"]))
+def test_metadata_survives_the_way_out_and_in(metadatas, format):
+    rows = [{**ROW, "number": f"+1415555{i:04d}", "metadata": metadata} for i, metadata in enumerate(metadatas)]
+    assert [line.request.metadata for line in lines(export(rows, format), f"x.{format}")] == metadatas
