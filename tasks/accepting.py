@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from kombu.exceptions import OperationalError
 from sqlalchemy import Connection, insert
 
 from schemas.events import EventType
@@ -20,7 +21,7 @@ from tasks.ledger import dispatch
 from tasks.ledger.accept import Accepted, Entry, accept, with_retry
 from tasks.ledger.rows import Row, emit, move, new_id, other_event, purchase_event
 from tasks.policies.pace import buying_lane
-from tasks.runtime import Binding, Runtime
+from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,16 @@ def accept_one(runtime: Runtime, request: BuyNumber) -> Row:
     binding = runtime.providers[request.provider]
     row, released = with_retry(lambda: _accept(runtime, binding, request))
     if released:
-        runtime.send([purchase_message(binding, row)])
+        _send(runtime, purchase_message(binding, row))
     return row
+
+
+def _send(runtime: Runtime, message: Message) -> None:
+    """Send the hint; where the broker is away the accepted row is due again by itself."""
+    try:
+        runtime.send([message])
+    except OperationalError as exc:
+        log.warning("purchase %s waits, the broker is away: %s", message.kwargs["purchase_id"], type(exc).__name__)
 
 
 def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row, bool]:

@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 LOOKAHEAD = 0.5
 """Seconds: purchases are released for the calls that the pace allows in this time."""
 
-LOOK_LEASE = 90.0
-"""Seconds until a look that left no trace is due again: a slot, a call, and a little."""
+LOOK_LEASE = 30.0
+"""Seconds until a look whose message no worker took is due again."""
 
 MAX_WALK = 500
 """Numbers that one walk through a provider's list is asked for."""

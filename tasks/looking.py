@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
-from tasks.policies.pace import Later, looking_lane
+from tasks.policies.pace import HORIZON, Later, looking_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.purchase import patiently, pause_provider
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
+
+WALK_PATIENCE = 600.0
+"""Seconds that a walk through a provider's list may take before others take its looks over."""
 
 
 def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> list[Status]:
@@ -26,8 +30,8 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     if binding is None:
         log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
         return []
-    with runtime.database.read() as conn:
-        rows = looks.still_due(conn, items)
+    with runtime.database.write() as conn:
+        rows = looks.begin(conn, items, runtime.now() + _patience(binding))
     if not rows:
         return []
     answers = _ask(runtime, binding, rows)
@@ -39,6 +43,12 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
             runtime, provider, Pause(cause=Cause.ACCOUNT, reason=reason, cooldown=binding.policy.pause_cooldown)
         )
     return [Status(row["status"]) for row in after if row is not None]
+
+
+def _patience(binding: Binding) -> timedelta:
+    """How long a look may take: a slot and two calls, or a walk."""
+    calls = HORIZON + 2 * binding.policy.timeout
+    return timedelta(seconds=max(calls, WALK_PATIENCE) if binding.adapter.lookup == "by_list" else calls)
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:

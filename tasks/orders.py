@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_order
@@ -21,10 +22,11 @@ from tasks.ledger.accept import (
     begin_order,
     key_conflicts,
     open_order,
+    refuse_given_up,
     with_retry,
 )
 from tasks.ledger.cancel import cancel_order
-from tasks.ledger.rows import Row, emit, new_id, other_event
+from tasks.ledger.rows import Row, emit, new_id, other_event, purchase_event
 from tasks.queries import order_counts
 from tasks.runtime import Runtime
 
@@ -46,12 +48,15 @@ def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -
     for chunk in chunks(order.requests, CHUNK):
         refuse_key_conflicts(runtime, chunk)
     row = begin(runtime, order=order)
+    with runtime.database.read() as conn:
+        refuse_given_up(conn, row["id"])
     if row["status"] == OrderStatus.LOADING:
         for lines in chunks(enumerate(order.requests, 1), CHUNK):
             load(runtime, row["id"], lines)
         finish(runtime, row["id"])
     else:
-        _tell_accepted(runtime, row["id"], repeat=True)
+        with runtime.database.write() as conn:
+            _tell_accepted(conn, row["id"], runtime.now(), repeat=True)
     return row
 
 
@@ -74,8 +79,26 @@ def begin(
     return with_retry(insert_order)
 
 
+def accept_single(runtime: Runtime, request: BuyNumber) -> Accepted:
+    """Accept one purchase and leave its release to the workers' timers: needs no Redis. Raises RequestError."""
+    entry = Entry(request=request, account=runtime.providers[request.provider].account)
+
+    def accept_one() -> Accepted:
+        now = runtime.now()
+        with runtime.database.write() as conn:
+            accepted = accept(conn, [entry], now)[0]
+            told = {"idempotency_key": request.idempotency_key, "repeat": not accepted.created}
+            emit(conn, [purchase_event(EventType.ACCEPTED, accepted.row, now, **told)])
+        return accepted
+
+    return with_retry(accept_one)
+
+
 def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]) -> list[Accepted]:
-    """Accept one chunk of lines. Raises RequestError, and then gives the whole order up: nothing of it was bought."""
+    """Accept one chunk of lines; nothing where they stand already.
+
+    Raises RequestError, and then gives the whole order up: nothing of it was bought.
+    """
     entries = [
         Entry(request=request, account=runtime.providers[request.provider].account, line=line)
         for line, request in lines
@@ -93,15 +116,40 @@ def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]
 
 
 def finish(runtime: Runtime, order_id: str) -> None:
-    """Let a whole order start."""
+    """Let a whole order start. Raises RequestError (order_abandoned) where it was given up."""
     with runtime.database.write() as conn:
-        opened = open_order(conn, order_id, runtime.now())
-    if opened:
-        _tell_accepted(runtime, order_id, repeat=False)
+        if open_order(conn, order_id, runtime.now()):
+            _tell_accepted(conn, order_id, runtime.now(), repeat=False)
+        else:
+            refuse_given_up(conn, order_id)
 
 
 def abandon(runtime: Runtime, order_id: str) -> None:
-    """Give up an order that is still loading, and cancel what it had brought in."""
+    """Give up an order that is still loading, and cancel what it had brought in; an open order goes on."""
+    with runtime.database.write() as conn:
+        asked = conn.execute(
+            update(ORDER)
+            .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
+            .values(cancel_requested_at=runtime.now())
+        )
+    if asked.rowcount:
+        _cancel(runtime, order_id)
+
+
+def cancel(runtime: Runtime, order_id: str) -> int:
+    """Cancel what the order has not bought yet; one that is loading is given up.
+
+    Returns how many purchases were asked to stop.
+    """
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(cancel_requested_at=now, updated_at=now))
+    return _cancel(runtime, order_id)
+
+
+def _cancel(runtime: Runtime, order_id: str) -> int:
+    """Cancel the purchases first: an order is abandoned only when nothing of it is left, whoever dies meanwhile."""
+    total = cancel_purchases(runtime, order_id)
     now = runtime.now()
     with runtime.database.write() as conn:
         conn.execute(
@@ -109,15 +157,7 @@ def abandon(runtime: Runtime, order_id: str) -> None:
             .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
             .values(status=OrderStatus.ABANDONED, updated_at=now, completed_at=now)
         )
-    cancel_purchases(runtime, order_id)
-
-
-def cancel(runtime: Runtime, order_id: str) -> int:
-    """Cancel what the order has not bought yet. Returns how many purchases were asked to stop."""
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(cancel_requested_at=now, updated_at=now))
-    return cancel_purchases(runtime, order_id)
+    return total
 
 
 def cancel_purchases(runtime: Runtime, order_id: str) -> int:
@@ -137,7 +177,7 @@ def retry(runtime: Runtime, order_id: str) -> int:
         order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
         at = PURCHASE.c
         query = (
-            select(LINE.c.line, at.number, at.provider, at.account, at.options, at.metadata)
+            select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
             .join(PURCHASE, at.id == LINE.c.purchase_id)
             .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
             .order_by(LINE.c.line)
@@ -145,9 +185,7 @@ def retry(runtime: Runtime, order_id: str) -> int:
         dead = [dict(row) for row in conn.execute(query).mappings()]
     if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
         raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
-    for chunk in chunks(dead, CHUNK):
-        with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk))  # type: ignore[misc]
-    return len(dead)
+    return sum(with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK))  # type: ignore[misc]
 
 
 def complete_finished(runtime: Runtime) -> int:
@@ -160,7 +198,8 @@ def complete_finished(runtime: Runtime) -> int:
     done = 0
     for order_id in finished:
         with runtime.database.write() as conn:
-            done += sweep.complete_order(conn, order_id, runtime.now(), order_event_data(conn, order_id))
+            if sweep.lock_finished(conn, order_id):
+                done += sweep.complete_order(conn, order_id, runtime.now(), order_event_data(conn, order_id))
     return done
 
 
@@ -172,7 +211,7 @@ def refuse_key_conflicts(runtime: Runtime, requests: Sequence[BuyNumber]) -> Non
             raise RequestError(f"{message}: send a new key for a new request", "key_conflict")
 
 
-def order_event_data(conn: Any, order_id: str) -> Row:
+def order_event_data(conn: Connection, order_id: str) -> Row:
     """The data of an order's events: how many lines ended how."""
     order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
     counts: dict[str, int] = {}
@@ -196,40 +235,40 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> None:
+def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> int:
     now = runtime.now()
     with runtime.database.write() as conn:
-        entries = [
-            Entry(
-                request=BuyNumber.model_construct(
-                    number=row["number"],
-                    provider=row["provider"],
-                    idempotency_key=None,
-                    options=row["options"],
-                    metadata=row["metadata"],
-                ),
-                account=row["account"],
-                line=row["line"],
-            )
-            for row in lines
-        ]
+        # The order first: who completes it, or buys the same lines again, waits here.
+        reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
+        entries = [_entry_again(row) for row in _still_dead(conn, order_id, lines)]
         for entry, accepted in zip(entries, accept(conn, entries, now, order_id), strict=True):
             conn.execute(
                 update(LINE)
                 .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
                 .values(purchase_id=accepted.row["id"], shared=not accepted.created)
             )
-        conn.execute(
-            update(ORDER)
-            .where(ORDER.c.id == order_id)
-            .values(status=OrderStatus.OPEN, cancel_requested_at=None, updated_at=now)
-        )
+    return len(entries)
 
 
-def _tell_accepted(runtime: Runtime, order_id: str, *, repeat: bool) -> None:
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        data = order_event_data(conn, order_id)
-        del data["completed_before"]
-        event = other_event(EventType.ACCEPTED, now, {**data, "repeat": repeat}, provider=None, subject=order_id)
-        emit(conn, [event])
+def _still_dead(conn: Connection, order_id: str, lines: Sequence[Row]) -> list[Row]:
+    """Those of the lines that nobody has bought again meanwhile."""
+    query = select(LINE.c.line, LINE.c.purchase_id).where(
+        LINE.c.order_id == order_id, LINE.c.line.in_([row["line"] for row in lines])
+    )
+    present = {row.line: row.purchase_id for row in conn.execute(query)}
+    return [row for row in lines if present[row["line"]] == row["id"]]
+
+
+def _entry_again(row: Row) -> Entry:
+    fields = {name: row[name] for name in ("number", "provider", "options")}
+    metadata = row["metadata"] if row["line_metadata"] is None else row["line_metadata"]
+    request = BuyNumber.model_construct(idempotency_key=None, metadata=metadata, **fields)
+    return Entry(request=request, account=row["account"], line=row["line"])
+
+
+def _tell_accepted(conn: Connection, order_id: str, now: datetime, *, repeat: bool) -> None:
+    data = order_event_data(conn, order_id)
+    del data["completed_before"]
+    event = other_event(EventType.ACCEPTED, now, {**data, "repeat": repeat}, provider=None, subject=order_id)
+    emit(conn, [event])

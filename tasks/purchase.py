@@ -94,8 +94,7 @@ def _reserve(runtime: Runtime, binding: Binding, purchase_id: str, revision: int
 
 def _claim(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> Claim | None:
     seconds = binding.policy.send_within + binding.policy.timeout
-    with runtime.database.write() as conn:
-        return calls.claim(conn, purchase_id, revision, runtime.now(), seconds)
+    return runtime.database.transact(lambda conn: calls.claim(conn, purchase_id, revision, runtime.now(), seconds))
 
 
 def _call(runtime: Runtime, binding: Binding, claim: Claim, prepared: Ask | Outcome | None, goes_at: float) -> Outcome:
@@ -164,8 +163,7 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
 
 
 def _record(runtime: Runtime, claim: Claim, outcome: Outcome, decision: Decision) -> Row | None:
-    with runtime.database.write() as conn:
-        return calls.record(conn, claim, outcome, decision, runtime.now())
+    return runtime.database.transact(lambda conn: calls.record(conn, claim, outcome, decision, runtime.now()))
 
 
 def patiently(action: Callable[[], T]) -> T:
@@ -188,15 +186,23 @@ def _react(runtime: Runtime, binding: Binding, row: Row, outcome: Outcome, *, pr
     """What one outcome means for the whole provider: cool down, pause, or end a pause."""
     if outcome.kind is OutcomeKind.THROTTLED:
         _cool_down(runtime, binding, outcome)
+    if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
+        return  # held back by us: that tells nothing of the provider
     streaks = _streaks.setdefault(binding.alias, Streaks())
     wanted = streaks.feed(row["number"], outcome, binding.policy)
-    if wanted is None and probe and not outcome.yes and outcome.kind is not OutcomeKind.REFUSED:
-        return
     if wanted is not None:
         pause_provider(runtime, binding.alias, wanted)
     elif probe:
-        with runtime.database.write() as conn:
-            pausing.resume(conn, binding.alias, runtime.now(), by_machine=True)
+        _conclude_probe(runtime, binding.alias, outcome)
+
+
+def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
+    """End the pause where the provider answered the probe, else let it cool down for longer."""
+    with runtime.database.write() as conn:
+        if outcome.yes or outcome.kind is OutcomeKind.REFUSED:
+            pausing.resume(conn, alias, runtime.now(), by_machine=True)
+        else:
+            pausing.probe_failed(conn, alias, outcome.error or str(outcome.kind), runtime.now())
 
 
 def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:

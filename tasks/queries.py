@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, exists, func, select
 
-from schemas.tables import ATTEMPT, LINE, ORDER, PROVIDER, PURCHASE, SHARED
+from schemas.events import provider_source
+from schemas.status import Status
+from schemas.tables import (
+    ALIVE,
+    ATTEMPT,
+    EVENT,
+    FOLLOWED,
+    HELD,
+    LINE,
+    ORDER,
+    PROVIDER,
+    PURCHASE,
+    QUEUED,
+    RUNNING,
+    SHARED,
+)
 from tasks.ledger.rows import Row
+
+_REPLACEABLE = (Status.FAILED, Status.CANCELLED)
+"""What `dialstock order retry` buys again."""
 
 
 def order_counts(conn: Connection, order_id: str) -> list[Row]:
-    """How many of the order's lines are in each status, by provider: rows of provider, status, count."""
+    """How many of the order's lines are in each status, by provider: rows of provider, status, count.
+
+    Counted in an index, without its 100,000 lines: purchases that a retry replaced are taken off again.
+    """
     at = PURCHASE.c
     own = (
         select(at.provider, at.status, func.count().label("count"))
@@ -25,11 +48,13 @@ def order_counts(conn: Connection, order_id: str) -> list[Row]:
         .where(LINE.c.order_id == order_id, SHARED)
         .group_by(LINE.c.provider, at.status)
     )
-    totals: dict[tuple[str, str], int] = {}
-    for query in (own, shared):
+    line = exists().where(LINE.c.purchase_id == at.id, LINE.c.order_id == order_id)
+    replaced = own.where(at.status.in_(_REPLACEABLE), ~line)
+    totals: Counter[tuple[str, str]] = Counter()
+    for query, sign in ((own, 1), (shared, 1), (replaced, -1)):
         for provider, status, count in conn.execute(query):
-            totals[provider, status] = totals.get((provider, status), 0) + count
-    return [{"provider": p, "status": s, "count": n} for (p, s), n in sorted(totals.items())]
+            totals[provider, status] += sign * count
+    return [{"provider": p, "status": s, "count": n} for (p, s), n in sorted(totals.items()) if n]
 
 
 def find_order(conn: Connection, order_id: str) -> Row | None:
@@ -44,8 +69,8 @@ def list_orders(conn: Connection, limit: int) -> list[Row]:
     return [dict(row) for row in found]
 
 
-def order_results(conn: Connection, order_id: str) -> Iterator[Row]:
-    """Each line of an order with its purchase, in the file's order, as a stream."""
+def order_results(conn: Connection, order_id: str, status: str | None = None) -> Iterator[Row]:
+    """Each line of an order with its purchase, in the file's order, as a stream; only those in *status*, if given."""
     at = PURCHASE.c
     query = (
         select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
@@ -53,6 +78,8 @@ def order_results(conn: Connection, order_id: str) -> Iterator[Row]:
         .where(LINE.c.order_id == order_id)
         .order_by(LINE.c.line)
     )
+    if status is not None:
+        query = query.where(at.status == status)
     for row in conn.execution_options(yield_per=1000).execute(query).mappings():
         metadata = row["metadata"] if row["line_metadata"] is None else row["line_metadata"]
         yield {**row, "purchase_id": row["id"], "metadata": metadata}
@@ -82,3 +109,57 @@ def status_counts(conn: Connection) -> list[Row]:
     at = PURCHASE.c
     query = select(at.provider, at.status, func.count().label("count")).group_by(at.provider, at.status)
     return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def open_counts(conn: Connection) -> dict[str, Row]:
+    """What each provider has under way, by alias: queued, running, followed (in doubt or not usable yet), held."""
+    at = PURCHASE.c
+    found: dict[str, Row] = {}
+    for name, condition in (("queued", QUEUED), ("running", RUNNING), ("followed", FOLLOWED), ("held", HELD)):
+        query = select(at.provider, func.count()).where(condition).group_by(at.provider)
+        for provider, count in conn.execute(query):
+            found.setdefault(provider, {})[name] = count
+    return found
+
+
+def next_due(conn: Connection, provider: str, order_id: str | None) -> dict[str, datetime]:
+    """When the next of an order's purchases is due: `queued` for a call, `followed` for a look; None: the singles."""
+    at = PURCHASE.c
+    times: dict[str, datetime] = {}
+    for name, condition in (("queued", QUEUED), ("followed", FOLLOWED)):
+        where = (at.provider == provider, condition, at.order_id == order_id)
+        first = conn.execute(select(at.due_at).where(*where).order_by(at.due_at).limit(1)).scalar()
+        if first is not None:
+            times[name] = first
+    return times
+
+
+def alive_purchases(conn: Connection, account: str, numbers: Sequence[str]) -> dict[str, Status]:
+    """Those of *numbers* that are bought or in work at *account*, with their status."""
+    at = PURCHASE.c
+    query = select(at.number, at.status).where(at.account == account, at.number.in_(numbers), ALIVE)
+    return {number: Status(status) for number, status in conn.execute(query)}
+
+
+def events_of(conn: Connection, purchase: Row) -> list[Row]:
+    """The events that told of a purchase, first to last, as long as they are kept."""
+    at = EVENT.c
+    query = select(EVENT).where(
+        at.time >= purchase["created_at"],
+        at.subject == purchase["number"],
+        at.source == provider_source(purchase["provider"]),
+    )
+    found = [dict(row) for row in conn.execute(query).mappings()]
+    # sorted here: asked for in order, the database would walk the whole table
+    return sorted((e for e in found if e["data"].get("purchase_id") == purchase["id"]), key=lambda e: e["seq"])
+
+
+def ids_between(conn: Connection, table: Table, low: str, high: str, limit: int) -> list[str]:
+    """At most *limit* ids of *table* from *low* to *high*, both included."""
+    query = select(table.c.id).where(table.c.id >= low, table.c.id <= high).order_by(table.c.id).limit(limit)
+    return list(conn.execute(query).scalars())
+
+
+def latest_id(conn: Connection, table: Table) -> str | None:
+    """The newest id of *table*: ids rise with time."""
+    return conn.execute(select(table.c.id).order_by(table.c.id.desc()).limit(1)).scalar()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,12 +16,20 @@ from schemas.policy import Kind, Policy
 from tasks.policies.pace import Pace
 from tasks.providers.base import Provider
 
+T = TypeVar("T")
+
 
 class Database(Protocol):
     """Short transactions. No transaction is open during a call to a provider."""
 
     def write(self) -> AbstractContextManager[Connection]:
         """A transaction that commits at the end of the block, or rolls back on an exception."""
+
+    def transact(self, action: Callable[[Connection], T]) -> T:
+        """Run *action* in a transaction that it may share with others.
+
+        It may be run again after a roll-back, so it changes nothing but the database.
+        """
 
     def read(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+
+from workers.group_commit import GroupCommit
+
+T = TypeVar("T")
 
 SQLITE_TIMEOUT = 30.0
 POOL_SIZE = 20
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 4242001
 
 
 class SqlDatabase:
@@ -27,13 +29,22 @@ class SqlDatabase:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
-        self._writer = threading.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
+        sqlite = self.engine.dialect.name == "sqlite"
+        self._writer = threading.Lock() if sqlite else nullcontext()
+        self._group = GroupCommit(self.write) if sqlite else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block; `BEGIN IMMEDIATE` on SQLite."""
         with self._writer, self.engine.begin() as connection:
             yield connection
+
+    def transact(self, action: Callable[[Connection], T]) -> T:
+        """Run *action* in a transaction, which on SQLite it shares with other threads' that wait at the same time."""
+        if self._group is not None:
+            return self._group.run(action)
+        with self.write() as connection:
+            return action(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -81,24 +92,31 @@ def migrate(url: str) -> None:
     """Bring the database at *url* to this version's tables; safe to run at the same time from several processes."""
     engine = make_engine(url)
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4242001)")
-            config = _alembic()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        present, needed = revisions(engine)
+        if present != needed:
+            _upgrade(engine)
     finally:
         engine.dispose()
 
 
-def revisions(engine: Engine) -> tuple[str | None, str | None]:
-    """The migration that the database has, and the one that this version needs."""
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """The migration that the database has (None for an empty one), and the one that this version needs."""
+    needed = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
     with engine.connect().execution_options(dialstock_read=True) as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    return present, ScriptDirectory.from_config(_alembic()).get_current_head()
+        if not inspect(connection).has_table("alembic_version"):
+            return None, needed
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar(), needed
 
 
-def _alembic() -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def _upgrade(engine: Engine) -> None:
+    # Alembic costs a worker 11 MB that it needs once.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

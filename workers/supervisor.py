@@ -69,25 +69,34 @@ def _read(path: Path) -> str | None:
 
 def lock(path: Path, *, shared: bool = False) -> int:
     """Wait for a lock on the file and return its descriptor, which no exec'd child inherits. Raises OSError."""
-    return _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-
-
-def try_lock(path: Path) -> int | None:
-    """As lock, alone and at once; None where somebody holds it."""
+    descriptor = _open(path)
     try:
-        return _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
-
-
-def _locked(path: Path, mode: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, mode)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def try_lock(path: Path) -> int | None:
+    """As lock, alone and at once; None where somebody holds it."""
+    descriptor = _open(path)
+    if _lock_now(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _lock_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def answers(url: str) -> bool:
@@ -118,10 +127,12 @@ class Supervisor:
 
     def run(self, previous_url: str | None) -> int:
         """Returns the users' lock, held alone: new users wait on it until the caller closes it. Raises OSError."""
+        # Opened once: by its name it would come back in a folder that somebody is just removing.
+        users = _open(self._files.users)
         try:
             url = self._first_start(previous_url)
             self._files.write_url(url)
-            while (users := try_lock(self._files.users)) is None:
+            while not _lock_now(users):
                 self._keep_alive(url)
                 time.sleep(_POLL)
         finally:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
-RELAY_EVERY = 0.05
+RELAY_EVERY = 0.1
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""
@@ -114,13 +114,13 @@ class Timers:
 def _release(runtime: Runtime) -> bool:
     for binding in runtime.providers.values():
         dispatching.release_due(runtime, binding)
-        dispatching.look_due(runtime, binding)
     return False
 
 
 def _sweep(runtime: Runtime) -> bool:
     for binding in runtime.providers.values():
         dispatching.sweep_provider(runtime, binding)
+        dispatching.look_due(runtime, binding)
     orders.complete_finished(runtime)
     return False
 

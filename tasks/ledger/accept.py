@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from schemas.requests import BuyNumber, RequestError
@@ -17,6 +17,8 @@ from tasks.ledger.rows import Row, insert_new, new_id
 
 T = TypeVar("T")
 _TRIES = 5
+_LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))
+_NOT_WHOLE = (OrderStatus.LOADING, OrderStatus.ABANDONED)
 
 
 class Raced(Exception):
@@ -58,22 +60,28 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     """
     known = _by_key(conn, entries)
     # Two transactions that insert the same numbers in another order would wait for each other for ever.
-    fresh = sorted((e for e in entries if e.request.idempotency_key not in known), key=_identity)
-    made = [_new_row(entry, now, order_id) for entry in fresh]
+    places = [place for place, entry in enumerate(entries) if entry.request.idempotency_key not in known]
+    made = {n: _new_row(entries[n], now, order_id) for n in sorted(places, key=lambda n: _identity(entries[n]))}
+    fresh = [entries[n] for n in made]
     alive = _alive(conn, fresh)
-    insert_new(conn, PURCHASE, [row for row in made if (row["account"], row["number"]) not in alive])
+    insert_new(conn, PURCHASE, [row for row in made.values() if (row["account"], row["number"]) not in alive])
     alive = _alive(conn, fresh)
-    created = {row["id"] for row in made}
     answers = [known.get(e.request.idempotency_key or "") or alive.get(_identity(e)) for e in entries]
     if any(answer is None for answer in answers):
         raise Raced
     rows = [answer for answer in answers if answer is not None]
     _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
-    return [Accepted(row=row, created=row["id"] in created) for row in rows]
+    # Of two entries with the same number, the first created it.
+    return [Accepted(row=row, created=n in made and made[n]["id"] == row["id"]) for n, row in enumerate(rows)]
 
 
 def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now: datetime) -> list[Accepted]:
-    """Accept lines of a loading order; lines that stand already (a message delivered again) are left alone."""
+    """Accept lines of a loading order; lines that stand already (a message delivered again) are left alone.
+
+    Returns nothing where the order is whole already. Raises RequestError (order_abandoned) where it was given up.
+    """
+    if not _takes_lines(conn, order_id, now):
+        return []
     present = select(LINE.c.line).where(LINE.c.order_id == order_id, LINE.c.line.in_([e.line for e in entries]))
     skip = set(conn.execute(present).scalars())
     fresh = [entry for entry in entries if entry.line not in skip]
@@ -81,8 +89,23 @@ def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now:
     lines = [_line(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
     if lines:
         conn.execute(insert(LINE), lines)
-    conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(updated_at=now))
     return accepted
+
+
+def _takes_lines(conn: Connection, order_id: str, now: datetime) -> bool:
+    """Lock the order for this transaction, so that it is not given up meanwhile."""
+    touched = conn.execute(update(ORDER).where(ORDER.c.id == order_id, _LOADING).values(updated_at=now))
+    if touched.rowcount == 0:
+        refuse_given_up(conn, order_id)
+    return touched.rowcount == 1
+
+
+def refuse_given_up(conn: Connection, order_id: str) -> None:
+    """Raise RequestError (order_abandoned) where the order was given up, or cancelled, before it was whole."""
+    query = select(ORDER.c.id).where(ORDER.c.id == order_id, ORDER.c.status.in_(_NOT_WHOLE), ~_LOADING)
+    if conn.execute(query).first() is not None:
+        message = f"order {order_id} was given up before it was whole, nothing of it was bought: send it as a new order"
+        raise RequestError(message, "order_abandoned")
 
 
 def begin_order(conn: Connection, order: Row, now: datetime) -> Row:
@@ -109,7 +132,7 @@ def open_order(conn: Connection, order_id: str, now: datetime) -> bool:
     lines = select(func.count()).select_from(LINE).where(LINE.c.order_id == order_id).scalar_subquery()
     changed = conn.execute(
         update(ORDER)
-        .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
+        .where(ORDER.c.id == order_id, _LOADING)
         .values(status=OrderStatus.OPEN, lines=lines, updated_at=now)
     )
     return changed.rowcount == 1
@@ -131,7 +154,13 @@ def _identity(entry: Entry) -> tuple[str, str]:
 
 
 def _by_key(conn: Connection, entries: Sequence[Entry]) -> dict[str | None, Row]:
-    wanted = {e.request.idempotency_key: e.request for e in entries if e.request.idempotency_key is not None}
+    wanted: dict[str, BuyNumber] = {}
+    for request in (entry.request for entry in entries):
+        if request.idempotency_key is None:
+            continue
+        first = wanted.setdefault(request.idempotency_key, request)
+        if first is not request and first.fingerprint != request.fingerprint:
+            raise _key_conflict(request.idempotency_key, f"for {first.number}, in the same order")
     if not wanted:
         return {}
     query = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
@@ -21,6 +21,46 @@ log = logging.getLogger(__name__)
 
 SWEEP_GRACE = timedelta(seconds=2)
 """How long after its deadline a call is taken for lost: its own worker comes first."""
+
+# The hot path's statements are built once: building one costs more than running it.
+_AT = PURCHASE.c
+_CLAIM = (
+    update(PURCHASE)
+    .where(
+        _AT.id == bindparam("at_id"),
+        _AT.status == literal(str(Status.DISPATCHED)),
+        _AT.revision == bindparam("at_revision"),
+    )
+    .values(
+        status=literal(str(Status.PURCHASING)),
+        revision=_AT.revision + 1,
+        attempts=_AT.attempts + 1,
+        due_at=bindparam("due_at"),
+        call_deadline=bindparam("call_deadline"),
+        looks=0,
+        look_failures=0,
+        updated_at=bindparam("updated_at"),
+    )
+    .returning(*_AT)
+)
+_INTENT = insert(ATTEMPT)
+_CLOSE = (
+    update(ATTEMPT)
+    .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "ended_at",
+                "outcome",
+                "http_status",
+                "error_code",
+                "provider_number_id",
+                "detail",
+            )
+        }
+    )
+)
 
 _YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 
@@ -40,29 +80,21 @@ def claim(conn: Connection, purchase_id: str, revision: int, now: datetime, seco
     Returns None where the purchase is not at this revision any more: a duplicate or outdated message.
     """
     deadline = now + timedelta(seconds=seconds)
-    at = PURCHASE.c
-    taken = conn.execute(
-        update(PURCHASE)
-        .where(at.id == purchase_id, at.status == Status.DISPATCHED, at.revision == revision)
-        .values(
-            status=Status.PURCHASING,
-            revision=at.revision + 1,
-            attempts=at.attempts + 1,
-            due_at=deadline + SWEEP_GRACE,
-            call_deadline=deadline,
-            looks=0,
-            look_failures=0,
-            updated_at=now,
-        )
-        .returning(*at)
-    )
-    found = taken.mappings().first()
+    found = conn.execute(
+        _CLAIM,
+        {
+            "at_id": purchase_id,
+            "at_revision": revision,
+            "due_at": deadline + SWEEP_GRACE,
+            "call_deadline": deadline,
+            "updated_at": now,
+        },
+    ).first()
     if found is None:
         return None
-    row = dict(found)
-    conn.execute(
-        insert(ATTEMPT).values(purchase_id=row["id"], revision=row["revision"], started_at=now, deadline=deadline)
-    )
+    row = dict(found._mapping)
+    intent = {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
+    conn.execute(_INTENT, intent)
     return Claim(row=row, started_at=now, deadline=deadline)
 
 
@@ -81,25 +113,28 @@ def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decisio
 
     Returns the purchase after, or None where it had moved on meanwhile and the outcome changed nothing.
     """
-    close_attempt(conn, claimed.row, outcome, now)
     if outcome.yes:
         return _record_yes(conn, claimed.row, outcome, decision, now)
-    return _record_no(conn, claimed, decision, now)
+    return _record_no(conn, claimed, outcome, decision, now)
 
 
 def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
-    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt."""
+    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt.
+
+    The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
+    """
     conn.execute(
-        update(ATTEMPT)
-        .where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == row["revision"])
-        .values(
-            ended_at=now,
-            outcome=str(outcome.kind),
-            http_status=outcome.http_status,
-            error_code=clip(outcome.error_code, 80),
-            provider_number_id=clip(outcome.provider_number_id, 200),
-            detail=clip(outcome.detail or outcome.error),
-        )
+        _CLOSE,
+        {
+            "at_id": row["id"],
+            "at_revision": row["revision"],
+            "ended_at": now,
+            "outcome": str(outcome.kind),
+            "http_status": outcome.http_status,
+            "error_code": clip(outcome.error_code, 80),
+            "provider_number_id": clip(outcome.provider_number_id, 200),
+            "detail": clip(outcome.detail or outcome.error),
+        },
     )
 
 
@@ -165,21 +200,30 @@ def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision
     )
     if after is None:
         return late_yes(conn, row, outcome, decision, now)
-    if row["doubt"]:
-        _tell_second_yes(conn, after, row["revision"], now)
-    return after
+    close_attempt(conn, row, outcome, now)
+    return _tell_second_yes(conn, after, row["revision"], now) if row["doubt"] else after
 
 
-def _record_no(conn: Connection, claimed: Claim, decision: Decision, now: datetime) -> Row | None:
+def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
     row = lock(conn, claimed.row["id"])
+    close_attempt(conn, claimed.row, outcome, now)
     if row is None or row["revision"] != claimed.row["revision"]:
         return None
-    earlier = _other_yes(conn, row["id"], row["revision"]) if row["doubt"] else None
-    if earlier is not None:
-        evidence = Decision(status=Status.PURCHASED, provider_number_id=earlier["provider_number_id"])
+    evidence = kept_evidence(conn, row)
+    if evidence is not None:
         return settle(conn, row, evidence, now)
     spent = _spent(row, decision, now, counted=decision.counts)
     return settle(conn, row, decision, now, **spent)
+
+
+def kept_evidence(conn: Connection, row: Row) -> Decision | None:
+    """What follows from an earlier call's yes that came while the present call of *row* was in flight."""
+    earlier = _other_yes(conn, row["id"], row["revision"]) if row["doubt"] else None
+    if earlier is None:
+        return None
+    waits = earlier["outcome"] == OutcomeKind.PROCESSING
+    status = Status.PROCESSING if waits else Status.PURCHASED
+    return Decision(status=status, provider_number_id=earlier["provider_number_id"])
 
 
 def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
@@ -187,6 +231,7 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     row = lock(conn, claimed["id"])
     if row is None:
         return None
+    close_attempt(conn, claimed, outcome, now)
     match Status(row["status"]):
         case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN | Status.HELD:
             return settle(conn, row, decision, now)
@@ -205,16 +250,20 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     return None
 
 
-def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> None:
-    """Two calls of one purchase that the provider both says it executed."""
+def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> Row:
+    """Two calls of one purchase that the provider both says it executed. Returns the purchase after."""
     other = _other_yes(conn, row["id"], revision)
     if other is None:
-        return
+        return row
     mine = conn.execute(
         select(ATTEMPT.c.provider_number_id).where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == revision)
     ).scalar()
     ids = [other["provider_number_id"], mine]
-    emit(conn, [purchase_event(EventType.CHARGED_TWICE, row, now, provider_number_ids=ids)])
+    # A revision of its own: readers may drop what does not rise.
+    risen = {**row, "revision": row["revision"] + 1}
+    conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(revision=risen["revision"]))
+    emit(conn, [purchase_event(EventType.CHARGED_TWICE, risen, now, provider_number_ids=ids)])
+    return risen
 
 
 def _other_yes(conn: Connection, purchase_id: str, revision: int) -> Row | None:

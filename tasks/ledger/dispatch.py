@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
@@ -18,6 +32,50 @@ MAX_LANES = 50
 """Orders that share one release."""
 
 _DAY = timedelta(hours=24)
+
+_AT = PURCHASE.c
+
+
+def _due(lane: ColumnElement[bool]) -> Select[Any]:
+    """The ids in a lane that are due, the longest due first."""
+    return (
+        select(_AT.id)
+        .where(_AT.provider == bindparam("of"), QUEUED, lane, _AT.due_at <= bindparam("now"))
+        .order_by(_AT.due_at)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return (
+        update(PURCHASE)
+        .where(_AT.id.in_(_due(lane)), QUEUED)
+        .values(
+            status=literal(str(Status.DISPATCHED)),
+            revision=_AT.revision + 1,
+            due_at=bindparam("until"),
+            updated_at=bindparam("now"),
+        )
+        .returning(_AT.id, _AT.revision)
+    )
+
+
+# Asked ten times a second by every worker, so built once.
+_DUE_SINGLES = _due(_AT.order_id.is_(None))
+_RELEASE_SINGLES = _release(_AT.order_id.is_(None))
+_RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
+_DUE_ORDERS = (
+    select(ORDER.c.id)
+    .where(
+        UNFINISHED,
+        ORDER.c.status == literal(str(OrderStatus.OPEN)),
+        exists().where(
+            _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
+        ),
+    )
+    .order_by(ORDER.c.created_at)
+    .limit(MAX_LANES)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +91,16 @@ def due_lanes(conn: Connection, provider: str, now: datetime) -> list[str | None
 
     Asked on a reading connection, before any write lock is taken. Orders that are still loading are left out.
     """
-    at = PURCHASE.c
-    due = exists().where(at.provider == provider, QUEUED, at.order_id == ORDER.c.id, at.due_at <= now)
-    orders = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.OPEN, due).order_by(ORDER.c.created_at)
-    lanes: list[str | None] = list(conn.execute(orders.limit(MAX_LANES)).scalars())
-    single = _due(conn, provider, None, now=now, limit=1)
-    return [None, *lanes] if single else lanes
+    values = {"of": provider, "now": now}
+    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, values).scalars())
+    single = conn.execute(_DUE_SINGLES, {**values, "most": 1}).first()
+    return [None, *orders] if single else orders
 
 
 def due_singles(conn: Connection, provider: str, now: datetime, *, but: str) -> bool:
     """Whether a single purchase other than *but* waits for its release."""
-    return any(one != but for one in _due(conn, provider, None, now=now, limit=2))
+    found = conn.execute(_DUE_SINGLES, {"of": provider, "now": now, "most": 2})
+    return any(one != but for one in found.scalars())
 
 
 def lock_provider(conn: Connection, provider: str, now: datetime) -> Row | None:
@@ -80,13 +137,15 @@ def release(
 
     Untaken after *take_within* seconds they are due again. Returns rows of id and revision, for one message each.
     """
-    ids: list[str] = []
+    rows: list[Row] = []
+    values = {"of": provider, "now": now, "until": now + timedelta(seconds=take_within)}
     for index, lane in enumerate(lanes):
-        share = -(-(count - len(ids)) // (len(lanes) - index))
-        ids += _due(conn, provider, lane, now=now, limit=share)
-    if len(ids) < count:
-        ids += _leftovers(conn, provider, lanes, now=now, taken=set(ids), count=count - len(ids))
-    return _mark(conn, ids, now, take_within)
+        share = -(-(count - len(rows)) // (len(lanes) - index))
+        rows += _release_lane(conn, lane, share, values)
+    for lane in lanes:
+        if len(rows) < count:
+            rows += _release_lane(conn, lane, count - len(rows), values)
+    return rows
 
 
 def _running(conn: Connection, provider: str) -> dict[str, int]:
@@ -109,7 +168,7 @@ def _bought_today(conn: Connection, provider: str, limit: int, now: datetime) ->
         select(at.id)
         .where(
             at.provider == provider,
-            at.first_attempt_at > now - _DAY,
+            at.call_deadline > now - _DAY,
             or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
         )
         .limit(limit)
@@ -118,46 +177,10 @@ def _bought_today(conn: Connection, provider: str, limit: int, now: datetime) ->
     return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())
 
 
-def _due(conn: Connection, provider: str, order_id: str | None, *, now: datetime, limit: int) -> list[str]:
-    at = PURCHASE.c
-    query = (
-        select(at.id)
-        .where(at.provider == provider, QUEUED, at.order_id == order_id, at.due_at <= now)
-        .order_by(at.due_at)
-        .limit(limit)
-    )
-    return list(conn.execute(query).scalars())
-
-
-def _leftovers(
-    conn: Connection, provider: str, lanes: Sequence[str | None], *, now: datetime, taken: set[str], count: int
-) -> list[str]:
-    more: list[str] = []
-    for lane in lanes:
-        if len(more) < count:
-            due = _due(conn, provider, lane, now=now, limit=count + len(taken))
-            more += [one for one in due if one not in taken][: count - len(more)]
-    return more
-
-
-def _mark(conn: Connection, ids: list[str], now: datetime, take_within: float) -> list[Row]:
-    if not ids:
-        return []
-    at = PURCHASE.c
-    values: dict[str, Any] = {
-        "status": Status.DISPATCHED,
-        "revision": at.revision + 1,
-        "due_at": now + timedelta(seconds=take_within),
-        "updated_at": now,
-    }
-    marked = conn.execute(
-        update(PURCHASE)
-        .where(at.id.in_(ids), at.status == Status.QUEUED)
-        .values(**values)
-        .returning(at.id, at.revision)
-    )
-    revisions = {row.id: row.revision for row in marked}
-    return [{"id": one, "revision": revisions[one]} for one in ids if one in revisions]
+def _release_lane(conn: Connection, lane: str | None, count: int, values: Row) -> list[Row]:
+    statement = _RELEASE_SINGLES if lane is None else _RELEASE_LANE
+    released = conn.execute(statement, {**values, "lane": lane, "most": count}).mappings()
+    return [dict(row) for row in released]
 
 
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:

@@ -50,6 +50,15 @@ def still_due(conn: Connection, taken: Sequence[tuple[str, int]]) -> list[Row]:
     return [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
 
 
+def begin(conn: Connection, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:
+    """Those of the taken purchases that are still at their revision, left alone until *until* from now on."""
+    rows = still_due(conn, taken)
+    ids = [row["id"] for row in rows]
+    if ids:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids), FOLLOWED).values(due_at=until))
+    return rows
+
+
 def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
     """Write what a look at *row* said. Returns the purchase after, None where it had moved on."""
     present = lock(conn, row["id"])
@@ -59,7 +68,8 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: dat
     if present["status"] == Status.PROCESSING:
         return settle(conn, present, after_poll(look, history, policy), now)
     decision = after_look(look, history, policy)
-    waited = max(0.0, (now - present["updated_at"]).total_seconds())
+    held_back = look.account or look.waiting
+    waited = 0.0 if held_back else max(0.0, (now - present["updated_at"]).total_seconds())
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
 
 

@@ -21,8 +21,7 @@ def state_of(conn: Connection, provider: str) -> Row | None:
 
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause."""
-    ensure_providers(conn, [provider], now)
-    state = _locked(conn, provider)
+    state = _locked(conn, provider, now)
     begins = state["paused_at"] is None
     cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
     if not begins and wanted.cause is not Cause.PERSON and (state["cause"] == Cause.PERSON or _waits(state, now)):
@@ -42,19 +41,22 @@ def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool
     return begins
 
 
+def probe_failed(conn: Connection, provider: str, reason: str, now: datetime) -> None:
+    """Lengthen the machine's pause whose probe failed; a pause that is over, or a person's, stays as it is."""
+    state = _locked(conn, provider, now)
+    if state["paused_at"] is None or state["cause"] == Cause.PERSON:
+        return
+    wanted = Pause(cause=Cause(state["cause"]), reason=f"the probe failed: {reason}", cooldown=state["cooldown"])
+    pause(conn, provider, wanted, now)
+
+
 def resume(conn: Connection, provider: str, now: datetime, *, by_machine: bool) -> bool:
     """End a pause; the machine ends only its own. True where this ended it."""
-    state = state_of(conn, provider)
-    if state is None or state["paused_at"] is None or (by_machine and state["cause"] == Cause.PERSON):
+    state = _locked(conn, provider, now)
+    if state["paused_at"] is None or (by_machine and state["cause"] == Cause.PERSON):
         return False
     cleared = {"paused_at": None, "reason": None, "cause": None, "probe_at": None, "cooldown": None}
-    ended = conn.execute(
-        update(PROVIDER)
-        .where(PROVIDER.c.provider == provider, PROVIDER.c.paused_at == state["paused_at"])
-        .values(**cleared, updated_at=now)
-    )
-    if ended.rowcount != 1:
-        return False
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == provider).values(**cleared, updated_at=now))
     _tell(conn, EventType.PROVIDER_RESUMED, provider, state, now)
     return True
 
@@ -64,7 +66,8 @@ def _waits(state: Row, now: datetime) -> bool:
     return state["probe_at"] is not None and state["probe_at"] > now
 
 
-def _locked(conn: Connection, provider: str) -> Row:
+def _locked(conn: Connection, provider: str, now: datetime) -> Row:
+    ensure_providers(conn, [provider], now)
     query = select(PROVIDER).where(PROVIDER.c.provider == provider).with_for_update()
     return dict(conn.execute(query).mappings().one())
 

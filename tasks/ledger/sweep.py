@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, Select, exists, or_, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
-from tasks.ledger.calls import close_attempt, settle
+from tasks.ledger.calls import close_attempt, kept_evidence, settle
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.retry import History, after_call
 
 LOADING_PATIENCE = timedelta(minutes=10)
 """How long an order may stand in *loading* without a new line before it is given up."""
+
+MESSAGE_PATIENCE = timedelta(hours=24)
+"""The same for an order with a key: its message may be delivered, or sent, again, and then goes on."""
 
 _GONE = Outcome(
     kind=OutcomeKind.UNKNOWN,
@@ -51,20 +55,29 @@ def lose_call(conn: Connection, row: Row, policy: Policy, now: datetime, *, can_
     history = History(
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
-    decision = after_call(_GONE, history, policy)
+    decision = kept_evidence(conn, row) or after_call(_GONE, history, policy)
     first = row["first_attempt_at"] or row["updated_at"]
     return settle(conn, row, decision, now, first_attempt_at=first)
 
 
 def finished_orders(conn: Connection) -> list[str]:
     """Open orders of which every line is settled."""
+    return list(conn.execute(_finished()).scalars())
+
+
+def lock_finished(conn: Connection, order_id: str) -> bool:
+    """Whether this order is still finished, asked again with the order locked: a retry may have brought lines."""
+    conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
+    return conn.execute(_finished().where(ORDER.c.id == order_id)).first() is not None
+
+
+def _finished() -> Select[Any]:
     at = PURCHASE.c
     own = exists().where(at.order_id == ORDER.c.id, at.status.in_(UNSETTLED))
     shared = exists().where(
         LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_id == at.id, at.status.in_(UNSETTLED)
     )
-    query = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.OPEN, ~own, ~shared)
-    return list(conn.execute(query).scalars())
+    return select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.OPEN, ~own, ~shared)
 
 
 def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) -> bool:
@@ -82,8 +95,12 @@ def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) ->
 
 
 def stale_orders(conn: Connection, now: datetime) -> list[str]:
-    """Orders whose loading stopped half way."""
-    query = select(ORDER.c.id).where(
-        UNFINISHED, ORDER.c.status == OrderStatus.LOADING, ORDER.c.updated_at < now - LOADING_PATIENCE
+    """Orders whose loading stopped half way, or was called off."""
+    at = ORDER.c
+    late = or_(
+        at.cancel_requested_at.is_not(None),
+        at.updated_at < now - MESSAGE_PATIENCE,
+        at.idempotency_key.is_(None) & (at.updated_at < now - LOADING_PATIENCE),
     )
+    query = select(at.id).where(UNFINISHED, at.status == OrderStatus.LOADING, late)
     return list(conn.execute(query).scalars())

@@ -102,7 +102,6 @@ def upgrade() -> None:
         )
         batch_op.create_index("purchase_by_number", ["number"], unique=False)
         batch_op.create_index("purchase_by_order", ["order_id", "status", "provider"], unique=False)
-        batch_op.create_index("purchase_first_attempt", ["provider", "first_attempt_at"], unique=False)
         batch_op.create_index(
             "purchase_followed",
             ["provider", "due_at"],
@@ -117,6 +116,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'held'"),
             postgresql_where=sa.text("status = 'held'"),
         )
+        batch_op.create_index("purchase_last_call", ["provider", "call_deadline"], unique=False)
         batch_op.create_index(
             "purchase_queued",
             ["provider", "order_id", "due_at"],
@@ -266,7 +266,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("status IN ('processing', 'unknown')"),
             postgresql_where=sa.text("status IN ('processing', 'unknown')"),
         )
-        batch_op.drop_index("purchase_first_attempt")
+        batch_op.drop_index("purchase_last_call")
         batch_op.drop_index("purchase_by_order")
         batch_op.drop_index("purchase_by_number")
         batch_op.drop_index(

@@ -1,0 +1,43 @@
+"""Which workers answer, and what they listen to: asked over Celery's remote control."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+
+class FleetError(RuntimeError):
+    """The workers could not be asked: the broker is away, or broke the connection off."""
+
+
+def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = None) -> dict[str, set[str]]:
+    """The queues of each worker that answers within *timeout* seconds, by its node name; of *names* only, if given.
+
+    Waits the whole time unless all of *names* answer. Raises FleetError.
+    """
+    app = Celery("dialstock-asking", broker=broker_url, set_as_current=False)
+    app.conf.broker_transport_options = {"socket_timeout": timeout + 2, "socket_connect_timeout": 2}
+    try:
+        inspect = app.control.inspect(destination=names, timeout=timeout, limit=len(names) if names else None)
+        replies = inspect.active_queues() or {}
+    except (KombuError, RedisError, OSError) as exc:
+        raise FleetError(f"{type(exc).__name__}: {exc}") from exc
+    finally:
+        app.close()
+    return {name: {queue["name"] for queue in queues} for name, queues in replies.items()}
+
+
+def wait_for(broker_url: str, names: Sequence[str], seconds: float) -> bool:
+    """Whether all of *names* answer within about *seconds*; a broker that is away is asked again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if set(names) <= set(listening(broker_url, timeout=0.5, names=names)):
+                return True
+        except FleetError:
+            time.sleep(0.2)
+    return False

@@ -1,0 +1,65 @@
+"""Celery's command line on our app: python -P -m workers.launch [--with-parent PID] worker|beat|flower ...
+
+Our packages are imported before Celery puts the working directory first on the path: a `tasks.py` there, as many
+projects have one, must not be taken for ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from celery.__main__ import main as celery
+
+from schemas.config_errors import ConfigError
+from workers.embedded import EmbeddedError
+from workers.settings import SettingsError
+
+WITH_PARENT = "--with-parent"
+WRONG_USE, AWAY = 2, 3
+_PR_SET_PDEATHSIG = 1
+
+
+def celery_command(arguments: Sequence[str], *, with_parent: bool = False) -> list[str]:
+    """The command that runs Celery's *arguments* on our app; *with_parent* has it stop when this process goes."""
+    tie = [WITH_PARENT, str(os.getpid())] if with_parent else []
+    return [sys.executable, "-P", "-m", "workers.launch", *tie, *arguments]
+
+
+def stop_with(parent: int) -> None:
+    """Have SIGTERM sent to this process when *parent* goes, however it goes. On Linux only; elsewhere it lives on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def main(arguments: list[str]) -> None:
+    """Run Celery; ends with its exit status, or 2 where settings or configuration are wrong, 3 without a server."""
+    if arguments[:1] == [WITH_PARENT]:
+        stop_with(int(arguments[1]))
+        arguments = arguments[2:]
+    _import_ours()
+    sys.argv = ["celery", "-A", "workers.app:app", *arguments]
+    celery()
+
+
+def _import_ours() -> None:
+    try:
+        import workers.app  # noqa: F401, PLC0415 - importing it reads the environment and starts what is embedded
+    except (SettingsError, ConfigError) as exc:
+        _end(exc, WRONG_USE)
+    except EmbeddedError as exc:
+        _end(exc, AWAY)
+
+
+def _end(exc: Exception, status: int) -> None:
+    sys.stderr.write(f"Error: {exc}\n")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
