@@ -35,9 +35,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 		$$python -m venv --clear .venv || exit 1; \
 	fi; \
 	echo "2/3 installing $$(grep -c '==' requirements-dev.lock) locked packages (about a minute the first time)"; \
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock || exit 1; \
+	$(BIN)/python -m pip install -qq --require-hashes -r requirements-dev.lock || exit 1; \
 	echo "3/3 installing dialstock itself"; \
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . || exit 1; \
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . || exit 1; \
 	touch $(STAMP)
 
 demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happens

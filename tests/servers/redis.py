@@ -23,7 +23,7 @@ class RedisServer:
         self._folder = tempfile.TemporaryDirectory(prefix="dialstock-redis-")
         self._process: subprocess.Popen[bytes] | None = None
         for _ in range(_START_TRIES):
-            self._port = _free_port()
+            self._port = free_port()
             if self._start():
                 return
         raise RuntimeError(f"{program} does not start:\n{self.log()}")
@@ -94,7 +94,8 @@ class RedisServer:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Free now; who takes it next is not said, so be ready to try another."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

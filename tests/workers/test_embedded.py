@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -226,6 +227,15 @@ def test_a_forked_child_that_goes_leaves_the_parent_its_use(home: Path) -> None:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert try_lock(Files(home).users) is None
+
+
+def test_a_home_that_is_removed_takes_the_server_with_its_users(tmp_path: Path) -> None:
+    with connect_embedded(tmp_path / "home") as server:
+        process = server_process(server.url)
+        shutil.rmtree(tmp_path / "home")
+        assert count(server.url, "numbers") == 1
+    eventually(lambda: is_gone(process))
+    assert not (tmp_path / "home").exists()
 
 
 def test_close_may_be_called_twice(home: Path) -> None:
