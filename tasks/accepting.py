@@ -44,6 +44,7 @@ def accept_one(runtime: Runtime, request: BuyNumber) -> Row:
     """Accept one validated request. Raises RequestError (key_conflict)."""
     binding = runtime.providers[request.provider]
     row, released = with_retry(lambda: _accept(runtime, binding, request))
+    runtime.reached("accepted")
     if released:
         _send(runtime, purchase_message(binding, row))
     return row

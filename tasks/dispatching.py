@@ -56,6 +56,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
             return 0
         within = binding.policy.take_within
         rows = dispatch.release(conn, binding.alias, lanes, count=free, now=now, take_within=within)
+    runtime.reached("released")
     runtime.send(purchase_message(binding, row, probe=state["paused_at"] is not None) for row in rows)
     return len(rows)
 

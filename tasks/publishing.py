@@ -68,6 +68,7 @@ class Relay:
         if self._publish(keys=keys, args=[self._token, CHANNEL, self._length, *events]) < 0:
             self._renew_at = 0.0
             return None
+        self._runtime.reached("published")
         self._mark([row["seq"] for row in rows])
         return len(rows)
 

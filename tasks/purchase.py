@@ -43,6 +43,7 @@ def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, pro
     if binding is None:
         log.error("purchase %s names the provider %r, which is not configured: add it again", purchase_id, provider)
         return None
+    runtime.reached("taken")
     try:
         prepared = _prepare(runtime, binding, purchase_id, revision)
     except _Outdated:
@@ -50,13 +51,16 @@ def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, pro
     slot = _reserve(runtime, binding, purchase_id, revision)
     if slot is None:
         return None
+    runtime.reached("reserved")
     goes_at = time.monotonic() + slot.wait
     runtime.sleep(slot.wait)
     claim = _claim(runtime, binding, purchase_id, revision)
     if claim is None:
         runtime.pace.refund(pace.buying_lane(binding.account, binding.policy), slot)
         return None
+    runtime.reached("claimed")
     outcome = _call(runtime, binding, claim, prepared, goes_at)
+    runtime.reached("answered")
     return _conclude(runtime, binding, claim, outcome, probe=probe)
 
 
@@ -106,6 +110,7 @@ def _call(runtime: Runtime, binding: Binding, claim: Claim, prepared: Ask | Outc
     late = (runtime.now() - claim.started_at).total_seconds()
     if late > binding.policy.send_within:
         return _held_back(f"{late:.1f} s passed after the intent: too late to send", "too_late")
+    runtime.reached("sending")
     row = claim.row
     return binding.adapter.buy([prepared or Ask(number=row["number"], options=row["options"])])[0]
 
@@ -142,6 +147,7 @@ def _conclude(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome
     )
     decision = after_call(outcome, history, binding.policy, look)
     after = patiently(lambda: _record(runtime, claim, outcome, decision))
+    runtime.reached("recorded")
     _react(runtime, binding, row, outcome, probe=probe)
     return None if after is None else Status(after["status"])
 

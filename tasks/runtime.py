@@ -72,7 +72,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Everything that domain code may use. `redis` is a redis-py client; `send` publishes Celery messages."""
+    """Everything that domain code may use. `redis` is a redis-py client; `send` publishes Celery messages.
+
+    `reached` is told the points between acceptance and event at which a process may die, in this order: accepted,
+    released, taken, reserved, claimed, sending, answered, recorded, published. It does nothing but in chaos tests.
+    """
 
     config: Config
     providers: Mapping[str, Binding]
@@ -83,6 +87,7 @@ class Runtime:
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    reached: Callable[[str], None] = lambda _point: None
 
 
 _current: Runtime | None = None
