@@ -68,7 +68,7 @@ chaos: $(STAMP) ## kill things at random (SEED=... repeats a run)
 	@SEED=$(SEED) $(PYTEST) tests/chaos $(ARGS)
 
 bench: $(STAMP) ## measure; the files tests/bench/bench_*.py
-	@$(PYTEST) -s -o python_files='bench_*.py' tests/bench $(ARGS)
+	@$(PYTEST) -s -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=1800 tests/bench $(ARGS)
 
 clean: ## remove .venv and what tools leave; keeps .dialstock, which holds data
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

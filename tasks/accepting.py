@@ -20,7 +20,6 @@ from tasks.dispatching import LOOKAHEAD, purchase_message
 from tasks.ledger import dispatch
 from tasks.ledger.accept import Accepted, Entry, accept, with_retry
 from tasks.ledger.rows import Row, emit, move, new_id, other_event, purchase_event
-from tasks.policies.pace import buying_lane
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, run
     state = dispatch.lock_provider(conn, binding.alias, now)
     if state is None or state["paused_at"] is not None:
         return None
-    soon = buying_lane(binding.account, binding.policy).calls_within(LOOKAHEAD)
+    soon = binding.buying.calls_within(LOOKAHEAD)
     if dispatch.room(conn, binding.policy, state, now=now, soon=soon).free < 1:
         return None
     until = now + timedelta(seconds=binding.policy.take_within)
@@ -95,7 +94,7 @@ def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any
         "request_id": rejected_id,
         "message_id": message_id,
         "task": task,
-        "error": str(exc),
+        "error": clip(str(exc), 2000),
         "error_code": code,
         **{name: clip(str(known[name]), 200) for name in ("idempotency_key", "number", "provider") if name in known},
     }
@@ -107,9 +106,9 @@ def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any
                 task=clip(task, 200),
                 message_id=clip(message_id, 200),
                 body=text[:MAX_BODY].replace("\0", "\N{REPLACEMENT CHARACTER}"),
-                error=str(exc),
+                error=clip(str(exc), 2000),
                 error_code=code,
             )
         )
-        emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=data.get("number"))])
+        emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=clip(data.get("number"), 100))])
     log.warning("rejected a message (%s): %s", code, exc)

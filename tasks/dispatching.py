@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from tasks.ledger import dispatch, looks, sweep
-from tasks.policies.pace import buying_lane, looking_lane
+from sqlalchemy import Connection
+
+from tasks.ledger import dispatch, looks, pausing, sweep
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,13 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
 
     Raises redis.RedisError where Redis is away: without pace nothing is released.
     """
+    lane = binding.buying
+    soon = lane.calls_within(LOOKAHEAD)
     with runtime.database.read() as conn:
         lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
-    lane = buying_lane(binding.account, binding.policy)
-    if not lanes or runtime.pace.next_in(lane) > LOOKAHEAD:
+        if not lanes or not _may_have_room(conn, binding, soon, runtime.now()):
+            return 0
+    if runtime.pace.next_in(lane) > LOOKAHEAD:
         return 0
     # With room for fewer than there are lanes, each has its turn by chance.
     random.shuffle(lanes)
@@ -51,7 +56,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         state = dispatch.lock_provider(conn, binding.alias, now)
         if state is None:
             return 0
-        free = dispatch.room(conn, binding.policy, state, now=now, soon=lane.calls_within(LOOKAHEAD)).free
+        free = dispatch.room(conn, binding.policy, state, now=now, soon=soon).free
         if free < 1:
             return 0
         within = binding.policy.take_within
@@ -61,10 +66,16 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     return len(rows)
 
 
+def _may_have_room(conn: Connection, binding: Binding, soon: int, now: datetime) -> bool:
+    """Asked without a lock, so that a paused or busy provider costs no write lock at each tick."""
+    state = pausing.state_of(conn, binding.alias)
+    return state is None or dispatch.room(conn, binding.policy, state, now=now, soon=soon).free > 0
+
+
 def look_due(runtime: Runtime, binding: Binding) -> int:
     """Have the provider asked about purchases whose look is due. Returns how many."""
     walk = binding.adapter.lookup == "by_list"
-    limit = MAX_WALK if walk else looking_lane(binding.account, binding.policy).calls_within(LOOKAHEAD)
+    limit = MAX_WALK if walk else binding.looking.calls_within(LOOKAHEAD)
     now = runtime.now()
     with runtime.database.read() as conn:
         if not looks.any_due(conn, binding.alias, now):

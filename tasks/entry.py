@@ -12,11 +12,13 @@ import logging
 from typing import Any
 
 from celery import Task, shared_task
+from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks import accepting, looking, orders, purchase
 from tasks.dispatching import BUY, LOOK
+from tasks.purchase import DATABASE_AWAY, patiently
 from tasks.runtime import Runtime, current
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,9 @@ def buy_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
     """Accept one purchase."""
     runtime = current()
     try:
-        accepting.buy_number(runtime, _keywords(args, kwargs), self.request.id or "")
+        patiently(lambda: accepting.buy_number(runtime, _keywords(args, kwargs), self.request.id or ""))
+    except DATABASE_AWAY as exc:
+        raise Reject(type(exc).__name__, requeue=True) from exc
     except RequestError as exc:
         _reject(runtime, self, args, kwargs, exc)
 
@@ -40,7 +44,9 @@ def submit_order(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
     """Accept an order of many purchases: all of it or nothing."""
     runtime = current()
     try:
-        orders.submit_order(runtime, _keywords(args, kwargs), self.request.id or "")
+        patiently(lambda: orders.submit_order(runtime, _keywords(args, kwargs), self.request.id or ""))
+    except DATABASE_AWAY as exc:
+        raise Reject(type(exc).__name__, requeue=True) from exc
     except RequestError as exc:
         _reject(runtime, self, args, kwargs, exc)
 

@@ -10,7 +10,7 @@ from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
-from tasks.policies.pace import HORIZON, Later, looking_lane
+from tasks.policies.pace import HORIZON, Later
 from tasks.policies.pause import Cause, Pause
 from tasks.purchase import patiently, pause_provider
 from tasks.runtime import Binding, Runtime
@@ -56,7 +56,7 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, L
     if binding.adapter.lookup == "none":
         unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
         return dict.fromkeys(numbers, unable)
-    slot = runtime.pace.reserve(looking_lane(binding.account, binding.policy))
+    slot = runtime.pace.reserve(binding.looking)
     if isinstance(slot, Later):
         later = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait, waiting=True)
         return dict.fromkeys(numbers, later)

@@ -25,7 +25,7 @@ from tasks.ledger.accept import (
     refuse_given_up,
     with_retry,
 )
-from tasks.ledger.cancel import cancel_order
+from tasks.ledger.cancel import cancel_order, forget_keys
 from tasks.ledger.rows import Row, emit, new_id, other_event, purchase_event
 from tasks.queries import order_counts
 from tasks.runtime import Runtime
@@ -152,11 +152,13 @@ def _cancel(runtime: Runtime, order_id: str) -> int:
     total = cancel_purchases(runtime, order_id)
     now = runtime.now()
     with runtime.database.write() as conn:
-        conn.execute(
+        given_up = conn.execute(
             update(ORDER)
             .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
             .values(status=OrderStatus.ABANDONED, updated_at=now, completed_at=now)
         )
+        if given_up.rowcount:
+            forget_keys(conn, order_id)
     return total
 
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import TypeVar
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger import calls, dispatch, pausing
 from tasks.ledger.calls import Claim
 from tasks.ledger.rows import Row, find
-from tasks.policies import pace
 from tasks.policies.pace import Later, Slot
 from tasks.policies.pause import Pause, Streaks
 from tasks.policies.retry import Decision, History, after_call
@@ -29,6 +29,11 @@ T = TypeVar("T")
 
 RECORD_PATIENCE = 300.0
 """Seconds that a worker with an answer in its hands waits for a database that is away."""
+
+SLEEPABLE = 0.0005
+"""Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
+
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 
 _streaks: dict[str, Streaks] = {}
 
@@ -53,10 +58,11 @@ def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, pro
         return None
     runtime.reached("reserved")
     goes_at = time.monotonic() + slot.wait
-    runtime.sleep(slot.wait)
+    if slot.wait >= SLEEPABLE:
+        runtime.sleep(slot.wait)
     claim = _claim(runtime, binding, purchase_id, revision)
     if claim is None:
-        runtime.pace.refund(pace.buying_lane(binding.account, binding.policy), slot)
+        runtime.pace.refund(binding.buying, slot)
         return None
     runtime.reached("claimed")
     outcome = _call(runtime, binding, claim, prepared, goes_at)
@@ -77,7 +83,7 @@ def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int
     if row is None or row["status"] != Status.DISPATCHED or row["revision"] != revision:
         raise _Outdated
     ask = Ask(number=row["number"], options=row["options"])
-    wait = runtime.pace.reserve(pace.looking_lane(binding.account, binding.policy))
+    wait = runtime.pace.reserve(binding.looking)
     if isinstance(wait, Later):
         return Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
     runtime.sleep(wait.wait)
@@ -86,7 +92,7 @@ def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int
 
 def _reserve(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> Slot | None:
     """A slot within the horizon; where there is none, the purchase waits in the table until its time."""
-    lane = pace.buying_lane(binding.account, binding.policy)
+    lane = binding.buying
     slot = runtime.pace.reserve(lane)
     if isinstance(slot, Slot):
         return slot
@@ -119,8 +125,7 @@ def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> bool:
     """Another slot for a call that missed its own, while its intent is fresh."""
     spent = (runtime.now() - claim.started_at).total_seconds()
     try:
-        lane = pace.buying_lane(binding.account, binding.policy)
-        slot = runtime.pace.reserve(lane, horizon=binding.policy.send_within / 2 - spent)
+        slot = runtime.pace.reserve(binding.buying, horizon=binding.policy.send_within / 2 - spent)
     except RedisError:
         return False
     if isinstance(slot, Later):
@@ -156,7 +161,7 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     """Whether a number that was just refused is ours already."""
     number = claim.row["number"]
     try:
-        slot = runtime.pace.reserve(pace.looking_lane(binding.account, binding.policy))
+        slot = runtime.pace.reserve(binding.looking)
     except RedisError as exc:
         return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}")
     if isinstance(slot, Later):
@@ -181,10 +186,10 @@ def patiently(action: Callable[[], T]) -> T:
     while True:
         try:
             return action()
-        except DBAPIError as exc:
+        except DATABASE_AWAY as exc:
             if time.monotonic() > deadline:
                 raise
-            log.warning("the database does not take an outcome, trying again: %s", type(exc.orig).__name__)
+            log.warning("the database does not take an outcome, trying again: %s", type(exc).__name__)
             time.sleep(0.5)
 
 
@@ -222,6 +227,6 @@ def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
 def _cool_down(runtime: Runtime, binding: Binding, outcome: Outcome) -> None:
     seconds = outcome.retry_after if outcome.retry_after is not None else 1.0
     try:
-        runtime.pace.penalise(pace.buying_lane(binding.account, binding.policy), seconds)
+        runtime.pace.penalise(binding.buying, seconds)
     except RedisError as exc:
         log.warning("provider %s asks to slow down, and Redis is away: %s", binding.alias, type(exc).__name__)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from schemas.config import Config
 from schemas.policy import Kind, Policy
-from tasks.policies.pace import Pace
+from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.providers.base import Provider
 
 T = TypeVar("T")
@@ -58,6 +59,16 @@ class Binding:
     def queue(self) -> str:
         """The Celery queue of this provider's work."""
         return queue_of(self.alias)
+
+    @cached_property
+    def buying(self) -> Lane:
+        """The lane of its purchase calls, shared with the account's other aliases."""
+        return buying_lane(self.account, self.policy)
+
+    @cached_property
+    def looking(self) -> Lane:
+        """The lane of its reading calls."""
+        return looking_lane(self.account, self.policy)
 
 
 def queue_of(alias: str) -> str:

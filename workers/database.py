@@ -31,7 +31,7 @@ class SqlDatabase:
         self.engine = make_engine(url)
         sqlite = self.engine.dialect.name == "sqlite"
         self._writer = threading.Lock() if sqlite else nullcontext()
-        self._group = GroupCommit(self.write) if sqlite else None
+        self._group = GroupCommit(self.write)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -40,11 +40,8 @@ class SqlDatabase:
             yield connection
 
     def transact(self, action: Callable[[Connection], T]) -> T:
-        """Run *action* in a transaction, which on SQLite it shares with other threads' that wait at the same time."""
-        if self._group is not None:
-            return self._group.run(action)
-        with self.write() as connection:
-            return action(connection)
+        """Run *action* in a transaction that it shares with those of other threads that wait at the same time."""
+        return self._group.run(action)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

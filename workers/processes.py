@@ -82,7 +82,8 @@ class Supervisor:
             children = [child for child in self._children if child.program.stage == stage]
             for child in children:
                 child.terminate()
-            clean &= all([self._end(child, hurry) for child in children])
+            for child in children:
+                clean = self._end(child, hurry) and clean
         return clean
 
     def _end(self, child: _Child, hurry: Callable[[], bool]) -> bool:
@@ -91,7 +92,7 @@ class Supervisor:
             time.sleep(_POLL)
         if not child.running:
             return True
-        self._say(f"{child.program.name} is killed; what it had under way is sorted out at the next start")
+        self._say(f"{child.program.name} has not stopped by itself, and is killed")
         child.kill()
         return False
 

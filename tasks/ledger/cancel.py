@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables import KEY, PURCHASE
 from tasks.ledger.calls import cancelled_changes
 from tasks.ledger.rows import Row, lock, move
 
@@ -37,6 +37,14 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
     for row in rows:
         _cancel(conn, row, now)
     return len(rows)
+
+
+def forget_keys(conn: Connection, order_id: str) -> None:
+    """Free the idempotency keys of an order that was given up before it was whole: none of it was ever tried."""
+    at = PURCHASE.c
+    mine = select(at.id).where(at.order_id == order_id, at.idempotency_key.is_not(None))
+    conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
+    conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
 
 
 def _cancel(conn: Connection, row: Row, now: datetime) -> Row:

@@ -1,0 +1,66 @@
+"""One database of each kind for the whole session, emptied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.servers import PostgresServer, RedisServer
+from tests.tasks.support import World, clear, make_world
+from workers.database import SqlDatabase, migrate
+
+
+@pytest.fixture(scope="session")
+def _sqlite_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlDatabase]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
+    migrate(url)
+    database = SqlDatabase(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def _postgres_database_of_the_session(_postgres_of_the_session: PostgresServer) -> Iterator[SqlDatabase]:
+    with _postgres_of_the_session.database() as url:
+        database = SqlDatabase(url)
+        yield database
+        database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> SqlDatabase:
+    """An empty database with our tables, of each kind in turn."""
+    if request.param == "sqlite":
+        name = "_sqlite_of_the_session"
+    else:
+        request.getfixturevalue("postgres_server")
+        name = "_postgres_database_of_the_session"
+    found: SqlDatabase = request.getfixturevalue(name)
+    clear(found)
+    return found
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    """A client of a real, empty server."""
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def make(database: SqlDatabase) -> Callable[..., World]:
+    """Builds a world with a policy of its own."""
+
+    def build(redis: Any = None, **overrides: Any) -> World:
+        return make_world(database, redis, **overrides)
+
+    return build
+
+
+@pytest.fixture
+def world(database: SqlDatabase) -> World:
+    """A world on each kind of database."""
+    return make_world(database)

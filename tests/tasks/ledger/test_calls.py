@@ -1,0 +1,268 @@
+"""A call's outcome, in time and late, and what it meets."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.status import Status
+from schemas.tables import ATTEMPT, EVENT, PURCHASE
+from tasks.ledger import calls, cancel
+from tasks.ledger.calls import Claim
+from tasks.ledger.rows import Row, move
+from tasks.policies.retry import History, after_call
+from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, World
+
+FIRST = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="first", http_status=200)
+SECOND = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="second", http_status=200)
+COMING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="first", http_status=202)
+
+
+def record(world: World, claim: Claim, outcome: Outcome) -> Row | None:
+    """What a worker with an answer does."""
+    history = History(attempts=claim.row["attempts"], doubt=claim.row["doubt"])
+    decision = after_call(outcome, history, world.binding.policy)
+    with world.write() as conn:
+        return calls.record(conn, claim, outcome, decision, world.clock())
+
+
+def lose(world: World, claim: Claim) -> Row:
+    """The worker freezes: its deadline passes and the sweep finds it."""
+    world.clock.moment = claim.deadline + timedelta(seconds=3)
+    assert world.sweep() == 1
+    return world.row(claim.row["id"])
+
+
+def queue_again(world: World, claim: Claim) -> Row:
+    """Lost, and every look says not ours."""
+    lose(world, claim)
+    while world.row(claim.row["id"])["status"] == Status.UNKNOWN:
+        world.clock.advance(5)
+        world.look()
+        world.work()
+    return world.row(claim.row["id"])
+
+
+def dispatch_again(world: World, claim: Claim) -> Row:
+    queue_again(world, claim)
+    world.clock.advance(600)
+    assert world.release() == 1
+    return world.row(claim.row["id"])
+
+
+def hold(world: World, claim: Claim) -> Row:
+    row = lose(world, claim)
+    with world.write() as conn:
+        move(conn, row, Status.HELD, world.clock())
+    return world.row(row["id"])
+
+
+def test_the_intent_stands_before_the_call(world: World) -> None:
+    row = world.accept()
+    claim = world.claim(row["id"])
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"], after["revision"]) == (Status.PURCHASING, 1, row["revision"] + 1)
+    assert after["call_deadline"] == claim.deadline == world.clock.moment + timedelta(seconds=32)
+    [attempt] = world.rows(select(ATTEMPT))
+    assert (attempt["revision"], attempt["deadline"], attempt["outcome"]) == (after["revision"], claim.deadline, None)
+
+
+def test_a_claim_at_another_revision_or_status_is_none(world: World) -> None:
+    row = world.accept()
+    with world.write() as conn:
+        assert calls.claim(conn, row["id"], row["revision"] - 1, world.clock(), 32.0) is None
+        assert calls.claim(conn, row["id"], row["revision"], world.clock(), 32.0) is not None
+        assert calls.claim(conn, row["id"], row["revision"], world.clock(), 32.0) is None
+        assert calls.claim(conn, row["id"], row["revision"] + 1, world.clock(), 32.0) is None
+    assert world.attempts(row["id"]) == [None]
+
+
+def test_a_yes_is_written_with_its_attempt_and_event(world: World) -> None:
+    claim = world.claimed()
+    after = record(world, claim, FIRST)
+    assert after is not None
+    row = world.row(after["id"])
+    assert (row["status"], row["success"], row["provider_number_id"]) == (Status.PURCHASED, True, "first")
+    assert (row["due_at"], row["finished_at"]) == (None, world.clock.moment)
+    assert world.attempts(row["id"]) == ["purchased"]
+    assert world.events() == ["purchased"]
+
+
+def test_recording_twice_changes_nothing(world: World) -> None:
+    claim = world.claimed()
+    for outcome in (FIRST, FIRST):
+        record(world, claim, outcome)
+    row = world.row(claim.row["id"])
+    assert record(world, claim, FIRST) is None
+    assert world.row(claim.row["id"]) == row
+    assert world.events() == ["purchased"]
+
+
+def test_throttling_counts_neither_as_attempt_nor_as_time(world: World) -> None:
+    claim = world.claimed()
+    world.clock.advance(5)
+    after = record(world, claim, THROTTLED)
+    assert after is not None
+    assert (after["status"], after["attempts"], after["tried_seconds"]) == (Status.QUEUED, 0, 0.0)
+    assert after["first_attempt_at"] is None
+    assert after["due_at"] == world.clock.moment + timedelta(seconds=7)
+
+
+def test_a_call_that_counts_adds_its_time_and_its_wait(world: World) -> None:
+    claim = world.claimed()
+    world.clock.advance(5)
+    after = record(world, claim, NOT_SENT)
+    assert after is not None
+    waits = (after["due_at"] - world.clock.moment).total_seconds()
+    assert after["tried_seconds"] == pytest.approx(5 + waits)
+    assert (after["attempts"], after["first_attempt_at"]) == (1, claim.started_at)
+
+
+@pytest.mark.parametrize("meets", [lose, queue_again, dispatch_again, hold], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("outcome", [FIRST, COMING], ids=["purchased", "processing"])
+def test_a_late_yes_is_kept_whatever_it_meets(world: World, meets: object, outcome: Outcome) -> None:
+    claim = world.claimed()
+    meets(world, claim)  # type: ignore[operator]
+    after = record(world, claim, outcome)
+    row = world.row(claim.row["id"])
+    assert after is not None
+    assert row["status"] == (Status.PURCHASED if outcome is FIRST else Status.PROCESSING)
+    assert row["provider_number_id"] == "first"
+    assert world.attempts(row["id"]) == [str(outcome.kind)]
+    assert world.events().count("purchased") == (outcome is FIRST)
+
+
+def test_a_late_yes_makes_a_message_under_way_worthless(world: World) -> None:
+    claim = world.claimed()
+    dispatch_again(world, claim)
+    record(world, claim, FIRST)
+    world.work()
+    assert world.provider.charged == []
+    assert world.attempts(claim.row["id"]) == ["purchased"]
+
+
+def test_a_late_no_changes_only_its_attempt(world: World) -> None:
+    claim = world.claimed()
+    before = queue_again(world, claim)
+    assert record(world, claim, REFUSED) is None
+    assert world.row(claim.row["id"]) == before
+    assert world.attempts(claim.row["id"]) == ["refused"]
+
+
+def test_a_late_yes_for_what_a_look_found_is_no_second_charge(world: World) -> None:
+    claim = world.claimed()
+    world.provider.charge(claim.row["number"])
+    lose(world, claim)
+    world.settle(claim.row["id"])
+    assert record(world, claim, Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="id-1")) is None
+    assert world.events() == ["purchased"]
+
+
+def second_attempt(world: World) -> tuple[Claim, Claim]:
+    """The first call's worker is frozen, the second call is under way."""
+    first = world.claimed()
+    dispatch_again(world, first)
+    return first, world.claim(first.row["id"])
+
+
+@pytest.mark.parametrize("second", [REFUSED, UNKNOWN, NOT_SENT, THROTTLED], ids=lambda one: one.kind)
+@pytest.mark.parametrize("evidence", [FIRST, COMING], ids=["purchased", "processing"])
+def test_a_late_yes_keeps_a_second_attempt_from_ending_otherwise(
+    world: World, evidence: Outcome, second: Outcome
+) -> None:
+    early, late = second_attempt(world)
+    assert record(world, early, evidence) is None
+    assert world.row(early.row["id"])["status"] == Status.PURCHASING
+    after = record(world, late, second)
+    assert after is not None
+    assert after["status"] == str(evidence.kind)
+    assert after["provider_number_id"] == "first"
+
+
+@pytest.mark.parametrize("evidence", [FIRST, COMING], ids=["purchased", "processing"])
+def test_a_late_yes_settles_a_second_attempt_that_is_lost(world: World, evidence: Outcome) -> None:
+    early, late = second_attempt(world)
+    record(world, early, evidence)
+    assert lose(world, late)["status"] == str(evidence.kind)
+
+
+def test_two_yeses_are_one_purchase_and_a_cry(world: World) -> None:
+    early, late = second_attempt(world)
+    record(world, early, FIRST)
+    record(world, late, SECOND)
+    row = world.row(early.row["id"])
+    assert (row["status"], row["provider_number_id"]) == (Status.PURCHASED, "second")
+    assert world.events() == ["purchased", "charged_twice"]
+    told = world.rows(select(EVENT).order_by(EVENT.c.seq))
+    assert sorted(told[-1]["data"]["provider_number_ids"]) == ["first", "second"]
+    # each event of a purchase has a sequence above those before
+    assert [one["sequence"] for one in told] == sorted({one["sequence"] for one in told})
+    assert told[-1]["sequence"] == row["revision"]
+
+
+def test_a_yes_after_the_purchase_is_settled_is_a_cry_too(world: World) -> None:
+    early, late = second_attempt(world)
+    record(world, late, SECOND)
+    assert record(world, early, FIRST) is None
+    assert world.events() == ["purchased", "charged_twice"]
+
+
+def test_a_late_yes_for_what_a_person_failed_is_kept_and_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    claim = world.claimed()
+    held = hold(world, claim)
+    with world.write() as conn:
+        move(conn, held, Status.FAILED, world.clock())
+    assert record(world, claim, FIRST) is None
+    assert world.row(held["id"])["status"] == Status.FAILED
+    assert world.attempts(held["id"]) == ["purchased"]
+    assert held["number"] in caplog.text
+
+
+def test_a_cancel_during_the_call_takes_effect_after_it(world: World) -> None:
+    claim = world.claimed()
+    with world.write() as conn:
+        cancel.cancel(conn, claim.row["id"], world.clock())
+    after = record(world, claim, THROTTLED)
+    assert after is not None
+    assert after["status"] == Status.CANCELLED
+    assert world.events() == ["cancelled"]
+
+
+def test_a_cancel_during_the_call_does_not_undo_a_yes(world: World) -> None:
+    claim = world.claimed()
+    with world.write() as conn:
+        cancel.cancel(conn, claim.row["id"], world.clock())
+    after = record(world, claim, FIRST)
+    assert after is not None
+    assert after["status"] == Status.PURCHASED
+
+
+def test_a_cancel_that_meets_a_doubt_is_held(world: World) -> None:
+    early, late = second_attempt(world)
+    with world.write() as conn:
+        cancel.cancel(conn, early.row["id"], world.clock())
+    after = record(world, late, THROTTLED)
+    assert after is not None
+    assert (after["status"], after["error_code"]) == (Status.HELD, "cancelled_in_doubt")
+
+
+def test_foreign_texts_are_bounded(world: World) -> None:
+    claim = world.claimed()
+    long = Outcome(kind=OutcomeKind.UNKNOWN, error="e" * 9000, error_code="c" * 9000, detail="d" * 9000)
+    after = record(world, claim, long)
+    assert after is not None
+    assert len(after["error"]) <= 500
+    assert len(after["error_code"]) <= 80
+    assert len(world.rows(select(ATTEMPT))[0]["detail"]) <= 500
+
+
+def test_a_purchase_that_vanished_is_left_alone(world: World) -> None:
+    claim = world.claimed()
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(revision=99))
+        conn.execute(PURCHASE.delete())
+    assert record(world, claim, FIRST) is None
+    assert record(world, claim, NOT_SENT) is None

@@ -1,0 +1,178 @@
+"""No question that is asked again and again reads a whole table: each finds its partial index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert
+
+from schemas.status import OrderStatus, Status
+from schemas.tables import EVENT, LINE, ORDER, PURCHASE
+from tasks import publishing, queries
+from tasks.ledger import accept, cancel, dispatch, looks, sweep
+from tasks.ledger.rows import new_id
+from tests.tasks.ledger.test_accept import entry
+from tests.tasks.support import START, World, make_world, number
+from workers.database import SqlDatabase, migrate
+
+ROWS = 8000
+OPEN = (Status.QUEUED, Status.DISPATCHED, Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.HELD)
+ORDERS = [new_id() for _ in range(4)]
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    """Much that is over, and a little in each state that is not."""
+    for n in range(ROWS):
+        yield {
+            "id": new_id(),
+            "order_id": [None, *ORDERS][n % 5],
+            "number": f"+1415{n:07d}",
+            "provider": ["acme", "twin"][n % 2],
+            "account": "acme-account",
+            "status": OPEN[n % 6] if n % 100 < 2 else Status.PURCHASED,
+            "due_at": START if n % 100 < 2 else None,
+            "call_deadline": START + timedelta(minutes=10 * n),
+            "options": {},
+            "metadata": {},
+            "created_at": START,
+            "updated_at": START,
+            "already_owned": False,
+            "attempts": 0,
+            "revision": 0,
+            "doubt": False,
+            "looks": 0,
+            "look_failures": 0,
+            "tried_seconds": 0.0,
+        }
+
+
+def _fill(conn: Connection) -> None:
+    rows = list(_rows())
+    status = {"status": OrderStatus.OPEN, "lines": ROWS // 5, "metadata": {}, "created_at": START, "updated_at": START}
+    conn.execute(insert(ORDER), [{"id": one, **status} for one in ORDERS])
+    conn.execute(insert(PURCHASE), rows)
+    lines = [
+        {"order_id": row["order_id"], "line": n, "purchase_id": row["id"], "shared": n % 500 == 1}
+        | {name: row[name] for name in ("number", "provider")}
+        for n, row in enumerate(rows)
+        if row["order_id"]
+    ]
+    conn.execute(insert(LINE), lines)
+    told = {"type": "x", "source": "/x", "time": START, "data": {}}
+    events = [{**told, "id": new_id(), "published_at": None if n % 200 == 0 else START} for n in range(ROWS)]
+    conn.execute(insert(EVENT), events)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with thousands of rows, of each kind in turn."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}"
+        migrate(url)
+        yield from _world(url)
+        return
+    server = request.getfixturevalue("_postgres_of_the_session")
+    server.ensure_running()
+    with server.database() as url:
+        yield from _world(url)
+
+
+def _world(url: str) -> Iterator[World]:
+    database = SqlDatabase(url)
+    with database.write() as conn:
+        _fill(conn)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("ANALYZE")
+    yield make_world(database, daily_limit=5000)
+    database.close()
+
+
+def plans(world: World, action: Callable[[Connection], Any]) -> str:
+    """How the database ran what *action* asked; all of it is undone."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if not many and statement.split()[0] in ("SELECT", "UPDATE", "DELETE"):
+            asked.append((statement, values))
+
+    engine = world.runtime.database.engine  # type: ignore[attr-defined]
+    with engine.connect() as conn:
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            action(conn)
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        told = [row[-1] for one, values in asked for row in conn.exec_driver_sql(f"{explain} {one}", values)]
+        conn.rollback()
+    assert told
+    return "\n".join(told)
+
+
+STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
+LATER = START + timedelta(hours=1)
+
+QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
+    "due_lanes": ("purchase_queued", lambda w, c: dispatch.due_lanes(c, "acme", LATER)),
+    "due_singles": ("purchase_queued", lambda w, c: dispatch.due_singles(c, "acme", LATER, but="")),
+    "release": (
+        "purchase_queued",
+        lambda w, c: dispatch.release(c, "acme", [None, *ORDERS], count=20, now=LATER, take_within=8),
+    ),
+    "running": (
+        "purchase_running",
+        lambda w, c: dispatch.room(c, w.binding.policy.model_copy(update={"daily_limit": 0}), STATE, now=LATER, soon=9),
+    ),
+    "daily limit": (
+        "purchase_last_call",
+        lambda w, c: dispatch.room(
+            c,
+            w.binding.policy.model_copy(update={"max_in_flight": 9999}),
+            STATE,
+            now=START + timedelta(minutes=10 * ROWS),
+            soon=99,
+        ),
+    ),
+    "take_back": ("purchase_running", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=True)),
+    "pause": ("purchase_running|purchase_by_order", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=False)),
+    "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
+    "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", LATER, 100)),
+    "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", LATER)),
+    "take_due": ("purchase_followed", lambda w, c: looks.take_due(c, "acme", LATER, 30, 20)),
+    "alive": (
+        "purchase_alive|purchase_by_number",
+        lambda w, c: accept.accept(c, [entry(number(n)) for n in range(3)], LATER),
+    ),
+    "finished_orders": ("purchase_by_order", lambda w, c: sweep.finished_orders(c)),
+    "cancel_order": ("purchase_by_order", lambda w, c: cancel.cancel_order(c, ORDERS[0], LATER, 10)),
+    "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_finds_its_index(filled: World, name: str) -> None:
+    index, ask = QUESTIONS[name]
+    told = plans(filled, lambda conn: ask(filled, conn))
+    assert re.search(index, told), told
+    assert not re.search(r"SCAN purchase\b(?! USING)|Seq Scan on purchase\b", told), told
+
+
+def test_the_relay_reads_only_what_is_not_published(filled: World) -> None:
+    relay = publishing.Relay.__new__(publishing.Relay)
+    relay._runtime = filled.runtime
+    told = _plan_of(filled, relay._next)
+    assert "outbox_event_unpublished" in told, told
+
+
+def test_cleaning_up_reads_only_what_is_old(filled: World) -> None:
+    filled.clock.moment = START
+    told = _plan_of(filled, lambda: publishing.clean_up(filled.runtime, 3600.0))
+    assert "outbox_event_time" in told, told
+
+
+def _plan_of(world: World, action: Callable[[], Any]) -> str:
+    return plans(world, lambda _conn: action())

@@ -1,0 +1,252 @@
+"""The pace on a real Redis. Its clock cannot be moved, so the tests move what it remembers: the same, seen from
+the lane."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyrate_limiter import GCRA, Rate
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from schemas.policy import Policy
+from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, buying_lane, looking_lane
+from tests.servers import RedisServer
+from tests.tasks.support import policy
+
+MICRO = 1_000_000
+
+
+class Bench:
+    """A pace whose time is moved by moving the lane's memory back; slots are told on one time axis, in microseconds."""
+
+    def __init__(self, redis: Redis, rules: Policy, *, warm: bool = True) -> None:
+        self.redis = redis
+        self.rules = rules
+        self.pace = Pace(redis)
+        self.lane = buying_lane("account", rules)
+        self.passed = 0
+        redis.delete(self.lane.key)
+        if warm:
+            # as after a long silence
+            redis.hset(self.lane.key, mapping=dict.fromkeys(self._fields(), 0))
+
+    def _fields(self) -> list[str]:
+        return [name for name, _, _ in self.lane.windows]
+
+    def pass_time(self, seconds: float) -> None:
+        step = round(seconds * MICRO)
+        self.passed += step
+        for name, value in self.redis.hgetall(self.lane.key).items():
+            self.redis.hset(self.lane.key, name, max(0, int(value) - step))
+
+    def reserve(self) -> tuple[Slot, int] | None:
+        slot = self.pace.reserve(self.lane)
+        return None if isinstance(slot, Later) else (slot, slot.token + self.passed)
+
+    def refund(self, slot: Slot, told: int) -> bool:
+        return self.pace.refund(self.lane, Slot(slot.wait, told - self.passed))
+
+    def check(self, grants: list[int]) -> None:
+        """In no window of W + guard are there more than N."""
+        grants = sorted(grants)
+        for rate in self.rules.rate_limits:
+            window = round((rate.window + self.rules.rate_guard) * MICRO)
+            for first, beyond in zip(grants, grants[rate.limit :], strict=False):
+                assert beyond - first >= window, (str(rate), beyond - first)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Policy:
+    limit = draw(st.integers(1, 40))
+    rates = [f"{limit}/second"]
+    if draw(st.booleans()):
+        rates.append(f"{draw(st.integers(limit, limit * 3))}/{draw(st.integers(2, 10))} seconds")
+    return policy(
+        rate_limits=rates, burst=draw(st.integers(1, limit)), rate_guard=draw(st.sampled_from([0, 0.025, 0.5]))
+    )
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("reserve"), st.integers(1, 30)),
+        st.tuples(st.just("pass"), st.floats(0, 5)),
+        st.tuples(st.just("refund"), st.just(0)),
+        st.tuples(st.just("penalise"), st.floats(0, 1)),
+        st.tuples(st.just("flush"), st.just(0)),
+    ),
+    max_size=25,
+)
+FROM_REDIS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FROM_REDIS
+@given(rules=rules(), steps=STEPS, warm=st.booleans())
+def test_no_window_ever_holds_more_than_its_limit(
+    redis: Redis, rules: Policy, steps: list[tuple[str, float]], warm: bool
+) -> None:
+    bench = Bench(redis, rules, warm=warm)
+    grants: list[int] = []
+    latest: tuple[Slot, int] | None = None
+    for step, amount in steps:
+        if step == "reserve":
+            for _ in range(int(amount)):
+                if found := bench.reserve():
+                    latest = found
+                    grants.append(found[1])
+        elif step == "pass":
+            bench.pass_time(amount)
+        elif step == "penalise":
+            bench.pace.penalise(bench.lane, amount)
+        elif step == "flush":
+            redis.flushall()
+        elif latest and bench.refund(*latest):
+            grants.remove(latest[1])
+            latest = None
+    bench.check(grants)
+
+
+@FROM_REDIS
+@given(rules=rules(), gaps=st.lists(st.floats(0, 3), min_size=1, max_size=30))
+def test_every_slot_is_one_that_another_gcra_grants_and_none_comes_later_than_need_be(
+    redis: Redis, rules: Policy, gaps: list[float]
+) -> None:
+    bench = Bench(redis, rules)
+    oracle = GCRA()
+    guard = round(rules.rate_guard * 1000)
+    rates = [Rate(r.limit - rules.burst + 1, round(r.window * 1000) + guard, rules.burst) for r in rules.rate_limits]
+    state = oracle.initial(rates)
+    for gap in gaps:
+        bench.pass_time(gap)
+        found = bench.reserve()
+        if found is None:
+            continue
+        slot, goes = found
+        if slot.wait > 0:
+            # a microsecond earlier it would be too early
+            _, early = oracle.step(rates, state, Fraction(goes - 1, 1000), 1)  # type: ignore[arg-type]
+            assert not early.allowed
+        state, decision = oracle.step(rates, state, Fraction(goes, 1000), 1)  # type: ignore[arg-type]
+        assert decision.allowed
+
+
+def test_a_lane_that_redis_does_not_know_starts_empty(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"], burst=5, rate_guard=0), warm=False)
+    first = bench.pace.reserve(bench.lane)
+    assert isinstance(first, Later)
+    assert first.wait == pytest.approx(HORIZON + bench.lane.interval, abs=0.01)
+    bench.pass_time(HORIZON)
+    waits = [bench.pace.reserve(bench.lane).wait for _ in range(3)]
+    # no burst is saved up
+    assert all(later - sooner > 0.9 * bench.lane.interval for sooner, later in pairwise(waits))
+
+
+def test_a_burst_goes_at_once_after_a_silence(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"], burst=5))
+    assert [bench.pace.reserve(bench.lane).wait for _ in range(5)] == [0.0] * 5
+    assert bench.pace.reserve(bench.lane).wait > 0.1
+
+
+def test_beyond_the_horizon_nothing_is_taken(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
+    taken = [bench.pace.reserve(bench.lane) for _ in range(6)]
+    assert [type(one) for one in taken] == [Slot, Slot, Later, Later, Later, Later] or [type(one) for one in taken] == [
+        Slot,
+        Slot,
+        Slot,
+        Later,
+        Later,
+        Later,
+    ]
+    last = max(one.token for one in taken if isinstance(one, Slot))
+    bench.pass_time(1.0)
+    found = bench.reserve()
+    assert found is not None
+    assert found[1] == last + MICRO
+
+
+def test_a_short_horizon_takes_only_what_is_near(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["1/second"]))
+    assert isinstance(bench.pace.reserve(bench.lane, horizon=-1.0), Later)
+    assert isinstance(bench.pace.reserve(bench.lane, horizon=0.0), Slot)
+    assert isinstance(bench.pace.reserve(bench.lane, horizon=0.5), Later)
+
+
+def test_asking_when_takes_nothing(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["1/second"]))
+    assert [bench.pace.next_in(bench.lane) for _ in range(3)] == [0.0] * 3
+    assert bench.pace.reserve(bench.lane) != Later(0.0)
+    assert bench.pace.next_in(bench.lane) > 0.9
+
+
+def test_only_the_latest_slot_is_given_back_and_only_once(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["2/second"], rate_guard=0))
+    first, second = bench.pace.reserve(bench.lane), bench.pace.reserve(bench.lane)
+    assert isinstance(first, Slot)
+    assert isinstance(second, Slot)
+    assert not bench.pace.refund(bench.lane, first)
+    assert bench.pace.refund(bench.lane, second)
+    assert not bench.pace.refund(bench.lane, second)
+    again = bench.pace.reserve(bench.lane)
+    assert isinstance(again, Slot)
+    assert again.token == second.token
+
+
+def test_a_penalty_holds_everything_back_and_is_never_shortened(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"]))
+    bench.pace.penalise(bench.lane, 30)
+    bench.pace.penalise(bench.lane, 1)
+    assert bench.pace.next_in(bench.lane) == pytest.approx(30, abs=0.5)
+    assert isinstance(bench.pace.reserve(bench.lane), Later)
+
+
+def test_a_penalty_for_an_unknown_lane_leaves_it_empty(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"]), warm=False)
+    bench.pace.penalise(bench.lane, 0)
+    assert isinstance(bench.pace.reserve(bench.lane), Later)
+
+
+def test_many_clients_at_once_share_one_lane(redis_server: RedisServer, redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["50/second"], burst=3))
+    slots: list[int] = []
+
+    def work() -> None:
+        with Redis.from_url(redis_server.url) as client:
+            pace = Pace(client)
+            found = [pace.reserve(bench.lane) for _ in range(20)]
+        slots.extend(one.token for one in found if isinstance(one, Slot))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(slots) == 80
+    bench.check(slots)
+
+
+def test_two_aliases_of_one_account_share_a_lane_and_looks_have_their_own() -> None:
+    rules = policy()
+    assert buying_lane("account", rules) == buying_lane("account", rules)
+    keys = {buying_lane("a", rules).key, buying_lane("b", rules).key, looking_lane("a", rules).key}
+    assert len(keys) == 3
+
+
+def test_what_a_lane_has_room_for_is_never_nothing() -> None:
+    slow = buying_lane("a", policy(rate_limits=["1/hour"]))
+    quick = buying_lane("a", policy(rate_limits=["100/second", "200/10 seconds"], burst=4, rate_guard=0))
+    assert slow.calls_within(0.5) == 1
+    assert quick.calls_within(1.0) == 4 + 19
+
+
+def test_without_redis_there_is_no_slot(redis_server: RedisServer) -> None:
+    with Redis.from_url(redis_server.url, retry=None) as client:
+        pace, lane = Pace(client), Lane(key="x", windows=(("w", 1, 1),))
+        redis_server.kill()
+        with pytest.raises(RedisConnectionError):
+            pace.reserve(lane)

@@ -1,0 +1,172 @@
+"""What follows each outcome and each look, for every history that matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.status import MOVES, Status
+from tasks.policies.retry import MAX_LOOK_FAILURES, Decision, History, after_call, after_look, after_poll, backoff
+from tests.tasks.support import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, policy
+
+POLICY = policy(max_attempts=3, backoff_initial=1.0, backoff_max=8.0)
+HOLDING = policy(on_unknown="hold")
+BOUGHT = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="id-1")
+PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1")
+HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)
+OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-1")
+COMING = Look(kind=LookKind.PROCESSING, provider_number_id="id-1")
+LOST = Look(kind=LookKind.LOST, error="order rejected")
+
+FIRST, DOUBT = History(), History(doubt=True)
+LAST = History(attempts=3)
+LAST_DOUBT = History(attempts=3, doubt=True)
+BLIND = History(can_look=False)
+LONG = History(tried_seconds=POLICY.give_up_after + 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "history", "look", "status", "counts", "doubt"),
+    [
+        (BOUGHT, FIRST, None, Status.PURCHASED, True, False),
+        (BOUGHT, LAST_DOUBT, None, Status.PURCHASED, True, False),
+        (PROCESSING, FIRST, None, Status.PROCESSING, True, False),
+        (THROTTLED, FIRST, None, Status.QUEUED, False, False),
+        (THROTTLED, LAST_DOUBT, None, Status.QUEUED, False, False),
+        (DENIED, FIRST, None, Status.QUEUED, False, False),
+        (DENIED, LAST, None, Status.QUEUED, False, False),
+        (HELD_BACK, LAST, None, Status.QUEUED, False, False),
+        (NOT_SENT, FIRST, None, Status.QUEUED, True, False),
+        (NOT_SENT, DOUBT, None, Status.QUEUED, True, False),
+        (NOT_SENT, LAST, None, Status.FAILED, True, False),
+        (NOT_SENT, LONG, None, Status.FAILED, True, False),
+        (NOT_SENT, LAST_DOUBT, None, Status.HELD, True, False),
+        (REFUSED, FIRST, ABSENT, Status.FAILED, True, False),
+        (REFUSED, FIRST, None, Status.FAILED, True, False),
+        (REFUSED, FIRST, LOST, Status.FAILED, True, False),
+        (REFUSED, FIRST, OWNED, Status.PURCHASED, True, False),
+        (REFUSED, FIRST, COMING, Status.PROCESSING, True, False),
+        (REFUSED, FIRST, UNCLEAR, Status.QUEUED, True, False),
+        (REFUSED, DOUBT, None, Status.UNKNOWN, True, False),
+        (REFUSED, History(doubt=True, can_look=False), None, Status.HELD, True, False),
+        (UNKNOWN, FIRST, None, Status.UNKNOWN, True, True),
+        (UNKNOWN, LAST, None, Status.UNKNOWN, True, True),
+        (UNKNOWN, BLIND, None, Status.HELD, True, True),
+    ],
+)
+def test_after_a_call(
+    outcome: Outcome, history: History, look: Look | None, status: Status, counts: bool, doubt: bool
+) -> None:
+    decision = after_call(outcome, history, POLICY, look)
+    assert (decision.status, decision.counts, decision.doubt) == (status, counts, doubt)
+
+
+def test_the_policy_may_hold_what_is_unknown() -> None:
+    decision = after_call(UNKNOWN, FIRST, HOLDING)
+    assert (decision.status, decision.doubt) == (Status.HELD, True)
+
+
+def test_a_refused_number_that_is_ours_already_is_told_so() -> None:
+    decision = after_call(REFUSED, FIRST, POLICY, OWNED)
+    assert (decision.already_owned, decision.provider_number_id) == (True, "id-1")
+
+
+def test_throttling_waits_as_long_as_the_provider_says() -> None:
+    assert after_call(THROTTLED, FIRST, POLICY).delay == 7.0
+    assert after_call(Outcome(kind=OutcomeKind.THROTTLED), FIRST, POLICY).delay > 0
+
+
+@pytest.mark.parametrize(
+    ("look", "history", "status", "looks", "failures"),
+    [
+        (OWNED, FIRST, Status.PURCHASED, 0, 0),
+        (COMING, FIRST, Status.PROCESSING, 0, 0),
+        (LOST, FIRST, Status.HELD, 0, 0),
+        (ABSENT, History(looks=0), Status.UNKNOWN, 1, 0),
+        (ABSENT, History(looks=1), Status.UNKNOWN, 2, 0),
+        (ABSENT, History(looks=2), Status.QUEUED, 0, 0),
+        (ABSENT, History(looks=2, refused=True), Status.HELD, 0, 0),
+        (ABSENT, History(looks=2, attempts=3), Status.HELD, 0, 0),
+        (ABSENT, History(looks=2, tried_seconds=LONG.tried_seconds), Status.HELD, 0, 0),
+        (UNCLEAR, History(looks=1), Status.UNKNOWN, 1, 1),
+        (UNCLEAR, History(looks=1, look_failures=MAX_LOOK_FAILURES - 1), Status.HELD, 0, 0),
+        (Look(kind=LookKind.UNCLEAR, waiting=True, retry_after=3), History(look_failures=7), Status.UNKNOWN, 0, 7),
+        (Look(kind=LookKind.UNCLEAR, account=True), History(look_failures=7), Status.UNKNOWN, 0, 7),
+    ],
+)
+def test_after_a_look_at_a_doubt(look: Look, history: History, status: Status, looks: int, failures: int) -> None:
+    decision = after_look(look, history, POLICY)
+    assert (decision.status, decision.looks, decision.look_failures) == (status, looks, failures)
+
+
+@pytest.mark.parametrize(
+    ("look", "history", "status"),
+    [
+        (OWNED, FIRST, Status.PURCHASED),
+        (LOST, FIRST, Status.HELD),
+        (COMING, FIRST, Status.PROCESSING),
+        (ABSENT, FIRST, Status.PROCESSING),
+        (COMING, History(processing_for=POLICY.poll_for), Status.HELD),
+        (UNCLEAR, FIRST, Status.PROCESSING),
+        (UNCLEAR, History(look_failures=MAX_LOOK_FAILURES - 1), Status.HELD),
+    ],
+)
+def test_after_a_look_at_what_is_not_usable_yet(look: Look, history: History, status: Status) -> None:
+    assert after_poll(look, history, POLICY).status is status
+
+
+histories = st.builds(
+    History,
+    attempts=st.integers(1, 10),
+    tried_seconds=st.floats(0, 1e6),
+    doubt=st.booleans(),
+    can_look=st.booleans(),
+    looks=st.integers(0, 5),
+    look_failures=st.integers(0, MAX_LOOK_FAILURES),
+    refused=st.booleans(),
+    processing_for=st.floats(0, 1e6),
+)
+outcomes = st.builds(
+    Outcome, kind=st.sampled_from(OutcomeKind), retry_after=st.none() | st.floats(0, 100), error=st.none() | st.text()
+)
+looks = st.builds(
+    Look,
+    kind=st.sampled_from(LookKind),
+    account=st.booleans(),
+    waiting=st.booleans(),
+    retry_after=st.none() | st.floats(0, 100),
+)
+
+
+@given(outcomes, histories, st.none() | looks, st.sampled_from([POLICY, HOLDING]))
+def test_what_was_ever_in_doubt_never_fails_by_itself(
+    outcome: Outcome, history: History, look: Look | None, rules: Any
+) -> None:
+    decision = after_call(outcome, history, rules, look)
+    assert decision.status in MOVES[Status.PURCHASING]
+    assert not (history.doubt and decision.status is Status.FAILED)
+    # an unknown outcome is asked about, or held: never posted again, never forgotten
+    assert (outcome.kind is OutcomeKind.UNKNOWN) == decision.doubt
+    assert not decision.doubt or decision.status in (Status.UNKNOWN, Status.HELD)
+
+
+@given(looks, histories)
+def test_a_look_never_fails_a_purchase(look: Look, history: History) -> None:
+    for decision in (after_look(look, history, POLICY), after_poll(look, history, POLICY)):
+        assert decision.status is not Status.FAILED
+        assert decision.delay >= 0
+    again: Decision = after_look(look, history, POLICY)
+    # queued again only where the last look of the policy says that it is not ours
+    assert again.status is not Status.QUEUED or (look.kind is LookKind.ABSENT and history.looks >= 2)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1), st.floats(0.01, 100), st.floats(1, 100))
+def test_backoff_stays_between_nothing_and_its_bound(attempts: int, draw: float, initial: float, factor: float) -> None:
+    rules = policy(backoff_initial=initial, backoff_max=initial * factor)
+    wait = backoff(rules, attempts, lambda: draw)
+    assert 0 <= wait <= min(rules.backoff_max, initial * 2 ** min(attempts - 1, 30))
+    assert backoff(rules, attempts, lambda: 1.0) >= wait

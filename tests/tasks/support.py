@@ -1,0 +1,305 @@
+"""A runtime on a real database, with a clock that tests move and a provider that they script."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from schemas.config import sandbox_config
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.policy import Kind, Policy, policy_for
+from schemas.requests import BuyNumber
+from schemas.status import Status
+from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PROVIDER, PURCHASE, REJECTED
+from tasks import accepting, dispatching, looking, purchase
+from tasks.ledger import calls, pausing
+from tasks.ledger.rows import Row, find
+from tasks.policies.pace import Lane, Pace, Slot
+from tasks.policies.pause import Cause, Pause
+from tasks.providers.base import Ask, SearchQuery
+from tasks.runtime import Binding, Message, Runtime
+from workers.database import SqlDatabase
+
+NUMBER = "+14155550100"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TABLES = (EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER)
+FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
+
+
+def number(index: int) -> str:
+    """A possible number for each index."""
+    return f"+1415555{index:04d}"
+
+
+def policy(**overrides: Any) -> Policy:
+    """A policy whose pace is out of the way."""
+    return policy_for(Kind.FLUENTS, {**FAST, **overrides})
+
+
+class Clock:
+    """The time, as a test has it pass; sleeping passes it too."""
+
+    def __init__(self) -> None:
+        self.moment = START
+        self._calls = 0
+        self._hooks: dict[int, Callable[[], None]] = {}
+
+    def __call__(self) -> datetime:
+        self._calls += 1
+        if hook := self._hooks.pop(self._calls, None):
+            hook()
+        return self.moment
+
+    def advance(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+    def at_look(self, count: int, hook: Callable[[], None]) -> None:
+        """Run *hook* just before the *count*-th look at the clock from now on."""
+        self._hooks[self._calls + count] = hook
+
+
+class OpenPace(Pace):
+    """A pace that lets everything through: the real one keeps Redis's time, which no test can move."""
+
+    def __init__(self) -> None:
+        self.refunded: list[Slot] = []
+        self.penalties: list[float] = []
+
+    def reserve(self, lane: Lane, horizon: float = 2.0) -> Slot:
+        return Slot(0.0, 1)
+
+    def next_in(self, lane: Lane) -> float:
+        return 0.0
+
+    def refund(self, lane: Lane, slot: Slot) -> bool:
+        self.refunded.append(slot)
+        return True
+
+    def penalise(self, lane: Lane, seconds: float) -> None:
+        self.penalties.append(seconds)
+
+
+Action = Outcome | Callable[[str], Outcome]
+
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, http_status=429, retry_after=7.0)
+DENIED = Outcome(kind=OutcomeKind.ACCOUNT, http_status=401, error="credentials are refused", error_code="unauthorized")
+REFUSED = Outcome(kind=OutcomeKind.REFUSED, http_status=409, error="not available", error_code="unavailable")
+UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, error="read timed out", error_code="read_timeout")
+NOT_SENT = Outcome(kind=OutcomeKind.NOT_SENT, error="connection refused", error_code="connect")
+ABSENT = Look(kind=LookKind.ABSENT)
+UNCLEAR = Look(kind=LookKind.UNCLEAR, error="HTTP 500")
+
+
+class ScriptedProvider:
+    """A provider with a ledger of its own: what it charged, and from when on each number shows.
+
+    `script` and `looks` say what comes next; without them it sells, and tells what it sold.
+    """
+
+    can_search = False
+    max_batch = 1
+
+    def __init__(self, clock: Clock, lookup: str = "by_number") -> None:
+        self.clock = clock
+        self.lookup = lookup
+        self.prepares = False
+        self.script: deque[Action] = deque()
+        self.looks: deque[Look] = deque()
+        self.charged: list[tuple[str, str]] = []
+        self.shows: dict[str, datetime] = {}
+        self.asked: list[str] = []
+
+    def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
+        """Sell, whatever the caller will hear of it."""
+        identity = f"id-{len(self.charged) + 1}"
+        self.charged.append((wanted, identity))
+        self.shows.setdefault(wanted, self.clock.moment + timedelta(seconds=shows_after))
+        return Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id=identity)
+
+    def charge_unseen(self, wanted: str) -> Outcome:
+        """Sell, and cut the connection before the answer."""
+        self.charge(wanted)
+        return UNKNOWN
+
+    def owned_id(self, wanted: str) -> str | None:
+        shown = wanted in self.shows and self.shows[wanted] <= self.clock.moment
+        return next((identity for sold, identity in self.charged if sold == wanted), None) if shown else None
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        return ask
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        action = self.script.popleft() if self.script else self.charge
+        return [action if isinstance(action, Outcome) else action(asks[0].number)]
+
+    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        self.asked += numbers
+        if self.looks:
+            return dict.fromkeys(numbers, self.looks.popleft())
+        return {wanted: self._shown(wanted) for wanted in numbers}
+
+    def _shown(self, wanted: str) -> Look:
+        identity = self.owned_id(wanted)
+        return ABSENT if identity is None else Look(kind=LookKind.OWNED, provider_number_id=identity)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        raise NotImplementedError
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        raise NotImplementedError
+
+    def check(self) -> list[Check]:
+        raise NotImplementedError
+
+
+@dataclass
+class World:
+    """The runtime, and what a test asks of it. `sent` are the messages that no worker took yet."""
+
+    runtime: Runtime
+    clock: Clock
+    provider: ScriptedProvider
+    pace: Any
+    sent: list[Message] = field(default_factory=list)
+
+    @property
+    def binding(self) -> Binding:
+        return self.runtime.providers["acme"]
+
+    def write(self) -> Any:
+        return self.runtime.database.write()
+
+    def rows(self, query: Any) -> list[Row]:
+        with self.runtime.database.read() as conn:
+            return [dict(row) for row in conn.execute(query).mappings()]
+
+    def row(self, purchase_id: str) -> Row:
+        with self.runtime.database.read() as conn:
+            found = find(conn, purchase_id)
+        assert found is not None
+        return found
+
+    def attempts(self, purchase_id: str) -> list[str | None]:
+        query = select(ATTEMPT).where(ATTEMPT.c.purchase_id == purchase_id).order_by(ATTEMPT.c.revision)
+        return [row["outcome"] for row in self.rows(query)]
+
+    def events(self, *, of: str | None = None, without: str = "dialstock.request.accepted") -> list[str]:
+        """The last words of the events' types, in order; of one purchase, if given."""
+        found = [row for row in self.rows(select(EVENT).order_by(EVENT.c.seq)) if row["type"] != without]
+        return [row["type"].rsplit(".", 1)[1] for row in found if of in (None, row["data"].get("purchase_id"))]
+
+    def accept(self, wanted: str = NUMBER, provider: str = "acme", **fields: Any) -> Row:
+        return accepting.accept_one(self.runtime, BuyNumber(number=wanted, provider=provider, **fields))
+
+    def queued(self, wanted: str = NUMBER) -> Row:
+        """An accepted purchase that waits for its release."""
+        row = self.accept(wanted)
+        self.sent.clear()
+        with self.write() as conn:
+            conn.execute(
+                update(PURCHASE)
+                .where(PURCHASE.c.id == row["id"])
+                .values(status=Status.QUEUED, revision=PURCHASE.c.revision + 1, due_at=self.clock.moment)
+            )
+        return self.row(row["id"])
+
+    def claimed(self, wanted: str = NUMBER) -> calls.Claim:
+        """A purchase in the hands of a worker that has not answered yet."""
+        row = self.accept(wanted)
+        return self.claim(row["id"])
+
+    def claim(self, purchase_id: str) -> calls.Claim:
+        """Take the message of a dispatched purchase and stop after its intent."""
+        self.sent = [message for message in self.sent if message.kwargs.get("purchase_id") != purchase_id]
+        with self.write() as conn:
+            revision = self.row(purchase_id)["revision"]
+            claim = calls.claim(conn, purchase_id, revision, self.clock.moment, 32.0)
+        assert claim is not None
+        return claim
+
+    def release(self) -> int:
+        return dispatching.release_due(self.runtime, self.binding)
+
+    def sweep(self) -> int:
+        return dispatching.sweep_provider(self.runtime, self.binding)
+
+    def look(self) -> int:
+        return dispatching.look_due(self.runtime, self.binding)
+
+    def deliver(self, message: Message) -> Any:
+        """What a worker does with a message."""
+        if message.task == dispatching.BUY:
+            return purchase.buy(self.runtime, **message.kwargs)
+        return looking.look(self.runtime, **message.kwargs)
+
+    def work(self) -> None:
+        """Deliver every message, and those that follow."""
+        while self.sent:
+            self.deliver(self.sent.pop(0))
+
+    def tick(self) -> None:
+        """One round of a worker's timers, and the work that follows."""
+        self.sweep()
+        self.release()
+        self.look()
+        self.work()
+
+    def settle(self, purchase_id: str, *, seconds: float = 3600.0, step: float = 5.0) -> Row:
+        """Let time pass, with all timers running, until the machine has nothing more to do."""
+        for _ in range(int(seconds / step)):
+            row = self.row(purchase_id)
+            if row["due_at"] is None:
+                return row
+            self.tick()
+            self.clock.advance(step)
+        raise AssertionError(f"not settled in {seconds:g} s: {self.row(purchase_id)}")
+
+    def pause(self, cause: Cause = Cause.ACCOUNT, cooldown: float | None = 60.0) -> bool:
+        with self.write() as conn:
+            return pausing.pause(conn, "acme", Pause(cause=cause, reason="for a test", cooldown=cooldown), self.clock())
+
+
+def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_number", **overrides: Any) -> World:
+    """A world of two aliases, acme and twin, of one account; *overrides* go to their policy.
+
+    With *redis* the pace is the real one.
+    """
+    clock = Clock()
+    provider = ScriptedProvider(clock, lookup)
+    pace = OpenPace() if redis is None else Pace(redis)
+    rules = policy(**overrides)
+    bindings = {
+        alias: Binding(alias=alias, kind=Kind.FLUENTS, account="acme-account", policy=rules, adapter=provider)
+        for alias in ("acme", "twin")
+    }
+    sent: list[Message] = []
+
+    def send(messages: Iterable[Message]) -> None:
+        world.sent.extend(messages)
+
+    runtime = Runtime(
+        config=sandbox_config(),
+        providers=bindings,
+        kinds=dict.fromkeys(bindings, Kind.FLUENTS),
+        database=database,
+        redis=redis,
+        pace=pace,
+        send=send,
+        now=clock,
+        sleep=clock.advance,
+    )
+    world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent)
+    purchase._streaks.clear()
+    return world
+
+
+def clear(database: SqlDatabase) -> None:
+    """Empty all tables."""
+    with database.write() as conn:
+        for table in TABLES:
+            conn.execute(delete(table))

@@ -1,0 +1,101 @@
+"""The commands that run things, as a command line of their own: python -m tests.workers.cli.commands."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from workers.cli import demo, doctor, migrate, run, sandbox, up
+from workers.cli.app import Root
+
+PROJECT = Path(__file__).parents[3]
+COMMAND = [sys.executable, "-m", "tests.workers.cli.commands"]
+_OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_", "FLOWER_", "LOG_LEVEL", "WORKER_CONCURRENCY")
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """The environment without anything of Dialstock's but *extra*; data goes under *home*."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    # The tests' own package is found from wherever the command runs; ours are installed.
+    return {**ours, "PYTHONPATH": str(PROJECT), "DIALSTOCK_HOME": str(home), **extra}
+
+
+def execute(
+    *arguments: str, home: Path, cwd: Path, timeout: float = 60, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(home, **extra),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def unused_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Running:
+    """A command that runs until it is stopped; what it says on standard error goes to `log`."""
+
+    def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str]) -> None:
+        self._log = cwd / f"{arguments[0]}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, *arguments], env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def line(self) -> str:
+        """The next line of its standard output."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.log
+        return line
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> int:
+        """Send a signal, and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(timeout)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+def main() -> None:
+    app = typer.Typer(cls=Root)
+    for module in (run, up, sandbox, demo, doctor, migrate):
+        module.register(app)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The command line in this process, on a fresh database; and the same as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.providers.sandbox import SandboxServer
+from tests.workers.cli.running import Cli, sandbox_config_text
+from workers.cli.context import Desk, open_desk
+
+_OURS = (
+    *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_CONFIG", "DIALSTOCK_HOME", "DIALSTOCK_TRACEBACK"),
+    *("DATABASE_URL_FILE", "REDIS_URL_FILE", "CELERY_BROKER_URL_FILE", "FORCE_COLOR", "TTY_COMPATIBLE"),
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and no settings but DIALSTOCK_HOME."""
+    for name in _OURS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DIALSTOCK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(home: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line on SQLite, with the five sandboxes as providers and no worker anywhere."""
+    monkeypatch.setenv("DATABASE_URL", sqlite_url)
+    return Cli()
+
+
+@pytest.fixture
+def both(home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line on SQLite, then on PostgreSQL."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return Cli()
+
+
+@pytest.fixture
+def desk(home: Path) -> Iterator[Desk]:
+    """The same database, to look into it and to play the workers' part. Ask for `cli` or `both` before it."""
+    with open_desk() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sandbox(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """The five providers on a socket, and a providers.toml that names them."""
+    with SandboxServer() as server:
+        (home / "providers.toml").write_text(sandbox_config_text(server.url))
+        monkeypatch.setenv("SANDBOX_TOKEN", "sandbox")
+        yield server
+
+
+@pytest.fixture
+def start(cli: Cli) -> Iterator[type[subprocess.Popen[str]]]:
+    """Starts `dialstock` with arguments as a process of its own; it is gone when the test ends."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        program = [sys.executable, "-c", "from workers.cli import main; main()", *arguments]
+        process = subprocess.Popen(
+            program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
+        running.append(process)
+        return process
+
+    yield begin  # type: ignore[misc]
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

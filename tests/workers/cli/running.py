@@ -1,0 +1,124 @@
+"""What tests of the command line share: to run it, to make files, and to play the workers' part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select, update
+from typer.testing import CliRunner, Result
+
+from schemas.status import Status
+from schemas.tables import LINE, ORDER, PURCHASE
+from tasks.ledger.rows import Row, lock, move
+from workers.cli.app import app
+from workers.cli.context import Desk
+
+NUMBERS = [f"+1415555{n:04d}" for n in range(100)]
+_WAYS = {
+    Status.PURCHASED: (Status.DISPATCHED, Status.PURCHASING, Status.PURCHASED),
+    Status.FAILED: (Status.DISPATCHED, Status.PURCHASING, Status.FAILED),
+    Status.HELD: (Status.DISPATCHED, Status.PURCHASING, Status.HELD),
+    Status.UNKNOWN: (Status.DISPATCHED, Status.PURCHASING, Status.UNKNOWN),
+    Status.PROCESSING: (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING),
+    Status.PURCHASING: (Status.DISPATCHED, Status.PURCHASING),
+    Status.DISPATCHED: (Status.DISPATCHED,),
+    Status.CANCELLED: (Status.CANCELLED,),
+}
+
+
+class Cli:
+    """Runs `dialstock` in this process, as a program without a terminal."""
+
+    def __call__(self, *arguments: str, input: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(app, list(arguments), input=input)
+
+    def ok(self, *arguments: str, input: str | bytes | None = None) -> str:
+        """The standard output of a command that must end with 0."""
+        result = self(*arguments, input=input)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *arguments: str, status: int = 0, input: str | bytes | None = None) -> Any:
+        """The one JSON document that a command prints."""
+        result = self(*arguments, "--json", input=input)
+        assert result.exit_code == status, result.output
+        return json.loads(result.stdout)
+
+    def refused(self, *arguments: str, status: int = 2, input: str | bytes | None = None) -> str:
+        """The standard error of a command that must end with *status* and print no result."""
+        result = self(*arguments, input=input)
+        assert result.exit_code == status, result.output
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+        return result.stderr
+
+    def submit(self, path: Path, *arguments: str) -> str:
+        """The id of the order that a file makes."""
+        return str(self.json("order", "submit", str(path), *arguments)["order_id"])
+
+
+def csv_file(folder: Path, rows: Iterable[str], header: str = "number,provider", name: str = "numbers.csv") -> Path:
+    path = folder / name
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def simple_file(folder: Path, count: int, provider: str = "timepay", name: str = "numbers.csv") -> Path:
+    return csv_file(folder, (f"{number},{provider}" for number in NUMBERS[:count]), name=name)
+
+
+def sandbox_config_text(url: str, policy: str = "") -> str:
+    """A providers.toml with each kind under its own name."""
+    extra = {
+        "timepay": 'telephony_provider = "plivo"',
+        "fluents": 'telephony_provider = "twilio"\n'
+        'telephony_account_connection = "550e8400-e29b-41d4-a716-446655440000"',
+        "signalwire": 'project_id = "p"',
+        "vogent": "",
+        "bird": 'workspace_id = "w"\norganization_id = "o"',
+    }
+    return "\n".join(
+        f'[providers.{kind}]\nkind = "{kind}"\nbase_url = "{url}/{kind}"\ntoken_env = "SANDBOX_TOKEN"\n{fields}\n'
+        f"[providers.{kind}.policy]\ndaily_limit = 0\n{policy}\n"
+        for kind, fields in extra.items()
+    )
+
+
+def purchases(desk: Desk) -> dict[str, Row]:
+    """All purchases by number; where a number has several, the newest."""
+    with desk.runtime.database.read() as conn:
+        return {row["number"]: dict(row) for row in conn.execute(select(PURCHASE).order_by(PURCHASE.c.id)).mappings()}
+
+
+def counted(desk: Desk) -> tuple[int, int, int]:
+    """How many orders, lines and purchases there are."""
+    with desk.runtime.database.read() as conn:
+        orders, lines, bought = (
+            conn.execute(select(func.count()).select_from(table)).scalar_one() for table in (ORDER, LINE, PURCHASE)
+        )
+    return orders, lines, bought
+
+
+def settle(desk: Desk, number: str, to: Status, **changes: Any) -> Row:
+    """Take a queued purchase the whole way to a status, as workers do."""
+    now = desk.runtime.now()
+    with desk.runtime.database.write() as conn:
+        found = conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.number == number).order_by(PURCHASE.c.id.desc()))
+        row = lock(conn, found.scalars().first() or "")
+        assert row is not None
+        for status in _WAYS[to]:
+            also = changes if status is to else {}
+            row = move(conn, row, status, now, **also)
+            assert row is not None
+    return row
+
+
+def due_in(desk: Desk, number: str, seconds: float) -> None:
+    """Let a purchase be due in so many seconds."""
+    with desk.runtime.database.write() as conn:
+        due = desk.runtime.now() + timedelta(seconds=seconds)
+        conn.execute(update(PURCHASE).where(PURCHASE.c.number == number).values(due_at=due))

@@ -1,0 +1,127 @@
+"""Exit statuses, messages and the purity of standard output, with real processes where it matters."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import workers.cli.context
+from tests.workers.cli.running import Cli, simple_file
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def test_help_imports_neither_celery_nor_a_driver() -> None:
+    code = "import sys, workers.cli; print([m for m in ('celery', 'redis', 'alembic', 'httpx') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        *(["order", name] for name in ("submit", "list", "show", "watch", "export", "retry", "cancel")),
+        *(["provider", name] for name in ("list", "check", "pause", "resume")),
+        *(["purchase", name] for name in ("list", "show")),
+        ["number", "search"],
+        ["buy"],
+    ],
+)
+def test_every_command_has_help_and_json(cli: Cli, command: list[str]) -> None:
+    shown = cli.ok(*command, "--help")
+    assert "Usage: " in shown
+    if command:
+        assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frob"], "No such command 'frob'"),
+        (["order", "frob"], "No such command 'frob'"),
+        (["order", "show"], "Missing argument 'ID'"),
+        (["order", "list", "--limit", "0"], "--limit"),
+        (["order", "list", "--frob"], "No such option: --frob"),
+        (["order", "show", "abc"], "is no id of an order: give at least its first 8 characters"),
+        (["order", "show", "last"], "there is no order yet"),
+        (["order", "watch", "0198c0de-0000"], "there is no order 0198c0de-0000: `dialstock order list`"),
+        (["order", "export", "0198c0de"], "there is no order"),
+        (["order", "retry", "0198c0de"], "there is no order"),
+        (["order", "cancel", "0198c0de"], "there is no order"),
+        (["purchase", "show", "0198c0de"], "there is no purchase"),
+        (["purchase", "list", "--status", "lost"], "--status"),
+        (["provider", "pause", "signalwir", "--reason", "x"], "did you mean 'signalwire'?"),
+        (["provider", "resume", "frob"], "'frob' is not configured"),
+        (["provider", "check", "frob"], "'frob' is not configured"),
+        (["number", "search", "--provider", "frob"], "'frob' is not configured"),
+        (["number", "search", "--provider", "bird", "--prefix", "4a"], "is not made of digits"),
+        (["number", "search", "--provider", "bird", "--csv", "--json"], "both given"),
+    ],
+)
+def test_wrong_use_is_told_in_one_message_with_status_2(cli: Cli, arguments: list[str], message: str) -> None:
+    assert message in cli.refused(*arguments)
+
+
+def test_wrong_settings_and_a_wrong_configuration_are_wrong_use(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("providers.toml").write_text('[providers.a]\nkind = "bird"\nbase_urk = "x"\n')
+    assert "providers.toml:3: unknown field 'base_urk'" in cli.refused("provider", "list")
+    monkeypatch.setenv("DATABASE_URL", "mysql://user:s3cr3t@host/x")
+    told = cli.refused("order", "list")
+    assert "DATABASE_URL" in told
+    assert "s3cr3t" not in told
+
+
+def test_a_database_that_is_away_or_behind_has_status_3(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:s3cr3t@127.0.0.1:1/x")
+    told = cli.refused("order", "list", status=3)
+    assert "is away" in told
+    assert "s3cr3t" not in told
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
+    assert "dialstock migrate" in cli.refused("order", "list", status=3)
+
+
+def test_the_embedded_database_migrates_by_itself(home: Path) -> None:
+    assert Cli().json("order", "list") == []
+    assert (home / "home" / "dialstock.db").is_file()
+
+
+def test_a_bug_is_no_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.cli.context, "open_desk", lambda **_: 1 / 0)
+    told = cli.refused("order", "list", status=1)
+    assert "a bug: ZeroDivisionError: division by zero" in told
+
+
+def test_a_real_process_prints_one_document_and_nothing_else(start: Start, home: Path) -> None:
+    process = start("order", "submit", str(simple_file(home, 3)), "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["lines"] == 3
+    assert "no worker seems to be running" in err
+
+
+def test_a_real_process_ends_with_the_status(start: Start, home: Path) -> None:
+    process = start("order", "submit", "nowhere.csv")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err == "dialstock: nowhere.csv: cannot be read: No such file or directory\n"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(cli: Cli, start: Start, home: Path) -> None:
+    rows = "\n".join(f"+1415{n},timepay" for n in range(5_000_000, 5_002_000))
+    (home / "many.csv").write_text(f"number,provider\n{rows}\n")
+    cli.submit(home / "many.csv")
+    process = start("order", "export", "last")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stdout = None
+    told = process.stderr.read()
+    process.wait(60)
+    assert "Traceback" not in told
+    assert "bug" not in told

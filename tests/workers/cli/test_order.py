@@ -1,0 +1,114 @@
+"""`order list`, `show`, `export`, `retry`, `cancel`, on both databases."""
+
+import csv
+import json
+from pathlib import Path
+
+from schemas.status import Status
+from tasks import orders
+from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from workers.cli.context import Desk
+
+
+def test_list_shows_the_newest_first(both: Cli, desk: Desk, home: Path) -> None:
+    assert both.json("order", "list") == []
+    first = both.submit(simple_file(home, 2), "--name", "first")
+    second = both.submit(simple_file(home, 3, "bird"), "--name", "second")
+    settle(desk, NUMBERS[2], Status.PURCHASED)
+    listed = both.json("order", "list")
+    assert [one["id"] for one in listed] == [second, first]
+    assert (listed[0]["lines"], listed[0]["bought"], listed[0]["waiting"]) == (3, 1, 2)
+    assert len(both.json("order", "list", "--limit", "1")) == 1
+    shown = both.ok("order", "list")
+    assert shown.index(second) < shown.index(first)
+    assert "first" in shown
+
+
+def test_show_counts_by_provider_and_status(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 4))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    settle(desk, NUMBERS[1], Status.FAILED, error="taken", error_code="x")
+    shown = both.json("order", "show", order[:18])
+    assert shown["counts"] == [
+        {"provider": "timepay", "status": "failed", "count": 1},
+        {"provider": "timepay", "status": "purchased", "count": 1},
+        {"provider": "timepay", "status": "queued", "count": 2},
+    ]
+    assert (shown["bought"], shown["failed"], shown["waiting"]) == (1, 1, 2)
+    assert "waiting for its turn, at most 4.9/s" in both.ok("order", "show", order)
+
+
+def test_show_lists_lines(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 3))
+    settle(desk, NUMBERS[1], Status.FAILED, error="[red]taken[/red]", error_code="x")
+    lines = [json.loads(line) for line in both.ok("order", "show", order, "--lines", "--json").splitlines()]
+    assert [(line["line"], line["number"], line["status"]) for line in lines] == [
+        (2, NUMBERS[0], "queued"),
+        (3, NUMBERS[1], "failed"),
+        (4, NUMBERS[2], "queued"),
+    ]
+    failed = both.ok("order", "show", order, "--status", "failed")
+    assert "[red]taken[/red]" in failed
+    assert NUMBERS[0] not in failed
+    assert "1 line" in failed
+
+
+def test_export_gives_each_line_its_result(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 3))
+    settle(desk, NUMBERS[0], Status.PURCHASED, provider_number_id="pn-1")
+    settle(desk, NUMBERS[1], Status.FAILED, error="taken", error_code="gone")
+    rows = list(csv.DictReader(both.ok("order", "export", order).splitlines()))
+    assert [(row["line"], row["number"], row["status"], row["success"]) for row in rows] == [
+        ("2", NUMBERS[0], "purchased", "true"),
+        ("3", NUMBERS[1], "failed", "false"),
+        ("4", NUMBERS[2], "queued", ""),
+    ]
+    assert rows[0]["provider_number_id"] == "pn-1"
+    assert (rows[1]["error"], rows[1]["error_code"]) == ("taken", "gone")
+    assert [row["number"] for row in both.json("order", "export", order)] == NUMBERS[:3]
+
+
+def test_export_writes_a_file_whole_and_by_its_name(cli: Cli, home: Path) -> None:
+    order = cli.submit(simple_file(home, 2))
+    assert cli.ok("order", "export", order, "-o", "out.csv") == "out.csv: 2 lines\n"
+    assert (home / "out.csv").read_text().startswith("line,number,provider")
+    told = cli.json("order", "export", order, "-o", "out.ndjson")
+    assert told == {"order_id": order, "file": "out.ndjson", "lines": 2}
+    assert [json.loads(line)["number"] for line in (home / "out.ndjson").read_text().splitlines()] == NUMBERS[:2]
+    assert (home / "out.csv").stat().st_mode & 0o077 == (home / "numbers.csv").stat().st_mode & 0o077
+    assert "cannot be written" in cli.refused("order", "export", order, "-o", "nowhere/out.csv")
+    assert {path.name for path in home.glob("*out*")} == {"out.csv", "out.ndjson"}
+
+
+def test_an_export_can_be_submitted_again(cli: Cli, home: Path) -> None:
+    order = cli.submit(simple_file(home, 3))
+    cli.ok("order", "export", order, "-o", "out.csv")
+    assert cli.json("order", "submit", "out.csv")["found"] == 3
+
+
+def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 4))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    settle(desk, NUMBERS[1], Status.FAILED)
+    settle(desk, NUMBERS[2], Status.CANCELLED)
+    settle(desk, NUMBERS[3], Status.HELD)
+    assert both.json("order", "retry", order) == {"order_id": order, "again": 2}
+    assert [purchases(desk)[number]["status"] for number in NUMBERS[:4]] == ["purchased", "queued", "queued", "held"]
+    shown = both.json("order", "show", order)
+    assert (shown["lines"], shown["bought"], shown["failed"], shown["held"], shown["waiting"]) == (4, 1, 0, 1, 2)
+    assert "has no such line: nothing was done" in both.ok("order", "retry", order)
+
+
+def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 3))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2}
+    shown = both.json("order", "show", order)
+    assert (shown["status"], shown["bought"], shown["cancelled"]) == ("completed", 1, 2)
+    assert "has no such line" in both.ok("order", "cancel", order)
+
+
+def test_retry_of_an_order_that_was_given_up_is_wrong_use(cli: Cli, desk: Desk) -> None:
+    order = orders.begin(desk.runtime)["id"]
+    orders.abandon(desk.runtime, order)
+    assert "is abandoned: submit its file again" in cli.refused("order", "retry", order)

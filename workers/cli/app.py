@@ -1,0 +1,92 @@
+"""The Typer app, and the one place in which an exception becomes a message and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import typer
+from typer._click.exceptions import ClickException, UsageError
+from typer.core import TyperGroup
+
+from workers.cli.buy import register as register_buy
+from workers.cli.demo import register as register_demo
+from workers.cli.doctor import register as register_doctor
+from workers.cli.errors import INTERRUPTED, SOME_FAILED, failure_of
+from workers.cli.migrate import register as register_migrate
+from workers.cli.number import register as register_number
+from workers.cli.order import register as register_order
+from workers.cli.output import say
+from workers.cli.provider import register as register_provider
+from workers.cli.purchase import register as register_purchase
+from workers.cli.run import register as register_run
+from workers.cli.sandbox import register as register_sandbox
+from workers.cli.up import register as register_up
+
+TRACEBACK = "DIALSTOCK_TRACEBACK"
+
+
+class Root(TyperGroup):
+    """The whole command line: no exception leaves it as a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a command and exit with its status."""
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except ClickException as exc:
+            status = _tell_usage(exc)
+        except typer.Abort:
+            status = INTERRUPTED
+        except Exception as exc:  # noqa: BLE001 - the last resort, which tells all that it knows
+            status = _tell(exc)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell_usage(exc: ClickException) -> int:
+    if not exc.format_message():
+        # the help was shown instead
+        return exc.exit_code
+    say(f"dialstock: {exc.format_message()}", "red")
+    if isinstance(exc, UsageError) and exc.ctx is not None:
+        say(f"{exc.ctx.get_usage().strip()}\nSee {exc.ctx.command_path} --help")
+    return exc.exit_code
+
+
+def _tell(exc: Exception) -> int:
+    if os.environ.get(TRACEBACK):
+        raise exc
+    failure = failure_of(exc)
+    if failure is None:
+        say(f"dialstock: a bug: {type(exc).__name__}: {exc}", "red")
+        say(f"Run it again with {TRACEBACK}=1 to see where, and report that.")
+        return SOME_FAILED
+    say(f"dialstock: {failure}", "red")
+    return failure.status
+
+
+app = typer.Typer(
+    cls=Root,
+    name="dialstock",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Buy phone numbers in bulk: never twice, and as fast as each provider allows.",
+    epilog="Exit status: 0 done, 1 some failed or held, 2 wrong use, 3 database or Redis away or behind, "
+    "130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME.",
+)
+for register in (
+    register_demo,
+    register_up,
+    register_order,
+    register_buy,
+    register_number,
+    register_purchase,
+    register_provider,
+    register_doctor,
+    register_migrate,
+    register_sandbox,
+    register_run,
+):
+    register(app)

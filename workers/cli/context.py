@@ -1,0 +1,124 @@
+"""What a command works on: settings, configuration and database, without secrets, Redis or a Celery app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from schemas.config import Config, ProviderConfig
+from schemas.config_errors import did_you_mean
+from tasks.policies.pace import Pace
+from tasks.providers.base import Provider
+from tasks.publishing import LEASE_KEY
+from tasks.runtime import Binding, Message, Runtime
+from workers.cli.errors import Failure
+from workers.database import SqlDatabase, migrate, revisions
+from workers.health import check_database
+from workers.settings import Settings, load_settings, redacted
+from workers.supervisor import Files
+from workers.wiring import read_config
+
+_REDIS_PATIENCE = 1.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A command's place to work. The runtime buys nothing itself: workers find what is due in the table."""
+
+    settings: Settings
+    runtime: Runtime
+
+
+@contextmanager
+def open_desk(*, configured: bool = True) -> Iterator[Desk]:
+    """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration too.
+
+    Raises SettingsError, ConfigError, and Away where the database is away or behind.
+    """
+    settings = load_settings()
+    config = read_config(settings) if configured else Config(providers={})
+    database = _open_database(settings)
+    try:
+        yield Desk(settings, _runtime(config, database))
+    finally:
+        database.close()
+
+
+def known_provider(config: Config, alias: str) -> ProviderConfig:
+    """The provider that *alias* names. Raises Failure."""
+    if alias not in config.providers:
+        hint = did_you_mean(alias, config.providers)
+        raise Failure(f"provider {alias!r} is not configured: {hint}")
+    return config.providers[alias]
+
+
+def worker_hint(settings: Settings) -> str | None:
+    """What to do where no worker seems to run; None where one does. Workers' relay keeps a key fresh in Redis."""
+    url = settings.redis_url or Files(settings.home).read_url()
+    start = "no worker seems to be running: start them with `dialstock up`"
+    if not url:
+        return start
+    try:
+        with redis.Redis.from_url(
+            url,
+            socket_timeout=_REDIS_PATIENCE,
+            socket_connect_timeout=_REDIS_PATIENCE,
+            retry=Retry(NoBackoff(), 0),
+        ) as client:
+            return None if client.exists(LEASE_KEY) else start
+    except RedisError:
+        return start if settings.embedded_redis else f"Redis is away ({redacted(url)}): nothing is bought without it"
+
+
+def _open_database(settings: Settings) -> SqlDatabase:
+    if not settings.embedded_database:
+        check_database(settings.database_url)
+        return SqlDatabase(settings.database_url)
+    database = SqlDatabase(settings.database_url)
+    present, needed = revisions(database.engine)
+    if present != needed:
+        migrate(settings.database_url)
+    return database
+
+
+def _runtime(config: Config, database: SqlDatabase) -> Runtime:
+    bindings = {
+        alias: Binding(
+            alias=alias,
+            kind=provider.kind,
+            account=provider.account,
+            policy=provider.policy,
+            adapter=cast(Provider, _NOT_HERE),
+        )
+        for alias, provider in config.providers.items()
+    }
+    return Runtime(
+        config=config,
+        providers=bindings,
+        kinds={alias: binding.kind for alias, binding in bindings.items()},
+        database=database,
+        redis=_NOT_HERE,
+        pace=cast(Pace, _NOT_HERE),
+        send=_send_nothing,
+    )
+
+
+class _NotHere:
+    """Stands for what only workers have."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name}: the command line calls no provider and reserves no pace")
+
+
+_NOT_HERE = _NotHere()
+
+
+def _send_nothing(_messages: Iterable[Message]) -> None:
+    raise AssertionError("the command line sends no messages: workers find what is due in the table")

@@ -1,0 +1,116 @@
+"""The demo from its first line to its last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.queries import find_order, order_counts, provider_states
+from workers.cli.checking import check_file
+from workers.cli.demo.script import SHORTENED, order_file
+from workers.cli.demo.stage import WORKERS, Home, Stage, staged
+from workers.cli.demo.tally import Result, measure
+from workers.cli.demo.view import Moment, View, document, show_result
+from workers.cli.errors import INTERRUPTED, SOME_FAILED
+from workers.cli.loading import load_order
+from workers.cli.output import count, emit_json, say
+from workers.fleet import wait_for
+from workers.processes import Signals
+
+PATIENCE = 60.0
+"""Seconds without any change after which the demo gives up waiting."""
+
+_TICK = 0.25
+
+
+class Interrupted(Exception):
+    """A signal asked for the end."""
+
+
+@dataclass
+class _Clock:
+    """When something last changed."""
+
+    seen: Any = None
+    at: float = 0.0
+
+    def stands_still(self, now: Any) -> bool:
+        if now != self.seen:
+            self.seen, self.at = now, time.monotonic()
+        return time.monotonic() - self.at > PATIENCE
+
+
+def play(numbers: int, seed: int, *, keep: bool, json: bool) -> int:
+    """Run the demo and show its result. Returns the exit status."""
+    home = Home(keep=keep)
+    _introduce(numbers, seed, home)
+    try:
+        with Signals() as signals, staged(home, seed, signals) as stage:
+            result = _perform(stage, numbers, signals)
+            home.keep = keep or not result.right
+            if json:
+                emit_json({**document(result), "seed": seed, "home": str(home.path) if home.keep else None})
+            else:
+                show_result(result)
+            say("Stopping the workers and the sandbox.")
+    except Interrupted:
+        say("Interrupted: everything is stopped.")
+        return INTERRUPTED
+    if home.keep:
+        say(f"Kept in {home.path}: dialstock.db, workers.log, sandbox-ledger.jsonl, numbers.csv")
+    return 0 if result.right and result.complete else SOME_FAILED
+
+
+def _introduce(numbers: int, seed: int, home: Home) -> None:
+    say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of five providers that fail on purpose.", "bold")
+    say(f"Seed {seed}. Everything runs on this machine, in {home.path}; nothing of yours is touched.")
+    say(f"\n{SHORTENED}")
+
+
+def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
+    begun = time.monotonic()
+    order_id = _submit(stage, numbers)
+    with View(begun) as view:
+        view.say(f"starting {WORKERS} worker processes")
+        _until(lambda: wait_for(stage.broker_url, stage.nodes, 0.5), stage, signals)
+        clock = _Clock(at=time.monotonic())
+
+        def over() -> bool:
+            moment = _moment(stage, order_id)
+            view.show(moment)
+            return moment.over or clock.stands_still(moment)
+
+        _until(over, stage, signals)
+    with stage.runtime.database.read() as conn:
+        return measure(conn, order_id, stage.sandbox.control, time.monotonic() - begun)
+
+
+def _submit(stage: Stage, numbers: int) -> str:
+    """What `dialstock order submit` does with a file."""
+    path = stage.home / "numbers.csv"
+    path.write_text("".join(order_file(numbers)), encoding="utf-8")
+    with path.open("rb") as source:
+        checked = check_file(stage.runtime, source, name=str(path), format=None, provider=None, country=None)
+    try:
+        return load_order(stage.runtime, checked, name="demo", metadata={}).order_id
+    finally:
+        checked.close()
+
+
+def _until(done: Callable[[], bool], stage: Stage, signals: Signals) -> None:
+    """Ask *done* again and again; raises Interrupted at a signal."""
+    while not done():
+        if signals.count:
+            raise Interrupted
+        stage.supervisor.check()
+        time.sleep(_TICK)
+
+
+def _moment(stage: Stage, order_id: str) -> Moment:
+    with stage.runtime.database.read() as conn:
+        order = find_order(conn, order_id) or {}
+        counts = order_counts(conn, order_id)
+        paused = {alias: row["reason"] for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+    return Moment.of(order["status"], counts, stage.sandbox.control.charges(), paused)

@@ -1,0 +1,76 @@
+"""What the demo plays: the faults, the shortened policies in plain words, and the file of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.policy import Kind
+
+FAULTS: dict[str, float] = {
+    "throttle": 0.05,
+    "refuse": 0.03,
+    "error_before": 0.03,
+    "error_after": 0.04,
+    "cut_before": 0.02,
+    "cut_after": 0.03,
+    "silence_after": 0.02,
+    "html": 0.02,
+    "missing_item": 0.02,
+    "late_show": 0.03,
+    "slow": 0.05,
+}
+"""Shares of purchase calls, by the sandbox's names of its faults."""
+
+NO_BALANCE = Kind.SIGNALWIRE
+"""The provider whose account is refused once, for want of balance."""
+
+POLICY: dict[str, Any] = {
+    "timeout": 2.0,
+    "reconcile_after": [0.5, 1.5, 3.0],
+    "poll_every": 0.5,
+    "backoff_initial": 0.2,
+    "backoff_max": 2.0,
+    "pause_cooldown": 2.0,
+}
+"""What is shorter than a user's defaults, so that the demo ends within a minute."""
+
+SHORTENED = """\
+Shortened, so that you need not wait (in brackets what users have by default):
+  a call may take 2 s (30 s); after one in doubt the provider is asked 0.5, 1.5
+  and 3 s after its deadline (5, 30 and 120 s); Bird's numbers are asked for
+  every 0.5 s until they are usable (15 s); backoff is 0.2 to 2 s (1 to 300 s);
+  a refused account is tried again after 2 s (60 s).
+Each provider's pace, and everything else, is as users have it.
+"""
+
+FAULT_WORDS: dict[str, str] = {
+    "throttle": "429, slow down",
+    "refuse": "number refused",
+    "account": "no balance",
+    "error_before": "500 before the charge",
+    "error_after": "500 after the charge",
+    "cut_before": "connection cut before the charge",
+    "cut_after": "connection cut after the charge",
+    "silence_after": "charged, then silence",
+    "html": "charged, then a page of HTML",
+    "missing_item": "charged, the answer leaves the number out",
+    "late_show": "charged, a 500, and shown to look-ups only 2 s later",
+    "slow": "slow answer",
+}
+
+
+def order_file(numbers: int) -> Iterator[str]:
+    """The lines of a CSV file: the providers in turn, Indian numbers for TimePay and American ones for the others."""
+    yield "number,provider\n"
+    kinds = list(Kind)
+    for index in range(numbers):
+        kind = kinds[index % len(kinds)]
+        yield f"{_number(kind, index // len(kinds))},{kind}\n"
+
+
+def _number(kind: Kind, index: int) -> str:
+    if kind is Kind.TIMEPAY:
+        return f"+9198{10_000_000 + index:08}"
+    area = {Kind.FLUENTS: 212, Kind.SIGNALWIRE: 415, Kind.VOGENT: 617, Kind.BIRD: 305}[kind]
+    return f"+1{area}{2_000_000 + index:07}"

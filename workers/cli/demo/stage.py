@@ -1,0 +1,108 @@
+"""Everything that the demo runs, in a temporary home of its own: nothing of the user's is read or touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from celery import Celery
+
+from schemas.config import SANDBOX_VARIABLE, load_config
+from tasks.providers.sandbox import SandboxServer
+from tasks.runtime import Runtime
+from workers.cli import children
+from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY
+from workers.cli.output import say
+from workers.cli.run import concurrency_for
+from workers.cli.sandboxing import sandbox_toml
+from workers.processes import Signals, Supervisor
+from workers.settings import load_settings
+from workers.wiring import wire
+
+WORKERS = 2
+_SERVER_GOES = 20.0
+_NOT_OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What runs; `nodes` are the workers' names on the broker."""
+
+    home: Path
+    sandbox: SandboxServer
+    runtime: Runtime
+    supervisor: Supervisor
+    broker_url: str
+    nodes: list[str]
+
+
+class Home:
+    """The temporary folder; it goes at the end unless it is to be kept."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="dialstock-demo-"))
+        self.keep = keep
+
+    def close(self) -> None:
+        """Remove it, or leave it."""
+        if not self.keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextmanager
+def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
+    """Sandbox, servers and workers; all of them end with the block, however it ends. A second signal hurries that."""
+    with ExitStack() as stack:
+        stack.callback(home.close)
+        ledger = home.path / "sandbox-ledger.jsonl"
+        sandbox = stack.enter_context(SandboxServer(seed=seed, rates=FAULTS, ledger_path=ledger))
+        sandbox.control.plan(NO_BALANCE, "account", reason="balance")
+        environ = _environ(home.path, sandbox.url)
+        stack.callback(children.wait_until_gone, home.path, _SERVER_GOES)
+        settings = children.start_servers(load_settings(environ), environ, stack)
+        config = load_config(settings.config_path)
+        programs = children.worker_programs(
+            config, environ, count=WORKERS, concurrency=concurrency_for(config), log_level="INFO"
+        )
+        supervisor = Supervisor(list(programs.values()), _Log(home.path / "workers.log", stack), say)
+        stack.callback(lambda: _stop(supervisor, signals))
+        supervisor.start(children.WORKERS)
+        wiring = wire(settings, Celery("dialstock-demo", broker=settings.broker_url, set_as_current=False), environ)
+        stack.callback(wiring.close)
+        yield Stage(
+            home=home.path,
+            sandbox=sandbox,
+            runtime=wiring.runtime,
+            supervisor=supervisor,
+            broker_url=settings.broker_url,
+            nodes=list(programs),
+        )
+
+
+def _environ(home: Path, sandbox_url: str) -> dict[str, str]:
+    config = home / "providers.toml"
+    config.write_text(sandbox_toml(sandbox_url, POLICY), encoding="utf-8")
+    foreign = {*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX_VARIABLE}
+    ours = {name: value for name, value in os.environ.items() if name not in foreign}
+    return {**ours, "DIALSTOCK_HOME": str(home), "DIALSTOCK_CONFIG": str(config)}
+
+
+def _stop(supervisor: Supervisor, signals: Signals) -> None:
+    before = signals.count
+    supervisor.stop(lambda: signals.count > before)
+
+
+class _Log:
+    """The workers' lines go to a file."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._file = stack.enter_context(path.open("a", encoding="utf-8", buffering=1))
+
+    def __call__(self, name: str, line: str) -> None:
+        if not self._file.closed:
+            self._file.write(f"{name} | {line}\n")

@@ -1,0 +1,48 @@
+"""`dialstock doctor`: what is wrong here, and what to do about it."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.cli.output import Json, emit_json, show
+
+if TYPE_CHECKING:
+    from workers.cli.doctor.findings import Finding
+
+_STYLES = {"ok": None, "warn": "yellow", "fail": "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the database and Redis, as health checks need it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look at everything that Dialstock needs, start nothing, and tell what is wrong and how to mend it."""
+    from workers.cli.doctor.examine import examine
+    from workers.cli.doctor.findings import exit_status
+
+    findings = []
+    for finding in examine(quick=quick):
+        findings.append(finding)
+        if not json:
+            _show(finding)
+    status = exit_status(findings)
+    if json:
+        emit_json({"status": status, "checks": [finding.as_dict() for finding in findings]})
+    raise typer.Exit(status)
+
+
+def _show(finding: Finding) -> None:
+    show(f"{finding.level:<4}  {finding.name:<13} {finding.message}", _STYLES[finding.level])
+    if finding.mend:
+        show(f"      {'':<13} {finding.mend}")

@@ -1,0 +1,66 @@
+"""What the doctor looks at, in order."""
+
+# ruff: noqa: PLC0415 - a health check must be quick: what needs Celery is imported only where it is used
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.config import Config, ConfigError
+from workers.cli.doctor import here, ledger, servers
+from workers.cli.doctor.findings import Finding, Level, fail, ok
+from workers.cli.errors import AWAY, WRONG_USE
+from workers.health import first_line, has_tables
+from workers.settings import Settings, SettingsError, load_settings
+
+
+def examine(*, quick: bool) -> Iterator[Finding]:
+    """Every finding as it is made; *quick*: of the database and Redis only. Starts and changes nothing."""
+    try:
+        settings = load_settings()
+    except SettingsError as exc:
+        yield fail("settings", str(exc), status=WRONG_USE)
+        return
+    if quick:
+        yield servers.database(settings)
+        yield from servers.servers_of(settings)[1]
+        return
+    yield ok("settings", f"home {settings.home}")
+    yield here.python()
+    config = yield from _configured(settings)
+    yield here.disk(settings.home)
+    database = servers.database(settings)
+    yield database
+    settings, findings = servers.servers_of(settings)
+    yield from findings
+    waiting = 0
+    if database.level is Level.OK and has_tables(settings.database_url):
+        waiting = yield from _tables(settings.database_url)
+    if config is not None and all(finding.level is not Level.FAIL for finding in findings):
+        yield servers.workers(settings, config, waiting)
+
+
+def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:
+    from workers.wiring import read_config
+
+    try:
+        config = read_config(settings)
+    except ConfigError as exc:
+        yield fail("configuration", str(exc), status=WRONG_USE)
+        return None
+    yield here.configuration(settings, config)
+    yield from here.secrets(config, os.environ)
+    return config
+
+
+def _tables(url: str) -> Generator[Finding, None, int]:
+    """Returns how many purchases wait for the workers."""
+    try:
+        reading = ledger.read(url)
+    except SQLAlchemyError as exc:
+        yield fail("database", f"it cannot be read: {first_line(exc)}", status=AWAY)
+        return 0
+    yield from reading.findings
+    return reading.waiting

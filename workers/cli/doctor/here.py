@@ -1,0 +1,58 @@
+"""What can be told without any server: Python, configuration, secrets, room on the disk."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from schemas.config import Config, ConfigError, read_token
+from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.cli.errors import WRONG_USE
+from workers.settings import Settings
+
+MIN_PYTHON = (3, 11)
+_LITTLE, _TOO_LITTLE = 1_000_000_000, 100_000_000
+"""Bytes of room in DIALSTOCK_HOME below which the doctor warns, and fails."""
+
+
+def python() -> Finding:
+    """The interpreter."""
+    version = platform.python_version()
+    if sys.version_info < MIN_PYTHON:
+        return fail("python", f"{version} is too old", "use Python 3.11 or newer", WRONG_USE)
+    return ok("python", f"{version} in {sys.prefix}")
+
+
+def configuration(settings: Settings, config: Config) -> Finding:
+    """Which providers are known."""
+    names = ", ".join(config.providers)
+    if settings.config_path.exists():
+        return ok("configuration", f"{settings.config_path}: {names}")
+    message = f"there is no {settings.config_path.name} here: only the sandbox is known"
+    return warn("configuration", message, "write one, or name it in DIALSTOCK_CONFIG; `dialstock sandbox` to try out")
+
+
+def secrets(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether each provider's token is there; never what it is."""
+    missing = 0
+    for alias, provider in config.providers.items():
+        try:
+            read_token(provider, environ)
+        except ConfigError as exc:
+            missing += 1
+            yield fail("secrets", f"provider {alias}: {exc}", status=WRONG_USE)
+    if not missing:
+        yield ok("secrets", f"the tokens of all {len(config.providers)} providers are there")
+
+
+def disk(home: Path) -> Finding:
+    """Room for the data under DIALSTOCK_HOME."""
+    place = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    message = f"{free / 1e9:,.1f} GB free in {home}"
+    if free < _TOO_LITTLE:
+        return fail("disk", message, "make room, or name another DIALSTOCK_HOME: purchases cannot be written down")
+    return warn("disk", message, "make room soon") if free < _LITTLE else ok("disk", message)

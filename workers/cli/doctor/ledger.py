@@ -1,0 +1,81 @@
+"""What the tables tell: events not sent, purchases that make no progress, and those that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, or_, select, text
+
+from schemas.events import utc_text
+from schemas.status import UNSETTLED, Status
+from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
+from tasks.queries import provider_states, status_counts
+from tasks.runtime import utc_now
+from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.database import SqlDatabase
+
+LATE = timedelta(seconds=60)
+"""How long after its time something counts as late."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What the tables held at one moment."""
+
+    waiting: int
+    findings: list[Finding]
+
+
+def read(url: str) -> Reading:
+    """Look at the tables. Raises sqlalchemy.exc.SQLAlchemyError."""
+    database, now = SqlDatabase(url), utc_now()
+    try:
+        with database.read() as conn:
+            counts = status_counts(conn)
+            held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
+            waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
+            findings = [_relay(conn, now), _overdue(conn, now), _held(held), *_paused(conn)]
+            return Reading(waiting=waiting, findings=findings)
+    finally:
+        database.close()
+
+
+def _relay(conn: Connection, now: datetime) -> Finding:
+    query = select(func.count(), func.min(EVENT.c.time)).where(UNPUBLISHED)
+    count, oldest = conn.execute(query).one()
+    if not count:
+        return ok("relay", "every event is published")
+    age = now - oldest
+    message = f"{count:,} events are not published, the oldest for {age.total_seconds():.0f} s"
+    return (
+        fail("relay", message, "the workers publish them: start one, or see its log")
+        if age > LATE
+        else ok("relay", message)
+    )
+
+
+def _overdue(conn: Connection, now: datetime) -> Finding:
+    due = PURCHASE.c.due_at <= now - LATE
+    query = select(func.count()).select_from(PURCHASE).where(or_(text(RUNNING.text), text(FOLLOWED.text)), due)
+    count = conn.execute(query).scalar_one()
+    if not count:
+        return ok("overdue", "no purchase stands still")
+    message = f"{count:,} purchases under way or in doubt should have moved on {LATE.total_seconds():.0f} s ago"
+    return fail("overdue", message, "the workers' timers move them on: start a worker, or see its log")
+
+
+def _held(count: int) -> Finding:
+    if not count:
+        return ok("held", "no purchase waits for a person")
+    return warn("held", f"{count:,} purchases wait for a person", "dialstock purchase list --status held")
+
+
+def _paused(conn: Connection) -> Iterator[Finding]:
+    paused = {alias: row for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+    if not paused:
+        yield ok("providers", "none is paused")
+    for alias, row in sorted(paused.items()):
+        message = f"{alias} is paused since {utc_text(row['paused_at'])[:19]}Z: {row['reason']}"
+        yield warn("providers", message, f"mend the cause, then dialstock provider resume {alias}")

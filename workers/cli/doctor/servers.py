@@ -1,0 +1,94 @@
+"""The database, Redis and the workers."""
+
+# ruff: noqa: PLC0415 - a health check must be quick: Celery is imported only where the workers are asked
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from schemas.config import Config
+from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
+from workers.cli.errors import AWAY
+from workers.embedded import EmbeddedError, find_server
+from workers.health import Away, database_revisions, redis_info
+from workers.settings import Settings, redacted
+from workers.supervisor import Files, answers
+
+PING_SECONDS = 1.0
+
+
+def database(settings: Settings) -> Finding:
+    """Whether it can be reached and has this version's tables."""
+    where = redacted(settings.database_url)
+    if settings.embedded_database and not Path(make_url(settings.database_url).database or "").exists():
+        return ok("database", f"{where} is made at the first start")
+    try:
+        present, wanted = database_revisions(settings.database_url)
+    except Away as exc:
+        return fail("database", str(exc), status=AWAY)
+    if present == wanted:
+        return ok("database", f"{where} is at revision {present}")
+    message = f"{where} is at revision {present or 'none'}, and this version needs {wanted}"
+    if settings.embedded_database:
+        return warn("database", message, "it is brought up to date at the next start, or by `dialstock migrate`")
+    return fail("database", message, "run `dialstock migrate`", AWAY)
+
+
+def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
+    """The settings with the embedded server's address, where it runs, and what there is to say about Redis."""
+    if not settings.embedded_redis:
+        urls = dict.fromkeys((settings.redis_url, settings.broker_url))
+        return settings, [finding for url in urls for finding in redis(url)]
+    try:
+        program = find_server(os.environ)
+    except EmbeddedError as exc:
+        return settings, [fail("redis", str(exc), status=AWAY)]
+    url = Files(settings.home).read_url() if (settings.home / "redis").is_dir() else None
+    if not url or not answers(url):
+        return settings, [ok("redis", f"the embedded one starts with what needs it: {program}")]
+    return settings.with_redis(url), redis(url)
+
+
+def redis(url: str) -> list[Finding]:
+    """Whether it can be reached, is new enough, and is set up to keep what it is given."""
+    try:
+        info = redis_info(url)
+    except Away as exc:
+        return [fail("redis", str(exc), status=AWAY)]
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = info.get("valkey_version") or info["redis_version"]
+    return [ok("redis", f"{redacted(url)} is {name} {version}"), *_keeps(info)]
+
+
+def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield warn("redis", f"it may throw messages away: maxmemory-policy {policy}", "set maxmemory-policy noeviction")
+    if not info.get("aof_enabled"):
+        message = "a restart loses messages that no worker has read: it keeps no append-only file"
+        yield warn("redis", message, "set appendonly yes (accepted purchases are in the database and safe)")
+
+
+def workers(settings: Settings, config: Config, waiting: int) -> Finding:
+    """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
+    from tasks.runtime import queue_of
+    from workers.fleet import FleetError, listening
+
+    try:
+        queues = listening(settings.broker_url, timeout=PING_SECONDS) if settings.broker_url else {}
+    except FleetError as exc:
+        return fail("workers", f"they could not be asked: {exc}", "try again in a moment")
+    if not queues:
+        level = Level.FAIL if waiting else Level.WARN
+        message = f"none answers, and {waiting:,} purchases wait" if waiting else "none answers"
+        return Finding(name="workers", level=level, message=message, mend="start `dialstock up`, or `dialstock worker`")
+    served = set().union(*queues.values())
+    idle = [alias for alias in config.providers if queue_of(alias) not in served]
+    if idle:
+        mend = "restart the workers: they read the configuration as they start"
+        return fail("workers", f"none of {len(queues)} works for {', '.join(idle)}", mend)
+    return ok("workers", f"{len(queues)} answered")

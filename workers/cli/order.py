@@ -1,0 +1,131 @@
+"""`dialstock order`: list, show, export, retry, cancel; submit and watch stand in files of their own."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from workers.cli.options import InStatus, Limit, OrderId
+from workers.cli.output import Json, count, emit_json, say, show, show_table, working
+from workers.cli.submit import submit
+from workers.cli.watch import watch
+
+_STATUSES = ("bought", "failed", "held", "cancelled", "waiting")
+
+Lines = Annotated[bool, typer.Option("--lines", help="List the lines; with --json one object a line.")]
+Target = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else stdout.")]
+ExportFormat = Annotated[
+    Literal["csv", "json", "ndjson"] | None, typer.Option(help="The format; else by the file's name, else CSV.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `order` and its commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        help="Orders of many numbers: submit a file, watch it, get its results.",
+    )
+    for command in (submit, watch, show_order, export, retry, cancel):
+        group.command("show" if command is show_order else None)(command)
+    group.command("list")(list_orders)
+    app.add_typer(group, name="order")
+
+
+def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
+    """List the latest orders, newest first."""
+    from tasks import queries
+    from workers.cli.context import open_desk
+    from workers.cli.orderview import totals
+
+    with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
+        orders = [{**row, **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
+    if json:
+        emit_json(orders)
+        return
+    columns = ("order", "created", "status", "lines", *_STATUSES, "name")
+    rows = [
+        (one["id"], one["created_at"], one["status"], one["lines"], *(one[name] for name in _STATUSES), one["name"])
+        for one in orders
+    ]
+    show_table(columns, rows, numbers=("lines", *_STATUSES)) if rows else say("There is no order yet.")
+
+
+def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None, json: Json = False) -> None:
+    """Show how far an order is: how many lines of each provider are in which status, and why they wait.
+
+    With --lines (or --status): each line with its purchase.
+    """
+    from workers.cli.context import open_desk
+    from workers.cli.ids import order_id
+    from workers.cli.orderview import show_lines, show_progress
+
+    with open_desk(configured=not (lines or status)) as desk:
+        with desk.runtime.database.read() as conn:
+            found = order_id(conn, order)
+        if lines or status:
+            show_lines(desk.runtime, found, status, json=json)
+        else:
+            show_progress(desk, found, json=json)
+
+
+def export(order: OrderId, *, output: Target = None, format: ExportFormat = None, json: Json = False) -> None:
+    """Write the result of each line of an order, in the order of its file.
+
+    What it writes can be submitted again. With --json and no --format, JSON is written; with a file too, standard
+    output tells its name and how many lines it has.
+    """
+    from workers.cli.context import open_desk
+    from workers.cli.exporting import export_order, format_of
+    from workers.cli.ids import order_id
+
+    chosen = format or format_of(output, json=json)
+    with open_desk(configured=False) as desk:
+        with desk.runtime.database.read() as conn:
+            found = order_id(conn, order)
+        with working(f"order {found}") if output is not None else nullcontext():
+            written = export_order(desk.runtime, found, output, chosen)
+    if output is not None and json:
+        emit_json({"order_id": found, "file": str(output), "lines": written})
+    elif output is not None:
+        show(f"{output}: {count(written, 'line')}")
+
+
+def retry(order: OrderId, *, json: Json = False) -> None:
+    """Buy the lines of an order again that failed or were cancelled. Held lines are not touched."""
+    from tasks import orders
+
+    _change(order, orders.retry, "again", "{lines} of order {id} are bought again.", json=json)
+
+
+def cancel(order: OrderId, *, json: Json = False) -> None:
+    """Cancel what an order has not bought yet.
+
+    A call under way ends first. What may have been bought is never just cancelled: it is looked up, then held.
+    Purchases that were there before the order are left to the order that made them.
+    """
+    from workers.cli.orderview import cancel_order
+
+    _change(order, cancel_order, "cancelled", "{lines} of order {id} were asked to stop.", json=json)
+
+
+def _change(order: str, action: Any, key: str, sentence: str, *, json: bool) -> None:
+    from workers.cli.context import open_desk
+    from workers.cli.ids import order_id
+
+    with open_desk(configured=False) as desk:
+        with desk.runtime.database.read() as conn:
+            found = order_id(conn, order)
+        with working(f"order {found}"):
+            changed = action(desk.runtime, found)
+    if json:
+        emit_json({"order_id": found, key: changed})
+    elif changed == 0:
+        show(f"Order {found} has no such line: nothing was done.")
+    else:
+        show(sentence.format(lines=count(changed, "line"), id=found))
+        show(f"Watch it:  dialstock order watch {found}")

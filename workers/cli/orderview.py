@@ -1,0 +1,88 @@
+"""One order for people and programs: its progress, its lines, its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Connection
+
+from schemas.status import UNSETTLED, Status
+from tasks import orders
+from tasks.queries import order_counts, order_results
+from tasks.runtime import Runtime
+from workers.cli.context import Desk, worker_hint
+from workers.cli.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
+from workers.cli.progress import Progress, Sampler, summary
+
+_LINE_FIELDS = (
+    *("line", "number", "provider", "status", "success", "error_code", "error", "provider_number_id"),
+    *("already_owned", "attempts", "purchase_id", "due_at", "finished_at", "metadata"),
+)
+_COLUMNS = ("provider", "lines", "bought", "failed", "held", "cancelled", "waiting", "why")
+
+
+def totals(conn: Connection, order_id: str) -> dict[str, int]:
+    """How many lines are bought, failed, held, cancelled, waiting."""
+    counts: Counter[str] = Counter()
+    for row in order_counts(conn, order_id):
+        counts[row["status"]] += row["count"]
+    return {
+        "bought": counts[Status.PURCHASED],
+        "failed": counts[Status.FAILED],
+        "held": counts[Status.HELD],
+        "cancelled": counts[Status.CANCELLED] + counts[Status.RELEASED],
+        "waiting": sum(counts[status] for status in UNSETTLED),
+    }
+
+
+def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
+    """The order, and how far each provider is."""
+    progress = Sampler(desk.runtime, order_id).sample()
+    with desk.runtime.database.read() as conn:
+        counts = order_counts(conn, order_id)
+    if json:
+        emit_json({**summary(progress), "order": dict(progress.order), "counts": counts})
+        return
+    order = progress.order
+    fields = ("id", "name", "status", "lines", "created_at", "completed_at", "cancel_requested_at", "metadata")
+    show_fields({name: order[name] for name in fields})
+    show()
+    show_table(_COLUMNS, [_row(progress, index) for index in range(len(progress.parts))], numbers=_COLUMNS[1:-1])
+    if progress.waiting and (hint := worker_hint(desk.settings)):
+        say(f"Note: {hint}", "yellow")
+
+
+def show_lines(runtime: Runtime, order_id: str, status: Status | None, *, json: bool) -> None:
+    """The order's lines, one at a time: there may be very many."""
+    shown = 0
+    with runtime.database.read() as conn:
+        for row in order_results(conn, order_id, status):
+            shown += 1
+            if json:
+                emit_json({name: row[name] for name in _LINE_FIELDS})
+            else:
+                show_line(_line(row))
+    if not json:
+        show(count(shown, "line"))
+
+
+def cancel_order(runtime: Runtime, order_id: str) -> int:
+    """Cancel what is not bought yet, and complete the order if that is all. Returns how many were asked to stop."""
+    cancelled = orders.cancel(runtime, order_id)
+    orders.complete_finished(runtime)
+    return cancelled
+
+
+def _row(progress: Progress, index: int) -> tuple[Any, ...]:
+    part = progress.parts[index]
+    return (*(getattr(part, name) for name in _COLUMNS[:-1]), "; ".join(part.why))
+
+
+def _line(row: dict[str, Any]) -> str:
+    text = f"{row['line']:>7}  {row['number']:<16}  {row['provider']:<12}  {row['status']:<10}  {row['purchase_id']}"
+    if row["error"]:
+        text += f"  {row['error']}"
+    if row["due_at"] is not None:
+        text += f"  (due {moment(row['due_at'])})"
+    return text

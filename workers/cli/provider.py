@@ -1,0 +1,84 @@
+"""`dialstock provider`: list, check, pause, resume."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workers.cli.output import Json, emit_json, show, show_table
+
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
+Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
+Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `provider` and its commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        help="The configured providers: how they stand, pause, go on.",
+    )
+    group.command("list")(list_providers)
+    for command in (check, pause, resume):
+        group.command()(command)
+    app.add_typer(group, name="provider")
+
+
+def list_providers(*, json: Json = False) -> None:
+    """List the configured providers: account, pace, what is under way, and since when and why one is paused."""
+    from workers.cli.context import open_desk
+    from workers.cli.providerview import COLUMNS, provider_rows
+
+    with open_desk() as desk:
+        found = provider_rows(desk.runtime)
+    if json:
+        emit_json(found)
+        return
+    shown = [[*(row[name] for name in COLUMNS[:-1]), row["state"]] for row in found]
+    show_table(COLUMNS, shown, numbers=COLUMNS[4:-1])
+
+
+def check(alias: Aliases = None, *, json: Json = False) -> None:
+    """Prove connection, credentials, account and path of providers, by calls that cost nothing.
+
+    The status is 1 where anything is not as it must be, or could not be asked. What a provider documents no free
+    call for is shown as unknown, and is no failure.
+    """
+    from workers.cli.providercheck import check_providers, show_checks
+
+    found = check_providers(alias or [])
+    if json:
+        emit_json([one.document() for one in found])
+    else:
+        show_checks(found)
+    raise typer.Exit(0 if all(one.ok for one in found) else 1)
+
+
+def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
+    """Buy nothing at a provider until it is resumed. Calls under way end; its purchases wait and keep their turn."""
+    from workers.cli.context import open_desk
+    from workers.cli.providerview import pause_by_person
+
+    with open_desk() as desk:
+        began = pause_by_person(desk.runtime, alias, reason)
+    if json:
+        emit_json({"provider": alias, "paused": True, "was_paused": not began, "reason": reason.strip()})
+        return
+    show(f"{alias} is paused." if began else f"{alias} was paused already; now it waits for a person.")
+    show(f"Let it go on:  dialstock provider resume {alias}")
+
+
+def resume(alias: Alias, *, json: Json = False) -> None:
+    """Let a paused provider go on, whoever paused it."""
+    from workers.cli.context import open_desk
+    from workers.cli.providerview import resume_by_person
+
+    with open_desk() as desk:
+        ended = resume_by_person(desk.runtime, alias)
+    if json:
+        emit_json({"provider": alias, "paused": False, "was_paused": ended})
+    else:
+        show(f"{alias} goes on." if ended else f"{alias} was not paused: nothing was done.")

@@ -1,0 +1,70 @@
+"""The configured providers as the table knows them, and a person's pause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.ledger import pausing
+from tasks.policies.pace import buying_lane
+from tasks.policies.pause import Cause, Pause
+from tasks.queries import open_counts, provider_states
+from tasks.runtime import Binding, Runtime
+from workers.cli.context import known_provider
+from workers.cli.errors import Failure
+from workers.cli.explain import pause_in_words
+
+COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
+MAX_REASON = 500
+
+
+def provider_rows(runtime: Runtime) -> list[dict[str, Any]]:
+    """One row for each configured provider; no secret is in it."""
+    with runtime.database.read() as conn:
+        counts, states = open_counts(conn), provider_states(conn)
+    return [_row(runtime, binding, counts.get(alias, {}), states.get(alias)) for alias, binding in _bound(runtime)]
+
+
+def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
+    """Pause a provider until a person resumes it. True where it was not paused before. Raises Failure."""
+    known_provider(runtime.config, alias)
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise Failure(f"--reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
+    wanted = Pause(cause=Cause.PERSON, reason=reason, cooldown=None)
+    with runtime.database.write() as conn:
+        return pausing.pause(conn, alias, wanted, runtime.now())
+
+
+def resume_by_person(runtime: Runtime, alias: str) -> bool:
+    """End a pause, whoever began it. True where there was one. Raises Failure."""
+    known_provider(runtime.config, alias)
+    with runtime.database.write() as conn:
+        return pausing.resume(conn, alias, runtime.now(), by_machine=False)
+
+
+def _bound(runtime: Runtime) -> list[tuple[str, Binding]]:
+    return sorted(runtime.providers.items())
+
+
+def _row(runtime: Runtime, binding: Binding, counts: dict[str, int], state: dict[str, Any] | None) -> dict[str, Any]:
+    policy = binding.policy
+    limits = [str(rate) for rate in policy.rate_limits]
+    if policy.daily_limit:
+        limits.append(f"{policy.daily_limit:,} in 24 h")
+    paused = state if state is not None and state["paused_at"] is not None else {}
+    return {
+        "provider": binding.alias,
+        "kind": str(binding.kind),
+        "account": binding.account.partition("|")[2].rstrip("|"),
+        "limits": ", ".join(limits),
+        "seconds_per_purchase": buying_lane(binding.account, policy).interval,
+        "queued": counts.get("queued", 0),
+        "in flight": counts.get("running", 0),
+        "in doubt": counts.get("followed", 0),
+        "held": counts.get("held", 0),
+        "paused_at": paused.get("paused_at"),
+        "pause_reason": paused.get("reason"),
+        "pause_cause": paused.get("cause"),
+        "probe_at": paused.get("probe_at"),
+        "state": pause_in_words(state, runtime.now()) or "open",
+    }

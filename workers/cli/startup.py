@@ -1,0 +1,38 @@
+"""What the commands that run things check before anything starts."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+import ipaddress
+import os
+
+from schemas.config import Config
+from workers.settings import Settings, load_settings
+
+
+def checked(*, buys: bool = True) -> tuple[Settings, Config]:
+    """Settings and configuration, and the servers that are not embedded found usable. Starts nothing.
+
+    For a process that *buys*, every provider's secret must be there, and the database in order; others do without.
+    Raises SettingsError, ConfigError or Away.
+    """
+    from workers.health import check_database, redis_info
+    from workers.wiring import bind_providers, read_config
+
+    settings = load_settings()
+    config = read_config(settings)
+    if buys:
+        bind_providers(config, os.environ)
+        if not settings.embedded_database:
+            check_database(settings.database_url)
+    for url in {settings.redis_url, settings.broker_url} - {""}:
+        redis_info(url)
+    return settings, config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on *host*."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,184 @@
+"""`dialstock order submit`: check a whole file, then bring it in as one order."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+import typer
+
+from workers.cli.errors import WRONG_USE, Failure
+from workers.cli.options import Country, country_code, pairs
+from workers.cli.output import Json, count, duration, emit_json, say, show, show_table
+
+if TYPE_CHECKING:
+    from workers.cli.checking import Checked
+    from workers.cli.context import Desk
+    from workers.cli.loading import Loaded
+
+STDIN = "-"
+MAX_NAME = 200
+_COLUMNS = ("provider", "to buy", "bought already", "held", "in work", "at its limits")
+
+File = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or NDJSON; - reads standard input.")]
+Provider = Annotated[str | None, typer.Option(metavar="ALIAS", help="The provider of rows that name none.")]
+Format = Annotated[
+    Literal["csv", "json", "ndjson"] | None, typer.Option(help="The file's format; else by its name or beginning.")
+]
+Name = Annotated[str | None, typer.Option(help="A name for the order; else the file's.")]
+OrderMetadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
+]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be bought, and how long it takes.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
+MaxShown = Annotated[int, typer.Option(min=0, metavar="N", help="How many bad rows are shown; --json gives all.")]
+
+
+def submit(
+    file: File,
+    *,
+    provider: Provider = None,
+    country: Country = None,
+    format: Format = None,
+    name: Name = None,
+    metadata: OrderMetadata = None,
+    skip_invalid: SkipInvalid = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    max_problems_shown: MaxShown = 20,
+    json: Json = False,
+) -> None:
+    """Buy the numbers of a file.
+
+    Columns: number, provider; if wanted idempotency_key, options.NAME, metadata.NAME. Every row is checked before any
+    is accepted. A number that is bought or in work already is not bought again: the order points to that purchase,
+    so that the same file may be submitted again. Workers do the buying: Ctrl-C after the order is in stops nothing.
+    """
+    from schemas.outcomes import clip
+    from workers.cli.checking import bounded, check_file
+    from workers.cli.context import known_provider, open_desk
+
+    extra = bounded(pairs(metadata, "--metadata"))
+    with open_desk() as desk:
+        if provider is not None:
+            known_provider(desk.runtime.config, provider)
+        with _opened(file) as source:
+            label = "standard input" if file == STDIN else file
+            checked = check_file(
+                desk.runtime, source, name=label, format=format, provider=provider, country=country_code(country)
+            )
+        try:
+            _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
+            if dry_run:
+                _tell_plan(desk, checked, json=json)
+                return
+            title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
+            _submit(desk, checked, title, extra, wait=wait, json=json)
+        finally:
+            checked.close()
+
+
+def _submit(
+    desk: Desk, checked: Checked, title: str | None, metadata: dict[str, Any], *, wait: bool, json: bool
+) -> None:
+    from workers.cli.loading import load_order
+
+    loaded = load_order(desk.runtime, checked, name=title, metadata=metadata)
+    if json:
+        emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})
+    else:
+        _tell_loaded(loaded, wait=wait)
+    if wait:
+        from workers.cli.watching import follow
+
+        raise typer.Exit(follow(desk, loaded.order_id, json=json))
+    _hint(desk)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115 - closed below; only opening it may fail here
+    except OSError as exc:
+        raise Failure(f"{file}: cannot be read: {exc.strerror}") from exc
+    with source:
+        yield source
+
+
+def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: bool) -> None:
+    """Tell the bad rows. Ends the command, with nothing accepted, unless they may be left out and others are there."""
+    if not checked.problems:
+        return
+    goes_on = skip and len(checked.lines) > 0
+    bad, good = count(checked.bad_rows, "bad row"), count(len(checked.lines), "good one")
+    end = "they are left out" if goes_on else "nothing was accepted"
+    say(f"{label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
+    _list_problems(checked, shown)
+    if goes_on:
+        return
+    if json:
+        document = {"accepted": False, "good_rows": len(checked.lines), "bad_rows": checked.bad_rows}
+        emit_json({**document, "problems": list(checked.problems)})
+    elif len(checked.lines):
+        say("Mend them, or go on without them: --skip-invalid")
+    raise typer.Exit(WRONG_USE)
+
+
+def _list_problems(checked: Checked, shown: int) -> None:
+    for problem in islice(checked.problems, shown):
+        column = f", {problem['column']}" if problem["column"] else ""
+        say(f"  line {problem['line']}{column}: {problem['message']}")
+    if len(checked.problems) > shown:
+        say(f"  and {len(checked.problems) - shown:,} more (--json gives all, --max-problems-shown more)")
+
+
+def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
+    from workers.cli.planning import plan
+
+    plans = plan(desk.runtime, (request for _, request in checked.requests()))
+    if json:
+        skipped = {"bad_rows": checked.bad_rows, "problems": list(checked.problems)}
+        emit_json({"dry_run": True, "lines": len(checked.lines), "providers": [vars(p) for p in plans], **skipped})
+        return
+    rows = [(p.provider, p.to_buy, p.bought, p.held, p.in_work, duration(p.seconds)) for p in plans]
+    show_table(_COLUMNS, rows, numbers=_COLUMNS[1:])
+    longest = max((p.seconds for p in plans), default=0.0)
+    buy = count(sum(p.to_buy for p in plans), "number")
+    show(f"{buy} to buy, in {duration(longest)} at the least. Nothing was accepted: this was a dry run.")
+
+
+def _document(loaded: Loaded, checked: Checked, title: str | None) -> dict[str, Any]:
+    return {
+        "order_id": loaded.order_id,
+        "name": title,
+        "lines": loaded.lines,
+        "new": loaded.new,
+        "found": loaded.lines - loaded.new,
+        "bad_rows": checked.bad_rows,
+        "problems": list(checked.problems),
+    }
+
+
+def _tell_loaded(loaded: Loaded, *, wait: bool) -> None:
+    found = loaded.lines - loaded.new
+    known = f", {found:,} of them bought or in work before" if found else ""
+    show(f"Order {loaded.order_id} is in: {count(loaded.lines, 'line')}{known}.")
+    if not wait:
+        show(f"Watch it:    dialstock order watch {loaded.order_id}")
+        show(f"Its result:  dialstock order export {loaded.order_id} -o results.csv")
+
+
+def _hint(desk: Desk) -> None:
+    from workers.cli.context import worker_hint
+
+    if hint := worker_hint(desk.settings):
+        say(f"Note: {hint}", "yellow")
