@@ -4,6 +4,7 @@ PYTHON =
 ARGS =
 SEED =
 STAMP = .venv/.set-up
+BENCH_STAMP = .venv/.set-up-bench
 BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -60,14 +61,20 @@ format: $(STAMP) ## format the code, and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: $(STAMP) ## both lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
+lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
 	@$(LOCK) $(ARGS) pyproject.toml -o requirements.lock
 	@$(LOCK) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
+	@$(LOCK) $(ARGS) --group bench -c requirements-dev.lock -o requirements-bench.lock
 
 chaos: $(STAMP) ## kill things at random (SEED=... repeats a run)
 	@SEED=$(SEED) $(PYTEST) tests/chaos $(ARGS)
 
-bench: $(STAMP) ## measure; the files tests/bench/bench_*.py
+$(BENCH_STAMP): $(STAMP) requirements-bench.lock
+	@echo "installing what the benchmarks compare with: $$(grep -c '==' requirements-bench.lock) locked packages"
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-bench.lock
+	@touch $(BENCH_STAMP)
+
+bench: $(BENCH_STAMP) ## measure, into build/bench (COUNT=, ROUNDS= and ROWS= make it shorter)
 	@$(PYTEST) -s -o python_files='bench_*.py' -o python_functions='bench_*' -o timeout=1800 tests/bench $(ARGS)
 
 clean: ## remove .venv and what tools leave; keeps .dialstock, which holds data

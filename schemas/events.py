@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 
 STREAM = "dialstock:results"
 CHANNEL = "dialstock.results"
 ORDERS_SOURCE = "/dialstock/orders"
+
+STREAM_LENGTH = 1_000_000
+"""About how many events the stream keeps, unless DIALSTOCK_STREAM_LENGTH says otherwise."""
 
 
 class EventType(StrEnum):
@@ -29,6 +33,10 @@ class EventType(StrEnum):
     REJECTED = "dialstock.request.rejected"
     PROVIDER_PAUSED = "dialstock.provider.paused"
     PROVIDER_RESUMED = "dialstock.provider.resumed"
+    AUDIT_ORPHAN = "dialstock.audit.orphan"
+    AUDIT_EVIDENCE = "dialstock.audit.evidence"
+    AUDIT_MISSING = "dialstock.audit.missing"
+    AUDIT_CHARGED_TWICE = "dialstock.audit.charged_twice"
 
 
 EVENT_OF: dict[Status, EventType] = {
@@ -39,6 +47,14 @@ EVENT_OF: dict[Status, EventType] = {
     Status.RELEASED: EventType.RELEASED,
 }
 """The event that each status is told by; the other statuses are told by none."""
+
+EVENT_OF_FINDING: dict[FindingKind, EventType] = {
+    FindingKind.ORPHAN: EventType.AUDIT_ORPHAN,
+    FindingKind.EVIDENCE: EventType.AUDIT_EVIDENCE,
+    FindingKind.MISSING: EventType.AUDIT_MISSING,
+    FindingKind.CHARGED_TWICE: EventType.AUDIT_CHARGED_TWICE,
+}
+"""The event that a new finding of a scheduled audit is told by."""
 
 _PURCHASE_FIELDS = (
     "order_id",
@@ -64,6 +80,19 @@ def purchase_data(row: Mapping[str, Any]) -> dict[str, Any]:
     """The `data` of a purchase's event, from its row."""
     data = {"purchase_id": row["id"], **{name: row[name] for name in _PURCHASE_FIELDS}}
     return {**data, "metadata": row["metadata"]}
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """The `data` of a finding's event, and what `dialstock audit --json` shows of it."""
+    return {
+        "kind": str(finding.kind),
+        "number": finding.number,
+        "provider": finding.provider,
+        "purchase_id": finding.purchase_id,
+        "status": finding.status,
+        "provider_number_ids": list(finding.provider_number_ids),
+        "usable": finding.usable,
+    }
 
 
 def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,10 +95,14 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedNumber:
-    """One entry of a provider's list of owned numbers; `number` is E.164 with the plus."""
+    """One entry of a provider's list of owned numbers; `number` is E.164 with the plus.
+
+    `usable` is false while the provider still sets it up.
+    """
 
     number: str
     provider_number_id: str
+    usable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ class Policy(BaseModel):
     backoff_initial, backoff_max: full jitter, doubling. reconcile_after: the looks after a doubtful call's deadline.
     on_unknown: ask the provider, or hold for a person. poll_every, poll_for: how an accepted number is followed
     until it is usable. pause_cooldown: after an account's refusal, until one purchase is let through as a probe.
+    audit_every: the provider's list of owned numbers is compared with the table this often; 0 never.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -58,6 +59,7 @@ class Policy(BaseModel):
     poll_for: Seconds = Field(default=24 * 3600.0, gt=0)
     pause_cooldown: Seconds = Field(default=60.0, gt=0)
     pause_after_failures: int = Field(default=20, ge=2)
+    audit_every: Seconds = 24 * 3600.0
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

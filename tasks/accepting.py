@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +19,8 @@ from schemas.status import Status
 from schemas.tables import REJECTED
 from tasks.dispatching import LOOKAHEAD, purchase_message
 from tasks.ledger import dispatch
-from tasks.ledger.accept import Accepted, Entry, accept, with_retry
-from tasks.ledger.rows import Row, emit, move, new_id, other_event, purchase_event
+from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted, with_retry
+from tasks.ledger.rows import Row, emit, move, new_id, other_event
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,9 @@ def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row
     with runtime.database.write() as conn:
         accepted = accept(conn, [Entry(request=request, account=binding.account)], now)[0]
         row = _release_at_once(conn, binding, accepted, runtime) if accepted.created else None
-        after = row or accepted.row
-        told = {"idempotency_key": request.idempotency_key, "repeat": not accepted.created}
-        emit(conn, [purchase_event(EventType.ACCEPTED, after, now, **told)])
-    return after, row is not None
+        answer = accepted if row is None else replace(accepted, row=row)
+        tell_accepted(conn, answer, request.idempotency_key, now)
+    return answer.row, row is not None
 
 
 def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, runtime: Runtime) -> Row | None:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 LOOKAHEAD = 0.5
 """Seconds: purchases are released for the calls that the pace allows in this time."""
 
-LOOK_LEASE = 30.0
+LOOK_LEASE = 8.0
 """Seconds until a look whose message no worker took is due again."""
 
 MAX_WALK = 500

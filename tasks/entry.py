@@ -13,10 +13,11 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
+from celery.worker import state
 from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
-from tasks import accepting, looking, orders, purchase
+from tasks import accepting, auditing, looking, orders, purchase
 from tasks.dispatching import BUY, LOOK
 from tasks.purchase import DATABASE_AWAY, patiently
 from tasks.runtime import Runtime, current
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BUY_NUMBER = "dialstock.buy_number"
 SUBMIT_ORDER = "dialstock.submit_order"
+AUDIT = "dialstock.internal.audit"
 
 
 @shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
@@ -68,6 +70,17 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
         looking.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items])
     except RedisError as exc:
         log.warning("%d looks at %s wait, Redis is away: %s", len(items), provider, type(exc).__name__)
+
+
+@shared_task(name=AUDIT, acks_late=True, ignore_result=True)
+def audit(provider: str) -> None:
+    """Audit a provider where it is due. Run twice, the second finds that it is not."""
+    auditing.scheduled(current(), provider, _shuts_down)
+
+
+def _shuts_down() -> bool:
+    """Whether this worker was told to stop: a walk through a long list does not hold it up."""
+    return state.should_stop is not None and state.should_stop is not False
 
 
 def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

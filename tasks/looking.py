@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
-from tasks.policies.pace import HORIZON, Later
+from tasks.policies.pace import Later
 from tasks.policies.pause import Cause, Pause
 from tasks.purchase import patiently, pause_provider
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
 
-WALK_PATIENCE = 600.0
-"""Seconds that a walk through a provider's list may take before others take its looks over."""
+LEASE = 6.0
+"""Seconds that a purchase is left alone while it is looked at, renewed as long as the look takes: a list may be long,
+and a worker may die over it."""
 
 
 def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> list[Status]:
@@ -31,10 +36,11 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
         log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
         return []
     with runtime.database.write() as conn:
-        rows = looks.begin(conn, items, runtime.now() + _patience(binding))
+        rows = looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
     if not rows:
         return []
-    answers = _ask(runtime, binding, rows)
+    with _lease(runtime, items):
+        answers = _ask(runtime, binding, rows)
     after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
     if refused is not None:
@@ -45,10 +51,23 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     return [Status(row["status"]) for row in after if row is not None]
 
 
-def _patience(binding: Binding) -> timedelta:
-    """How long a look may take: a slot and two calls, or a walk."""
-    calls = HORIZON + 2 * binding.policy.timeout
-    return timedelta(seconds=max(calls, WALK_PATIENCE) if binding.adapter.lookup == "by_list" else calls)
+@contextmanager
+def _lease(runtime: Runtime, items: Sequence[tuple[str, int]]) -> Iterator[None]:
+    """Renew the lease in a thread of its own until the block ends."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(LEASE / 3):
+            with suppress(SQLAlchemyError), runtime.database.write() as conn:
+                looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
+
+    thread = threading.Thread(target=renew, name="dialstock-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:

@@ -23,10 +23,11 @@ from tasks.ledger.accept import (
     key_conflicts,
     open_order,
     refuse_given_up,
+    tell_accepted,
     with_retry,
 )
 from tasks.ledger.cancel import cancel_order, forget_keys
-from tasks.ledger.rows import Row, emit, new_id, other_event, purchase_event
+from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.queries import order_counts
 from tasks.runtime import Runtime
 
@@ -87,8 +88,7 @@ def accept_single(runtime: Runtime, request: BuyNumber) -> Accepted:
         now = runtime.now()
         with runtime.database.write() as conn:
             accepted = accept(conn, [entry], now)[0]
-            told = {"idempotency_key": request.idempotency_key, "repeat": not accepted.created}
-            emit(conn, [purchase_event(EventType.ACCEPTED, accepted.row, now, **told)])
+            tell_accepted(conn, accepted, request.idempotency_key, now)
         return accepted
 
     return with_retry(accept_one)

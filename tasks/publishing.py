@@ -7,13 +7,17 @@ relay that was frozen past its lease publishes nothing.
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 
-from schemas.events import CHANNEL, STREAM, cloud_event
+from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables import EVENT, UNPUBLISHED
 from tasks.runtime import Runtime
 
@@ -22,8 +26,6 @@ LEASE = 10.0
 """Seconds that a relay may be silent before another one takes over."""
 
 BATCH = 500
-STREAM_LENGTH = 1_000_000
-"""About how many events the stream keeps."""
 
 _PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
@@ -40,6 +42,11 @@ if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+
+
+def relay_token() -> str:
+    """A name for this process's relay that no other has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
 class Relay:
@@ -98,6 +105,68 @@ class Relay:
                 .values(published_at=self._runtime.now()),
                 {"seqs": seqs},
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which kept events to send again: from *since* on, before *until*; of these types and this subject, if given."""
+
+    since: datetime
+    until: datetime | None = None
+    types: tuple[str, ...] = ()
+    subject: str | None = None
+
+    def where(self) -> list[ColumnElement[bool]]:
+        """The conditions on the outbox. An event that was never published goes out by itself."""
+        at = EVENT.c
+        conditions = [at.time >= self.since, at.published_at.is_not(None)]
+        if self.until is not None:
+            conditions.append(at.time < self.until)
+        if self.types:
+            conditions.append(at.type.in_(self.types))
+        if self.subject is not None:
+            conditions.append(at.subject == self.subject)
+        return conditions
+
+
+def count_kept(runtime: Runtime, selection: Selection) -> int:
+    """How many events a replay would send again."""
+    with runtime.database.read() as conn:
+        query = select(func.count()).select_from(EVENT).where(*selection.where())
+        return int(conn.execute(query).scalar_one())
+
+
+def replay(runtime: Runtime, relay: Relay, selection: Selection, wait: float = 0.05) -> Iterator[int]:
+    """Send kept events again, with their ids and in their order, by batches; yields how many each batch had.
+
+    A batch goes back into the outbox, and whichever relay has the lease publishes it: *relay* where no other does.
+    New events go out between two batches, so that live readers wait for none but the present one. Whatever dies
+    meanwhile, the present batch is sent; *wait* is in seconds. Raises redis.RedisError while Redis is away.
+    """
+    last = 0
+    with runtime.database.read() as conn:
+        top = conn.execute(select(func.max(EVENT.c.seq))).scalar() or 0
+    while seqs := _put_back(runtime, selection, last, top):
+        while _unpublished(runtime, seqs[0], seqs[-1]):
+            if not relay.run_once():
+                time.sleep(wait)
+        yield len(seqs)
+        last = seqs[-1]
+
+
+def _put_back(runtime: Runtime, selection: Selection, last: int, top: int) -> list[int]:
+    at = EVENT.c
+    query = select(at.seq).where(*selection.where(), at.seq > last, at.seq <= top).order_by(at.seq).limit(BATCH)
+    with runtime.database.write() as conn:
+        seqs = list(conn.execute(query).scalars())
+        conn.execute(update(EVENT).where(at.seq.in_(seqs)).values(published_at=None))
+    return seqs
+
+
+def _unpublished(runtime: Runtime, first: int, last: int) -> bool:
+    query = select(EVENT.c.seq).where(UNPUBLISHED, EVENT.c.seq >= first, EVENT.c.seq <= last).limit(1)
+    with runtime.database.read() as conn:
+        return conn.execute(query).first() is not None
 
 
 def clean_up(runtime: Runtime, keep_seconds: float, limit: int = 1000) -> int:

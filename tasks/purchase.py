@@ -22,6 +22,7 @@ from tasks.policies.pace import Later, Slot
 from tasks.policies.pause import Pause, Streaks
 from tasks.policies.retry import Decision, History, after_call
 from tasks.providers.base import Ask
+from tasks.providers.deadline import no_later_than
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
@@ -113,12 +114,14 @@ def _call(runtime: Runtime, binding: Binding, claim: Claim, prepared: Ask | Outc
         return prepared
     if time.monotonic() - goes_at > binding.policy.rate_guard and not _new_slot(runtime, binding, claim):
         return _held_back("its slot passed before the call could be made", "pace")
+    looked_at = time.monotonic()
     late = (runtime.now() - claim.started_at).total_seconds()
     if late > binding.policy.send_within:
         return _held_back(f"{late:.1f} s passed after the intent: too late to send", "too_late")
     runtime.reached("sending")
     row = claim.row
-    return binding.adapter.buy([prepared or Ask(number=row["number"], options=row["options"])])[0]
+    with no_later_than(looked_at + (claim.deadline - claim.started_at).total_seconds() - late):
+        return binding.adapter.buy([prepared or Ask(number=row["number"], options=row["options"])])[0]
 
 
 def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> bool:

@@ -14,7 +14,8 @@ from kombu import Exchange, Queue
 
 from tasks.runtime import install, queue_of
 from workers.embedded import connect_embedded
-from workers.intake import on_rejected, on_unknown
+from workers.intake import on_rejected, on_unknown, use_keeping_transport
+from workers.schedule import beat_schedule
 from workers.settings import Settings, load_settings
 from workers.timers import Timers
 from workers.wiring import Wiring, prepare_providers, read_config, wire
@@ -73,8 +74,11 @@ def _settings() -> Settings:
     return settings.with_redis(server.url)
 
 
+use_keeping_transport()
 settings = _settings()
-app = make_app(settings, list(read_config(settings).providers))
+config = read_config(settings)
+app = make_app(settings, list(config.providers))
+app.conf.beat_schedule = beat_schedule(config)
 
 
 class _Worker:
@@ -84,15 +88,22 @@ class _Worker:
     timers: Timers | None = None
 
     def start(self, **_: Any) -> None:
-        """Wire the runtime: in the worker, and again in each child of a prefork pool."""
-        self.wiring = wire(settings, app)
-        prepare_providers(self.wiring.runtime)
+        """Wire the runtime: in the worker, and again in each child of a prefork pool.
+
+        Celery logs what a signal's receiver raises and goes on, but a worker without a runtime drops its messages:
+        so it ends where it cannot be wired.
+        """
+        try:
+            self.wiring = wire(settings, app)
+        except Exception as exc:
+            raise SystemExit(f"Error: {exc}") from exc
         install(self.wiring.runtime)
+        prepare_providers(self.wiring.runtime)
 
     def ready(self, **_: Any) -> None:
         """Start the timers."""
         if self.wiring is not None:
-            self.timers = Timers(self.wiring.runtime)
+            self.timers = Timers(self.wiring.runtime, settings)
             self.timers.start()
 
     def drain(self, **_: Any) -> None:

@@ -46,7 +46,7 @@ def database_revisions(url: str) -> tuple[str | None, str | None]:
     if parsed.get_backend_name() == "sqlite":
         # SQLite makes a missing file; a question must not.
         if not Path(parsed.database or "").is_file():
-            return None, None
+            parsed = make_url("sqlite:///:memory:")
     elif "connect_timeout" not in parsed.query:
         parsed = parsed.update_query_dict({"connect_timeout": str(PATIENCE)})
     try:

@@ -1,21 +1,46 @@
-"""Messages that Celery itself drops: a body it cannot decode, a task it does not know. They are kept and answered."""
+"""Messages that Celery itself drops, or would die of: they are kept and answered, and the worker lives on.
+
+Celery drops a body that it cannot decode and a task that it does not know. Headers without an id, or an entry in the
+broker's list that is no message at all, raise out of its event loop: that ends the worker, and a message that was not
+acknowledged then ends the next one.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from celery.worker.consumer import Consumer
+from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport.redis import Channel, Transport
+from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks.accepting import reject
 from tasks.runtime import current
+from workers.reconnecting import ReconnectingChannel, ReconnectingConsumer
 
 log = logging.getLogger(__name__)
 
 
-class KeepingConsumer(Consumer):
-    """Celery's consumer; it tells nobody of a body that it cannot decode, so this one does."""
+class KeepingConsumer(ReconnectingConsumer):
+    """Celery's consumer; it tells nobody of a message that it cannot take, so this one does."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Celery's handler of messages, which a strange one does not end."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_message(message: Any) -> None:
+            try:
+                handle(message)
+            except (OSError, RedisError, OperationalError):
+                raise  # the broker is away
+            except Exception as exc:  # noqa: BLE001 - whatever a message can hold
+                self.on_decode_error(message, exc)
+
+        return on_message
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep the message, then let Celery drop it."""
@@ -23,22 +48,75 @@ class KeepingConsumer(Consumer):
         super().on_decode_error(message, exc)
 
 
+class NotAMessage(ValueError):
+    """An entry in the broker's list that kombu can make no message of."""
+
+    def __init__(self, entry: Any) -> None:
+        super().__init__("the broker's list holds an entry that is no message")
+        self.entry = entry
+
+
+class _Message(Channel.Message):  # type: ignore[misc]
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        try:
+            super().__init__(payload, channel=channel, **kwargs)
+            known = self.delivery_info["exchange"], self.delivery_info["routing_key"], self.delivery_tag
+        except Exception as exc:
+            raise NotAMessage(payload) from exc
+        if not all(isinstance(value, str) for value in known):
+            raise NotAMessage(payload)
+
+
+class _Channel(ReconnectingChannel):
+    Message = _Message
+
+
+class KeepingTransport(Transport):  # type: ignore[misc]
+    """kombu's Redis transport; it keeps what it cannot read, and goes on."""
+
+    Channel: ClassVar[type] = _Channel
+
+    def on_readable(self, fileno: int) -> None:
+        """Read what the broker has sent."""
+        try:
+            super().on_readable(fileno)
+        except (ValueError, RecursionError) as exc:
+            # ValueError is what JSON and UTF-8 that are none come as, too.
+            _keep(_entry(exc), None, None, _invalid(exc))
+
+
+def use_keeping_transport() -> None:
+    """Have redis:// and rediss:// mean the transport that keeps; called before the first connection."""
+    # Not by Celery's broker_transport: kombu turns TLS on by the scheme's name.
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:{KeepingTransport.__name__}"
+
+
 def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
     """A message that is no task message, or cannot be decoded."""
-    why = f": {exc}" if exc is not None else ""
-    error = f"not a Celery task message of protocol 2 in JSON{why}"
-    _keep(message, None, None, RequestError(error, "invalid_message"))
+    _keep(getattr(message, "body", b""), None, None, _invalid(exc))
 
 
 def on_unknown(message: Any = None, name: str | None = None, id: str | None = None, **_: Any) -> None:
     """A message for a task that does not exist."""
     error = f"unknown task {name!r}: send dialstock.buy_number or dialstock.submit_order"
-    _keep(message, name, id, RequestError(error, "unknown_task"))
+    _keep(getattr(message, "body", b""), name, id, RequestError(error, "unknown_task"))
 
 
-def _keep(message: Any, task: str | None, message_id: str | None, exc: RequestError) -> None:
+def _invalid(exc: BaseException | None) -> RequestError:
+    why = f": {exc}" if exc is not None else ""
+    return RequestError(f"not a Celery task message of protocol 2 in JSON{why}", "invalid_message")
+
+
+def _entry(exc: Exception) -> Any:
+    """What was in the list, where the error still has it."""
+    if isinstance(exc, NotAMessage):
+        return json.dumps(exc.entry, ensure_ascii=False)
+    return getattr(exc, "doc", None) or getattr(exc, "object", b"")
+
+
+def _keep(body: Any, task: str | None, message_id: str | None, exc: RequestError) -> None:
     try:
-        body = getattr(message, "body", b"")
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
         reject(current(), task, message_id, text, exc)
     except Exception:

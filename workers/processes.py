@@ -149,7 +149,7 @@ class _Child:
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
         if wait is None:
             self.given_up = True
-            return f"{self.program.name} ended with {how} for the {self._deaths}th time in a row: given up"
+            return f"{self.program.name} ended with {how}, {self._deaths} times in a row: given up"
         self._start_at = now + wait
         return f"{self.program.name} ended with {how}; it starts again in {wait:g} s"
 

@@ -6,6 +6,9 @@ CELERY_BROKER_URL  as REDIS_URL, and by default the same
 DIALSTOCK_CONFIG   the providers' file, by default providers.toml; without that file only the sandbox is known
 DIALSTOCK_HOME     what runs embedded keeps its data here, by default .dialstock
 
+DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
+DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
+
 Each URL may also stand in a file, as container platforms hand out secrets: DATABASE_URL_FILE=/run/secrets/database_url.
 A variable that is empty counts as not set.
 """
@@ -21,6 +24,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from schemas.events import STREAM_LENGTH
+from schemas.rates import parse_duration
+
+EVENT_RETENTION = 7 * 86400.0
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -45,6 +53,7 @@ class Settings:
     """What one process needs to find the rest.
 
     redis_url and broker_url are empty where the embedded server is meant, whose address is known once it runs.
+    event_retention is in seconds.
     """
 
     database_url: str
@@ -54,6 +63,8 @@ class Settings:
     home: Path
     embedded_redis: bool
     embedded_database: bool
+    event_retention: float = EVENT_RETENTION
+    stream_length: int = STREAM_LENGTH
 
     def with_redis(self, url: str) -> Settings:
         """The same with the embedded server's address filled in."""
@@ -78,6 +89,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         embedded_redis=not redis,
         embedded_database=not database,
+        event_retention=_event_retention(env),
+        stream_length=_stream_length(env),
     )
 
 
@@ -152,6 +165,24 @@ def _split(name: str, value: str) -> SplitResult:
     except ValueError:
         raise SettingsError(f"{name}: the host or the port cannot be read: {_ENCODE_HINT}") from None
     return parts
+
+
+def _event_retention(env: Mapping[str, str]) -> float:
+    value = env.get("DIALSTOCK_EVENT_RETENTION", "").strip()
+    try:
+        return parse_duration(value) if value else EVENT_RETENTION
+    except ValueError:
+        hint = "write it like 12h or 30d, up to 366d"
+        raise SettingsError(f"DIALSTOCK_EVENT_RETENTION: {value!r} is no duration: {hint}") from None
+
+
+def _stream_length(env: Mapping[str, str]) -> int:
+    value = env.get("DIALSTOCK_STREAM_LENGTH", "").strip()
+    if not value:
+        return STREAM_LENGTH
+    if not re.fullmatch(r"[0-9]{1,12}", value) or int(value) == 0:
+        raise SettingsError(f"DIALSTOCK_STREAM_LENGTH: {value!r} is no number of events: write it like 1000000")
+    return int(value)
 
 
 def _config_path(env: Mapping[str, str]) -> Path:

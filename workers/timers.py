@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +12,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks import dispatching, orders, publishing
-from tasks.publishing import Relay
+from tasks.publishing import Relay, relay_token
 from tasks.runtime import Runtime
+from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +24,6 @@ RELAY_EVERY = 0.1
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""
-
-EVENT_RETENTION = 7 * 24 * 3600.0
-"""Seconds that published events are kept for a replay."""
 
 
 class Timer:
@@ -76,13 +72,13 @@ class Timer:
 class Timers:
     """All timers of one worker process."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._relay = Relay(runtime, f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}")
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
         self._timers = [
             Timer("release", RELEASE_EVERY, partial(_release, runtime)),
             Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
             Timer("relay", RELAY_EVERY, self._publish),
-            Timer("clean", CLEAN_EVERY, partial(_clean, runtime)),
+            Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),
         ]
 
     def start(self) -> None:
@@ -125,8 +121,8 @@ def _sweep(runtime: Runtime) -> bool:
     return False
 
 
-def _clean(runtime: Runtime) -> bool:
-    return publishing.clean_up(runtime, EVENT_RETENTION) > 0
+def _clean(runtime: Runtime, keep_seconds: float) -> bool:
+    return publishing.clean_up(runtime, keep_seconds) > 0
 
 
 def _short(exc: Exception) -> str:

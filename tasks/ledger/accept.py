@@ -10,10 +10,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from schemas.events import EventType
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
-from tasks.ledger.rows import Row, insert_new, new_id
+from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, purchase_event
 
 T = TypeVar("T")
 _TRIES = 5
@@ -73,6 +74,12 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
     # Of two entries with the same number, the first created it.
     return [Accepted(row=row, created=n in made and made[n]["id"] == row["id"]) for n, row in enumerate(rows)]
+
+
+def tell_accepted(conn: Connection, accepted: Accepted, key: str | None, now: datetime) -> None:
+    """Write the event of an acceptance under *key*; a repeat tells the present status, after all that told of it."""
+    row = accepted.row if accepted.created else lock(conn, accepted.row["id"]) or accepted.row
+    emit(conn, [purchase_event(EventType.ACCEPTED, row, now, idempotency_key=key, repeat=not accepted.created)])
 
 
 def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now: datetime) -> list[Accepted]:

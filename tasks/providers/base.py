@@ -4,13 +4,18 @@ it never sleeps, never retries, and knows no database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 
 LookupWay = Literal["none", "by_number", "by_list"]
+EachPage = Callable[[], None]
+
+
+def no_pause() -> None:
+    """An *each_page* that lets a walk go on at once."""
 
 
 class ProviderError(Exception):
@@ -69,8 +74,11 @@ class Provider(Protocol):
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale. Raises ProviderError, or Unsupported where none is documented."""
 
-    def owned(self) -> Iterator[OwnedNumber]:
-        """Walk all owned numbers in pages. Raises ProviderError, or Unsupported where none is documented."""
+    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
+        """Walk all owned numbers in pages; *each_page* is called before each of them, and may sleep.
+
+        Raises ProviderError, or Unsupported where no list is documented.
+        """
 
     def check(self) -> list[Check]:
         """Prove credentials, account and path by calls that cost nothing."""

@@ -22,7 +22,7 @@ from schemas.numbers import region_of
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers import bird_records, candidates
 from tasks.providers.answers import e164, entries, fields, identifier, same_number
-from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, no_pause
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.http import Answer
 from tasks.providers.looks import Page, look_each, unclear, walk
@@ -92,12 +92,13 @@ class Bird:
         )
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self) -> Iterator[OwnedNumber]:
+    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
-        for record in self._walk({}):
-            number = e164(record.get("numberString"))
-            if number and bird_records.state(record) is not LookKind.LOST:
-                yield OwnedNumber(number=number, provider_number_id=self._known(record) or "")
+        for record in self._walk({}, each_page):
+            number, state = e164(record.get("numberString")), bird_records.state(record)
+            if number and state is not LookKind.LOST:
+                known = self._known(record) or ""
+                yield OwnedNumber(number=number, provider_number_id=known, usable=state is LookKind.OWNED)
 
     def check(self) -> list[Check]:
         """List one number of the workspace, then one stock item of the organization."""
@@ -173,7 +174,7 @@ class Bird:
         # The page says that both are the same.
         return self._session.identify(record.get("id")) or self._session.identify(record.get("endpointId"))
 
-    def _walk(self, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def _walk(self, params: Mapping[str, Any], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
         def fetch(token: str | None) -> Page:
             paging = {"limit": PAGE_SIZE, **({"pageToken": token} if token else {})}
             answer = self._session.call("GET", self._numbers, params={**params, **paging})
@@ -185,7 +186,7 @@ class Bird:
                 )
             return self._session.page(answer, body.get("results")), following or None
 
-        return walk(fetch)
+        return walk(fetch, each_page)
 
 
 def _search_failed(outcome: Outcome) -> Outcome:

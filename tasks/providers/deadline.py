@@ -8,11 +8,33 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import httpcore
 import httpx
+
+_last_moment: ContextVar[float] = ContextVar("last_moment", default=float("inf"))
+
+
+@contextmanager
+def no_later_than(moment: float) -> Iterator[None]:
+    """Bound this thread's calls by *moment* (time.monotonic), too.
+
+    A thread that stood still, wherever between its decision to send and the first byte, then sends nothing late.
+    """
+    before = _last_moment.set(moment)
+    try:
+        yield
+    finally:
+        _last_moment.reset(before)
+
+
+def deadline_in(seconds: float) -> float:
+    """The deadline (time.monotonic) of a call that begins now and takes *seconds* at most."""
+    return min(time.monotonic() + seconds, _last_moment.get())
 
 
 class DeadlineTransport(httpx.HTTPTransport):

@@ -20,7 +20,7 @@ from schemas.config import FluentsConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers import candidates
 from tasks.providers.answers import e164, entries, fields, same_number
-from tasks.providers.base import Ask, LookupWay, SearchQuery
+from tasks.providers.base import Ask, EachPage, LookupWay, SearchQuery, no_pause
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.classify import read_said
 from tasks.providers.http import Answer
@@ -74,9 +74,9 @@ class Fluents:
         found = (candidates.offered(item.get("number") or item.get("phone_number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self) -> Iterator[OwnedNumber]:
+    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""
-        for item in walk(self._page):
+        for item in walk(self._page, each_page):
             if number := e164(item.get("number")):
                 yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
 

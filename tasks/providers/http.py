@@ -14,7 +14,6 @@ import json
 import re
 import ssl
 import threading
-import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from tasks.providers.deadline import DeadlineTransport
+from tasks.providers.deadline import DeadlineTransport, deadline_in
 
 MAX_BODY = 16 * 1024 * 1024
 # A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
@@ -90,7 +89,7 @@ class HttpClient:
     def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         """Exchange once. Raises NotSent or Doubtful."""
         line = self._line()
-        line.transport.deadline = time.monotonic() + self._seconds
+        line.transport.deadline = deadline_in(self._seconds)
         try:
             with line.client.stream(method, f"{self._base_url}{path}", json=json, params=params) as response:
                 return _read(response)

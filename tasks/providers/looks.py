@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
-from tasks.providers.base import ProviderError
+from tasks.providers.base import EachPage, ProviderError, no_pause
 
 # At 100 a page a million numbers: no account is larger, but a list without end could be.
 MAX_PAGES = 10_000
@@ -14,14 +14,17 @@ MAX_PAGES = 10_000
 Page = tuple[list[Mapping[str, Any]], str | None]
 
 
-def walk(fetch: Callable[[str | None], Page]) -> Iterator[Mapping[str, Any]]:
+def walk(fetch: Callable[[str | None], Page], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
     """All entries of a paged list. *fetch* gets a cursor (None at first), and gives entries and the next cursor.
+
+    *each_page* is called before each fetch.
 
     Raises ProviderError where the list goes round in circles, and what *fetch* raises.
     """
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
+        each_page()
         entries, cursor = fetch(cursor)
         yield from entries
         if cursor is None:

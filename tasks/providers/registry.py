@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from schemas.config import BirdConfig, FluentsConfig, ProviderConfig, SignalWireConfig, TimePayConfig
+from schemas.policy import Kind
 from tasks.providers.base import Provider
 from tasks.providers.bird import Bird
 from tasks.providers.fluents import Fluents
 from tasks.providers.signalwire import SignalWire
 from tasks.providers.timepay import TimePay
 from tasks.providers.vogent import Vogent
+
+_ADAPTERS: dict[Kind, type[Provider]] = {
+    Kind.TIMEPAY: TimePay,
+    Kind.FLUENTS: Fluents,
+    Kind.SIGNALWIRE: SignalWire,
+    Kind.VOGENT: Vogent,
+    Kind.BIRD: Bird,
+}
+
+
+def lists_owned(kind: Kind) -> bool:
+    """Whether providers of *kind* show the numbers that they sold."""
+    return _ADAPTERS[kind].lookup != "none"
 
 
 def build(config: ProviderConfig, token: str) -> Provider:

@@ -18,7 +18,7 @@ from schemas.config import SignalWireConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers import candidates
 from tasks.providers.answers import e164, fields, same_number
-from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, no_pause
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.http import Answer
 from tasks.providers.looks import Page, look_each, walk
@@ -69,9 +69,9 @@ class SignalWire:
         )
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self) -> Iterator[OwnedNumber]:
+    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""
-        for item in self._walk({"page_size": PAGE_SIZE}):
+        for item in self._walk({"page_size": PAGE_SIZE}, each_page):
             if number := e164(item.get("number")):
                 yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
 
@@ -101,12 +101,12 @@ class SignalWire:
                 return Look(kind=LookKind.OWNED, provider_number_id=self._session.identify(item.get("id")))
         return Look(kind=LookKind.ABSENT)
 
-    def _walk(self, params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def _walk(self, params: Mapping[str, Any], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
         def fetch(query: str | None) -> Page:
             answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
             return self._session.page(answer, fields(answer.body).get("data")), self._next(answer)
 
-        return walk(fetch)
+        return walk(fetch, each_page)
 
     def _next(self, answer: Answer) -> str | None:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""

@@ -16,7 +16,7 @@ from schemas.config import VogentConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers import candidates
 from tasks.providers.answers import e164, fields
-from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery, Unsupported
+from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, Unsupported, no_pause
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.looks import Page, unclear, walk
 from tasks.providers.session import Session, only
@@ -80,9 +80,9 @@ class Vogent:
         found = (candidates.offered(item.get("number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self) -> Iterator[OwnedNumber]:
+    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page; SIP user names in it are no numbers."""
-        for item in walk(self._page):
+        for item in walk(self._page, each_page):
             if number := e164(_phone(item).get("number")):
                 yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
 

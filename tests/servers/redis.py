@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -50,6 +51,11 @@ class RedisServer:
         self.stop()
         if not self._start():
             raise RuntimeError(f"the server does not start again:\n{self.log()}")
+
+    def lose_data(self) -> None:
+        """Forget everything on disk; for a server that is dead."""
+        assert self._running().poll() is not None
+        shutil.rmtree(Path(self._folder.name) / "appendonlydir", ignore_errors=True)
 
     def ensure_running(self) -> None:
         if self._running().poll() is not None:

@@ -41,26 +41,25 @@ def policy(**overrides: Any) -> Policy:
     return policy_for(Kind.FLUENTS, {**FAST, **overrides})
 
 
+class Killed(BaseException):
+    """The worker is killed here: nothing catches it."""
+
+
+def die() -> None:
+    raise Killed
+
+
 class Clock:
     """The time, as a test has it pass; sleeping passes it too."""
 
     def __init__(self) -> None:
         self.moment = START
-        self._calls = 0
-        self._hooks: dict[int, Callable[[], None]] = {}
 
     def __call__(self) -> datetime:
-        self._calls += 1
-        if hook := self._hooks.pop(self._calls, None):
-            hook()
         return self.moment
 
     def advance(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
-
-    def at_look(self, count: int, hook: Callable[[], None]) -> None:
-        """Run *hook* just before the *count*-th look at the clock from now on."""
-        self._hooks[self._calls + count] = hook
 
 
 class OpenPace(Pace):
@@ -159,13 +158,17 @@ class ScriptedProvider:
 
 @dataclass
 class World:
-    """The runtime, and what a test asks of it. `sent` are the messages that no worker took yet."""
+    """The runtime, and what a test asks of it.
+
+    `sent` are the messages that no worker took yet; `points` what happens, once, at a named point of the work.
+    """
 
     runtime: Runtime
     clock: Clock
     provider: ScriptedProvider
     pace: Any
     sent: list[Message] = field(default_factory=list)
+    points: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     @property
     def binding(self) -> Binding:
@@ -278,9 +281,14 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         for alias in ("acme", "twin")
     }
     sent: list[Message] = []
+    points: dict[str, Callable[[], None]] = {}
 
     def send(messages: Iterable[Message]) -> None:
         world.sent.extend(messages)
+
+    def reached(point: str) -> None:
+        if happens := points.pop(point, None):
+            happens()
 
     runtime = Runtime(
         config=sandbox_config(),
@@ -292,8 +300,9 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         send=send,
         now=clock,
         sleep=clock.advance,
+        reached=reached,
     )
-    world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent)
+    world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent, points=points)
     purchase._streaks.clear()
     return world
 

@@ -10,10 +10,12 @@ import typer
 from typer._click.exceptions import ClickException, UsageError
 from typer.core import TyperGroup
 
+from workers.cli.audit import register as register_audit
 from workers.cli.buy import register as register_buy
 from workers.cli.demo import register as register_demo
 from workers.cli.doctor import register as register_doctor
 from workers.cli.errors import INTERRUPTED, SOME_FAILED, failure_of
+from workers.cli.events import register as register_events
 from workers.cli.migrate import register as register_migrate
 from workers.cli.number import register as register_number
 from workers.cli.order import register as register_order
@@ -84,6 +86,8 @@ for register in (
     register_number,
     register_purchase,
     register_provider,
+    register_audit,
+    register_events,
     register_doctor,
     register_migrate,
     register_sandbox,

@@ -45,7 +45,8 @@ def buy(
     It is written to the table, and workers buy it; a number that is bought or in work already is not bought again.
     With --wait the status is 0 where it is bought, else 1; Ctrl-C ends the waiting, not the purchase.
     """
-    from workers.cli.buying import accept, request_of, tell, wait_for
+    from tasks.orders import accept_single
+    from workers.cli.buying import request_of, tell, wait_for
     from workers.cli.context import open_desk
 
     fields = {
@@ -55,6 +56,6 @@ def buy(
         "metadata": pairs(metadata, "--metadata"),
     }
     with open_desk() as desk:
-        accepted = accept(desk.runtime, request_of(desk.runtime, number, country_code(country), fields))
+        accepted = accept_single(desk.runtime, request_of(desk.runtime, number, country_code(country), fields))
         row = wait_for(desk, accepted.row) if wait else accepted.row
         raise typer.Exit(tell(desk, row, created=accepted.created, waited=wait, json=json))

@@ -9,9 +9,7 @@ from typing import Any
 from schemas.numbers import NumberError, read_number
 from schemas.requests import BuyNumber, parse_buy
 from schemas.status import SETTLED, Status
-from tasks.ledger.accept import Accepted
 from tasks.ledger.rows import Row, find
-from tasks.orders import accept_single
 from tasks.runtime import Runtime
 from workers.cli.context import Desk, worker_hint
 from workers.cli.errors import INTERRUPTED, SOME_FAILED, Failure
@@ -32,11 +30,6 @@ def request_of(runtime: Runtime, number: str, country: str | None, fields: Mappi
         return parse_buy({**fields, "number": read_number(number, country)}, runtime.kinds)
     except NumberError as exc:
         raise Failure(f"{exc} (--country names the country)" if "country" in str(exc) else str(exc)) from exc
-
-
-def accept(runtime: Runtime, request: BuyNumber) -> Accepted:
-    """Write the purchase down, or find the one that answers the request. Raises RequestError."""
-    return accept_single(runtime, request)
 
 
 def wait_for(desk: Desk, row: Row) -> Row:

@@ -1,4 +1,4 @@
-"""`dialstock purchase`: list and show."""
+"""`dialstock purchase`: list and show; resolve stands in a file of its own."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -9,6 +9,7 @@ import typer
 
 from workers.cli.options import Country, InStatus, Limit, country_code
 from workers.cli.output import Json, emit_json, say, show_table
+from workers.cli.resolve import resolve
 
 _COLUMNS = ("id", "number", "provider", "status", "attempts", "updated_at", "due_at", "error")
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list")(list_purchases)
     group.command("show")(show_purchase)
+    group.command()(resolve)
     app.add_typer(group, name="purchase")
 
 

@@ -10,14 +10,18 @@ from rich.text import Text
 from workers.cli.output import plain
 from workers.cli.progress import Part, Progress, summary
 
-_NARROW = 100
+MIN_WIDTH = 80
+"""Columns: below that numbers would be cut, and be other numbers."""
+
 _COUNTS = ("bought", "failed", "held", "cancelled", "waiting")
 _STYLES = {"bought": "green", "failed": "red", "held": "yellow", "cancelled": "red", "waiting": "cyan"}
 
 
 def render(progress: Progress, note: str | None, elapsed: float, width: int) -> RenderableType:
-    """The whole display."""
-    return Group(_heading(progress, elapsed), _table(progress, width), *_reasons(progress), *_notes(note))
+    """The whole display; plain lines where the table does not fit."""
+    if width < MIN_WIDTH:
+        return Text(line_of(progress, note))
+    return Group(_heading(progress, elapsed), _table(progress), *_reasons(progress), *_notes(note))
 
 
 def line_of(progress: Progress, note: str | None) -> str:
@@ -36,12 +40,13 @@ def _heading(progress: Progress, elapsed: float) -> Text:
     return title.append(f"{name}  {order['status']}, watched for {_clock(elapsed)}  (Ctrl-C: it goes on)", style="dim")
 
 
-def _table(progress: Progress, width: int) -> Table:
+def _table(progress: Progress) -> Table:
     shown = [name for name in _COUNTS if name != "cancelled" or any(part.cancelled for part in progress.parts)]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("provider", no_wrap=True)
-    table.add_column("", width=12 if width < _NARROW else 28)
-    table.add_column("", justify="right", width=4)
+    # the one column that gives way on a narrow screen: a number that is cut would be another number
+    table.add_column("", min_width=1, max_width=28)
+    table.add_column("", justify="right", no_wrap=True)
     for name in (*shown, "per s", "left"):
         table.add_column(name, justify="right", no_wrap=True)
     for part in progress.parts:
@@ -52,10 +57,18 @@ def _table(progress: Progress, width: int) -> Table:
 
 
 def _row(part: Part, shown: list[str]) -> list[RenderableType]:
-    bar = ProgressBar(total=max(1, part.lines), completed=part.settled, complete_style="green", finished_style="green")
-    share = f"{100 * part.settled // max(1, part.lines)}%"
+    total = max(1, part.lines)
+    bar = ProgressBar(total=total, completed=part.settled, complete_style="green", finished_style="green")
+    share = f"{100 * part.settled // total}%"
     counts = [Text(f"{getattr(part, name):,}", style=_STYLES[name] if getattr(part, name) else "dim") for name in shown]
-    return [Text(part.provider), bar, Text(share), *counts, Text(_rate(part.rate)), Text(_left(part))]
+    return [
+        Text(part.provider),
+        bar,
+        Text(share),
+        *counts,
+        Text(_rate(part.rate)),
+        Text(_left(part)),
+    ]
 
 
 def _total(progress: Progress) -> Part:

@@ -137,6 +137,8 @@ def _list_problems(checked: Checked, shown: int) -> None:
     for problem in islice(checked.problems, shown):
         column = f", {problem['column']}" if problem["column"] else ""
         say(f"  line {problem['line']}{column}: {problem['message']}")
+    if any("name the country" in problem["message"] for problem in islice(checked.problems, shown)):
+        say("Numbers without a country code: --country says which country they are of")
     if len(checked.problems) > shown:
         say(f"  and {len(checked.problems) - shown:,} more (--json gives all, --max-problems-shown more)")
 

@@ -96,7 +96,7 @@ def plans(world: World, action: Callable[[Connection], Any]) -> str:
     asked: list[tuple[str, Any]] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
-        if not many and statement.split()[0] in ("SELECT", "UPDATE", "DELETE"):
+        if not many and statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE"):
             asked.append((statement, values))
 
     engine = world.runtime.database.engine  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The commands that run things, as a command line of their own: python -m tests.workers.cli.commands."""
+"""`dialstock` as a process, run to its end or for a while."""
 
 import os
 import signal
@@ -9,21 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from workers.cli import demo, doctor, migrate, run, sandbox, up
-from workers.cli.app import Root
-
 PROJECT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-m", "tests.workers.cli.commands"]
+# What the console script does, without the working directory on the path.
+COMMAND = [sys.executable, "-P", "-c", "from workers.cli import main; main()"]
 _OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_", "FLOWER_", "LOG_LEVEL", "WORKER_CONCURRENCY")
 
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
     """The environment without anything of Dialstock's but *extra*; data goes under *home*."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    # The tests' own package is found from wherever the command runs; ours are installed.
-    return {**ours, "PYTHONPATH": str(PROJECT), "DIALSTOCK_HOME": str(home), **extra}
+    return {**ours, "DIALSTOCK_HOME": str(home), **extra}
 
 
 def execute(
@@ -88,14 +83,3 @@ class Running:
             self.process.kill()
             self.process.wait()
             raise
-
-
-def main() -> None:
-    app = typer.Typer(cls=Root)
-    for module in (run, up, sandbox, demo, doctor, migrate):
-        module.register(app)
-    app()
-
-
-if __name__ == "__main__":
-    main()

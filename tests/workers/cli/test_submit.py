@@ -16,7 +16,7 @@ BAD_FILES = [
     ("numbr,provider\n+14155550100,timepay\n", "line 1, numbr: unknown column 'numbr': did you mean 'number'?"),
     ("number\n+14155550100\n", "line 1, provider: the column is missing"),
     ("number,provider\n+14155550100,timepai\n", "line 2, provider: 'timepai' is not configured: did you mean"),
-    ("number,provider\n4155550100,timepay\n", "line 2, number: '4155550100' seems to have no country code"),
+    ("number,provider\n4155550100,timepay\n", "line 2, number: '4155550100' has no country code"),
     ("number,provider\n+14155550100,timepay\n+1 415 555 0100,timepay\n", "line 3, number: is line 2 again"),
     ("number,provider,options.inbound_agent\n+14155550100,timepay,a\n", "line 2, options.inbound_agent: unknown"),
     ("number,provider,idempotency_key\n+14155550100,bird,a b\n", "line 2, idempotency_key:"),
@@ -101,6 +101,11 @@ def test_standard_input_and_every_format(cli: Cli, desk: Desk) -> None:
 def test_a_country_lets_national_numbers_be_read(cli: Cli, desk: Desk) -> None:
     cli.ok("order", "submit", "-", "--country", "us", input="number,provider\n(415) 555-0100,bird\n")
     assert set(purchases(desk)) == {"+14155550100"}
+
+
+def test_without_a_country_the_option_is_named(cli: Cli) -> None:
+    told = cli.refused("order", "submit", "-", input="number,provider\n(415) 555-0100,bird\n")
+    assert "Numbers without a country code: --country says which country they are of" in told
 
 
 def test_bad_rows_may_be_left_out(cli: Cli, desk: Desk, home: Path) -> None:

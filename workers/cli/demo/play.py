@@ -13,16 +13,20 @@ from workers.cli.demo.script import SHORTENED, order_file
 from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
-from workers.cli.errors import INTERRUPTED, SOME_FAILED
+from workers.cli.errors import INTERRUPTED, SOME_FAILED, Failure
 from workers.cli.loading import load_order
 from workers.cli.output import count, emit_json, say
 from workers.fleet import wait_for
 from workers.processes import Signals
 
+START_TIMEOUT = 60.0
+"""Seconds that the workers have until they answer."""
+
 PATIENCE = 60.0
 """Seconds without any change after which the demo gives up waiting."""
 
 _TICK = 0.25
+_LOG_TAIL = 2000
 
 
 class Interrupted(Exception):
@@ -74,7 +78,7 @@ def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
     order_id = _submit(stage, numbers)
     with View(begun) as view:
         view.say(f"starting {WORKERS} worker processes")
-        _until(lambda: wait_for(stage.broker_url, stage.nodes, 0.5), stage, signals)
+        _wait_for_workers(stage, signals)
         clock = _Clock(at=time.monotonic())
 
         def over() -> bool:
@@ -85,6 +89,20 @@ def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
         _until(over, stage, signals)
     with stage.runtime.database.read() as conn:
         return measure(conn, order_id, stage.sandbox.control, time.monotonic() - begun)
+
+
+def _wait_for_workers(stage: Stage, signals: Signals) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+
+    def answer() -> bool:
+        if time.monotonic() > deadline:
+            log = (stage.home / "workers.log").read_text(encoding="utf-8")[-_LOG_TAIL:]
+            raise Failure(
+                f"the workers do not answer after {START_TIMEOUT:g} s; the end of their log:\n{log}", SOME_FAILED
+            )
+        return wait_for(stage.broker_url, stage.nodes, 0.5)
+
+    _until(answer, stage, signals)
 
 
 def _submit(stage: Stage, numbers: int) -> str:
@@ -104,7 +122,8 @@ def _until(done: Callable[[], bool], stage: Stage, signals: Signals) -> None:
     while not done():
         if signals.count:
             raise Interrupted
-        stage.supervisor.check()
+        if given_up := stage.supervisor.check():
+            raise Failure(f"{given_up} does not stay alive: see above", SOME_FAILED)
         time.sleep(_TICK)
 
 

@@ -87,9 +87,10 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
 def _environ(home: Path, sandbox_url: str) -> dict[str, str]:
     config = home / "providers.toml"
     config.write_text(sandbox_toml(sandbox_url, POLICY), encoding="utf-8")
-    foreign = {*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX_VARIABLE}
-    ours = {name: value for name, value in os.environ.items() if name not in foreign}
-    return {**ours, "DIALSTOCK_HOME": str(home), "DIALSTOCK_CONFIG": str(config)}
+    for name in (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX_VARIABLE):
+        # Out of this process too: Celery reads CELERY_BROKER_URL itself, and prefers it to what it is told.
+        os.environ.pop(name, None)
+    return {**os.environ, "DIALSTOCK_HOME": str(home), "DIALSTOCK_CONFIG": str(config)}
 
 
 def _stop(supervisor: Supervisor, signals: Signals) -> None:

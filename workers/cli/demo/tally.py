@@ -85,7 +85,7 @@ def measure(conn: Connection, order_id: str, control: Control, seconds: float) -
         complete=order["status"] == OrderStatus.COMPLETED,
         seconds=seconds,
         settled=sum(row["doubt"] and row["status"] == Status.PURCHASED for row in purchases),
-        faults=Counter(call["fault"] for call in control.calls() if call["fault"]),
+        faults=dict(Counter(call["fault"] for call in control.calls() if call["fault"])),
         outcomes={row[0] or "under way": row[1] for row in outcomes},
         held=reasons(purchases, Status.HELD, whole=False),
         failed=reasons(purchases, Status.FAILED, whole=True),

@@ -1,0 +1,184 @@
+"""What the table says against what a provider says it sold us: the differences between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from schemas.outcomes import OutcomeKind, OwnedNumber
+from schemas.settling import Finding, FindingKind
+from schemas.status import DEAD, Status
+from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+
+OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
+"""Statuses that a number's being ours settles. A call under way, or an accepted order, settles itself."""
+
+_YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+_CHUNK = 500
+
+
+@dataclass
+class Shown:
+    """What one walk through a provider's list showed: about 300 bytes a number.
+
+    `ids` has the provider's id of each number, `again` the further ids of those that stand there more than once.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    again: dict[str, set[str]] = field(default_factory=dict)
+    unusable: set[str] = field(default_factory=set)
+
+    def add(self, owned: OwnedNumber) -> None:
+        """Take one entry. The same entry twice is a list that grew while it was walked, and no second number."""
+        known = self.ids.setdefault(owned.number, owned.provider_number_id)
+        if owned.provider_number_id not in ("", known):
+            self.again.setdefault(owned.number, set()).add(owned.provider_number_id)
+        if not owned.usable:
+            self.unusable.add(owned.number)
+
+    def ids_of(self, number: str) -> tuple[str, ...]:
+        """All ids under which *number* stands there."""
+        first = self.ids.get(number, "")
+        return tuple(known for known in (first, *sorted(self.again.get(number, ()))) if known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walks:
+    """What the provider showed. `began` is when the first walk began, `shows_by` when all bought before is shown.
+
+    A number is missing only where no walk showed it, and ours only where the last one did.
+    """
+
+    provider: str
+    account: str
+    began: datetime
+    shows_by: datetime
+    last: Shown
+    earlier: Shown = field(default_factory=Shown)
+
+
+def compare(conn: Connection, walks: Walks) -> list[Finding]:
+    """Every difference, by the table as it is after the walks: what was bought meanwhile is none."""
+    at = PURCHASE.c
+    alive = select(at.id, at.number, at.provider, at.status, at.provider_number_id, at.finished_at).where(
+        at.account == walks.account, ALIVE
+    )
+    unknown = set(walks.last.ids)
+    findings: list[Finding] = []
+    twice: dict[str, Any] = {}
+    for row in conn.execution_options(yield_per=1000).execute(alive):
+        unknown.discard(row.number)
+        if row.number in walks.last.again:
+            twice[row.number] = row
+        if kind := _kind(row, walks):
+            findings.append(_finding(kind, row, walks))
+    findings.extend(_orphans(conn, sorted(unknown), walks))
+    findings.extend(_charged_twice(conn, twice, walks))
+    return findings
+
+
+def _kind(row: Any, walks: Walks) -> FindingKind | None:
+    shown = row.number in walks.last.ids
+    if shown and row.status in OPEN:
+        # A held order that the provider still sets up would only be held again.
+        waits = row.status == Status.HELD and row.number in walks.last.unusable
+        return None if waits else FindingKind.EVIDENCE
+    gone = row.status == Status.PURCHASED and not shown and row.number not in walks.earlier.ids
+    return FindingKind.MISSING if gone and row.finished_at < walks.shows_by else None
+
+
+def _finding(kind: FindingKind, row: Any, walks: Walks) -> Finding:
+    known = (row.provider_number_id,) if row.provider_number_id else ()
+    return Finding(
+        kind=kind,
+        number=row.number,
+        provider=row.provider,
+        purchase_id=row.id,
+        status=row.status,
+        provider_number_ids=walks.last.ids_of(row.number) or known,
+        usable=row.number not in walks.last.unusable,
+    )
+
+
+def _orphans(conn: Connection, unknown: Sequence[str], walks: Walks) -> Iterator[Finding]:
+    """Numbers that no purchase stands for. One that ended during the walks was shown as it was before: leave it."""
+    at = PURCHASE.c
+    for start in range(0, len(unknown), _CHUNK):
+        chunk = unknown[start : start + _CHUNK]
+        query = (
+            select(at.id, at.number, at.provider, at.status, at.finished_at)
+            .where(at.account == walks.account, at.number.in_(chunk), at.status.in_(DEAD))
+            .order_by(at.id)
+        )
+        ended = {row.number: row for row in conn.execute(query)}
+        for number in chunk:
+            row = ended.get(number)
+            if row is None or row.finished_at < walks.began:
+                yield _orphan(number, row, walks)
+
+
+def _orphan(number: str, ended: Any, walks: Walks) -> Finding:
+    return Finding(
+        kind=FindingKind.ORPHAN,
+        number=number,
+        provider=walks.provider,
+        purchase_id=None if ended is None else ended.id,
+        status=None if ended is None else ended.status,
+        provider_number_ids=walks.last.ids_of(number),
+        usable=number not in walks.last.unusable,
+    )
+
+
+def _charged_twice(conn: Connection, twice: dict[str, Any], walks: Walks) -> Iterator[Finding]:
+    told = set()
+    for row, ids in _two_yeses(conn, walks.account):
+        shown = set(walks.last.ids_of(row.number))
+        # Of two that have ids of their own, one was given back.
+        if len(ids) > 1 and len(shown.intersection(ids)) < 2:
+            continue
+        told.add(row.number)
+        yield Finding(
+            kind=FindingKind.CHARGED_TWICE,
+            number=row.number,
+            provider=row.provider,
+            purchase_id=row.id,
+            status=row.status,
+            provider_number_ids=tuple(sorted(shown.union(ids))),
+        )
+    for number in sorted(walks.last.again.keys() - told):
+        if number in twice:
+            yield _finding(FindingKind.CHARGED_TWICE, twice[number], walks)
+        else:
+            yield Finding(
+                kind=FindingKind.CHARGED_TWICE,
+                number=number,
+                provider=walks.provider,
+                provider_number_ids=walks.last.ids_of(number),
+            )
+
+
+def _two_yeses(conn: Connection, account: str) -> Iterator[tuple[Any, set[str]]]:
+    """The standing purchases of which two calls were executed, and the ids that the provider gave them."""
+    at, call = PURCHASE.c, ATTEMPT.c
+    several = (
+        select(call.purchase_id)
+        .join(PURCHASE, at.id == call.purchase_id)
+        .where(at.account == account, ALIVE, call.outcome.in_(_YES))
+        .group_by(call.purchase_id)
+        .having(func.count() > 1)
+    )
+    query = (
+        select(at.id, at.number, at.provider, at.status, call.provider_number_id)
+        .join(ATTEMPT, at.id == call.purchase_id)
+        .where(at.id.in_(several), call.outcome.in_(_YES))
+    )
+    found: dict[str, tuple[Any, set[str]]] = {}
+    for row in conn.execute(query):
+        ids = found.setdefault(row.id, (row, set()))[1]
+        if row.provider_number_id:
+            ids.add(row.provider_number_id)
+    yield from (found[key] for key in sorted(found))

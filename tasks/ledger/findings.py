@@ -1,0 +1,209 @@
+"""What an audit found, settled and told: each finding once, however often it is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select, update
+
+from schemas.events import EVENT_OF_FINDING, EventType, finding_data
+from schemas.outcomes import clip
+from schemas.policy import Policy
+from schemas.settling import Finding, Verdict
+from schemas.status import Status
+from schemas.tables import ALIVE, AUDIT_RUN, FINDING, OPEN_FINDING, PURCHASE
+from tasks.ledger.audit import OPEN
+from tasks.ledger.calls import settle
+from tasks.ledger.resolve import Settler, locked, reopen_orders, write_down
+from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, purchase_event
+from tasks.policies.retry import Decision
+
+WALK_LEASE = timedelta(hours=6)
+"""How long a scheduled audit may take before another worker takes its place."""
+
+RETRY_AFTER = timedelta(hours=1)
+"""How long after one that failed the next is due, at the latest."""
+
+
+def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: Settler) -> list[Row]:
+    """Have a purchase stand for each number that is ours and had none. Returns those that are new.
+
+    A number that somebody asked for at this instant has its purchase already, and is left out.
+    """
+    made = [_adopted(orphan, account, settler.now) for orphan in sorted(orphans, key=lambda one: one.number)]
+    insert_new(conn, PURCHASE, made)
+    ids = [row["id"] for row in made]
+    present = set(conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.id.in_(ids))).scalars())
+    rows = [row for row in made if row["id"] in present]
+    for row in rows:
+        write_down(conn, row, Verdict.ADOPTED, settler)
+    emit(conn, [purchase_event(EventType.PURCHASED, row, settler.now) for row in rows])
+    return rows
+
+
+def take_evidence(
+    conn: Connection, evidence: Sequence[Finding], settler: Settler, *, poll_every: float
+) -> list[Finding]:
+    """Settle the purchases whose number is ours after all, as far as they are open still. Returns which were.
+
+    A number that the provider still sets up is followed until it is usable: *poll_every* is in seconds.
+    """
+    by_id = {one.purchase_id: one for one in evidence}
+    taken = []
+    for row in locked(conn, [one.purchase_id for one in evidence if one.purchase_id]):
+        finding = by_id[row["id"]]
+        if row["status"] in OPEN and (finding.usable or row["status"] != Status.HELD):
+            _take(conn, row, finding, settler, poll_every)
+            taken.append(finding)
+    reopen_orders(conn, [one.purchase_id for one in taken if one.purchase_id], settler.now)
+    return taken
+
+
+def count_purchased(conn: Connection, account: str, shows_by: datetime) -> int:
+    """How many purchases of *account* the provider must show, if they are still ours."""
+    at = PURCHASE.c
+    bought = (at.account == account, ALIVE, at.status == Status.PURCHASED, at.finished_at < shows_by)
+    return int(conn.execute(select(func.count()).select_from(PURCHASE).where(*bought)).scalar_one())
+
+
+def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settler, shows_by: datetime) -> list[Row]:
+    """Mark purchases as released whose number is not ours any more. Returns them as they are then."""
+    rows = []
+    for row in locked(conn, [one.purchase_id for one in missing if one.purchase_id]):
+        if row["status"] == Status.PURCHASED and row["finished_at"] < shows_by:
+            error = "not among the numbers that the provider shows as ours: lost, or given back there"
+            after = move(conn, row, Status.RELEASED, settler.now, error=error, error_code="not_owned")
+            if after is not None:
+                write_down(conn, after, Verdict.RELEASED, settler)
+                rows.append(after)
+    reopen_orders(conn, [row["id"] for row in rows], settler.now)
+    return rows
+
+
+def open_findings(conn: Connection, account: str) -> dict[tuple[str, str], str]:
+    """The ids of what was found before and still stands, by kind and number."""
+    at = FINDING.c
+    query = select(at.id, at.kind, at.number).where(at.account == account, OPEN_FINDING)
+    return {(row.kind, row.number): row.id for row in conn.execute(query)}
+
+
+def tell(
+    conn: Connection, findings: Sequence[Finding], *, account: str, alias: str, now: datetime, settled: bool = False
+) -> int:
+    """Write down findings that do not stand yet, and an event for each. Returns how many are new."""
+    made = {new_id(): finding for finding in findings}
+    insert_new(conn, FINDING, [_finding_row(key, made[key], account, now, settled=settled) for key in made])
+    new = list(conn.execute(select(FINDING.c.id).where(FINDING.c.id.in_(made))).scalars())
+    events = [
+        other_event(
+            EVENT_OF_FINDING[made[key].kind],
+            now,
+            {"finding_id": key, **finding_data(made[key])},
+            provider=alias,
+            subject=made[key].number,
+        )
+        for key in sorted(new)
+    ]
+    emit(conn, events)
+    return len(new)
+
+
+def resolve_findings(conn: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Write down that these findings are gone."""
+    conn.execute(update(FINDING).where(FINDING.c.id.in_(ids)).values(resolved_at=now))
+
+
+def claim_run(conn: Connection, account: str, alias: str, now: datetime) -> bool:
+    """Take the account's scheduled audit where it is due; one worker gets it, however many were asked."""
+    insert_new(conn, AUDIT_RUN, [{"account": account, "provider": alias, "due_at": now}])
+    claimed = conn.execute(
+        update(AUDIT_RUN)
+        .where(AUDIT_RUN.c.account == account, AUDIT_RUN.c.due_at <= now)
+        .values(provider=alias, began_at=now, ended_at=None, owned=None, error=None, due_at=now + WALK_LEASE)
+    )
+    return claimed.rowcount == 1
+
+
+def end_run(
+    conn: Connection,
+    account: str,
+    policy: Policy,
+    *,
+    began: datetime,
+    now: datetime,
+    owned: int | None,
+    error: str | None,
+) -> None:
+    """Write down how the audit went that began at *began*, and when the next is due."""
+    every = timedelta(seconds=policy.audit_every)
+    due = began + every if error is None else now + min(every, RETRY_AFTER)
+    conn.execute(
+        update(AUDIT_RUN)
+        .where(AUDIT_RUN.c.account == account, AUDIT_RUN.c.began_at == began)
+        .values(ended_at=now, owned=owned, error=clip(error), due_at=due)
+    )
+
+
+def give_back_run(conn: Connection, account: str, began: datetime) -> None:
+    """Have the audit that began at *began* due again at once: its worker shuts down."""
+    at = AUDIT_RUN.c
+    conn.execute(update(AUDIT_RUN).where(at.account == account, at.began_at == began).values(due_at=began))
+
+
+def _adopted(orphan: Finding, account: str, now: datetime) -> Row:
+    return {
+        "id": new_id(),
+        "order_id": None,
+        "number": orphan.number,
+        "provider": orphan.provider,
+        "account": account,
+        "status": Status.PURCHASED,
+        "success": True,
+        "error": None,
+        "error_code": None,
+        "already_owned": True,
+        "provider_number_id": orphan.provider_number_ids[0] if orphan.provider_number_ids else None,
+        "attempts": 0,
+        "revision": 0,
+        "idempotency_key": None,
+        "options": {},
+        "metadata": {},
+        "created_at": now,
+        "updated_at": now,
+        "finished_at": now,
+        "doubt": False,
+        "looks": 0,
+        "look_failures": 0,
+        "tried_seconds": 0.0,
+    }
+
+
+def _take(conn: Connection, row: Row, finding: Finding, settler: Settler, poll_every: float) -> None:
+    """Without a doubt behind it, no call of ours can have bought it: it was ours before."""
+    decision = Decision(
+        status=Status.PURCHASED if finding.usable else Status.PROCESSING,
+        delay=poll_every,
+        already_owned=not row["doubt"],
+        provider_number_id=finding.provider_number_ids[0] if finding.provider_number_ids else None,
+    )
+    # An order that is followed from now on has all its time from now on.
+    followed = {} if finding.usable else {"first_attempt_at": row["first_attempt_at"] or settler.now}
+    after = settle(conn, row, decision, settler.now, **followed)
+    if after is None:
+        raise RuntimeError(f"purchase {row['id']} moved while it was locked")
+    write_down(conn, after, Verdict.EVIDENCE, settler)
+
+
+def _finding_row(key: str, finding: Finding, account: str, now: datetime, *, settled: bool) -> Row:
+    return {
+        "id": key,
+        "account": account,
+        "kind": str(finding.kind),
+        "number": finding.number,
+        "provider": finding.provider,
+        "purchase_id": finding.purchase_id,
+        "provider_number_ids": list(finding.provider_number_ids),
+        "found_at": now,
+        "resolved_at": now if settled else None,
+    }

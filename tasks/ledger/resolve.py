@@ -1,0 +1,119 @@
+"""Purchases settled from outside their own calls and looks: by a person, or by an audit. Each is written down.
+
+The orders that a settled purchase belongs to are told of it once: those that were completed are opened again in the
+same transaction, and completing them again, by the sweep, writes one `dialstock.order.updated` with the new counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from schemas.outcomes import clip
+from schemas.settling import Verdict
+from schemas.status import OrderStatus, Status
+from schemas.tables import LINE, ORDER, PURCHASE, RESOLUTION
+from tasks.ledger.rows import Row, move
+
+_BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
+    """What a person says of one held purchase: BOUGHT, RETRY or FAIL. `line` is that of the file it came from."""
+
+    purchase_id: str
+    verdict: Verdict
+    provider_number_id: str | None = None
+    note: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settler:
+    """Who settles, and when."""
+
+    by: str
+    now: datetime
+
+
+def standing(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """The status and the revision of each of *ids* that there is."""
+    at = PURCHASE.c
+    found = conn.execute(select(at.id, at.status, at.revision).where(at.id.in_(ids)))
+    return {row.id: (row.status, row.revision) for row in found}
+
+
+def resolve(
+    conn: Connection, wanted: Sequence[Resolution], revisions: Mapping[str, int], settler: Settler
+) -> list[Row]:
+    """Settle those of the purchases that are held at their revision, and open their completed orders again.
+
+    Returns them as they are then.
+    """
+    by_id = {one.purchase_id: one for one in wanted}
+    held = [
+        row for row in locked(conn, by_id) if row["status"] == Status.HELD and row["revision"] == revisions[row["id"]]
+    ]
+    rows = [_resolve(conn, row, by_id[row["id"]], settler) for row in held]
+    reopen_orders(conn, [row["id"] for row in rows], settler.now)
+    return rows
+
+
+def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
+    """These purchases, locked in the order of their ids, so that two who lock several never wait for each other."""
+    at = PURCHASE.c
+    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def write_down(conn: Connection, row: Row, verdict: Verdict, settler: Settler, note: str | None = None) -> None:
+    """Record that *row*, as it is now, was settled so."""
+    values = {"purchase_id": row["id"], "revision": row["revision"], "decision": str(verdict), "at": settler.now}
+    conn.execute(insert(RESOLUTION).values(**values, by=clip(settler.by, 100), note=clip(note)))
+
+
+def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
+    """Open the completed orders again that have one of the purchases on a line, own or shared. Returns their ids."""
+    lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
+    # Open orders are locked too: who completes one at this instant must count this settlement, or come before it.
+    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id).with_for_update()
+    completed = [order.id for order in conn.execute(query) if order.status == OrderStatus.COMPLETED]
+    if completed:
+        opened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
+        conn.execute(update(ORDER).where(ORDER.c.id.in_(completed)).values(**opened))
+    return completed
+
+
+def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler) -> Row:
+    after = move(conn, row, _BY_PERSON[one.verdict], settler.now, **_changes(row, one, settler))
+    if after is None:
+        raise RuntimeError(f"purchase {row['id']} moved while it was locked")
+    write_down(conn, after, one.verdict, settler, one.note)
+    return after
+
+
+def _changes(row: Row, one: Resolution, settler: Settler) -> dict[str, Any]:
+    if one.verdict is Verdict.BOUGHT:
+        known = clip(one.provider_number_id, 200) or row["provider_number_id"]
+        return {"provider_number_id": known, "error": None, "error_code": None}
+    if one.verdict is Verdict.FAIL:
+        said = f": {one.note}" if one.note else ""
+        return {"error": clip(f"settled as not bought by {settler.by}{said}"), "error_code": "resolved"}
+    # The doubt stays: a refusal of the next call goes through all looks. The old order's id would lead them astray.
+    return {
+        "due_at": settler.now,
+        "cancel_requested_at": None,
+        "provider_number_id": None,
+        "error": None,
+        "error_code": None,
+        "attempts": 0,
+        "tried_seconds": 0.0,
+        "first_attempt_at": None,
+        "looks": 0,
+        "look_failures": 0,
+    }

@@ -1,0 +1,153 @@
+"""Reading a file of decisions on held purchases: CSV with a header, or NDJSON.
+
+Columns: id, decision (bought, retry or fail); if wanted provider_number_id, note.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from schemas.settling import Verdict
+from tasks.ledger.resolve import Resolution
+from tasks.orderfile.text import MAX_ROWS, Text
+from tasks.orderfile.values import Problem
+
+COLUMNS = ("id", "decision", "provider_number_id", "note")
+DECISIONS = (Verdict.BOUGHT, Verdict.RETRY, Verdict.FAIL)
+MAX_NOTE = 500
+MAX_ID = 200
+
+Row = tuple[int, Mapping[str, Any]]
+
+
+def read_decisions(source: BinaryIO, name: str) -> Iterator[Resolution | Problem]:
+    """Each row's decision, or what is wrong with it. *name* is the file's, for messages.
+
+    Raises OrderFileError for the file as a whole, at the call or while it is read.
+    """
+    text = Text(source, name)
+    return _read(text, _ndjson(text) if text.guess_format() != "csv" else _table(text))
+
+
+def _read(text: Text, rows: Iterator[Row | Problem]) -> Iterator[Resolution | Problem]:
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count > MAX_ROWS:
+            raise text.error(f"has more than {MAX_ROWS:,} rows: split it into several files")
+        if isinstance(row, Problem):
+            yield row
+        else:
+            yield from _checked(*row)
+    if not count:
+        raise text.error("has no rows: nothing to settle")
+
+
+def _ndjson(text: Text) -> Iterator[Row | Problem]:
+    for line in text:
+        if not line.strip():
+            continue
+        try:
+            element = json.loads(line)
+        except (ValueError, RecursionError):
+            element = None
+        if isinstance(element, dict):
+            yield text.number, element
+        else:
+            hint = 'like {"id": "...", "decision": "bought"}'
+            yield Problem(text.number, None, f"is not a JSON object: write one on each line, {hint}")
+
+
+def _table(text: Text) -> Iterator[Row | Problem]:
+    header = next((line for line in text if line.strip(" \t\r\n;,")), None)
+    if header is None:
+        raise text.error("is empty: the first line names the columns, like id,decision")
+    delimiter = max(",;\t", key=header.count)
+    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))]
+    problems = list(_header_problems(columns, text.number))
+    yield from problems
+    if not problems:
+        yield from _cells(text, delimiter, columns)
+
+
+def _header_problems(columns: Sequence[str], line: int) -> Iterator[Problem]:
+    for name in columns:
+        if name not in COLUMNS:
+            yield Problem(line, name[:60] or None, f"is no column: known are {', '.join(COLUMNS)}; remove it")
+        elif columns.count(name) > 1:
+            yield Problem(line, name, "the column is there twice: remove one")
+    for name in ("id", "decision"):
+        if name not in columns:
+            yield Problem(line, name, "the column is missing: the first line names the columns, like id,decision")
+
+
+def _cells(text: Text, delimiter: str, columns: Sequence[str]) -> Iterator[Row | Problem]:
+    reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+    while True:
+        line = text.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as exc:
+            raise text.error(
+                f"line {line}: its quotes do not match ({exc}): a quote in a cell is written twice"
+            ) from exc
+        if cells is None:
+            return
+        if len(cells) == len(columns):
+            yield line, dict(zip(columns, cells, strict=True))
+        elif any(cell.strip() for cell in cells):
+            counts = f"has {len(cells)} cells where the header has {len(columns)}"
+            yield Problem(line, None, f"{counts}: quote a cell that holds {delimiter!r}, and leave none out")
+
+
+def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Problem]:
+    problems = [
+        Problem(line, name[:60] or None, f"is no column: known are {', '.join(COLUMNS)}; remove it")
+        for name in fields
+        if name not in COLUMNS
+    ]
+    values = {name: _text(fields.get(name)) for name in COLUMNS}
+    problems += [Problem(line, name, why) for name, value in values.items() if (why := _problem(name, value, values))]
+    yield from problems
+    if not problems:
+        yield Resolution(
+            purchase_id=str(UUID(values["id"])),
+            verdict=Verdict(values["decision"].lower()),
+            provider_number_id=values["provider_number_id"] or None,
+            note=values["note"] or None,
+            line=line,
+        )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value)
+
+
+def _problem(name: str, value: str, values: Mapping[str, str]) -> str | None:
+    """What is wrong with one column, and the mend; None where nothing is."""
+    match name:
+        case "id":
+            return None if _is_id(value) else f"{value[:60]!r} is no id of a purchase: give the whole id"
+        case "decision":
+            known = ", ".join(DECISIONS)
+            return None if value.lower() in DECISIONS else f"{value[:60]!r} is no decision: write one of {known}"
+        case "provider_number_id":
+            if value and values["decision"].lower() != Verdict.BOUGHT:
+                return "goes with the decision bought only: leave it empty"
+            fits = len(value) <= MAX_ID and (value.isprintable())
+            return None if fits else f"must be at most {MAX_ID} printable characters"
+        case _:
+            return None if len(value) <= MAX_NOTE else f"is longer than {MAX_NOTE} characters: shorten it"
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

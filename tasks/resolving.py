@@ -1,0 +1,120 @@
+"""Held purchases settled by a person: all that are asked for, or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas.settling import Verdict
+from schemas.status import Status
+from tasks.ledger import resolve as ledger
+from tasks.ledger.accept import with_retry
+from tasks.ledger.resolve import Resolution, Settler
+from tasks.ledger.rows import Row
+from tasks.orders import CHUNK, chunks, complete_finished
+from tasks.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """One purchase that cannot be settled, and why."""
+
+    resolution: Resolution
+    message: str
+
+
+class ResolveError(ValueError):
+    """Purchases that cannot be settled; nothing was changed."""
+
+    def __init__(self, problems: Sequence[Unsettled]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems[:3]))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """One purchase as it stands after a person settled it."""
+
+    purchase_id: str
+    number: str
+    provider: str
+    status: Status
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What came of it: the purchases as they are now, and those that somebody else settled meanwhile."""
+
+    settled: list[Settled] = field(default_factory=list)
+    moved: list[Resolution] = field(default_factory=list)
+
+
+def check(runtime: Runtime, wanted: Sequence[Resolution]) -> dict[str, int]:
+    """The revision of each purchase. Raises ResolveError where any is named twice, does not exist or is not held."""
+    problems = [*_named_twice(wanted)]
+    revisions: dict[str, int] = {}
+    for chunk in chunks(wanted, CHUNK):
+        with runtime.database.read() as conn:
+            found = ledger.standing(conn, [one.purchase_id for one in chunk])
+        for one in chunk:
+            status, revisions[one.purchase_id] = found.get(one.purchase_id, (None, 0))
+            if message := _problem(one, status):
+                problems.append(Unsettled(resolution=one, message=message))
+    if problems:
+        raise ResolveError(problems)
+    return revisions
+
+
+def resolve(
+    runtime: Runtime, wanted: Sequence[Resolution], by: str, progress: Callable[[int], object] = lambda _: None
+) -> Resolved:
+    """Settle held purchases, by chunks, once all of them were checked. Their orders are told at the end.
+
+    Raises ResolveError before anything is changed. A purchase that moved after the check is left as it is.
+    """
+    revisions = check(runtime, wanted)
+    done = Resolved()
+    for chunk in chunks(wanted, CHUNK):
+        rows = with_retry(lambda chunk=chunk: _resolve(runtime, chunk, revisions, by))  # type: ignore[misc]
+        verdicts = {one.purchase_id: one.verdict for one in chunk}
+        done.settled.extend(_settled(row, verdicts.pop(row["id"])) for row in rows)
+        done.moved.extend(one for one in chunk if one.purchase_id in verdicts)
+        progress(len(chunk))
+    complete_finished(runtime)
+    return done
+
+
+def _resolve(runtime: Runtime, chunk: Sequence[Resolution], revisions: Mapping[str, int], by: str) -> list[Row]:
+    with runtime.database.write() as conn:
+        return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()))
+
+
+def _settled(row: Row, verdict: Verdict) -> Settled:
+    return Settled(
+        purchase_id=row["id"],
+        number=row["number"],
+        provider=row["provider"],
+        status=Status(row["status"]),
+        verdict=verdict,
+    )
+
+
+def _named_twice(wanted: Sequence[Resolution]) -> list[Unsettled]:
+    counts = Counter(one.purchase_id for one in wanted)
+    first: dict[str, Resolution] = {}
+    problems = []
+    for one in wanted:
+        if counts[one.purchase_id] > 1 and first.setdefault(one.purchase_id, one) is not one:
+            message = f"purchase {one.purchase_id} is named twice: keep one decision for it"
+            problems.append(Unsettled(resolution=one, message=message))
+    return problems
+
+
+def _problem(one: Resolution, status: str | None) -> str | None:
+    if status is None:
+        return f"there is no purchase {one.purchase_id}: `dialstock purchase list --status held` shows what waits"
+    if status != Status.HELD:
+        return f"purchase {one.purchase_id} is {status}: only a held purchase can be settled by a person"
+    return None

@@ -1,0 +1,99 @@
+"""One run: customers come in, blows fall in an order drawn from the seed, then all must settle, and the judge reads."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from schemas.rates import parse_rate
+from tests.chaos.blows import Blow
+from tests.chaos.feeder import Feeder
+from tests.chaos.judge import COLUMNS, Verdict, judge, unsettled
+from tests.chaos.world import BEAT_NUMBER, KINDS, POLICY, World
+from tests.waiting import eventually
+
+SETTLE_PATIENCE = 90.0
+"""Seconds within which everything is settled after the last blow."""
+
+
+@dataclass
+class Report:
+    """What was done and when, and what came of it."""
+
+    seed: int
+    database: str
+    total: int
+    lines: list[str] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+    begun: float = field(default_factory=time.monotonic)
+
+    def note(self, text: str) -> None:
+        self.lines.append(f"{time.monotonic() - self.begun:7.1f} s  {text}")
+
+    def text(self) -> str:
+        verdict = self.verdict
+        head = f"\nchaos, seed {self.seed}, {self.database}, {self.total} purchases"
+        widths = [max(10, len(column) + 1) for column in COLUMNS]
+        table = [" " * 12 + "".join(f"{name:>{width}}" for name, width in zip(COLUMNS, widths, strict=True))]
+        for kind in KINDS:
+            counts = verdict.table.get(kind, {})
+            table.append(
+                f"{kind:12}" + "".join(f"{counts.get(c, 0):>{w}}" for c, w in zip(COLUMNS, widths, strict=True))
+            )
+        return "\n".join([head, *self.lines, "", *table, "", *self._measures(), *verdict.wrong, self._replay()])
+
+    def _measures(self) -> list[str]:
+        verdict = self.verdict
+        busiest = ", ".join(f"{kind} {count}" for kind, count in verdict.busiest.items())
+        return [
+            f"calls {verdict.calls}, the most in a second: {busiest}",
+            f"events {verdict.events}, published again {verdict.repeats}",
+            f"calls of dead workers: {_spread(verdict.found_after)} from the deadline until found,",
+            f"    {_spread(verdict.settled_after)} from the last look until settled as not ours",
+        ]
+
+    def _replay(self) -> str:
+        return f"again: make chaos SEED={self.seed}"
+
+
+def run(world: World, seed: int, blows: Sequence[Blow], *, total: int, seconds: float) -> Report:
+    """Strike *blows* in their order while *total* purchases come in over about *seconds*."""
+    rng = random.Random(seed)
+    report = Report(seed, world.database_name, total)
+    with Feeder(world, random.Random(seed + 1), total=total, seconds=seconds) as feeder:
+        for blow in blows:
+            time.sleep(rng.random())
+            begun = time.monotonic()
+            report.note(f"{blow(world, rng)} ({time.monotonic() - begun:.1f} s)")
+            eventually(world.fleet.ready, seconds=60, what=f"both workers run again\n{world.fleet.log()}")
+        feeder.finish()
+        report.note(f"the last blow has fallen, everything is asked for; open: {unsettled(world)}")
+        settle(world, feeder)
+        report.note(f"settled; {feeder.resent} lost messages were sent again by their customers")
+    asked = [*feeder.asked, {"provider": "signalwire", "number": BEAT_NUMBER}]
+    limit = parse_rate(POLICY["rate_limits"][0])
+    report.verdict = judge(world, asked, dict.fromkeys(KINDS, limit))
+    strange = [f"{name} ended by itself: status {status}" for name, status in world.fleet.deaths if status != -9]
+    report.verdict.wrong += strange
+    return report
+
+
+def settle(world: World, feeder: Feeder) -> None:
+    """Wait until nothing is left to do, while customers ask again for what left no trace."""
+    world.shop.rates(0, {})
+
+    def done() -> bool:
+        return not feeder.send_again() and not unsettled(world)
+
+    deadline = time.monotonic() + SETTLE_PATIENCE
+    while time.monotonic() < deadline and not done():
+        time.sleep(1.0)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "none"
+    ordered = sorted(values)
+    return f"{len(ordered)} of them, median {ordered[len(ordered) // 2]:.1f} s, at most {ordered[-1]:.1f} s"

@@ -1,0 +1,125 @@
+"""The customers: orders loaded as the command line loads them, and messages of a foreign Celery client."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.requests import parse_buy, parse_order
+from schemas.tables import KEY
+from tasks import orders
+from tests.chaos.world import KINDS, World
+
+Ask = dict[str, str]
+
+
+class Feeder:
+    """Brings `total` purchases in, spread over `seconds`, in a thread of its own. A refused try is made again.
+
+    `messages` are those sent by message, by their key: a customer whose message is lost sends it again.
+    """
+
+    def __init__(self, world: World, rng: random.Random, *, total: int, seconds: float) -> None:
+        self._world = world
+        self.asked = draw_asks(total)
+        self.orders: list[str] = []
+        self.messages: dict[str, Ask] = {}
+        self.resent = 0
+        self._batches = _batches(rng, self.asked)
+        self._pause = seconds / max(1, len(self._batches))
+        self._hurry = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feeder")
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Bring in the rest at once."""
+        self._hurry.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def send_again(self) -> int:
+        """What a customer does whose message left no trace: the same again, under the same key."""
+        with self._world.runtime.database.read() as conn:
+            known = set(conn.execute(select(KEY.c.idempotency_key)).scalars())
+        lost = [key for key in self.messages if key not in known]
+        for key in lost:
+            self._send(key)
+        self.resent += len(lost)
+        return len(lost)
+
+    def _run(self) -> None:
+        try:
+            for number, (way, asks) in enumerate(self._batches):
+                self._load(f"order-{number}", asks) if way == "order" else self._post(number, asks, way)
+                self._hurry.wait(self._pause)
+        except BaseException as exc:
+            self._error = exc
+
+    def _load(self, key: str, asks: list[Ask]) -> None:
+        runtime = self._world.runtime
+        order = parse_order({"requests": asks, "idempotency_key": key}, runtime.kinds)
+        lines = [(n, parse_buy(ask, runtime.kinds)) for n, ask in enumerate(asks, 1)]
+
+        def load() -> None:
+            begun = orders.begin(runtime, order=order)
+            orders.load(runtime, begun["id"], lines)
+            orders.finish(runtime, begun["id"])
+            self.orders.append(begun["id"])
+
+        _persist(load)
+
+    def _post(self, number: int, asks: list[Ask], way: str) -> None:
+        for place, ask in enumerate(asks):
+            key = f"message-{number}-{place}"
+            self.messages[key] = ask
+            for _ in range(2 if way == "twice" else 1):
+                _persist(lambda key=key: self._send(key))  # type: ignore[misc]
+
+    def _send(self, key: str) -> None:
+        kwargs = {**self.messages[key], "idempotency_key": key}
+        self._world.broker.send_task("dialstock.buy_number", kwargs=kwargs, queue="purchases", retry=False)
+
+
+def draw_asks(total: int, first: int = 0) -> list[Ask]:
+    """Numbers that nobody asks for twice, over the five providers in turn."""
+    numbers = range(first, first + total)
+    return [{"number": f"+1415{2_000_000 + n}", "provider": KINDS[n % len(KINDS)]} for n in numbers]
+
+
+def _batches(rng: random.Random, asked: list[Ask]) -> list[tuple[str, list[Ask]]]:
+    left, batches = list(asked), []
+    while left:
+        size = rng.randint(4, 20)
+        batches.append((rng.choice(("order", "order", "message", "twice")), left[:size]))
+        left = left[size:]
+    return batches
+
+
+def _persist(action: Callable[[], None]) -> None:
+    deadline = time.monotonic() + 90
+    while True:
+        with suppress(SQLAlchemyError, BrokerAway, RedisError, OSError):
+            action()
+            return
+        assert time.monotonic() < deadline, "the database or Redis stays away"
+        time.sleep(0.2)

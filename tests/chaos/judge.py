@@ -1,0 +1,176 @@
+"""The sandbox's ledger against the table: what was charged, what we say that we own, and what was told to others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select
+
+from schemas.events import EVENT_OF, EventType
+from schemas.rates import RateLimit
+from schemas.status import MOVES, UNSETTLED, OrderStatus, Status
+from schemas.tables import ATTEMPT, EVENT, ORDER, PURCHASE
+from tests.chaos.history import read_history
+from tests.chaos.world import KINDS, POLICY, World
+
+Row = Mapping[str, Any]
+
+TOLERANCE = 0.02
+"""Seconds by which a limit's window is shortened: the way to the provider is not always equally long."""
+
+TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
+COLUMNS = ("charged", "purchased", "held", "failed", "unknown", "lost", "twice", "uncharged")
+
+
+@dataclass
+class Verdict:
+    """`wrong` says in words what broke a promise; the rest is for the report."""
+
+    table: dict[str, Counter[str]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    found_after: list[float] = field(default_factory=list)
+    settled_after: list[float] = field(default_factory=list)
+    events: int = 0
+    repeats: int = 0
+    calls: int = 0
+    busiest: dict[str, int] = field(default_factory=dict)
+
+
+def unsettled(world: World) -> int:
+    """How many purchases and orders the machine still has work with."""
+    with world.database.read() as conn:
+        purchases = conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.status.in_(UNSETTLED))).all()
+        loose = select(ORDER.c.id).where(ORDER.c.status.in_((OrderStatus.OPEN, OrderStatus.LOADING)))
+        unpublished = conn.execute(select(EVENT.c.seq).where(EVENT.c.published_at.is_(None))).all()
+        return len(purchases) + len(conn.execute(loose).all()) + len(unpublished)
+
+
+def judge(world: World, asked: Iterable[Mapping[str, str]], limits: Mapping[str, RateLimit]) -> Verdict:
+    """Read everything and compare."""
+    world.save_stream()
+    verdict = Verdict()
+    with world.database.read() as conn:
+        purchases = [dict(row) for row in conn.execute(select(PURCHASE)).mappings()]
+        attempts = [dict(row) for row in conn.execute(select(ATTEMPT)).mappings()]
+        events = [dict(row) for row in conn.execute(select(EVENT).order_by(EVENT.c.seq)).mappings()]
+        orders = [dict(row) for row in conn.execute(select(ORDER)).mappings()]
+        history = read_history(conn)
+    _money(verdict, world, purchases)
+    _everything_asked_for(verdict, purchases, asked)
+    _moves(verdict, history)
+    _outbox(verdict, purchases, orders, events)
+    _stream(verdict, events, world.seen)
+    _pace(verdict, world, limits)
+    _lost_calls(verdict, attempts, history)
+    return verdict
+
+
+def _money(verdict: Verdict, world: World, purchases: Sequence[Row]) -> None:
+    charges = Counter((charge["kind"], charge["number"]) for charge in world.shop.charges())
+    rows = {(row["provider"], row["number"]): row for row in purchases if row["status"] != Status.FAILED}
+    for kind in KINDS:
+        verdict.table[kind] = Counter(row["status"] for row in purchases if row["provider"] == kind)
+    for (kind, number), times in charges.items():
+        verdict.table[kind]["charged"] += 1
+        if times > 1:
+            verdict.table[kind]["twice"] += 1
+            verdict.wrong.append(f"charged twice: {kind} {number}, {times} times")
+        row = rows.get((kind, number))
+        if row is None or not _accounted_for(row):
+            verdict.table[kind]["lost"] += 1
+            status = "no living row" if row is None else f"{row['status']} ({row['error_code']}: {row['error']})"
+            verdict.wrong.append(f"lost: {kind} {number} was charged, and is {status}")
+    for (kind, number), row in rows.items():
+        if row["status"] == Status.PURCHASED and (kind, number) not in charges:
+            verdict.table[kind]["uncharged"] += 1
+            verdict.wrong.append(f"never charged: {kind} {number} is purchased")
+
+
+def _accounted_for(row: Row) -> bool:
+    """Purchased; or held, where the provider cannot be asked, or could not be."""
+    if row["status"] == Status.HELD:
+        return row["provider"] == "timepay" or row["error_code"] == "look_failed"
+    return bool(row["status"] == Status.PURCHASED)
+
+
+def _everything_asked_for(verdict: Verdict, purchases: Sequence[Row], asked: Iterable[Mapping[str, str]]) -> None:
+    known = Counter((row["provider"], row["number"]) for row in purchases)
+    verdict.wrong += [
+        f"asked for and accepted {known[ask['provider'], ask['number']]} times: {ask}"
+        for ask in asked
+        if known[ask["provider"], ask["number"]] != 1
+    ]
+    verdict.wrong += [
+        f"not settled: {row['provider']} {row['number']} is {row['status']} ({row['error']})"
+        for row in purchases
+        if row["status"] in UNSETTLED
+    ]
+
+
+def _moves(verdict: Verdict, history: Mapping[str, Sequence[tuple[str, str, datetime]]]) -> None:
+    for purchase_id, changes in history.items():
+        strange = [f"{before} -> {after}" for before, after, _ in changes if after not in MOVES[Status(before)]]
+        verdict.wrong += [f"{purchase_id}: a move that does not exist: {move}" for move in strange]
+
+
+def _outbox(verdict: Verdict, purchases: Sequence[Row], orders: Sequence[Row], events: Sequence[Row]) -> None:
+    told = Counter((event["data"].get("purchase_id"), event["type"]) for event in events)
+    for row in purchases:
+        terminal = {status: told[row["id"], EVENT_OF[status]] for status in TERMINAL}
+        wanted = {status: int(row["status"] == status) for status in TERMINAL}
+        if terminal != wanted or told[row["id"], EventType.CHARGED_TWICE]:
+            verdict.wrong.append(f"events of {row['number']}, which is {row['status']}: {terminal}")
+    completed = Counter(event["subject"] for event in events if event["type"] == EventType.ORDER_COMPLETED)
+    verdict.wrong += [
+        f"order {order['id']} is {order['status']}, completed by {completed[order['id']]} events"
+        for order in orders
+        if (order["status"], completed[order["id"]]) != (OrderStatus.COMPLETED, 1)
+    ]
+
+
+def _stream(verdict: Verdict, events: Sequence[Row], seen: Sequence[Row]) -> None:
+    published = Counter(event["id"] for event in seen)
+    known = {event["id"]: event for event in events}
+    verdict.events, verdict.repeats = len(events), sum(published.values()) - len(published)
+    verdict.wrong += [f"never published: {known[one]['type']} {one}" for one in known if not published[one]]
+    verdict.wrong += [f"published, and in no table: {one}" for one in published if one not in known]
+    firsts = list({event["id"]: event for event in reversed(seen)}.values())[::-1]
+    by_purchase = sorted((e for e in firsts if "sequence" in e), key=lambda e: str(e["data"].get("purchase_id")))
+    for purchase_id, group in groupby(by_purchase, key=lambda e: str(e["data"].get("purchase_id"))):
+        sequences = [event["sequence"] for event in group]
+        if sequences != sorted(sequences):
+            verdict.wrong.append(f"events of purchase {purchase_id} out of order: {sequences}")
+
+
+def _pace(verdict: Verdict, world: World, limits: Mapping[str, RateLimit]) -> None:
+    for kind, limit in limits.items():
+        times = [call["monotonic"] for call in world.shop.calls(kind)]
+        verdict.calls += len(times)
+        window = limit.window - TOLERANCE
+        verdict.busiest[kind] = max((sum(t <= x < t + window for x in times) for t in times), default=0)
+        if verdict.busiest[kind] > limit.limit:
+            verdict.wrong.append(f"{kind}: {verdict.busiest[kind]} calls in {window:g} s, the limit is {limit}")
+
+
+def _lost_calls(
+    verdict: Verdict, attempts: Sequence[Row], history: Mapping[str, Sequence[tuple[str, str, datetime]]]
+) -> None:
+    """How long after its deadline a lost call was found, and how long after the last look one was settled as no."""
+    last_look = POLICY["reconcile_after"][-1]
+    for attempt in attempts:
+        if attempt["error_code"] != "worker_gone":
+            continue
+        later = [(b, a, at) for b, a, at in history[attempt["purchase_id"]] if at > attempt["deadline"]]
+        after = next(((a, at) for b, a, at in later if b == Status.UNKNOWN), None)
+        if after is None:
+            continue
+        seconds = (after[1] - attempt["deadline"]).total_seconds()
+        if after[0] == Status.QUEUED:
+            verdict.settled_after.append(seconds - last_look)
+        else:
+            verdict.found_after.append(seconds)

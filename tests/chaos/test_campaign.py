@@ -1,0 +1,38 @@
+"""Everything at once: whatever dies and whenever, nothing is bought twice and nothing paid for is lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.chaos import blows
+from tests.chaos.blows import Blow
+from tests.chaos.campaign import run
+from tests.chaos.conftest import LONG
+from tests.chaos.world import World
+
+
+@pytest.mark.timeout(600)
+def test_whatever_dies_and_whenever(set_stage: Callable[..., AbstractContextManager[World]], seed: int) -> None:
+    with set_stage(beats=2) as world:
+        drawn = draw(random.Random(f"{seed} {world.database_name}"))
+        total, seconds = (1100, 150.0) if LONG else (150, 25.0)
+        report = run(world, seed, drawn, total=total, seconds=seconds)
+        print(report.text())
+        assert not report.verdict.wrong, report.text() + world.fleet.log()
+
+
+def draw(rng: random.Random) -> list[Blow]:
+    """All blows, those at the points twice; or for the short form some of each sort."""
+    if LONG:
+        drawn = [*blows.ALL, *(blows.kill_at(point) for point in blows.POINTS), blows.database_away]
+    else:
+        kills = [blows.kill_at(point) for point in rng.sample(blows.POINTS, 4)]
+        freeze = rng.choice([blows.freeze_at("claimed"), blows.freeze_at("answered"), blows.freeze_in_call])
+        redis = rng.choice([blows.flush, blows.restart_redis, blows.lose_redis])
+        drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages]
+    rng.shuffle(drawn)
+    return drawn

@@ -1,0 +1,193 @@
+"""The stage: real servers, a database, the sandboxes, the fleet, and what the suite knows of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from redis import Redis
+from redis.client import Pipeline
+
+from schemas.config import load_config, sandbox_config
+from schemas.events import STREAM
+from tasks.policies.pace import Pace
+from tasks.providers.sandbox import SandboxControl
+from tasks.runtime import Runtime
+from tests.chaos.fleet import ROOT, Fleet
+from tests.chaos.history import keep_history
+from tests.chaos.traps import Traps
+from tests.servers import PostgresServer, RedisServer
+from workers.database import SqlDatabase
+from workers.wiring import bind_providers
+
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+
+POLICY: dict[str, Any] = {
+    "timeout": 2.0,
+    "connect_timeout": 1.0,
+    "send_within": 1.0,
+    "take_within": 2.0,
+    "reconcile_after": [1, 2, 3],
+    "poll_every": 1,
+    "poll_for": 60,
+    "backoff_initial": 0.2,
+    "backoff_max": 1.0,
+    "pause_cooldown": 1.0,
+    "rate_limits": ["50/second"],
+    "lookup_rate_limits": ["50/second"],
+    "daily_limit": 0,
+}
+"""The defaults' minutes as seconds. A sandbox shows a purchase 2 s late at most, before the last look."""
+
+RATES = {
+    "error_before": 0.02,
+    "error_after": 0.02,
+    "cut_before": 0.02,
+    "cut_after": 0.02,
+    "silence_before": 0.01,
+    "silence_after": 0.01,
+    "drip": 0.01,
+    "html": 0.01,
+    "missing_item": 0.01,
+    "wrong_number": 0.01,
+    "late_show": 0.02,
+    "throttle": 0.02,
+    "refuse": 0.02,
+    "slow": 0.02,
+    "account": 0.002,
+}
+BEAT_NUMBER = "+14159999999"
+
+
+@dataclass
+class World:
+    """Everything of one run.
+
+    `seen` are the events that stood in the stream, before it was wiped out or at the end; `resumed` tells for each
+    time that Redis was away for how long, and after how long the first purchase call was made, in seconds.
+    """
+
+    folder: Path
+    redis: RedisServer
+    postgres: PostgresServer | None
+    runtime: Runtime
+    database: SqlDatabase
+    broker: Celery
+    shop: SandboxControl
+    fleet: Fleet
+    traps: Traps
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    resumed: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def database_name(self) -> str:
+        return self.database.engine.dialect.name
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.redis.url)
+
+    def save_stream(self) -> None:
+        """Remember what stands in the stream."""
+        with self.client() as client:
+            self._remember(client.xrange(STREAM))
+
+    def flush(self) -> None:
+        """FLUSHALL, with what the stream held in the same instant."""
+        with self.client() as client:
+            pipeline: Pipeline = client.pipeline(transaction=True)
+            entries, _ = pipeline.xrange(STREAM).flushall().execute()
+            self._remember(entries)
+
+    def lose_redis(self) -> None:
+        """SIGKILL, and start again without any data. Writes stand still meanwhile, so that the stream is known."""
+        with self.client() as client:
+            client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+            self._remember(client.xrange(STREAM))
+        self.redis.kill()
+        self.redis.lose_data()
+        self.redis.restart()
+
+    def _remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        self.seen += [json.loads(fields[b"event"]) for _, fields in entries]
+
+
+@contextmanager
+def stage(
+    folder: Path,
+    url: str,
+    redis: RedisServer,
+    postgres: PostgresServer | None,
+    *,
+    seed: int,
+    rates: Mapping[str, float] | None = None,
+    policy: Mapping[str, Any] | None = None,
+    beats: int = 0,
+) -> Iterator[World]:
+    """Set everything up, and take it down again."""
+    with open_shop(seed, RATES if rates is None else rates) as shop_url, SandboxControl(shop_url) as shop:
+        config = folder / "providers.toml"
+        config.write_text(_toml(shop_url, {**POLICY, **(policy or {})}))
+        environ = {
+            "DATABASE_URL": url,
+            "REDIS_URL": redis.url,
+            "CELERY_BROKER_URL": redis.url,
+            "DIALSTOCK_CONFIG": str(config),
+            "DIALSTOCK_HOME": str(folder),
+            "CHAOS_BEAT_NUMBER": BEAT_NUMBER,
+        }
+        database = SqlDatabase(url)
+        keep_history(database.engine)
+        traps = Traps(folder)
+        broker = Celery(broker=redis.url, set_as_current=False)
+        try:
+            with Fleet(folder, environ, beats=beats) as fleet:
+                runtime = _runtime(config, database, redis.url)
+                yield World(folder, redis, postgres, runtime, database, broker, shop, fleet, traps)
+        finally:
+            broker.close()
+            database.close()
+
+
+@contextmanager
+def open_shop(seed: int, rates: Mapping[str, float]) -> Iterator[str]:
+    """The sandboxes' address."""
+    command = [sys.executable, "-m", "tests.chaos.shop", str(seed), json.dumps(dict(rates))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def _runtime(config_path: Path, database: SqlDatabase, redis_url: str) -> Runtime:
+    """What loads orders in this process: as the command line has it, it accepts and leaves the rest to workers."""
+    config = load_config(config_path)
+    providers = bind_providers(config, {})
+    client = Redis.from_url(redis_url)
+    return Runtime(
+        config=config,
+        providers=providers,
+        kinds={alias: binding.kind for alias, binding in providers.items()},
+        database=database,
+        redis=client,
+        pace=Pace(client),
+        send=lambda _messages: None,
+    )
+
+
+def _toml(url: str, policy: Mapping[str, Any]) -> str:
+    """A providers.toml of the five sandboxes; plain values look the same in TOML as in JSON."""
+    lines = []
+    for alias, provider in sandbox_config(url).providers.items():
+        fields = provider.model_dump(exclude={"policy"}, exclude_defaults=True, mode="json")
+        lines += [f"[providers.{alias}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]
+        lines += [f"[providers.{alias}.policy]", *(f"{name} = {json.dumps(value)}" for name, value in policy.items())]
+    return "\n".join(lines)

@@ -1,0 +1,92 @@
+"""Real worker processes: pytest-celery's fixtures, on processes of this machine instead of containers.
+
+`place` and `celery_setup` are shared by the tests of this folder, one for each kind of database; each test takes
+numbers of its own. A test that kills workers or needs another policy asks for `fresh_place`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from pytest_celery import CeleryTestSetup, CeleryTestWorker
+
+from tests.integration.place import Place
+from tests.integration.results import Results
+from tests.servers import RedisServer, unavailable
+from workers.embedded import EmbeddedError, find_server
+
+_numbers = (f"+1415555{number:04d}" for number in itertools.count(100))
+
+
+@pytest.fixture
+def numbers() -> Callable[[int], list[str]]:
+    """Gives numbers that no other test has."""
+    return lambda count: list(itertools.islice(_numbers, count))
+
+
+@pytest.fixture
+def number() -> str:
+    """A number that no other test has."""
+    return next(_numbers)
+
+
+@pytest.fixture(scope="package")
+def _broker() -> Iterator[RedisServer]:
+    """A server of our own: the session's is emptied for each test that asks for it."""
+    try:
+        server = RedisServer(find_server(os.environ))
+    except EmbeddedError as exc:
+        unavailable("a Redis-compatible server", str(exc))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _broker: RedisServer
+) -> Iterator[Place]:
+    """A deployment on each kind of database, shared."""
+    home = tmp_path_factory.mktemp("place")
+    _broker.flushall()
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            template: Path = request.getfixturevalue("_sqlite_template")
+            url = f"sqlite:///{shutil.copy(template, home / 'shared.db')}"
+        else:
+            server = request.getfixturevalue("_postgres_of_the_session")
+            server.ensure_running()
+            url = stack.enter_context(server.database())
+        yield stack.enter_context(Place(home, url, _broker))
+
+
+@pytest.fixture(scope="package")
+def celery_setup(place: Place) -> CeleryTestSetup:
+    """Two workers of the shared deployment, ready."""
+    return place.setup("worker-1", "worker-2")
+
+
+@pytest.fixture
+def celery_worker(celery_setup: CeleryTestSetup) -> CeleryTestWorker:
+    """The first of the shared workers."""
+    assert celery_setup.worker is not None
+    return celery_setup.worker
+
+
+@pytest.fixture
+def results(place: Place) -> Iterator[Results]:
+    """A reader of the shared deployment's results, from now on."""
+    with place.results() as reader:
+        yield reader
+
+
+@pytest.fixture
+def fresh_place(tmp_path: Path, database_url: str, redis_server: RedisServer) -> Iterator[Callable[..., Place]]:
+    """Makes a deployment of the test's own, on each kind of database, with a policy of its own."""
+    with ExitStack() as stack:
+        yield lambda **policy: stack.enter_context(Place(tmp_path, database_url, redis_server, **policy))

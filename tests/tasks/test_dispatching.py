@@ -1,0 +1,126 @@
+"""What the timers do, run as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from schemas.status import Status
+from tasks import dispatching
+from tests.servers import RedisServer
+from tests.tasks.support import UNKNOWN, World, number
+
+Make = Callable[..., World]
+
+
+def doubts(world: World, count: int) -> None:
+    for n in range(count):
+        world.provider.script.append(UNKNOWN)
+        world.accept(number(n))
+        world.work()
+    world.clock.advance(60)
+
+
+def test_a_message_names_the_purchase_and_goes_to_the_providers_queue(world: World) -> None:
+    row = world.accept()
+    [message] = world.sent
+    assert (message.task, message.queue) == ("dialstock.internal.buy", "purchases.acme")
+    assert message.kwargs == {
+        "purchase_id": row["id"],
+        "revision": row["revision"],
+        "provider": "acme",
+        "probe": False,
+    }
+
+
+@pytest.mark.parametrize("timer", [World.release, World.sweep, World.look], ids=["release", "sweep", "look"])
+def test_a_timer_with_nothing_to_do_does_nothing(world: World, timer: Callable[[World], int]) -> None:
+    assert timer(world) == 0
+    row = world.queued()
+    assert (world.sweep(), world.look()) == (0, 0)
+    assert world.row(row["id"]) == row
+
+
+@pytest.mark.parametrize("timer", [World.release, World.sweep, World.look], ids=["release", "sweep", "look"])
+def test_a_timer_run_twice_changes_nothing_the_second_time(world: World, timer: Callable[[World], int]) -> None:
+    doubts(world, 1)
+    claim = world.claimed(number(5))
+    world.clock.moment = claim.deadline + timedelta(seconds=3)
+    queued = world.queued(number(6))
+    timer(world)
+    rows = [world.row(one["id"]) for one in (queued, claim.row)]
+    assert timer(world) == 0
+    assert [world.row(one["id"]) for one in (queued, claim.row)] == rows
+
+
+def test_looks_by_number_go_one_by_one_and_at_the_pace_of_looks(make: Make) -> None:
+    world = make(lookup_rate_limits=["4/second"])
+    doubts(world, 5)
+    assert world.look() == 2
+    assert [len(message.kwargs["items"]) for message in world.sent] == [1, 1]
+
+
+def test_looks_by_list_are_one_walk(make: Make) -> None:
+    world = make(lookup="by_list", lookup_rate_limits=["4/second"])
+    doubts(world, 5)
+    assert world.look() == 5
+    assert [len(message.kwargs["items"]) for message in world.sent] == [5]
+
+
+def test_a_look_whose_message_is_lost_is_due_again_within_a_minute(world: World) -> None:
+    doubts(world, 1)
+    world.look()
+    world.sent.clear()
+    world.clock.advance(59)
+    assert world.look() == 1
+
+
+def test_without_redis_nothing_is_released(make: Make, redis: Redis, redis_server: RedisServer) -> None:
+    world = make(redis)
+    row = world.queued()
+    redis_server.kill()
+    with pytest.raises(RedisConnectionError):
+        world.release()
+    assert world.row(row["id"])["status"] == Status.QUEUED
+
+
+def test_a_broker_that_is_away_leaves_what_was_released_to_the_sweep(world: World) -> None:
+    row = world.queued()
+
+    def away(_: object) -> None:
+        raise OSError("no broker")
+
+    object.__setattr__(world.runtime, "send", away)
+    with pytest.raises(OSError, match="no broker"):
+        world.release()
+    assert world.row(row["id"])["status"] == Status.DISPATCHED
+    world.clock.advance(world.binding.policy.take_within)
+    assert world.sweep() == 1
+    assert world.row(row["id"])["status"] == Status.QUEUED
+
+
+def test_redis_emptied_at_any_moment_loses_nothing_for_a_minute(world: World) -> None:
+    """Every message that was under way is gone, ten times over."""
+    doubts(world, 3)
+    rows = [world.accept(number(10 + n)) for n in range(3)]
+    for _ in range(10):
+        world.release()
+        world.look()
+        world.sent.clear()
+        world.clock.advance(59)
+        world.sweep()
+    for _ in range(200):
+        world.tick()
+        world.clock.advance(5)
+    assert {world.row(row["id"])["status"] for row in rows} == {Status.PURCHASED}
+    assert len(world.provider.charged) == 6
+
+
+def test_a_provider_is_named_in_its_own_queue_only(world: World) -> None:
+    world.accept(number(1), provider="twin")
+    assert dispatching.release_due(world.runtime, world.runtime.providers["twin"]) == 0
+    assert [message.queue for message in world.sent] == ["purchases.twin"]

@@ -1,0 +1,131 @@
+"""Asking a provider, and writing down what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from schemas.outcomes import Look, LookKind
+from schemas.status import Status
+from tasks import looking
+from tasks.ledger.rows import Row
+from tasks.policies.pace import Later
+from tasks.runtime import Message
+from tests.tasks.support import UNKNOWN, Killed, World, die, number
+
+Make = Callable[..., World]
+
+
+def due(world: World, count: int = 1) -> tuple[list[Row], list[Message]]:
+    """Purchases in doubt whose look is due, and the messages of it."""
+    rows = []
+    for n in range(count):
+        world.provider.script.append(UNKNOWN)
+        rows.append(world.accept(number(n)))
+        world.work()
+    world.clock.advance(60)
+    world.look()
+    messages, world.sent[:] = list(world.sent), []
+    return rows, messages
+
+
+def test_what_the_provider_says_is_written_down(world: World) -> None:
+    [row], [message] = due(world)
+    world.provider.charge(row["number"])
+    assert world.deliver(message) == [Status.PURCHASED]
+    assert world.events() == ["purchased"]
+
+
+def test_a_look_delivered_twice_asks_once(world: World) -> None:
+    [row], [message] = due(world)
+    world.deliver(message)
+    before = world.row(row["id"])
+    assert world.deliver(message) == []
+    assert world.row(row["id"]) == before
+    assert world.provider.asked == [row["number"]]
+
+
+def test_one_walk_settles_many(make: Make) -> None:
+    world = make(lookup="by_list")
+    rows, [message] = due(world, 4)
+    for row in rows[:2]:
+        world.provider.charge(row["number"])
+    assert sorted(world.deliver(message)) == [Status.PURCHASED, Status.PURCHASED, Status.UNKNOWN, Status.UNKNOWN]
+
+
+def test_a_walk_leaves_out_what_moved_on_meanwhile(make: Make) -> None:
+    world = make(lookup="by_list")
+    rows, [message] = due(world, 2)
+    items = message.kwargs["items"]
+    looking.look(world.runtime, "acme", [items[0]])
+    assert len(world.deliver(message)) == 1
+    assert sorted(world.provider.asked) == [row["number"] for row in rows]
+
+
+def test_a_worker_killed_during_a_look_leaves_it_to_the_next(make: Make) -> None:
+    for lookup in ("by_number", "by_list"):
+        world = make(lookup=lookup)
+        wanted = number({"by_number": 1, "by_list": 2}[lookup])
+        world.provider.script.append(UNKNOWN)
+        row = world.accept(wanted)
+        world.work()
+        world.clock.advance(60)
+        world.look()
+        world.provider.look = lambda _: die()  # type: ignore[assignment, method-assign]
+        with pytest.raises(Killed):
+            world.work()
+        del world.provider.look  # type: ignore[method-assign]
+        assert world.settle(row["id"])["status"] == Status.PURCHASED
+        assert len(world.provider.charged) == 1
+
+
+def test_looks_at_their_limit_wait_and_do_not_fail(world: World) -> None:
+    [row], [message] = due(world)
+    world.pace.reserve = lambda lane, horizon=2.0: Later(20.0)
+    assert world.deliver(message) == [Status.UNKNOWN]
+    after = world.row(row["id"])
+    assert (after["looks"], after["look_failures"]) == (0, 0)
+    assert (after["due_at"] - world.clock.moment).total_seconds() == 20.0
+    assert world.provider.asked == []
+
+
+def test_a_refused_account_pauses_the_provider_once(world: World) -> None:
+    rows, messages = due(world, 3)
+    refused = Look(kind=LookKind.UNCLEAR, account=True, error="HTTP 401")
+    world.provider.looks += [refused] * 3
+    for message in messages:
+        assert world.deliver(message) == [Status.UNKNOWN]
+    assert world.events() == ["paused"]
+    assert {world.row(row["id"])["look_failures"] for row in rows} == {0}
+
+
+def test_a_provider_that_cannot_be_asked_is_not_asked(make: Make) -> None:
+    world = make()
+    [row], [message] = due(world)
+    world.provider.lookup = "none"
+    assert world.deliver(message) == [Status.UNKNOWN]
+    assert world.settle(row["id"])["status"] == Status.HELD
+    assert world.provider.asked == []
+
+
+def test_a_provider_that_is_not_configured_is_left_alone(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    [row], [message] = due(world)
+    before = world.row(row["id"])
+    assert looking.look(world.runtime, "gone", message.kwargs["items"]) == []
+    assert "gone" in caplog.text
+    assert world.row(row["id"]) == before
+
+
+def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
+    [row], [message] = due(world)
+
+    def meanwhile(numbers: dict[str, str | None]) -> dict[str, Look]:
+        with world.write() as conn:
+            moved = looking.looks.still_due(conn, message.kwargs["items"])[0]
+            looking.looks.record_look(conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock())
+        return dict.fromkeys(numbers, Look(kind=LookKind.ABSENT))
+
+    world.provider.look = meanwhile  # type: ignore[assignment, method-assign]
+    assert world.deliver(message) == []
+    assert world.row(row["id"])["status"] == Status.PURCHASED

@@ -1,0 +1,439 @@
+"""One purchase call: what it meets on its way, whoever dies or freezes, and wherever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.status import Status
+from schemas.tables import PURCHASE
+from tasks import purchase
+from tasks.policies.pace import Later, Pace, Slot
+from tests.servers import RedisServer
+from tests.tasks.support import (
+    DENIED,
+    NOT_SENT,
+    REFUSED,
+    THROTTLED,
+    UNCLEAR,
+    UNKNOWN,
+    Killed,
+    World,
+    die,
+    number,
+)
+
+Make = Callable[..., World]
+
+
+def test_a_number_is_bought(world: World) -> None:
+    row = world.accept()
+    [message] = world.sent
+    assert world.deliver(message) is Status.PURCHASED
+    assert world.provider.charged == [(row["number"], "id-1")]
+
+
+def test_a_message_delivered_twice_buys_once(world: World) -> None:
+    row = world.accept()
+    [message] = world.sent
+    world.deliver(message)
+    before = world.row(row["id"])
+    assert world.deliver(message) is None
+    assert world.row(row["id"]) == before
+    assert (len(world.provider.charged), world.attempts(row["id"])) == (1, ["purchased"])
+    assert len(world.pace.refunded) == 1
+
+
+def test_a_message_delivered_during_its_own_call_buys_once(world: World) -> None:
+    row = world.accept()
+    [message] = world.sent
+
+    def again(wanted: str) -> Outcome:
+        assert world.deliver(message) is None
+        return world.provider.charge(wanted)
+
+    world.provider.script.append(again)
+    assert world.deliver(message) is Status.PURCHASED
+    assert len(world.provider.charged) == 1
+    assert world.row(row["id"])["status"] == Status.PURCHASED
+
+
+def test_a_provider_that_is_not_configured_buys_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    row = world.accept()
+    assert purchase.buy(world.runtime, row["id"], row["revision"], "gone") is None
+    assert "gone" in caplog.text
+    assert world.row(row["id"]) == row
+
+
+POINTS = ["taken", "reserved", "claimed", "sending", "answered", "recorded"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("lookup", ["by_number", "by_list", "none"])
+def test_a_worker_killed_anywhere_neither_buys_twice_nor_loses_a_number(make: Make, point: str, lookup: str) -> None:
+    world = make(lookup=lookup)
+    row = world.accept()
+    world.points[point] = die
+    with pytest.raises(Killed):
+        world.work()
+    after = world.settle(row["id"])
+    assert len(world.provider.charged) <= 1
+    if lookup == "none" and point in ("claimed", "sending", "answered"):
+        assert after["status"] == Status.HELD
+    else:
+        assert (after["status"], len(world.provider.charged)) == (Status.PURCHASED, 1)
+    assert world.events() == [after["status"]]
+
+
+def test_an_accepted_purchase_whose_process_died_before_its_message_is_bought(world: World) -> None:
+    world.points["accepted"] = die
+    with pytest.raises(Killed):
+        world.accept()
+    [row] = world.rows(select(PURCHASE))
+    assert world.sent == []
+    assert world.settle(row["id"])["status"] == Status.PURCHASED
+
+
+def test_a_release_whose_process_died_before_its_messages_is_done_again(world: World) -> None:
+    row = world.queued()
+    world.points["released"] = die
+    with pytest.raises(Killed):
+        world.release()
+    assert world.settle(row["id"])["status"] == Status.PURCHASED
+    assert len(world.provider.charged) == 1
+
+
+def test_a_worker_frozen_before_the_send_sends_nothing_and_it_does_not_count(world: World) -> None:
+    row = world.accept()
+    world.points["claimed"] = lambda: world.clock.advance(world.binding.policy.send_within + 0.1)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"], after["error_code"]) == (Status.QUEUED, 0, "too_late")
+    assert after["doubt"] is False
+    assert world.attempts(row["id"]) == ["not_sent"]
+    assert world.provider.charged == []
+
+
+def test_a_worker_frozen_before_the_send_past_its_deadline_sends_nothing_either(world: World) -> None:
+    row = world.accept()
+
+    def freeze() -> None:
+        world.clock.advance(60)
+        world.sweep()
+
+    world.points["claimed"] = freeze
+    world.work()
+    assert world.provider.charged == []
+    assert world.row(row["id"])["status"] == Status.UNKNOWN
+    # that it was not sent is kept; the looks settle it all the same
+    assert world.attempts(row["id"]) == ["not_sent"]
+    assert world.settle(row["id"])["status"] == Status.PURCHASED
+    assert len(world.provider.charged) == 1
+
+
+def test_a_worker_just_in_time_sends(world: World) -> None:
+    world.accept()
+    world.points["claimed"] = lambda: world.clock.advance(world.binding.policy.send_within)
+    world.work()
+    assert len(world.provider.charged) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["unknown", "queued", "dispatched", "held", "purchased"])
+def test_a_worker_frozen_during_the_call_comes_back_with_evidence(world: World, meanwhile: str) -> None:
+    row = world.accept()
+
+    def frozen(wanted: str) -> Outcome:
+        """The provider sells, its list does not show it, and the worker sleeps until things have moved on."""
+        sold = world.provider.charge(wanted, shows_after=0 if meanwhile == "purchased" else 1e9)
+        world.provider.looks += [UNCLEAR] * 8 if meanwhile == "held" else []
+        for _ in range(400):
+            if world.row(row["id"])["status"] == meanwhile:
+                break
+            world.clock.advance(5)
+            world.sweep()
+            world.look()
+            if meanwhile == "dispatched":
+                world.release()
+            world.sent = [one for one in world.sent if "items" in one.kwargs and not world.deliver(one)]
+        assert world.row(row["id"])["status"] == meanwhile
+        return sold
+
+    world.provider.script.append(frozen)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["provider_number_id"]) == (Status.PURCHASED, "id-1")
+    world.settle(row["id"])
+    assert len(world.provider.charged) == 1
+    assert world.events().count("purchased") == 1
+    assert "charged_twice" not in world.events()
+
+
+def test_a_number_that_shows_after_the_last_look_is_told_when_both_calls_answer(world: World) -> None:
+    """Beyond what is promised: bought twice, and at least said so."""
+    row = world.accept()
+
+    def frozen(wanted: str) -> Outcome:
+        sold = world.provider.charge(wanted, shows_after=1e9)
+        world.settle(row["id"])
+        return sold
+
+    world.provider.script.append(frozen)
+    world.work()
+    assert world.row(row["id"])["status"] == Status.PURCHASED
+    assert world.events() == ["purchased", "charged_twice"]
+
+
+def test_a_first_refusal_is_looked_up_once_before_it_is_final(world: World) -> None:
+    world.provider.script.append(REFUSED)
+    row = world.accept()
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["success"], after["error_code"]) == (Status.FAILED, False, "unavailable")
+    assert world.provider.asked == [row["number"]]
+    assert world.events() == ["failed"]
+
+
+def test_a_refused_number_that_is_ours_is_purchased(world: World) -> None:
+    world.provider.charge(number(0))
+    world.provider.script.append(REFUSED)
+    row = world.accept(number(0))
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["already_owned"], after["provider_number_id"]) == (Status.PURCHASED, True, "id-1")
+
+
+def test_a_refusal_that_cannot_be_looked_up_is_tried_again(world: World) -> None:
+    world.provider.script.append(REFUSED)
+    world.provider.looks.append(UNCLEAR)
+    row = world.accept()
+    world.work()
+    assert world.row(row["id"])["status"] == Status.QUEUED
+
+
+def test_a_look_that_would_wait_too_long_is_not_made(world: World) -> None:
+    world.provider.script.append(REFUSED)
+    row = world.accept()
+    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.work()
+    assert (world.row(row["id"])["status"], world.provider.asked) == (Status.QUEUED, [])
+
+
+def test_a_provider_without_looks_fails_a_refused_number_at_once(make: Make) -> None:
+    world = make(lookup="none")
+    world.provider.script.append(REFUSED)
+    row = world.accept()
+    world.work()
+    assert world.row(row["id"])["status"] == Status.FAILED
+
+
+def test_a_purchase_in_doubt_is_not_looked_up_at_once_but_by_all_looks(world: World) -> None:
+    world.provider.script += [UNKNOWN, REFUSED]
+    row = world.accept()
+    after = world.settle(row["id"])
+    assert (after["status"], after["error_code"]) == (Status.HELD, "refused")
+    assert len(world.provider.asked) == 6
+    assert world.events() == ["held"]
+
+
+def test_giving_up_by_attempts(make: Make) -> None:
+    world = make(max_attempts=3)
+    world.provider.script += [NOT_SENT] * 3
+    row = world.accept()
+    after = world.settle(row["id"])
+    assert (after["status"], after["attempts"], after["success"]) == (Status.FAILED, 3, False)
+    assert "3 attempts" in after["error"]
+
+
+def test_giving_up_in_doubt_is_for_a_person(make: Make) -> None:
+    world = make(max_attempts=2)
+    world.provider.script += [UNKNOWN, NOT_SENT]
+    after = world.settle(world.accept()["id"])
+    assert (after["status"], after["error_code"]) == (Status.HELD, "gave_up")
+
+
+def test_giving_up_by_time_spent_trying(make: Make) -> None:
+    world = make(give_up_after="30s", max_attempts=100, backoff_initial=10, backoff_max=10)
+    world.provider.script += [NOT_SENT] * 100
+    after = world.settle(world.accept()["id"])
+    assert after["status"] == Status.FAILED
+    assert after["tried_seconds"] <= 40
+
+
+def test_time_under_a_pause_is_not_time_spent_trying(make: Make) -> None:
+    world = make(give_up_after="30s", backoff_initial=1, backoff_max=1)
+    world.provider.script += [NOT_SENT]
+    row = world.accept()
+    world.work()
+    world.pause(cooldown=3600)
+    world.clock.advance(3600)
+    assert world.settle(row["id"])["status"] == Status.PURCHASED
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, DENIED], ids=lambda one: one.kind)
+def test_what_the_provider_did_not_consider_is_tried_for_ever(make: Make, outcome: Outcome) -> None:
+    world = make(max_attempts=1, pause_cooldown=1)
+    world.provider.script += [outcome] * 5
+    after = world.settle(world.accept()["id"])
+    assert (after["status"], after["attempts"]) == (Status.PURCHASED, 1)
+
+
+def test_throttling_cools_the_whole_provider_down(world: World) -> None:
+    world.provider.script.append(THROTTLED)
+    world.accept()
+    world.work()
+    assert world.pace.penalties == [7.0]
+
+
+def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None:
+    world.provider.script.append(Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1"))
+    world.provider.looks += [Look(kind=LookKind.PROCESSING), Look(kind=LookKind.OWNED, provider_number_id="id-1")]
+    after = world.settle(world.accept()["id"])
+    assert (after["status"], after["provider_number_id"]) == (Status.PURCHASED, "id-1")
+
+
+def test_without_a_slot_the_purchase_waits_in_the_table(world: World) -> None:
+    row = world.accept()
+    world.pace.reserve = lambda lane, horizon=2.0: Later(30.0)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["due_at"]) == (Status.QUEUED, world.clock.moment + timedelta(seconds=30))
+    assert (after["attempts"], world.attempts(row["id"])) == (0, [])
+
+
+def test_a_slot_is_slept_for(world: World) -> None:
+    world.accept()
+    world.pace.reserve = lambda lane, horizon=2.0: Slot(1.5, 1)
+    before = world.clock.moment
+    world.work()
+    assert (world.clock.moment - before).total_seconds() == 1.5
+
+
+@pytest.mark.parametrize("found", [Slot(0.2, 2), Later(9.0)], ids=["another", "none"])
+def test_a_call_that_missed_its_slot_takes_another_or_is_not_made(make: Make, found: Slot | Later) -> None:
+    world = make(rate_guard=0)
+    row = world.accept()
+    slots: list[Slot | Later] = [Slot(0.0, 1), found]
+    world.pace.reserve = lambda lane, horizon=2.0: slots.pop(0)
+
+    def pass_the_guard() -> None:
+        start = time.monotonic()
+        while time.monotonic() == start:
+            pass
+
+    world.points["claimed"] = pass_the_guard
+    world.work()
+    after = world.row(row["id"])
+    if isinstance(found, Slot):
+        assert after["status"] == Status.PURCHASED
+    else:
+        assert (after["status"], after["error_code"], after["attempts"]) == (Status.QUEUED, "pace", 0)
+        assert world.provider.charged == []
+
+
+def test_with_a_real_pace_a_number_is_bought(make: Make, redis: Redis) -> None:
+    world = make(redis)
+    lane = world.binding.buying
+    redis.hset(lane.key, lane.windows[0][0], 0)
+    row = world.accept()
+    world.work()
+    assert world.row(row["id"])["status"] == Status.PURCHASED
+
+
+def test_redis_away_means_no_purchase(make: Make, redis: Redis, redis_server: RedisServer) -> None:
+    world = make(redis)
+    row = world.accept()
+    redis_server.kill()
+    with pytest.raises(RedisConnectionError):
+        world.work()
+    assert world.provider.charged == []
+    assert world.row(row["id"]) == row
+
+
+def test_redis_away_during_the_call_loses_no_answer(make: Make, redis: Redis, redis_server: RedisServer) -> None:
+    world = make(redis)
+    for lane in (world.binding.buying, world.binding.looking):
+        redis.hset(lane.key, lane.windows[0][0], 0)
+    for n, outcome in enumerate([THROTTLED, REFUSED]):
+        world.accept(number(n))
+        world.provider.script.append(lambda _, outcome=outcome: (redis_server.kill(), outcome)[1])
+        world.work()
+        redis_server.restart()
+    assert [row["status"] for row in world.rows(select(PURCHASE))] == [Status.QUEUED] * 2
+
+
+def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    monkeypatch.setattr(purchase.time, "sleep", lambda _: None)
+
+    def away_at_first() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
+        return "written"
+
+    assert purchase.patiently(away_at_first) == "written"
+
+
+def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purchase, "RECORD_PATIENCE", -1.0)
+
+    def away() -> None:
+        raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
+
+    with pytest.raises(OperationalError):
+        purchase.patiently(away)
+
+
+class Preparing:
+    """What a provider that must find a stock item first comes to."""
+
+    def __init__(self, world: World, found: object) -> None:
+        world.provider.prepares = True
+        world.provider.prepare = lambda ask: ask if found is None else found  # type: ignore[method-assign, assignment, return-value]
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (None, Status.PURCHASED),
+        (REFUSED, Status.FAILED),
+        (replace(NOT_SENT, retry_after=None), Status.QUEUED),
+    ],
+    ids=["found", "not for sale", "not asked"],
+)
+def test_what_must_be_prepared_is_prepared_before_the_intent(
+    world: World, found: Outcome | None, status: Status
+) -> None:
+    Preparing(world, found)
+    row = world.accept()
+    world.work()
+    assert world.row(row["id"])["status"] == status
+    assert len(world.provider.charged) == (status == Status.PURCHASED)
+
+
+def test_an_outdated_message_prepares_nothing(world: World) -> None:
+    row = world.accept()
+    Preparing(world, None)
+    world.pause()
+    world.work()
+    assert world.row(row["id"])["status"] == Status.QUEUED
+    assert world.pace.refunded == []
+
+
+def test_preparing_waits_for_the_pace_of_looks(world: World) -> None:
+    row = world.accept()
+    Preparing(world, REFUSED)
+    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"]) == (Status.QUEUED, 0)
+    assert isinstance(world.pace, Pace)

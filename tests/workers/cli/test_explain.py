@@ -1,0 +1,78 @@
+"""Every status is explained in words that are true."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.policy import Policy
+from schemas.status import Status
+from workers.cli.explain import Around, next_step, pause_in_words, when
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PAUSED = {
+    "provider": "bird",
+    "paused_at": NOW - timedelta(minutes=5),
+    "cause": "account",
+    "reason": "401 [b]key[/b]",
+    "probe_at": NOW + timedelta(seconds=40),
+}
+
+
+def step(status: Status, *, policy: Policy | None = None, state: dict[str, Any] | None = None, **row: Any) -> str:
+    purchase = {
+        "provider": "bird",
+        "number": "+14155550100",
+        "attempts": 0,
+        "looks": 0,
+        "doubt": False,
+        "due_at": NOW,
+        "call_deadline": NOW + timedelta(seconds=30),
+        "cancel_requested_at": None,
+        **row,
+        "status": str(status),
+    }
+    return next_step(purchase, Around(policy=policy or Policy(), state=state, now=NOW))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_status_has_words(status: Status) -> None:
+    assert step(status).endswith(".")
+
+
+def test_queued() -> None:
+    assert "Bought as soon as a worker has room for it (try 1 of 6); the provider's pace is 5/second." in step(
+        Status.QUEUED
+    )
+    backoff = step(Status.QUEUED, attempts=2, due_at=NOW + timedelta(seconds=12))
+    assert backoff == "Backs off: tried again in 12 s (try 3 of 6)."
+    paused = step(Status.QUEUED, state=PAUSED)
+    assert "when the provider goes on" in paused
+    assert "paused since 2026-01-02 02:59:05Z (account): 401 [b]key[/b]; one purchase tries again in 40 s" in paused
+    gone = next_step(
+        {"status": "queued", "provider": "x", "cancel_requested_at": None}, Around(policy=None, state=None, now=NOW)
+    )
+    assert "no provider 'x' is configured" in gone
+
+
+def test_doubt() -> None:
+    look = step(Status.UNKNOWN, looks=1, due_at=NOW + timedelta(seconds=30))
+    assert "asked in 30 s whether it is ours (look 2 of 3)" in look
+    assert "may have been bought and paid for" in step(Status.HELD, doubt=True)
+    assert "may have been bought" not in step(Status.HELD)
+    assert "not bought again" in step(Status.PURCHASING, cancel_requested_at=NOW)
+
+
+def test_a_pause_says_what_ends_it() -> None:
+    assert pause_in_words(None, NOW) is None
+    assert pause_in_words({**PAUSED, "paused_at": None}, NOW) is None
+    person = pause_in_words({**PAUSED, "cause": "person", "probe_at": None}, NOW)
+    assert person is not None
+    assert person.endswith("; until `dialstock provider resume bird`")
+
+
+def test_when() -> None:
+    assert when(NOW - timedelta(seconds=9), NOW) == "now"
+    assert when(NOW + timedelta(seconds=90), NOW) == "in 90 s"
+    assert when(NOW + timedelta(minutes=5), NOW) == "in 5 min"
+    assert when(NOW + timedelta(hours=5), NOW) == "at 2026-01-02 08:04:05Z"

@@ -1,0 +1,33 @@
+"""The least time at a provider's limits."""
+
+from typing import Any, cast
+
+import pytest
+
+from schemas.policy import Kind, policy_for
+from tasks.providers.base import Provider
+from tasks.runtime import Binding
+from workers.cli.planning import DAY, least_seconds
+
+
+def bound(**policy: Any) -> Binding:
+    return Binding(
+        alias="a",
+        kind=Kind.VOGENT,
+        account="vogent|https://x|",
+        policy=policy_for(Kind.VOGENT, {"rate_guard": 0, **policy}),
+        adapter=cast(Provider, None),
+    )
+
+
+def test_the_slowest_window_sets_the_pace() -> None:
+    binding = bound(rate_limits=["10/second", "30/minute"])
+    assert least_seconds(binding, 100) == pytest.approx(200)
+    assert least_seconds(binding, 0) == 0
+
+
+def test_a_daily_limit_takes_days() -> None:
+    binding = bound(rate_limits=["10/second"], daily_limit=1000)
+    assert least_seconds(binding, 1000) == pytest.approx(100)
+    assert least_seconds(binding, 1001) == pytest.approx(DAY)
+    assert least_seconds(binding, 2500) == pytest.approx(2 * DAY + 49.9)

@@ -1,0 +1,95 @@
+"""`provider list`, `check`, `pause`, `resume`."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.status import Status
+from tasks.ledger import pausing
+from tasks.policies.pause import Cause, Pause
+from tasks.providers.sandbox import SandboxServer
+from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
+from workers.cli.context import Desk
+
+
+def named(cli: Cli, alias: str) -> dict[str, object]:
+    return next(row for row in cli.json("provider", "list") if row["provider"] == alias)
+
+
+def test_list_tells_account_pace_and_what_is_under_way(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 5, "signalwire"))
+    settle(desk, NUMBERS[0], Status.HELD)
+    settle(desk, NUMBERS[1], Status.UNKNOWN)
+    settle(desk, NUMBERS[2], Status.PURCHASING)
+    row = named(both, "signalwire")
+    assert (row["queued"], row["in flight"], row["in doubt"], row["held"]) == (2, 1, 1, 1)
+    assert row["limits"] == "1300/second, 13800/10 seconds, 1,000 in 24 h"
+    assert row["account"] == "http://127.0.0.1:8790/signalwire|sandbox-project"
+    assert "sandbox-project" in both.ok("provider", "list")
+
+
+def test_list_shows_no_secret(cli: Cli, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_TOKEN", "s3cr3t-token")
+    assert "s3cr3t-token" not in cli.ok("provider", "list") + cli.ok("provider", "list", "--json")
+
+
+def test_a_person_pauses_and_resumes(both: Cli, desk: Desk) -> None:
+    told = both.json("provider", "pause", "bird", "--reason", "moving [b]accounts[/b]")
+    assert (told["paused"], told["was_paused"]) == (True, False)
+    row = named(both, "bird")
+    assert (row["pause_cause"], row["pause_reason"], row["probe_at"]) == ("person", "moving [b]accounts[/b]", None)
+    assert "moving [b]accounts[/b]; until `dialstock provider resume bird`" in both.ok("provider", "list")
+    assert both.json("provider", "pause", "bird", "--reason", "still")["was_paused"] is True
+    assert "bird goes on." in both.ok("provider", "resume", "bird")
+    assert named(both, "bird")["paused_at"] is None
+    assert both.json("provider", "resume", "bird")["was_paused"] is False
+
+
+def test_a_person_ends_the_machines_pause(cli: Cli, desk: Desk) -> None:
+    with desk.runtime.database.write() as conn:
+        pausing.pause(conn, "bird", Pause(cause=Cause.ACCOUNT, reason="402", cooldown=60), desk.runtime.now())
+    assert "(account): 402; one purchase tries again" in str(named(cli, "bird")["state"])
+    cli.ok("provider", "resume", "bird")
+    assert named(cli, "bird")["state"] == "open"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\nb"])
+def test_a_pause_needs_a_reason(cli: Cli, reason: str) -> None:
+    assert "--reason must be one line" in cli.refused("provider", "pause", "bird", "--reason", reason)
+
+
+def test_check_proves_each_provider(cli: Cli, sandbox: SandboxServer) -> None:
+    found = cli.json("provider", "check")
+    assert {one["provider"]: one["ok"] for one in found} == dict.fromkeys(
+        ("bird", "fluents", "signalwire", "timepay", "vogent"), True
+    )
+    assert all(check["ok"] for one in found if one["provider"] != "timepay" for check in one["checks"])
+    assert sandbox.control.charges() == []
+
+
+def test_check_of_one_with_a_wrong_token(cli: Cli, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANDBOX_TOKEN", "s3cr3t-wrong")
+    result = cli("provider", "check", "signalwire", "vogent")
+    assert result.exit_code == 1
+    assert "signalwire  FAIL  token:" in result.stdout
+    assert "bird" not in result.stdout
+    assert "s3cr3t" not in result.output
+
+
+def test_check_of_a_provider_without_a_secret_goes_on_with_the_others(
+    cli: Cli, sandbox: SandboxServer, home: Path
+) -> None:
+    config = home / "providers.toml"
+    config.write_text(config.read_text().replace('vogent"\ntoken_env = "SANDBOX_TOKEN"', 'vogent"\ntoken_env = "NONE"'))
+    found = {one["provider"]: one for one in cli.json("provider", "check", status=1)}
+    assert (
+        found["vogent"]["checks"][0]["message"] == "environment variable NONE is not set or empty: put the token there"
+    )
+    assert found["bird"]["ok"] is True
+
+
+def test_check_of_a_provider_that_is_away(cli: Cli, sandbox: SandboxServer) -> None:
+    sandbox.stop()
+    found = cli.json("provider", "check", "bird", status=1)
+    assert found[0]["checks"][0]["name"] == "connection"
+    assert found[0]["ok"] is False

@@ -1,0 +1,141 @@
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+from celery import Celery
+
+from tasks.providers.sandbox import SandboxServer
+from tests.waiting import eventually
+from tests.workers.cli.commands import Running, environment, execute, unused_port
+from workers.cli.sandboxing import sandbox_toml
+from workers.supervisor import Files
+
+PAGES = ("/", "/workers", "/tasks", "/broker", "/api/workers?refresh=1", "/api/tasks", "/metrics")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer(token="hidden-token") as server:
+        yield server
+
+
+@pytest.fixture
+def environ(tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
+    (tmp_path / "providers.toml").write_text(sandbox_toml(sandbox.url))
+    return environment(tmp_path / "home", DIALSTOCK_SANDBOX_TOKEN="hidden-token")
+
+
+def test_everything_in_one_terminal(tmp_path: Path, environ: dict[str, str], sandbox: SandboxServer) -> None:
+    port = unused_port()
+    with Running("up", "--json", "--flower-port", str(port), cwd=tmp_path, environ=environ) as up:
+        ready = json.loads(up.line())
+        family = psutil.Process(up.process.pid).children(recursive=True)
+        broker = Files(tmp_path / "home").read_url()
+        assert broker is not None
+        assert sorted(ready["pids"]) == ["beat", "flower", "worker-1", "worker-2"]
+        assert {process.pid for process in family} >= set(ready["pids"].values())
+        number = _buy(broker, tmp_path / "home")
+        secrets = ["hidden-token", _password(broker), ready["flower"]["password"]]
+        _check_flower(ready, secrets)
+        commands = " ".join(part for process in family for part in process.cmdline())
+        assert up.stop() == 0, up.log
+    assert [charge["number"] for charge in sandbox.control.charges()] == [number]
+    eventually(lambda: not [p for p in family if p.is_running() and p.status() != "zombie"], what="all are gone")
+    eventually(lambda: not _of(tmp_path / "home"), what="the embedded server is gone")
+    for secret in secrets:
+        assert secret not in commands + up.log
+    assert _password(broker) not in json.dumps(ready)
+
+
+def _buy(broker: str, home: Path) -> str:
+    """A purchase by a plain Celery client; returns the number."""
+    number = "+14155550100"
+    app = Celery(broker=broker, set_as_current=False)
+    key = str(uuid4())
+    app.send_task(
+        "dialstock.buy_number",
+        kwargs={"number": number, "provider": "signalwire", "idempotency_key": key},
+        queue="purchases",
+        ignore_result=True,
+    )
+    app.close()
+    eventually(lambda: _status(home) == [("purchased", key)], what="the number is purchased")
+    return number
+
+
+def _status(home: Path) -> list[Any]:
+    with closing(sqlite3.connect(home / "dialstock.db")) as connection:
+        return connection.execute("SELECT status, idempotency_key FROM purchase").fetchall()
+
+
+def _check_flower(ready: dict[str, Any], secrets: list[str]) -> None:
+    """Flower asks for its password, and shows none."""
+    flower = ready["flower"]
+    with httpx.Client(base_url=flower["url"], trust_env=False, timeout=30) as client:
+        eventually(lambda: _answers(client) == 401, what="Flower asks for a password")
+        client.auth = (flower["user"], flower["password"])
+        workers = eventually(lambda: client.get("/api/workers?refresh=1").json(), what="Flower sees the workers")
+        for page in (*PAGES, *(f"/worker/{name}" for name in workers)):
+            shown = client.get(page)
+            assert shown.status_code == 200, page
+            assert not [secret for secret in secrets if secret in shown.text], page
+
+
+def _answers(client: httpx.Client) -> int | None:
+    try:
+        return client.get("/").status_code
+    except httpx.HTTPError:
+        return None
+
+
+def _password(url: str) -> str:
+    found = re.search(":([0-9a-f]+)@", url)
+    assert found is not None
+    return found[1]
+
+
+def _of(home: Path) -> list[psutil.Process]:
+    """Processes whose command line names *home*."""
+    return [p for p in psutil.process_iter(["cmdline"]) if str(home) in " ".join(p.info["cmdline"] or [])]
+
+
+def test_a_taken_port_starts_nothing(tmp_path: Path, environ: dict[str, str], sandbox: SandboxServer) -> None:
+    taken = sandbox.url.rpartition(":")[2]
+    done = execute("up", "--flower-port", taken, home=tmp_path / "home", cwd=tmp_path, **environ)
+    assert done.returncode == 2
+    assert f"port {taken}" in done.stderr
+    assert "--flower-port" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_bad_configuration_starts_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "providers.toml").write_text('[providers.x]\nkind = "vogentt"\n')
+    done = execute("up", home=tmp_path / "home", cwd=tmp_path, **environ)
+    assert done.returncode == 2
+    assert "providers.toml:2: unknown kind 'vogentt': did you mean 'vogent'?" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
+    environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden")
+    port = str(unused_port())
+    with Running("up", "--workers", "1", "--flower-port", port, cwd=tmp_path, environ=environ) as up:
+        told = ""
+        while "Ready" not in told:
+            told += up.line()
+        password = _password(Files(tmp_path / "home").read_url() or "")
+        assert up.stop() == 0
+    assert "only the sandbox is known" in told
+    assert "dialstock sandbox" in told
+    assert str(tmp_path / "home" / "redis" / "url") in told
+    assert "1 worker" in told
+    assert "hidden" not in told
+    assert password not in told + up.log

@@ -1,0 +1,71 @@
+"""The migrations and the tables say the same, on the way up and on the way down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
+
+from schemas.tables import PURCHASE
+from workers.database import _MIGRATIONS, SqlDatabase, migrate, revisions
+
+
+def alembic(conn: Connection, move: Callable[[Config, str], None], revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = conn
+    move(config, revision)
+
+
+def test_migrations_and_tables_agree(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    database = SqlDatabase(empty_database_url)
+    with database.write() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, PURCHASE.metadata) == []
+    database.close()
+
+
+def test_the_checks_of_the_tables_are_in_the_database_too(database_url: str) -> None:
+    # Alembic does not compare CHECK constraints.
+    database = SqlDatabase(database_url)
+    with database.read() as conn:
+        for table in PURCHASE.metadata.tables.values():
+            wanted = {str(c.name) for c in table.constraints if c.name and type(c).__name__ == "CheckConstraint"}
+            assert {c["name"] for c in inspect(conn).get_check_constraints(table.name)} == wanted
+    rows = [
+        "INSERT INTO purchase_resolution (purchase_id, revision, decision, by, at) "
+        "VALUES ('0190a0a0-0000-7000-8000-000000000001', 1, '{}', 'me', '2026-01-01 00:00:00')",
+        "INSERT INTO audit_finding (id, account, kind, number, provider, provider_number_ids, found_at) "
+        "VALUES ('0190a0a0-0000-7000-8000-000000000001', 'a', '{}', '+1', 'p', '[]', '2026-01-01 00:00:00')",
+    ]
+    for statement, good in zip(rows, ("adopted", "charged_twice"), strict=True):
+        with database.write() as conn:
+            conn.execute(text(statement.format(good)))
+        with pytest.raises(IntegrityError), database.write() as conn:
+            conn.execute(text(statement.format("nonsense")))
+    database.close()
+
+
+def test_every_migration_goes_down_and_up_again(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    database = SqlDatabase(empty_database_url)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    steps = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    for below in [*steps[1:], "base"]:
+        with database.write() as conn:
+            alembic(conn, command.downgrade, below)
+        assert revisions(database.engine)[0] == (None if below == "base" else below)
+    with database.read() as conn:
+        assert inspect(conn).get_table_names() == ["alembic_version"]
+    migrate(empty_database_url)
+    assert revisions(database.engine) == (steps[0], steps[0])
+    database.close()

@@ -1,0 +1,19 @@
+import time
+
+import pytest
+
+from tests.servers import RedisServer
+from workers.fleet import FleetError, listening, wait_for
+
+
+def test_nobody_answers_where_no_worker_runs(redis_server: RedisServer) -> None:
+    assert listening(redis_server.url, timeout=0.2) == {}
+    assert not wait_for(redis_server.url, ["worker@here"], 0.3)
+
+
+def test_a_broker_that_is_away_is_told_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(FleetError):
+        listening("redis://127.0.0.1:1/0", timeout=0.2)
+    assert not wait_for("redis://127.0.0.1:1/0", ["worker@here"], 0.3)
+    assert time.monotonic() - began < 30

@@ -1,0 +1,173 @@
+"""`dialstock audit`: what a provider says we own against what the table says."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.cli.errors import SOME_FAILED, Failure
+from workers.cli.output import Json, Meter, count, emit_json, say, show, show_line
+from workers.cli.person import By, person
+
+if TYPE_CHECKING:
+    from schemas.settling import Finding
+    from tasks.auditing import Report
+    from tasks.runtime import Binding, Runtime
+
+_WORDS = {
+    "orphan": "owned, and unknown here",
+    "evidence": "ours after all",
+    "missing": "bought, and not shown any more",
+    "charged_twice": "charged twice",
+}
+_ALL_GONE = "--all-gone"
+
+Alias = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as providers.toml names it.")]
+OnlyReport = Annotated[bool, typer.Option("--report", help="Only tell what was found; that is the default.")]
+Adopt = Annotated[
+    bool,
+    typer.Option("--adopt", help="Have a purchase stand for what is owned and unknown; settle what is ours after all."),
+]
+MarkReleased = Annotated[
+    bool, typer.Option("--mark-released", help="Mark as released what the provider does not show any more.")
+]
+AllGone = Annotated[
+    bool,
+    typer.Option(_ALL_GONE, help="With --mark-released: even where it shows none of ours. Else that is a wrong token."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `audit`."""
+    app.command()(audit)
+
+
+def audit(
+    provider: Alias,
+    *,
+    report: OnlyReport = False,
+    adopt: Adopt = False,
+    mark_released: MarkReleased = False,
+    all_gone: AllGone = False,
+    by: By = None,
+    json: Json = False,
+) -> None:
+    """Compare what a provider says we own with the table, both ways. At the provider it only reads.
+
+    Found are numbers that are owned and unknown here, purchases in doubt or held whose number is ours after all,
+    purchases whose number is not shown any more, and numbers that were charged twice. All aliases of the provider's
+    account count. A purchase is missing only when it is older than the last look of the policy, and two walks through
+    the list do not show it. The status is 1 where anything is left to settle.
+    """
+    from tasks import auditing
+
+    if report and (adopt or mark_released):
+        raise Failure("--report only tells: leave it out, or --adopt and --mark-released")
+    if all_gone and not mark_released:
+        raise Failure(f"{_ALL_GONE} goes with --mark-released")
+    name = person(by)
+    with _ready(provider) as (runtime, binding):
+        found = _walk(runtime, binding)
+        settled: list[Finding] = []
+        if adopt:
+            settled += auditing.adopt(runtime, binding, found, name).settled
+        if mark_released:
+            settled += _release(runtime, binding, found, name, all_gone=all_gone)
+    keys = {one.key for one in settled}
+    left = [one for one in found.findings if one.key not in keys]
+    _emit(found, settled, left) if json else _tell(found, settled, left)
+    raise typer.Exit(SOME_FAILED if left else 0)
+
+
+@contextmanager
+def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
+    """The runtime with that one provider bound for real. Raises Failure where it has no list."""
+    from dataclasses import replace
+
+    from tasks.policies.pace import Pace
+    from workers.cli.account import adapter_of
+    from workers.cli.context import known_provider, open_desk
+    from workers.cli.servers import open_redis
+
+    with open_desk() as desk:
+        config = desk.runtime.config
+        known_provider(config, alias)
+        adapter = adapter_of(config, alias)
+        if adapter.lookup == "none":
+            kind = desk.runtime.kinds[alias]
+            raise Failure(f"{alias} cannot be audited: {kind} documents no list of owned numbers: see its dashboard")
+        binding = replace(desk.runtime.providers[alias], adapter=adapter)
+        with open_redis(desk.settings) as client:
+            runtime = replace(desk.runtime, providers={alias: binding}, redis=client, pace=Pace(client))
+            yield runtime, binding
+
+
+def _walk(runtime: Runtime, binding: Binding) -> Report:
+    from tasks.auditing import audit
+    from tasks.providers.base import ProviderError
+
+    try:
+        with Meter(f"{binding.alias}: numbers shown") as meter:
+            return audit(runtime, binding, meter.advance)
+    except ProviderError as exc:
+        message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
+        raise Failure(message, SOME_FAILED) from exc
+
+
+def _release(runtime: Runtime, binding: Binding, found: Report, by: str, *, all_gone: bool) -> list[Finding]:
+    from tasks.auditing import NothingLeft, mark_released
+
+    try:
+        with Meter(f"{binding.alias}: asking once more") as meter:
+            return mark_released(runtime, binding, found, by, all_gone=all_gone, progress=meter.advance).settled
+    except NothingLeft:
+        say(
+            f"{binding.alias} shows none of our purchases, as with the token of another account: none was marked. "
+            f"Check it; if all of them are gone indeed, add {_ALL_GONE}",
+            "red",
+        )
+        return []
+
+
+def _emit(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) -> None:
+    from schemas.events import finding_data
+
+    emit_json(
+        {
+            "provider": found.walks.provider,
+            "account": found.walks.account,
+            "began_at": found.walks.began,
+            "owned": found.owned,
+            "settled": [finding_data(one) for one in settled],
+            "findings": [finding_data(one) for one in left],
+        }
+    )
+
+
+def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) -> None:
+    for findings, words in ((settled, "settled"), (left, "left")):
+        for one in findings:
+            ids = ", ".join(one.provider_number_ids)
+            about = f"{one.status or 'no purchase':<11}  {one.purchase_id or '':<36}  {ids}"
+            show_line(f"{words:<7}  {_WORDS[one.kind]:<30}  {one.number:<16}  {about}".rstrip())
+    differences = count(len(settled), "difference")
+    owned = count(found.owned, "number")
+    show(f"{found.walks.provider} shows {owned} of ours: {differences} settled, {len(left):,} left.")
+    if left:
+        show(_next_step(left))
+
+
+def _next_step(left: Sequence[Finding]) -> str:
+    kinds = {str(one.kind) for one in left}
+    steps = []
+    if kinds & {"orphan", "evidence"}:
+        steps.append("--adopt has purchases stand for what is ours")
+    if "missing" in kinds:
+        steps.append("--mark-released marks what is gone")
+    if "charged_twice" in kinds:
+        steps.append("what was charged twice is settled with the provider")
+    return f"{'; '.join(steps)}."
