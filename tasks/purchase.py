@@ -164,7 +164,7 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     """Whether a number that was just refused is ours already."""
     number = claim.row["number"]
     try:
-        slot = runtime.pace.reserve(binding.looking)
+        slot = _look_slot(runtime, binding)
     except RedisError as exc:
         return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}")
     if isinstance(slot, Later):
@@ -174,6 +174,15 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
         calls.extend(conn, claim, until)
     runtime.sleep(slot.wait)
     return binding.adapter.look({number: None})[number]
+
+
+def _look_slot(runtime: Runtime, binding: Binding) -> Slot | Later:
+    """A slot for a look, or Later where it would come after the call's own time-out."""
+    slot = runtime.pace.reserve(binding.looking)
+    if isinstance(slot, Later) and slot.wait < binding.policy.timeout:
+        runtime.sleep(slot.wait)
+        slot = runtime.pace.reserve(binding.looking)
+    return slot
 
 
 def _record(runtime: Runtime, claim: Claim, outcome: Outcome, decision: Decision) -> Row | None:

@@ -15,6 +15,7 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, purchase_event
+from tasks.ledger.takeover import take_over
 
 T = TypeVar("T")
 _TRIES = 5
@@ -37,10 +38,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """The purchase that answers a request; `created` is false where it was there before."""
+    """The purchase that answers a request.
+
+    `created` is false where it was there before; `taken` is true where it was taken over from a loading order.
+    """
 
     row: Row
     created: bool
+    taken: bool = False
 
 
 def with_retry(action: Callable[[], T]) -> T:
@@ -72,8 +77,10 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
         raise Raced
     rows = [answer for answer in answers if answer is not None]
     _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
+    taken = take_over(conn, rows, order_id)
     # Of two entries with the same number, the first created it.
-    return [Accepted(row=row, created=n in made and made[n]["id"] == row["id"]) for n, row in enumerate(rows)]
+    ours = {n for n, row in enumerate(rows) if n in made and made[n]["id"] == row["id"]}
+    return [Accepted(row=row, created=n in ours, taken=row["id"] in taken) for n, row in enumerate(rows)]
 
 
 def tell_accepted(conn: Connection, accepted: Accepted, key: str | None, now: datetime) -> None:
@@ -251,6 +258,6 @@ def _line(order_id: str, entry: Entry, accepted: Accepted) -> Row:
         "number": entry.request.number,
         "provider": entry.request.provider,
         "purchase_id": accepted.row["id"],
-        "shared": not accepted.created,
+        "shared": not (accepted.created or accepted.taken),
         "metadata": None if accepted.created else entry.request.metadata,
     }

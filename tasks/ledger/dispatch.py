@@ -69,6 +69,7 @@ _DUE_ORDERS = (
     .where(
         UNFINISHED,
         ORDER.c.status == literal(str(OrderStatus.OPEN)),
+        ORDER.c.cancel_requested_at.is_(None),
         exists().where(
             _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
         ),

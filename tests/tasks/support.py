@@ -15,7 +15,19 @@ from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeK
 from schemas.policy import Kind, Policy, policy_for
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PROVIDER, PURCHASE, REJECTED
+from schemas.tables import (
+    ATTEMPT,
+    AUDIT_RUN,
+    EVENT,
+    FINDING,
+    KEY,
+    LINE,
+    ORDER,
+    PROVIDER,
+    PURCHASE,
+    REJECTED,
+    RESOLUTION,
+)
 from tasks import accepting, dispatching, looking, purchase
 from tasks.ledger import calls, pausing
 from tasks.ledger.rows import Row, find
@@ -27,7 +39,7 @@ from workers.database import SqlDatabase
 
 NUMBER = "+14155550100"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = (EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER)
+TABLES = (EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING)
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
 

@@ -1,0 +1,61 @@
+"""Providers that fail on purpose, two worker processes, and the sandbox's own ledger against our table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_celery import CeleryTestSetup
+
+from schemas.tables import PURCHASE
+from tests.integration.place import KINDS, Place
+from tests.integration.results import Results
+
+RATES = {
+    "throttle": 0.03,
+    "refuse": 0.03,
+    "error_before": 0.05,
+    "error_after": 0.05,
+    "cut_before": 0.04,
+    "cut_after": 0.04,
+    "silence_before": 0.01,
+    "silence_after": 0.02,
+    "drip": 0.01,
+    "html": 0.03,
+    "missing_item": 0.03,
+    "wrong_number": 0.02,
+    "slow": 0.03,
+    "late_show": 0.03,
+}
+
+
+@pytest.fixture
+def _faults(place: Place, seed: int) -> Iterator[None]:
+    place.control.rates(seed, RATES)
+    yield
+    place.control.rates(seed, {})
+
+
+@pytest.mark.usefixtures("_faults")
+def test_no_number_is_charged_twice_and_none_is_lost(
+    place: Place, celery_setup: CeleryTestSetup, results: Results, numbers: Callable[[int], list[str]]
+) -> None:
+    wanted = numbers(100)
+    requests = [{"number": number, "provider": KINDS[index % 5]} for index, number in enumerate(wanted)]
+    celery_setup.app.send_task("dialstock.submit_order", kwargs={"requests": requests}, queue="purchases")
+    data = results.wait("dialstock.order.completed", seconds=90)["data"]
+
+    rows = {row["number"]: row for row in place.rows(PURCHASE, order_id=data["order_id"])}
+    charged = place.charged(wanted)
+    assert set(rows) == set(wanted)
+    assert [number for number, times in charged.items() if times > 1] == []
+    assert [number for number in charged if rows[number]["status"] not in ("purchased", "held")] == []
+    assert [number for number in wanted if rows[number]["status"] == "purchased" and number not in charged] == []
+    # TimePay has no look-up; every other provider shows what it sold.
+    assert [n for n in charged if rows[n]["status"] == "held" and rows[n]["provider"] != "timepay"] == []
+    assert data["counts"] == Counter(row["status"] for row in rows.values())
+    told = {event["subject"]: event["data"]["status"] for event in results.all() if event["subject"] in rows}
+    assert told == {number: row["status"] for number, row in rows.items()}
+    faults = [call for call in place.control.calls() if call["fault"] and set(call["numbers"]) & set(wanted)]
+    assert len(faults) >= 15

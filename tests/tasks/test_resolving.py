@@ -1,0 +1,108 @@
+"""Held purchases settled together: all that are asked for, or none; and what meets them meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from schemas.settling import Verdict
+from schemas.status import Status
+from schemas.tables import EVENT, PURCHASE, RESOLUTION
+from tasks import resolving
+from tasks.ledger.resolve import Resolution
+from tasks.orders import CHUNK
+from tasks.resolving import ResolveError
+from tests.tasks.ledger.test_resolve import held, ordered, updates
+from tests.tasks.support import NUMBER, REFUSED, World, number
+
+ABSENT_ID = "0190a0a0-0000-7000-8000-000000000001"
+
+
+def snapshot(world: World) -> list[object]:
+    return [world.rows(select(table)) for table in (PURCHASE, EVENT, RESOLUTION)]
+
+
+@pytest.mark.parametrize(
+    ("spoils", "message"),
+    [
+        (lambda world: ABSENT_ID, f"there is no purchase {ABSENT_ID}"),
+        (lambda world: world.accept(number(9))["id"], "is dispatched: only a held purchase can be settled by a person"),
+        (lambda world: world.claimed(number(9)).row["id"], "is purchasing: only a held purchase"),
+        (lambda world: held(world, number(0))["id"], "is named twice"),
+    ],
+)
+def test_one_that_cannot_be_settled_leaves_all_as_they_are(
+    world: World, spoils: Callable[[World], str], message: str
+) -> None:
+    good = held(world, number(1))
+    bad = spoils(world)
+    wanted = [Resolution(purchase_id=one, verdict=Verdict.FAIL) for one in (good["id"], bad)]
+    if "twice" in message:
+        wanted.append(Resolution(purchase_id=bad, verdict=Verdict.BOUGHT))
+    before = snapshot(world)
+    with pytest.raises(ResolveError, match=message) as caught:
+        resolving.resolve(world.runtime, wanted, "ann")
+    assert [problem.resolution.purchase_id for problem in caught.value.problems] == [bad]
+    assert snapshot(world) == before
+
+
+def test_one_that_moved_after_the_check_is_left_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [held(world, number(n)) for n in range(3)]
+    wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL) for row in rows]
+    check = resolving.check
+
+    def check_and_lose_one(*arguments: object) -> dict[str, int]:
+        revisions = check(*arguments)  # type: ignore[arg-type]
+        # somebody else settles it, and it is held again, before the first transaction
+        again = resolving.Resolution(purchase_id=rows[1]["id"], verdict=Verdict.RETRY)
+        monkeypatch.setattr(resolving, "check", check)
+        resolving.resolve(world.runtime, [again], "bob")
+        return revisions
+
+    monkeypatch.setattr(resolving, "check", check_and_lose_one)
+    done = resolving.resolve(world.runtime, wanted, "ann")
+    assert [one.purchase_id for one in done.moved] == [rows[1]["id"]]
+    assert {one.purchase_id for one in done.settled} == {rows[0]["id"], rows[2]["id"]}
+    assert world.row(rows[1]["id"])["status"] == Status.QUEUED
+
+
+def test_many_are_settled_by_chunks_and_their_order_is_completed_at_the_end(world: World) -> None:
+    count = CHUNK + 3
+    ordered(world, *(number(n) for n in range(count)))
+    rows = world.rows(select(PURCHASE))
+    steps: list[int] = []
+    wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT) for row in rows]
+    done = resolving.resolve(world.runtime, wanted, "ann", steps.append)
+    assert (len(done.settled), done.moved, steps) == (count, [], [CHUNK, 3])
+    assert {one.status for one in done.settled} == {Status.PURCHASED}
+    assert [event["data"]["counts"] for event in updates(world)] == [{"purchased": count}]
+
+
+def test_settling_twice_is_refused_and_changes_nothing(world: World) -> None:
+    row = held(world)
+    wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
+    resolving.resolve(world.runtime, wanted, "ann")
+    before = snapshot(world)
+    with pytest.raises(ResolveError, match="is purchased"):
+        resolving.resolve(world.runtime, wanted, "ann")
+    assert snapshot(world) == before
+
+
+def test_a_retry_is_bought_again(world: World) -> None:
+    row = held(world)
+    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
+    after = world.settle(row["id"])
+    assert (after["status"], after["attempts"]) == (Status.PURCHASED, 1)
+    assert world.provider.charged == [(NUMBER, "id-1")]
+
+
+def test_a_retry_that_is_refused_goes_through_all_looks_and_is_held_again(world: World) -> None:
+    row = held(world)
+    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
+    world.provider.script.append(REFUSED)
+    after = world.settle(row["id"])
+    assert (after["status"], after["error_code"]) == (Status.HELD, "refused")
+    assert world.provider.asked == [NUMBER] * 3
+    assert world.events() == ["held", "held"]
