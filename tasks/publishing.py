@@ -145,7 +145,7 @@ def replay(runtime: Runtime, relay: Relay, selection: Selection, wait: float = 0
     """
     last = 0
     with runtime.database.read() as conn:
-        top = conn.execute(select(func.max(EVENT.c.seq))).scalar() or 0
+        top = conn.execute(select(func.max(EVENT.c.seq)).where(*selection.where())).scalar() or 0
     while seqs := _put_back(runtime, selection, last, top):
         while _unpublished(runtime, seqs[0], seqs[-1]):
             if not relay.run_once():

@@ -1,7 +1,7 @@
 """The Celery app: `celery -A workers.app:app worker --pool=threads`.
 
 Importing this module reads the environment and the configuration, and starts the embedded server where no
-REDIS_URL is set.
+REDIS_URL is set. Where that cannot be done, it ends the process with one message.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from kombu import Exchange, Queue
 
 from tasks.runtime import install, queue_of
 from workers.embedded import connect_embedded
+from workers.health import check_database
 from workers.intake import on_rejected, on_unknown, use_keeping_transport
 from workers.schedule import beat_schedule
 from workers.settings import Settings, load_settings
+from workers.starting import or_end
 from workers.timers import Timers
 from workers.wiring import Wiring, prepare_providers, read_config, wire
 
@@ -75,8 +77,9 @@ def _settings() -> Settings:
 
 
 use_keeping_transport()
-settings = _settings()
-config = read_config(settings)
+with or_end():
+    settings = _settings()
+    config = read_config(settings)
 app = make_app(settings, list(config.providers))
 app.conf.beat_schedule = beat_schedule(config)
 
@@ -88,17 +91,13 @@ class _Worker:
     timers: Timers | None = None
 
     def start(self, **_: Any) -> None:
-        """Wire the runtime: in the worker, and again in each child of a prefork pool.
-
-        Celery logs what a signal's receiver raises and goes on, but a worker without a runtime drops its messages:
-        so it ends where it cannot be wired.
-        """
-        try:
+        """Wire the runtime: in the worker, and again in each child of a prefork pool."""
+        with or_end():
+            if not settings.embedded_database:
+                check_database(settings.database_url)
             self.wiring = wire(settings, app)
-        except Exception as exc:
-            raise SystemExit(f"Error: {exc}") from exc
-        install(self.wiring.runtime)
-        prepare_providers(self.wiring.runtime)
+            install(self.wiring.runtime)
+            prepare_providers(self.wiring.runtime)
 
     def ready(self, **_: Any) -> None:
         """Start the timers."""

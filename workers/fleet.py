@@ -20,7 +20,12 @@ def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = 
     Waits the whole time unless all of *names* answer. Raises FleetError.
     """
     app = Celery("dialstock-asking", broker=broker_url, set_as_current=False)
-    app.conf.broker_transport_options = {"socket_timeout": timeout + 2, "socket_connect_timeout": 2}
+    app.conf.broker_transport_options = {
+        "socket_timeout": timeout + 2,
+        "socket_connect_timeout": 2,
+        "max_retries": 1,
+        "interval_start": 0,
+    }
     try:
         inspect = app.control.inspect(destination=names, timeout=timeout, limit=len(names) if names else None)
         replies = inspect.active_queues() or {}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from alembic.util import CommandError
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,7 +54,7 @@ def database_revisions(url: str) -> tuple[str | None, str | None]:
             return revisions(engine)
         finally:
             engine.dispose()
-    except (SQLAlchemyError, CommandError, OSError) as exc:
+    except (SQLAlchemyError, OSError) as exc:
         raise Away(f"the database {redacted(url)} is away: {first_line(exc)}: check DATABASE_URL") from exc
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport.redis import Channel, Transport
+from kombu.transport.redis import Transport
+from kombu.transport.virtual import Message
 from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
@@ -56,7 +57,7 @@ class NotAMessage(ValueError):
         self.entry = entry
 
 
-class _Message(Channel.Message):  # type: ignore[misc]
+class _Message(Message):
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
             super().__init__(payload, channel=channel, **kwargs)
@@ -71,12 +72,12 @@ class _Channel(ReconnectingChannel):
     Message = _Message
 
 
-class KeepingTransport(Transport):  # type: ignore[misc]
+class KeepingTransport(Transport):
     """kombu's Redis transport; it keeps what it cannot read, and goes on."""
 
-    Channel: ClassVar[type] = _Channel
+    Channel = _Channel
 
-    def on_readable(self, fileno: int) -> None:
+    def on_readable(self, fileno: int) -> None:  # type: ignore[override]  # as kombu calls it
         """Read what the broker has sent."""
         try:
             super().on_readable(fileno)

@@ -14,12 +14,7 @@ from collections.abc import Sequence
 
 from celery.__main__ import main as celery
 
-from schemas.config_errors import ConfigError
-from workers.embedded import EmbeddedError
-from workers.settings import SettingsError
-
 WITH_PARENT = "--with-parent"
-WRONG_USE, AWAY = 2, 3
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,23 +37,10 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == [WITH_PARENT]:
         stop_with(int(arguments[1]))
         arguments = arguments[2:]
-    _import_ours()
+    import workers.app  # noqa: F401, PLC0415 - ends the process where settings or configuration are wrong
+
     sys.argv = ["celery", "-A", "workers.app:app", *arguments]
     celery()
-
-
-def _import_ours() -> None:
-    try:
-        import workers.app  # noqa: F401, PLC0415 - importing it reads the environment and starts what is embedded
-    except (SettingsError, ConfigError) as exc:
-        _end(exc, WRONG_USE)
-    except EmbeddedError as exc:
-        _end(exc, AWAY)
-
-
-def _end(exc: Exception, status: int) -> None:
-    sys.stderr.write(f"Error: {exc}\n")
-    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Walks:
 
 
 def compare(conn: Connection, walks: Walks) -> list[Finding]:
-    """Every difference, by the table as it is after the walks: what was bought meanwhile is none."""
+    """Every difference, sorted. The table is read after the walks: what was bought meanwhile is none."""
     at = PURCHASE.c
     alive = select(at.id, at.number, at.provider, at.status, at.provider_number_id, at.finished_at).where(
         at.account == walks.account, ALIVE
@@ -78,7 +78,7 @@ def compare(conn: Connection, walks: Walks) -> list[Finding]:
             findings.append(_finding(kind, row, walks))
     findings.extend(_orphans(conn, sorted(unknown), walks))
     findings.extend(_charged_twice(conn, twice, walks))
-    return findings
+    return sorted(findings, key=lambda finding: finding.key)
 
 
 def _kind(row: Any, walks: Walks) -> FindingKind | None:

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
-from pathlib import Path
 
 import redis
 from celery import Celery
 
 from schemas.events import CHANNEL
-from tests.bench.harness import LATENCY, dialstock, dialstock_environ, stub, worker
-from tests.servers import RedisServer
+from tests.bench import report
+from tests.bench.candidates import APP, Bench, folder
+from tests.bench.dialing import consecutive, dialstock_environ, provider
+from tests.bench.harness import LATENCY, celery, running, setting, stub
+from tests.servers import PostgresServer, RedisServer
 
-COUNT = int(os.environ.get("SINGLES", "30"))
+DATABASES = ("SQLite", "PostgreSQL")
 
 
-def bench_latency(redis_server: RedisServer, tmp_path: Path) -> None:
-    with stub() as url:
-        environ = dialstock_environ(
-            tmp_path, url, redis_server.url, f"sqlite:///{tmp_path}/bench.db", rate="1000/second"
-        )
-        dialstock(environ, "migrate")
-        with worker("workers.app:app", environ):
-            seen = _buy_singles(redis_server.url)
-    extra = sorted((one - LATENCY) * 1000 for one in seen[1:])
-    print(
-        f"\none number on an idle worker, message to event, over the provider's {LATENCY * 1000:.0f} ms: "
-        f"median {statistics.median(extra):.0f} ms, slowest {extra[-1]:.0f} ms"
+def bench_latency(redis_server: RedisServer, postgres_server: PostgresServer) -> None:
+    bench = Bench(redis_server, postgres_server, min(30, setting("COUNT", 30)))
+    report.publish(
+        "One number on an idle worker",
+        ("", "median, ms", "slowest, ms"),
+        [_row(kind, _extra(bench, kind)) for kind in DATABASES],
+        notes=f"From the message to the event, over the provider's {LATENCY * 1000:.0f} ms; {bench.count} numbers.",
     )
 
 
-def _buy_singles(url: str) -> list[float]:
+def _row(kind: str, extra: list[float]) -> report.Row:
+    return (kind, f"{statistics.median(extra):.0f}", f"{max(extra):.0f}")
+
+
+def _extra(bench: Bench, kind: str) -> list[float]:
+    """Milliseconds over the provider's own; the first purchase waits for the worker, and is left out."""
+    with bench.database(kind) as url, stub() as target, folder() as home:
+        environ = dialstock_environ(home, [provider(target.url)], bench.redis.url, url)
+        with running(celery(APP), environ):
+            seconds = _buy_singles(bench.redis.url, consecutive(bench.count + 1))
+    return [(one - LATENCY) * 1000 for one in seconds[1:]]
+
+
+def _buy_singles(url: str, numbers: list[str]) -> list[float]:
     app = Celery(broker=url)
     seen = []
     with redis.Redis.from_url(url) as client, client.pubsub() as channel:
         channel.subscribe(CHANNEL)
-        for index in range(COUNT):
-            number = f"+1415{index:07d}"
+        for number in numbers:
             started = time.perf_counter()
             app.send_task("dialstock.buy_number", kwargs={"number": number, "provider": "stub"}, queue="purchases")
             _wait_until_bought(channel, number)

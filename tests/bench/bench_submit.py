@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import time
-from pathlib import Path
 
-from tests.bench.harness import dialstock, dialstock_environ, order_file
+from tests.bench import report
+from tests.bench.candidates import Bench, folder
+from tests.bench.dialing import consecutive, dialstock, dialstock_environ, order_file, provider
+from tests.bench.harness import setting
+from tests.servers import PostgresServer, RedisServer
 
-ROWS = int(os.environ.get("ROWS", "100000"))
+DATABASES = ("SQLite", "PostgreSQL")
 
 
-def bench_submit(tmp_path: Path) -> None:
-    environ = dialstock_environ(
-        tmp_path, "http://127.0.0.1:9", "redis://127.0.0.1:9", f"sqlite:///{tmp_path}/bench.db", rate="100/second"
+def bench_submit(redis_server: RedisServer, postgres_server: PostgresServer) -> None:
+    bench = Bench(redis_server, postgres_server, setting("COUNT", 100_000))
+    report.publish(
+        "A large order",
+        ("", "submit, s", "memory, MB", "show, s"),
+        [_submit(bench, kind) for kind in DATABASES],
+        notes=f"An order of {bench.count:,} lines, with the start of the program; no worker runs.",
     )
-    dialstock(environ, "migrate")
-    path = order_file(tmp_path, ROWS)
-    started = time.perf_counter()
-    order = json.loads(dialstock(environ, "order", "submit", str(path), "--json").stdout.splitlines()[-1])
-    submitted = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    identity = order.get("order_id") or order["id"]
-    started = time.perf_counter()
-    dialstock(environ, "order", "show", identity)
-    shown = time.perf_counter() - started
-    print(f"\norder submit of {ROWS} rows: {submitted:.1f} s, {peak:.0f} MB at most; order show: {shown:.2f} s")
+
+
+def _submit(bench: Bench, kind: str) -> report.Row:
+    with bench.database(kind) as url, folder() as home:
+        environ = dialstock_environ(home, [provider("http://127.0.0.1:9")], bench.redis.url, url)
+        path = order_file(home, consecutive(bench.count))
+        started = time.perf_counter()
+        order = json.loads(dialstock(environ, "order", "submit", str(path), "--json").stdout.splitlines()[-1])
+        submitted = time.perf_counter() - started
+        # The largest of all children so far: nothing else that was run comes near.
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        started = time.perf_counter()
+        dialstock(environ, "order", "show", order.get("order_id") or order["id"])
+        shown = time.perf_counter() - started
+    return (kind, f"{submitted:.1f}", f"{peak:.0f}", f"{shown:.2f}")

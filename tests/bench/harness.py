@@ -1,7 +1,9 @@
-"""Runs one worker against the stub provider and measures it in the steady state.
+"""Runs workers against the stub provider and measures them in the steady state.
 
 Rates come from the stub's own log of arrivals, between the tenth and the ninetieth of a hundred calls; CPU time from
-the worker's process over the same stretch. Nothing here is asserted: figures belong to the machine, ratios to us.
+the worker's processes over the same stretch. Nothing here is asserted: figures belong to the machine, ratios to us.
+
+Shorter, or longer: COUNT (numbers), ROUNDS (of which the medians are shown) and ROWS in the environment.
 """
 
 from __future__ import annotations
@@ -11,145 +13,140 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import psutil
 
 THREADS = 100
 LATENCY = 0.2
-PATIENCE = 180.0
+PATIENCE = 300.0
+"""Seconds that one candidate may take."""
+
 ROOT = Path(__file__).parents[2]
 
-_PROVIDERS = """\
-[providers.stub]
-kind = "signalwire"
-base_url = "{url}"
-token_env = "STUB_TOKEN"
-project_id = "bench"
-
-[providers.stub.policy]
-rate_limits = ["{rate}"]
-max_in_flight = 200
-daily_limit = 0
-"""
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Measure:
-    """`rate` in calls a second, `cpu` in milliseconds of the worker a call, `memory` in MB at the end."""
+    """`rate` in calls a second, `cpu` and `database_cpu` in milliseconds a call, `memory` in MB at the end."""
 
     rate: float
     cpu: float
+    database_cpu: float
     memory: float
 
 
+def setting(name: str, default: int) -> int:
+    """A number from the environment, like COUNT=500."""
+    return int(os.environ.get(name) or default)
+
+
+@dataclass(frozen=True)
+class Stub:
+    """The stub provider, in a process of its own."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def times(self) -> list[float]:
+        """When each call arrived, in Unix time, in order."""
+        return sorted(httpx.get(f"{self.url}/times").json())
+
+    def wait_for(self, count: int) -> tuple[int, float]:
+        """How many calls came, once there are *count*, and when the last one did. Raises TimeoutError."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            seen, last = httpx.get(f"{self.url}/count").json()
+            if seen >= count:
+                return seen, last
+            time.sleep(0.1)
+        raise TimeoutError(f"only {seen} of {count} calls in {PATIENCE:.0f} s")
+
+
 @contextmanager
-def stub(latency: float = LATENCY) -> Iterator[str]:
-    """The stub provider in a process of its own; yields its URL."""
-    command = [sys.executable, "-m", "tests.bench.stub", str(latency)]
+def stub(latency: float = LATENCY, port: int = 0) -> Iterator[Stub]:
+    """A running stub provider; gone at the end."""
+    command = [sys.executable, "-m", "tests.bench.stub", str(latency), str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield (process.stdout.readline() if process.stdout else "").strip()
+            yield Stub((process.stdout.readline() if process.stdout else "").strip(), process)
         finally:
             process.terminate()
 
 
 @contextmanager
-def worker(app: str, environ: Mapping[str, str], *options: str) -> Iterator[psutil.Process]:
-    """A Celery worker of 100 threads; ended with SIGTERM."""
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "--pool=threads", f"--concurrency={THREADS}"]
-    quiet = ["--without-mingle", "--without-gossip", "--loglevel=ERROR", *options]
-    with subprocess.Popen([*command, *quiet], cwd=ROOT, env={**os.environ, **environ}) as process:
+def running(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[psutil.Process]:
+    """Python with *command* as arguments; ended with SIGTERM, so that what runs may end."""
+    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **environ}) as process:
         try:
             yield psutil.Process(process.pid)
         finally:
             process.terminate()
 
 
-def measure(url: str, process: psutil.Process, count: int) -> Measure:
+def celery(app: str, name: str = "bench") -> list[str]:
+    """The command of a Celery worker of 100 threads that answers as *name*@bench."""
+    quiet = ["--without-mingle", "--without-gossip", "--loglevel=ERROR", f"--hostname={name}@bench"]
+    return ["-m", "celery", "-A", app, "worker", "--pool=threads", f"--concurrency={THREADS}", *quiet]
+
+
+def measure(provider: Stub, worker: psutil.Process, count: int, database: psutil.Process | None = None) -> Measure:
     """Wait for *count* calls at the stub, and measure from the tenth to the ninetieth of a hundred."""
-    started = _wait_for(url, count // 10)
-    before = _cpu(process)
-    ended = _wait_for(url, count - count // 10)
-    cpu = _cpu(process) - before
-    _wait_for(url, count)
-    rate = (len(ended) - len(started)) / (ended[-1] - started[-1])
-    memory = process.memory_info().rss / 2**20
-    return Measure(rate=rate, cpu=cpu / (len(ended) - len(started)) * 1000, memory=memory)
+    started, began = provider.wait_for(count // 10)
+    before, database_before = _cpu(worker), _cpu(database)
+    ended, until = provider.wait_for(count - count // 10)
+    spent, database_spent = _cpu(worker) - before, _cpu(database) - database_before
+    provider.wait_for(count)
+    calls = ended - started
+    memory = sum(one.memory_info().rss for one in _family(worker)) / 2**20
+    return Measure(calls / (until - began), spent / calls * 1000, database_spent / calls * 1000, memory)
 
 
-def dialstock_environ(folder: Path, url: str, redis_url: str, database_url: str, rate: str) -> dict[str, str]:
-    """What our processes need to buy from the stub at *rate*."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "providers.toml"
-    config.write_text(_PROVIDERS.format(url=url, rate=rate), encoding="utf-8")
+def rounds(candidates: Mapping[str, Callable[[], R]]) -> dict[str, list[R]]:
+    """What each candidate came to in each round; a round runs every one once, so that all share the machine's moods."""
+    results: dict[str, list[R]] = {name: [] for name in candidates}
+    total = setting("ROUNDS", 3)
+    for number in range(1, total + 1):
+        for name, run in candidates.items():
+            results[name].append(run())
+            print(f"\n  round {number} of {total}: {name}: {results[name][-1]}", end="", flush=True)
+    return results
+
+
+def medians(results: Mapping[str, Sequence[Measure]]) -> dict[str, Measure]:
+    """The median of each figure over the rounds."""
+    fields = ("rate", "cpu", "database_cpu", "memory")
     return {
-        "DIALSTOCK_HOME": str(folder),
-        "DIALSTOCK_CONFIG": str(config),
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "STUB_TOKEN": "bench",
+        name: Measure(*(statistics.median(getattr(one, field) for one in measures) for field in fields))
+        for name, measures in results.items()
     }
 
 
-def order_file(folder: Path, count: int, first: int = 0) -> Path:
-    """A CSV of *count* numbers for the stub."""
-    path = folder / f"numbers-{first}-{count}.csv"
-    lines = [f"+1415{first + index:07d},stub" for index in range(count)]
-    path.write_text("\n".join(["number,provider", *lines, ""]), encoding="utf-8")
-    return path
+def postgres_process(url: str) -> psutil.Process:
+    """The server's first process, of which all others are children."""
+    import psycopg  # noqa: PLC0415 - the benchmarks on SQLite need no driver
+
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        backend: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
+        parent = psutil.Process(backend[0]).parent()
+    assert parent is not None
+    return parent
 
 
-def dialstock(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run our command line; raises CalledProcessError where it fails."""
-    command = [str(Path(sys.executable).parent / "dialstock"), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, check=True, capture_output=True, text=True)
+def _cpu(process: psutil.Process | None) -> float:
+    """Seconds of CPU time of a process, its children, and those of them that have ended."""
+    if process is None:
+        return 0.0
+    ended = process.cpu_times()
+    living = [one.cpu_times() for one in _family(process)]
+    return ended.children_user + ended.children_system + sum(one.user + one.system for one in living)
 
 
-def rounds(count: int, candidates: Mapping[str, Callable[[], Measure]]) -> dict[str, Measure]:
-    """The median of *count* rounds; each round runs every candidate once, so that the machine's moods are shared."""
-    seen: dict[str, list[Measure]] = {name: [] for name in candidates}
-    for _ in range(count):
-        for name, run in candidates.items():
-            seen[name].append(run())
-    return {name: _median(measures) for name, measures in seen.items()}
-
-
-def table(title: str, yardstick: str, results: Mapping[str, Measure]) -> str:
-    """A table of the results, each set against the yardstick."""
-    base = results[yardstick]
-    lines = [
-        f"\n{title} ({os.cpu_count()} cores)",
-        f"{'':34}{'calls/s':>9}{'ratio':>8}{'CPU ms':>9}{'ratio':>8}{'MB':>7}",
-    ]
-    for name, one in results.items():
-        ratios = f"{one.rate:9.0f}{one.rate / base.rate:8.2f}{one.cpu:9.2f}{one.cpu / base.cpu:8.2f}{one.memory:7.0f}"
-        lines.append(f"{name:34}{ratios}")
-    return "\n".join(lines)
-
-
-def _median(measures: list[Measure]) -> Measure:
-    return Measure(
-        rate=statistics.median(one.rate for one in measures),
-        cpu=statistics.median(one.cpu for one in measures),
-        memory=max(one.memory for one in measures),
-    )
-
-
-def _wait_for(url: str, count: int) -> list[float]:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        times: list[float] = sorted(httpx.get(f"{url}/times").json())
-        if len(times) >= count:
-            return times
-        time.sleep(0.2)
-    raise TimeoutError(f"only {len(times)} of {count} calls in {PATIENCE:.0f} s")
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]

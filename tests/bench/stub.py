@@ -1,6 +1,9 @@
 """A provider that costs next to nothing: every POST is answered after a fixed latency with a SignalWire-like record.
 
-python -m tests.bench.stub LATENCY_SECONDS    prints its URL; GET /times tells when each POST arrived
+python -m tests.bench.stub LATENCY_SECONDS [PORT]    prints its URL
+
+GET /count tells how many POSTs came and when the last one did, GET /times when each did (Unix time); any other GET is
+answered at once with an empty list.
 """
 
 from __future__ import annotations
@@ -37,13 +40,18 @@ class Stub(asyncio.Protocol):
         self.answer(head, body[:length])
 
     def answer(self, head: bytes, body: bytes) -> None:
-        if head.startswith(b"GET /times"):
-            self.send(json.dumps(self.times))
+        if head.startswith(b"GET"):
+            self.send(json.dumps(self.tell(head)))
             return
         self.times.append(time.time())
         number = match[1].decode() if (match := _NUMBER.search(body)) else ""
         record = json.dumps({"id": f"id-{number}", "number": number})
         asyncio.get_running_loop().call_later(self.latency, self.send, record)
+
+    def tell(self, head: bytes) -> object:
+        if head.startswith(b"GET /count "):
+            return [len(self.times), self.times[-1] if self.times else 0.0]
+        return self.times if head.startswith(b"GET /times ") else {"data": []}
 
     def send(self, text: str) -> None:
         if not self.transport.is_closing():
@@ -51,13 +59,13 @@ class Stub(asyncio.Protocol):
             self.transport.write((head + text).encode())  # type: ignore[attr-defined]
 
 
-async def main(latency: float) -> None:
+async def main(latency: float, port: int = 0) -> None:
     """Serve until killed."""
     Stub.latency = latency
-    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", port)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1])))
+    asyncio.run(main(float(sys.argv[1]), *map(int, sys.argv[2:])))

@@ -36,7 +36,7 @@ app.conf.beat_schedule = {
             "idempotency_key": "from-the-beat",
         },
         "options": {"queue": product.PUBLIC_QUEUE},
-    }
+    },
 }
 
 

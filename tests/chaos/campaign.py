@@ -17,6 +17,9 @@ from tests.waiting import eventually
 SETTLE_PATIENCE = 90.0
 """Seconds within which everything is settled after the last blow."""
 
+ASK_AGAIN = 4.0
+"""Seconds after which a customer sends a message again that left no trace."""
+
 
 @dataclass
 class Report:
@@ -30,11 +33,16 @@ class Report:
     begun: float = field(default_factory=time.monotonic)
 
     def note(self, text: str) -> None:
+        """Write down and show what was just done."""
         self.lines.append(f"{time.monotonic() - self.begun:7.1f} s  {text}")
+        print(self.lines[-1], flush=True)
 
-    def text(self) -> str:
+    def head(self) -> str:
+        return f"\nchaos, seed {self.seed}, {self.database}, {self.total} purchases"
+
+    def result(self) -> str:
+        """The ledger against the table, the measures, and what broke a promise."""
         verdict = self.verdict
-        head = f"\nchaos, seed {self.seed}, {self.database}, {self.total} purchases"
         widths = [max(10, len(column) + 1) for column in COLUMNS]
         table = [" " * 12 + "".join(f"{name:>{width}}" for name, width in zip(COLUMNS, widths, strict=True))]
         for kind in KINDS:
@@ -42,7 +50,7 @@ class Report:
             table.append(
                 f"{kind:12}" + "".join(f"{counts.get(c, 0):>{w}}" for c, w in zip(COLUMNS, widths, strict=True))
             )
-        return "\n".join([head, *self.lines, "", *table, "", *self._measures(), *verdict.wrong, self._replay()])
+        return "\n".join(["", *table, "", *self._measures(), *verdict.wrong, self._replay()])
 
     def _measures(self) -> list[str]:
         verdict = self.verdict
@@ -62,7 +70,8 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int, seconds: 
     """Strike *blows* in their order while *total* purchases come in over about *seconds*."""
     rng = random.Random(seed)
     report = Report(seed, world.database_name, total)
-    with Feeder(world, random.Random(seed + 1), total=total, seconds=seconds) as feeder:
+    print(report.head())
+    with Feeder(world, total=total, seconds=seconds, seed=seed) as feeder:
         for blow in blows:
             time.sleep(rng.random())
             begun = time.monotonic()
@@ -77,19 +86,22 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int, seconds: 
     report.verdict = judge(world, asked, dict.fromkeys(KINDS, limit))
     strange = [f"{name} ended by itself: status {status}" for name, status in world.fleet.deaths if status != -9]
     report.verdict.wrong += strange
+    print(report.result())
     return report
 
 
 def settle(world: World, feeder: Feeder) -> None:
-    """Wait until nothing is left to do, while customers ask again for what left no trace."""
+    """Wait until nothing is left to do; customers ask again, now and then, for what left no trace."""
     world.shop.rates(0, {})
-
-    def done() -> bool:
-        return not feeder.send_again() and not unsettled(world)
-
-    deadline = time.monotonic() + SETTLE_PATIENCE
-    while time.monotonic() < deadline and not done():
-        time.sleep(1.0)
+    begun = time.monotonic()
+    ask_again_at = begun + ASK_AGAIN
+    while time.monotonic() < begun + SETTLE_PATIENCE:
+        if time.monotonic() > ask_again_at:
+            feeder.send_again()
+            ask_again_at += ASK_AGAIN
+        if not feeder.missing() and not unsettled(world):
+            return
+        time.sleep(0.2)
 
 
 def _spread(values: Sequence[float]) -> str:

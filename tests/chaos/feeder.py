@@ -29,13 +29,14 @@ class Feeder:
     `messages` are those sent by message, by their key: a customer whose message is lost sends it again.
     """
 
-    def __init__(self, world: World, rng: random.Random, *, total: int, seconds: float) -> None:
+    def __init__(self, world: World, *, total: int, seconds: float = 0.0, seed: int = 0) -> None:
         self._world = world
+        self.rng = random.Random(seed)
         self.asked = draw_asks(total)
         self.orders: list[str] = []
         self.messages: dict[str, Ask] = {}
         self.resent = 0
-        self._batches = _batches(rng, self.asked)
+        self._batches = _batches(self.rng, self.asked)
         self._pause = seconds / max(1, len(self._batches))
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
@@ -57,15 +58,18 @@ class Feeder:
         if self._error is not None:
             raise self._error
 
-    def send_again(self) -> int:
-        """What a customer does whose message left no trace: the same again, under the same key."""
+    def missing(self) -> list[str]:
+        """The keys of messages that left no trace."""
         with self._world.runtime.database.read() as conn:
             known = set(conn.execute(select(KEY.c.idempotency_key)).scalars())
-        lost = [key for key in self.messages if key not in known]
+        return [key for key in self.messages if key not in known]
+
+    def send_again(self) -> None:
+        """What a customer does whose message left no trace: the same again, under the same key."""
+        lost = self.missing()
         for key in lost:
             self._send(key)
         self.resent += len(lost)
-        return len(lost)
 
     def _run(self) -> None:
         try:
@@ -100,9 +104,9 @@ class Feeder:
         self._world.broker.send_task("dialstock.buy_number", kwargs=kwargs, queue="purchases", retry=False)
 
 
-def draw_asks(total: int, first: int = 0) -> list[Ask]:
+def draw_asks(total: int) -> list[Ask]:
     """Numbers that nobody asks for twice, over the five providers in turn."""
-    numbers = range(first, first + total)
+    numbers = range(total)
     return [{"number": f"+1415{2_000_000 + n}", "provider": KINDS[n % len(KINDS)]} for n in numbers]
 
 
@@ -119,7 +123,6 @@ def _persist(action: Callable[[], None]) -> None:
     deadline = time.monotonic() + 90
     while True:
         with suppress(SQLAlchemyError, BrokerAway, RedisError, OSError):
-            action()
-            return
+            return action()
         assert time.monotonic() < deadline, "the database or Redis stays away"
         time.sleep(0.2)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
@@ -52,19 +51,21 @@ def unsettled(world: World) -> int:
 
 def judge(world: World, asked: Iterable[Mapping[str, str]], limits: Mapping[str, RateLimit]) -> Verdict:
     """Read everything and compare."""
+    # Messages of dead workers come back for a while, so the stream is read before and after the table.
     world.save_stream()
-    verdict = Verdict()
+    before, verdict = list(world.seen), Verdict()
     with world.database.read() as conn:
         purchases = [dict(row) for row in conn.execute(select(PURCHASE)).mappings()]
         attempts = [dict(row) for row in conn.execute(select(ATTEMPT)).mappings()]
         events = [dict(row) for row in conn.execute(select(EVENT).order_by(EVENT.c.seq)).mappings()]
         orders = [dict(row) for row in conn.execute(select(ORDER)).mappings()]
         history = read_history(conn)
+    world.save_stream()
     _money(verdict, world, purchases)
     _everything_asked_for(verdict, purchases, asked)
     _moves(verdict, history)
     _outbox(verdict, purchases, orders, events)
-    _stream(verdict, events, world.seen)
+    _stream(verdict, events, before, world.seen)
     _pace(verdict, world, limits)
     _lost_calls(verdict, attempts, history)
     return verdict
@@ -133,18 +134,19 @@ def _outbox(verdict: Verdict, purchases: Sequence[Row], orders: Sequence[Row], e
     ]
 
 
-def _stream(verdict: Verdict, events: Sequence[Row], seen: Sequence[Row]) -> None:
-    published = Counter(event["id"] for event in seen)
-    known = {event["id"]: event for event in events}
-    verdict.events, verdict.repeats = len(events), sum(published.values()) - len(published)
-    verdict.wrong += [f"never published: {known[one]['type']} {one}" for one in known if not published[one]]
-    verdict.wrong += [f"published, and in no table: {one}" for one in published if one not in known]
-    firsts = list({event["id"]: event for event in reversed(seen)}.values())[::-1]
-    by_purchase = sorted((e for e in firsts if "sequence" in e), key=lambda e: str(e["data"].get("purchase_id")))
-    for purchase_id, group in groupby(by_purchase, key=lambda e: str(e["data"].get("purchase_id"))):
-        sequences = [event["sequence"] for event in group]
-        if sequences != sorted(sequences):
-            verdict.wrong.append(f"events of purchase {purchase_id} out of order: {sequences}")
+def _stream(verdict: Verdict, events: Sequence[Row], before: Sequence[Row], seen: Sequence[Row]) -> None:
+    known, published = {event["id"]: event for event in events}, {event["id"] for event in seen}
+    verdict.events, verdict.repeats = len(events), len(before) - len({event["id"] for event in before})
+    missing = [event for event in events if event["published_at"] and event["id"] not in published]
+    verdict.wrong += [f"never published: {event['type']} {event['id']}" for event in missing]
+    verdict.wrong += [f"published, and in no table: {event['id']}" for event in before if event["id"] not in known]
+    firsts: dict[str, dict[str, str]] = {}
+    for event in seen:
+        if "sequence" in event:
+            firsts.setdefault(event["data"]["purchase_id"], {}).setdefault(event["id"], event["sequence"])
+    for purchase_id, sequences in firsts.items():
+        if list(sequences.values()) != sorted(sequences.values()):
+            verdict.wrong.append(f"events of purchase {purchase_id} out of order: {list(sequences.values())}")
 
 
 def _pace(verdict: Verdict, world: World, limits: Mapping[str, RateLimit]) -> None:

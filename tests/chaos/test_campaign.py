@@ -21,8 +21,7 @@ def test_whatever_dies_and_whenever(set_stage: Callable[..., AbstractContextMana
         drawn = draw(random.Random(f"{seed} {world.database_name}"))
         total, seconds = (1100, 150.0) if LONG else (150, 25.0)
         report = run(world, seed, drawn, total=total, seconds=seconds)
-        print(report.text())
-        assert not report.verdict.wrong, report.text() + world.fleet.log()
+        assert not report.verdict.wrong, report.result() + world.fleet.log()
 
 
 def draw(rng: random.Random) -> list[Blow]:

@@ -53,7 +53,11 @@ BAD_REQUESTS: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "invalid_request",
         ["idempotencykey", "'idempotency_key'?"],
     ),
-    "metadata that is a list": ({"number": NUMBER, "provider": "bird", "metadata": []}, "invalid_request", ["metadata"]),
+    "metadata that is a list": (
+        {"number": NUMBER, "provider": "bird", "metadata": []},
+        "invalid_request",
+        ["metadata"],
+    ),
     "two mistakes": ({"number": "12", "provider": "bird", "x": 1}, "invalid_request", ["number:", "x: unknown"]),
 }
 

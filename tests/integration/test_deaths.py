@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.integration.place import Place
 from tests.waiting import eventually
 
+
 def called(place: Place, number: str) -> bool:
     return any(number in call["numbers"] for call in place.control.calls())
 
@@ -20,7 +21,7 @@ def test_what_a_killed_worker_had_under_way_is_settled_by_another(
     fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]]
 ) -> None:
     bought, not_bought, cannot_tell = numbers(3)
-    place = fresh_place(timeout=4.0, send_within=1.0)
+    place = fresh_place(timeout=3.0, send_within=1.0)
     victim = place.setup("victim")
     place.control.plan("fluents", "silence_after", bought)
     place.control.plan("signalwire", "silence_before", not_bought)
@@ -54,9 +55,7 @@ def test_a_stopped_worker_finishes_its_call_tells_its_result_and_exits_with_0(
     setup = place.setup("stopped")
     place.control.plan("vogent", "slow", number, seconds=3.0)
     with place.results() as results:
-        setup.app.send_task(
-            "dialstock.buy_number", kwargs={"number": number, "provider": "vogent"}, queue="purchases"
-        )
+        setup.app.send_task("dialstock.buy_number", kwargs={"number": number, "provider": "vogent"}, queue="purchases")
         eventually(lambda: called(place, number), what="the call is under way")
         setup.worker.kill("SIGTERM")
         assert setup.worker.container.wait() == 0

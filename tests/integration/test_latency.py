@@ -45,5 +45,7 @@ def test_accepting_and_buying_one_number_adds_little_to_the_providers_time(
     row_ms, event_ms = (1000 * statistics.median(times[1:]) for times in (to_row, to_event))
     with capsys.disabled():
         kind = place.database_url.partition(":")[0]
-        print(f"\none number over the provider's time, {kind}: {row_ms:.0f} ms to the row, {event_ms:.0f} ms to the event")
+        print(
+            f"\none number over the provider's time, {kind}: {row_ms:.0f} ms to the row, {event_ms:.0f} ms to the event"
+        )
     assert event_ms / 1000 < GATE

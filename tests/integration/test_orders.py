@@ -54,11 +54,12 @@ def test_the_same_order_twice_buys_once_and_another_order_shares_its_numbers(
 ) -> None:
     first, second, third = numbers(3)
     message_id = str(uuid.uuid4())
-    for _ in range(2):
-        order = {"requests": requests_for([first, second])}
-        celery_setup.app.send_task("dialstock.submit_order", kwargs=order, queue="purchases", task_id=message_id)
-    [order_id] = {results.wait("dialstock.request.accepted", count=2)["subject"], results.all()[0]["subject"]}
-    results.wait("dialstock.order.completed", order_id)
+    order = {"requests": requests_for([first, second])}
+    celery_setup.app.send_task("dialstock.submit_order", kwargs=order, queue="purchases", task_id=message_id)
+    order_id = results.wait("dialstock.order.completed")["subject"]
+    celery_setup.app.send_task("dialstock.submit_order", kwargs=order, queue="purchases", task_id=message_id)
+    repeat = results.wait("dialstock.request.accepted", order_id, count=2)["data"]
+    assert (repeat["repeat"], repeat["counts"]) == (True, {"purchased": 2})
 
     order = {"requests": requests_for([first, second, third])}
     celery_setup.app.send_task("dialstock.submit_order", kwargs=order, queue="purchases")

@@ -169,15 +169,16 @@ class Game(RuleBasedStateMachine):
         self.world.points["accepted"] = die
         self.kill(lambda: self.world.accept(number(which)))
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, 9.0, 35.0, 130.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 9.0, 35.0, 130.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
+        self.timers()
 
+    @precondition(lambda self: self.waiting())
     @rule()
-    def timers(self) -> None:
-        for binding in self.world.runtime.providers.values():
-            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
-                timer(self.world.runtime, binding)
+    def something_is_due(self) -> None:
+        self.world.clock.moment = max(self.world.clock.moment, min(self.waiting()))
+        self.timers()
 
     @precondition(lambda self: self.world.sent)
     @rule(pick=picks, act=acts, delay=delays, again=st.booleans())
@@ -211,34 +212,30 @@ class Game(RuleBasedStateMachine):
         self.frozen.pop(pick % len(self.frozen)).thaw()
 
     @precondition(lambda self: self.world.sent)
-    @rule(pick=picks)
-    def message_is_lost(self, pick: int) -> None:
-        self.take(pick)
+    @rule(pick=picks, whole=st.booleans())
+    def messages_are_lost(self, pick: int, whole: bool) -> None:
+        if whole:
+            self.world.sent.clear()
+        else:
+            self.take(pick)
 
-    @rule()
-    def redis_is_emptied(self) -> None:
-        self.world.sent.clear()
-
-    @rule(answer=st.sampled_from([UNCLEAR, Look(kind=LookKind.UNCLEAR, account=True)]), count=st.integers(1, 9))
+    @rule(
+        answer=st.sampled_from([UNCLEAR, UNCLEAR, Look(kind=LookKind.UNCLEAR, account=True)]), count=st.integers(1, 9)
+    )
     def looks_fail(self, answer: Look, count: int) -> None:
         self.market.looks.extend([answer] * count)
 
     @precondition(lambda self: self.purchases())
-    @rule(pick=picks)
-    def person_cancels(self, pick: int) -> None:
-        rows = self.purchases()
-        with self.world.write() as conn:
-            cancel.cancel(conn, rows[pick % len(rows)]["id"], self.world.clock())
-
-    @rule()
-    def person_pauses(self) -> None:
-        self.world.pause(Cause.PERSON, cooldown=None)
-
-    @rule()
-    def person_resumes(self) -> None:
-        with self.world.write() as conn:
-            for alias in ("acme", "twin"):
-                pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+    @rule(pick=picks, does=st.sampled_from(["cancels", "pauses", "resumes", "resumes"]))
+    def person(self, pick: int, does: str) -> None:
+        if does == "pauses":
+            self.world.pause(Cause.PERSON, cooldown=None)
+        elif does == "resumes":
+            self.resume()
+        else:
+            rows = self.purchases()
+            with self.world.write() as conn:
+                cancel.cancel(conn, rows[pick % len(rows)]["id"], self.world.clock())
 
     @invariant()
     def nothing_is_bought_twice(self) -> None:
@@ -278,7 +275,7 @@ class Game(RuleBasedStateMachine):
         try:
             while self.frozen:
                 self.frozen.pop().thaw()
-            self.person_resumes()
+            self.resume()
             self.run_to_the_end()
         finally:
             while self.frozen:
@@ -290,14 +287,27 @@ class Game(RuleBasedStateMachine):
 
     def run_to_the_end(self) -> None:
         for _ in range(300):
-            waiting = [row["due_at"] for row in self.purchases() if row["status"] not in SETTLED]
-            if not waiting:
+            if not self.waiting():
                 return
             # a pause may keep what is due waiting for its probe
-            self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=1), min(waiting))
+            self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=1), min(self.waiting()))
             self.timers()
             self.world.work()
         raise AssertionError(f"never settled: {[row for row in self.purchases() if row['status'] not in SETTLED]}")
+
+    def timers(self) -> None:
+        for binding in self.world.runtime.providers.values():
+            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+                timer(self.world.runtime, binding)
+
+    def resume(self) -> None:
+        with self.world.write() as conn:
+            for alias in ("acme", "twin"):
+                pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+
+    def waiting(self) -> list[datetime]:
+        """When each purchase that is not settled is due."""
+        return [row["due_at"] for row in self.purchases() if row["status"] not in SETTLED]
 
     def purchases(self) -> list[Row]:
         return self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from sqlalchemy import select
 
 from schemas.events import CHANNEL, STREAM
 from schemas.tables import EVENT
-from tasks.publishing import LEASE_KEY, Relay, clean_up
+from tasks.publishing import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
 from tests.servers import RedisServer
-from tests.tasks.support import REFUSED, Killed, World, die, number
+from tests.tasks.support import REFUSED, START, Killed, World, die, number
 
 Make = Callable[..., World]
 
@@ -206,3 +207,134 @@ def test_cleaning_up_keeps_what_is_new_and_what_was_never_published(world: World
     assert clean_up(world.runtime, 3600.0, limit=3) == 1
     assert clean_up(world.runtime, 3600.0) == 0
     assert waiting(world) == len(world.rows(select(EVENT))) == 1
+
+
+def published_all(world: World, count: int) -> list[dict[str, Any]]:
+    """*count* purchases, and their events, all published."""
+    buy(world, count)
+    relay = Relay(world.runtime, "first")
+    while relay.run_once():
+        pass
+    relay.release()
+    found = published(world)
+    world.runtime.redis.delete(STREAM)
+    return found
+
+
+def send_again(world: World, **selection: Any) -> list[dict[str, Any]]:
+    wanted = Selection(**{"since": START, **selection})
+    expected = count_kept(world.runtime, wanted)
+    relay = Relay(world.runtime, "replay")
+    assert sum(replay(world.runtime, relay, wanted, wait=0.001)) == expected
+    relay.release()
+    assert waiting(world) == 0
+    found = published(world)
+    assert len(found) == expected
+    world.runtime.redis.delete(STREAM)
+    return found
+
+
+def test_a_replay_sends_the_same_events_in_the_same_order(world: World) -> None:
+    first = published_all(world, 5)
+    assert send_again(world) == first
+    assert send_again(world) == first
+
+
+def test_a_replay_goes_to_the_channel_too(world: World) -> None:
+    first = published_all(world, 1)
+    listener = world.runtime.redis.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(CHANNEL)
+    listener.get_message(timeout=5)
+    send_again(world)
+    assert [json.loads(listener.get_message(timeout=5)["data"]) for _ in first] == first
+    listener.close()
+
+
+def test_a_replay_of_several_batches_keeps_the_order(world: World) -> None:
+    first = published_all(world, BATCH // 2 + 20)
+    assert len(first) > BATCH
+    assert send_again(world) == first
+
+
+def test_a_replay_selects_by_time_type_and_subject(world: World) -> None:
+    early = published_all(world, 1)
+    world.clock.advance(100)
+    buy(world, 1, first=1)
+    Relay(world.runtime, "second").run_once()
+    late = published(world)
+    world.runtime.redis.flushall()
+    moment = world.clock.moment
+    assert send_again(world, since=moment) == late
+    assert send_again(world, until=moment) == early
+    assert send_again(world, since=moment + timedelta(microseconds=1)) == []
+    kinds = ("dialstock.purchase.purchased",)
+    assert send_again(world, types=kinds) == [early[1], late[1]]
+    assert send_again(world, types=(*kinds, "dialstock.request.accepted"), subject=number(1)) == late
+    assert send_again(world, subject="nobody") == []
+
+
+def test_new_events_go_out_between_two_batches_of_a_replay(world: World) -> None:
+    first = published_all(world, BATCH // 2 + 20)
+    relay = Relay(world.runtime, "replay")
+    steps = replay(world.runtime, relay, Selection(since=START), wait=0.001)
+    assert next(steps) == BATCH
+    world.accept("+14155569999")
+    relay.run_once()
+    assert list(steps) == [len(first) - BATCH]
+    again = published(world)
+    assert again[BATCH]["subject"] == "+14155569999"
+    assert again[:BATCH] + again[BATCH + 1 :] == first
+    relay.release()
+
+
+def test_what_was_never_published_is_not_counted_as_sent_again(world: World) -> None:
+    first = published_all(world, 1)
+    world.accept("+14155569999")
+    relay = Relay(world.runtime, "replay")
+    assert list(replay(world.runtime, relay, Selection(since=START), wait=0.001)) == [len(first)]
+    # the relay took the new one along, once
+    assert [event["subject"] for event in published(world)] == [number(0), number(0), "+14155569999"]
+    relay.release()
+
+
+def test_a_replay_leaves_the_publishing_to_the_relay_that_has_the_lease(world: World) -> None:
+    first = published_all(world, 3)
+    worker, mine = Relay(world.runtime, "worker"), Relay(world.runtime, "replay")
+    assert worker.run_once() == 0
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.005):
+            worker.run_once()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert sum(replay(world.runtime, mine, Selection(since=START), wait=0.005)) == len(first)
+    finally:
+        over.set()
+        thread.join()
+    assert mine.run_once() is None
+    assert published(world) == first
+
+
+def test_a_replay_that_dies_has_its_batch_sent_by_any_relay(world: World) -> None:
+    first = published_all(world, 2)
+    world.points["published"] = die
+    with pytest.raises(Killed):
+        list(replay(world.runtime, Relay(world.runtime, "replay"), Selection(since=START)))
+    world.runtime.redis.flushall()
+    Relay(world.runtime, "worker").run_once()
+    assert published(world) == first
+
+
+def test_what_is_being_sent_again_is_not_cleaned_up(world: World) -> None:
+    published_all(world, 1)
+    world.clock.advance(3600)
+    steps = replay(world.runtime, Relay(world.runtime, "replay"), Selection(since=START))
+    Relay(world.runtime, "another").run_once()
+    world.points["published"] = lambda: cleaned.append(clean_up(world.runtime, 60.0))
+    cleaned: list[int] = []
+    world.runtime.redis.delete(LEASE_KEY)
+    assert next(steps) == 2
+    assert cleaned == [0]

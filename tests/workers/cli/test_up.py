@@ -12,10 +12,13 @@ import psutil
 import pytest
 from celery import Celery
 
+from schemas.config import sandbox_config
 from tasks.providers.sandbox import SandboxServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment, execute, unused_port
 from workers.cli.sandboxing import sandbox_toml
+from workers.cli.session import Door, describe
+from workers.settings import load_settings
 from workers.supervisor import Files
 
 PAGES = ("/", "/workers", "/tasks", "/broker", "/api/workers?refresh=1", "/api/tasks", "/metrics")
@@ -139,3 +142,11 @@ def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
     assert "1 worker" in told
     assert "hidden" not in told
     assert password not in told + up.log
+
+
+@pytest.mark.parametrize("show_urls", [False, True])
+def test_passwords_of_servers_are_shown_on_request_only(tmp_path: Path, *, show_urls: bool) -> None:
+    environ = {"DIALSTOCK_HOME": str(tmp_path), "DATABASE_URL": "postgresql://someone:hidden@db.test/dialstock"}
+    settings = load_settings(environ).with_redis("redis://:hidden@127.0.0.1:1/0")
+    facts = describe(settings, sandbox_config(), Door(port=1, password=None), show_urls=show_urls)
+    assert json.dumps(facts).count("hidden") == (3 if show_urls else 0)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 
 import httpx
 from celery import Celery
 
+from tests.bench.peers.settings import celery_settings
+
 app = Celery("bare", broker=os.environ["REDIS_URL"])
-app.conf.update(
-    task_ignore_result=True,
-    worker_prefetch_multiplier=1,
-    task_acks_late=True,
-    task_default_queue="bare",
-    broker_transport_options={"visibility_timeout": 3600},
-)
+app.conf.update(celery_settings("bare"))
 
 _context = httpx.create_ssl_context()
 _local = threading.local()
 
 
 @app.task(name="bare.post")
-def post(url: str, number: str) -> None:
+def post(number: str) -> None:
     """Post once, with one client for each thread."""
     client = getattr(_local, "client", None)
     if client is None:
         client = _local.client = httpx.Client(verify=_context, timeout=30)
-    client.post(url, json={"number": number}).raise_for_status()
+    client.post(os.environ["PROVIDER_URL"], json={"number": number}).raise_for_status()
+
+
+def send(numbers: Iterable[str]) -> None:
+    """One message for each number."""
+    with app.producer_pool.acquire(block=True) as producer, producer.batch(1000):
+        for number in numbers:
+            post.apply_async((number,), producer=producer)

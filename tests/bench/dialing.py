@@ -1,0 +1,98 @@
+"""Our own side of a benchmark: configuration, orders, and what the table says after."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from schemas.tables import PURCHASE
+from tests.bench.harness import ROOT
+from workers.database import SqlDatabase
+
+UNLIMITED = "1000000/second"
+
+_PROVIDER = """\
+[providers.{alias}]
+kind = "signalwire"
+base_url = "{url}"
+token_env = "STUB_TOKEN"
+project_id = "bench-{alias}"
+
+[providers.{alias}.policy]
+daily_limit = 0
+{policy}
+"""
+
+
+def provider(url: str, alias: str = "stub", rate: str = UNLIMITED, max_in_flight: int = 200) -> str:
+    """A section of providers.toml for a stub at *url*."""
+    policy = f'rate_limits = ["{rate}"]\nmax_in_flight = {max_in_flight}'
+    return _PROVIDER.format(alias=alias, url=url, policy=policy)
+
+
+def dialstock_environ(folder: Path, providers: Iterable[str], redis_url: str, database_url: str) -> dict[str, str]:
+    """What our processes need to buy from *providers*; the database is brought up to date."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "providers.toml"
+    config.write_text("\n".join(providers), encoding="utf-8")
+    environ = {
+        "DIALSTOCK_HOME": str(folder),
+        "DIALSTOCK_CONFIG": str(config),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "STUB_TOKEN": "bench",
+    }
+    dialstock(environ, "migrate")
+    return environ
+
+
+def dialstock(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run our command line; raises CalledProcessError where it fails."""
+    command = [str(Path(sys.executable).parent / "dialstock"), *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, check=True, capture_output=True, text=True)
+
+
+def submit(environ: Mapping[str, str], folder: Path, numbers: Iterable[str], alias: str = "stub") -> None:
+    """Submit an order and return when it is open."""
+    dialstock(environ, "order", "submit", str(order_file(folder, numbers, alias)))
+
+
+def order_file(folder: Path, numbers: Iterable[str], alias: str = "stub") -> Path:
+    """A CSV of *numbers*."""
+    path = folder / f"{alias}.csv"
+    lines = ["number,provider", *(f"{number},{alias}" for number in numbers), ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def consecutive(count: int) -> list[str]:
+    """*count* numbers in a row."""
+    return [f"+1415{index:07d}" for index in range(count)]
+
+
+def scattered(count: int) -> list[str]:
+    """*count* numbers anywhere in the plan, so that each meets another page of an index."""
+    return [f"+1{number}" for number in random.sample(range(2_000_000_000, 9_999_999_999), count)]
+
+
+def bought(database_url: str, alias: str = "stub") -> int:
+    """How many purchases the table says were made."""
+    query = select(func.count()).where(PURCHASE.c.provider == alias, PURCHASE.c.status == "purchased")
+    return int(ask(database_url, query)[0])
+
+
+def ask(database_url: str, query: Select[Any]) -> Any:
+    """The first row that *query* finds."""
+    database = SqlDatabase(database_url)
+    try:
+        with database.read() as conn:
+            return conn.execute(query).one()
+    finally:
+        database.close()

@@ -1,0 +1,71 @@
+"""The pictures of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tests.bench.harness import LATENCY, THREADS, Measure
+from tests.bench.report import picture_path
+from tests.bench.windows import by_second
+
+OURS, THEIRS, BASE, LINE = "#2563eb", "#9ca3af", "#4b5563", "#dc2626"
+
+mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10})
+
+
+def limit(arrivals: Mapping[tuple[int, int], Sequence[float]]) -> Path:
+    """Calls a second at the provider over time: a column for each limit, a row for each number of workers."""
+    limits, workers = (sorted({key[place] for key in arrivals}) for place in (0, 1))
+    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    figure.suptitle("Calls at the provider, all worker processes together")
+    grid = figure.subplots(len(workers), len(limits), sharex="col", sharey="col", squeeze=False)
+    for row, processes in enumerate(workers):
+        for column, rate in enumerate(limits):
+            _draw_calls(grid[row][column], arrivals[rate, processes], rate)
+            grid[row][column].set_title(f"{processes} worker process{'es' if processes > 1 else ''}, limit {rate}/s")
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds since the first call")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("calls per second")
+    grid[0][0].legend(loc="lower right", frameon=False)
+    return _save(figure, "limit")
+
+
+def peers(results: Mapping[str, Measure], yardstick: str) -> Path:
+    """Throughput and CPU time of everything that was measured."""
+    names = list(results)[::-1]
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    figure.suptitle(f"One worker process of {THREADS} threads, a provider of {LATENCY * 1000:.0f} ms")
+    left, right = figure.subplots(1, 2, sharey=True)
+    colours = [BASE if name == yardstick else OURS if name.startswith("dialstock") else THEIRS for name in names]
+    _draw_bars(left, names, [results[name].rate for name in names], colours, "{:.0f}")
+    left.set(title="Throughput", xlabel="purchases per second", xlim=(0, THREADS / LATENCY * 1.15))
+    left.axvline(THREADS / LATENCY, color=LINE, linestyle="--", linewidth=1)
+    left.text(THREADS / LATENCY, -1.0, " most possible", color=LINE, fontsize=7, ha="center")
+    _draw_bars(right, names, [results[name].cpu for name in names], colours, "{:.1f}")
+    right.set(title="CPU time of the worker", xlabel="milliseconds per purchase")
+    right.margins(x=0.12)
+    return _save(figure, "peers")
+
+
+def _draw_calls(axes: Axes, times: Sequence[float], rate: int) -> None:
+    counts = by_second(times)
+    axes.stairs(counts, fill=True, color=OURS, alpha=0.75, label="calls")
+    axes.axhline(rate, color=LINE, linestyle="--", linewidth=1, label="limit")
+    axes.set_ylim(0, rate * 1.25)
+
+
+def _draw_bars(axes: Axes, names: list[str], values: list[float], colours: list[str], label: str) -> None:
+    bars = axes.barh(names, values, color=colours)
+    axes.bar_label(bars, [label.format(value) for value in values], padding=3, fontsize=8)
+
+
+def _save(figure: Figure, name: str) -> Path:
+    path = picture_path(name)
+    figure.savefig(path, dpi=110)
+    return path

@@ -1,0 +1,75 @@
+"""How soon: one thing goes wrong at a time, and the time until all is well again is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from schemas.rates import parse_rate
+from tests.chaos.blows import redis_away
+from tests.chaos.campaign import settle
+from tests.chaos.conftest import LONG
+from tests.chaos.feeder import Feeder
+from tests.chaos.judge import judge
+from tests.chaos.world import KINDS, POLICY, World
+from tests.waiting import eventually
+
+SetStage = Callable[..., AbstractContextManager[World]]
+FIRST_LOOK = POLICY["reconcile_after"][0]
+GRACE = 10.0
+"""Seconds that are promised beyond what the policy itself takes."""
+
+both_in_the_long_form = pytest.mark.parametrize(
+    "database_url", ["sqlite", "postgresql"] if LONG else ["sqlite"], indirect=True
+)
+
+
+@both_in_the_long_form
+def test_the_calls_of_killed_workers_are_found_in_time(set_stage: SetStage) -> None:
+    with set_stage(rates={}) as world:
+        world.traps.arm("answered", "kill")
+        world.traps.arm("claimed", "kill", passes=3)
+        with Feeder(world, total=30) as feeder:
+            caught = [world.traps.wait(20), world.traps.wait(20)]
+            feeder.finish()
+            settle(world, feeder)
+            verdict = judge(world, feeder.asked, {})
+    assert {trap.point for trap in caught if trap} == {"answered", "claimed"}
+    assert not verdict.wrong, verdict.wrong
+    print(f"\nfound after {verdict.found_after}, settled as not ours after {verdict.settled_after}")
+    assert verdict.found_after
+    assert max(verdict.found_after) < FIRST_LOOK + GRACE
+    assert verdict.settled_after
+    assert max(verdict.settled_after) < GRACE
+
+
+@both_in_the_long_form
+def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
+    with set_stage(rates={}) as world, Feeder(world, total=40, seconds=2.0) as feeder:
+        eventually(world.shop.calls, what="the first call")
+        redis_away(30.0 if LONG else 4.0)(world, feeder.rng)
+        feeder.finish()
+        settle(world, feeder)
+        verdict = judge(world, feeder.asked, {})
+    assert not verdict.wrong, verdict.wrong
+    ((away, resumed),) = world.resumed
+    print(f"\nRedis away for {away:g} s; the first call came {resumed:.1f} s after its return")
+    assert resumed < GRACE
+
+
+@both_in_the_long_form
+def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: SetStage) -> None:
+    limit = parse_rate("5/second")
+    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, total=125) as feeder:
+        feeder.finish()
+        for calls in (30, 60):
+            eventually(lambda calls=calls: len(world.shop.calls()) >= calls)  # type: ignore[misc]
+            world.flush()
+        world.traps.arm("reserved", "kill")
+        assert world.traps.wait(20)
+        settle(world, feeder)
+        verdict = judge(world, feeder.asked, dict.fromkeys(KINDS, limit))
+    assert not verdict.wrong, verdict.wrong
+    assert verdict.calls >= 125
