@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from schemas.config_errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
-from schemas.policy import Kind, Policy, policy_for
+from schemas.policy import MAX_BATCH, Kind, Policy, policy_for
 
 __all__ = [
     "BirdConfig",
@@ -76,6 +76,13 @@ class _Provider(BaseModel):
     def _one_secret(self) -> Self:
         if (self.token_env is None) == (self.token_file is None):
             raise ValueError("give token_env or token_file, and only one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _known_batch(self) -> Self:
+        kind: Kind = getattr(self, "kind")  # noqa: B009 - declared by each subclass as its own literal
+        if self.policy.max_batch > MAX_BATCH[kind]:
+            raise ValueError(f"policy.max_batch: {kind} takes {MAX_BATCH[kind]} in a call: lower it")
         return self
 
     @property

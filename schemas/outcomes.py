@@ -18,6 +18,9 @@ from enum import StrEnum
 
 MAX_TEXT = 500
 
+BATCH_REFUSED = "batch_refused"
+"""The error_code of a call for several numbers that was refused as a whole: none of them is refused by itself."""
+
 
 class OutcomeKind(StrEnum):
     """The seven ways a purchase call can end; see the module's table."""

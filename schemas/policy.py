@@ -26,6 +26,8 @@ class Policy(BaseModel):
 
     rate_limits: purchase calls, counted over all workers in any sliding window; burst: calls that may go at once
     after a pause; rate_guard: extra spacing for jitter on the way to the provider.
+    max_batch: numbers in one call, where the provider takes several (MAX_BATCH). Only a number's first call is shared;
+    a batch in doubt is settled number by number, and what it leaves is bought alone.
     lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
     daily_limit: purchases in 24 hours, 0 for none.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
@@ -43,6 +45,7 @@ class Policy(BaseModel):
     burst: int = Field(default=1, ge=1)
     rate_guard: float = Field(default=0.025, ge=0, le=5)
     lookup_rate_limits: tuple[Rate, ...] = (parse_rate("5/second"),)
+    max_batch: int = Field(default=1, ge=1, le=25)
     max_in_flight: int = Field(default=20, ge=1, le=10_000)
     daily_limit: int = Field(default=0, ge=0)
     connect_timeout: float = Field(default=5.0, gt=0, le=60)
@@ -84,6 +87,18 @@ def _refuse_contradictions(rates: tuple[Any, ...], field: str) -> None:
         if short.window == long.window or long.limit < short.limit:
             raise ValueError(f"{field}: {short} contradicts {long}: a longer window must allow at least as many calls")
 
+
+MAX_BATCH: dict[Kind, int] = {
+    # TimePay's page takes an array and names no maximum: 25 is our choice. A batch in doubt holds all its numbers,
+    # for TimePay cannot be asked, so the default is one.
+    Kind.TIMEPAY: 25,
+    # Bird's page: 25 at most. It does not say whether a refused batch bought some of its numbers, so a refusal is a
+    # doubt there: every number is looked for, and one that is refused again by itself ends held. So the default is one.
+    Kind.BIRD: 25,
+    Kind.FLUENTS: 1,
+    Kind.SIGNALWIRE: 1,
+    Kind.VOGENT: 1,
+}
 
 DEFAULTS: dict[Kind, dict[str, Any]] = {
     # No limit and no look-up is documented on TimePay's page 'Buy Numbers': a modest pace is our choice,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from tasks.ledger import dispatch, looks, pausing, sweep
+from tasks.ledger.rows import Row
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ MAX_WALK = 500
 SWEEP_BATCH = 100
 
 BUY = "dialstock.internal.buy"
+BUY_BATCH = "dialstock.internal.buy_batch"
 LOOK = "dialstock.internal.look"
 
 
@@ -36,13 +38,29 @@ def purchase_message(binding: Binding, row: Mapping[str, Any], *, probe: bool = 
     return Message(task=BUY, queue=binding.queue, kwargs=kwargs)
 
 
+def purchase_messages(binding: Binding, rows: Sequence[Row], *, probe: bool) -> list[Message]:
+    """One message for each purchase, or for each batch of those that were never called for."""
+    batching = binding.batch > 1 and not probe
+    shared = [row for row in rows if batching and row["attempts"] == 0 and not row["doubt"]]
+    batches = [shared[start : start + binding.batch] for start in range(0, len(shared), binding.batch)]
+    alone = [row for row in rows if row not in shared]
+    return [_batch_message(binding, batch) for batch in batches] + [
+        purchase_message(binding, row, probe=probe) for row in alone
+    ]
+
+
+def _batch_message(binding: Binding, rows: Sequence[Row]) -> Message:
+    items = [[row["id"], row["revision"]] for row in rows]
+    return Message(task=BUY_BATCH, queue=binding.queue, kwargs={"provider": binding.alias, "items": items})
+
+
 def release_due(runtime: Runtime, binding: Binding) -> int:
     """Release queued purchases that are due, as many as there is room for. Returns how many.
 
     Raises redis.RedisError where Redis is away: without pace nothing is released.
     """
     lane = binding.buying
-    soon = lane.calls_within(LOOKAHEAD)
+    soon = lane.calls_within(LOOKAHEAD) * binding.batch
     with runtime.database.read() as conn:
         lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
         if not lanes or not _may_have_room(conn, binding, soon, runtime.now()):
@@ -62,7 +80,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         within = binding.policy.take_within
         rows = dispatch.release(conn, binding.alias, lanes, count=free, now=now, take_within=within)
     runtime.reached("released")
-    runtime.send(purchase_message(binding, row, probe=state["paused_at"] is not None) for row in rows)
+    runtime.send(purchase_messages(binding, rows, probe=state["paused_at"] is not None))
     return len(rows)
 
 

@@ -18,8 +18,8 @@ from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks import accepting, auditing, looking, orders, purchase
-from tasks.dispatching import BUY, LOOK
-from tasks.purchase import DATABASE_AWAY, patiently
+from tasks.dispatching import BUY, BUY_BATCH, LOOK
+from tasks.patience import DATABASE_AWAY, patiently
 from tasks.runtime import Runtime, current
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,15 @@ def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> 
     except RedisError as exc:
         # No pace, no purchase: the row is due again when its release has run out.
         log.warning("purchase %s waits, Redis is away: %s", purchase_id, type(exc).__name__)
+
+
+@shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
+def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
+    """Make one purchase call for several numbers. Run twice, the second finds other revisions and leaves."""
+    try:
+        purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
+    except RedisError as exc:
+        log.warning("%d purchases wait, Redis is away: %s", len(items), type(exc).__name__)
 
 
 @shared_task(name=LOOK, acks_late=True, ignore_result=True)

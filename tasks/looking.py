@@ -14,9 +14,10 @@ from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
+from tasks.patience import patiently
 from tasks.policies.pace import Later
 from tasks.policies.pause import Cause, Pause
-from tasks.purchase import patiently, pause_provider
+from tasks.reacting import pause_provider
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)

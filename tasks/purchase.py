@@ -1,42 +1,42 @@
-"""Buy one number: reserve the pace, claim, look at the clock, call, record. Two short transactions, none open
-during the call."""
+"""Buy: reserve the pace, claim, look at the clock, call, record. Two short transactions, none open during the call."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger import calls, dispatch, pausing
+from tasks.ledger import calls, dispatch
 from tasks.ledger.calls import Claim
 from tasks.ledger.rows import Row, find
+from tasks.patience import patiently
 from tasks.policies.pace import Later, Slot
-from tasks.policies.pause import Pause, Streaks
-from tasks.policies.retry import Decision, History, after_call
+from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import no_later_than
+from tasks.reacting import react
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-RECORD_PATIENCE = 300.0
-"""Seconds that a worker with an answer in its hands waits for a database that is away."""
 
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 
-_streaks: dict[str, Streaks] = {}
+@dataclass(frozen=True)
+class _Wanted:
+    """A purchase on its way: its message's claim on it, and what `prepare` said, None where nothing was to prepare."""
+
+    purchase_id: str
+    revision: int
+    prepared: Ask | Outcome | None = None
 
 
 def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, probe: bool = False) -> Status | None:
@@ -45,83 +45,105 @@ def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, pro
     Returns the status that the purchase has then, or None where there was nothing to do: a duplicate or outdated
     message, no slot, or an outcome that came too late to change anything.
     """
+    return next(iter(buy_batch(runtime, [(purchase_id, revision)], provider, probe=probe)), None)
+
+
+def buy_batch(
+    runtime: Runtime, items: Sequence[tuple[str, int]], provider: str, *, probe: bool = False
+) -> list[Status | None]:
+    """Make one purchase call for several dispatched purchases, each claimed, recorded and told of by itself.
+
+    Returns what `buy` returns, for each purchase that could be claimed.
+    """
     binding = runtime.providers.get(provider)
     if binding is None:
-        log.error("purchase %s names the provider %r, which is not configured: add it again", purchase_id, provider)
-        return None
+        log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
+        return []
     runtime.reached("taken")
-    try:
-        prepared = _prepare(runtime, binding, purchase_id, revision)
-    except _Outdated:
-        return None
-    slot = _reserve(runtime, binding, purchase_id, revision)
+    wanted = [one for item in items if (one := _prepare(runtime, binding, *item)) is not None]
+    slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
-        return None
+        return []
     runtime.reached("reserved")
     goes_at = time.monotonic() + slot.wait
     if slot.wait >= SLEEPABLE:
         runtime.sleep(slot.wait)
-    claim = _claim(runtime, binding, purchase_id, revision)
-    if claim is None:
+    claims = _claim(runtime, binding, wanted)
+    if not claims:
         runtime.pace.refund(binding.buying, slot)
-        return None
+        return []
     runtime.reached("claimed")
-    outcome = _call(runtime, binding, claim, prepared, goes_at)
+    outcomes = _call(runtime, binding, claims, goes_at)
     runtime.reached("answered")
-    return _conclude(runtime, binding, claim, outcome, probe=probe)
+    return _conclude(runtime, binding, outcomes, probe=probe)
 
 
-class _Outdated(Exception):
-    """The purchase has moved on since the message was sent."""
-
-
-def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> Ask | Outcome | None:
-    """What to buy where calls are needed to know it; None where the row says it all. Raises _Outdated."""
+def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> _Wanted | None:
+    """What to buy; None where the purchase has moved on since the message was sent."""
     if not binding.adapter.prepares:
-        return None
+        return _Wanted(purchase_id, revision)
     with runtime.database.read() as conn:
         row = find(conn, purchase_id)
     if row is None or row["status"] != Status.DISPATCHED or row["revision"] != revision:
-        raise _Outdated
-    ask = Ask(number=row["number"], options=row["options"])
+        return None
     wait = runtime.pace.reserve(binding.looking)
     if isinstance(wait, Later):
-        return Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
+        later = Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
+        return _Wanted(purchase_id, revision, later)
     runtime.sleep(wait.wait)
-    return binding.adapter.prepare(ask)
+    prepared = binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
+    return _Wanted(purchase_id, revision, prepared)
 
 
-def _reserve(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> Slot | None:
-    """A slot within the horizon; where there is none, the purchase waits in the table until its time."""
-    lane = binding.buying
-    slot = runtime.pace.reserve(lane)
+def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
+    """A slot within the horizon; where there is none, the purchases wait in the table until its time."""
+    slot = runtime.pace.reserve(binding.buying)
     if isinstance(slot, Slot):
         return slot
     now = runtime.now()
     with runtime.database.write() as conn:
-        dispatch.postpone(conn, purchase_id, revision, now + timedelta(seconds=slot.wait), now)
+        for one in wanted:
+            dispatch.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=slot.wait), now)
     return None
 
 
-def _claim(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> Claim | None:
+def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
     seconds = binding.policy.send_within + binding.policy.timeout
-    return runtime.database.transact(lambda conn: calls.claim(conn, purchase_id, revision, runtime.now(), seconds))
+    now = runtime.now
+
+    def claim_all(conn: Connection) -> list[tuple[Claim | None, _Wanted]]:
+        return [(calls.claim(conn, one.purchase_id, one.revision, now(), seconds), one) for one in wanted]
+
+    return [(claim, one) for claim, one in runtime.database.transact(claim_all) if claim is not None]
 
 
-def _call(runtime: Runtime, binding: Binding, claim: Claim, prepared: Ask | Outcome | None, goes_at: float) -> Outcome:
-    """The outcome of the call, or why it was not made."""
-    if isinstance(prepared, Outcome):
-        return prepared
+def _call(
+    runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]], goes_at: float
+) -> list[tuple[Claim, Outcome]]:
+    """The outcome of each claim: of the call, or why it was not made."""
+    done = [(claim, one.prepared) for claim, one in claims if isinstance(one.prepared, Outcome)]
+    asks = [(claim, _ask(claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)]
+    if not asks:
+        return done
+    outcomes = _send(runtime, binding, asks[0][0], [ask for _, ask in asks], goes_at)
+    return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
+
+
+def _ask(claim: Claim, prepared: Ask | None) -> Ask:
+    return prepared or Ask(number=claim.row["number"], options=claim.row["options"])
+
+
+def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask], goes_at: float) -> list[Outcome]:
+    """Make the call, unless its slot or its time have passed; *claim* is the earliest of its claims."""
     if time.monotonic() - goes_at > binding.policy.rate_guard and not _new_slot(runtime, binding, claim):
-        return _held_back("its slot passed before the call could be made", "pace")
+        return [_held_back("its slot passed before the call could be made", "pace")] * len(asks)
     looked_at = time.monotonic()
     late = (runtime.now() - claim.started_at).total_seconds()
     if late > binding.policy.send_within:
-        return _held_back(f"{late:.1f} s passed after the intent: too late to send", "too_late")
+        return [_held_back(f"{late:.1f} s passed after the intent: too late to send", "too_late")] * len(asks)
     runtime.reached("sending")
-    row = claim.row
     with no_later_than(looked_at + (claim.deadline - claim.started_at).total_seconds() - late):
-        return binding.adapter.buy([prepared or Ask(number=row["number"], options=row["options"])])[0]
+        return binding.adapter.buy(asks)
 
 
 def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> bool:
@@ -141,22 +163,32 @@ def _held_back(error: str, code: str) -> Outcome:
     return Outcome(kind=OutcomeKind.NOT_SENT, error=error, error_code=code, retry_after=0.0)
 
 
-def _conclude(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome, *, probe: bool) -> Status | None:
+def _conclude(
+    runtime: Runtime, binding: Binding, outcomes: Sequence[tuple[Claim, Outcome]], *, probe: bool
+) -> list[Status | None]:
+    """Record each outcome; those that need a look come last, so that none waits for another's."""
+    in_order = sorted(outcomes, key=lambda pair: pair[1].kind is OutcomeKind.REFUSED)
+    after = [_record(runtime, binding, claim, outcome) for claim, outcome in in_order]
+    runtime.reached("recorded")
+    react(runtime, binding, [(claim.row["number"], outcome) for claim, outcome in in_order], probe=probe)
+    return after
+
+
+def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) -> Status | None:
     row = claim.row
     can_look = binding.adapter.lookup != "none"
     look = None
     if outcome.kind is OutcomeKind.REFUSED and can_look and not row["doubt"]:
         look = _look_once(runtime, binding, claim)
     history = History(
-        attempts=row["attempts"],
-        tried_seconds=row["tried_seconds"],
-        doubt=row["doubt"],
-        can_look=can_look,
+        attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
     decision = after_call(outcome, history, binding.policy, look)
-    after = patiently(lambda: _record(runtime, claim, outcome, decision))
-    runtime.reached("recorded")
-    _react(runtime, binding, row, outcome, probe=probe)
+
+    def write(conn: Connection) -> Row | None:
+        return calls.record(conn, claim, outcome, decision, runtime.now())
+
+    after = patiently(lambda: runtime.database.transact(write))
     return None if after is None else Status(after["status"])
 
 
@@ -183,62 +215,3 @@ def _look_slot(runtime: Runtime, binding: Binding) -> Slot | Later:
         runtime.sleep(slot.wait)
         slot = runtime.pace.reserve(binding.looking)
     return slot
-
-
-def _record(runtime: Runtime, claim: Claim, outcome: Outcome, decision: Decision) -> Row | None:
-    return runtime.database.transact(lambda conn: calls.record(conn, claim, outcome, decision, runtime.now()))
-
-
-def patiently(action: Callable[[], T]) -> T:
-    """Run *action* until the database takes it: a provider's answer must not be lost to a restart.
-
-    Raises what the database raised after five minutes; the sweep then takes the call for lost.
-    """
-    deadline = time.monotonic() + RECORD_PATIENCE
-    while True:
-        try:
-            return action()
-        except DATABASE_AWAY as exc:
-            if time.monotonic() > deadline:
-                raise
-            log.warning("the database does not take an outcome, trying again: %s", type(exc).__name__)
-            time.sleep(0.5)
-
-
-def _react(runtime: Runtime, binding: Binding, row: Row, outcome: Outcome, *, probe: bool) -> None:
-    """What one outcome means for the whole provider: cool down, pause, or end a pause."""
-    if outcome.kind is OutcomeKind.THROTTLED:
-        _cool_down(runtime, binding, outcome)
-    if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
-        return  # held back by us: that tells nothing of the provider
-    streaks = _streaks.setdefault(binding.alias, Streaks())
-    wanted = streaks.feed(row["number"], outcome, binding.policy)
-    if wanted is not None:
-        pause_provider(runtime, binding.alias, wanted)
-    elif probe:
-        _conclude_probe(runtime, binding.alias, outcome)
-
-
-def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
-    """End the pause where the provider answered the probe, else let it cool down for longer."""
-    with runtime.database.write() as conn:
-        if outcome.yes or outcome.kind is OutcomeKind.REFUSED:
-            pausing.resume(conn, alias, runtime.now(), by_machine=True)
-        else:
-            pausing.probe_failed(conn, alias, outcome.error or str(outcome.kind), runtime.now())
-
-
-def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
-    """Pause a provider, and say so once."""
-    with runtime.database.write() as conn:
-        began = pausing.pause(conn, alias, wanted, runtime.now())
-    if began:
-        log.error("provider %s is paused: %s", alias, wanted.reason)
-
-
-def _cool_down(runtime: Runtime, binding: Binding, outcome: Outcome) -> None:
-    seconds = outcome.retry_after if outcome.retry_after is not None else 1.0
-    try:
-        runtime.pace.penalise(binding.buying, seconds)
-    except RedisError as exc:
-        log.warning("provider %s asks to slow down, and Redis is away: %s", binding.alias, type(exc).__name__)

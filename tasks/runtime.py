@@ -60,6 +60,11 @@ class Binding:
         """The Celery queue of this provider's work."""
         return queue_of(self.alias)
 
+    @property
+    def batch(self) -> int:
+        """How many numbers one purchase call may carry."""
+        return min(self.policy.max_batch, self.adapter.max_batch)
+
     @cached_property
     def buying(self) -> Lane:
         """The lane of its purchase calls, shared with the account's other aliases."""

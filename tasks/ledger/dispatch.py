@@ -56,7 +56,7 @@ def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
             due_at=bindparam("until"),
             updated_at=bindparam("now"),
         )
-        .returning(_AT.id, _AT.revision)
+        .returning(_AT.id, _AT.revision, _AT.attempts, _AT.doubt)
     )
 
 
@@ -136,7 +136,7 @@ def release(
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
-    Untaken after *take_within* seconds they are due again. Returns rows of id and revision, for one message each.
+    Untaken after *take_within* seconds they are due again. Returns rows of id, revision, attempts and doubt.
     """
     rows: list[Row] = []
     values = {"of": provider, "now": now, "until": now + timedelta(seconds=take_within)}

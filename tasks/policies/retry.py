@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import Status
 
@@ -141,6 +141,9 @@ def _again(said: Decision, history: History, policy: Policy) -> Decision:
 def _refused(said: Decision, history: History, policy: Policy, look: Look | None) -> Decision:
     if history.doubt:
         return _doubtful(said, history, policy)
+    if said.error_code == BATCH_REFUSED:
+        # Surely not executed, and said of no number: each goes again, alone.
+        return replace(_again(said, history, policy), delay=0.0)
     if look is None or look.kind is LookKind.ABSENT:
         return replace(said, status=Status.FAILED)
     match look.kind:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from schemas.config import BirdConfig
 from schemas.numbers import region_of
-from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers import bird_records, candidates
 from tasks.providers.answers import e164, entries, fields, identifier, same_number
 from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, no_pause
@@ -69,7 +69,7 @@ class Bird:
         body = {"numberStockItemIds": [str(ask.options["stock_item_id"]) for ask in asks]}
         answer = self._session.purchase(self._numbers, body, len(asks))
         if isinstance(answer, Outcome):
-            return [answer] * len(asks)
+            return [_refused_batch(answer)] * len(asks)
         return [self._bought(answer, ask.number) for ask in asks]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
@@ -193,3 +193,8 @@ def _search_failed(outcome: Outcome) -> Outcome:
     if outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
         return outcome
     return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")
+
+
+def _refused_batch(outcome: Outcome) -> Outcome:
+    """A refused batch may have bought some of its numbers: the page does not say that it is all or nothing."""
+    return replace(outcome, kind=OutcomeKind.UNKNOWN) if outcome.error_code == BATCH_REFUSED else outcome

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from schemas.config import ProviderConfig
 from schemas.config_errors import ConfigError
-from schemas.outcomes import Outcome, OutcomeKind, clip
+from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
 from tasks.providers import answers
 from tasks.providers.base import Ask, ProviderError
 from tasks.providers.classify import Said, error_code, kind_of, read_said
@@ -81,7 +81,7 @@ class Session:
         if outcome.kind is OutcomeKind.REFUSED and count > 1:
             error = f"{self.name} refused the whole call of {count} numbers: {outcome.error}"
             return self.outcome(
-                outcome.kind, code="batch_refused", error=error, status=outcome.http_status, detail=outcome.detail
+                outcome.kind, code=BATCH_REFUSED, error=error, status=outcome.http_status, detail=outcome.detail
             )
         return outcome
 

@@ -29,7 +29,7 @@ class TimePay:
 
     lookup: ClassVar[LookupWay] = "none"
     can_search: ClassVar[bool] = False
-    max_batch: ClassVar[int] = 1
+    max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = False
 
     def __init__(self, config: TimePayConfig, token: str) -> None:

@@ -32,19 +32,10 @@ def bench_isolation(redis_server: RedisServer, postgres_server: PostgresServer) 
     runs = {kind: (_Run(bench, kind, 0), _Run(bench, kind, beside)) for kind in DATABASES}
     results = rounds({run.name: run.seconds for pair in runs.values() for run in pair})
     seconds = {name: statistics.median(times) for name, times in results.items()}
-    rows = [
-        (
-            kind,
-            f"{seconds[alone.name]:.1f}",
-            f"{seconds[hung.name]:.1f}",
-            _ratio(seconds[hung.name], seconds[alone.name]),
-        )
-        for kind, (alone, hung) in runs.items()
-    ]
     report.publish(
         "Isolation",
         ("", "alone, s", "beside the other, s", "ratio"),
-        rows,
+        [_row(kind, *(seconds[run.name] for run in pair)) for kind, pair in runs.items()],
         notes=(
             f"{bench.count} numbers at a provider that answers in {FAST * 1000:.0f} ms, without a limit, from their "
             f"acceptance to the last result; the other one hangs for {HANGS:.0f} s on each of {beside} numbers, "
@@ -93,5 +84,5 @@ def _duration(url: str) -> float:
     return float((finished - accepted).total_seconds())
 
 
-def _ratio(one: float, base: float) -> str:
-    return f"{one / base:.2f}"
+def _row(kind: str, alone: float, beside: float) -> report.Row:
+    return (kind, f"{alone:.1f}", f"{beside:.1f}", f"{beside / alone:.2f}")

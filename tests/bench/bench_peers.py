@@ -5,11 +5,12 @@ One worker process of 100 threads, a stub provider of 200 ms and no limit, every
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from tests.bench import pictures, report
 from tests.bench.candidates import Bench
-from tests.bench.harness import medians, rounds, setting
+from tests.bench.harness import Measure, medians, rounds, setting
 from tests.servers import PostgresServer, RedisServer
 
 BARE = "bare Celery task that posts"
@@ -28,15 +29,11 @@ def bench_peers(redis_server: RedisServer, postgres_server: PostgresServer) -> N
         candidates[f"dialstock, {database}"] = partial(bench.dialstock, database)
         candidates |= {f"{name}, {database}": partial(bench.by_hand, peer, database) for name, peer in HAND.items()}
     results = medians(rounds(candidates))
-    ours = {name: f"dialstock, {database}" for database in DATABASES for name in results if name.endswith(database)}
-    rows = [
-        (*row, *_of_ours(results[name].rate, results[ours[name]].rate) if name in ours else ("", ))
-        for name, row in zip(results, report.measure_rows(results, dict.fromkeys(results, BARE)), strict=True)
-    ]
+    rows = report.measure_rows(results, dict.fromkeys(results, BARE))
     report.publish(
         "Against the same work by hand",
         (*report.MEASURE_HEADER, "dialstock against it"),
-        rows,
+        [(*row, _of_ours(results, row[0])) for row in rows],
         notes=(
             f"{bench.count} numbers, accepted before; medians of {setting('ROUNDS', 3)} rounds; ratios to the bare "
             "task. By hand: one row before the call and its result after it, bounded retries, one message to Redis; "
@@ -47,5 +44,7 @@ def bench_peers(redis_server: RedisServer, postgres_server: PostgresServer) -> N
     )
 
 
-def _of_ours(theirs: float, ours: float) -> tuple[str]:
-    return (f"{ours / theirs:.2f}",)
+def _of_ours(results: Mapping[str, Measure], name: str) -> str:
+    """Our throughput, over that of *name* on the same database."""
+    ours = results.get(f"dialstock, {name.rpartition(', ')[2]}")
+    return f"{ours.rate / results[name].rate:.2f}" if ours else "-"

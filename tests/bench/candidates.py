@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ PEERS = {
     ],
     "huey_by_hand": [
         *("-m", "huey.bin.huey_consumer", "tests.bench.peers.huey_by_hand.huey", "--quiet", "--no-periodic"),
-        *("--worker-type", "thread", "--workers", str(THREADS)),
+        *("--worker-type", "thread", "--workers", str(THREADS), "--graceful-signal", "TERM"),
     ],
 }
 
@@ -54,13 +54,13 @@ class Bench:
 
     def by_hand(self, peer: str, database: str) -> Measure:
         """One worker process of a peer, every message sent before it starts."""
-        with self.database(database, ours=False) as url, stub() as target:
-            open_store(url).create()
+        with self.database(database, ours=False) as url, stub() as target, closing(open_store(url)) as store:
+            store.create()
             environ = {"DATABASE_URL": url, "REDIS_URL": self.redis.url, "PROVIDER_URL": target.url}
             self._send(peer, environ)
             with running(PEERS[peer], environ) as worker:
                 measured = measure(target, worker, self.count, self.server_process(database))
-            self.check(open_store(url).bought())
+            self.check(store.bought())
             return measured
 
     def bare(self) -> Measure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -55,8 +54,13 @@ def dialstock_environ(folder: Path, providers: Iterable[str], redis_url: str, da
 
 def dialstock(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run our command line; raises CalledProcessError where it fails."""
-    command = [str(Path(sys.executable).parent / "dialstock"), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, check=True, capture_output=True, text=True)
+    everything = {**os.environ, **environ}
+    return subprocess.run(command(*arguments), cwd=ROOT, env=everything, check=True, capture_output=True, text=True)
+
+
+def command(*arguments: str) -> list[str]:
+    """Our command line, as it is installed beside this Python."""
+    return [str(Path(sys.executable).parent / "dialstock"), *arguments]
 
 
 def submit(environ: Mapping[str, str], folder: Path, numbers: Iterable[str], alias: str = "stub") -> None:
@@ -75,11 +79,6 @@ def order_file(folder: Path, numbers: Iterable[str], alias: str = "stub") -> Pat
 def consecutive(count: int) -> list[str]:
     """*count* numbers in a row."""
     return [f"+1415{index:07d}" for index in range(count)]
-
-
-def scattered(count: int) -> list[str]:
-    """*count* numbers anywhere in the plan, so that each meets another page of an index."""
-    return [f"+1{number}" for number in random.sample(range(2_000_000_000, 9_999_999_999), count)]
 
 
 def bought(database_url: str, alias: str = "stub") -> int:

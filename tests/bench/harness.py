@@ -28,6 +28,8 @@ PATIENCE = 300.0
 """Seconds that one candidate may take."""
 
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "build" / "bench"
+"""Where results go, and what the workers print."""
 
 R = TypeVar("R")
 
@@ -81,9 +83,14 @@ def stub(latency: float = LATENCY, port: int = 0) -> Iterator[Stub]:
 
 
 @contextmanager
-def running(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[psutil.Process]:
-    """Python with *command* as arguments; ended with SIGTERM, so that what runs may end."""
-    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **environ}) as process:
+def running(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[psutil.Process]:
+    """Python with *arguments*; ended with SIGTERM, so that what runs may end. It prints to workers.log."""
+    command = [sys.executable, *arguments]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        (FOLDER / "workers.log").open("ab") as log,
+        subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=log, stderr=log) as process,
+    ):
         try:
             yield psutil.Process(process.pid)
         finally:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.harness import ROOT, Measure
-
-FOLDER = ROOT / "build" / "bench"
+from tests.bench.harness import FOLDER, Measure
 
 Row = Sequence[str]
 

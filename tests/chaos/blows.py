@@ -17,10 +17,10 @@ Blow = Callable[[World, random.Random], str]
 CALL = POLICY["send_within"] + POLICY["timeout"]
 """Seconds from the intent to the call's deadline."""
 
-PAST = CALL + POLICY["reconcile_after"][-1] + 4.0
+PAST = CALL + POLICY["reconcile_after"][-1] + 3.0
 """Seconds from the intent until others have looked, and may have bought anew: a worker that wakes then is too late."""
 
-TRAP_PATIENCE = 20.0
+TRAP_PATIENCE = 10.0
 QUEUES = ["purchases", *(f"purchases.{kind}" for kind in KINDS)]
 
 
@@ -29,7 +29,7 @@ def kill_at(point: str) -> Blow:
 
     def blow(world: World, rng: random.Random) -> str:
         caught = _spring(world, point, "kill", rng.randrange(6))
-        return f"worker killed at {point}" if caught else f"nobody came to {point}"
+        return f"worker killed at {point}" if caught else _missed(world, point)
 
     blow.__name__ = f"kill_at_{point}"
     return blow
@@ -41,8 +41,8 @@ def freeze_at(point: str) -> Blow:
     def blow(world: World, rng: random.Random) -> str:
         caught = _spring(world, point, "stop", rng.randrange(6))
         if caught is None:
-            return f"nobody came to {point}"
-        seconds = PAST + rng.random() * 2
+            return _missed(world, point)
+        seconds = PAST + rng.random()
         _leave_frozen(world, caught.pid, seconds)
         return f"worker frozen at {point} for {seconds:.1f} s"
 
@@ -57,7 +57,7 @@ def freeze_in_call(world: World, rng: random.Random) -> str:
     try:
         caught = _spring(world, "sending", "mark", rng.randrange(6))
         if caught is None:
-            return "nobody made a call"
+            return _missed(world, "sending")
         before = len(world.shop.calls())
         with suppress(AssertionError):
             eventually(lambda: len(world.shop.calls()) > before, seconds=1.0)
@@ -66,7 +66,7 @@ def freeze_in_call(world: World, rng: random.Random) -> str:
     finally:
         for kind in KINDS:
             world.shop.latency(kind, 0.0)
-    seconds = PAST + rng.random() * 2
+    seconds = PAST + rng.random()
     _leave_frozen(world, caught.pid, seconds)
     return f"worker frozen in its calls for {seconds:.1f} s"
 
@@ -147,6 +147,11 @@ def _spring(world: World, point: str, blow: str, passes: int) -> Sprung | None:
     # A rarely visited point is struck at its first visit.
     world.traps.arm(point, blow, 0 if point in ("released", "accepted") else passes)
     return world.traps.wait(TRAP_PATIENCE)
+
+
+def _missed(world: World, point: str) -> str:
+    world.missed.append(point)
+    return f"nobody came to {point}"
 
 
 def _leave_frozen(world: World, pid: int, seconds: float) -> None:

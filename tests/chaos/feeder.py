@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -22,22 +22,26 @@ from tests.chaos.world import KINDS, World
 
 Ask = dict[str, str]
 
+PAUSE = 0.3
+"""Seconds between two batches of a share."""
+
 
 class Feeder:
-    """Brings `total` purchases in, spread over `seconds`, in a thread of its own. A refused try is made again.
+    """Brings what is asked for in, by orders and by messages, in a thread of its own. A refused try is made again.
 
-    `messages` are those sent by message, by their key: a customer whose message is lost sends it again.
+    It comes in `shares`, each begun by `next_share`, so that there is work whenever a blow falls. `messages` are those
+    sent by message, by their key: a customer whose message is lost sends it again.
     """
 
-    def __init__(self, world: World, *, total: int, seconds: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, world: World, asked: list[Ask], *, shares: int = 1, seed: int = 0) -> None:
         self._world = world
-        self.rng = random.Random(seed)
-        self.asked = draw_asks(total)
+        self.asked = asked
         self.orders: list[str] = []
         self.messages: dict[str, Ask] = {}
         self.resent = 0
-        self._batches = _batches(self.rng, self.asked)
-        self._pause = seconds / max(1, len(self._batches))
+        batches = _batches(random.Random(seed), asked)
+        self._shares = [batches[n::shares] for n in range(shares)]
+        self._begun = threading.Semaphore(0)
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
         self._error: BaseException | None = None
@@ -51,9 +55,15 @@ class Feeder:
     ) -> None:
         self.finish()
 
+    def next_share(self) -> None:
+        """Let the next share come in."""
+        self._begun.release()
+
     def finish(self) -> None:
         """Bring in the rest at once."""
         self._hurry.set()
+        for _ in self._shares:
+            self._begun.release()
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -73,14 +83,16 @@ class Feeder:
 
     def _run(self) -> None:
         try:
-            for number, (way, asks) in enumerate(self._batches):
-                self._load(f"order-{number}", asks) if way == "order" else self._post(number, asks, way)
-                self._hurry.wait(self._pause)
+            for share in self._shares:
+                self._begun.acquire()
+                for way, asks in share:
+                    self._load(asks) if way == "order" else self._post(asks, way)
+                    self._hurry.wait(PAUSE)
         except BaseException as exc:
             self._error = exc
 
-    def _load(self, key: str, asks: list[Ask]) -> None:
-        runtime = self._world.runtime
+    def _load(self, asks: list[Ask]) -> None:
+        runtime, key = self._world.runtime, f"order-{asks[0]['number']}"
         order = parse_order({"requests": asks, "idempotency_key": key}, runtime.kinds)
         lines = [(n, parse_buy(ask, runtime.kinds)) for n, ask in enumerate(asks, 1)]
 
@@ -92,9 +104,9 @@ class Feeder:
 
         _persist(load)
 
-    def _post(self, number: int, asks: list[Ask], way: str) -> None:
-        for place, ask in enumerate(asks):
-            key = f"message-{number}-{place}"
+    def _post(self, asks: list[Ask], way: str) -> None:
+        for ask in asks:
+            key = f"message-{ask['number']}"
             self.messages[key] = ask
             for _ in range(2 if way == "twice" else 1):
                 _persist(lambda key=key: self._send(key))  # type: ignore[misc]
@@ -104,10 +116,9 @@ class Feeder:
         self._world.broker.send_task("dialstock.buy_number", kwargs=kwargs, queue="purchases", retry=False)
 
 
-def draw_asks(total: int) -> list[Ask]:
-    """Numbers that nobody asks for twice, over the five providers in turn."""
-    numbers = range(total)
-    return [{"number": f"+1415{2_000_000 + n}", "provider": KINDS[n % len(KINDS)]} for n in numbers]
+def draw_asks(total: int, kinds: Sequence[str] = KINDS) -> list[Ask]:
+    """Numbers that nobody asks for twice, over the providers in turn."""
+    return [{"number": f"+1415{2_000_000 + n}", "provider": kinds[n % len(kinds)]} for n in range(total)]
 
 
 def _batches(rng: random.Random, asked: list[Ask]) -> list[tuple[str, list[Ask]]]:

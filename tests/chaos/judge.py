@@ -28,12 +28,18 @@ COLUMNS = ("charged", "purchased", "held", "failed", "unknown", "lost", "twice",
 
 @dataclass
 class Verdict:
-    """`wrong` says in words what broke a promise; the rest is for the report."""
+    """`wrong` says in words what broke a promise; the rest is for the report.
+
+    `too_late` counts calls that a worker did not make because it had stood still, `late_evidence` answers that came
+    after the call's deadline and were kept.
+    """
 
     table: dict[str, Counter[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     found_after: list[float] = field(default_factory=list)
     settled_after: list[float] = field(default_factory=list)
+    too_late: int = 0
+    late_evidence: int = 0
     events: int = 0
     repeats: int = 0
     calls: int = 0
@@ -68,6 +74,11 @@ def judge(world: World, asked: Iterable[Mapping[str, str]], limits: Mapping[str,
     _stream(verdict, events, before, world.seen)
     _pace(verdict, world, limits)
     _lost_calls(verdict, attempts, history)
+    verdict.too_late = sum(attempt["error_code"] == "too_late" for attempt in attempts)
+    verdict.late_evidence = sum(
+        attempt["outcome"] in ("purchased", "processing") and attempt["ended_at"] > attempt["deadline"]
+        for attempt in attempts
+    )
     return verdict
 
 
@@ -154,9 +165,11 @@ def _pace(verdict: Verdict, world: World, limits: Mapping[str, RateLimit]) -> No
         times = [call["monotonic"] for call in world.shop.calls(kind)]
         verdict.calls += len(times)
         window = limit.window - TOLERANCE
-        verdict.busiest[kind] = max((sum(t <= x < t + window for x in times) for t in times), default=0)
-        if verdict.busiest[kind] > limit.limit:
-            verdict.wrong.append(f"{kind}: {verdict.busiest[kind]} calls in {window:g} s, the limit is {limit}")
+        bursts = [[f"{t - begun:.3f}" for t in times if begun <= t < begun + window] for begun in times]
+        fullest = max(bursts, key=len, default=[])
+        verdict.busiest[kind] = len(fullest)
+        if len(fullest) > limit.limit:
+            verdict.wrong.append(f"{kind}: more than {limit}: calls after {', '.join(fullest)} s")
 
 
 def _lost_calls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -11,11 +12,12 @@ from schemas.rates import parse_rate
 from tests.chaos.blows import redis_away
 from tests.chaos.campaign import settle
 from tests.chaos.conftest import LONG
-from tests.chaos.feeder import Feeder
+from tests.chaos.feeder import Feeder, draw_asks
 from tests.chaos.judge import judge
 from tests.chaos.world import KINDS, POLICY, World
 from tests.waiting import eventually
 
+LOOKED_UP = [kind for kind in KINDS if kind != "timepay"]
 SetStage = Callable[..., AbstractContextManager[World]]
 FIRST_LOOK = POLICY["reconcile_after"][0]
 GRACE = 10.0
@@ -31,7 +33,8 @@ def test_the_calls_of_killed_workers_are_found_in_time(set_stage: SetStage) -> N
     with set_stage(rates={}) as world:
         world.traps.arm("answered", "kill")
         world.traps.arm("claimed", "kill", passes=3)
-        with Feeder(world, total=30) as feeder:
+        with Feeder(world, draw_asks(30, LOOKED_UP)) as feeder:
+            feeder.next_share()
             caught = [world.traps.wait(20), world.traps.wait(20)]
             feeder.finish()
             settle(world, feeder)
@@ -47,9 +50,10 @@ def test_the_calls_of_killed_workers_are_found_in_time(set_stage: SetStage) -> N
 
 @both_in_the_long_form
 def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
-    with set_stage(rates={}) as world, Feeder(world, total=40, seconds=2.0) as feeder:
+    with set_stage(rates={}) as world, Feeder(world, draw_asks(60), shares=2) as feeder:
+        feeder.next_share()
         eventually(world.shop.calls, what="the first call")
-        redis_away(30.0 if LONG else 4.0)(world, feeder.rng)
+        redis_away(30.0 if LONG else 4.0)(world, random.Random())
         feeder.finish()
         settle(world, feeder)
         verdict = judge(world, feeder.asked, {})
@@ -62,7 +66,7 @@ def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
 @both_in_the_long_form
 def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: SetStage) -> None:
     limit = parse_rate("5/second")
-    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, total=125) as feeder:
+    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, draw_asks(125)) as feeder:
         feeder.finish()
         for calls in (30, 60):
             eventually(lambda calls=calls: len(world.shop.calls()) >= calls)  # type: ignore[misc]

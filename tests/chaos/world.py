@@ -71,7 +71,8 @@ class World:
     """Everything of one run.
 
     `seen` are the events that stood in the stream, before it was wiped out or at the end; `resumed` tells for each
-    time that Redis was away for how long, and after how long the first purchase call was made, in seconds.
+    time that Redis was away for how long, and after how long the first purchase call was made, in seconds;
+    `missed` are the points at which a blow met nobody.
     """
 
     folder: Path
@@ -85,6 +86,7 @@ class World:
     traps: Traps
     seen: list[dict[str, Any]] = field(default_factory=list)
     resumed: list[tuple[float, float]] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
 
     @property
     def database_name(self) -> str:

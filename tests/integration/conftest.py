@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from pytest_celery import CeleryTestSetup, CeleryTestWorker
+from pytest_celery import CeleryTestSetup
 
 from tests.integration.place import Place
 from tests.integration.results import Results
@@ -69,13 +69,6 @@ def place(
 def celery_setup(place: Place) -> CeleryTestSetup:
     """Two workers of the shared deployment, ready."""
     return place.setup("worker-1", "worker-2")
-
-
-@pytest.fixture
-def celery_worker(celery_setup: CeleryTestSetup) -> CeleryTestWorker:
-    """The first of the shared workers."""
-    assert celery_setup.worker is not None
-    return celery_setup.worker
 
 
 @pytest.fixture

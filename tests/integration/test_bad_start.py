@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,28 +43,25 @@ CASES: dict[str, tuple[Callable[[Place], dict[str, str]], int, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize(("change", "status", "told"), CASES.values(), ids=CASES)
 def test_a_worker_with_a_bad_start_tells_once_and_exits(
-    idle_place: Place,
-    command: list[str],
-    change: Callable[[Place], dict[str, str]],
-    status: int,
-    told: list[str],
+    idle_place: Place, change: Callable[[Place], dict[str, str]], status: int, told: list[str]
 ) -> None:
     environ = {**idle_place.environ, **change(idle_place), "PYTHONWARNINGS": "ignore::UserWarning"}
-    process = LocalProcess("worker", command, environ, idle_place.home / "log")
-    try:
-        assert process.wait(30) == status
-    finally:
-        process.stop()
-    text = process.logs().decode()
-    for part in told:
-        assert part in text
-    assert "Traceback" not in text
-    assert "hush" not in text
-    lines = [line for line in text.splitlines() if line and not is_about_root(line)]
-    assert len(lines) <= 1 + text.count("[providers."), text
+    with ExitStack() as stack:
+        processes = [
+            LocalProcess(name, command, environ, idle_place.home / f"{name}.log") for name, command in COMMANDS.items()
+        ]
+        for process in processes:
+            stack.callback(process.stop)
+        assert [process.wait(60) for process in processes] == [status] * len(COMMANDS)
+    for process in processes:
+        text = process.logs().decode()
+        assert [part for part in told if part not in text] == [], text
+        assert "Traceback" not in text
+        assert "hush" not in text
+        lines = [line for line in text.splitlines() if line and not is_about_root(line)]
+        assert len(lines) <= 1 + text.count("[providers."), text
 
 
 def is_about_root(line: str) -> bool:

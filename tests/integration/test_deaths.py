@@ -21,7 +21,7 @@ def test_what_a_killed_worker_had_under_way_is_settled_by_another(
     fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]]
 ) -> None:
     bought, not_bought, cannot_tell = numbers(3)
-    place = fresh_place(timeout=3.0, send_within=1.0)
+    place = fresh_place(timeout=4.0, send_within=1.0)
     victim = place.setup("victim")
     place.control.plan("fluents", "silence_after", bought)
     place.control.plan("signalwire", "silence_before", not_bought)
@@ -62,4 +62,6 @@ def test_a_stopped_worker_finishes_its_call_tells_its_result_and_exits_with_0(
         row = place.purchase(number)
         assert (row["status"], row["attempts"]) == ("purchased", 1)
         assert [event["type"] for event in results.all(subject=number)][-1] == "dialstock.purchase.purchased"
+        log = setup.worker.logs()
+        assert log.index("Warm shutdown") < log.rindex("dialstock.internal.buy") < log.rindex("succeeded in")
     assert place.charged([number]) == {number: 1}

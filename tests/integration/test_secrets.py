@@ -11,6 +11,7 @@ from sqlalchemy import MetaData, select
 
 from schemas.tables import PURCHASE
 from tests.integration.place import KINDS, TOKEN, Place
+from tests.servers import RedisServer
 from tests.waiting import eventually
 
 FORMS = (TOKEN, base64.b64encode(f"project:{TOKEN}".encode()).decode())
@@ -37,10 +38,16 @@ def redis_history(place: Place) -> str:
 
 
 def test_no_token_is_in_logs_rows_events_messages_or_what_celery_tells(
-    fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]]
+    tmp_path: Path, sqlite_url: str, redis_server: RedisServer, numbers: Callable[[int], list[str]]
 ) -> None:
-    place = fresh_place(timeout=2.0, send_within=1.0, max_attempts=1, pause_cooldown=0.2)
-    bought, echoed, doubted, refused = (dict(zip(KINDS, numbers(5), strict=True)) for _ in range(4))
+    policy = {"timeout": 2.0, "send_within": 1.0, "max_attempts": 1, "pause_cooldown": 0.2}
+    with Place(tmp_path, sqlite_url, redis_server, **policy) as place:
+        check(place, *(dict(zip(KINDS, numbers(5), strict=True)) for _ in range(4)))
+
+
+def check(
+    place: Place, bought: dict[str, str], echoed: dict[str, str], doubted: dict[str, str], refused: dict[str, str]
+) -> None:
     for kind in KINDS:
         # SignalWire's token goes out as HTTP Basic.
         echo = {"message": f"unknown token {TOKEN}", "errors": [{"detail": FORMS if kind == "signalwire" else TOKEN}]}

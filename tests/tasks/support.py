@@ -28,7 +28,7 @@ from schemas.tables import (
     REJECTED,
     RESOLUTION,
 )
-from tasks import accepting, dispatching, looking, purchase
+from tasks import accepting, dispatching, looking, purchase, reacting
 from tasks.ledger import calls, pausing
 from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
@@ -250,6 +250,8 @@ class World:
         """What a worker does with a message."""
         if message.task == dispatching.BUY:
             return purchase.buy(self.runtime, **message.kwargs)
+        if message.task == dispatching.BUY_BATCH:
+            return purchase.buy_batch(self.runtime, **message.kwargs)
         return looking.look(self.runtime, **message.kwargs)
 
     def work(self) -> None:
@@ -315,7 +317,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         reached=reached,
     )
     world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent, points=points)
-    purchase._streaks.clear()
+    reacting._streaks.clear()
     return world
 
 

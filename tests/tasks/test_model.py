@@ -28,10 +28,11 @@ from sqlalchemy import select
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import SETTLED, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import dispatching
+from tasks import dispatching, purchase
 from tasks.ledger import cancel, pausing
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
+from tasks.policies.retry import Decision
 from tasks.runtime import Message
 from tests.tasks.support import (
     DENIED,
@@ -290,7 +291,7 @@ class Game(RuleBasedStateMachine):
             if not self.waiting():
                 return
             # a pause may keep what is due waiting for its probe
-            self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=1), min(self.waiting()))
+            self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=60), min(self.waiting()))
             self.timers()
             self.world.work()
         raise AssertionError(f"never settled: {[row for row in self.purchases() if row['status'] not in SETTLED]}")
@@ -349,14 +350,12 @@ def test_never_twice_and_never_lost(database: SqlDatabase) -> None:
 
 
 def test_the_model_notices_a_machine_that_posts_again_before_it_asks(
-    _sqlite_of_the_session: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The game would find the mistake that matters most."""
-    from tasks import purchase
-    from tasks.policies.retry import Decision
 
     class Careless(Game):
-        database = _sqlite_of_the_session
+        database = request.getfixturevalue("_sqlite_of_the_session")
 
     careful = purchase.after_call
 

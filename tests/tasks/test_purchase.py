@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks import purchase
+from tasks import patience, purchase
 from tasks.policies.pace import Later, Pace, Slot
 from tests.servers import RedisServer
 from tests.tasks.support import (
@@ -380,17 +380,17 @@ def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: 
             raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
         return "written"
 
-    assert purchase.patiently(away_at_first) == "written"
+    assert patience.patiently(away_at_first) == "written"
 
 
 def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purchase, "RECORD_PATIENCE", -1.0)
+    monkeypatch.setattr(patience, "PATIENCE", -1.0)
 
     def away() -> None:
         raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
 
     with pytest.raises(OperationalError):
-        purchase.patiently(away)
+        patience.patiently(away)
 
 
 class Preparing:

@@ -136,3 +136,33 @@ def test_settings_can_be_logged() -> None:
     settings = load_settings({"DATABASE_URL": f"postgres://u:{SECRET}@db/x", "REDIS_URL": f"redis://:{SECRET}@c/0"})
     assert SECRET not in repr(settings)
     assert "postgresql+psycopg://u:***@db/x" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("environ", "retention", "length"),
+    [
+        ({}, 7 * 86400.0, 1_000_000),
+        ({"DIALSTOCK_EVENT_RETENTION": " ", "DIALSTOCK_STREAM_LENGTH": ""}, 7 * 86400.0, 1_000_000),
+        ({"DIALSTOCK_EVENT_RETENTION": "12h", "DIALSTOCK_STREAM_LENGTH": "5000"}, 43_200.0, 5000),
+        ({"DIALSTOCK_EVENT_RETENTION": "30d"}, 30 * 86400.0, 1_000_000),
+    ],
+)
+def test_how_much_is_kept_of_the_events(environ: dict[str, str], retention: float, length: int) -> None:
+    settings = load_settings(environ)
+    assert (settings.event_retention, settings.stream_length) == (retention, length)
+    assert settings.with_redis("redis://x").event_retention == retention
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("DIALSTOCK_EVENT_RETENTION", "a week", "'a week' is no duration: write it like 12h or 30d"),
+        ("DIALSTOCK_EVENT_RETENTION", "9999d", "'9999d' is no duration"),
+        ("DIALSTOCK_STREAM_LENGTH", "0", "'0' is no number of events"),
+        ("DIALSTOCK_STREAM_LENGTH", "-5", "'-5' is no number of events"),
+        ("DIALSTOCK_STREAM_LENGTH", "1e6", "'1e6' is no number of events: write it like 1000000"),
+    ],
+)
+def test_what_is_no_measure_of_events_is_refused(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: {message}"):
+        load_settings({name: value})

@@ -42,6 +42,9 @@ class Store(Protocol):
     def bought(self) -> int:
         """How many numbers were bought."""
 
+    def close(self) -> None:
+        """Close this thread's connection."""
+
 
 def open_store(url: str) -> Store:
     """The store at a DATABASE_URL."""
@@ -76,6 +79,9 @@ class SqliteStore:
     def bought(self) -> int:
         return int(self._connection().execute(_BOUGHT).fetchone()[0])
 
+    def close(self) -> None:
+        self._connection().close()
+
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -108,6 +114,9 @@ class PostgresStore:
     def bought(self) -> int:
         found = self._connection().execute(_BOUGHT).fetchone()
         return found[0] if found else 0
+
+    def close(self) -> None:
+        self._connection().close()
 
     def _connection(self) -> psycopg.Connection[tuple[object, ...]]:
         connection = getattr(self._local, "connection", None)

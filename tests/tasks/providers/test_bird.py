@@ -86,8 +86,8 @@ def test_each_number_of_a_batch_needs_its_own_record(server: ScriptedServer) -> 
     [
         (404, {"code": "NotFound", "message": "not found"}, 1, OutcomeKind.REFUSED, "not_found"),
         (422, {"code": "InvalidPayload", "message": "bad"}, 1, OutcomeKind.REFUSED, "invalid_payload"),
-        (422, {"code": "InvalidPayload", "message": "bad"}, 2, OutcomeKind.REFUSED, "batch_refused"),
-        (404, {"code": "NotFound", "message": "not found"}, 25, OutcomeKind.REFUSED, "batch_refused"),
+        (422, {"code": "InvalidPayload", "message": "bad"}, 2, OutcomeKind.UNKNOWN, "batch_refused"),
+        (404, {"code": "NotFound", "message": "not found"}, 25, OutcomeKind.UNKNOWN, "batch_refused"),
         (422, {"code": "NotEnough", "message": "not enough balance"}, 2, OutcomeKind.ACCOUNT, "not_enough"),
         (412, {"code": "InsufficientBalance", "message": "m"}, 1, OutcomeKind.ACCOUNT, "insufficient_balance"),
         (403, {"code": "Forbidden", "message": "m"}, 2, OutcomeKind.ACCOUNT, "forbidden"),

@@ -1,0 +1,62 @@
+"""What one call's outcomes mean for the whole provider: cool down, pause, or end a pause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from redis.exceptions import RedisError
+
+from schemas.outcomes import Outcome, OutcomeKind
+from tasks.ledger import pausing
+from tasks.policies.pause import Pause, Streaks
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+_streaks: dict[str, Streaks] = {}
+
+
+def react(runtime: Runtime, binding: Binding, answered: Sequence[tuple[str, Outcome]], *, probe: bool) -> None:
+    """React to the outcomes of one call, by number; what a batch got as a whole counts once."""
+    different = {(one.kind, one.http_status, one.error_code): (number, one) for number, one in answered}
+    for number, outcome in different.values():
+        _react(runtime, binding, number, outcome, probe=probe)
+
+
+def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *, probe: bool) -> None:
+    if outcome.kind is OutcomeKind.THROTTLED:
+        _cool_down(runtime, binding, outcome)
+    if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
+        return  # held back by us: that tells nothing of the provider
+    streaks = _streaks.setdefault(binding.alias, Streaks())
+    wanted = streaks.feed(number, outcome, binding.policy)
+    if wanted is not None:
+        pause_provider(runtime, binding.alias, wanted)
+    elif probe:
+        _conclude_probe(runtime, binding.alias, outcome)
+
+
+def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
+    """End the pause where the provider answered the probe, else let it cool down for longer."""
+    with runtime.database.write() as conn:
+        if outcome.yes or outcome.kind is OutcomeKind.REFUSED:
+            pausing.resume(conn, alias, runtime.now(), by_machine=True)
+        else:
+            pausing.probe_failed(conn, alias, outcome.error or str(outcome.kind), runtime.now())
+
+
+def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
+    """Pause a provider, and say so once."""
+    with runtime.database.write() as conn:
+        began = pausing.pause(conn, alias, wanted, runtime.now())
+    if began:
+        log.error("provider %s is paused: %s", alias, wanted.reason)
+
+
+def _cool_down(runtime: Runtime, binding: Binding, outcome: Outcome) -> None:
+    seconds = outcome.retry_after if outcome.retry_after is not None else 1.0
+    try:
+        runtime.pace.penalise(binding.buying, seconds)
+    except RedisError as exc:
+        log.warning("provider %s asks to slow down, and Redis is away: %s", binding.alias, type(exc).__name__)

@@ -1,0 +1,110 @@
+"""Files of decisions: what is read, and what is refused with line, column and mend."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from schemas.settling import Verdict
+from tasks.ledger.resolve import Resolution
+from tasks.orderfile import OrderFileError, Problem
+from tasks.resolvefile import read_decisions
+
+A, B = "0190a0a0-0000-7000-8000-00000000000a", "0190a0a0-0000-7000-8000-00000000000b"
+
+
+def read(content: str | bytes, name: str = "decisions.csv") -> list[Resolution | Problem]:
+    return list(read_decisions(io.BytesIO(content.encode() if isinstance(content, str) else content), name))
+
+
+def problems(content: str, name: str = "decisions.csv") -> list[tuple[int, str | None, str]]:
+    found = [item for item in read(content, name) if isinstance(item, Problem)]
+    return [(one.line, one.column, one.message) for one in found]
+
+
+def test_a_table_is_read_with_its_lines() -> None:
+    assert read(f'id,decision,provider_number_id,note\n{A},bought,PN1,"seen, there"\n\n{B},retry,,\n') == [
+        Resolution(purchase_id=A, verdict=Verdict.BOUGHT, provider_number_id="PN1", note="seen, there", line=2),
+        Resolution(purchase_id=B, verdict=Verdict.RETRY, line=4),
+    ]
+
+
+def test_objects_are_read_too() -> None:
+    lines = [{"id": A, "decision": "fail", "note": "gone"}, {"id": B, "decision": "bought", "provider_number_id": 42}]
+    assert read("\n".join(map(json.dumps, lines)), "decisions.ndjson") == [
+        Resolution(purchase_id=A, verdict=Verdict.FAIL, note="gone", line=1),
+        Resolution(purchase_id=B, verdict=Verdict.BOUGHT, provider_number_id="42", line=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"decision;ID\nFAIL;{A}\n",
+        f"\ufeffID\tDecision\n{A}\tfail\n",
+        f" id , decision \n {A.upper()} , Fail \n",
+        f"id,decision\r\n{A.replace('-', '')},fail\r\n",
+        f'{{"id": "{A}", "decision": "fail", "note": null}}',
+    ],
+)
+def test_other_spellings_are_read(content: str) -> None:
+    [one] = read(content, "-")
+    assert isinstance(one, Resolution)
+    assert (one.purchase_id, one.verdict) == (A, Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("id\n" + A, [(1, "decision", "the column is missing")]),
+        ("decision\nfail", [(1, "id", "the column is missing")]),
+        (f"id,decision,colour\n{A},fail,red", [(1, "colour", "is no column: known are id, decision")]),
+        (f"id,decision,id\n{A},fail,{A}", [(1, "id", "there twice")] * 2),
+        (f"id,decision\n{A}", [(2, None, "has 1 cells where the header has 2")]),
+        (f"id,decision\n{A},perhaps", [(2, "decision", "'perhaps' is no decision: write one of bought, retry, fail")]),
+        (f"id,decision\n{A},adopted", [(2, "decision", "is no decision")]),
+        ("id,decision\n0190a0a0,fail", [(2, "id", "'0190a0a0' is no id of a purchase: give the whole id")]),
+        ("id,decision\n,", [(2, "id", "is no id"), (2, "decision", "is no decision")]),
+        (f"id,decision,provider_number_id\n{A},fail,PN1", [(2, "provider_number_id", "goes with the decision bought")]),
+        (f"id,decision,provider_number_id\n{A},bought,{'9' * 201}", [(2, "provider_number_id", "at most 200")]),
+        (f"id,decision,note\n{A},fail,{'n' * 501}", [(2, "note", "longer than 500 characters: shorten it")]),
+        (f"id,decision\n{A},no\n{B},fail\n{B},no", [(2, "decision", "is no"), (4, "decision", "is no")]),
+    ],
+)
+def test_what_is_wrong_in_a_table(content: str, wanted: list[tuple[int, str | None, str]]) -> None:
+    found = problems(content)
+    assert [one[:2] for one in found] == [one[:2] for one in wanted]
+    assert all(words in message for (_, _, message), (_, _, words) in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "words"),
+    [
+        ("[]", None, "is not a JSON object: write one on each line"),
+        ("{", None, "is not a JSON object"),
+        (f'{{"id": "{A}"}}', "decision", "is no decision"),
+        (f'{{"id": ["{A}"], "decision": "fail"}}', "id", "is no id of a purchase"),
+        (f'{{"id": "{A}", "decision": "fail", "status": "held"}}', "status", "is no column"),
+    ],
+)
+def test_what_is_wrong_in_an_object(content: str, column: str | None, words: str) -> None:
+    [(line, found, message)] = problems(content, "decisions.ndjson")
+    assert (line, found) == (1, column)
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "decisions.csv: is empty: the first line names the columns, like id,decision"),
+        (b"id,decision\n", "decisions.csv: has no rows: nothing to settle"),
+        (b"PK\x03\x04", "save it as 'CSV UTF-8'"),
+        (b"id,decision\n\xff\xfe,fail\n", "is not UTF-8 text"),
+        (f'id,decision,note\n{A},fail,"open\n'.encode(), "its quotes do not match"),
+    ],
+)
+def test_a_file_that_cannot_be_read(content: bytes, message: str) -> None:
+    with pytest.raises(OrderFileError, match=message):
+        read(content)

@@ -1,0 +1,153 @@
+"""`audit`: against the sandbox over a socket, with a real Redis for the pace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.status import Status
+from schemas.tables import EVENT, FINDING, PURCHASE, RESOLUTION
+from tasks.providers.sandbox import SandboxServer
+from tests.servers import RedisServer
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
+from workers.cli.context import Desk
+
+LISTS = ("fluents", "signalwire", "vogent", "bird")
+
+
+@pytest.fixture
+def shop(
+    both: Cli, sandbox: SandboxServer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> SandboxServer:
+    """The sandbox behind the command line."""
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    return sandbox
+
+
+def bought(cli: Cli, desk: Desk, home: Path, kind: str) -> None:
+    """0 and 2 are purchased, 1 is held; all of it long ago."""
+    cli.submit(csv_file(home, [f"{number},{kind}" for number in NUMBERS[:3]]))
+    for number, status in zip(NUMBERS, (Status.PURCHASED, Status.HELD, Status.PURCHASED), strict=False):
+        settle(desk, number, status)
+    with desk.runtime.database.write() as conn:
+        long_ago = desk.runtime.now().replace(year=2025)
+        conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.PURCHASED).values(finished_at=long_ago))
+
+
+def kinds(document: dict[str, Any], part: str = "findings") -> list[tuple[str, str]]:
+    return [(one["kind"], one["number"]) for one in document[part]]
+
+
+DIFFERENCES = [("evidence", NUMBERS[1]), ("missing", NUMBERS[2]), ("orphan", NUMBERS[3])]
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_differences_are_reported_then_settled(
+    both: Cli, desk: Desk, home: Path, shop: SandboxServer, kind: str
+) -> None:
+    bought(both, desk, home, kind)
+    shop.control.own(kind, [NUMBERS[0], NUMBERS[1], NUMBERS[3]])
+    before = purchases(desk)
+    report = both.json("audit", kind, status=1)
+    assert (report["provider"], report["owned"], report["settled"]) == (kind, 3, [])
+    assert kinds(report) == DIFFERENCES
+    assert purchases(desk) == before
+    adopted = both.json("audit", kind, "--adopt", "--by", "ann", status=1)
+    assert kinds(adopted, "settled") == [DIFFERENCES[2], DIFFERENCES[0]]
+    assert kinds(adopted) == [DIFFERENCES[1]]
+    released = both.json("audit", kind, "--mark-released", "--by", "ann")
+    assert (kinds(released, "settled"), released["findings"]) == ([DIFFERENCES[1]], [])
+    assert both.json("audit", kind)["findings"] == []
+    rows = purchases(desk)
+    assert [rows[number]["status"] for number in NUMBERS[:4]] == ["purchased", "purchased", "released", "purchased"]
+    assert rows[NUMBERS[3]]["already_owned"] is True
+    with desk.runtime.database.read() as conn:
+        assert sorted(conn.execute(select(RESOLUTION.c.decision)).scalars()) == ["adopted", "evidence", "released"]
+        assert conn.execute(select(FINDING)).all() == []
+        told = list(conn.execute(select(EVENT.c.type)).scalars())
+    assert sorted(t.rsplit(".", 1)[1] for t in told if ".purchase." in t and "held" not in t) == [
+        *["purchased"] * 4,
+        "released",
+    ]
+    assert shop.control.calls(kind) == []
+
+
+def test_people_are_told_what_it_means(both: Cli, desk: Desk, home: Path, shop: SandboxServer) -> None:
+    bought(both, desk, home, "fluents")
+    shop.control.own("fluents", [NUMBERS[0], NUMBERS[1], NUMBERS[3]])
+    result = both("audit", "fluents", "--report")
+    assert result.exit_code == 1
+    assert "owned, and unknown here" in result.stdout
+    assert "fluents shows 3 numbers of ours: 0 differences settled, 3 left." in result.stdout
+    assert "--adopt has purchases stand for what is ours; --mark-released marks what is gone." in result.stdout
+    result = both("audit", "fluents", "--adopt", "--mark-released")
+    assert (result.exit_code, "3 differences settled, 0 left." in result.stdout) == (0, True)
+
+
+def test_nothing_found_is_status_0(both: Cli, shop: SandboxServer) -> None:
+    assert "shows 0 numbers of ours: 0 differences settled, 0 left." in both.ok("audit", "vogent")
+
+
+def test_a_wrong_token_marks_nothing(both: Cli, desk: Desk, home: Path, shop: SandboxServer) -> None:
+    bought(both, desk, home, "signalwire")
+    result = both("audit", "signalwire", "--mark-released")
+    assert result.exit_code == 1
+    assert "shows none of our purchases, as with the token of another account: none was marked" in result.stderr
+    assert purchases(desk)[NUMBERS[0]]["status"] == "purchased"
+    assert len(both.json("audit", "signalwire", "--mark-released", "--all-gone")["settled"]) == 2
+
+
+def test_a_walk_that_breaks_off_says_why_and_nothing_else(
+    both: Cli, desk: Desk, home: Path, shop: SandboxServer
+) -> None:
+    bought(both, desk, home, "bird")
+    shop.control.plan("bird", "error_before", on="read")
+    before = purchases(desk)
+    told = both.refused("audit", "bird", "--adopt", "--mark-released", status=1)
+    assert "bird did not show its whole list, so nothing can be said" in told
+    assert "HTTP 5" in told
+    assert purchases(desk) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["timepay"], "timepay cannot be audited: timepay documents no list of owned numbers"),
+        (["timepay", "--adopt"], "cannot be audited"),
+        (["fluent"], "provider 'fluent' is not configured: did you mean 'fluents'?"),
+        (["fluents", "--report", "--adopt"], "--report only tells"),
+        (["fluents", "--all-gone"], "--all-gone goes with --mark-released"),
+        (["fluents", "--adopt", "--by", ""], "is no name"),
+    ],
+)
+def test_wrong_use(both: Cli, shop: SandboxServer, arguments: list[str], message: str) -> None:
+    assert message in both.refused("audit", *arguments)
+
+
+def test_a_missing_secret_is_wrong_use(cli: Cli, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SANDBOX_TOKEN")
+    assert "SANDBOX_TOKEN" in cli.refused("audit", "fluents")
+
+
+def test_redis_that_is_away_has_status_3(cli: Cli, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:s3cr3t@127.0.0.1:1/0")
+    for arguments in (["audit", "fluents"], ["events", "replay", "--since", "1h"], ["events", "tail"]):
+        told = cli.refused(*arguments, status=3)
+        assert "is away" in told
+        assert "s3cr3t" not in told
+
+
+def test_a_real_process_prints_one_document_and_starts_the_embedded_server(cli: Cli, sandbox: SandboxServer) -> None:
+    sandbox.control.own("vogent", NUMBERS[:3])
+    program = [sys.executable, "-c", "from workers.cli import main; main()", "audit", "vogent", "--json"]
+    done = subprocess.run(program, capture_output=True, text=True, env=dict(os.environ), timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert len(json.loads(done.stdout)["findings"]) == 3
+    assert done.stdout.count("\n") == 1
