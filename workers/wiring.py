@@ -15,6 +15,7 @@ from redis.retry import Retry
 from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
+from tasks.providers.http import ssl_context
 from tasks.providers.registry import build
 from tasks.runtime import Binding, Runtime, utc_now
 from workers.database import SqlDatabase, migrate
@@ -64,7 +65,11 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
 
 
 def prepare_providers(runtime: Runtime) -> None:
-    """Have a state row for each provider, so that a release finds one to lock."""
+    """Have a state row for each provider, so that a release finds one to lock, and what a first call needs.
+
+    Building the SSL context takes longer than a call may be late for its slot.
+    """
+    ssl_context()
     with runtime.database.write() as conn:
         ensure_providers(conn, list(runtime.providers), utc_now())
 

@@ -113,7 +113,7 @@ class ScriptedProvider:
     """
 
     can_search = False
-    max_batch = 1
+    max_batch = 25
 
     def __init__(self, clock: Clock, lookup: str = "by_number") -> None:
         self.clock = clock
@@ -124,6 +124,7 @@ class ScriptedProvider:
         self.charged: list[tuple[str, str]] = []
         self.shows: dict[str, datetime] = {}
         self.asked: list[str] = []
+        self.calls: list[int] = []
 
     def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
         """Sell, whatever the caller will hear of it."""
@@ -145,8 +146,10 @@ class ScriptedProvider:
         return ask
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """One call: the script's next action answers for each of its numbers."""
+        self.calls.append(len(asks))
         action = self.script.popleft() if self.script else self.charge
-        return [action if isinstance(action, Outcome) else action(asks[0].number)]
+        return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         self.asked += numbers

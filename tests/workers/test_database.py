@@ -1,0 +1,165 @@
+"""Short transactions on both kinds of database, and migrations that anybody may start at any time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
+
+from schemas.tables import PROVIDER
+from workers.database import SqlDatabase, make_engine, migrate, revisions
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[SqlDatabase]:
+    found = SqlDatabase(database_url)
+    yield found
+    found.close()
+
+
+def add(alias: str) -> Callable[[Connection], str]:
+    def action(conn: Connection) -> str:
+        conn.execute(insert(PROVIDER).values(provider=alias, updated_at=NOON))
+        return alias
+
+    return action
+
+
+def aliases(database: SqlDatabase) -> set[str]:
+    with database.read() as conn:
+        return set(conn.execute(select(PROVIDER.c.provider)).scalars())
+
+
+def at_once(*actions: Callable[[], object]) -> list[object]:
+    gate, results = threading.Barrier(len(actions)), [None] * len(actions)
+
+    def run(place: int, action: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            results[place] = action()
+        except Exception as exc:
+            results[place] = exc
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(actions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(database: SqlDatabase) -> None:
+    with database.write() as conn:
+        add("kept")(conn)
+
+    def fails() -> None:
+        with database.write() as conn:
+            add("lost")(conn)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fails()
+    assert aliases(database) == {"kept"}
+
+
+def test_reading_waits_for_no_writer_and_sees_only_what_is_committed(database: SqlDatabase) -> None:
+    with database.write() as conn:
+        add("soon")(conn)
+        assert aliases(database) == set()
+    assert aliases(database) == {"soon"}
+
+
+def test_times_come_back_in_utc(database: SqlDatabase) -> None:
+    with database.write() as conn:
+        add("a")(conn)
+        found = conn.execute(select(PROVIDER.c.updated_at)).scalar_one()
+    assert (found, found.utcoffset()) == (NOON, NOON.utcoffset())
+
+
+def test_two_processes_and_many_threads_write_without_a_locked_database(
+    database: SqlDatabase, database_url: str
+) -> None:
+    other = SqlDatabase(database_url)
+    with database.write() as conn:
+        conn.execute(insert(PROVIDER).values(provider="count", updated_at=NOON, cooldown=0))
+
+    def count(through: SqlDatabase) -> Callable[[], None]:
+        def work() -> None:
+            for _ in range(10):
+                with through.write() as conn:
+                    row = conn.execute(select(PROVIDER.c.cooldown).with_for_update()).scalar_one()
+                    conn.execute(PROVIDER.update().values(cooldown=row + 1))
+
+        return work
+
+    assert at_once(*[count(one) for one in (database, other) for _ in range(4)]) == [None] * 8
+    other.close()
+    with database.read() as conn:
+        assert conn.execute(select(PROVIDER.c.cooldown)).scalar_one() == 80
+
+
+def test_a_shared_transaction_gives_each_thread_its_own_result(database: SqlDatabase) -> None:
+    names = [f"p{n}" for n in range(40)]
+    results = at_once(*[lambda name=name: database.transact(add(name)) for name in names])
+    assert results == names
+    assert aliases(database) == set(names)
+
+
+def test_an_action_that_fails_in_a_shared_transaction_fails_alone(database: SqlDatabase) -> None:
+    with database.write() as conn:
+        add("p3")(conn)
+    results = at_once(*[lambda name=f"p{n}": database.transact(add(name)) for n in range(10)])
+    assert [n for n, one in enumerate(results) if isinstance(one, IntegrityError)] == [3]
+    assert aliases(database) == {f"p{n}" for n in range(10)}
+
+
+def test_sqlite_is_set_up_for_a_power_cut_and_many_readers(sqlite_url: str) -> None:
+    engine = make_engine(sqlite_url)
+    with engine.connect() as conn:
+        settings = [conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+    engine.dispose()
+    assert settings == ["wal", 2]
+
+
+def test_a_sqlite_file_is_made_with_its_folders(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a' / 'b' / 'new.db'}"
+    migrate(url)
+    assert (tmp_path / "a" / "b" / "new.db").is_file()
+
+
+def test_migrating_makes_the_tables_and_again_changes_nothing(empty_database_url: str) -> None:
+    engine = make_engine(empty_database_url)
+    present, needed = revisions(engine)
+    assert present is None
+    for _ in range(2):
+        migrate(empty_database_url)
+        assert revisions(engine) == (needed, needed)
+    assert {"purchase", "purchase_attempt", "outbox_event"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_processes_that_migrate_at_once_do_not_hinder_each_other(empty_database_url: str) -> None:
+    program = f"from workers.database import migrate; migrate({empty_database_url!r})"
+    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 3
+    engine = make_engine(empty_database_url)
+    present, needed = revisions(engine)
+    assert present == needed
+    engine.dispose()
+
+
+def test_a_database_of_another_version_is_seen(database: SqlDatabase) -> None:
+    with database.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    present, needed = revisions(database.engine)
+    assert present == "0000"
+    assert needed != present

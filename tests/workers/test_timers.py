@@ -1,0 +1,171 @@
+"""The timers of a worker: they go on whatever goes away, and stop when told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from schemas.events import STREAM
+from schemas.status import Status
+from tasks.publishing import LEASE_KEY
+from tests.servers import RedisServer
+from tests.tasks.support import World, make_world
+from tests.waiting import eventually
+from workers import timers
+from workers.database import SqlDatabase
+from workers.settings import load_settings
+from workers.timers import Timer, Timers
+
+SETTINGS = load_settings({})
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def world(database_url: str, redis: Redis) -> Iterator[World]:
+    database = SqlDatabase(database_url)
+    found = make_world(database)
+    object.__setattr__(found.runtime, "redis", redis)
+    yield found
+    database.close()
+
+
+class Turns:
+    """An action that does what its script says at each turn, and then nothing."""
+
+    def __init__(self, *script: bool | Exception) -> None:
+        self.script = list(script)
+        self.count = 0
+        self.empty = threading.Event()
+
+    def __call__(self) -> bool:
+        self.count += 1
+        if not self.script:
+            self.empty.set()
+            return False
+        found = self.script.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def run(turns: Turns, seconds: float = 3600.0) -> Timer:
+    timer = Timer("test", seconds, turns)
+    timer.start()
+    return timer
+
+
+def test_a_timer_runs_at_once_and_again_while_there_is_more() -> None:
+    turns = Turns(True, True)
+    timer = run(turns)
+    assert turns.empty.wait(10)
+    timer.stop()
+    assert turns.count == 3
+
+
+def test_a_timer_runs_again_after_its_time() -> None:
+    turns = Turns(False, False)
+    timer = run(turns, seconds=0.001)
+    assert turns.empty.wait(10)
+    timer.stop()
+
+
+def test_a_stopped_timer_does_not_wait_for_its_time() -> None:
+    turns = Turns()
+    timer = run(turns)
+    assert turns.empty.wait(10)
+    timer.stop()
+    assert not timer._thread.is_alive()
+    timer.stop()
+
+
+@pytest.mark.parametrize("away", [RedisConnectionError("gone"), OSError("gone"), ZeroDivisionError("a bug")])
+def test_a_timer_outlives_what_goes_away_and_our_own_mistakes(
+    away: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(timers, "AWAY_WAIT", 0.001)
+    caplog.set_level(logging.INFO)
+    turns = Turns(away, away, True)
+    timer = run(turns)
+    assert turns.empty.wait(10)
+    timer.stop()
+    told = [record.message for record in caplog.records]
+    if isinstance(away, ZeroDivisionError):
+        assert told == ["timer test failed"] * 2
+    else:
+        assert len(told) == 2
+        assert "gone" in told[0]
+        assert told[1] == "timer test works again"
+
+
+def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
+    queued = world.queued()
+    claim = world.claimed("+14155550177")
+    world.clock.moment = claim.deadline
+    world.clock.advance(3)
+    running = Timers(world.runtime, SETTINGS)
+    running.start()
+    try:
+        eventually(lambda: world.row(queued["id"])["status"] == Status.DISPATCHED, what="a release")
+        eventually(lambda: world.row(claim.row["id"])["status"] == Status.UNKNOWN, what="a sweep")
+        eventually(lambda: world.runtime.redis.xlen(STREAM) == 2, what="events")
+        world.clock.advance(60)
+        eventually(lambda: any("items" in message.kwargs for message in world.sent), what="a look")
+    finally:
+        running.stop()
+    assert {message.kwargs.get("purchase_id") for message in world.sent} >= {queued["id"]}
+
+
+def test_draining_releases_nothing_more_and_still_publishes(world: World) -> None:
+    running = Timers(world.runtime, SETTINGS)
+    running.start()
+    try:
+        running.drain()
+        eventually(lambda: not any(timer._thread.is_alive() for timer in running._timers if timer.name != "relay"))
+        row = world.queued()
+        eventually(lambda: world.runtime.redis.xlen(STREAM) == 1, what="the event of the acceptance")
+        assert world.row(row["id"])["status"] == Status.QUEUED
+    finally:
+        running.stop()
+
+
+def test_stopping_publishes_what_is_left_and_gives_the_lease_up(world: World) -> None:
+    running = Timers(world.runtime, SETTINGS)
+    world.accept()
+    running.stop()
+    assert world.runtime.redis.xlen(STREAM) == 1
+    assert world.runtime.redis.exists(LEASE_KEY) == 0
+
+
+def test_stopping_without_redis_leaves_the_events_to_another_worker(
+    world: World, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = Timers(world.runtime, SETTINGS)
+    world.accept()
+    redis_server.kill()
+    running.stop()
+    assert "wait for another worker" in caplog.text
+
+
+def test_two_workers_timers_at_once_do_everything_once(world: World) -> None:
+    rows = [world.queued(f"+1415555{n:04d}") for n in range(20)]
+    both = [Timers(world.runtime, SETTINGS) for _ in range(2)]
+    for one in both:
+        one.start()
+    try:
+        eventually(lambda: len(world.sent) >= 20, what="all released")
+        eventually(lambda: world.runtime.redis.xlen(STREAM) >= 20, what="all told")
+    finally:
+        for one in both:
+            one.stop()
+    assert sorted(message.kwargs["purchase_id"] for message in world.sent) == sorted(row["id"] for row in rows)
+    assert world.runtime.redis.xlen(STREAM) == 20

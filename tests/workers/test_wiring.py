@@ -1,0 +1,104 @@
+"""Everything put together, or one clear error."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from redis.exceptions import RedisError
+
+from schemas.config import ConfigError, parse_config
+from schemas.tables import PROVIDER
+from tests.servers import RedisServer
+from workers.settings import Settings, load_settings
+from workers.wiring import bind_providers, connect_redis, prepare_providers, read_config, wire
+
+TWO = """
+[providers.one]
+kind = "vogent"
+base_url = "https://one.example"
+token_env = "ONE_TOKEN"
+
+[providers.two]
+kind = "vogent"
+base_url = "https://two.example"
+token_env = "TWO_TOKEN"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_server: RedisServer) -> Settings:
+    """Embedded, and in a folder of its own."""
+    found = load_settings({"DIALSTOCK_HOME": str(tmp_path), "DIALSTOCK_CONFIG": str(tmp_path / "providers.toml")})
+    return replace(found, redis_url=redis_server.url)
+
+
+def test_without_a_file_the_five_sandboxes_are_known(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
+    assert sorted(read_config(settings).providers) == ["bird", "fluents", "signalwire", "timepay", "vogent"]
+
+
+def test_a_file_that_was_named_must_be_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIALSTOCK_CONFIG", str(settings.config_path))
+    with pytest.raises(ConfigError, match=r"providers\.toml: no such file"):
+        read_config(settings)
+
+
+def test_every_missing_secret_is_named_at_once() -> None:
+    config = parse_config(TWO, "providers.toml")
+    with pytest.raises(ConfigError) as missing:
+        bind_providers(config, {})
+    assert [line.split()[0] for line in str(missing.value).splitlines()] == ["[providers.one]", "[providers.two]"]
+    assert "ONE_TOKEN" in str(missing.value)
+    assert "TWO_TOKEN" in str(missing.value)
+    with pytest.raises(ConfigError, match=r"^\[providers\.two\]"):
+        bind_providers(config, {"ONE_TOKEN": "secret"})
+
+
+def test_a_binding_has_what_its_provider_needs() -> None:
+    bound = bind_providers(parse_config(TWO, "providers.toml"), {"ONE_TOKEN": "s3cret", "TWO_TOKEN": "s3cret"})
+    one, two = bound["one"], bound["two"]
+    assert one.account != two.account
+    assert (one.queue, one.buying.key != two.buying.key) == ("purchases.one", True)
+    assert "s3cret" not in repr(bound)
+
+
+def test_the_embedded_database_is_brought_up_to_date(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
+    wiring = wire(settings, Celery(set_as_current=False))
+    try:
+        for _ in range(2):
+            prepare_providers(wiring.runtime)
+        with wiring.runtime.database.read() as conn:
+            assert len(conn.execute(PROVIDER.select()).all()) == 5
+        assert wiring.runtime.kinds.keys() == wiring.runtime.providers.keys()
+        assert wiring.runtime.redis.ping()
+    finally:
+        wiring.close()
+
+
+def test_a_database_that_is_not_ours_is_not_migrated(
+    settings: Settings, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
+    theirs = replace(settings, database_url=empty_database_url, embedded_database=False)
+    wiring = wire(theirs, Celery(set_as_current=False))
+    with wiring.runtime.database.read() as conn:
+        assert not conn.dialect.has_table(conn, "purchase")
+    wiring.close()
+
+
+def test_a_dead_redis_is_noticed_in_seconds(redis_server: RedisServer) -> None:
+    client = connect_redis(redis_server.url)
+    assert client.ping()
+    redis_server.kill()
+    start = time.monotonic()
+    with pytest.raises(RedisError):
+        client.ping()
+    assert time.monotonic() - start < 15
+    redis_server.restart()
+    assert client.ping()
+    client.close()
