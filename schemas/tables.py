@@ -114,7 +114,7 @@ class PurchaseAttempt(SQLModel, table=True):
 
 
 class PurchaseOrder(SQLModel, table=True):
-    """An order of many numbers; `lines` is how many once it is whole."""
+    """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought."""
 
     __tablename__: ClassVar[str] = "purchase_order"
     __table_args__ = (
@@ -127,6 +127,7 @@ class PurchaseOrder(SQLModel, table=True):
     status: str = Field(sa_column=Column(String(12), nullable=False))
     name: str | None = Field(default=None, max_length=200)
     lines: int = 0
+    max_purchases: int | None = None
     idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
     fingerprint: str | None = Field(default=None, max_length=64)
     extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", _JSON, nullable=False))

@@ -27,6 +27,7 @@ from tasks.ledger.accept import (
     with_retry,
 )
 from tasks.ledger.cancel import cancel_order, forget_keys
+from tasks.ledger.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.queries import order_counts
 from tasks.runtime import Runtime
@@ -62,12 +63,21 @@ def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -
 
 
 def begin(
-    runtime: Runtime, *, order: SubmitOrder | None = None, name: str | None = None, metadata: Row | None = None
+    runtime: Runtime,
+    *,
+    order: SubmitOrder | None = None,
+    name: str | None = None,
+    metadata: Row | None = None,
+    max_purchases: int | None = None,
 ) -> Row:
-    """Begin an order in *loading*, or find the one with the same key. Raises RequestError (key_conflict)."""
+    """Begin an order in *loading*, or find the one with the same key. Raises RequestError (key_conflict).
+
+    At most *max_purchases* of its numbers are bought; the rest is cancelled then.
+    """
     values = {
         "id": new_id(),
         "name": name,
+        "max_purchases": max_purchases,
         "idempotency_key": order.idempotency_key if order else None,
         "fingerprint": order.fingerprint if order else None,
         "metadata": order.metadata if order else metadata or {},
@@ -191,10 +201,16 @@ def retry(runtime: Runtime, order_id: str) -> int:
 
 
 def complete_finished(runtime: Runtime) -> int:
-    """Complete the orders of which every line is settled, and give up those whose loading stopped half way."""
+    """Complete the orders of which every line is settled, and give up those whose loading stopped half way.
+
+    What waits in an order that has bought all it may is cancelled.
+    """
     with runtime.database.read() as conn:
         finished = sweep.finished_orders(conn)
         stale = sweep.stale_orders(conn, runtime.now())
+        enough = used_up(conn)
+    for order_id in enough:
+        cancel_purchases(runtime, order_id)
     for order_id in stale:
         abandon(runtime, order_id)
     done = 0

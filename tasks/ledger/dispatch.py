@@ -26,6 +26,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
+from tasks.ledger.limits import allowance
 from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
@@ -143,6 +144,7 @@ def release(
     for index, lane in enumerate(lanes):
         share = -(-(count - len(rows)) // (len(lanes) - index))
         rows += _release_lane(conn, lane, share, values)
+    # What a lane left over.
     for lane in lanes:
         if len(rows) < count:
             rows += _release_lane(conn, lane, count - len(rows), values)
@@ -179,6 +181,9 @@ def _bought_today(conn: Connection, provider: str, limit: int, now: datetime) ->
 
 
 def _release_lane(conn: Connection, lane: str | None, count: int, values: Row) -> list[Row]:
+    most = allowance(conn, lane)
+    if most is not None:
+        count = min(count, most)
     statement = _RELEASE_SINGLES if lane is None else _RELEASE_LANE
     released = conn.execute(statement, {**values, "lane": lane, "most": count}).mappings()
     return [dict(row) for row in released]

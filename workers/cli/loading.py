@@ -36,13 +36,20 @@ class _Stop:
         self.number = number
 
 
-def load_order(runtime: Runtime, checked: Checked, *, name: str | None, metadata: Mapping[str, Any]) -> Loaded:
-    """Bring a checked file in as one order and let it start.
+def load_order(
+    runtime: Runtime,
+    checked: Checked,
+    *,
+    name: str | None,
+    metadata: Mapping[str, Any],
+    max_purchases: int | None = None,
+) -> Loaded:
+    """Bring a checked file in as one order and let it start; at most *max_purchases* of it are bought.
 
     Raises Failure where it was interrupted or could not be loaded; the order is given up then, and none of it bought.
     """
     with _signals_noted() as stop:
-        order_id = orders.begin(runtime, name=name, metadata=dict(metadata))["id"]
+        order_id = orders.begin(runtime, name=name, metadata=dict(metadata), max_purchases=max_purchases)["id"]
         try:
             new = _load_lines(runtime, order_id, checked, stop)
             orders.finish(runtime, order_id)

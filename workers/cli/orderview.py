@@ -45,7 +45,17 @@ def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
         emit_json({**summary(progress), "order": dict(progress.order), "counts": counts})
         return
     order = progress.order
-    fields = ("id", "name", "status", "lines", "created_at", "completed_at", "cancel_requested_at", "metadata")
+    fields = (
+        "id",
+        "name",
+        "status",
+        "lines",
+        "max_purchases",
+        "created_at",
+        "completed_at",
+        "cancel_requested_at",
+        "metadata",
+    )
     show_fields({name: order[name] for name in fields})
     show()
     show_table(_COLUMNS, [_row(progress, index) for index in range(len(progress.parts))], numbers=_COLUMNS[1:-1])

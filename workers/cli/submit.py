@@ -37,6 +37,9 @@ OrderMetadata = Annotated[
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be bought, and how long it takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
+Max = Annotated[
+    int | None, typer.Option("--max", min=1, metavar="N", help="Buy at most N of the numbers; the rest is cancelled.")
+]
 MaxShown = Annotated[int, typer.Option(min=0, metavar="N", help="How many bad rows are shown; --json gives all.")]
 
 
@@ -48,6 +51,7 @@ def submit(
     format: Format = None,
     name: Name = None,
     metadata: OrderMetadata = None,
+    max: Max = None,
     skip_invalid: SkipInvalid = False,
     dry_run: DryRun = False,
     wait: Wait = False,
@@ -79,17 +83,24 @@ def submit(
                 _tell_plan(desk, checked, json=json)
                 return
             title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
-            _submit(desk, checked, title, extra, wait=wait, json=json)
+            _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
         finally:
             checked.close()
 
 
 def _submit(
-    desk: Desk, checked: Checked, title: str | None, metadata: dict[str, Any], *, wait: bool, json: bool
+    desk: Desk,
+    checked: Checked,
+    title: str | None,
+    metadata: dict[str, Any],
+    *,
+    limit: int | None,
+    wait: bool,
+    json: bool,
 ) -> None:
     from workers.cli.loading import load_order
 
-    loaded = load_order(desk.runtime, checked, name=title, metadata=metadata)
+    loaded = load_order(desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit)
     if json:
         emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})
     else:

@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=True),
         sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("max_purchases", sa.Integer(), nullable=True),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=True),
         sa.Column("metadata", DOCUMENT, nullable=False),
