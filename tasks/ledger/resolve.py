@@ -48,6 +48,13 @@ def standing(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]
     return {row.id: (row.status, row.revision) for row in found}
 
 
+def resolutions_of(conn: Connection, purchase_id: str) -> list[Row]:
+    """How a purchase was settled by persons and audits, first to last."""
+    at = RESOLUTION.c
+    query = select(at.at, at.decision, at.by, at.note).where(at.purchase_id == purchase_id).order_by(at.revision)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
 def resolve(
     conn: Connection, wanted: Sequence[Resolution], revisions: Mapping[str, int], settler: Settler
 ) -> list[Row]:

@@ -58,6 +58,7 @@ class _Run:
 
     def seconds(self) -> float:
         """From the acceptance of the last number to the last result."""
+        first, *rest = consecutive(self.bench.count + 1)
         with ExitStack() as stack:
             url = stack.enter_context(self.bench.database(self.database))
             home = stack.enter_context(folder())
@@ -66,12 +67,15 @@ class _Run:
             environ = dialstock_environ(home, providers, self.bench.redis.url, url)
             worker = stack.enter_context(running(celery(APP), environ))
             wait_for(self.bench.redis.url, ["bench@bench"], PATIENCE)
+            # The limiter that knows nothing waits for two seconds: not what is measured here.
+            submit(environ, home, [first], "fast")
+            fast.wait_for(1)
             if self.beside:
                 submit(environ, home, consecutive(self.beside), "slow")
                 slow.wait_for(SLOW_AT_ONCE)
-            submit(environ, home, consecutive(self.bench.count), "fast")
-            fast.wait_for(self.bench.count)
-            eventually(lambda: bought(url, "fast") == self.bench.count, what="every purchase is recorded")
+            submit(environ, home, rest, "fast")
+            fast.wait_for(self.bench.count + 1)
+            eventually(lambda: bought(url, "fast") > self.bench.count, what="every purchase is recorded")
             # Not asked to stop: half of its calls would run on for half a minute.
             worker.kill()
             return _duration(url)

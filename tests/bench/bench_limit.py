@@ -34,7 +34,7 @@ def bench_limit(redis_server: RedisServer, postgres_server: PostgresServer) -> N
     results = rounds({run.name: run.buy for run in runs})
     report.publish(
         "Use of the limit",
-        ("", "numbers", "ideal, s", "took, s", "ratio", "most at the provider", "most granted"),
+        ("", "numbers", "ideal, s", "took, s", "ratio", "most at the provider", "most granted", "slots a call"),
         [_row(run, results[run.name]) for run in runs],
         notes=(
             f"From the first call to the last answer; ideal = (numbers - {BURST}) / limit + latency; the aim is 1.05. "
@@ -52,6 +52,9 @@ class Log:
     arrivals: list[float] = field(repr=False)
     slots: list[float] = field(repr=False)
     seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {len(self.slots)} slots"
 
 
 @dataclass(frozen=True)
@@ -93,5 +96,6 @@ def _row(run: _Run, logs: Sequence[Log]) -> report.Row:
     took = statistics.median(log.seconds for log in logs)
     arrived = max(largest(log.arrivals, 1 - JITTER) for log in logs)
     granted = max(largest(log.slots, 1) for log in logs)
+    slots = statistics.median(len(log.slots) for log in logs) / run.bench.count
     times = (f"{run.ideal:.1f}", f"{took:.1f}", f"{took / run.ideal:.3f}")
-    return (run.name, str(run.bench.count), *times, str(arrived), str(granted))
+    return (run.name, str(run.bench.count), *times, str(arrived), str(granted), f"{slots:.2f}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+
+import psutil
 
 from tests.bench import report
 from tests.bench.candidates import Bench, folder
@@ -44,12 +46,14 @@ def _submit(bench: Bench, kind: str) -> report.Row:
 
 def _run(environ: Mapping[str, str], *arguments: str) -> tuple[str, float]:
     """What our command line prints, and the most memory that it took, in MB."""
-    with subprocess.Popen(
-        command(*arguments), env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        answer = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    peak = 0.0
+    everything = {**os.environ, **environ}
+    with psutil.Popen(command(*arguments), env=everything, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            with suppress(psutil.Error):
+                peak = max(peak, process.memory_info().rss / 2**20)
+            time.sleep(0.01)
+        answer = process.stdout.read()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
-    return answer, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        raise subprocess.CalledProcessError(process.returncode, arguments)
+    return answer, peak

@@ -43,6 +43,9 @@ class Measure:
     database_cpu: float
     memory: float
 
+    def __str__(self) -> str:
+        return f"{self.rate:.0f}/s, {self.cpu:.2f} ms + {self.database_cpu:.2f} ms, {self.memory:.0f} MB"
+
 
 def setting(name: str, default: int) -> int:
     """A number from the environment, like COUNT=500."""

@@ -38,7 +38,6 @@ CASES: dict[str, tuple[Callable[[Place], dict[str, str]], int, list[str]]] = {
         ["[providers.timepay]", "[providers.bird]", "PROVIDERS_TOKEN is not set"],
     ),
     "wrong database": (lambda _: {"DATABASE_URL": "mysql://u:hush@h/d"}, 2, ["DATABASE_URL", "'mysql'"]),
-    "wrong Redis": (lambda _: {"REDIS_URL": "http://:hush@h"}, 2, ["REDIS_URL", "'http'"]),
     "no tables": (lambda place: {"DATABASE_URL": f"sqlite:///{place.home}/new.db"}, 3, ["run dialstock migrate"]),
 }
 

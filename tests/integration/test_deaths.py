@@ -53,7 +53,7 @@ def test_a_stopped_worker_finishes_its_call_tells_its_result_and_exits_with_0(
 ) -> None:
     place = fresh_place(timeout=10.0)
     setup = place.setup("stopped")
-    place.control.plan("vogent", "slow", number, seconds=3.0)
+    place.control.plan("vogent", "slow", number, seconds=2.0)
     with place.results() as results:
         setup.app.send_task("dialstock.buy_number", kwargs={"number": number, "provider": "vogent"}, queue="purchases")
         eventually(lambda: called(place, number), what="the call is under way")

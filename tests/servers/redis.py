@@ -92,10 +92,11 @@ class RedisServer:
         return False
 
     def _answers(self) -> bool:
-        # The pid tells our server from another that took the port first.
+        # The pid tells our server from another that took the port first; a server that loads its data refuses work.
         try:
             with Redis.from_url(self.url, socket_timeout=2) as client:
-                return client.info("server")["process_id"] == self.pid
+                info = client.info()
+                return info["process_id"] == self.pid and not info["loading"]
         except (RedisError, OSError):
             return False
 

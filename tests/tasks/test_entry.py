@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 
 from schemas.events import EventType
@@ -96,8 +97,6 @@ def test_what_is_not_valid_is_rejected_whole(
 
 
 def test_redis_away_leaves_the_purchase_to_the_sweep(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    from redis.exceptions import ConnectionError as RedisConnectionError
-
     row = world.accept()
     [message] = world.sent
 

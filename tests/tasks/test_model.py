@@ -341,7 +341,7 @@ def test_never_twice_and_never_lost(database: SqlDatabase) -> None:
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=60 if quick else 15,
+            max_examples=40 if quick else 10,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE, RESOLUTION
-from tasks import resolving
-from tasks.ledger.resolve import Resolution
+from tasks import orders, resolving
+from tasks.ledger import resolve as ledger
+from tasks.ledger import sweep
+from tasks.ledger.resolve import Resolution, Settler
 from tasks.orders import CHUNK
 from tasks.resolving import ResolveError
 from tests.tasks.ledger.test_resolve import held, ordered, updates
@@ -78,6 +81,35 @@ def test_many_are_settled_by_chunks_and_their_order_is_completed_at_the_end(worl
     assert (len(done.settled), done.moved, steps) == (count, [], [CHUNK, 3])
     assert {one.status for one in done.settled} == {Status.PURCHASED}
     assert [event["data"]["counts"] for event in updates(world)] == [{"purchased": count}]
+
+
+def test_an_order_that_is_completed_at_the_same_instant_counts_the_settlement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who completes an order has found it finished, and waits until the settlement of its last line is committed."""
+    ordered(world, number(0))
+    [row] = world.rows(select(PURCHASE))
+    with world.write() as conn:
+        ledger.reopen_orders(conn, [row["id"]], world.clock())
+    found, finished_orders = threading.Event(), sweep.finished_orders
+
+    def find_them(conn: Connection) -> list[str]:
+        try:
+            return finished_orders(conn)
+        finally:
+            found.set()
+
+    monkeypatch.setattr(sweep, "finished_orders", find_them)
+    completer = threading.Thread(target=orders.complete_finished, args=(world.runtime,))
+    wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
+    with world.write() as conn:
+        ledger.resolve(conn, wanted, {row["id"]: row["revision"]}, Settler(by="ann", now=world.clock()))
+        completer.start()
+        assert found.wait(30)
+        completer.join(0.2)
+        assert completer.is_alive()
+    completer.join(30)
+    assert [event["data"]["counts"] for event in updates(world)] == [{"purchased": 1}]
 
 
 def test_settling_twice_is_refused_and_changes_nothing(world: World) -> None:

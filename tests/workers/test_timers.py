@@ -108,8 +108,8 @@ def test_a_timer_outlives_what_goes_away_and_our_own_mistakes(
 
 
 def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
-    queued = world.queued()
     claim = world.claimed("+14155550177")
+    queued = world.queued()
     world.clock.moment = claim.deadline
     world.clock.advance(3)
     running = Timers(world.runtime, SETTINGS)

@@ -32,8 +32,8 @@ token_env = "TWO_TOKEN"
 @pytest.fixture
 def settings(tmp_path: Path, redis_server: RedisServer) -> Settings:
     """Embedded, and in a folder of its own."""
-    found = load_settings({"DIALSTOCK_HOME": str(tmp_path), "DIALSTOCK_CONFIG": str(tmp_path / "providers.toml")})
-    return replace(found, redis_url=redis_server.url)
+    found = load_settings({"DIALSTOCK_HOME": str(tmp_path)})
+    return replace(found, redis_url=redis_server.url, config_path=tmp_path / "providers.toml")
 
 
 def test_without_a_file_the_five_sandboxes_are_known(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tasks.ledger.pausing import state_of
+from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.queries import attempts_of, events_of
 from tasks.runtime import Runtime
@@ -14,6 +15,7 @@ from workers.cli.explain import Around, next_step
 from workers.cli.output import show, show_fields, show_table
 
 _CALLS = ("started_at", "ended_at", "outcome", "http_status", "error_code", "detail")
+_RESOLUTIONS = ("at", "decision", "by", "note")
 _EVENTS = ("time", "type", "published_at")
 
 
@@ -25,13 +27,14 @@ def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
 
 
 def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:
-    """The purchase with its attempts and events, as plain data."""
+    """The purchase with its attempts, settlements and events, as plain data."""
     with runtime.database.read() as conn:
         row = find(conn, purchase_id) or {}
         return {
             "purchase": row,
             "next": describe(runtime, conn, row),
             "attempts": attempts_of(conn, purchase_id),
+            "resolutions": resolutions_of(conn, purchase_id),
             "events": events_of(conn, row),
         }
 
@@ -44,6 +47,9 @@ def show_document(document: dict[str, Any]) -> None:
     if document["attempts"]:
         show("\nCalls")
         show_table(_CALLS, [[call[name] for name in _CALLS] for call in document["attempts"]])
+    if document["resolutions"]:
+        show("\nSettled")
+        show_table(_RESOLUTIONS, [[one[name] for name in _RESOLUTIONS] for one in document["resolutions"]])
     if document["events"]:
         show("\nEvents")
         show_table(_EVENTS, [[event[name] for name in _EVENTS] for event in document["events"]])

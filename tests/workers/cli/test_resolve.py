@@ -63,6 +63,14 @@ def test_one_is_settled_with_the_provider_s_id(both: Cli, desk: Desk, held: list
     assert statuses(desk) == ["purchased", "held", "held"]
 
 
+def test_show_tells_who_settled_it(both: Cli, held: list[str]) -> None:
+    assert both.json("purchase", "show", held[0])["resolutions"] == []
+    both.ok("purchase", "resolve", held[0], "--bought", "--note", "seen", "--by", "ann")
+    [one] = both.json("purchase", "show", held[0])["resolutions"]
+    assert (one["decision"], one["by"], one["note"]) == ("bought", "ann", "seen")
+    assert "bought    ann  seen" in both.ok("purchase", "show", held[0])
+
+
 def test_several_are_settled_and_the_login_name_is_kept(both: Cli, desk: Desk, held: list[str]) -> None:
     shown = both.ok("purchase", "resolve", *held[1:], "--fail")
     assert f"2 purchases settled by {getpass.getuser()}." in shown

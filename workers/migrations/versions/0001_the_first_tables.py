@@ -22,6 +22,32 @@ DOCUMENT = sa.JSON().with_variant(JSONB(), "postgresql")
 
 def upgrade() -> None:
     """Apply."""
+    _outbox_event()
+    _provider_state()
+    _purchase()
+    _purchase_attempt()
+    _purchase_key()
+    _purchase_order()
+    _purchase_order_line()
+    _rejected_request()
+
+
+def downgrade() -> None:
+    """Undo."""
+    for table in (
+        "rejected_request",
+        "purchase_order_line",
+        "purchase_order",
+        "purchase_key",
+        "purchase_attempt",
+        "purchase",
+        "provider_state",
+        "outbox_event",
+    ):
+        op.drop_table(table)
+
+
+def _outbox_event() -> None:
     op.create_table(
         "outbox_event",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -35,6 +61,7 @@ def upgrade() -> None:
         sa.Column("published_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("seq"),
     )
+
     with op.batch_alter_table("outbox_event", schema=None) as batch_op:
         batch_op.create_index("outbox_event_time", ["time"], unique=False)
         batch_op.create_index(
@@ -45,6 +72,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("published_at IS NULL"),
         )
 
+
+def _provider_state() -> None:
     op.create_table(
         "provider_state",
         sa.Column("provider", sa.String(length=40), nullable=False),
@@ -56,6 +85,9 @@ def upgrade() -> None:
         sa.Column("updated_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("provider"),
     )
+
+
+def _purchase() -> None:
     op.create_table(
         "purchase",
         sa.Column("id", ID, nullable=False),
@@ -92,6 +124,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("idempotency_key"),
     )
+
     with op.batch_alter_table("purchase", schema=None) as batch_op:
         batch_op.create_index(
             "purchase_alive",
@@ -132,6 +165,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("status IN ('dispatched', 'purchasing')"),
         )
 
+
+def _purchase_attempt() -> None:
     op.create_table(
         "purchase_attempt",
         sa.Column("purchase_id", ID, nullable=False),
@@ -146,6 +181,9 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("purchase_id", "revision"),
     )
+
+
+def _purchase_key() -> None:
     op.create_table(
         "purchase_key",
         sa.Column("idempotency_key", sa.String(length=200), nullable=False),
@@ -154,9 +192,12 @@ def upgrade() -> None:
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("idempotency_key"),
     )
+
     with op.batch_alter_table("purchase_key", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_purchase_key_purchase_id"), ["purchase_id"], unique=False)
 
+
+def _purchase_order() -> None:
     op.create_table(
         "purchase_order",
         sa.Column("id", ID, nullable=False),
@@ -175,6 +216,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("idempotency_key"),
     )
+
     with op.batch_alter_table("purchase_order", schema=None) as batch_op:
         batch_op.create_index("purchase_order_created", ["created_at"], unique=False)
         batch_op.create_index(
@@ -185,6 +227,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("status IN ('loading', 'open')"),
         )
 
+
+def _purchase_order_line() -> None:
     op.create_table(
         "purchase_order_line",
         sa.Column("order_id", ID, nullable=False),
@@ -196,6 +240,7 @@ def upgrade() -> None:
         sa.Column("metadata", DOCUMENT, nullable=True),
         sa.PrimaryKeyConstraint("order_id", "line"),
     )
+
     with op.batch_alter_table("purchase_order_line", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_purchase_order_line_purchase_id"), ["purchase_id"], unique=False)
         batch_op.create_index(
@@ -206,6 +251,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("shared"),
         )
 
+
+def _rejected_request() -> None:
     op.create_table(
         "rejected_request",
         sa.Column("id", ID, nullable=False),
@@ -217,73 +264,7 @@ def upgrade() -> None:
         sa.Column("error_code", sa.String(length=80), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+
     with op.batch_alter_table("rejected_request", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_rejected_request_message_id"), ["message_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_rejected_request_received_at"), ["received_at"], unique=False)
-
-
-def downgrade() -> None:
-    """Undo."""
-    with op.batch_alter_table("rejected_request", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_rejected_request_received_at"))
-        batch_op.drop_index(batch_op.f("ix_rejected_request_message_id"))
-
-    op.drop_table("rejected_request")
-    with op.batch_alter_table("purchase_order_line", schema=None) as batch_op:
-        batch_op.drop_index(
-            "purchase_order_line_shared", sqlite_where=sa.text("shared"), postgresql_where=sa.text("shared")
-        )
-        batch_op.drop_index(batch_op.f("ix_purchase_order_line_purchase_id"))
-
-    op.drop_table("purchase_order_line")
-    with op.batch_alter_table("purchase_order", schema=None) as batch_op:
-        batch_op.drop_index(
-            "purchase_order_unfinished",
-            sqlite_where=sa.text("status IN ('loading', 'open')"),
-            postgresql_where=sa.text("status IN ('loading', 'open')"),
-        )
-        batch_op.drop_index("purchase_order_created")
-
-    op.drop_table("purchase_order")
-    with op.batch_alter_table("purchase_key", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_purchase_key_purchase_id"))
-
-    op.drop_table("purchase_key")
-    op.drop_table("purchase_attempt")
-    with op.batch_alter_table("purchase", schema=None) as batch_op:
-        batch_op.drop_index(
-            "purchase_running",
-            sqlite_where=sa.text("status IN ('dispatched', 'purchasing')"),
-            postgresql_where=sa.text("status IN ('dispatched', 'purchasing')"),
-        )
-        batch_op.drop_index(
-            "purchase_queued", sqlite_where=sa.text("status = 'queued'"), postgresql_where=sa.text("status = 'queued'")
-        )
-        batch_op.drop_index(
-            "purchase_held", sqlite_where=sa.text("status = 'held'"), postgresql_where=sa.text("status = 'held'")
-        )
-        batch_op.drop_index(
-            "purchase_followed",
-            sqlite_where=sa.text("status IN ('processing', 'unknown')"),
-            postgresql_where=sa.text("status IN ('processing', 'unknown')"),
-        )
-        batch_op.drop_index("purchase_last_call")
-        batch_op.drop_index("purchase_by_order")
-        batch_op.drop_index("purchase_by_number")
-        batch_op.drop_index(
-            "purchase_alive",
-            sqlite_where=sa.text("status NOT IN ('cancelled', 'failed', 'released')"),
-            postgresql_where=sa.text("status NOT IN ('cancelled', 'failed', 'released')"),
-        )
-
-    op.drop_table("purchase")
-    op.drop_table("provider_state")
-    with op.batch_alter_table("outbox_event", schema=None) as batch_op:
-        batch_op.drop_index(
-            "outbox_event_unpublished",
-            sqlite_where=sa.text("published_at IS NULL"),
-            postgresql_where=sa.text("published_at IS NULL"),
-        )
-        batch_op.drop_index("outbox_event_time")
-
-    op.drop_table("outbox_event")
