@@ -32,7 +32,7 @@ def limit(arrivals: Mapping[tuple[int, int], Sequence[float]]) -> Path:
         axes.set_xlabel("seconds since the first call")
     for axes in grid[:, 0]:
         axes.set_ylabel("calls per second")
-    grid[0][0].legend(loc="lower right", frameon=False)
+    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="upper right", ncols=2, frameon=False)
     return _save(figure, "limit")
 
 
@@ -44,12 +44,11 @@ def peers(results: Mapping[str, Measure], yardstick: str) -> Path:
     left, right = figure.subplots(1, 2, sharey=True)
     colours = [BASE if name == yardstick else OURS if name.startswith("dialstock") else THEIRS for name in names]
     _draw_bars(left, names, [results[name].rate for name in names], colours, "{:.0f}")
-    left.set(title="Throughput", xlabel="purchases per second", xlim=(0, THREADS / LATENCY * 1.15))
-    left.axvline(THREADS / LATENCY, color=LINE, linestyle="--", linewidth=1)
-    left.text(THREADS / LATENCY, -1.0, " most possible", color=LINE, fontsize=7, ha="center")
+    left.set(title="Throughput", xlabel="purchases per second", xlim=(0, THREADS / LATENCY * 1.05))
+    left.axvline(THREADS / LATENCY, color=LINE, linestyle="--", linewidth=1, label="most possible")
+    figure.legend(*left.get_legend_handles_labels(), loc="upper left", frameon=False)
     _draw_bars(right, names, [results[name].cpu for name in names], colours, "{:.1f}")
     right.set(title="CPU time of the worker", xlabel="milliseconds per purchase")
-    right.margins(x=0.12)
     return _save(figure, "peers")
 
 
@@ -62,7 +61,9 @@ def _draw_calls(axes: Axes, times: Sequence[float], rate: int) -> None:
 
 def _draw_bars(axes: Axes, names: list[str], values: list[float], colours: list[str], label: str) -> None:
     bars = axes.barh(names, values, color=colours)
-    axes.bar_label(bars, [label.format(value) for value in values], padding=3, fontsize=8)
+    texts = axes.bar_label(bars, [label.format(value) for value in values], label_type="center", fontsize=8)
+    for text in texts:
+        text.set_color("white")
 
 
 def _save(figure: Figure, name: str) -> Path:

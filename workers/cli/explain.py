@@ -105,7 +105,8 @@ def _unknown(purchase: Row, around: Around) -> str:
 
 def _held(purchase: Row, _around: Around) -> str:
     doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
-    return f"Waits for a person. {doubt} whether {purchase['number']} is there. It is not bought again by itself."
+    settle = "then settle it: `dialstock purchase resolve`"
+    return f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
 
 
 _ALIVE = {
