@@ -203,6 +203,27 @@ def test_an_order_that_a_retry_opened_again_is_not_completed_by_a_slow_sweep(wor
     assert counts(world, order_id) == {"purchased": 1}
 
 
+def test_a_retry_that_comes_while_the_sweep_completes_its_order_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.provider.script += [REFUSED]
+    order_id = submit(world, 1)
+    world.settle(world.rows(select(PURCHASE))[0]["id"])
+    find = sweep.finished_orders
+
+    def found_just_before_the_retry(conn: Any) -> list[str]:
+        found = find(conn)
+        monkeypatch.undo()
+        orders.retry(world.runtime, order_id)
+        return found
+
+    monkeypatch.setattr(sweep, "finished_orders", found_just_before_the_retry)
+    assert orders.complete_finished(world.runtime) == 0
+    assert order(world, order_id)["status"] == OrderStatus.OPEN
+    run(world)
+    assert counts(world, order_id) == {"purchased": 1}
+
+
 @pytest.mark.parametrize("status", [OrderStatus.LOADING, OrderStatus.ABANDONED])
 def test_an_order_that_never_was_whole_cannot_be_retried(world: World, status: OrderStatus) -> None:
     order_id = begin(world, 1)
@@ -268,6 +289,9 @@ def test_giving_up_goes_on_where_its_worker_died(world: World, monkeypatch: pyte
         patch.setattr(orders, "cancel_order", lambda *_: die())
         with pytest.raises(Killed):
             orders.abandon(world.runtime, order_id)
+    # nobody brings it to life again meanwhile
+    with pytest.raises(RequestError, match="given up"):
+        orders.finish(world.runtime, order_id)
     orders.complete_finished(world.runtime)
     assert order(world, order_id)["status"] == OrderStatus.ABANDONED
     assert counts(world, order_id) == {"cancelled": 2}
