@@ -25,6 +25,9 @@ LEASE_KEY = "dialstock:relay"
 LEASE = 10.0
 """Seconds that a relay may be silent before another one takes over."""
 
+STANDBY = 0.5
+"""Seconds between two tries of a relay to get the lease of another."""
+
 BATCH = 500
 
 _PUBLISH = """
@@ -56,7 +59,8 @@ class Relay:
         self._runtime = runtime
         self._token = token
         self._length = stream_length
-        self._renew_at = 0.0
+        self._holds = False
+        self._ask_at = 0.0
         self._publish = runtime.redis.register_script(_PUBLISH)
         self._lease = runtime.redis.register_script(_LEASE)
 
@@ -73,7 +77,7 @@ class Relay:
         events = [json.dumps(cloud_event(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
         keys = [LEASE_KEY, STREAM]
         if self._publish(keys=keys, args=[self._token, CHANNEL, self._length, *events]) < 0:
-            self._renew_at = 0.0
+            self._holds, self._ask_at = False, 0.0
             return None
         self._runtime.reached("published")
         self._mark([row["seq"] for row in rows])
@@ -81,11 +85,11 @@ class Relay:
 
     def _has_lease(self) -> bool:
         """Take or renew the lease, each third of its time: the publishing script checks it anyway."""
-        if time.monotonic() < self._renew_at:
-            return True
-        taken = bool(self._lease(keys=[LEASE_KEY], args=[self._token, int(LEASE * 1000)]))
-        self._renew_at = time.monotonic() + LEASE / 3 if taken else 0.0
-        return taken
+        now = time.monotonic()
+        if now >= self._ask_at:
+            self._holds = bool(self._lease(keys=[LEASE_KEY], args=[self._token, int(LEASE * 1000)]))
+            self._ask_at = now + (LEASE / 3 if self._holds else STANDBY)
+        return self._holds
 
     def release(self) -> None:
         """Give the lease up, so that another relay takes over at once."""

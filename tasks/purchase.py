@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
+CLAIM_AHEAD = 0.1
+"""Seconds before its slot that a call is claimed, so that a slow commit does not make it miss the slot."""
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -66,8 +69,7 @@ def buy_batch(
         return []
     runtime.reached("reserved")
     goes_at = time.monotonic() + slot.wait
-    if slot.wait >= SLEEPABLE:
-        runtime.sleep(slot.wait)
+    _sleep(runtime, slot.wait - CLAIM_AHEAD)
     claims = _claim(runtime, binding, wanted)
     if not claims:
         runtime.pace.refund(binding.buying, slot)
@@ -135,7 +137,9 @@ def _ask(claim: Claim, prepared: Ask | None) -> Ask:
 
 def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask], goes_at: float) -> list[Outcome]:
     """Make the call, unless its slot or its time have passed; *claim* is the earliest of its claims."""
-    if time.monotonic() - goes_at > binding.policy.rate_guard and not _new_slot(runtime, binding, claim):
+    _sleep(runtime, min(CLAIM_AHEAD, goes_at - time.monotonic()))
+    # The guard is for the way to the provider, too.
+    if time.monotonic() - goes_at > binding.policy.rate_guard / 2 and not _new_slot(runtime, binding, claim):
         return [_held_back("its slot passed before the call could be made", "pace")] * len(asks)
     looked_at = time.monotonic()
     late = (runtime.now() - claim.started_at).total_seconds()
@@ -144,6 +148,11 @@ def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask],
     runtime.reached("sending")
     with no_later_than(looked_at + (claim.deadline - claim.started_at).total_seconds() - late):
         return binding.adapter.buy(asks)
+
+
+def _sleep(runtime: Runtime, seconds: float) -> None:
+    if seconds >= SLEEPABLE:
+        runtime.sleep(seconds)
 
 
 def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> bool:

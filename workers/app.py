@@ -7,6 +7,7 @@ REDIS_URL is set. Where that cannot be done, it ends the process with one messag
 from __future__ import annotations
 
 import atexit
+import ssl
 from typing import Any
 
 from celery import Celery, signals
@@ -57,6 +58,8 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
             "health_check_interval": 15,
         },
         broker_pool_limit=10,
+        # kombu verifies no certificate of rediss:// unless it is told to.
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if settings.broker_url.startswith("rediss") else None,
         enable_utc=True,
         timezone="UTC",
     )

@@ -19,7 +19,7 @@ class ReconnectingConsumer(Consumer):
         return super().ensure_connected(conn)
 
 
-class ReconnectingChannel(Channel):  # type: ignore[misc]
+class ReconnectingChannel(Channel):
     """kombu's channel; kombu 5.7 lets an AttributeError end the worker where it outlives its connection.
 
     A task that ends after the broker has gone acknowledges on the old channel; Celery knows what to do where that is
@@ -29,4 +29,4 @@ class ReconnectingChannel(Channel):  # type: ignore[misc]
     def _connparams(self, *args: Any, **kwargs: Any) -> Any:
         if self.connection is None or self.connection.client is None:
             raise RedisAway("the connection of this channel was given up")
-        return super()._connparams(*args, **kwargs)
+        return super()._connparams(*args, **kwargs)  # type: ignore[misc]

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
-RELAY_EVERY = 0.1
+RELAY_EVERY = 0.05
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""

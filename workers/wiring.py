@@ -70,8 +70,19 @@ def prepare_providers(runtime: Runtime) -> None:
     Building the SSL context takes longer than a call may be late for its slot.
     """
     ssl_context()
+    _prime_pace(runtime)
     with runtime.database.write() as conn:
         ensure_providers(conn, list(runtime.providers), utc_now())
+
+
+def _prime_pace(runtime: Runtime) -> None:
+    """Let limiters that Redis does not know begin to fill now, and not at the first purchase."""
+    try:
+        for binding in runtime.providers.values():
+            runtime.pace.next_in(binding.buying)
+            runtime.pace.next_in(binding.looking)
+    except redis.exceptions.RedisError as exc:
+        log.warning("Redis is away: %s", type(exc).__name__)
 
 
 def read_config(settings: Settings) -> Config:

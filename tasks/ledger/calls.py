@@ -14,6 +14,7 @@ from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.rows import Row, emit, lock, move, purchase_event
 from tasks.policies.retry import Decision
 
@@ -233,7 +234,10 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
         return None
     close_attempt(conn, claimed, outcome, now)
     match Status(row["status"]):
-        case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN | Status.HELD:
+        case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN:
+            return settle(conn, row, decision, now)
+        case Status.HELD:
+            reopen_orders(conn, [row["id"]], now)
             return settle(conn, row, decision, now)
         case Status.PURCHASED | Status.PROCESSING:
             _tell_second_yes(conn, row, claimed["revision"], now)

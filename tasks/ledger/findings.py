@@ -15,7 +15,8 @@ from schemas.status import Status
 from schemas.tables import ALIVE, AUDIT_RUN, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit import OPEN
 from tasks.ledger.calls import settle
-from tasks.ledger.resolve import Settler, locked, reopen_orders, write_down
+from tasks.ledger.reopen import reopen_orders
+from tasks.ledger.resolve import Settler, locked, write_down
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, purchase_event
 from tasks.policies.retry import Decision
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from schemas.outcomes import clip
 from schemas.settling import Verdict
-from schemas.status import OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE, RESOLUTION
+from schemas.status import Status
+from schemas.tables import PURCHASE, RESOLUTION
+from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.rows import Row, move
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
@@ -82,18 +83,6 @@ def write_down(conn: Connection, row: Row, verdict: Verdict, settler: Settler, n
     """Record that *row*, as it is now, was settled so."""
     values = {"purchase_id": row["id"], "revision": row["revision"], "decision": str(verdict), "at": settler.now}
     conn.execute(insert(RESOLUTION).values(**values, by=clip(settler.by, 100), note=clip(note)))
-
-
-def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
-    """Open the completed orders again that have one of the purchases on a line, own or shared. Returns their ids."""
-    lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
-    # Open orders are locked too: who completes one at this instant must count this settlement, or come before it.
-    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id).with_for_update()
-    completed = [order.id for order in conn.execute(query) if order.status == OrderStatus.COMPLETED]
-    if completed:
-        opened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
-        conn.execute(update(ORDER).where(ORDER.c.id.in_(completed)).values(**opened))
-    return completed
 
 
 def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler) -> Row:

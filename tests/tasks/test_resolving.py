@@ -14,6 +14,7 @@ from schemas.tables import EVENT, PURCHASE, RESOLUTION
 from tasks import orders, resolving
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep
+from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.orders import CHUNK
 from tasks.resolving import ResolveError
@@ -90,7 +91,7 @@ def test_an_order_that_is_completed_at_the_same_instant_counts_the_settlement(
     ordered(world, number(0))
     [row] = world.rows(select(PURCHASE))
     with world.write() as conn:
-        ledger.reopen_orders(conn, [row["id"]], world.clock())
+        reopen_orders(conn, [row["id"]], world.clock())
     found, finished_orders = threading.Event(), sweep.finished_orders
 
     def find_them(conn: Connection) -> list[str]:
