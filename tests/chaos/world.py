@@ -41,10 +41,12 @@ POLICY: dict[str, Any] = {
     "backoff_max": 1.0,
     "pause_cooldown": 1.0,
     "rate_limits": ["50/second"],
+    "rate_guard": 0.2,
     "lookup_rate_limits": ["50/second"],
     "daily_limit": 0,
 }
-"""The defaults' minutes as seconds. A sandbox shows a purchase 2 s late at most, before the last look."""
+"""The defaults' minutes as seconds. A sandbox shows a purchase 2 s late at most, before the last look. The guard is
+wide: on a busy machine a call's way to the provider takes long now and then."""
 
 RATES = {
     "error_before": 0.02,
