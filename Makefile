@@ -66,8 +66,8 @@ lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes 
 	@$(LOCK) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
 	@$(LOCK) $(ARGS) --group bench -c requirements-dev.lock -o requirements-bench.lock
 
-chaos: $(STAMP) ## kill things at random (SEED=... repeats a run)
-	@SEED=$(SEED) $(PYTEST) tests/chaos $(ARGS)
+chaos: $(STAMP) ## kill things at random, 10 minutes long, with a report (SEED=... repeats a run)
+	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements-bench.lock
 	@echo "installing what the benchmarks compare with: $$(grep -c '==' requirements-bench.lock) locked packages"

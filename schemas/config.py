@@ -248,7 +248,25 @@ def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     for alias, table in tables.items():
         providers[alias], found = _provider(alias, table)
         problems += found
-    return providers, problems
+    return providers, problems + _unlike_twins(providers)
+
+
+_SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "daily_limit")
+
+
+def _unlike_twins(providers: dict[str, Any]) -> list[Problem]:
+    """Aliases of one account share its limits, so each must know the same ones."""
+    first: dict[str, tuple[str, Policy]] = {}
+    problems = []
+    for alias, provider in providers.items():
+        if provider is None:
+            continue
+        other, policy = first.setdefault(provider.account, (alias, provider.policy))
+        unlike = [name for name in _SHARED if getattr(policy, name) != getattr(provider.policy, name)]
+        if unlike:
+            message = f"{alias!r} is the same account as {other!r}, so {', '.join(unlike)} must be the same in both"
+            problems.append(Problem(("providers", alias), message))
+    return problems
 
 
 def _provider(alias: str, table: Any) -> tuple[_Provider | None, list[Problem]]:

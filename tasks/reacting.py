@@ -40,10 +40,13 @@ def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *,
 def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
     """End the pause where the provider answered the probe, else let it cool down for longer."""
     with runtime.database.write() as conn:
-        if outcome.yes or outcome.kind is OutcomeKind.REFUSED:
+        reason = outcome.error or str(outcome.kind)
+        if outcome.yes:
             pausing.resume(conn, alias, runtime.now(), by_machine=True)
+        elif outcome.kind is OutcomeKind.REFUSED:
+            pausing.probe_refused(conn, alias, reason, runtime.now())
         else:
-            pausing.probe_failed(conn, alias, outcome.error or str(outcome.kind), runtime.now())
+            pausing.probe_failed(conn, alias, reason, runtime.now())
 
 
 def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:

@@ -41,6 +41,15 @@ def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool
     return begins
 
 
+def probe_refused(conn: Connection, provider: str, reason: str, now: datetime) -> None:
+    """End the machine's pause, for the account works; but not where the same refusal for all numbers was its cause."""
+    state = state_of(conn, provider)
+    if state is not None and state["cause"] == Cause.REFUSALS:
+        probe_failed(conn, provider, reason, now)
+    else:
+        resume(conn, provider, now, by_machine=True)
+
+
 def probe_failed(conn: Connection, provider: str, reason: str, now: datetime) -> None:
     """Lengthen the machine's pause whose probe failed; a pause that is over, or a person's, stays as it is."""
     state = _locked(conn, provider, now)

@@ -17,6 +17,7 @@ class Cause(StrEnum):
     """Who or what paused a provider; a person's pause is ended by a person."""
 
     ACCOUNT = "account"
+    REFUSALS = "refusals"
     FAILURES = "failures"
     PERSON = "person"
 
@@ -62,7 +63,7 @@ class Streaks:
             if len(self._refused) >= limit:
                 self._reset()
                 reason = f"the same refusal for {limit} numbers in a row: {_reason(outcome)}"
-                return Pause(cause=Cause.ACCOUNT, reason=reason, cooldown=cooldown)
+                return Pause(cause=Cause.REFUSALS, reason=reason, cooldown=cooldown)
             return None
         self._failures += 1
         if self._failures >= limit:

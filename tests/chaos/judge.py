@@ -169,7 +169,8 @@ def _pace(verdict: Verdict, world: World, limits: Mapping[str, RateLimit]) -> No
         fullest = max(bursts, key=len, default=[])
         verdict.busiest[kind] = len(fullest)
         if len(fullest) > limit.limit:
-            verdict.wrong.append(f"{kind}: more than {limit}: calls after {', '.join(fullest)} s")
+            first = bursts.index(fullest) + 1
+            verdict.wrong.append(f"{kind}: more than {limit}: from call {first} on, after {', '.join(fullest)} s")
 
 
 def _lost_calls(

@@ -308,3 +308,36 @@ def test_the_sandbox_knows_every_kind():
 def test_a_wrong_policy_for_the_sandbox_is_told():
     with pytest.raises(ConfigError, match=r"policy\.burst: 9 is above the limit 5/second"):
         sandbox_config(policies={"vogent": {"burst": 9}})
+
+
+TWINS = """
+[providers.one]
+kind = "vogent"
+base_url = "https://api.vogent.ai"
+token_env = "ONE"
+
+[providers.two]
+kind = "vogent"
+base_url = "https://API.vogent.ai:443/"
+token_env = "TWO"
+"""
+
+
+def test_aliases_of_one_account_must_know_the_same_limits() -> None:
+    with pytest.raises(ConfigError, match=r"twins.toml:7: 'two' is the same account as 'one', so rate_limits must be"):
+        parse_config(f'{TWINS}[providers.two.policy]\nrate_limits = ["9/second"]\n', "twins.toml")
+    assert set(parse_config(TWINS, "twins.toml").providers) == {"one", "two"}
+
+
+def test_what_is_not_shared_may_differ_between_aliases() -> None:
+    parse_config(f"{TWINS}[providers.two.policy]\nmax_in_flight = 3\n", "twins.toml")
+
+
+def test_aliases_of_two_accounts_have_their_own_limits() -> None:
+    text = TWINS.replace('token_env = "TWO"', 'token_env = "TWO"\naccount_id = "other"')
+    parse_config(f'{text}[providers.two.policy]\nrate_limits = ["9/second"]\n', "twins.toml")
+
+
+def test_a_batch_where_the_provider_takes_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="max_batch: vogent takes 1 in a call"):
+        parse_config(f"{TWINS}[providers.two.policy]\nmax_batch = 2\n", "twins.toml")

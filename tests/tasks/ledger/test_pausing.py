@@ -179,3 +179,22 @@ def test_a_refused_account_pauses_once_and_burns_no_attempt(world: World) -> Non
     [told] = world.rows(select(EVENT).where(EVENT.c.type == "dialstock.provider.paused"))
     assert told["data"]["reason"] == DENIED.error
     assert told["source"] == "/dialstock/providers/acme"
+
+
+def test_a_refused_probe_ends_no_pause_for_refusals(world: World) -> None:
+    world.pause(cause=Cause.REFUSALS)
+    world.clock.advance(61.0)
+    with world.write() as conn:
+        pausing.probe_refused(conn, "acme", "taken", world.clock())
+        state = pausing.state_of(conn, "acme")
+    assert state is not None
+    assert (state["cause"], state["cooldown"] > 60.0) == (Cause.REFUSALS, True)
+
+
+def test_a_refused_probe_shows_that_the_account_works(world: World) -> None:
+    world.pause(cause=Cause.ACCOUNT)
+    with world.write() as conn:
+        pausing.probe_refused(conn, "acme", "taken", world.clock())
+        state = pausing.state_of(conn, "acme")
+    assert state is not None
+    assert state["paused_at"] is None

@@ -34,7 +34,7 @@ def test_an_answer_ends_a_row_of_failures(between: Outcome) -> None:
 
 def test_the_same_refusal_for_many_numbers_is_the_accounts() -> None:
     pauses = feed(Streaks(), REFUSED, REFUSED, REFUSED)
-    assert [pause and pause.cause for pause in pauses] == [None, None, Cause.ACCOUNT]
+    assert [pause and pause.cause for pause in pauses] == [None, None, Cause.REFUSALS]
 
 
 def test_one_number_refused_again_and_again_is_not() -> None:
