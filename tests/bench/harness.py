@@ -108,6 +108,8 @@ def celery(app: str, name: str = "bench") -> list[str]:
 
 def measure(provider: Stub, worker: psutil.Process, count: int, database: psutil.Process | None = None) -> Measure:
     """Wait for *count* calls at the stub, and measure from the tenth to the ninetieth of a hundred."""
+    if count < 3 * THREADS:
+        raise ValueError(f"{count} numbers are over before anything is steady: COUNT={3 * THREADS} or more")
     started, began = provider.wait_for(count // 10)
     before, database_before = _cpu(worker), _cpu(database)
     ended, until = provider.wait_for(count - count // 10)
