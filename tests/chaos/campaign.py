@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from schemas.rates import parse_rate
 from tests.chaos.blows import Blow
-from tests.chaos.feeder import Feeder, draw_asks
+from tests.chaos.feeder import Ask, Feeder, draw_asks
 from tests.chaos.judge import COLUMNS, Verdict, judge, unsettled
 from tests.chaos.world import BEAT_NUMBER, KINDS, POLICY, World
 from tests.waiting import eventually
@@ -20,6 +20,10 @@ SETTLE_PATIENCE = 90.0
 
 EXPECTED = (-signal.SIGKILL, 3)
 """How processes may end: by our hand, or because a worker finds no database when it starts."""
+
+LATE = POLICY["send_within"] + POLICY["timeout"] + POLICY["reconcile_after"][0] + 0.5
+"""Seconds until a purchase shows: too late for the first look, and before the last one even where the call was made at
+the last moment for it."""
 
 ASK_AGAIN = 4.0
 """Seconds after which a customer sends a message again that left no trace."""
@@ -32,6 +36,7 @@ class Report:
     seed: int
     database: str
     total: int
+    batch: int
     lines: list[str] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     begun: float = field(default_factory=time.monotonic)
@@ -42,7 +47,7 @@ class Report:
         print(self.lines[-1], flush=True)
 
     def head(self) -> str:
-        return f"\nchaos, seed {self.seed}, {self.database}, {self.total} purchases"
+        return f"\nchaos, seed {self.seed}, {self.database}, {self.total} purchases, {self.batch} in a call"
 
     def result(self) -> str:
         """The ledger against the table, the measures, and what broke a promise."""
@@ -74,9 +79,11 @@ class Report:
 def run(world: World, seed: int, blows: Sequence[Blow], *, total: int) -> Report:
     """Strike *blows* in their order, while *total* purchases come in; then wait, and judge."""
     rng = random.Random(seed)
-    report = Report(seed, world.database_name, total)
+    report = Report(seed, world.database_name, total, world.batch)
     print(report.head())
-    with Feeder(world, draw_asks(total), shares=len(blows), seed=seed) as feeder:
+    asked = draw_asks(total)
+    _hide(world, rng.sample(asked, total // 25))
+    with Feeder(world, asked, shares=len(blows), seed=seed) as feeder:
         for blow in blows:
             feeder.next_share()
             time.sleep(rng.random())
@@ -87,13 +94,19 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int) -> Report
         report.note(f"the last blow has fallen, everything is asked for; open: {unsettled(world)}")
         settle(world, feeder)
         report.note(f"settled; {feeder.resent} lost messages were sent again by their customers")
-    asked = [*feeder.asked, {"provider": "signalwire", "number": BEAT_NUMBER}]
+    asked.append({"provider": "signalwire", "number": BEAT_NUMBER})
     report.verdict = judge(world, asked, dict.fromkeys(KINDS, parse_rate(POLICY["rate_limits"][0])))
     report.verdict.wrong += [
         f"{name} ended by itself: status {status}" for name, status in world.fleet.deaths if status not in EXPECTED
     ]
     print(report.result())
     return report
+
+
+def _hide(world: World, asks: Sequence[Ask]) -> None:
+    """Let these be sold with an error as answer, and shown to the later looks only."""
+    for ask in asks:
+        world.shop.plan(ask["provider"], "late_show", number=ask["number"], seconds=LATE)
 
 
 def settle(world: World, feeder: Feeder) -> None:

@@ -16,10 +16,12 @@ from tests.chaos.world import World
 
 
 @pytest.mark.timeout(600)
-def test_whatever_dies_and_whenever(set_stage: Callable[..., AbstractContextManager[World]], seed: int) -> None:
-    with set_stage(beats=2) as world:
-        drawn = draw(random.Random(f"{seed} {world.database_name}"))
-        report = run(world, seed, drawn, total=1100 if LONG else 120)
+def test_whatever_dies_and_whenever(
+    set_stage: Callable[..., AbstractContextManager[World]], seed: int, database_url: str
+) -> None:
+    rng = random.Random(f"{seed} {database_url.partition(':')[0]}")
+    with set_stage(beats=2, batch=rng.choice((1, 5))) as world:
+        report = run(world, seed, draw(rng), total=1100 if LONG else 120)
         assert not report.verdict.wrong, report.result() + world.fleet.log()
         assert len(world.missed) <= 2, world.missed
 

@@ -17,6 +17,7 @@ from redis.client import Pipeline
 
 from schemas.config import load_config, sandbox_config
 from schemas.events import STREAM
+from schemas.policy import MAX_BATCH
 from tasks.policies.pace import Pace
 from tasks.providers.sandbox import SandboxControl
 from tasks.runtime import Runtime
@@ -89,6 +90,7 @@ class World:
     seen: list[dict[str, Any]] = field(default_factory=list)
     resumed: list[tuple[float, float]] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    batch: int = 1
 
     @property
     def database_name(self) -> str:
@@ -132,12 +134,13 @@ def stage(
     seed: int,
     rates: Mapping[str, float] | None = None,
     policy: Mapping[str, Any] | None = None,
+    batch: int = 1,
     beats: int = 0,
 ) -> Iterator[World]:
-    """Set everything up, and take it down again."""
+    """Set everything up, and take it down again. *batch* numbers go in a call where a provider takes so many."""
     with open_shop(seed, RATES if rates is None else rates) as shop_url, SandboxControl(shop_url) as shop:
         config = folder / "providers.toml"
-        config.write_text(_toml(shop_url, {**POLICY, **(policy or {})}))
+        config.write_text(_toml(shop_url, {**POLICY, **(policy or {})}, batch))
         environ = {
             "DATABASE_URL": url,
             "REDIS_URL": redis.url,
@@ -153,7 +156,7 @@ def stage(
         try:
             with Fleet(folder, environ, beats=beats) as fleet:
                 runtime = _runtime(config, database, redis.url)
-                yield World(folder, redis, postgres, runtime, database, broker, shop, fleet, traps)
+                yield World(folder, redis, postgres, runtime, database, broker, shop, fleet, traps, batch=batch)
         finally:
             broker.close()
             database.close()
@@ -187,11 +190,12 @@ def _runtime(config_path: Path, database: SqlDatabase, redis_url: str) -> Runtim
     )
 
 
-def _toml(url: str, policy: Mapping[str, Any]) -> str:
+def _toml(url: str, policy: Mapping[str, Any], batch: int) -> str:
     """A providers.toml of the five sandboxes; plain values look the same in TOML as in JSON."""
     lines = []
     for alias, provider in sandbox_config(url).providers.items():
         fields = provider.model_dump(exclude={"policy"}, exclude_defaults=True, mode="json")
+        rules = {**policy, "max_batch": min(batch, MAX_BATCH[provider.kind])}
         lines += [f"[providers.{alias}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]
-        lines += [f"[providers.{alias}.policy]", *(f"{name} = {json.dumps(value)}" for name, value in policy.items())]
+        lines += [f"[providers.{alias}.policy]", *(f"{name} = {json.dumps(value)}" for name, value in rules.items())]
     return "\n".join(lines)
