@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,8 @@ T = TypeVar("T")
 PATIENCE = 300.0
 """Seconds that a worker with an answer in its hands waits."""
 
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+# InternalError is what PostgreSQL calls a transaction that stood still for too long.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 
 
 def patiently(action: Callable[[], T]) -> T:

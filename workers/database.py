@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 SQLITE_TIMEOUT = 30.0
 POOL_SIZE = 20
+FROZEN = 5.0
+"""Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 4242001
 
@@ -58,7 +61,25 @@ def make_engine(url: str) -> Engine:
     """An engine set up for short transactions from many threads."""
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return create_engine(url, pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True)
+    return _postgres_engine(url)
+
+
+def _postgres_engine(url: str) -> Engine:
+    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # A worker that is frozen within a transaction must not hold up all others for as long as it is.
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN:g}s'")
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A reader may take its time: it holds no lock, and its rows may go to a pager.
+        if connection.get_execution_options().get("dialstock_read", False):
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+    return engine
 
 
 def _sqlite_engine(url: str) -> Engine:

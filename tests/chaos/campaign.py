@@ -55,7 +55,7 @@ class Report:
         widths = [max(10, len(column) + 1) for column in COLUMNS]
         table = [" " * 12 + "".join(f"{name:>{width}}" for name, width in zip(COLUMNS, widths, strict=True))]
         for kind in KINDS:
-            counts = verdict.table.get(kind, {})
+            counts = verdict.table[kind]
             table.append(
                 f"{kind:12}" + "".join(f"{counts.get(c, 0):>{w}}" for c, w in zip(COLUMNS, widths, strict=True))
             )

@@ -107,7 +107,7 @@ def _accounted_for(row: Row) -> bool:
     """Purchased; or held, where the provider cannot be asked, or could not be."""
     if row["status"] == Status.HELD:
         return row["provider"] == "timepay" or row["error_code"] == "look_failed"
-    return bool(row["status"] == Status.PURCHASED)
+    return Status(row["status"]) is Status.PURCHASED
 
 
 def _everything_asked_for(verdict: Verdict, purchases: Sequence[Row], asked: Iterable[Mapping[str, str]]) -> None:

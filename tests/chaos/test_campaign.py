@@ -12,6 +12,7 @@ from tests.chaos import blows
 from tests.chaos.blows import Blow
 from tests.chaos.campaign import run
 from tests.chaos.conftest import LONG
+from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
 
@@ -29,9 +30,9 @@ def test_whatever_dies_and_whenever(
 def draw(rng: random.Random) -> list[Blow]:
     """All blows, those at the points twice; or for the short form some of each sort."""
     if LONG:
-        drawn = [*blows.ALL, *(blows.kill_at(point) for point in blows.POINTS), blows.database_away]
+        drawn = [*blows.ALL, *(blows.kill_at(point) for point in POINTS), blows.database_away]
     else:
-        kills = [blows.kill_at(point) for point in rng.sample(blows.POINTS, 3)]
+        kills = [blows.kill_at(point) for point in rng.sample(POINTS, 3)]
         freeze = rng.choice([blows.freeze_at("claimed"), blows.freeze_at("answered"), blows.freeze_in_call])
         redis = rng.choice([blows.flush, blows.restart_redis, blows.lose_redis])
         drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages]

@@ -13,7 +13,6 @@ from typing import Any
 
 from celery import Celery
 from redis import Redis
-from redis.client import Pipeline
 
 from schemas.config import load_config, sandbox_config
 from schemas.events import STREAM
@@ -107,8 +106,10 @@ class World:
     def flush(self) -> None:
         """FLUSHALL, with what the stream held in the same instant."""
         with self.client() as client:
-            pipeline: Pipeline = client.pipeline(transaction=True)
-            entries, _ = pipeline.xrange(STREAM).flushall().execute()
+            pipeline = client.pipeline(transaction=True)
+            pipeline.xrange(STREAM)
+            pipeline.flushall()
+            entries, _ = pipeline.execute()
             self._remember(entries)
 
     def lose_redis(self) -> None:

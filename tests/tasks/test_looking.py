@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -13,6 +13,7 @@ from tasks.ledger.rows import Row
 from tasks.policies.pace import Later
 from tasks.runtime import Message
 from tests.tasks.support import UNKNOWN, Killed, World, die, number
+from tests.waiting import eventually
 
 Make = Callable[..., World]
 
@@ -129,3 +130,19 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
     world.provider.look = meanwhile  # type: ignore[assignment, method-assign]
     assert world.deliver(message) == []
     assert world.row(row["id"])["status"] == Status.PURCHASED
+
+
+def test_a_look_keeps_what_it_looks_at_for_as_long_as_it_takes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "LEASE", 0.3)
+    world = make(lookup="by_list")
+    [row], [message] = due(world)
+    kept: list[bool] = []
+
+    def slowly(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        world.clock.advance(3600)
+        kept.append(eventually(lambda: world.row(row["id"])["due_at"] > world.clock.moment))
+        return dict.fromkeys(numbers, Look(kind=LookKind.OWNED))
+
+    monkeypatch.setattr(world.provider, "look", slowly)
+    assert world.deliver(message) == [Status.PURCHASED]
+    assert kept == [True]

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
+from tasks.patience import DATABASE_AWAY
 from workers.database import SqlDatabase, make_engine, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -163,3 +164,25 @@ def test_a_database_of_another_version_is_seen(database: SqlDatabase) -> None:
     present, needed = revisions(database.engine)
     assert present == "0000"
     assert needed != present
+
+
+def test_a_transaction_that_stands_still_gives_its_locks_back(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.database.FROZEN", 0.3)
+    touch = update(PROVIDER).values(updated_at=NOON)
+    frozen, other = SqlDatabase(postgres_url), SqlDatabase(postgres_url)
+    frozen.transact(add("acme"))
+
+    def stand_still(conn: Connection) -> None:
+        conn.execute(touch)
+        other.transact(lambda other_conn: other_conn.execute(touch))
+        conn.execute(touch)
+
+    with pytest.raises(DATABASE_AWAY):
+        frozen.transact(stand_still)
+    frozen.transact(add("twin"))
+    with other.read() as conn:
+        assert conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "0"
+    for database in (frozen, other):
+        database.close()

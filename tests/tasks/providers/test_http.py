@@ -3,11 +3,13 @@ from __future__ import annotations
 import gc
 import gzip
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from tasks.providers import http
+from tasks.providers.deadline import no_later_than
 from tasks.providers.http import Doubtful, ExchangeError, HttpClient, NotSent
 from tasks.providers.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
@@ -78,6 +80,16 @@ def test_a_deadline_that_has_passed_sends_nothing(server: ScriptedServer) -> Non
         client(server.url, timeout=0.0).request("POST", "/", json={})
     assert caught.value.reason == "connect_timeout"
     assert server.seen == []
+
+
+def test_nothing_is_sent_after_the_last_moment_for_it_on_an_open_connection_either() -> None:
+    with SandboxServer(port=0) as sandbox:
+        calls = client(f"{sandbox.url}/vogent")
+        calls.request("GET", "/api/phone_numbers")
+        with no_later_than(time.monotonic()), pytest.raises(ExchangeError):
+            calls.request("POST", "/api/phone_numbers", json={})
+        assert sandbox.control.calls() == []
+        assert calls.request("POST", "/api/phone_numbers", json={}).status == 401
 
 
 def test_connections_close_with_their_thread_and_their_client() -> None:
