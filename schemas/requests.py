@@ -151,6 +151,7 @@ def parse_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> SubmitO
         except RequestError as exc:
             problems = tuple((f"requests.{index}.{place}", message) for place, message in exc.problems)
             raise RequestError(_joined(problems), exc.code, problems) from exc
+    _refuse_key_twice(checked)
     return order.model_copy(update={"requests": checked})
 
 

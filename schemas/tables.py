@@ -13,7 +13,7 @@ from schemas.settling import FindingKind, Verdict
 from schemas.status import DEAD, OrderStatus, Status
 
 _ID = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
-_JSON = JSON().with_variant(JSONB(), "postgresql")
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 
 

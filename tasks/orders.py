@@ -132,6 +132,8 @@ def finish(runtime: Runtime, order_id: str) -> None:
             _tell_accepted(conn, order_id, runtime.now(), repeat=False)
         else:
             refuse_given_up(conn, order_id)
+            # Another delivery of the same message opened it at this instant: this one is answered too.
+            _tell_accepted(conn, order_id, runtime.now(), repeat=True)
 
 
 def abandon(runtime: Runtime, order_id: str) -> None:
@@ -153,7 +155,11 @@ def cancel(runtime: Runtime, order_id: str) -> int:
     """
     now = runtime.now()
     with runtime.database.write() as conn:
-        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(cancel_requested_at=now, updated_at=now))
+        conn.execute(
+            update(ORDER)
+            .where(ORDER.c.id == order_id, ORDER.c.status.in_((OrderStatus.LOADING, OrderStatus.OPEN)))
+            .values(cancel_requested_at=now, updated_at=now)
+        )
     return _cancel(runtime, order_id)
 
 

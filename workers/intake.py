@@ -95,7 +95,9 @@ def use_keeping_transport() -> None:
 
 def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
     """A message that is no task message, or cannot be decoded."""
-    _keep(getattr(message, "body", b""), None, None, _invalid(exc))
+    headers = getattr(message, "headers", None)
+    named = headers if isinstance(headers, dict) else {}
+    _keep(getattr(message, "body", b""), _text(named.get("task")), _text(named.get("id")), _invalid(exc))
 
 
 def on_unknown(message: Any = None, name: str | None = None, id: str | None = None, **_: Any) -> None:
@@ -122,3 +124,8 @@ def _keep(body: Any, task: str | None, message_id: str | None, exc: RequestError
         reject(current(), task, message_id, text, exc)
     except Exception:
         log.exception("a message that Celery dropped could not be kept")
+
+
+def _text(value: Any) -> str | None:
+    """A header as text; a foreign sender may put anything there."""
+    return None if value is None else str(value)

@@ -40,6 +40,8 @@ class Sender:
                     kwargs=dict(message.kwargs),
                     queue=message.queue,
                     producer=producer,
+                    argsrepr="()",
+                    kwargsrepr=str(dict(message.kwargs)),
                     ignore_result=True,
                     retry=False,
                 )

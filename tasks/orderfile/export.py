@@ -1,4 +1,4 @@
-"""Writing an order's results, line by line. An export can be submitted again: it reads as an order."""
+"""Writing an order's results, line by line. An export reads as an order of its numbers."""
 
 from __future__ import annotations
 

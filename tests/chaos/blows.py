@@ -20,7 +20,7 @@ CALL = POLICY["send_within"] + POLICY["timeout"]
 PAST = CALL + POLICY["reconcile_after"][-1] + 3.0
 """Seconds from the intent until others have looked, and may have bought anew: a worker that wakes then is too late."""
 
-TRAP_PATIENCE = 10.0
+TRAP_PATIENCE = 6.0
 QUEUES = ["purchases", *(f"purchases.{kind}" for kind in KINDS)]
 
 
@@ -126,7 +126,7 @@ def database_away(world: World, rng: random.Random) -> str:
 
 def tamper_with_messages(world: World, rng: random.Random) -> str:
     with world.client() as client:
-        touched = tamper(client, rng, QUEUES, wanted=40, seconds=5.0)
+        touched = tamper(client, rng, QUEUES, wanted=40, seconds=2.0)
     return f"{touched} messages lost, doubled, reordered"
 
 

@@ -13,10 +13,11 @@ from tests.chaos.blows import redis_away
 from tests.chaos.campaign import settle
 from tests.chaos.conftest import LONG
 from tests.chaos.feeder import Feeder, draw_asks
-from tests.chaos.judge import judge
+from tests.chaos.judge import judge, unsettled
 from tests.chaos.world import KINDS, POLICY, World
 from tests.waiting import eventually
 
+TOTAL = 150 if LONG else 75
 LOOKED_UP = [kind for kind in KINDS if kind != "timepay"]
 SetStage = Callable[..., AbstractContextManager[World]]
 FIRST_LOOK = POLICY["reconcile_after"][0]
@@ -29,31 +30,31 @@ both_in_the_long_form = pytest.mark.parametrize(
 
 
 @both_in_the_long_form
-def test_the_calls_of_killed_workers_are_found_in_time(set_stage: SetStage) -> None:
-    with set_stage(rates={}) as world:
-        world.traps.arm("answered", "kill")
-        world.traps.arm("claimed", "kill", passes=3)
-        with Feeder(world, draw_asks(30, LOOKED_UP)) as feeder:
+def test_the_calls_of_a_killed_worker_are_found_in_time(set_stage: SetStage) -> None:
+    with set_stage(rates={}) as world, Feeder(world, draw_asks(40, LOOKED_UP), shares=2) as feeder:
+        for point in ("answered", "claimed"):
+            world.traps.arm(point, "kill")
             feeder.next_share()
-            caught = [world.traps.wait(20), world.traps.wait(20)]
-            feeder.finish()
-            settle(world, feeder)
-            verdict = judge(world, feeder.asked, {})
-    assert {trap.point for trap in caught if trap} == {"answered", "claimed"}
+            assert world.traps.wait(20)
+            # One at a time: the other worker is to find what this one leaves.
+            eventually(world.fleet.ready, seconds=60)
+            eventually(lambda: not unsettled(world), seconds=60)
+        feeder.finish()
+        settle(world, feeder)
+        verdict = judge(world, feeder.asked, {})
     assert not verdict.wrong, verdict.wrong
-    print(f"\nfound after {verdict.found_after}, settled as not ours after {verdict.settled_after}")
-    assert verdict.found_after
+    print(f"\ncharged calls found after at most {max(verdict.found_after):.1f} s")
     assert max(verdict.found_after) < FIRST_LOOK + GRACE
-    assert verdict.settled_after
+    print(f"settled as not ours {max(verdict.settled_after):.1f} s after the last look")
     assert max(verdict.settled_after) < GRACE
 
 
 @both_in_the_long_form
 def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
-    with set_stage(rates={}) as world, Feeder(world, draw_asks(60), shares=2) as feeder:
+    with set_stage(rates={}) as world, Feeder(world, draw_asks(40), shares=2) as feeder:
         feeder.next_share()
         eventually(world.shop.calls, what="the first call")
-        redis_away(30.0 if LONG else 4.0)(world, random.Random())
+        redis_away(30.0 if LONG else 3.0)(world, random.Random())
         feeder.finish()
         settle(world, feeder)
         verdict = judge(world, feeder.asked, {})
@@ -66,9 +67,9 @@ def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
 @both_in_the_long_form
 def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: SetStage) -> None:
     limit = parse_rate("5/second")
-    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, draw_asks(125)) as feeder:
+    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, draw_asks(TOTAL)) as feeder:
         feeder.finish()
-        for calls in (30, 60):
+        for calls in (20, TOTAL // 2):
             eventually(lambda calls=calls: len(world.shop.calls()) >= calls)  # type: ignore[misc]
             world.flush()
         world.traps.arm("reserved", "kill")
@@ -76,4 +77,4 @@ def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: S
         settle(world, feeder)
         verdict = judge(world, feeder.asked, dict.fromkeys(KINDS, limit))
     assert not verdict.wrong, verdict.wrong
-    assert verdict.calls >= 125
+    assert verdict.calls >= TOTAL

@@ -250,3 +250,15 @@ def test_requests_cannot_be_changed_once_checked():
     request = check_provider(BuyNumber(number="+14155550100", provider="bird"), KINDS)
     with pytest.raises(ValidationError):
         request.number = "+14155550101"
+
+
+def test_one_key_for_two_requests_of_an_order_refuses_it_whole() -> None:
+    requests = [
+        {"number": "+14155550100", "provider": "bird", "idempotency_key": "k"},
+        {"number": "+14155550101", "provider": "bird", "idempotency_key": "k"},
+    ]
+    with pytest.raises(RequestError, match=r"requests.1.idempotency_key: 'k' is that of requests.0") as caught:
+        parse_order({"requests": requests}, {"bird": Kind.BIRD})
+    assert caught.value.code == "key_conflict"
+    same = [requests[0], requests[0]]
+    assert len(parse_order({"requests": same}, {"bird": Kind.BIRD}).requests) == 2

@@ -76,8 +76,9 @@ def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None,
 def export(order: OrderId, *, output: Target = None, format: ExportFormat = None, json: Json = False) -> None:
     """Write the result of each line of an order, in the order of its file.
 
-    What it writes can be submitted again. With --json and no --format, JSON is written; with a file too, standard
-    output tells its name and how many lines it has.
+    What it writes can be submitted again: number, provider and metadata are read. Options and keys are not in it; order
+    retry buys failed lines again with their options. With --json and no --format, JSON is written; with a file too,
+    standard output tells its name and how many lines it has.
     """
     from workers.cli.context import open_desk
     from workers.cli.exporting import export_order, format_of
@@ -125,7 +126,7 @@ def _change(order: str, action: Any, key: str, sentence: str, *, json: bool) -> 
     if json:
         emit_json({"order_id": found, key: changed})
     elif changed == 0:
-        show(f"Order {found} has no such line: nothing was done.")
+        show(f"Order {found} has nothing left for that: nothing was done.")
     else:
         show(sentence.format(lines=count(changed, "line"), id=found))
         show(f"Watch it:  dialstock order watch {found}")

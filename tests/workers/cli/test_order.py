@@ -96,7 +96,7 @@ def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Pa
     assert [purchases(desk)[number]["status"] for number in NUMBERS[:4]] == ["purchased", "queued", "queued", "held"]
     shown = both.json("order", "show", order)
     assert (shown["lines"], shown["bought"], shown["failed"], shown["held"], shown["waiting"]) == (4, 1, 0, 1, 2)
-    assert "has no such line: nothing was done" in both.ok("order", "retry", order)
+    assert "has nothing left for that: nothing was done" in both.ok("order", "retry", order)
 
 
 def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> None:
@@ -105,7 +105,7 @@ def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> N
     assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2}
     shown = both.json("order", "show", order)
     assert (shown["status"], shown["bought"], shown["cancelled"]) == ("completed", 1, 2)
-    assert "has no such line" in both.ok("order", "cancel", order)
+    assert "has nothing left for that" in both.ok("order", "cancel", order)
 
 
 def test_retry_of_an_order_that_was_given_up_is_wrong_use(cli: Cli, desk: Desk) -> None:
