@@ -37,6 +37,12 @@ class EventType(StrEnum):
     AUDIT_EVIDENCE = "dialstock.audit.evidence"
     AUDIT_MISSING = "dialstock.audit.missing"
     AUDIT_CHARGED_TWICE = "dialstock.audit.charged_twice"
+    POOL_TAKEN = "dialstock.pool.taken"
+    POOL_RETURNED = "dialstock.pool.returned"
+    POOL_REFUSED = "dialstock.pool.refused"
+    POOL_EXHAUSTED = "dialstock.pool.exhausted"
+    POOL_BLOCKED = "dialstock.pool.blocked"
+    POOL_RECOVERED = "dialstock.pool.recovered"
 
 
 EVENT_OF: dict[Status, EventType] = {
@@ -74,6 +80,11 @@ _PURCHASE_FIELDS = (
 def provider_source(alias: str) -> str:
     """The `source` of a provider's purchases."""
     return f"/dialstock/providers/{alias}"
+
+
+def pool_source(name: str) -> str:
+    """The `source` of a pool's events."""
+    return f"/dialstock/pools/{name}"
 
 
 def purchase_data(row: Mapping[str, Any]) -> dict[str, Any]:

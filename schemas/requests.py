@@ -111,7 +111,7 @@ class BuyNumber(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the same key must come with: number, provider, options and metadata."""
-        return _hash([self.number, self.provider, self.options, self.metadata])
+        return digest([self.number, self.provider, self.options, self.metadata])
 
 
 class SubmitOrder(BaseModel):
@@ -126,7 +126,7 @@ class SubmitOrder(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the same key must come with."""
-        return _hash([[request.fingerprint for request in self.requests], self.metadata])
+        return digest([[request.fingerprint for request in self.requests], self.metadata])
 
 
 def parse_buy(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> BuyNumber:
@@ -134,7 +134,7 @@ def parse_buy(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> BuyNumber
     try:
         request = BuyNumber.model_validate(dict(fields))
     except ValidationError as exc:
-        raise _refusal(exc, BuyNumber) from exc
+        raise refusal(exc, BuyNumber) from exc
     return check_provider(request, kinds)
 
 
@@ -143,7 +143,7 @@ def parse_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> SubmitO
     try:
         order = SubmitOrder.model_validate(dict(fields))
     except ValidationError as exc:
-        raise _refusal(exc, SubmitOrder) from exc
+        raise refusal(exc, SubmitOrder) from exc
     checked = []
     for index, request in enumerate(order.requests):
         try:
@@ -169,7 +169,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
     try:
         options = model.model_validate(request.options).model_dump(mode="json", exclude_none=True)
     except ValidationError as exc:
-        raise _refusal(exc, model, "options.") from exc
+        raise refusal(exc, model, "options.") from exc
     return request.model_copy(update={"options": options})
 
 
@@ -195,10 +195,11 @@ def _refuse_key_twice(requests: list[BuyNumber]) -> None:
 
 def explain(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """All problems of a request in one line: where, what, and the mend."""
-    return str(_refusal(exc, model, prefix))
+    return str(refusal(exc, model, prefix))
 
 
-def _refusal(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> RequestError:
+def refusal(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> RequestError:
+    """The first problems as one error: where, what, and the mend."""
     problems = problems_of(exc, model, prefix)
     more = exc.error_count() - len(problems)
     return RequestError(_joined(problems) + (f"; and {more} more" if more > 0 else ""), problems=problems)
@@ -226,6 +227,7 @@ def _hint(name: str, known: list[str]) -> str:
     return f"known are {', '.join(known)}" if known else "this provider takes none"
 
 
-def _hash(value: Any) -> str:
+def digest(value: Any) -> str:
+    """A fingerprint of plain data: equal for what is equal as JSON."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -5,31 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Integer, String, Text, Uuid, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Column, Index, String, Text, text
 from sqlmodel import Field, SQLModel
 
+from schemas.columns import DOCUMENT, ID, SEQUENCE, quoted, where
 from schemas.settling import FindingKind, Verdict
 from schemas.status import DEAD, OrderStatus, Status
 
-_ID = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
-_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-_SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _quoted(values: Any) -> str:
-    return ", ".join(f"'{value}'" for value in sorted(values))
-
-
-_ALIVE = f"status NOT IN ({_quoted(DEAD)})"
+_ALIVE = f"status NOT IN ({quoted(DEAD)})"
 _QUEUED = "status = 'queued'"
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _FOLLOWED = "status IN ('processing', 'unknown')"
 _HELD = "status = 'held'"
-
-
-def _where(condition: str) -> dict[str, Any]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Purchase(SQLModel, table=True):
@@ -42,19 +29,19 @@ class Purchase(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "purchase"
     __table_args__ = (
-        CheckConstraint(f"status IN ({_quoted(Status)})", name="purchase_status"),
-        Index("purchase_alive", "account", "number", unique=True, **_where(_ALIVE)),
-        Index("purchase_queued", "provider", "order_id", "due_at", **_where(_QUEUED)),
-        Index("purchase_running", "provider", "due_at", **_where(_RUNNING)),
-        Index("purchase_followed", "provider", "due_at", **_where(_FOLLOWED)),
-        Index("purchase_held", "provider", "updated_at", **_where(_HELD)),
+        CheckConstraint(f"status IN ({quoted(Status)})", name="purchase_status"),
+        Index("purchase_alive", "account", "number", unique=True, **where(_ALIVE)),
+        Index("purchase_queued", "provider", "order_id", "due_at", **where(_QUEUED)),
+        Index("purchase_running", "provider", "due_at", **where(_RUNNING)),
+        Index("purchase_followed", "provider", "due_at", **where(_FOLLOWED)),
+        Index("purchase_held", "provider", "updated_at", **where(_HELD)),
         Index("purchase_by_order", "order_id", "status", "provider"),
         Index("purchase_by_number", "number"),
         Index("purchase_last_call", "provider", "call_deadline"),
     )
 
-    id: str = Field(sa_column=Column(_ID, primary_key=True))
-    order_id: str | None = Field(default=None, sa_column=Column(_ID, nullable=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
+    order_id: str | None = Field(default=None, sa_column=Column(ID, nullable=True))
     number: str = Field(max_length=16)
     provider: str = Field(max_length=40)
     account: str = Field(max_length=400)
@@ -68,8 +55,8 @@ class Purchase(SQLModel, table=True):
     revision: int = 0
     due_at: datetime | None = None
     idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
-    options: dict[str, Any] = Field(default_factory=dict, sa_column=Column(_JSON, nullable=False))
-    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", _JSON, nullable=False))
+    options: dict[str, Any] = Field(default_factory=dict, sa_column=Column(DOCUMENT, nullable=False))
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
     cancel_requested_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -89,7 +76,7 @@ class PurchaseKey(SQLModel, table=True):
 
     idempotency_key: str = Field(max_length=200, primary_key=True)
     fingerprint: str = Field(max_length=64)
-    purchase_id: str = Field(sa_column=Column(_ID, nullable=False, index=True))
+    purchase_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
     created_at: datetime
 
 
@@ -101,7 +88,7 @@ class PurchaseAttempt(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "purchase_attempt"
 
-    purchase_id: str = Field(sa_column=Column(_ID, primary_key=True))
+    purchase_id: str = Field(sa_column=Column(ID, primary_key=True))
     revision: int = Field(primary_key=True)
     started_at: datetime
     deadline: datetime
@@ -118,19 +105,19 @@ class PurchaseOrder(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "purchase_order"
     __table_args__ = (
-        CheckConstraint(f"status IN ({_quoted(OrderStatus)})", name="purchase_order_status"),
-        Index("purchase_order_unfinished", "status", **_where("status IN ('loading', 'open')")),
+        CheckConstraint(f"status IN ({quoted(OrderStatus)})", name="purchase_order_status"),
+        Index("purchase_order_unfinished", "status", **where("status IN ('loading', 'open')")),
         Index("purchase_order_created", "created_at"),
     )
 
-    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
     status: str = Field(sa_column=Column(String(12), nullable=False))
     name: str | None = Field(default=None, max_length=200)
     lines: int = 0
     max_purchases: int | None = None
     idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
     fingerprint: str | None = Field(default=None, max_length=64)
-    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", _JSON, nullable=False))
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
     cancel_requested_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -144,15 +131,15 @@ class PurchaseOrderLine(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[str] = "purchase_order_line"
-    __table_args__ = (Index("purchase_order_line_shared", "order_id", **_where("shared")),)
+    __table_args__ = (Index("purchase_order_line_shared", "order_id", **where("shared")),)
 
-    order_id: str = Field(sa_column=Column(_ID, primary_key=True))
+    order_id: str = Field(sa_column=Column(ID, primary_key=True))
     line: int = Field(primary_key=True)
     number: str = Field(max_length=16)
     provider: str = Field(max_length=40)
-    purchase_id: str = Field(sa_column=Column(_ID, nullable=False, index=True))
+    purchase_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
     shared: bool = False
-    extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", _JSON, nullable=True))
+    extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", DOCUMENT, nullable=True))
 
 
 class OutboxEvent(SQLModel, table=True):
@@ -160,18 +147,18 @@ class OutboxEvent(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "outbox_event"
     __table_args__ = (
-        Index("outbox_event_unpublished", "seq", **_where("published_at IS NULL")),
+        Index("outbox_event_unpublished", "seq", **where("published_at IS NULL")),
         Index("outbox_event_time", "time"),
     )
 
-    seq: int | None = Field(default=None, sa_column=Column(_SEQUENCE, primary_key=True, autoincrement=True))
-    id: str = Field(sa_column=Column(_ID, nullable=False))
+    seq: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
+    id: str = Field(sa_column=Column(ID, nullable=False))
     type: str = Field(max_length=60)
     source: str = Field(max_length=100)
     subject: str | None = Field(default=None, max_length=100)
     sequence: int | None = None
     time: datetime
-    data: dict[str, Any] = Field(sa_column=Column(_JSON, nullable=False))
+    data: dict[str, Any] = Field(sa_column=Column(DOCUMENT, nullable=False))
     published_at: datetime | None = None
 
 
@@ -180,7 +167,7 @@ class RejectedRequest(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "rejected_request"
 
-    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
     received_at: datetime = Field(index=True)
     task: str | None = Field(default=None, max_length=200)
     message_id: str | None = Field(default=None, max_length=200, index=True)
@@ -207,9 +194,9 @@ class PurchaseResolution(SQLModel, table=True):
     """A purchase that a person or an audit settled: who, when and what; `revision` is the purchase's after it."""
 
     __tablename__: ClassVar[str] = "purchase_resolution"
-    __table_args__ = (CheckConstraint(f"decision IN ({_quoted(Verdict)})", name="purchase_resolution_decision"),)
+    __table_args__ = (CheckConstraint(f"decision IN ({quoted(Verdict)})", name="purchase_resolution_decision"),)
 
-    purchase_id: str = Field(sa_column=Column(_ID, primary_key=True))
+    purchase_id: str = Field(sa_column=Column(ID, primary_key=True))
     revision: int = Field(primary_key=True)
     decision: str = Field(sa_column=Column(String(12), nullable=False))
     by: str = Field(max_length=100)
@@ -236,17 +223,17 @@ class AuditFinding(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "audit_finding"
     __table_args__ = (
-        CheckConstraint(f"kind IN ({_quoted(FindingKind)})", name="audit_finding_kind"),
-        Index("audit_finding_open", "account", "kind", "number", unique=True, **_where("resolved_at IS NULL")),
+        CheckConstraint(f"kind IN ({quoted(FindingKind)})", name="audit_finding_kind"),
+        Index("audit_finding_open", "account", "kind", "number", unique=True, **where("resolved_at IS NULL")),
     )
 
-    id: str = Field(sa_column=Column(_ID, primary_key=True))
+    id: str = Field(sa_column=Column(ID, primary_key=True))
     account: str = Field(max_length=400)
     kind: str = Field(sa_column=Column(String(16), nullable=False))
     number: str = Field(max_length=16)
     provider: str = Field(max_length=40)
-    purchase_id: str | None = Field(default=None, sa_column=Column(_ID, nullable=True))
-    provider_number_ids: list[str] = Field(default_factory=list, sa_column=Column(_JSON, nullable=False))
+    purchase_id: str | None = Field(default=None, sa_column=Column(ID, nullable=True))
+    provider_number_ids: list[str] = Field(default_factory=list, sa_column=Column(DOCUMENT, nullable=False))
     found_at: datetime
     resolved_at: datetime | None = None
 

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+import schemas.pool_tables  # noqa: F401 - its tables join the metadata
 from schemas.tables import PURCHASE
 from workers.database import _MIGRATIONS, SqlDatabase, migrate, revisions
 
