@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.policy import Kind
+from schemas.wording import plain_words
 
 MAX_ORDER = 10_000
 MAX_METADATA = 8_192
@@ -217,7 +218,7 @@ def _problem(error: Any, model: type[BaseModel], prefix: str) -> tuple[str, str]
         return place, f"unknown field: {_hint(str(error['loc'][-1])[:MAX_PLACE], list(fields))}"
     if error["type"] == "missing":
         return place, "is required"
-    return place, error["msg"].removeprefix("Value error, ")
+    return place, plain_words(error)
 
 
 def _hint(name: str, known: list[str]) -> str:

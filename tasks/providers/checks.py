@@ -59,5 +59,5 @@ def _line(probe: Probe, failure: Outcome | None) -> Check:
     if failure.kind is OutcomeKind.ACCOUNT:
         return Check(name="account", ok=False, message=f"{failure.error}: settle it in the provider's dashboard")
     if failure.kind is OutcomeKind.THROTTLED or failure.http_status is None or failure.http_status >= 500:
-        return Check(name=probe.name, ok=None, message=f"{failure.error}: try again later")
+        return Check(name=probe.name, ok=False, message=f"{failure.error}: try again later")
     return Check(name=probe.name, ok=False, message=f"{failure.error}: {probe.mend}")

@@ -44,8 +44,8 @@ def test_every_problem_of_a_line_is_told():
         ("4155550100,bird,", "number", "'4155550100' has no country code: write +"),
         ("1.41556E+10,bird,", "number", "'1.41556E+10' was rounded by a spreadsheet"),
         ("+14155550100,brid,", "provider", "'brid' is not configured: did you mean 'bird'?"),
-        ("+14155550100," + "x" * 41 + ",", "provider", "String should have at most 40 characters"),
-        ("+14155550100,bird,\u00e9", "idempotency_key", "String should match pattern"),
+        ("+14155550100," + "x" * 41 + ",", "provider", "is too long: 40 characters at most"),
+        ("+14155550100,bird,\u00e9", "idempotency_key", "has a character that it cannot have"),
     ],
 )
 def test_a_problem_says_what_and_the_mend(row, column, message):

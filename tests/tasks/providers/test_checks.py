@@ -58,7 +58,7 @@ def test_a_wrong_path_tells_its_mend_and_the_next_probe_runs() -> None:
     ]
 
 
-def test_a_provider_in_trouble_proves_nothing() -> None:
+def test_a_provider_in_trouble_is_no_success() -> None:
     for outcome in (failed(503), failed(429, OutcomeKind.THROTTLED)):
-        assert lines(probe("one", outcome))[1:] == [("one", None, "it says no: try again later")]
-    assert lines(probe("one"), probe("two", failed(None)))[-1] == ("two", None, "it says no: try again later")
+        assert lines(probe("one", outcome))[1:] == [("one", False, "it says no: try again later")]
+    assert lines(probe("one"), probe("two", failed(None)))[-1] == ("two", False, "it says no: try again later")

@@ -1,0 +1,37 @@
+"""What pydantic finds wrong, in plain words with the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_WORDS: dict[str, str] = {
+    "string_type": "must be text, in quotes",
+    "string_too_short": "is empty: give at least {min_length}",
+    "string_too_long": "is too long: {max_length} characters at most",
+    "list_type": "must be a list",
+    "too_short": "is empty: give at least {min_length}",
+    "too_long": "has {actual_length} entries: {max_length} at most, split it",
+    "dict_type": "must be an object of names and values",
+    "model_type": "must be an object of names and values",
+    "model_attributes_type": "must be an object of names and values",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "uuid_parsing": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
+    "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
+    "string_pattern_mismatch": "has a character that it cannot have: {allowed}",
+}
+_ALLOWED = {r"^[!-~]+$": "use letters, digits and signs of ASCII, without spaces"}
+
+
+def plain_words(error: Mapping[str, Any]) -> str:
+    """One entry of pydantic's `ValidationError.errors()`, without the place."""
+    context = error.get("ctx", {})
+    allowed = _ALLOWED.get(context.get("pattern", ""), "leave out control characters")
+    words = _WORDS.get(error["type"])
+    if words is None:
+        return str(error["msg"]).removeprefix("Value error, ")
+    return words.format(**{**context, "allowed": allowed})

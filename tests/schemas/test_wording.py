@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.wording import _WORDS, plain_words
+
+
+class Inner(BaseModel):
+    x: int = 0
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(strict=False)
+
+    key: Annotated[str, Field(min_length=1, max_length=3, pattern=r"^[!-~]+$")] = "k"
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")] = "n"
+    items: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    data: dict[str, Any] = {}
+    inner: Inner = Inner()
+    count: Annotated[int, Field(ge=1, le=5)] = 1
+    uuid: UUID | None = None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"key": 5}, "must be text, in quotes"),
+        ({"key": ""}, "is empty: give at least 1"),
+        ({"key": "xxxx"}, "is too long: 3 characters at most"),
+        ({"key": "a b"}, "has a character that it cannot have: use letters, digits and signs of ASCII, without spaces"),
+        ({"name": "\x01"}, "has a character that it cannot have: leave out control characters"),
+        ({"items": 5}, "must be a list"),
+        ({"items": []}, "is empty: give at least 1"),
+        ({"items": [1, 2, 3]}, "has 3 entries: 2 at most, split it"),
+        ({"data": []}, "must be an object of names and values"),
+        ({"inner": 5}, "must be an object of names and values"),
+        ({"count": "x"}, "must be a whole number"),
+        ({"count": 1.5}, "must be a whole number"),
+        ({"count": None}, "must be a whole number"),
+        ({"count": 0}, "must be 1 or more"),
+        ({"count": 6}, "must be 5 or less"),
+        ({"uuid": "zz"}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
+        ({"uuid": 5}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
+    ],
+)
+def test_every_problem_has_its_mend(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate(fields)
+    assert plain_words(caught.value.errors()[0]) == words
+
+
+def test_what_has_no_words_of_ours_keeps_its_own() -> None:
+    assert plain_words({"type": "value_error", "msg": "Value error, is odd"}) == "is odd"
+    assert "bool_type" not in _WORDS
