@@ -200,7 +200,7 @@ def test_two_executed_calls_under_two_ids_are_one_finding(world: World) -> None:
     assert (finding.purchase_id, finding.provider_number_ids) == (row["id"], ("owned-0", "owned-1"))
 
 
-@pytest.mark.parametrize("status", DEAD)
+@pytest.mark.parametrize("status", sorted(DEAD))
 def test_what_was_given_back_is_not_charged_twice_any_more(world: World, status: Status) -> None:
     calls(world, standing(world, status), "a", "b")
     assert compare(world, shown()) == []

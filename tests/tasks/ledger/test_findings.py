@@ -156,7 +156,7 @@ def test_what_is_gone_is_released_and_may_be_bought_again(world: World) -> None:
     assert world.accept()["id"] != row["id"]
 
 
-@pytest.mark.parametrize("status", set(Status) - {Status.PURCHASED})
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.PURCHASED}))
 def test_only_what_was_purchased_is_released(world: World, status: Status) -> None:
     row = standing(world, status)
     assert release(world, about(row, FindingKind.MISSING)) == []

@@ -259,7 +259,7 @@ def test_owned_leaves_out_what_is_lost(server: ScriptedServer) -> None:
         ([reply(401)], [("connection", True), ("token", False)]),
         ([results(), reply(403)], [("connection", True), ("token", True), ("workspace", True), ("token", False)]),
         ([reply(402)], [("connection", True), ("account", False)]),
-        ([reply(429), reply(503)], [("connection", True), ("workspace", None), ("organization", None)]),
+        ([reply(429), reply(503)], [("connection", True), ("workspace", False), ("organization", False)]),
         ([CUT], [("connection", False)]),
     ],
 )
