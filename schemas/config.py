@@ -1,4 +1,4 @@
-"""The configuration file providers.toml: which providers there are, and their policies.
+"""The configuration file providers.toml: which providers there are, their policies, and the pools.
 
 A request names a provider by its alias. Secrets never stand here: each provider says in which environment
 variable (`token_env`) or file (`token_file`) its token is.
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from schemas.config_errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
 from schemas.policy import MAX_BATCH, Kind, Policy, policy_for
+from schemas.pools import PoolConfig, read_pools
 
 __all__ = [
     "BirdConfig",
@@ -157,20 +158,22 @@ _CLASSES: dict[Kind, type[_Provider]] = {
 
 
 class Config(BaseModel):
-    """The whole file: providers by alias."""
+    """The whole file: providers by alias, pools by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     providers: dict[str, ProviderConfig]
+    pools: dict[str, PoolConfig] = Field(default_factory=dict)
 
 
 def load_config(path: Path) -> Config:
-    """Read and check *path*. Raises ConfigError naming the line of each problem."""
+    """Read and check *path*; a pool's stock file is not opened. Raises ConfigError naming the line of each problem."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-    return parse_config(text, str(path))
+    config = parse_config(text, str(path))
+    return config.model_copy(update={"pools": {name: pool.beside(path) for name, pool in config.pools.items()}})
 
 
 def parse_config(text: str, name: str) -> Config:
@@ -180,9 +183,11 @@ def parse_config(text: str, name: str) -> Config:
     except (ValueError, RecursionError) as exc:
         raise not_toml(exc, text, name) from exc
     providers, problems = _read(data)
-    if problems:
-        raise report(problems, text, name)
-    return Config(providers=providers)
+    kinds = {alias: provider and provider.kind for alias, provider in providers.items()}
+    pools, found = read_pools(data.get("pools", {}), kinds)
+    if problems or found:
+        raise report([*problems, *found], text, name)
+    return Config(providers=providers, pools=pools)
 
 
 def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
@@ -239,7 +244,9 @@ def _read_secret(path: Path) -> str:
 def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The providers that are right, by alias, and the problems of all that is not."""
     problems = [
-        Problem((key,), f"unknown table {key!r}: only [providers.ALIAS] is known") for key in data if key != "providers"
+        Problem((key,), f"unknown table {key!r}: only [providers.ALIAS] and [pools.NAME] are known")
+        for key in data
+        if key not in ("providers", "pools")
     ]
     tables = data.get("providers")
     if not isinstance(tables, dict) or not tables:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from schemas.policy import Policy
+from schemas.wording import plain_words
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _PATH = rf"({_PART}(?:\s*\.\s*{_PART})*)"
@@ -62,7 +63,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: str) -> Problem:
     path = tuple(str(part) for part in error["loc"])
     field = ".".join((field_path, *path) if field_path else path)
-    message = error["msg"].removeprefix("Value error, ")
+    message = plain_words(error)
     if error["type"] == "extra_forbidden":
         return Problem((*table, *path), f"unknown field {field!r}: {_place_for(path[-1], model, table)}")
     if error["type"] == "missing":
@@ -78,7 +79,7 @@ def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: s
 
 
 def _place_for(field: str, model: type[BaseModel], table: TomlPath) -> str:
-    if model is not Policy and field in Policy.model_fields:
+    if "policy" in model.model_fields and field in Policy.model_fields:
         return f"it belongs in [{'.'.join(table)}.policy]"
     return did_you_mean(field, model.model_fields)
 

@@ -100,6 +100,11 @@ MAX_BATCH: dict[Kind, int] = {
     Kind.VOGENT: 1,
 }
 
+# TimePay documents no search of numbers for sale; Vogent's wants a prefix; Bird's alone tells a price.
+SEARCHES = frozenset(Kind) - {Kind.TIMEPAY}
+NEEDS_PREFIX = frozenset({Kind.VOGENT})
+TELLS_PRICE = frozenset({Kind.BIRD})
+
 DEFAULTS: dict[Kind, dict[str, Any]] = {
     # No limit and no look-up is documented on TimePay's page 'Buy Numbers': a modest pace is our choice,
     # and a doubtful purchase can only be settled by a person.

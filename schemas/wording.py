@@ -18,13 +18,23 @@ _WORDS: dict[str, str] = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "uuid_parsing": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "string_pattern_mismatch": "has a character that it cannot have: {allowed}",
 }
-_ALLOWED = {r"^[!-~]+$": "use letters, digits and signs of ASCII, without spaces"}
+_ALLOWED = {
+    r"^[!-~]+$": "use letters, digits and signs of ASCII, without spaces",
+    r"^[A-Za-z0-9-]+$": "use letters, digits and -",
+}
 
 
 def plain_words(error: Mapping[str, Any]) -> str:
@@ -34,4 +44,5 @@ def plain_words(error: Mapping[str, Any]) -> str:
     words = _WORDS.get(error["type"])
     if words is None:
         return str(error["msg"]).removeprefix("Value error, ")
-    return words.format(**{**context, "allowed": allowed})
+    plain = {name: int(value) for name, value in context.items() if isinstance(value, float) and value.is_integer()}
+    return words.format(**{**context, **plain, "allowed": allowed})

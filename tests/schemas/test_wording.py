@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -23,6 +23,10 @@ class Model(BaseModel):
     inner: Inner = Inner()
     count: Annotated[int, Field(ge=1, le=5)] = 1
     uuid: UUID | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    flag: bool = False
+    way: Literal["a", "b"] = "a"
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "i"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,14 @@ class Model(BaseModel):
         ({"count": None}, "must be a whole number"),
         ({"count": 0}, "must be 1 or more"),
         ({"count": 6}, "must be 5 or less"),
+        ({"share": "x"}, "must be a number"),
+        ({"share": None}, "must be a number"),
+        ({"share": 0}, "must be more than 0"),
+        ({"share": 1}, "must be less than 1"),
+        ({"flag": "x"}, "must be true or false"),
+        ({"flag": None}, "must be true or false"),
+        ({"way": "c"}, "must be 'a' or 'b'"),
+        ({"id": "a/b"}, "has a character that it cannot have: use letters, digits and -"),
         ({"uuid": "zz"}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
         ({"uuid": 5}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
     ],
@@ -55,4 +67,4 @@ def test_every_problem_has_its_mend(fields: dict[str, Any], words: str) -> None:
 
 def test_what_has_no_words_of_ours_keeps_its_own() -> None:
     assert plain_words({"type": "value_error", "msg": "Value error, is odd"}) == "is odd"
-    assert "bool_type" not in _WORDS
+    assert "value_error" not in _WORDS

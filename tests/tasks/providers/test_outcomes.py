@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import MAX_TEXT, OutcomeKind
-from tasks.providers.base import Ask
+from schemas.policy import NEEDS_PREFIX, SEARCHES
+from tasks.providers.base import Ask, ProviderError, SearchQuery, Unsupported
 from tests.scripted import CUT, SILENCE, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, KINDS, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy, success
 
@@ -216,7 +217,9 @@ def test_the_adapter_tells_its_batch(kind: str) -> None:
     provider = adapter(kind, "http://127.0.0.1:9")
     assert provider.max_batch == (25 if kind in ("bird", "timepay") else 1)
     assert provider.lookup == {"timepay": "none", "vogent": "by_list"}.get(kind, "by_number")
-    assert provider.can_search is (kind != "timepay")
+    assert provider.can_search is (kind in SEARCHES)
+    with pytest.raises(ProviderError if kind in SEARCHES - NEEDS_PREFIX else Unsupported):
+        provider.search(SearchQuery())
     if kind in ("fluents", "signalwire", "vogent"):
         with pytest.raises(ValueError, match="one number in a call"):
             provider.buy([ask(kind), ask(kind, OTHER)])
