@@ -258,7 +258,7 @@ def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     return providers, problems + _unlike_twins(providers)
 
 
-_SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "daily_limit")
+_SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight", "daily_limit")
 
 
 def _unlike_twins(providers: dict[str, Any]) -> list[Problem]:

@@ -29,7 +29,7 @@ class Policy(BaseModel):
     max_batch: numbers in one call, where the provider takes several (MAX_BATCH). Only a number's first call is shared;
     a batch in doubt is settled number by number, and what it leaves is bought alone.
     lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
-    daily_limit: purchases in 24 hours, 0 for none.
+    daily_limit: purchases in 24 hours, 0 for none. Aliases of one account share all limits.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
     long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
     max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted.

@@ -326,11 +326,13 @@ token_env = "TWO"
 def test_aliases_of_one_account_must_know_the_same_limits() -> None:
     with pytest.raises(ConfigError, match=r"twins.toml:7: 'two' is the same account as 'one', so rate_limits must be"):
         parse_config(f'{TWINS}[providers.two.policy]\nrate_limits = ["9/second"]\n', "twins.toml")
+    with pytest.raises(ConfigError, match="so max_in_flight must be the same in both"):
+        parse_config(f"{TWINS}[providers.two.policy]\nmax_in_flight = 3\n", "twins.toml")
     assert set(parse_config(TWINS, "twins.toml").providers) == {"one", "two"}
 
 
 def test_what_is_not_shared_may_differ_between_aliases() -> None:
-    parse_config(f"{TWINS}[providers.two.policy]\nmax_in_flight = 3\n", "twins.toml")
+    parse_config(f"{TWINS}[providers.two.policy]\nmax_attempts = 3\n", "twins.toml")
 
 
 def test_aliases_of_two_accounts_have_their_own_limits() -> None:
