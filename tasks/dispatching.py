@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -63,7 +62,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     soon = lane.calls_within(LOOKAHEAD) * binding.batch
     with runtime.database.read() as conn:
         lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
-        if not lanes or not _may_have_room(conn, binding, soon, runtime.now()):
+        if not lanes or not _may_have_room(conn, runtime, binding, soon):
             return 0
     if runtime.pace.next_in(lane) > LOOKAHEAD:
         return 0
@@ -71,10 +70,11 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     random.shuffle(lanes)
     now = runtime.now()
     with runtime.database.write() as conn:
-        state = dispatch.lock_provider(conn, binding.alias, now)
+        account = runtime.accounts[binding.account]
+        state = dispatch.lock_provider(conn, binding.alias, account, now)
         if state is None:
             return 0
-        free = dispatch.room(conn, binding.policy, state, now=now, soon=soon).free
+        free = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon).free
         if free < 1:
             return 0
         within = binding.policy.take_within
@@ -84,10 +84,13 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     return len(rows)
 
 
-def _may_have_room(conn: Connection, binding: Binding, soon: int, now: datetime) -> bool:
+def _may_have_room(conn: Connection, runtime: Runtime, binding: Binding, soon: int) -> bool:
     """Asked without a lock, so that a paused or busy provider costs no write lock at each tick."""
     state = pausing.state_of(conn, binding.alias)
-    return state is None or dispatch.room(conn, binding.policy, state, now=now, soon=soon).free > 0
+    if state is None:
+        return True
+    account = runtime.accounts[binding.account]
+    return dispatch.room(conn, binding.policy, state, account, now=runtime.now(), soon=soon).free > 0
 
 
 def look_due(runtime: Runtime, binding: Binding) -> int:

@@ -1,12 +1,13 @@
-"""Buy: reserve the pace, claim, look at the clock, call, record. Two short transactions, none open during the call."""
+"""Buy: reserve the pace, claim, connect, look at the clock, call, record. No transaction is open during the call."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache, partial
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -14,23 +15,28 @@ from sqlalchemy import Connection
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger import calls, dispatch
-from tasks.ledger.calls import Claim
+from tasks.ledger.calls import Answer, Claim
 from tasks.ledger.rows import Row, find
 from tasks.patience import patiently
 from tasks.policies.pace import Later, Slot
 from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
-from tasks.providers.deadline import no_later_than
+from tasks.providers.deadline import Bounds, bounded
 from tasks.reacting import react
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
 
+Now = Callable[[], datetime]
+
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
 CLAIM_AHEAD = 0.1
-"""Seconds before its slot that a call is claimed, so that a slow commit does not make it miss the slot."""
+"""Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
+
+WAKING = 0.005
+"""Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +74,12 @@ def buy_batch(
     if slot is None:
         return []
     runtime.reached("reserved")
-    goes_at = time.monotonic() + slot.wait
-    _sleep(runtime, slot.wait - CLAIM_AHEAD)
     claims = _claim(runtime, binding, wanted)
     if not claims:
         runtime.pace.refund(binding.buying, slot)
         return []
     runtime.reached("claimed")
-    outcomes = _call(runtime, binding, claims, goes_at)
+    outcomes = _call(runtime, binding, claims, slot)
     runtime.reached("answered")
     return _conclude(runtime, binding, outcomes, probe=probe)
 
@@ -98,10 +102,14 @@ def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int
 
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
-    """A slot within the horizon; where there is none, the purchases wait in the table until its time."""
+    """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
     slot = runtime.pace.reserve(binding.buying)
-    if isinstance(slot, Slot):
-        return slot
+    while isinstance(slot, Slot):
+        _sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
+        if not _missed(binding, slot):
+            return slot
+        runtime.pace.refund(binding.buying, slot)
+        slot = runtime.pace.reserve(binding.buying)
     now = runtime.now()
     with runtime.database.write() as conn:
         for one in wanted:
@@ -110,24 +118,31 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
-    seconds = binding.policy.send_within + binding.policy.timeout
-    now = runtime.now
+    claiming = _claiming(runtime.now, binding.policy.send_within + binding.policy.timeout)
+    claims = runtime.database.transact(claiming, [(one.purchase_id, one.revision) for one in wanted])
+    return [(claim, one) for claim, one in zip(claims, wanted, strict=True) if claim is not None]
 
-    def claim_all(conn: Connection) -> list[tuple[Claim | None, _Wanted]]:
-        return [(calls.claim(conn, one.purchase_id, one.revision, now(), seconds), one) for one in wanted]
 
-    return [(claim, one) for claim, one in runtime.database.transact(claim_all) if claim is not None]
+@cache
+def _claiming(now: Now, seconds: float) -> Callable[[Connection, Sequence[tuple[str, int]]], list[Claim | None]]:
+    """Made once for each *seconds*: what threads do at the same time is done together where it is the same."""
+    return lambda conn, wanted: calls.claim(conn, wanted, now(), seconds)
+
+
+@cache
+def _recording(now: Now) -> Callable[[Connection, Sequence[Answer]], list[Row | None]]:
+    return lambda conn, answers: calls.record_all(conn, answers, now())
 
 
 def _call(
-    runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]], goes_at: float
+    runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]], slot: Slot
 ) -> list[tuple[Claim, Outcome]]:
     """The outcome of each claim: of the call, or why it was not made."""
     done = [(claim, one.prepared) for claim, one in claims if isinstance(one.prepared, Outcome)]
     asks = [(claim, _ask(claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)]
     if not asks:
         return done
-    outcomes = _send(runtime, binding, asks[0][0], [ask for _, ask in asks], goes_at)
+    outcomes = _send(runtime, binding, asks[0][0], [ask for _, ask in asks], slot)
     return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
 
 
@@ -135,19 +150,43 @@ def _ask(claim: Claim, prepared: Ask | None) -> Ask:
     return prepared or Ask(number=claim.row["number"], options=claim.row["options"])
 
 
-def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask], goes_at: float) -> list[Outcome]:
+class _HeldBack(Exception):
+    """The call is not made: nothing was sent. `code` is a short word for programs."""
+
+    def __init__(self, code: str, error: str) -> None:
+        super().__init__(error)
+        self.code = code
+
+
+def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask], slot: Slot) -> list[Outcome]:
     """Make the call, unless its slot or its time have passed; *claim* is the earliest of its claims."""
-    _sleep(runtime, min(CLAIM_AHEAD, goes_at - time.monotonic()))
-    # The guard is for the way to the provider, too.
-    if time.monotonic() - goes_at > binding.policy.rate_guard / 2 and not _new_slot(runtime, binding, claim):
-        return [_held_back("its slot passed before the call could be made", "pace")] * len(asks)
-    looked_at = time.monotonic()
-    late = (runtime.now() - claim.started_at).total_seconds()
-    if late > binding.policy.send_within:
-        return [_held_back(f"{late:.1f} s passed after the intent: too late to send", "too_late")] * len(asks)
-    runtime.reached("sending")
-    with no_later_than(looked_at + (claim.deadline - claim.started_at).total_seconds() - late):
-        return binding.adapter.buy(asks)
+    try:
+        looked_at = time.monotonic()
+        bounds = Bounds(
+            connected=looked_at + _fresh_for(runtime, binding, claim),
+            end=looked_at + (claim.deadline - runtime.now()).total_seconds(),
+            gate=partial(_wait_for_slot, runtime, binding, claim, slot),
+        )
+        runtime.reached("sending")
+        with bounded(bounds):
+            return binding.adapter.buy(asks)
+    except _HeldBack as held:
+        outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
+        return [outcome] * len(asks)
+
+
+def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
+    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack."""
+    _sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
+    while _missed(binding, slot):
+        slot = _new_slot(runtime, binding, claim)
+        _sleep(runtime, slot.at - time.monotonic())
+    _fresh_for(runtime, binding, claim)
+
+
+def _missed(binding: Binding, slot: Slot) -> bool:
+    """Whether it is too late for the slot; half of the guard is for the way to the provider."""
+    return time.monotonic() - slot.at > max(WAKING, binding.policy.rate_guard / 2)
 
 
 def _sleep(runtime: Runtime, seconds: float) -> None:
@@ -155,21 +194,24 @@ def _sleep(runtime: Runtime, seconds: float) -> None:
         runtime.sleep(seconds)
 
 
-def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> bool:
-    """Another slot for a call that missed its own, while its intent is fresh."""
-    spent = (runtime.now() - claim.started_at).total_seconds()
+def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
+    """Another slot for a call that missed its own, while its intent is fresh. Raises _HeldBack."""
+    fresh_for = _fresh_for(runtime, binding, claim)
     try:
-        slot = runtime.pace.reserve(binding.buying, horizon=binding.policy.send_within / 2 - spent)
-    except RedisError:
-        return False
+        slot = runtime.pace.reserve(binding.buying, horizon=fresh_for)
+    except RedisError as exc:
+        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis: {type(exc).__name__}") from exc
     if isinstance(slot, Later):
-        return False
-    runtime.sleep(slot.wait)
-    return True
+        raise _HeldBack("pace", "its slot passed before the call could be made")
+    return slot
 
 
-def _held_back(error: str, code: str) -> Outcome:
-    return Outcome(kind=OutcomeKind.NOT_SENT, error=error, error_code=code, retry_after=0.0)
+def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
+    """Seconds in which a call may still go out on its intent. Raises _HeldBack where none are left."""
+    spent = (runtime.now() - claim.started_at).total_seconds()
+    if spent > binding.policy.send_within:
+        raise _HeldBack("too_late", f"{spent:.1f} s passed after the intent: too late to send")
+    return binding.policy.send_within - spent
 
 
 def _conclude(
@@ -193,11 +235,8 @@ def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) 
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
     decision = after_call(outcome, history, binding.policy, look)
-
-    def write(conn: Connection) -> Row | None:
-        return calls.record(conn, claim, outcome, decision, runtime.now())
-
-    after = patiently(lambda: runtime.database.transact(write))
+    answer = Answer(claim=claim, outcome=outcome, decision=decision)
+    [after] = patiently(lambda: runtime.database.transact(_recording(runtime.now), [answer]))
     return None if after is None else Status(after["status"])
 
 

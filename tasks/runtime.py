@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +14,12 @@ from sqlalchemy import Connection
 
 from schemas.config import Config
 from schemas.policy import Kind, Policy
+from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.providers.base import Provider
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class Database(Protocol):
@@ -26,10 +28,11 @@ class Database(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """A transaction that commits at the end of the block, or rolls back on an exception."""
 
-    def transact(self, action: Callable[[Connection], T]) -> T:
-        """Run *action* in a transaction that it may share with others.
+    def transact(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+        """Run *action* on *items*, in a transaction that it may share with others; returns a result for each item.
 
-        It may be run again after a roll-back, so it changes nothing but the database.
+        It is run once for the items of all threads that wait with the same *action*. It may be run again after a
+        roll-back, so it changes nothing but the database.
         """
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -91,7 +94,8 @@ class Runtime:
     """Everything that domain code may use. `redis` is a redis-py client; `send` publishes Celery messages.
 
     `reached` is told the points between acceptance and event at which a process may die, in this order: accepted,
-    released, taken, reserved, claimed, sending, answered, recorded, published. It does nothing but in chaos tests.
+    released, taken, reserved, claimed, sending, answered, recorded, published; and those of a
+    pool's run: leased, searched, ordering. It does nothing but in chaos tests.
     """
 
     config: Config
@@ -104,6 +108,14 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     reached: Callable[[str], None] = lambda _point: None
+
+    @cached_property
+    def accounts(self) -> Mapping[str, Account]:
+        """The configured accounts, and which aliases share their limits."""
+        aliases: dict[str, list[str]] = {}
+        for binding in self.providers.values():
+            aliases.setdefault(binding.account, []).append(binding.alias)
+        return {account: Account(tuple(shared)) for account, shared in aliases.items()}
 
 
 _current: Runtime | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from workers.group_commit import GroupCommit
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 SQLITE_TIMEOUT = 30.0
 POOL_SIZE = 20
@@ -42,9 +43,9 @@ class SqlDatabase:
         with self._writer, self.engine.begin() as connection:
             yield connection
 
-    def transact(self, action: Callable[[Connection], T]) -> T:
-        """Run *action* in a transaction that it shares with those of other threads that wait at the same time."""
-        return self._group.run(action)
+    def transact(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+        """Run *action* on *items*, in a transaction that it shares with other threads that wait at the same time."""
+        return self._group.run(action, items)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

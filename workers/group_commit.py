@@ -1,55 +1,86 @@
-"""Group commit: threads that wait to write share one transaction, and one sync to the disk."""
+"""Group commit: threads that wait to write share one transaction, its statements, and one sync to the disk."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
-Action = Callable[[Connection], Any]
+Item = TypeVar("Item")
+Action = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 MAX_GROUP = 100
 
 
 class _Waiting:
-    """One thread's action, and what became of it."""
+    """One thread's items, and what became of them: `results` once they are committed, or `error`."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: Action, items: Sequence[Any]) -> None:
         self.action = action
-        self.done = False
-        self.result: Any = None
+        self.items = items
+        self.results: list[Any] | None = None
         self.error: BaseException | None = None
+        # Held until it is this thread's turn: to go, or to lead the next group.
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
 class GroupCommit:
-    """Runs the actions of waiting threads together: the first thread in line commits for those behind it.
+    """Runs what threads wait with together: one of them commits for all that came meanwhile, then the next leads.
 
-    An action that fails is rolled back with its group; then each of the group runs in a transaction of its own, so
-    that only its own thread sees the error.
+    A group that fails is rolled back; then what each thread came with runs in a transaction of its own, so that only
+    its own thread sees the error.
     """
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._begin = begin
         self._line: deque[_Waiting] = deque()
-        self._turn = threading.Lock()
+        self._led = False
+        self._lock = threading.Lock()
 
-    def run(self, action: Callable[[Connection], T]) -> T:
-        """Run *action*; returns when it is committed. Raises what it raised, or what the commit raised."""
-        mine = _Waiting(action)
-        self._line.append(mine)
-        while not mine.done:
-            with self._turn:
-                if not mine.done:
-                    self._commit([self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))])
-        if mine.error is not None:
-            raise mine.error
-        result: T = mine.result
-        return result
+    def run(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+        """Run *action* on *items* and on those that other threads wait with for the same action.
+
+        Returns the results of *items* when they are committed. Raises what the action or the commit raised.
+        """
+        mine = _Waiting(action, items)
+        with self._lock:
+            self._line.append(mine)
+            waits, self._led = self._led, True
+        if waits:
+            mine.turn.acquire()
+        if mine.results is None and mine.error is None:
+            self._lead()
+        if mine.results is None:
+            raise mine.error or RuntimeError("a group ended without a result")
+        return mine.results
+
+    def _lead(self) -> None:
+        group = [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
+        try:
+            self._commit(group)
+        except BaseException as exc:
+            for one in group:
+                one.error = one.error or exc
+            raise
+        finally:
+            self._hand_over()
+            for one in group:
+                one.turn.release()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._led = bool(self._line)
+            if self._led:
+                self._line[0].turn.release()
 
     def _commit(self, group: list[_Waiting]) -> None:
         try:
@@ -58,17 +89,19 @@ class GroupCommit:
             if len(group) == 1:
                 group[0].error = exc
                 return
+            log.info("%d threads' writes are tried one by one: %s", len(group), type(exc).__name__)
             for one in group:
                 self._commit([one])
-        except BaseException as exc:
-            for one in group:
-                one.error = exc
-            raise
-        finally:
-            for one in group:
-                one.done = True
 
     def _try(self, group: list[_Waiting]) -> None:
+        together: dict[Action, list[_Waiting]] = {}
+        for one in group:
+            together.setdefault(one.action, []).append(one)
         with self._begin() as connection:
-            for one in group:
-                one.result = one.action(connection)
+            found = [
+                (waiting, iter(action(connection, [item for one in waiting for item in one.items])))
+                for action, waiting in together.items()
+            ]
+        for waiting, results in found:
+            for one in waiting:
+                one.results = list(islice(results, len(one.items)))

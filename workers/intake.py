@@ -70,6 +70,15 @@ class _Message(Message):
 
 class _Channel(ReconnectingChannel):
     Message = _Message
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - as kombu calls it
+        """The client of this channel's pool: kombu builds one for each message it takes and each it acknowledges."""
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[misc]
+        return self._kept
 
 
 class KeepingTransport(Transport):
@@ -102,7 +111,7 @@ def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any)
 
 def on_unknown(message: Any = None, name: str | None = None, id: str | None = None, **_: Any) -> None:
     """A message for a task that does not exist."""
-    error = f"unknown task {name!r}: send dialstock.buy_number or dialstock.submit_order"
+    error = f"unknown task {name!r}: known are dialstock.buy_number, submit_order, take_number and return_number"
     _keep(getattr(message, "body", b""), name, id, RequestError(error, "unknown_task"))
 
 

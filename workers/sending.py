@@ -40,6 +40,8 @@ class Sender:
                     kwargs=dict(message.kwargs),
                     queue=message.queue,
                     producer=producer,
+                    # Redis needs no declaring: a message to a queue by name goes to the list of that name.
+                    declare=(),
                     argsrepr="()",
                     kwargsrepr=str(dict(message.kwargs)),
                     ignore_result=True,

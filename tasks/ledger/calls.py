@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, tuple_, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, emit, lock, move, purchase_event
+from tasks.ledger.rows import Row, WrongMove, emit, lock, move, move_all, purchase_event
 from tasks.policies.retry import Decision
 
 log = logging.getLogger(__name__)
@@ -28,9 +28,8 @@ _AT = PURCHASE.c
 _CLAIM = (
     update(PURCHASE)
     .where(
-        _AT.id == bindparam("at_id"),
+        tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
         _AT.status == literal(str(Status.DISPATCHED)),
-        _AT.revision == bindparam("at_revision"),
     )
     .values(
         status=literal(str(Status.PURCHASING)),
@@ -62,6 +61,9 @@ _CLOSE = (
         }
     )
 )
+_LOCK = (
+    select(_AT.id, _AT.revision).where(_AT.id.in_(bindparam("ids", expanding=True))).order_by(_AT.id).with_for_update()
+)
 
 _YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 
@@ -75,28 +77,32 @@ class Claim:
     deadline: datetime
 
 
-def claim(conn: Connection, purchase_id: str, revision: int, now: datetime, seconds: float) -> Claim | None:
-    """Claim a dispatched purchase and write the intent: a call that ends in *seconds* at the latest.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a claimed call came to, and what follows from it."""
 
-    Returns None where the purchase is not at this revision any more: a duplicate or outdated message.
+    claim: Claim
+    outcome: Outcome
+    decision: Decision
+
+
+def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, seconds: float) -> list[Claim | None]:
+    """Claim dispatched purchases, by id and revision, and write the intents: calls that end in *seconds* at the latest.
+
+    Returns None for a purchase that is not at its revision any more: a duplicate or outdated message.
     """
     deadline = now + timedelta(seconds=seconds)
-    found = conn.execute(
-        _CLAIM,
-        {
-            "at_id": purchase_id,
-            "at_revision": revision,
-            "due_at": deadline + SWEEP_GRACE,
-            "call_deadline": deadline,
-            "updated_at": now,
-        },
-    ).first()
-    if found is None:
-        return None
-    row = dict(found._mapping)
-    intent = {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
-    conn.execute(_INTENT, intent)
-    return Claim(row=row, started_at=now, deadline=deadline)
+    times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
+    found = [dict(row) for row in conn.execute(_CLAIM, {"wanted": wanted, **times}).mappings()]
+    intents = [
+        {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
+        for row in found
+    ]
+    if intents:
+        conn.execute(_INTENT, intents)
+    claims = {(row["id"], row["revision"] - 1): Claim(row=row, started_at=now, deadline=deadline) for row in found}
+    # Taken out: of two messages for one purchase, one has the claim.
+    return [claims.pop(one, None) for one in wanted]
 
 
 def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
@@ -107,6 +113,42 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
         .where(at.id == claimed.row["id"], at.revision == claimed.row["revision"])
         .values(due_at=until + SWEEP_GRACE)
     )
+
+
+def record_all(conn: Connection, answers: Sequence[Answer], now: datetime) -> list[Row | None]:
+    """Write outcomes as `record` does; the plain yeses among them are written together.
+
+    A yes is plain where the purchase still is as it was claimed, and no earlier call of it is in doubt.
+    """
+    done = _record_plain(conn, answers, now) if len(answers) > 1 else {}
+    return [
+        done[place] if place in done else record(conn, one.claim, one.outcome, one.decision, now)
+        for place, one in enumerate(answers)
+    ]
+
+
+def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) -> dict[int, Row]:
+    """Write the plain yeses. Returns the purchases after, by the answers' places."""
+    places: dict[str, int] = {}
+    for place, one in enumerate(answers):
+        if one.outcome.kind is OutcomeKind.PURCHASED and not one.claim.row["doubt"]:
+            # The first of two about one purchase: the second has to see what the first has written.
+            places.setdefault(one.claim.row["id"], place)
+    at = {row.id: row.revision for row in conn.execute(_LOCK, {"ids": list(places)})}
+    standing = {place: answers[place] for key, place in places.items() if at.get(key) == _revision(answers[place])}
+    if not standing:
+        return {}
+    plain = standing.values()
+    moves = [(one.claim.row, _yes_changes(one.claim.row, one.outcome, one.decision, now)) for one in plain]
+    after = move_all(conn, moves, Status.PURCHASED, now)
+    if after is None:
+        raise WrongMove("a purchase that was locked has moved")
+    conn.execute(_CLOSE, [_closing(one.claim.row, one.outcome, now) for one in plain])
+    return dict(zip(standing, after, strict=True))
+
+
+def _revision(answer: Answer) -> int:
+    return int(answer.claim.row["revision"])
 
 
 def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
@@ -124,19 +166,20 @@ def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, no
 
     The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
     """
-    conn.execute(
-        _CLOSE,
-        {
-            "at_id": row["id"],
-            "at_revision": row["revision"],
-            "ended_at": now,
-            "outcome": str(outcome.kind),
-            "http_status": outcome.http_status,
-            "error_code": clip(outcome.error_code, 80),
-            "provider_number_id": clip(outcome.provider_number_id, 200),
-            "detail": clip(outcome.detail or outcome.error),
-        },
-    )
+    conn.execute(_CLOSE, _closing(row, outcome, now))
+
+
+def _closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:
+    return {
+        "at_id": row["id"],
+        "at_revision": row["revision"],
+        "ended_at": now,
+        "outcome": str(outcome.kind),
+        "http_status": outcome.http_status,
+        "error_code": clip(outcome.error_code, 80),
+        "provider_number_id": clip(outcome.provider_number_id, 200),
+        "detail": clip(outcome.detail or outcome.error),
+    }
 
 
 def settle(conn: Connection, row: Row, decision: Decision, now: datetime, **also: Any) -> Row | None:
@@ -187,22 +230,21 @@ def _cancelled(*, doubt: bool) -> Row:
 
 
 def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
-    spent = _spent(row, decision, now, counted=True)
-    after = move(
-        conn,
-        row,
-        decision.status,
-        now,
-        provider_number_id=clip(outcome.provider_number_id, 200),
-        error=None,
-        error_code=None,
-        due_at=due_at(row, decision, now) if decision.status is Status.PROCESSING else None,
-        **spent,
-    )
+    after = move(conn, row, decision.status, now, **_yes_changes(row, outcome, decision, now))
     if after is None:
         return late_yes(conn, row, outcome, decision, now)
     close_attempt(conn, row, outcome, now)
     return _tell_second_yes(conn, after, row["revision"], now) if row["doubt"] else after
+
+
+def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row:
+    return {
+        "provider_number_id": clip(outcome.provider_number_id, 200),
+        "error": None,
+        "error_code": None,
+        "due_at": due_at(row, decision, now) if decision.status is Status.PROCESSING else None,
+        **_spent(row, decision, now, counted=True),
+    }
 
 
 def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,9 @@ MAX_LANES = 50
 """Orders that share one release."""
 
 _DAY = timedelta(hours=24)
+
+RECOUNT = timedelta(seconds=1)
+"""For how long a count for a daily limit is remembered while the limit is far away, or used up."""
 
 _AT = PURCHASE.c
 
@@ -80,6 +84,14 @@ _DUE_ORDERS = (
 )
 
 
+@dataclass
+class Account:
+    """The aliases that share one account's limits; when, and at what, its last 24 hours were counted last."""
+
+    aliases: tuple[str, ...]
+    counted: tuple[datetime, int] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """What a provider has room for now. `free` is how many purchases may be released; `why` if none."""
@@ -105,31 +117,39 @@ def due_singles(conn: Connection, provider: str, now: datetime, *, but: str) -> 
     return any(one != but for one in found.scalars())
 
 
-def lock_provider(conn: Connection, provider: str, now: datetime) -> Row | None:
-    """The provider's state, locked; None while another worker holds it."""
-    query = select(PROVIDER).where(PROVIDER.c.provider == provider).with_for_update(skip_locked=True)
-    found = conn.execute(query).mappings().first()
-    if found is None:
-        insert_new(conn, PROVIDER, [{"provider": provider, "updated_at": now}])
-        found = conn.execute(query).mappings().first()
-    return None if found is None else dict(found)
+def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
+    """The provider's state, locked with those of its account's other aliases; None while another worker holds one."""
+    query = select(PROVIDER).where(PROVIDER.c.provider.in_(account.aliases)).with_for_update(skip_locked=True)
+    found = conn.execute(query).mappings().all()
+    if len(found) < len(account.aliases):
+        ensure_providers(conn, account.aliases, now)
+        found = conn.execute(query).mappings().all()
+    states = {row["provider"]: dict(row) for row in found}
+    return states[provider] if len(states) == len(account.aliases) else None
 
 
-def room(conn: Connection, policy: Policy, state: Row, *, now: datetime, soon: int) -> Room:
-    """How many purchases may be released; *soon* is how many calls the pace allows in the next moments."""
-    provider = state["provider"]
-    counts = _running(conn, provider)
+def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now: datetime, soon: int) -> Room:
+    """How many purchases may be released; *soon* is how many calls the pace allows in the next moments.
+
+    All aliases of the account count: `lock_provider` keeps the others from a release meanwhile.
+    """
+    counts = _running(conn, account)
+    paused = state["paused_at"] is not None
+    if paused and not _probe_is_due(state, counts, now):
+        return Room(free=0, why="paused")
     running = sum(counts.values())
-    if state["paused_at"] is not None:
-        return _probe_room(state, running, now)
-    free = min(policy.max_in_flight - running, soon - counts.get(Status.DISPATCHED, 0))
+    released = sum(count for (_, status), count in counts.items() if status == Status.DISPATCHED)
+    free = min(policy.max_in_flight - running, soon - released)
     if free <= 0:
         return Room(free=0, why="in flight")
     if policy.daily_limit:
-        free = min(free, policy.daily_limit - _bought_today(conn, provider, policy.daily_limit, now) - running)
+        # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
+        since = policy.max_in_flight + 2 * soon * policy.max_batch
+        left = _left_today(conn, account, policy.daily_limit, now, far=free + running + since)
+        free = min(free, left - running)
         if free <= 0:
             return Room(free=0, why="daily limit")
-    return Room(free=free)
+    return Room(free=1, why="probe") if paused else Room(free=free)
 
 
 def release(
@@ -151,26 +171,38 @@ def release(
     return rows
 
 
-def _running(conn: Connection, provider: str) -> dict[str, int]:
+def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
+    """How many purchases are dispatched and purchasing, for each alias."""
     at = PURCHASE.c
-    query = select(at.status, func.count()).where(at.provider == provider, RUNNING).group_by(at.status)
-    return {row[0]: row[1] for row in conn.execute(query)}
+    of = (at.provider, at.status)
+    query = select(*of, func.count()).where(at.provider.in_(account.aliases), RUNNING).group_by(*of)
+    return Counter({(provider, status): count for provider, status, count in conn.execute(query)})
 
 
-def _probe_room(state: Row, running: int, now: datetime) -> Room:
-    if state["probe_at"] is not None and state["probe_at"] <= now and running == 0:
-        return Room(free=1, why="probe")
-    return Room(free=0, why="paused")
+def _probe_is_due(state: Row, counts: Counter[tuple[str, str]], now: datetime) -> bool:
+    own = any(provider == state["provider"] for provider, _ in counts)
+    return state["probe_at"] is not None and state["probe_at"] <= now and not own
 
 
-def _bought_today(conn: Connection, provider: str, limit: int, now: datetime) -> int:
+def _left_today(conn: Connection, account: Account, limit: int, now: datetime, *, far: int) -> int:
+    """What is left of the daily *limit*: as it was counted last where that is at least *far*, or nothing."""
+    if account.counted is not None and timedelta(0) <= now - account.counted[0] < RECOUNT:
+        left = limit - account.counted[1]
+        if left >= far or left <= 0:
+            return left
+    used = _bought_today(conn, account, limit, now)
+    account.counted = now, used
+    return limit - used
+
+
+def _bought_today(conn: Connection, account: Account, limit: int, now: datetime) -> int:
     """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
     at = PURCHASE.c
     charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASED)
     inner = (
         select(at.id)
         .where(
-            at.provider == provider,
+            at.provider.in_(account.aliases),
             at.call_deadline > now - _DAY,
             or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
         )

@@ -46,18 +46,35 @@ def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **
     Returns the row after, or None where it is not at *row*'s status and revision any more.
     Raises WrongMove for a move that the state machine does not have.
     """
+    moved = move_all(conn, [(row, changes)], to, now)
+    return moved[0] if moved else None
+
+
+def move_all(
+    conn: Connection, moves: Sequence[tuple[Mapping[str, Any], Row]], to: Status, now: datetime
+) -> list[Row] | None:
+    """Move rows as `move` does, each with its changes, which are of the same columns for all of them.
+
+    Returns None where not all are at their status and revision: which ones is not known, so roll it back.
+    """
+    values = [_values(row, to, now) | changes for row, changes in moves]
+    expected = [_expected(row, to) for row, _ in moves]
+    statement = _compare_and_set(tuple(sorted(values[0])))
+    changed = conn.execute(statement, [at | new for at, new in zip(expected, values, strict=True)])
+    if changed.rowcount != len(moves):
+        return None
+    after = [{**row, **new} for (row, _), new in zip(moves, values, strict=True)]
+    if to in EVENT_OF:
+        steps = zip(expected, after, strict=True)
+        emit(conn, [purchase_event(EVENT_OF[to], row, now) for at, row in steps if at["at_status"] != to])
+    return after
+
+
+def _expected(row: Mapping[str, Any], to: Status) -> Row:
     at = Status(row["status"])
     if to not in MOVES[at] and to != at:
         raise WrongMove(f"{at} -> {to}")
-    values = {**_values(row, to, now), **changes}
-    expected = {"at_id": row["id"], "at_status": str(at), "at_revision": row["revision"]}
-    changed = conn.execute(_compare_and_set(tuple(sorted(values))), {**expected, **values})
-    if changed.rowcount != 1:
-        return None
-    after = {**row, **values}
-    if to != at and to in EVENT_OF:
-        emit(conn, [purchase_event(EVENT_OF[to], after, now)])
-    return after
+    return {"at_id": row["id"], "at_status": str(at), "at_revision": row["revision"]}
 
 
 @cache

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.policy import Policy
@@ -84,10 +85,16 @@ class Lane:
 
 @dataclass(frozen=True)
 class Slot:
-    """The call may go in `wait` seconds. `token` gives the slot back."""
+    """The call may go `wait` seconds after `since` (time.monotonic). `token` gives the slot back."""
 
     wait: float
     token: int
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def at(self) -> float:
+        """When the call may go (time.monotonic)."""
+        return self.since + self.wait
 
 
 @dataclass(frozen=True)
@@ -114,11 +121,16 @@ class Pace:
 
     def __init__(self, redis: Any) -> None:
         self._script = redis.register_script(_SCRIPT)
+        self._ahead = -math.inf
 
     def reserve(self, lane: Lane, horizon: float = HORIZON) -> Slot | Later:
         """Take the next slot if it is at most *horizon* seconds away (HORIZON at most)."""
+        asked = time.monotonic()
         given, wait, token = self._run(lane, "reserve", _micro(min(horizon, HORIZON)))
-        return Slot(wait / _MICRO, int(token)) if given else Later(wait / _MICRO)
+        if not given:
+            return Later(wait / _MICRO)
+        since = self._our_time((int(token) - wait) / _MICRO, asked, time.monotonic())
+        return Slot(wait / _MICRO, int(token), since)
 
     def next_in(self, lane: Lane) -> float:
         """Seconds until the lane's next slot; takes nothing."""
@@ -131,6 +143,15 @@ class Pace:
     def penalise(self, lane: Lane, seconds: float) -> None:
         """Give no slot for the next *seconds* (429 with Retry-After); never shortens an earlier penalty."""
         self._run(lane, "penalise", _micro(seconds))
+
+    def _our_time(self, theirs: float, asked: float, heard: float) -> float:
+        """What time.monotonic said at Redis's time *theirs*, between *asked* and *heard*; never too early.
+
+        An answer that came late, or waited for its thread, must not make the call late: the quickest answers tell
+        by how much Redis's clock is ahead. Where that contradicts the present answer, a clock was set.
+        """
+        ahead = self._ahead = min(max(self._ahead, theirs - heard), theirs - asked)
+        return theirs - ahead
 
     def _run(self, lane: Lane, mode: str, amount: int) -> tuple[int, int, Any]:
         arguments: list[Any] = [mode, amount]

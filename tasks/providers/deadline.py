@@ -1,4 +1,4 @@
-"""An httpx transport that keeps one deadline for a whole call.
+"""An httpx transport that keeps one deadline for a whole call, and lets its first byte wait for its moment.
 
 httpx bounds each connect, write and read by itself, so a server that drips one byte a second never times out.
 Here every socket operation gets what is left until the deadline, and no more.
@@ -8,41 +8,57 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 import httpx
 
-_last_moment: ContextVar[float] = ContextVar("last_moment", default=float("inf"))
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a thread's calls keep to, in time.monotonic: connected by `connected`, over by `end`.
+
+    `gate` is called when a call is connected, right before its first byte. It may sleep; what it raises comes out of
+    the call, and nothing was sent. The time it takes is not the call's.
+    """
+
+    connected: float = float("inf")
+    end: float = float("inf")
+    gate: Callable[[], None] = lambda: None
+
+
+_NONE = Bounds()
+_bounds: ContextVar[Bounds] = ContextVar("bounds", default=_NONE)
+
+
+def present_bounds() -> Bounds:
+    """What this thread's calls keep to now."""
+    return _bounds.get()
 
 
 @contextmanager
-def no_later_than(moment: float) -> Iterator[None]:
-    """Bound this thread's calls by *moment* (time.monotonic), too.
+def bounded(bounds: Bounds) -> Iterator[None]:
+    """Bound this thread's calls.
 
     A thread that stood still, wherever between its decision to send and the first byte, then sends nothing late.
     """
-    before = _last_moment.set(moment)
+    before = _bounds.set(bounds)
     try:
         yield
     finally:
-        _last_moment.reset(before)
-
-
-def deadline_in(seconds: float) -> float:
-    """The deadline (time.monotonic) of a call that begins now and takes *seconds* at most."""
-    return min(time.monotonic() + seconds, _last_moment.get())
+        _bounds.reset(before)
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """For one thread and one call at a time: set `deadline` (time.monotonic) before each call."""
+    """For one thread and one call at a time: `begin` each call. `begun` tells whether a byte of it may have left."""
 
     def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(verify=verify, limits=limits, trust_env=False)
-        self.deadline = float("inf")
+        self.begin(float("inf"))
         # httpx passes every pool option on but this one.
         self._pool = httpcore.ConnectionPool(
             ssl_context=verify,
@@ -51,9 +67,24 @@ class DeadlineTransport(httpx.HTTPTransport):
             network_backend=_Backend(self),
         )
 
+    def begin(self, seconds: float) -> None:
+        """A call begins that may take *seconds*."""
+        self.begun = False
+        self._bounds = present_bounds()
+        self._deadline = time.monotonic() + seconds
+
+    def pass_gate(self) -> None:
+        """Wait for the moment of the first byte."""
+        reached = time.monotonic()
+        self._bounds.gate()
+        self._deadline += time.monotonic() - reached
+
     def left(self, timeout: float | None, expired: type[Exception]) -> float:
         """The smaller of *timeout* and what is left; raises *expired* where nothing is."""
-        left = self.deadline - time.monotonic()
+        end = min(self._deadline, self._bounds.end)
+        if expired is httpcore.ConnectTimeout:
+            end = min(end, self._bounds.connected)
+        left = end - time.monotonic()
         if left <= 0:
             raise expired("the call's deadline has passed")
         return left if timeout is None else min(left, timeout)
@@ -79,12 +110,24 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, clock: DeadlineTransport) -> None:
         self._stream = stream
         self._clock = clock
+        self._used = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, self._clock.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
+        if not self._clock.begun:
+            self._clock.pass_gate()
+            self._refuse_closed()
+        left = self._clock.left(timeout, httpcore.WriteTimeout)
+        self._clock.begun = self._used = True
+        self._stream.write(buffer, left)
+
+    def _refuse_closed(self) -> None:
+        """A connection that the server closed during the wait takes a request's bytes, and leaves a doubt."""
+        # One that was never used may have TLS session tickets to read.
+        if self._used and self._stream.get_extra_info("is_readable"):
+            raise httpcore.ConnectError("the server closed the connection while it was idle")
 
     def close(self) -> None:
         self._stream.close()

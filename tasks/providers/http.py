@@ -1,7 +1,7 @@
 """The edge to the providers: one HTTP exchange within one deadline, and what its failure means in money.
 
     ExchangeError
-      NotSent     no byte of the request left: no connection, TLS, DNS, pool time-out
+      NotSent     no byte of the request left: none was given to the connection
       Doubtful    it may have been executed: write or read failed, the deadline passed, the answer broke off
 
 Redirects are never followed, nothing is retried, no cookie is kept, no proxy is taken from the environment.
@@ -22,20 +22,11 @@ from typing import Any
 
 import httpx
 
-from tasks.providers.deadline import DeadlineTransport, deadline_in
+from tasks.providers.deadline import DeadlineTransport
 
 MAX_BODY = 16 * 1024 * 1024
 # A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
 KEEPALIVE_EXPIRY = 3.0
-
-_SENT_NOTHING = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-    httpx.LocalProtocolError,
-)
 
 
 class ExchangeError(Exception):
@@ -87,16 +78,15 @@ class HttpClient:
         self._local = threading.local()
 
     def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
-        """Exchange once. Raises NotSent or Doubtful."""
+        """Exchange once. Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`)."""
         line = self._line()
-        line.transport.deadline = deadline_in(self._seconds)
+        line.transport.begin(self._seconds)
         try:
             with line.client.stream(method, f"{self._base_url}{path}", json=json, params=params) as response:
                 return _read(response)
-        except _SENT_NOTHING as exc:
-            raise NotSent(_reason(exc), _describe(exc)) from exc
-        except (httpx.HTTPError, httpx.StreamError) as exc:
-            raise Doubtful(_reason(exc), _describe(exc)) from exc
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+            error = Doubtful if line.transport.begun else NotSent
+            raise error(_reason(exc), _describe(exc)) from exc
 
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)

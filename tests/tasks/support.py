@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, update
 from schemas.config import sandbox_config
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.policy import Kind, Policy, policy_for
+from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import (
@@ -34,12 +35,16 @@ from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.base import Ask, SearchQuery
+from tasks.providers.deadline import present_bounds
 from tasks.runtime import Binding, Message, Runtime
 from workers.database import SqlDatabase
 
 NUMBER = "+14155550100"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-TABLES = (EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING)
+TABLES = (
+    *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN),
+)
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
 
@@ -147,6 +152,7 @@ class ScriptedProvider:
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """One call: the script's next action answers for each of its numbers."""
+        present_bounds().gate()
         self.calls.append(len(asks))
         action = self.script.popleft() if self.script else self.charge
         return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
@@ -214,9 +220,9 @@ class World:
     def accept(self, wanted: str = NUMBER, provider: str = "acme", **fields: Any) -> Row:
         return accepting.accept_one(self.runtime, BuyNumber(number=wanted, provider=provider, **fields))
 
-    def queued(self, wanted: str = NUMBER) -> Row:
+    def queued(self, wanted: str = NUMBER, provider: str = "acme") -> Row:
         """An accepted purchase that waits for its release."""
-        row = self.accept(wanted)
+        row = self.accept(wanted, provider)
         self.sent.clear()
         with self.write() as conn:
             conn.execute(
@@ -236,7 +242,7 @@ class World:
         self.sent = [message for message in self.sent if message.kwargs.get("purchase_id") != purchase_id]
         with self.write() as conn:
             revision = self.row(purchase_id)["revision"]
-            claim = calls.claim(conn, purchase_id, revision, self.clock.moment, 32.0)
+            [claim] = calls.claim(conn, [(purchase_id, revision)], self.clock.moment, 32.0)
         assert claim is not None
         return claim
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,12 +27,9 @@ def database(database_url: str) -> Iterator[SqlDatabase]:
     found.close()
 
 
-def add(alias: str) -> Callable[[Connection], str]:
-    def action(conn: Connection) -> str:
-        conn.execute(insert(PROVIDER).values(provider=alias, updated_at=NOON))
-        return alias
-
-    return action
+def add(conn: Connection, names: Sequence[str]) -> list[str]:
+    conn.execute(insert(PROVIDER), [{"provider": name, "updated_at": NOON} for name in names])
+    return [name.upper() for name in names]
 
 
 def aliases(database: SqlDatabase) -> set[str]:
@@ -60,11 +57,11 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
 
 def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(database: SqlDatabase) -> None:
     with database.write() as conn:
-        add("kept")(conn)
+        add(conn, ["kept"])
 
     def fails() -> None:
         with database.write() as conn:
-            add("lost")(conn)
+            add(conn, ["lost"])
             raise LookupError
 
     with pytest.raises(LookupError):
@@ -74,14 +71,14 @@ def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(database: Sql
 
 def test_reading_waits_for_no_writer_and_sees_only_what_is_committed(database: SqlDatabase) -> None:
     with database.write() as conn:
-        add("soon")(conn)
+        add(conn, ["soon"])
         assert aliases(database) == set()
     assert aliases(database) == {"soon"}
 
 
 def test_times_come_back_in_utc(database: SqlDatabase) -> None:
     with database.write() as conn:
-        add("a")(conn)
+        add(conn, ["a"])
         found = conn.execute(select(PROVIDER.c.updated_at)).scalar_one()
     assert (found, found.utcoffset()) == (NOON, NOON.utcoffset())
 
@@ -110,15 +107,15 @@ def test_two_processes_and_many_threads_write_without_a_locked_database(
 
 def test_a_shared_transaction_gives_each_thread_its_own_result(database: SqlDatabase) -> None:
     names = [f"p{n}" for n in range(40)]
-    results = at_once(*[lambda name=name: database.transact(add(name)) for name in names])
-    assert results == names
-    assert aliases(database) == set(names)
+    results = at_once(*[lambda name=name: database.transact(add, [name, f"{name}-twin"]) for name in names])
+    assert results == [[name.upper(), f"{name.upper()}-TWIN"] for name in names]
+    assert aliases(database) == {*names, *(f"{name}-twin" for name in names)}
 
 
 def test_an_action_that_fails_in_a_shared_transaction_fails_alone(database: SqlDatabase) -> None:
     with database.write() as conn:
-        add("p3")(conn)
-    results = at_once(*[lambda name=f"p{n}": database.transact(add(name)) for n in range(10)])
+        add(conn, ["p3"])
+    results = at_once(*[lambda name=f"p{n}": database.transact(add, [name]) for n in range(10)])
     assert [n for n, one in enumerate(results) if isinstance(one, IntegrityError)] == [3]
     assert aliases(database) == {f"p{n}" for n in range(10)}
 
@@ -172,16 +169,20 @@ def test_a_transaction_that_stands_still_gives_its_locks_back(
     monkeypatch.setattr("workers.database.FROZEN", 0.3)
     touch = update(PROVIDER).values(updated_at=NOON)
     frozen, other = SqlDatabase(postgres_url), SqlDatabase(postgres_url)
-    frozen.transact(add("acme"))
+    frozen.transact(add, ["acme"])
 
-    def stand_still(conn: Connection) -> None:
+    def touch_all(conn: Connection, items: Sequence[None]) -> Sequence[None]:
         conn.execute(touch)
-        other.transact(lambda other_conn: other_conn.execute(touch))
+        return items
+
+    def stand_still(conn: Connection, items: Sequence[None]) -> Sequence[None]:
         conn.execute(touch)
+        other.transact(touch_all, [None])
+        return touch_all(conn, items)
 
     with pytest.raises(DATABASE_AWAY):
-        frozen.transact(stand_still)
-    frozen.transact(add("twin"))
+        frozen.transact(stand_still, [None])
+    frozen.transact(add, ["twin"])
     with other.read() as conn:
         assert conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "0"
     for database in (frozen, other):

@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import kombu.transport
 import pytest
+from kombu import Connection
+
+from tests.servers import RedisServer
+from workers.intake import use_keeping_transport
 
 SCRIPT = """
 import sys
@@ -22,3 +28,41 @@ print(type(connection.transport).__name__, bool(connection.ssl))
 def test_both_schemes_keep_their_meaning(url: str, tls: str) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["KeepingTransport", tls]
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer) -> Iterator[Connection]:
+    # An earlier test may have made a connection of kombu's own kind, which kombu remembers.
+    kombu.transport._transport_cache.clear()
+    use_keeping_transport()
+    with Connection(redis_server.url) as found:
+        yield found
+
+
+def test_a_channel_has_one_client_for_each_pool_it_has(connection: Connection) -> None:
+    channel = connection.channel()
+    with channel.conn_or_acquire() as first, channel.conn_or_acquire() as again:
+        assert first is again
+        assert first is not channel.client
+    channel._disconnect_pools()
+    with channel.conn_or_acquire() as other:
+        assert other is not first
+        assert other.connection_pool is channel.pool
+        assert other.ping()
+
+
+def test_messages_come_and_are_acknowledged_over_a_restart_of_the_server(
+    connection: Connection, redis_server: RedisServer
+) -> None:
+    with connection.SimpleQueue("q") as queue:
+        queue.put("before")
+        queue.get(timeout=5).ack()
+        redis_server.kill()
+        redis_server.restart()
+        connection.ensure_connection(max_retries=5)
+        queue.put("after")
+    with connection.clone() as anew, anew.SimpleQueue("q") as queue:
+        got = queue.get(timeout=5)
+        got.ack()
+        assert got.payload == "after"
+        assert anew.default_channel.client.zcard("unacked_index") == 0

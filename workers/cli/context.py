@@ -19,6 +19,7 @@ from tasks.providers.base import Provider
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
 from workers.cli.errors import Failure
+from workers.clock import DatabaseClock
 from workers.database import SqlDatabase, migrate, revisions
 from workers.health import check_database
 from workers.settings import Settings, load_settings, redacted
@@ -107,6 +108,7 @@ def _runtime(config: Config, database: SqlDatabase) -> Runtime:
         redis=_NOT_HERE,
         pace=cast(Pace, _NOT_HERE),
         send=_send_nothing,
+        now=DatabaseClock(database),
     )
 
 

@@ -130,7 +130,7 @@ class Sampler:
             return paused
         if due is not None and due > now:
             return f"backing off, next try {when(due, now)}"
-        return _why_due(conn, binding, state, now)
+        return _why_due(conn, binding, self._runtime.accounts[binding.account], state, now)
 
     def _timed(self, parts: list[Part]) -> list[Part]:
         now = time.monotonic()
@@ -183,9 +183,12 @@ def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     return counts
 
 
-def _why_due(conn: Connection, binding: Binding, state: Mapping[str, Any] | None, now: datetime) -> str:
+def _why_due(
+    conn: Connection, binding: Binding, account: dispatch.Account, state: Mapping[str, Any] | None, now: datetime
+) -> str:
     policy = binding.policy
-    room = dispatch.room(conn, policy, dict(state or _fresh(binding.alias)), now=now, soon=policy.max_in_flight)
+    present = dict(state or _fresh(binding.alias))
+    room = dispatch.room(conn, policy, present, account, now=now, soon=policy.max_in_flight)
     if room.why == "daily limit":
         return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
     return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"

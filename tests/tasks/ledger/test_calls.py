@@ -7,14 +7,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger import calls, cancel
-from tasks.ledger.calls import Claim
+from tasks.ledger.calls import Answer, Claim
 from tasks.ledger.rows import Row, move
 from tasks.policies.retry import History, after_call
-from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, World
+from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, World, number
 
 FIRST = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="first", http_status=200)
 SECOND = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="second", http_status=200)
@@ -73,11 +74,85 @@ def test_the_intent_stands_before_the_call(world: World) -> None:
 def test_a_claim_at_another_revision_or_status_is_none(world: World) -> None:
     row = world.accept()
     with world.write() as conn:
-        assert calls.claim(conn, row["id"], row["revision"] - 1, world.clock(), 32.0) is None
-        assert calls.claim(conn, row["id"], row["revision"], world.clock(), 32.0) is not None
-        assert calls.claim(conn, row["id"], row["revision"], world.clock(), 32.0) is None
-        assert calls.claim(conn, row["id"], row["revision"] + 1, world.clock(), 32.0) is None
+        for revision, claimed in ((-1, False), (0, True), (0, False), (1, False)):
+            [claim] = calls.claim(conn, [(row["id"], row["revision"] + revision)], world.clock(), 32.0)
+            assert (claim is not None) == claimed
     assert world.attempts(row["id"]) == [None]
+
+
+def test_claims_made_together_are_those_that_stand_at_their_revision(world: World) -> None:
+    rows = [world.accept(number(index)) for index in range(3)]
+    moved = world.claim(rows[1]["id"])
+    wanted = [(row["id"], row["revision"]) for row in (*rows, rows[2])]
+    with world.write() as conn:
+        first, outdated, third, duplicate = calls.claim(conn, wanted, world.clock(), 32.0)
+    assert first is not None
+    assert third is not None
+    assert (outdated, duplicate) == (None, None)
+    assert [first.row, moved.row, third.row] == [world.row(row["id"]) for row in rows]
+    assert len(world.rows(select(ATTEMPT))) == 3
+
+
+def answer(world: World, claim: Claim, outcome: Outcome = FIRST) -> Answer:
+    history = History(attempts=claim.row["attempts"], doubt=claim.row["doubt"])
+    return Answer(claim=claim, outcome=outcome, decision=after_call(outcome, history, world.binding.policy))
+
+
+def record_all(world: World, *answers: Answer) -> list[Row | None]:
+    with world.write() as conn:
+        return calls.record_all(conn, answers, world.clock())
+
+
+def test_yeses_recorded_together_are_each_written_as_one_alone_is(world: World) -> None:
+    claims = [world.claimed(number(index)) for index in range(3)]
+    world.clock.advance(5)
+    alone = record(world, claims[0], FIRST)
+    after = record_all(world, *(answer(world, claim) for claim in claims[1:]))
+    rows = [world.row(claim.row["id"]) for claim in claims]
+    assert [alone, *after] == rows
+    own = {"id", "number"}
+    assert [{name: row[name] for name in row.keys() - own} for row in rows[1:]] == [
+        {name: rows[0][name] for name in rows[0].keys() - own}
+    ] * 2
+    attempts = [{**row, "purchase_id": None} for row in world.rows(select(ATTEMPT))]
+    assert attempts == [attempts[0]] * 3
+    told = world.rows(select(EVENT).where(EVENT.c.type == EventType.PURCHASED).order_by(EVENT.c.seq))
+    assert [(one["subject"], one["sequence"], one["data"]["purchase_id"]) for one in told] == [
+        (row["number"], row["revision"], row["id"]) for row in rows
+    ]
+
+
+def test_yeses_recorded_together_meet_what_they_would_meet_alone(world: World) -> None:
+    moved = world.claimed()
+    lose(world, moved)
+    stands, again, refused, coming, vanished = (world.claimed(number(index)) for index in range(1, 6))
+    with world.write() as conn:
+        conn.execute(PURCHASE.delete().where(PURCHASE.c.id == vanished.row["id"]))
+    after = record_all(
+        world,
+        answer(world, stands),
+        answer(world, moved),
+        answer(world, again),
+        answer(world, again, SECOND),
+        answer(world, refused, REFUSED),
+        answer(world, coming, COMING),
+        answer(world, vanished),
+    )
+    assert [row and row["status"] for row in after] == [
+        *("purchased", "purchased", "purchased", None, "failed", "processing", None)
+    ]
+    for claim, row in zip((stands, moved, again), after, strict=False):
+        assert row == {**world.row(claim.row["id"]), "doubt": row["doubt"] if row else None}
+    assert world.row(again.row["id"])["provider_number_id"] == "first"
+    assert world.attempts(moved.row["id"]) == ["purchased"]
+
+
+def test_a_yes_with_a_doubt_behind_it_is_not_plain_in_company(world: World) -> None:
+    early, late = second_attempt(world)
+    other = world.claimed(number(1))
+    record(world, early, FIRST)
+    record_all(world, answer(world, other), answer(world, late, SECOND))
+    assert sorted(world.events()) == ["charged_twice", "purchased", "purchased"]
 
 
 def test_a_yes_is_written_with_its_attempt_and_event(world: World) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import event, select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
@@ -15,7 +18,8 @@ from schemas.tables import ORDER, PURCHASE
 from tasks import dispatching, orders
 from tasks.ledger import dispatch
 from tasks.runtime import Message
-from tests.tasks.support import REFUSED, THROTTLED, UNKNOWN, World, number
+from tests.tasks.support import REFUSED, THROTTLED, UNKNOWN, World, make_world, number
+from workers.database import SqlDatabase
 
 Make = Callable[..., World]
 
@@ -215,3 +219,129 @@ def test_purchases_of_an_order_that_is_over_do_not_go(world: World) -> None:
     with world.write() as conn:
         conn.execute(update(ORDER).where(ORDER.c.id == done).values(status=OrderStatus.ABANDONED))
     assert world.release() == 0
+
+
+def twins(world: World, count: int) -> None:
+    """Single purchases of both aliases of one account, by turns, that wait for their release."""
+    for n in range(count):
+        world.queued(number(n), provider=("acme", "twin")[n % 2])
+
+
+def release_both(world: World) -> int:
+    return sum(dispatching.release_due(world.runtime, binding) for binding in world.runtime.providers.values())
+
+
+def test_aliases_of_one_account_share_what_may_be_in_flight(make: Make) -> None:
+    world = make(max_in_flight=5)
+    twins(world, 12)
+    assert release_both(world) == 5
+    assert release_both(world) == 0
+    world.work()
+    assert release_both(world) == 5
+
+
+@pytest.mark.parametrize("first", ["acme", "twin"])
+def test_aliases_of_one_account_share_its_daily_limit(make: Make, first: str) -> None:
+    world = make(daily_limit=8)
+    twins(world, 12)
+    dispatching.release_due(world.runtime, world.runtime.providers[first])
+    world.work()
+    assert len(world.provider.charged) == 6
+    for _ in range(3):
+        release_both(world)
+        world.work()
+    assert len(world.provider.charged) == 8
+
+
+def test_while_one_alias_is_locked_no_other_of_its_account_is_released(postgres_url: str) -> None:
+    database = SqlDatabase(postgres_url)
+    world = make_world(database)
+    twins(world, 2)
+    with world.write() as conn:
+        assert dispatch.lock_provider(conn, "twin", dispatch.Account(("twin",)), world.clock()) is not None
+        assert world.release() == 0
+    assert world.release() == 1
+    database.close()
+
+
+def test_aliases_of_one_account_that_are_released_at_once_pass_no_limit(make: Make) -> None:
+    world = make(max_in_flight=7, daily_limit=7)
+    twins(world, 40)
+    gate = threading.Barrier(4)
+
+    def work(alias: str) -> None:
+        # Another process remembers nothing of what this one counted.
+        runtime = replace(world.runtime)
+        gate.wait()
+        for _ in range(10):
+            dispatching.release_due(runtime, runtime.providers[alias])
+
+    threads = [threading.Thread(target=work, args=(alias,)) for alias in ("acme", "twin") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Each may have stood in the other's way to the end.
+    release_both(world)
+    assert len(world.sent) == 7
+
+
+def test_one_aliases_calls_do_not_keep_the_others_probe_waiting(world: World) -> None:
+    twins(world, 2)
+    dispatching.release_due(world.runtime, world.runtime.providers["twin"])
+    world.pause(cooldown=1)
+    world.clock.advance(1)
+    assert world.release() == 1
+
+
+def test_a_probe_keeps_to_the_daily_limit(make: Make) -> None:
+    world = make(daily_limit=1)
+    world.accept(number(1))
+    world.work()
+    many(world, 1, first=2)
+    world.pause(cooldown=1)
+    world.clock.advance(1)
+    assert world.release() == 0
+
+
+def counts(world: World) -> list[str]:
+    """The counts for a daily limit that the database is asked for, as they come."""
+    asked: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "count(*)" in statement and "call_deadline" in statement:
+            asked.append(statement)
+
+    event.listen(world.runtime.database.engine, "before_cursor_execute", note)  # type: ignore[attr-defined]
+    return asked
+
+
+@pytest.mark.parametrize("limit", [1, 9_000], ids=["used up", "far away"])
+def test_a_daily_limit_is_counted_once_a_second(make: Make, limit: int) -> None:
+    world = make(daily_limit=limit, max_in_flight=2)
+    order(world, 50)
+    world.release()
+    world.work()
+    world.clock.advance(1)
+    asked = counts(world)
+    for _ in range(5):
+        world.release()
+        world.work()
+    assert len(asked) == 1
+    world.clock.advance(1)
+    world.release()
+    assert len(asked) == 2
+
+
+def test_a_daily_limit_that_is_near_is_counted_exactly(make: Make) -> None:
+    # The pace lets nearly 1,000 through while a count is remembered.
+    world = make(daily_limit=900, max_in_flight=2)
+    order(world, 50)
+    world.release()
+    world.work()
+    asked = counts(world)
+    for _ in range(3):
+        world.release()
+        world.work()
+    # Before the lock, and with it.
+    assert len(asked) == 6

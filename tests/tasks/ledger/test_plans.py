@@ -114,6 +114,7 @@ def plans(world: World, action: Callable[[Connection], Any]) -> str:
 
 
 STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
+ACCOUNT = dispatch.Account(("acme", "twin"))
 LATER = START + timedelta(hours=1)
 
 QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
@@ -125,7 +126,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     ),
     "running": (
         "purchase_running",
-        lambda w, c: dispatch.room(c, w.binding.policy.model_copy(update={"daily_limit": 0}), STATE, now=LATER, soon=9),
+        lambda w, c: dispatch.room(
+            c, w.binding.policy.model_copy(update={"daily_limit": 0}), STATE, ACCOUNT, now=LATER, soon=9
+        ),
     ),
     "daily limit": (
         "purchase_last_call",
@@ -133,6 +136,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
             c,
             w.binding.policy.model_copy(update={"max_in_flight": 9999}),
             STATE,
+            dispatch.Account(ACCOUNT.aliases),
             now=START + timedelta(minutes=10 * ROWS),
             soon=99,
         ),

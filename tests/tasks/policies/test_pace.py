@@ -4,6 +4,7 @@ the lane."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -250,3 +251,46 @@ def test_without_redis_there_is_no_slot(redis_server: RedisServer) -> None:
         redis_server.kill()
         with pytest.raises(RedisConnectionError):
             pace.reserve(lane)
+
+
+class Answers:
+    """A Redis whose clock and whose answers a test makes up: each is how far it is ahead, and when it was heard."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.moment = 100.0
+        self.pace = Pace(self)
+        monkeypatch.setattr("tasks.policies.pace.time.monotonic", lambda: self.moment)
+
+    def register_script(self, _: str) -> Callable[..., tuple[int, int, str]]:
+        def run(**_: object) -> tuple[int, int, str]:
+            self.moment += self.there
+            token = round((self.moment + self.ahead + 1.0) * MICRO)
+            self.moment += self.back
+            return 1, MICRO, str(token)
+
+        return run
+
+    def since(self, *, ahead: float, there: float = 0.001, back: float = 0.001) -> float:
+        """How much later than Redis gave it a slot is taken to be given."""
+        self.ahead, self.there, self.back = ahead, there, back
+        gave = self.moment + there
+        slot = self.pace.reserve(buying_lane("account", policy()))
+        assert isinstance(slot, Slot)
+        assert slot.at == slot.since + 1.0
+        return round(slot.since - gave, 6)
+
+
+def test_an_answer_that_is_heard_late_does_not_make_its_slot_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch)
+    assert answers.since(ahead=5000.0, back=0.3) == 0.3
+    assert answers.since(ahead=5000.0) == 0.001
+    assert answers.since(ahead=5000.0, back=0.3) == 0.001
+
+
+@pytest.mark.parametrize("ahead", [-4000.0, 4000.0])
+def test_a_redis_whose_clock_is_set_makes_no_slot_early(monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+    answers = Answers(monkeypatch)
+    answers.since(ahead=0.0)
+    # not before it was asked, not after it was heard
+    assert -0.001 <= answers.since(ahead=ahead) <= 0.001
+    assert -0.001 <= answers.since(ahead=ahead, back=0.3) <= 0.001

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.providers import http
-from tasks.providers.deadline import no_later_than
+from tasks.providers.deadline import Bounds, bounded
 from tasks.providers.http import Doubtful, ExchangeError, HttpClient, NotSent
 from tasks.providers.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
@@ -86,7 +86,7 @@ def test_nothing_is_sent_after_the_last_moment_for_it_on_an_open_connection_eith
     with SandboxServer(port=0) as sandbox:
         calls = client(f"{sandbox.url}/vogent")
         calls.request("GET", "/api/phone_numbers")
-        with no_later_than(time.monotonic()), pytest.raises(ExchangeError):
+        with bounded(Bounds(end=time.monotonic())), pytest.raises(NotSent):
             calls.request("POST", "/api/phone_numbers", json={})
         assert sandbox.control.calls() == []
         assert calls.request("POST", "/api/phone_numbers", json={}).status == 401

@@ -12,8 +12,8 @@ from schemas.events import utc_text
 from schemas.status import UNSETTLED, Status
 from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.queries import provider_states, status_counts
-from tasks.runtime import utc_now
 from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.clock import DatabaseClock
 from workers.database import SqlDatabase
 
 LATE = timedelta(seconds=60)
@@ -30,8 +30,9 @@ class Reading:
 
 def read(url: str) -> Reading:
     """Look at the tables. Raises sqlalchemy.exc.SQLAlchemyError."""
-    database, now = SqlDatabase(url), utc_now()
+    database = SqlDatabase(url)
     try:
+        now = DatabaseClock(database)()
         with database.read() as conn:
             counts = status_counts(conn)
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)

@@ -1,0 +1,119 @@
+"""Threads that write together, on real databases; the first holds the line up until all others wait in it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from schemas.tables import PROVIDER
+from tests.waiting import eventually
+from workers.database import SqlDatabase
+from workers.group_commit import MAX_GROUP, Action, GroupCommit
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Line:
+    """A group commit, what it ran, and threads that come while it is held up."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        self.database = database
+        self.group = GroupCommit(self.begin)
+        self.ran: list[list[str]] = []
+        self.fails_with: list[BaseException] = []
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        with self.database.write() as conn:
+            yield conn
+            if self.fails_with:
+                raise self.fails_with.pop()
+
+    def add(self, conn: Connection, names: Sequence[str]) -> list[str]:
+        self.ran.append(list(names))
+        conn.execute(insert(PROVIDER), [{"provider": name, "updated_at": NOON} for name in names])
+        return [name.upper() for name in names]
+
+    def add_other(self, conn: Connection, names: Sequence[str]) -> list[str]:
+        return self.add(conn, names)
+
+    def together(self, *wanted: tuple[Action, list[str]]) -> list[Any]:
+        """What each of *wanted* came to, in a thread of its own: its results, or its error."""
+        gate = threading.Event()
+        with ThreadPoolExecutor(len(wanted) + 1) as pool:
+            pool.submit(self.group.run, lambda _conn, items: [gate.wait()] * len(items), [None])
+            eventually(lambda: self.group._led)
+            futures = []
+            for count, one in enumerate(wanted):
+                futures.append(pool.submit(self.group.run, *one))
+                eventually(lambda count=count: len(self.group._line) == count + 1)
+            gate.set()
+            return [outcome(future) for future in futures]
+
+    def rows(self) -> set[str]:
+        with self.database.read() as conn:
+            return set(conn.execute(select(PROVIDER.c.provider)).scalars())
+
+
+def outcome(future: Future[Any]) -> Any:
+    return future.exception(30) or future.result()
+
+
+@pytest.fixture
+def line(database_url: str) -> Iterator[Line]:
+    database = SqlDatabase(database_url)
+    yield Line(database)
+    database.close()
+
+
+def test_one_action_runs_once_for_all_that_wait_with_it(line: Line) -> None:
+    done = line.together((line.add, ["a", "b"]), (line.add_other, ["x"]), (line.add, []), (line.add, ["c"]))
+    assert done == [["A", "B"], ["X"], [], ["C"]]
+    assert line.ran == [["a", "b", "c"], ["x"]]
+    assert line.rows() == {"a", "b", "c", "x"}
+
+
+def test_who_fails_fails_alone(line: Line) -> None:
+    done = line.together((line.add, ["a"]), (line.add, ["b", "b"]), (line.add_other, ["c"]))
+    assert done[0] == ["A"]
+    assert isinstance(done[1], IntegrityError)
+    assert done[2] == ["C"]
+    assert line.rows() == {"a", "c"}
+
+
+def test_a_commit_that_fails_once_is_made_for_each(line: Line) -> None:
+    line.group.run(line.add, ["first"])
+    line.fails_with = [OSError("full"), OSError("full")]
+    done = line.together((line.add, ["a"]), (line.add, ["b"]))
+    # The thread that held the line up saw the one, the group the other.
+    assert done == [["A"], ["B"]]
+    assert line.rows() == {"first", "a", "b"}
+
+
+def test_a_commit_that_fails_for_all_is_told_to_all(line: Line) -> None:
+    line.fails_with = [OSError("full") for _ in range(4)]
+    done = line.together((line.add, ["a"]), (line.add, ["b"]))
+    assert [str(one) for one in done] == ["full", "full"]
+    assert line.rows() == set()
+
+
+def test_a_thread_that_is_ended_while_it_leads_ends_its_group_and_not_the_line(line: Line) -> None:
+    line.fails_with = [SystemExit("gone"), OSError("full")]
+    done = line.together((line.add, ["a"]), (line.add, ["b"]))
+    assert [str(one) for one in done] == ["gone", "gone"]
+    assert line.group.run(line.add, ["c"]) == ["C"]
+    assert line.rows() == {"c"}
+
+
+def test_a_longer_line_goes_in_groups(line: Line) -> None:
+    done = line.together(*((line.add, [f"p{n}"]) for n in range(MAX_GROUP + 5)))
+    assert done == [[f"P{n}"] for n in range(MAX_GROUP + 5)]
+    assert [len(names) for names in line.ran] == [MAX_GROUP, 5]

@@ -1,0 +1,55 @@
+"""Messages as a worker takes them, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+from kombu import Exchange, Queue
+from redis import Redis
+
+from tasks.runtime import Message
+from tests.servers import RedisServer
+from workers.sending import BATCH, Sender
+
+QUEUE = "purchases.acme"
+
+
+@pytest.fixture
+def app(redis_server: RedisServer) -> Iterator[Celery]:
+    found = Celery("sending", broker=redis_server.url, set_as_current=False)
+    found.conf.task_queues = [Queue(QUEUE, Exchange(QUEUE, type="direct"), routing_key=QUEUE)]
+    yield found
+    found.close()
+
+
+def message(index: int) -> Message:
+    return Message(task="dialstock.internal.buy", queue=QUEUE, kwargs={"index": index})
+
+
+def taken(app: Celery, count: int) -> list[int]:
+    """What a consumer gets that declares the queue when it comes, as a worker does."""
+    found: list[int] = []
+    with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
+        for _ in range(count):
+            got = queue.get(timeout=5)
+            found.append(got.payload[1]["index"])
+            got.ack()
+    return found
+
+
+def test_all_messages_come_in_order_whatever_their_number(app: Celery) -> None:
+    Sender(app)(message(index) for index in range(BATCH + 5))
+    assert taken(app, BATCH + 5) == list(range(BATCH + 5))
+
+
+def test_messages_come_after_the_server_has_forgotten_its_queues(app: Celery, redis_server: RedisServer) -> None:
+    send = Sender(app)
+    send([message(1)])
+    assert taken(app, 1) == [1]
+    redis_server.flushall()
+    send([message(2)])
+    with Redis.from_url(redis_server.url) as client:
+        assert client.llen(QUEUE) == 1
+    assert taken(app, 1) == [2]

@@ -1,0 +1,77 @@
+"""The time that the ledger goes by: one for all workers, whatever their machines' clocks say.
+
+Due times and deadlines are compared by workers that did not write them. One whose clock is ahead would take another's
+running call for lost, look for its number too soon, and buy it again. So all go by the database's clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from tasks.runtime import Database, utc_now
+
+log = logging.getLogger(__name__)
+
+EVERY = 10.0
+"""Seconds between two looks at the database's clock."""
+
+SKEW = timedelta(seconds=1)
+"""A machine's clock that is off by more is told of in the log."""
+
+# It goes on while a laptop sleeps or a machine is suspended, and nobody sets it.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class DatabaseClock:
+    """Tells the database's time. SQLite has none: its processes share a machine, and that machine's clock.
+
+    Asks the database at the first call, and when told to; in between, and while it is away, goes on by itself.
+    Raises SQLAlchemyError where it was away from the beginning.
+    """
+
+    def __init__(self, database: Database, local: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._local = local
+        self._base: tuple[datetime, float] | None = None
+        self._off = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """The time now, aware, in UTC."""
+        said, at = self._base or self._ask()
+        return said + timedelta(seconds=_passed() - at)
+
+    def ask(self) -> bool:
+        """Ask the database anew; says that there is no more to do. Raises SQLAlchemyError while it is away."""
+        self._ask()
+        return False
+
+    def _ask(self) -> tuple[datetime, float]:
+        with self._database.read() as conn:
+            asked = _passed()
+            said = self._local() if conn.dialect.name == "sqlite" else _time_of(conn)
+            base = self._base = said, (asked + _passed()) / 2
+        self._tell(self._local() - said)
+        return base
+
+    def _tell(self, off: timedelta) -> None:
+        """Say it once, and again where it has changed."""
+        if abs(off - self._off) > SKEW:
+            log.warning(
+                "this machine's clock is %+.1f s off the database's, which is the one that counts: set the clock",
+                off.total_seconds(),
+            )
+            self._off = off
+
+
+def _passed() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+def _time_of(conn: Connection) -> datetime:
+    said: datetime = conn.execute(select(func.clock_timestamp())).scalar_one()
+    return said.astimezone(UTC)
