@@ -15,7 +15,7 @@ from schemas.columns import DOCUMENT, ID, quoted, where
 class Slot(StrEnum):
     """What a place in a pool holds.
 
-    WANTED: nothing, its last purchase came to nothing. ORDERED: a number on its way. AVAILABLE: one to take.
+    WANTED: nothing yet, or its last purchase came to nothing. ORDERED: a number on its way. AVAILABLE: one to take.
     TAKEN: one in use. GONE: none any more, its number was released at the provider.
     """
 

@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 from kombu.exceptions import OperationalError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, insert
 
 from schemas.events import EventType
 from schemas.outcomes import clip
-from schemas.requests import BuyNumber, RequestError, parse_buy
+from schemas.requests import BuyNumber, Key, RequestError, parse_buy
 from schemas.status import Status
 from schemas.tables import REJECTED
 from tasks.dispatching import LOOKAHEAD, purchase_message
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
 """Characters of a rejected message that are kept."""
+
+_TOLD = ("idempotency_key", "number", "provider", "pool")
+_KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
 def buy_number(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> Row:
@@ -73,11 +77,12 @@ def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, run
     now = runtime.now()
     if dispatch.due_singles(conn, binding.alias, now, but=accepted.row["id"]):
         return None
-    state = dispatch.lock_provider(conn, binding.alias, now)
+    account = runtime.accounts[binding.account]
+    state = dispatch.lock_provider(conn, binding.alias, account, now)
     if state is None or state["paused_at"] is not None:
         return None
     soon = binding.buying.calls_within(LOOKAHEAD)
-    if dispatch.room(conn, binding.policy, state, now=now, soon=soon).free < 1:
+    if dispatch.room(conn, binding.policy, state, account, now=now, soon=soon).free < 1:
         return None
     until = now + timedelta(seconds=binding.policy.take_within)
     return move(conn, accepted.row, Status.DISPATCHED, now, due_at=until)
@@ -91,12 +96,13 @@ def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any
     rejected_id = new_id()
     known = body if isinstance(body, Mapping) else {}
     data = {
-        "request_id": rejected_id,
+        "request_id": _own_id(known) or rejected_id,
+        "rejected_id": rejected_id,
         "message_id": message_id,
         "task": task,
         "error": clip(str(exc), 2000),
         "error_code": code,
-        **{name: clip(str(known[name]), 200) for name in ("idempotency_key", "number", "provider") if name in known},
+        **{name: clip(str(known[name]), 200) for name in _TOLD if name in known},
     }
     with runtime.database.write() as conn:
         conn.execute(
@@ -112,3 +118,11 @@ def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any
         )
         emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=clip(data.get("number"), 100))])
     log.warning("rejected a message (%s): %s", code, exc)
+
+
+def _own_id(fields: Mapping[str, Any]) -> str | None:
+    """The caller's `request_id`, where it is one."""
+    try:
+        return _KEY.validate_python(fields.get("request_id"))
+    except ValidationError:
+        return None

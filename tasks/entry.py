@@ -1,7 +1,9 @@
-"""The Celery tasks: thin entries to the domain code. Callers use the two public ones by name.
+"""The Celery tasks: thin entries to the domain code. Callers use the four public ones by name.
 
     dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
     dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
+    dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
+    dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
 
 The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError.
 """
@@ -9,6 +11,7 @@ The public tasks take any arguments, so that a misspelt one gets an answer and n
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery import Task, shared_task
@@ -16,41 +19,48 @@ from celery.exceptions import Reject
 from celery.worker import state
 from redis.exceptions import RedisError
 
+from schemas.pool_requests import parse_return, parse_take
 from schemas.requests import RequestError
 from tasks import accepting, auditing, looking, orders, purchase
 from tasks.dispatching import BUY, BUY_BATCH, LOOK
 from tasks.patience import DATABASE_AWAY, patiently
+from tasks.pools import replenish, taking
 from tasks.runtime import Runtime, current
 
 log = logging.getLogger(__name__)
 
 BUY_NUMBER = "dialstock.buy_number"
 SUBMIT_ORDER = "dialstock.submit_order"
+TAKE_NUMBER = "dialstock.take_number"
+RETURN_NUMBER = "dialstock.return_number"
 AUDIT = "dialstock.internal.audit"
+REPLENISH = "dialstock.internal.replenish"
+
+PublicTask = Callable[[Runtime, dict[str, Any], str], object]
 
 
 @shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
 def buy_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
     """Accept one purchase."""
-    runtime = current()
-    try:
-        patiently(lambda: accepting.buy_number(runtime, _keywords(args, kwargs), self.request.id or ""))
-    except DATABASE_AWAY as exc:
-        raise Reject(type(exc).__name__, requeue=True) from exc
-    except RequestError as exc:
-        _reject(runtime, self, args, kwargs, exc)
+    _public(self, args, kwargs, accepting.buy_number)
 
 
 @shared_task(name=SUBMIT_ORDER, bind=True, acks_late=True, ignore_result=True)
 def submit_order(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
     """Accept an order of many purchases: all of it or nothing."""
-    runtime = current()
-    try:
-        patiently(lambda: orders.submit_order(runtime, _keywords(args, kwargs), self.request.id or ""))
-    except DATABASE_AWAY as exc:
-        raise Reject(type(exc).__name__, requeue=True) from exc
-    except RequestError as exc:
-        _reject(runtime, self, args, kwargs, exc)
+    _public(self, args, kwargs, orders.submit_order)
+
+
+@shared_task(name=TAKE_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def take_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """Take numbers from a pool: all that are asked for or none."""
+    _public(self, args, kwargs, _take)
+
+
+@shared_task(name=RETURN_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def return_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """Give a number back to its pool."""
+    _public(self, args, kwargs, _give_back)
 
 
 @shared_task(name=BUY, acks_late=True, ignore_result=True)
@@ -87,6 +97,21 @@ def audit(provider: str) -> None:
     auditing.scheduled(current(), provider, _shuts_down)
 
 
+@shared_task(name=REPLENISH, acks_late=True, ignore_result=True)
+def replenish_pool(pool: str) -> None:
+    """Top a pool up where it is due. Run twice, the second finds that it is not."""
+    runtime = current()
+    if pool not in runtime.config.pools:
+        log.error("the pool %r is due, and it is not configured: start beat and workers with the same file", pool)
+        return
+    try:
+        replenish.run(runtime, pool)
+    except replenish.NotNow as exc:
+        log.debug("%s", exc)
+    except RedisError as exc:
+        log.warning("pool %s waits, Redis is away: %s", pool, type(exc).__name__)
+
+
 def _shuts_down() -> bool:
     """Whether this worker was told to stop: a walk through a long list does not hold it up."""
     return state.should_stop is not None and state.should_stop is not False
@@ -98,6 +123,21 @@ def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-def _reject(runtime: Runtime, task: Task[Any, Any], args: Any, kwargs: dict[str, Any], exc: RequestError) -> None:
-    body = {**kwargs, "args": list(args)} if args else kwargs
-    accepting.reject(runtime, task.name, task.request.id, body, exc)
+def _take(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
+    taking.take(runtime, parse_take(fields, runtime.config.pools), message_id)
+
+
+def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
+    taking.give_back(runtime, parse_return(fields, runtime.config.pools), message_id)
+
+
+def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:
+    """Do what a caller asks for; back to the queue where the database stays away, kept and told where not valid."""
+    runtime = current()
+    try:
+        patiently(lambda: do(runtime, _keywords(args, kwargs), self.request.id or ""))
+    except DATABASE_AWAY as exc:
+        raise Reject(type(exc).__name__, requeue=True) from exc
+    except RequestError as exc:
+        body = {**kwargs, "args": list(args)} if args else kwargs
+        accepting.reject(runtime, self.name, self.request.id, body, exc)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType
+from schemas.pool_tables import POOL_RUN
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_order
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
@@ -190,8 +191,12 @@ def cancel_purchases(runtime: Runtime, order_id: str) -> int:
 
 
 def retry(runtime: Runtime, order_id: str) -> int:
-    """Buy again the lines that failed or were cancelled. Returns how many. Raises OrderError while it is loading."""
+    """Buy again the lines that failed or were cancelled. Returns how many.
+
+    Raises OrderError while it is loading, and for a pool's order: the pool replaces what failed by other numbers.
+    """
     with runtime.database.read() as conn:
+        pool = conn.execute(select(POOL_RUN.c.pool).where(POOL_RUN.c.order_id == order_id)).scalar()
         order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
         at = PURCHASE.c
         query = (
@@ -201,6 +206,9 @@ def retry(runtime: Runtime, order_id: str) -> int:
             .order_by(LINE.c.line)
         )
         dead = [dict(row) for row in conn.execute(query).mappings()]
+    if pool is not None:
+        message = f"order {order_id} is of the pool {pool}, which replaces what failed by other numbers"
+        raise OrderError(f"{message}: dialstock pool run {pool} does it now")
     if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
         raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
     return sum(with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK))  # type: ignore[misc]

@@ -17,13 +17,11 @@ from tasks.runtime import install, queue_of
 from workers.embedded import connect_embedded
 from workers.health import check_database
 from workers.intake import on_rejected, on_unknown, use_keeping_transport
-from workers.schedule import beat_schedule
+from workers.schedule import PUBLIC_QUEUE, beat_schedule
 from workers.settings import Settings, load_settings
 from workers.starting import or_end
 from workers.timers import Timers
 from workers.wiring import Wiring, prepare_providers, read_config, wire
-
-PUBLIC_QUEUE = "purchases"
 
 VISIBILITY_TIMEOUT = 1800
 """Seconds: five times the longest task, which is a call, a look, and an answer that waits for the database."""

@@ -1,32 +1,38 @@
-"""What Celery beat sends, and when."""
+"""What Celery beat sends, and when.
+
+The tables know when a pool and an account's audit are due; a message only has a worker look. So beat keeps nothing: a
+second one, and one that was just started, change nothing, and what was missed is made up once.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from schemas.config import Config
-from tasks.entry import AUDIT
+from tasks.entry import AUDIT, REPLENISH
 from tasks.providers.registry import lists_owned
 from tasks.runtime import queue_of
 
-TICK = 600.0
-"""Seconds: the longest between two messages of one schedule.
+PUBLIC_QUEUE = "purchases"
 
-The table knows when an account's audit is due. A message only has a worker ask, so that two beats, and a beat that
-lost its file or was just started, change nothing.
-"""
+POOL_TICK = 5.0
+"""Seconds between two messages for one pool: how long one that is due, or lost a number, may have to wait."""
+
+AUDIT_TICK = 60.0
+"""Seconds: the longest between two messages for one provider's audit."""
 
 
 def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
-    """Celery's `beat_schedule`: an audit of each provider that shows what it sold."""
-    return {
-        f"audit {alias}": {
-            "task": AUDIT,
-            "schedule": (tick := min(provider.policy.audit_every, TICK)),
-            "kwargs": {"provider": alias},
-            # Without a worker they must not pile up.
-            "options": {"queue": queue_of(alias), "expires": tick},
-        }
+    """Celery's `beat_schedule`: the pools, and an audit of each provider that shows what it sold."""
+    pools = {f"replenish {name}": _entry(REPLENISH, POOL_TICK, PUBLIC_QUEUE, pool=name) for name in config.pools}
+    audits = {
+        f"audit {alias}": _entry(AUDIT, min(provider.policy.audit_every, AUDIT_TICK), queue_of(alias), provider=alias)
         for alias, provider in config.providers.items()
         if provider.policy.audit_every and lists_owned(provider.kind)
     }
+    return pools | audits
+
+
+def _entry(task: str, tick: float, queue: str, **kwargs: str) -> dict[str, Any]:
+    # Without a worker they must not pile up.
+    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": {"queue": queue, "expires": tick}}

@@ -1,8 +1,9 @@
-"""The timers that each worker runs: release, looks, sweep, orders, relay. No single process's death matters."""
+"""The timers that each worker runs: release, looks, sweep, orders, pools, relay. No single process's death matters."""
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks import dispatching, orders, publishing
+from tasks.pools import stock
 from tasks.publishing import Relay, relay_token
 from tasks.runtime import Runtime
 from workers.settings import Settings
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
+POOLS_EVERY = 1.0
 RELAY_EVERY = 0.05
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
@@ -77,6 +80,7 @@ class Timers:
         self._timers = [
             Timer("release", RELEASE_EVERY, partial(_release, runtime)),
             Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
+            Timer("pools", POOLS_EVERY, partial(stock.settle_due, runtime)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),
         ]
@@ -108,7 +112,8 @@ class Timers:
 
 
 def _release(runtime: Runtime) -> bool:
-    for binding in runtime.providers.values():
+    # Aliases of one account share its limits: each has its turn by chance.
+    for binding in random.sample(list(runtime.providers.values()), len(runtime.providers)):
         dispatching.release_due(runtime, binding)
     return False
 

@@ -15,12 +15,15 @@ from redis.retry import Retry
 from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
+from tasks.pools.stock import ensure_pools
 from tasks.providers.http import ssl_context
 from tasks.providers.registry import build
-from tasks.runtime import Binding, Runtime, utc_now
+from tasks.runtime import Binding, Runtime
+from workers.clock import EVERY, DatabaseClock
 from workers.database import SqlDatabase, migrate
 from workers.sending import Sender
 from workers.settings import Settings
+from workers.timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +36,11 @@ class Wiring:
 
     runtime: Runtime
     database: SqlDatabase
+    clock: Timer
 
     def close(self) -> None:
-        """Give back connections."""
+        """Stop asking for the time, and give back connections."""
+        self.clock.stop()
         self.database.close()
         self.runtime.redis.close()
 
@@ -52,6 +57,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
         migrate(settings.database_url)
     database = SqlDatabase(settings.database_url)
     client = connect_redis(settings.redis_url)
+    now = DatabaseClock(database)
     runtime = Runtime(
         config=config,
         providers=providers,
@@ -60,19 +66,23 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
         redis=client,
         pace=Pace(client),
         send=Sender(app),
+        now=now,
     )
-    return Wiring(runtime=runtime, database=database)
+    clock = Timer("clock", EVERY, now.ask)
+    clock.start()
+    return Wiring(runtime=runtime, database=database, clock=clock)
 
 
 def prepare_providers(runtime: Runtime) -> None:
-    """Have a state row for each provider, so that a release finds one to lock, and what a first call needs.
+    """Have a state row for each provider and pool, so that a release finds one to lock, and what a first call needs.
 
     Building the SSL context takes longer than a call may be late for its slot.
     """
     ssl_context()
     _prime_pace(runtime)
     with runtime.database.write() as conn:
-        ensure_providers(conn, list(runtime.providers), utc_now())
+        ensure_providers(conn, list(runtime.providers), runtime.now())
+        ensure_pools(conn, list(runtime.config.pools), runtime.now())
 
 
 def _prime_pace(runtime: Runtime) -> None:

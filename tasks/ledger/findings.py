@@ -19,6 +19,7 @@ from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.resolve import Settler, locked, write_down
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, purchase_event
 from tasks.policies.retry import Decision
+from tasks.pools import stock
 
 WALK_LEASE = timedelta(hours=6)
 """How long a scheduled audit may take before another worker takes its place."""
@@ -77,6 +78,7 @@ def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settl
             after = move(conn, row, Status.RELEASED, settler.now, error=error, error_code="not_owned")
             if after is not None:
                 write_down(conn, after, Verdict.RELEASED, settler)
+                stock.gone(conn, row["id"], settler.now)
                 rows.append(after)
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows

@@ -97,7 +97,7 @@ def test_a_rejected_message_is_kept_whole_and_told(world: World) -> None:
     )
     [event] = world.rows(select(EVENT))
     assert (event["type"], event["subject"]) == ("dialstock.request.rejected", "12")
-    assert event["data"]["request_id"] == kept["id"]
+    assert event["data"]["request_id"] == event["data"]["rejected_id"] == kept["id"]
     assert event["data"]["error"] == "number: is short"
 
 
@@ -109,6 +109,16 @@ def test_any_message_at_all_can_be_kept(world: World, body: Any) -> None:
     assert len(kept["body"]) <= accepting.MAX_BODY
     assert "\0" not in kept["body"]
     assert world.events() == ["rejected"]
+
+
+@pytest.mark.parametrize("own", ["job-7", "", "two words", "x" * 201, "nul\0", 7, ["job-7"], None])
+def test_a_rejected_message_is_told_with_the_callers_own_id_where_it_is_one(world: World, own: Any) -> None:
+    accepting.reject(world.runtime, "t", "m", {"request_id": own, "pool": "support"}, RequestError("no"))
+    [kept] = world.rows(select(REJECTED))
+    [event] = world.rows(select(EVENT))
+    told = event["data"]
+    assert told["request_id"] == ("job-7" if own == "job-7" else kept["id"])
+    assert (told["rejected_id"], told["pool"]) == (kept["id"], "support")
 
 
 def test_a_rejected_message_of_odd_types_is_told_with_bounded_fields(world: World) -> None:

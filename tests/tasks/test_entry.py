@@ -7,18 +7,25 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.exceptions import Reject
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from schemas.events import EventType
+from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
-from tasks import entry
+from tasks import entry, patience
 from tasks.runtime import install
+from tests.tasks.pools.stocking import FIRST, POOL, fill, take
 from tests.tasks.support import UNKNOWN, World, number
 
 Make = Callable[..., World]
 BUY = {"number": number(1), "provider": "acme"}
+TAKE = {"pool": POOL}
+RETURN = {"pool": POOL, "number": FIRST}
+ANSWERS = (EventType.ACCEPTED, EventType.POOL_TAKEN, EventType.POOL_RETURNED)
 SUBMIT = {"requests": [{"number": number(n), "provider": "acme"} for n in range(3)]}
 
 
@@ -31,25 +38,67 @@ def _installed(world: World) -> Iterator[None]:
     app.close()
 
 
+@pytest.fixture(autouse=True)
+def _pool(world: World) -> None:
+    fill(world, 2)
+    config = world.runtime.config.model_copy(update={"pools": {POOL: None}})
+    object.__setattr__(world.runtime, "config", config)
+
+
 def run(task: Any, kwargs: dict[str, Any], task_id: str = "message-1", args: tuple[Any, ...] = ()) -> None:
     task.apply(args=args, kwargs=kwargs, task_id=task_id, throw=True)
 
 
 def everything(world: World) -> list[Any]:
     """All that the tables hold, but for the answers to repeats."""
-    accepted = EVENT.c.type != EventType.ACCEPTED
-    tables = [select(table) for table in (PURCHASE, ATTEMPT, KEY, LINE, ORDER, REJECTED)]
-    return [world.rows(query) for query in (*tables, select(EVENT).where(accepted))]
+    others = EVENT.c.type.not_in(ANSWERS)
+    tables = [select(table) for table in (PURCHASE, ATTEMPT, KEY, LINE, ORDER, REJECTED, POOL_NUMBER, POOL_REQUEST)]
+    return [world.rows(query) for query in (*tables, select(EVENT).where(others))]
 
 
-@pytest.mark.parametrize(("task", "kwargs"), [(entry.buy_number, BUY), (entry.submit_order, SUBMIT)])
-def test_a_public_task_run_twice(world: World, task: Any, kwargs: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("task", "kwargs", "tells"),
+    [
+        (entry.buy_number, BUY, EventType.ACCEPTED),
+        (entry.submit_order, SUBMIT, EventType.ACCEPTED),
+        (entry.take_number, TAKE, EventType.POOL_TAKEN),
+        (entry.return_number, RETURN, EventType.POOL_RETURNED),
+    ],
+)
+def test_a_public_task_run_twice(world: World, task: Any, kwargs: dict[str, Any], tells: EventType) -> None:
+    if task is entry.return_number:
+        take(world, "before")
     run(task, kwargs)
     before = everything(world)
     run(task, kwargs)
     assert everything(world) == before
-    told = world.rows(select(EVENT).where(EVENT.c.type == EventType.ACCEPTED).order_by(EVENT.c.seq))
+    told = world.rows(select(EVENT).where(EVENT.c.type == tells).order_by(EVENT.c.seq))
+    told = [event for event in told if event["data"].get("request_id") != "before"]
     assert [event["data"]["repeat"] for event in told] == [False, True]
+
+
+def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world: World) -> None:
+    run(entry.take_number, {**TAKE, "count": 2}, "first")
+    run(entry.return_number, RETURN, "back")
+    run(entry.take_number, TAKE, "next")
+    before = world.rows(select(POOL_NUMBER))
+    run(entry.return_number, RETURN, "back")
+    assert world.rows(select(POOL_NUMBER)) == before
+    assert {row["request_id"] for row in before} == {"first", "next"}
+
+
+@pytest.mark.parametrize("name", ["take_number", "return_number"])
+def test_the_database_away_for_long_leaves_the_message_in_the_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("", None, Exception("away"))
+
+    monkeypatch.setattr(patience, "PATIENCE", 0.0)
+    monkeypatch.setattr(world.runtime.database, "transact", away)
+    given_back = getattr(entry, name).apply(kwargs=TAKE if name == "take_number" else RETURN).result
+    assert isinstance(given_back, Reject)
+    assert given_back.requeue
 
 
 def test_a_purchase_run_twice(world: World) -> None:
@@ -82,6 +131,11 @@ def test_a_look_run_twice(world: World) -> None:
         (entry.buy_number, {**BUY, "provider": "acne"}, (), "acme"),
         (entry.buy_number, {}, (number(1), "acme"), "keyword"),
         (entry.submit_order, {"requests": []}, (), "requests"),
+        (entry.take_number, {"pool": "suport"}, (), POOL),
+        (entry.take_number, {**TAKE, "cuont": 2}, (), "cuont"),
+        (entry.take_number, {}, (POOL,), "keyword"),
+        (entry.return_number, {**RETURN, "number": "12"}, (), "number"),
+        (entry.return_number, TAKE, (), "number"),
         (entry.submit_order, {"requests": [BUY, {"number": "1"}]}, (), r"requests\.1"),
     ],
 )
@@ -92,7 +146,7 @@ def test_what_is_not_valid_is_rejected_whole(
     [rejected] = world.rows(select(REJECTED))
     assert says.replace("\\", "") in rejected["error"]
     assert (rejected["task"], rejected["message_id"]) == (task.name, "message-1")
-    assert world.rows(select(PURCHASE)) == world.rows(select(ORDER)) == []
+    assert world.rows(select(PURCHASE)) == world.rows(select(ORDER)) == world.rows(select(POOL_REQUEST)) == []
     assert world.events() == ["rejected"]
 
 

@@ -1,4 +1,4 @@
-"""What beat sends; and the audit as it runs in real processes."""
+"""What beat sends; and audits and pools as they run in real processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from schemas.config import sandbox_config
 from schemas.events import STREAM
-from schemas.tables import AUDIT_RUN
-from tasks.entry import AUDIT
+from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
+from schemas.pools import PoolConfig
+from schemas.tables import AUDIT_RUN, PURCHASE
+from tasks.entry import AUDIT, REPLENISH
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
@@ -25,7 +27,7 @@ from tests.workers.cli.running import NUMBERS, sandbox_config_text
 from workers.cli.run import beat_arguments, worker_arguments
 from workers.database import SqlDatabase
 from workers.launch import celery_command
-from workers.schedule import TICK, beat_schedule
+from workers.schedule import AUDIT_TICK, POOL_TICK, beat_schedule
 
 
 def test_every_provider_with_a_list_is_audited() -> None:
@@ -33,9 +35,20 @@ def test_every_provider_with_a_list_is_audited() -> None:
     assert sorted(entries) == ["audit bird", "audit fluents", "audit signalwire", "audit vogent"]
     assert entries["audit bird"] == {
         "task": AUDIT,
-        "schedule": TICK,
+        "schedule": AUDIT_TICK,
         "kwargs": {"provider": "bird"},
-        "options": {"queue": "purchases.bird", "expires": TICK},
+        "options": {"queue": "purchases.bird", "expires": AUDIT_TICK},
+    }
+
+
+def test_every_pool_is_looked_at_every_few_seconds() -> None:
+    pool = PoolConfig(providers=("bird",), low=1, target=2, daily_limit=0)
+    config = sandbox_config().model_copy(update={"pools": {"support": pool}})
+    assert beat_schedule(config)["replenish support"] == {
+        "task": REPLENISH,
+        "schedule": POOL_TICK,
+        "kwargs": {"pool": "support"},
+        "options": {"queue": "purchases", "expires": POOL_TICK},
     }
 
 
@@ -48,8 +61,8 @@ def test_a_policy_sets_how_often_and_never_is_never() -> None:
     entries = beat_schedule(sandbox_config(policies=policies))
     assert {name: entry["schedule"] for name, entry in entries.items()} == {
         "audit bird": 30.0,
-        "audit fluents": TICK,
-        "audit signalwire": TICK,
+        "audit fluents": AUDIT_TICK,
+        "audit signalwire": AUDIT_TICK,
     }
 
 
@@ -70,8 +83,8 @@ class Deployment:
         }
         self._environ = {**kept, **places}
 
-    def configure(self, url: str, policy: str) -> None:
-        (self._folder / "providers.toml").write_text(sandbox_config_text(url, policy))
+    def configure(self, url: str, policy: str, pools: str = "") -> None:
+        (self._folder / "providers.toml").write_text(sandbox_config_text(url, policy) + pools)
 
     def start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         return self._stack.enter_context(self._running(name, arguments))
@@ -79,8 +92,12 @@ class Deployment:
     def worker(self) -> subprocess.Popen[bytes]:
         return self.start("worker", worker_arguments("one@test", 8, "INFO", events=False))
 
-    def beat(self) -> subprocess.Popen[bytes]:
-        return self.start("beat", beat_arguments(self._folder, "INFO"))
+    def beat(self, name: str = "beat") -> subprocess.Popen[bytes]:
+        return self.start(name, beat_arguments("INFO"))
+
+    def rows(self, query: Any) -> list[Any]:
+        with self.database.read() as conn:
+            return list(conn.execute(query))
 
     def runs(self) -> dict[str, Any]:
         with self.database.read() as conn:
@@ -160,3 +177,37 @@ def test_a_worker_that_is_told_to_stop_leaves_its_walk(deployment: Deployment, s
     assert worker.wait(20) == 0, deployment.log("worker")
     run = deployment.runs()["vogent"]
     assert (run.ended_at, run.error, run.due_at) == (None, None, run.began_at)
+
+
+POOL_TEXT = """
+[pools.support]
+providers = ["bird", "signalwire"]
+prefix = "415"
+low = 3
+target = 6
+daily_limit = 0
+schedule = "10s"
+"""
+
+
+def test_two_beats_and_a_worker_keep_a_pool_filled(
+    deployment: Deployment, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    deployment.configure(sandbox.url, "poll_every = '1s'", POOL_TEXT)
+    deployment.worker()
+    beats = [deployment.beat("beat"), deployment.beat("standby")]
+    ready = select(POOL_NUMBER).where(POOL_NUMBER.c.status == Slot.AVAILABLE)
+    waited(deployment, lambda: len(deployment.rows(ready)) == 6, "six numbers are there")
+    # a killed beat, and a new one, change nothing
+    beats[0].kill()
+    deployment.beat("third")
+    taken = update(POOL_NUMBER).where(POOL_NUMBER.c.slot <= 5).values(status=Slot.TAKEN)
+    with deployment.database.write() as conn:
+        conn.execute(taken)
+    waited(deployment, lambda: len(deployment.rows(ready)) == 6, "what was taken is replaced")
+    before = deployment.rows(select(POOL.c.last_run_at))
+    waited(deployment, lambda: deployment.rows(select(POOL.c.last_run_at)) > before, "it is looked at again")
+    assert [run.ordered for run in deployment.rows(select(POOL_RUN).order_by(POOL_RUN.c.id))] == [6, 5]
+    assert len(deployment.rows(select(PURCHASE))) == 11
+    assert "Traceback" not in "".join(deployment.log(name) for name in ("worker", "beat", "standby", "third"))
+    assert [*tmp_path.glob("*schedule*")] == []

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import insert, select
 
 from schemas.events import STREAM
+from schemas.pool_tables import POOL_NUMBER, Slot
 from schemas.status import Status
 from tasks.publishing import LEASE_KEY
 from tests.servers import RedisServer
@@ -123,6 +125,21 @@ def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
     finally:
         running.stop()
     assert {message.kwargs.get("purchase_id") for message in world.sent} >= {queued["id"]}
+
+
+def test_a_workers_timers_settle_the_pools(world: World) -> None:
+    row = world.queued()
+    place = {"pool": "support", "slot": 1, "status": Slot.ORDERED, "tries": 1, "updated_at": world.clock.moment}
+    with world.write() as conn:
+        conn.execute(insert(POOL_NUMBER).values(**place, purchase_id=row["id"], number=row["number"]))
+    running = Timers(world.runtime, SETTINGS)
+    running.start()
+    try:
+        eventually(lambda: world.sent, what="a release")
+        world.work()
+        eventually(lambda: world.rows(select(POOL_NUMBER))[0]["status"] == Slot.AVAILABLE, what="it is in the pool")
+    finally:
+        running.stop()
 
 
 def test_draining_releases_nothing_more_and_still_publishes(world: World) -> None:

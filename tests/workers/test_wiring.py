@@ -11,8 +11,10 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from schemas.config import ConfigError, parse_config
+from schemas.pool_tables import POOL
 from schemas.tables import PROVIDER
 from tests.servers import RedisServer
+from workers.clock import DatabaseClock
 from workers.settings import Settings, load_settings
 from workers.wiring import bind_providers, connect_redis, prepare_providers, read_config, wire
 
@@ -76,6 +78,23 @@ def test_the_embedded_database_is_brought_up_to_date(settings: Settings, monkeyp
             assert len(conn.execute(PROVIDER.select()).all()) == 5
         assert wiring.runtime.kinds.keys() == wiring.runtime.providers.keys()
         assert wiring.runtime.redis.ping()
+        assert isinstance(wiring.runtime.now, DatabaseClock)
+    finally:
+        wiring.close()
+
+
+def test_a_pool_is_due_from_the_first_start_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
+    pool = '[pools.support]\nproviders = ["one"]\nprefix = "415"\nlow = 1\ntarget = 2\ndaily_limit = 0\n'
+    settings.config_path.write_text(TWO + pool)
+    wiring = wire(settings, Celery(set_as_current=False), {"ONE_TOKEN": "s3cret", "TWO_TOKEN": "s3cret"})
+    try:
+        for _ in range(2):
+            prepare_providers(wiring.runtime)
+        with wiring.runtime.database.read() as conn:
+            [row] = conn.execute(POOL.select())
+        assert (row.name, row.status, row.next_slot) == ("support", "ok", 1)
+        assert row.next_run_at <= wiring.runtime.now()
     finally:
         wiring.close()
 

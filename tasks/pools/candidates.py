@@ -1,0 +1,203 @@
+"""Numbers that a pool may order: from its stock file and its providers' searches, in the order of preference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from schemas.outcomes import Candidate, OutcomeKind
+from schemas.pools import PoolConfig
+from schemas.requests import BuyNumber
+from schemas.status import Status
+from schemas.tables import PURCHASE
+from tasks.ledger import dispatch
+from tasks.orders import chunks
+from tasks.policies.pace import HORIZON, Later
+from tasks.pools.stock import in_pools
+from tasks.pools.stockfile import StockFileError, read_stock
+from tasks.providers.base import ProviderError, SearchQuery, Unsupported
+from tasks.providers.candidates import offered
+from tasks.queries import provider_states
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+STOCK_FILE = "stock_file"
+"""The key of its problems among the reasons."""
+
+SEARCHED = 100
+"""Numbers that one search asks for: no provider gives more, and what is left over stands in for what is sold."""
+
+SEARCH_PATIENCE = 30.0
+"""Seconds that a search waits for its turn among the provider's other reading calls."""
+
+_CHUNK = 500
+_NO_LIMIT = 1_000_000_000
+_DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A number that could be ordered. `price` is text, a month, where the provider tells one."""
+
+    number: str
+    provider: str
+    price: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What there is to order, the preferred first, and why a provider gave less than was asked for."""
+
+    offers: list[Offer] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
+    """Those of *aliases* that buy nothing now, and why: they are paused, or their daily limit is spent."""
+    states = provider_states(conn)
+    closed = {}
+    for alias in aliases:
+        state = states.get(alias) or {"provider": alias, "paused_at": None}
+        if state["paused_at"] is not None:
+            closed[alias] = f"is paused: {state['reason']}"
+        elif _spent(conn, runtime, runtime.providers[alias], state):
+            closed[alias] = f"has spent its daily_limit of {runtime.providers[alias].policy.daily_limit}"
+    return closed
+
+
+def find(runtime: Runtime, pool: PoolConfig, count: int) -> Found:
+    """At least *count* offers where there are so many; no transaction is open during a call.
+
+    Raises redis.RedisError where a search needs its turn and Redis is away.
+    """
+    found = Found()
+    listed = _listed(runtime, pool, found.reasons)
+    with runtime.database.read() as conn:
+        closed = closed_providers(conn, runtime, pool.providers)
+    for alias in pool.providers:
+        if len(found.offers) >= count:
+            break
+        if alias in closed:
+            found.reasons[alias] = closed[alias]
+            continue
+        for offers in _sources(runtime, pool, alias, listed, found.reasons):
+            with runtime.database.read() as conn:
+                found.offers.extend(usable(conn, runtime, offers, found.offers))
+            if len(found.offers) >= count:
+                found.reasons.pop(alias, None)
+                break
+    return found
+
+
+def usable(conn: Connection, runtime: Runtime, offers: Sequence[Offer], chosen: Sequence[Offer] = ()) -> list[Offer]:
+    """The offers that can be ordered now; each number once, and none of *chosen*.
+
+    Left out: what is bought or in work at the account, what failed there in the last 24 hours, what was ever released
+    there, and what another pool has.
+    """
+    refused = in_pools(conn, [offer.number for offer in offers]) | {offer.number for offer in chosen}
+    used = {
+        (alias, number)
+        for alias in {offer.provider for offer in offers}
+        for number in _used(conn, runtime, alias, [offer.number for offer in offers if offer.provider == alias])
+    }
+    unique = {offer.number: offer for offer in reversed(offers) if (offer.provider, offer.number) not in used}
+    return [offer for offer in offers if unique.get(offer.number) is offer and offer.number not in refused]
+
+
+def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]) -> set[str]:
+    at = PURCHASE.c
+    query = select(at.number).where(
+        at.account == runtime.providers[alias].account,
+        at.number.in_(numbers),
+        or_(
+            at.status.not_in((Status.FAILED, Status.CANCELLED)),
+            and_(at.status == Status.FAILED, at.finished_at > runtime.now() - _DAY),
+        ),
+    )
+    return set(conn.execute(query).scalars())
+
+
+def _spent(conn: Connection, runtime: Runtime, binding: Binding, state: Mapping[str, Any]) -> bool:
+    # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
+    unhurried = binding.policy.model_copy(update={"max_in_flight": _NO_LIMIT})
+    account = dispatch.Account(runtime.accounts[binding.account].aliases)
+    room = dispatch.room(conn, unhurried, dict(state), account, now=runtime.now(), soon=_NO_LIMIT)
+    return room.free < 1
+
+
+def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list[BuyNumber]:
+    """What the stock file lists; nothing where anything in it is wrong."""
+    if pool.stock_file is None:
+        return []
+    kinds = {alias: runtime.kinds[alias] for alias in pool.providers}
+    try:
+        return read_stock(pool.stock_file, kinds, pool.country)
+    except StockFileError as exc:
+        reasons[STOCK_FILE] = str(exc)
+        return []
+
+
+def _sources(
+    runtime: Runtime, pool: PoolConfig, alias: str, listed: Sequence[BuyNumber], reasons: dict[str, str]
+) -> Iterator[list[Offer]]:
+    """A provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
+    query = SearchQuery(country=pool.country, prefix=pool.prefix, limit=SEARCHED)
+    for chunk in chunks((one for one in listed if one.provider == alias), _CHUNK):
+        yield [
+            Offer(number=one.number, provider=alias, options=one.options)
+            for one in chunk
+            if offered(one.number, query) is not None
+        ]
+    binding = runtime.providers[alias]
+    if binding.adapter.can_search:
+        yield _searched(runtime, pool, binding, query, reasons)
+    else:
+        reasons[alias] = "the stock file has no more, and it cannot be searched"
+
+
+def _searched(
+    runtime: Runtime, pool: PoolConfig, binding: Binding, query: SearchQuery, reasons: dict[str, str]
+) -> list[Offer]:
+    try:
+        found = _search(runtime, binding, query)
+    except (ProviderError, Unsupported) as exc:
+        reasons[binding.alias] = f"the search failed: {exc}"
+        return []
+    fitting = [one for one in found if offered(one.number, query) is not None]
+    cheap = [one for one in fitting if pool.max_price is None or pool.max_price.covers(one.price)]
+    dear = len(fitting) - len(cheap)
+    beyond = f"; {dear} of those it found cost more than {pool.max_price}, or show no price" if dear else ""
+    reasons[binding.alias] = f"the search finds no more{beyond}"
+    return [_offer(binding.alias, one) for one in cheap]
+
+
+def _search(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
+    """One search, in its turn. Raises ProviderError, Unsupported, redis.RedisError."""
+    for _ in range(int(SEARCH_PATIENCE / HORIZON)):
+        slot = runtime.pace.reserve(binding.looking)
+        runtime.sleep(min(slot.wait, HORIZON))
+        if not isinstance(slot, Later):
+            return _asked(runtime, binding, query)
+    raise Unsupported(f"its reading calls are at their limit for more than {SEARCH_PATIENCE:g} s")
+
+
+def _asked(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
+    try:
+        return binding.adapter.search(query)
+    except ProviderError as exc:
+        if exc.outcome.kind is OutcomeKind.THROTTLED:
+            runtime.pace.penalise(binding.looking, exc.outcome.retry_after or 1.0)
+        raise
+
+
+def _offer(alias: str, found: Candidate) -> Offer:
+    options = {"stock_item_id": found.stock_item_id} if found.stock_item_id else {}
+    return Offer(number=found.number, provider=alias, price=found.price, options=options)

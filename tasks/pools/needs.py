@@ -1,0 +1,90 @@
+"""What a pool needs: counted before anything is looked for, and again before it is ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from schemas.pools import PoolConfig
+from schemas.status import Status
+from tasks.ledger.rows import Row
+from tasks.pools import stock
+from tasks.pools.candidates import closed_providers
+from tasks.pools.stock import Supply
+from tasks.runtime import Runtime
+
+LEASE = 30.0
+"""Seconds, beside its searches, that a run may take before another one takes its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run and its terms."""
+
+    runtime: Runtime
+    name: str
+    pool: PoolConfig
+    by_person: bool
+    with_held: bool
+
+    @property
+    def lease(self) -> timedelta:
+        """How long it may take: every provider may be searched, and answer as late as it may."""
+        searches = sum(self.runtime.providers[alias].policy.timeout for alias in self.pool.providers)
+        return timedelta(seconds=LEASE + searches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a count found.
+
+    wanted: the `missing` that one run may order. budget: those that the day's limit allows, too. stuck: purchases
+    that wait at a provider of `closed`. movable: so many of them may give way to another provider's numbers.
+    """
+
+    supply: Supply
+    level: int
+    missing: int
+    wanted: int
+    budget: int
+    closed: Mapping[str, str]
+    stuck: Sequence[Row]
+    movable: int
+
+    @property
+    def most(self) -> int:
+        """How many numbers this run may order."""
+        return self.budget + self.movable
+
+
+def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False) -> Need:
+    """What is needed; with *lock* the purchases that may give way are locked."""
+    pool = this.pool
+    supply = stock.supply(conn, this.name, pool.target)
+    level = supply.level(with_held=this.with_held)
+    missing = max(0, pool.target - level)
+    if level >= pool.low:
+        # what was begun below it is brought to its end
+        missing = min(missing, supply.wanted)
+    wanted = min(missing, pool.max_per_run)
+    closed = closed_providers(conn, this.runtime, pool.providers) if Status.QUEUED in supply.on_the_way else {}
+    stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
+    left = stock.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
+    budget = min(wanted, left)
+    # what takes the place of a number of these 24 hours adds nothing to them
+    recent = sum(row["ordered_at"] > now - stock.DAY for row in stuck)
+    elsewhere = len(closed) < len(pool.providers)
+    movable = min(len(stuck), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
+    return Need(
+        supply=supply,
+        level=level,
+        missing=missing,
+        wanted=wanted,
+        budget=budget,
+        closed=closed,
+        stuck=stuck,
+        movable=movable,
+    )

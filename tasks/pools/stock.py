@@ -1,0 +1,276 @@
+"""The stock of the pools: how their places stand, and every move of theirs that supply makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
+
+from schemas.pool_tables import AVAILABLE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
+from schemas.status import DEAD, Status
+from schemas.tables import PURCHASE
+from tasks.ledger.rows import Row, insert_new
+from tasks.runtime import Runtime
+
+CHUNK = 500
+"""Places that one transaction settles."""
+
+TRIES_AT_ONCE = 5
+"""After so many numbers that came to nothing, a place waits for its pool's schedule, and then has as many again."""
+
+DAY = timedelta(hours=24)
+
+_NO_LIMIT = 1_000_000_000
+_AT = POOL_NUMBER.c
+_BOUGHT = PURCHASE.c
+_ENDED = (Status.PURCHASED, *sorted(DEAD))
+_LIVE = (Slot.ORDERED, Slot.AVAILABLE, Slot.TAKEN)
+
+# Asked once a second by every worker, so built once.
+_ANY_ENDED = (
+    select(literal(1))
+    .select_from(POOL_NUMBER.join(PURCHASE, _BOUGHT.id == _AT.purchase_id))
+    .where(ORDERED, _BOUGHT.status.in_(_ENDED))
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """What a pool has and expects: `on_the_way` counts by the purchases' status, `wanted` are its empty places."""
+
+    available: int
+    on_the_way: Mapping[Status, int]
+    wanted: int
+
+    @property
+    def held(self) -> int:
+        """Purchases that wait for a person."""
+        return self.on_the_way.get(Status.HELD, 0)
+
+    @property
+    def moving(self) -> int:
+        """What is on its way and not held."""
+        return sum(self.on_the_way.values()) - self.held
+
+    def level(self, *, with_held: bool) -> int:
+        """Available and on its way."""
+        return self.available + self.moving + (self.held if with_held else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels(Supply):
+    """All that is shown of a pool; `bought_today` are the numbers ordered in the last 24 hours that may cost."""
+
+    taken: int
+    bought_today: int
+
+
+def ensure_pools(conn: Connection, names: Sequence[str], now: datetime) -> None:
+    """Have a state row for each pool; a new one is due at once."""
+    fresh = {"status": str(PoolStatus.OK), "since": now, "next_slot": 1, "next_run_at": now, "updated_at": now}
+    insert_new(conn, POOL, [{"name": name, **fresh} for name in names])
+
+
+def find_pool(conn: Connection, name: str) -> Row | None:
+    """The pool's state; None before its first run."""
+    found = conn.execute(select(POOL).where(POOL.c.name == name)).mappings().first()
+    return None if found is None else dict(found)
+
+
+def lock_pool(conn: Connection, name: str, now: datetime) -> Row:
+    """The pool's state, locked until the transaction ends."""
+    ensure_pools(conn, [name], now)
+    return dict(conn.execute(select(POOL).where(POOL.c.name == name).with_for_update()).mappings().one())
+
+
+def set_lease(conn: Connection, name: str, until: datetime | None) -> None:
+    """Give a pool to one run, or back."""
+    conn.execute(update(POOL).where(POOL.c.name == name).values(leased_until=until))
+
+
+def supply(conn: Connection, name: str, most: int) -> Supply:
+    """What the pool has and expects; the available are counted up to *most*.
+
+    It does not depend on `settle`: a place whose purchase came to nothing is wanted, one that was bought is available.
+    What is coming is counted first: what is settled meanwhile is counted twice, and not left out.
+    """
+    coming = _coming(conn, name)
+    dead = sum(coming.pop(status, 0) for status in DEAD)
+    # in the order of their own index: SQLite would take another one, of the whole pool
+    ready = select(_AT.slot).where(_AT.pool == name, AVAILABLE).order_by(_AT.available_at).limit(most).subquery()
+    return Supply(
+        available=_count(conn, select(func.count()).select_from(ready)) + coming.pop(Status.PURCHASED, 0),
+        on_the_way=coming,
+        wanted=_count(conn, select(func.count()).select_from(POOL_NUMBER).where(_AT.pool == name, WANTED)) + dead,
+    )
+
+
+def levels(conn: Connection, name: str, now: datetime) -> Levels:
+    """How the pool stands, every place counted."""
+    query = select(_AT.status, func.count()).where(_AT.pool == name).group_by(_AT.status)
+    places = {row[0]: row[1] for row in conn.execute(query)}
+    known = supply(conn, name, places.get(Slot.AVAILABLE, 0))
+    return Levels(**vars(known), taken=places.get(Slot.TAKEN, 0), bought_today=bought_today(conn, name, now))
+
+
+def bought_today(conn: Connection, name: str, now: datetime) -> int:
+    """Numbers that were ordered in the last 24 hours and came to something, or may yet."""
+    recent = (_AT.pool == name, _AT.ordered_at > now - DAY, _AT.status != Slot.WANTED)
+    ended = select(_BOUGHT.id).where(
+        _BOUGHT.id == _AT.purchase_id, _BOUGHT.status.in_((Status.FAILED, Status.CANCELLED))
+    )
+    return _count(conn, select(func.count()).select_from(POOL_NUMBER).where(*recent, ~ended.exists()))
+
+
+def left_today(conn: Connection, name: str, daily_limit: int, now: datetime) -> int:
+    """How many numbers a limit in 24 hours leaves; very many for none (0)."""
+    return max(0, daily_limit - bought_today(conn, name, now)) if daily_limit else _NO_LIMIT
+
+
+def settle_due(runtime: Runtime) -> bool:
+    """Settle what is to be settled in any pool; whether there may be more."""
+    with runtime.database.read() as conn:
+        if conn.execute(_ANY_ENDED).first() is None:
+            return False
+    with runtime.database.write() as conn:
+        return settle(conn, runtime.now()) == CHUNK
+
+
+def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:
+    """Make what was bought available, and the places wanted again whose purchase came to nothing.
+
+    Those are replaced at once: their pool is due now, unless too many of a place's numbers failed. Places that another
+    transaction works on are left to it. Returns how many places it moved, CHUNK at most.
+    """
+    rows = [dict(row) for row in conn.execute(_ended(pool)).mappings()]
+    bought = [row for row in rows if row["ended"] == Status.PURCHASED]
+    failed = [row for row in rows if row["ended"] != Status.PURCHASED]
+    _move(conn, bought, now, status=Slot.AVAILABLE, provider_number_id=bindparam("known"), available_at=now)
+    _move(conn, failed, now, status=Slot.WANTED, purchase_id=None)
+    at_once = {row["in_pool"] for row in failed if row["tries"] % TRIES_AT_ONCE}
+    if at_once:
+        late = (POOL.c.name.in_(sorted(at_once)), POOL.c.next_run_at > now)
+        conn.execute(update(POOL).where(*late).values(next_run_at=now, updated_at=now))
+    return len(rows)
+
+
+def gone(conn: Connection, purchase_id: str, now: datetime) -> None:
+    """Take a number out of its pool that was released at the provider, wherever it is."""
+    here = (_AT.purchase_id == purchase_id, _AT.status.in_(_LIVE))
+    conn.execute(update(POOL_NUMBER).where(*here).values(status=Slot.GONE, updated_at=now))
+
+
+def waiting(conn: Connection, name: str, providers: Sequence[str], *, lock: bool) -> list[Row]:
+    """Purchases for a pool that wait in the queue of one of *providers* and were never in doubt, the latest first.
+
+    With *lock* those that another transaction works on are left out. Rows of purchase_id, provider and ordered_at.
+    """
+    query = (
+        select(_AT.purchase_id, _AT.provider, _AT.ordered_at)
+        .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
+        .where(_AT.pool == name, ORDERED, _AT.provider.in_(providers))
+        .where(_BOUGHT.status == Status.QUEUED, ~_BOUGHT.doubt)
+    )
+    if lock:
+        query = query.with_for_update(skip_locked=True, of=PURCHASE)
+    rows = [dict(row) for row in conn.execute(query).mappings()]
+    # sorted here: asked for in order, SQLite would walk through the whole pool
+    return sorted(rows, key=lambda row: (row["ordered_at"], row["purchase_id"]), reverse=True)
+
+
+def vacate(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:
+    """Have the places wanted again whose purchases were cancelled."""
+    here = (_AT.purchase_id.in_(purchase_ids), ORDERED)
+    if purchase_ids:
+        conn.execute(update(POOL_NUMBER).where(*here).values(status=Slot.WANTED, purchase_id=None, updated_at=now))
+
+
+def make_places(conn: Connection, name: str, count: int, now: datetime) -> list[Row]:
+    """Have exactly *count* wanted places in a locked pool. Returns their slot and tries, the oldest first.
+
+    New ones are made where there are too few. What is too many is forgotten: it was wanted for a lower level.
+    """
+    query = select(_AT.slot, _AT.tries).where(_AT.pool == name, WANTED).order_by(_AT.slot)
+    places = [dict(row) for row in conn.execute(query).mappings()]
+    if surplus := [place["slot"] for place in places[count:]]:
+        conn.execute(delete(POOL_NUMBER).where(_AT.pool == name, _AT.slot.in_(surplus), WANTED))
+    if (fresh := count - len(places)) > 0:
+        taken = update(POOL).where(POOL.c.name == name).values(next_slot=POOL.c.next_slot + fresh)
+        end = conn.execute(taken.returning(POOL.c.next_slot)).scalar_one()
+        made = [{"slot": slot, "tries": 0} for slot in range(end - fresh, end)]
+        conn.execute(
+            insert(POOL_NUMBER), [{**one, "pool": name, "status": Slot.WANTED, "updated_at": now} for one in made]
+        )
+        places += made
+    return places[:count]
+
+
+def fill(conn: Connection, name: str, places: Sequence[Row], purchases: Sequence[Row], now: datetime) -> None:
+    """Write down which purchase was ordered for which wanted place."""
+    statement = (
+        update(POOL_NUMBER)
+        .where(_AT.pool == name, _AT.slot == bindparam("at_slot"), WANTED)
+        .values(
+            status=Slot.ORDERED,
+            tries=_AT.tries + 1,
+            number=bindparam("wanted"),
+            provider=bindparam("of"),
+            purchase_id=bindparam("bought_by"),
+            ordered_at=now,
+            updated_at=now,
+        )
+    )
+    filled = [
+        {"at_slot": place["slot"], "wanted": row["number"], "of": row["provider"], "bought_by": row["id"]}
+        for place, row in zip(places, purchases, strict=False)
+    ]
+    conn.execute(statement, filled)
+
+
+def in_pools(conn: Connection, numbers: Sequence[str]) -> set[str]:
+    """Those of *numbers* that a pool has, or has ordered."""
+    query = select(_AT.number).where(_AT.number.in_(numbers), _AT.status.in_(_LIVE))
+    return set(conn.execute(query).scalars())
+
+
+def _ended(pool: str | None) -> Select[Any]:
+    """Places whose purchase is over, locked."""
+    of_pool = () if pool is None else (_AT.pool == pool,)
+    return (
+        select(
+            _AT.pool.label("in_pool"),
+            _AT.slot.label("at_slot"),
+            _AT.tries,
+            _BOUGHT.status.label("ended"),
+            _BOUGHT.provider_number_id.label("known"),
+        )
+        .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
+        .where(*of_pool, ORDERED, _BOUGHT.status.in_(_ENDED))
+        .limit(CHUNK)
+        .with_for_update(skip_locked=True, of=POOL_NUMBER)
+    )
+
+
+def _move(conn: Connection, rows: Sequence[Row], now: datetime, **values: Any) -> None:
+    """Move ordered places."""
+    here = (_AT.pool == bindparam("in_pool"), _AT.slot == bindparam("at_slot"), ORDERED)
+    if rows:
+        conn.execute(update(POOL_NUMBER).where(*here).values(**values, updated_at=now), list(rows))
+
+
+def _coming(conn: Connection, name: str) -> dict[Status, int]:
+    query = (
+        select(_BOUGHT.status, func.count())
+        .select_from(POOL_NUMBER.join(PURCHASE, _BOUGHT.id == _AT.purchase_id))
+        .where(_AT.pool == name, ORDERED)
+        .group_by(_BOUGHT.status)
+    )
+    return {Status(status): count for status, count in conn.execute(query)}
+
+
+def _count(conn: Connection, query: Select[Any]) -> int:
+    return int(conn.execute(query).scalar_one())

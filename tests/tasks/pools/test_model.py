@@ -1,0 +1,453 @@
+"""Pools among runs that are killed, late or two at once, takers that ask again, and a provider that may do anything.
+
+Hypothesis plays beat, workers, services, people, another buyer and the provider; time is virtual. Beside the pools
+stands a plain account of who was given what, which each answer has to agree with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from schemas.outcomes import Candidate
+from schemas.pool_requests import ReturnNumber, TakeNumber
+from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.pools import PoolConfig
+from schemas.settling import Finding, FindingKind, Verdict
+from schemas.status import DEAD, SETTLED, Status
+from schemas.tables import PURCHASE
+from tasks import dispatching
+from tasks.ledger import cancel, findings, pausing, resolve
+from tasks.ledger.rows import Row
+from tasks.policies.pause import Cause, Pause
+from tasks.pools import replenish, stock, taking
+from tasks.providers.base import ProviderError, SearchQuery
+from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
+from tests.tasks.test_model import ACTS, LAST_LOOK, Frozen, Market
+from workers.database import SqlDatabase
+
+EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))
+"""Games on each kind of database; without it as many as take a few seconds."""
+
+POOL = "support"
+LOW, TARGET = 3, 5
+ALIASES = ("acme", "twin")
+DAY = timedelta(hours=24)
+BOUGHT = (Slot.AVAILABLE, Slot.TAKEN)
+
+picks = st.integers(0, 50)
+acts = st.sampled_from(["sells", "sells", *sorted(ACTS)])
+aliases = st.sampled_from(ALIASES)
+requests = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+
+
+class Shop:
+    """What one alias sells, at the market that both share. A search shows what is sold already, too."""
+
+    can_search = True
+
+    def __init__(self, market: Market, first: int) -> None:
+        self._market = market
+        self._first = first
+        self.many = 8
+        self.away = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._market, name)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        if self.away:
+            raise ProviderError(UNKNOWN)
+        return [Candidate(number=number(index)) for index in range(self._first, self._first + self.many)]
+
+
+@dataclass
+class Takers:
+    """Who was given what, as the answers told it."""
+
+    takes: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    returns: dict[str, str] = field(default_factory=dict)
+    has: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+    def of_take(self, request_id: str, count: int, free: Sequence[str]) -> tuple[str | None, list[str]]:
+        """The error code, and the numbers, that a take must be answered with."""
+        if request_id in self.returns:
+            return "key_conflict", []
+        if request_id not in self.takes:
+            short = "not_enough" if free else "pool_empty"
+            return (None, list(free[:count])) if len(free) >= count else (short, [])
+        asked, numbers = self.takes[request_id]
+        left = [one for one in numbers if self.has.get(one) == request_id]
+        if asked != count:
+            return "key_conflict", []
+        return (None if left == numbers else "already_returned"), left
+
+    def of_return(self, request_id: str, wanted: str) -> str | None:
+        """The error code that a return must be answered with."""
+        if request_id in self.takes or self.returns.get(request_id, wanted) != wanted:
+            return "key_conflict"
+        if request_id in self.returns or wanted in self.has:
+            return None
+        return "gone" if wanted in self.gone else "not_taken"
+
+
+class Game(RuleBasedStateMachine):
+    """The rules are what may happen; the invariants are what is promised."""
+
+    database: ClassVar[SqlDatabase]
+
+    @initialize(
+        lookup=st.sampled_from(["by_number", "by_number", "by_list", "none"]),
+        daily_limit=st.sampled_from([0, 0, 7]),
+        count_held=st.sampled_from([True, True, False]),
+    )
+    def begin(self, lookup: str, daily_limit: int, count_held: bool) -> None:
+        clear(self.database)
+        self.world = make_world(self.database, lookup=lookup)
+        self.market = Market(self.world)
+        self.shops = {alias: Shop(self.market, 100 * n) for n, alias in enumerate(ALIASES)}
+        self.pool = PoolConfig(
+            providers=ALIASES, low=LOW, target=TARGET, max_per_run=4, daily_limit=daily_limit, count_held=count_held
+        )
+        runtime = self.world.runtime
+        object.__setattr__(runtime, "config", runtime.config.model_copy(update={"pools": {POOL: self.pool}}))
+        for alias, binding in runtime.providers.items():
+            object.__setattr__(binding, "adapter", self.shops[alias])
+        self.takers = Takers()
+        self.frozen: list[tuple[Frozen, bool]] = []
+
+    @rule(seconds=st.sampled_from([1.0, 9.0, 61.0, 130.0, 7000.0, 90_000.0]), settles=st.booleans())
+    def time_passes(self, seconds: float, settles: bool) -> None:
+        self.world.clock.advance(seconds)
+        self.timers(settles=settles)
+
+    @rule(times=st.integers(1, 2))
+    def the_beat_comes(self, times: int) -> None:
+        for _ in range(times):
+            self.run()
+
+    @rule(without_held=st.booleans())
+    def a_person_runs(self, without_held: bool) -> None:
+        self.run(by_person=True, without_held=without_held)
+
+    @rule(point=st.sampled_from(["leased", "searched", "ordering"]), by_person=st.booleans())
+    def a_run_dies(self, point: str, by_person: bool) -> None:
+        self.world.points[point] = die
+        with suppress(Killed):
+            self.run(by_person=by_person)
+        self.world.points.clear()
+
+    @precondition(lambda self: len(self.frozen) < 3)
+    @rule(point=st.sampled_from(["leased", "searched"]), without_held=st.booleans(), overtaken=st.booleans())
+    def a_run_freezes(self, point: str, without_held: bool, overtaken: bool) -> None:
+        """Stopped while it searches; where it is overtaken, another goes through once its lease is over."""
+        frozen = Frozen(partial(self.attempt, by_person=True, without_held=without_held))
+        self.world.points[point] = frozen.park
+        frozen.start()
+        self.world.points.clear()
+        self.frozen.append((frozen, without_held))
+        if overtaken:
+            self.world.clock.advance(300.0)
+            self.run()
+
+    @precondition(lambda self: self.frozen)
+    @rule(pick=picks)
+    def a_run_thaws(self, pick: int) -> None:
+        frozen, without_held = self.frozen.pop(pick % len(self.frozen))
+        with self.never_above(without_held=without_held):
+            frozen.thaw()
+
+    @precondition(lambda self: self.world.sent)
+    @rule(act=acts, delay=st.sampled_from([0.0, 40.0, LAST_LOOK]), count=st.integers(1, 6), again=st.booleans())
+    def workers_buy(self, act: str, delay: float, count: int, again: bool) -> None:
+        """The provider does one thing with the first of them, and sells the others."""
+        self.market.script.clear()
+        self.market.script.append(lambda wanted: ACTS[act](self.market, wanted, delay))
+        messages = self.world.sent[:count]
+        del self.world.sent[:count]
+        for message in messages * (2 if again else 1):
+            self.world.deliver(message)
+
+    @rule()
+    def all_goes_well(self) -> None:
+        for _ in range(3):
+            self.run()
+            self.work()
+            self.world.clock.advance(61.0)
+
+    @rule(alias=aliases, index=st.integers(0, 7))
+    def somebody_else_buys(self, alias: str, index: int) -> None:
+        self.world.accept(number(index + 100 * ALIASES.index(alias)), provider=alias)
+
+    @precondition(lambda self: self.purchases())
+    @rule(pick=picks)
+    def a_person_cancels(self, pick: int) -> None:
+        rows = self.purchases()
+        with self.world.write() as conn:
+            cancel.cancel(conn, rows[pick % len(rows)]["id"], self.world.clock())
+
+    @rule(again=st.booleans())
+    def a_person_settles(self, again: bool) -> None:
+        self.settle_held(Verdict.RETRY if again else Verdict.FAIL)
+
+    @rule(alias=aliases, pauses=st.booleans())
+    def a_provider_pauses_or_resumes(self, alias: str, pauses: bool) -> None:
+        with self.world.write() as conn:
+            if pauses:
+                pause = Pause(cause=Cause.PERSON, reason="for a test", cooldown=None)
+                pausing.pause(conn, alias, pause, self.world.clock())
+            else:
+                pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+
+    @rule(alias=aliases, away=st.booleans(), more=st.integers(0, 5))
+    def a_shop_changes(self, alias: str, away: bool, more: int) -> None:
+        self.shops[alias].away = away
+        self.shops[alias].many += more
+
+    @rule(request_id=requests, count=st.integers(1, 3))
+    def a_service_takes(self, request_id: str, count: int) -> None:
+        self.take(request_id, count)
+
+    @precondition(lambda self: self.takers.takes)
+    @rule(pick=picks)
+    def a_take_comes_late(self, pick: int) -> None:
+        request_id, (count, _) = self.pick(pick, self.takers.takes.items())
+        self.take(request_id, count)
+
+    @precondition(lambda self: self.places())
+    @rule(pick=picks, request_id=requests)
+    def a_service_returns(self, pick: int, request_id: str) -> None:
+        numbers = list(self.takers.has) * 3 + [row["number"] for row in self.places() if row["number"]]
+        if numbers:
+            self.give_back(request_id.upper() if pick % 5 else request_id, self.pick(pick, numbers))
+
+    @precondition(lambda self: self.takers.returns)
+    @rule(pick=picks)
+    def a_return_comes_late(self, pick: int) -> None:
+        self.give_back(*self.pick(pick, self.takers.returns.items()))
+
+    @precondition(lambda self: self.places(*BOUGHT))
+    @rule(pick=picks)
+    def a_number_is_lost_at_the_provider(self, pick: int) -> None:
+        """An audit finds it missing."""
+        place = self.pick(pick, self.places(*BOUGHT))
+        lost = place["number"]
+        self.market.charged = [charge for charge in self.market.charged if charge[0] != lost]
+        now = self.world.clock()
+        missing = Finding(kind=FindingKind.MISSING, number=lost, provider="acme", purchase_id=place["purchase_id"])
+        with self.world.write() as conn:
+            later = now + timedelta(seconds=1)
+            findings.release_missing(conn, [missing], resolve.Settler(by="audit", now=now), later)
+        self.takers.has.pop(lost, None)
+        self.takers.gone.add(lost)
+
+    @invariant()
+    def what_is_promised(self) -> None:
+        """Read once and judged by all."""
+        self.market.catch_up()
+        purchases, places = self.purchases(), self.places()
+        self.nothing_is_charged_twice_or_lost(purchases)
+        self.each_purchase_of_the_pool_has_its_place(purchases, places)
+        self.each_number_is_in_one_place_and_has_one_taker(places)
+        self.the_days_limit_is_kept(purchases, places)
+
+    def nothing_is_charged_twice_or_lost(self, purchases: list[Row]) -> None:
+        charged = Counter(sold for sold, _ in self.market.charged)
+        assert max(charged.values(), default=0) <= 1
+        alive = {row["number"]: row["status"] for row in purchases if row["status"] not in DEAD}
+        assert set(charged) <= set(alive)
+        assert {sold for sold, status in alive.items() if status == Status.PURCHASED} <= set(charged)
+
+    def each_purchase_of_the_pool_has_its_place(self, purchases: list[Row], places: list[Row]) -> None:
+        holding = [row for row in places if row["purchase_id"]]
+        place_of = {row["purchase_id"]: row for row in holding}
+        assert len(place_of) == len(holding)
+        for row in purchases:
+            if row["idempotency_key"] and row["status"] not in DEAD:
+                place = place_of[row["id"]]
+                assert row["idempotency_key"] == f"pool:{POOL}:{place['slot']}:{place['tries']}"
+                assert row["number"] == place["number"]
+                assert row["status"] == Status.PURCHASED or place["status"] == Slot.ORDERED
+            if row["status"] == Status.RELEASED:
+                assert place_of[row["id"]]["status"] == Slot.GONE
+
+    def each_number_is_in_one_place_and_has_one_taker(self, places: list[Row]) -> None:
+        numbers = [row["number"] for row in places if row["status"] in (Slot.ORDERED, *BOUGHT)]
+        assert len(numbers) == len(set(numbers))
+        taken = {row["number"]: row["request_id"] for row in places if row["status"] == Slot.TAKEN}
+        assert taken == self.takers.has
+
+    def the_days_limit_is_kept(self, purchases: list[Row], places: list[Row]) -> None:
+        free = {row["id"] for row in purchases if row["status"] in (Status.FAILED, Status.CANCELLED)}
+        since = self.world.clock() - DAY
+        spent = [row for row in places if row["purchase_id"] and row["purchase_id"] not in free]
+        recent = [row for row in spent if row["ordered_at"] > since]
+        assert not self.pool.daily_limit or len(recent) <= self.pool.daily_limit
+
+    def teardown(self) -> None:
+        """Everybody thaws, people settle, all goes well: then the pool is full, and each charge is in its place."""
+        if not hasattr(self, "world"):
+            return
+        try:
+            while self.frozen:
+                self.a_run_thaws(0)
+        finally:
+            for frozen, _ in self.frozen:
+                frozen._go_on.set()
+        self.end_all()
+        self.take("the-last", len(self.places(Slot.AVAILABLE)) or 1)
+        for _ in range(4):
+            self.world.clock.advance(90_000.0)
+            self.run()
+            self.end_all()
+            self.what_is_promised()
+        assert Counter(row["status"] for row in self.places(Slot.WANTED, Slot.ORDERED, Slot.AVAILABLE)) == {
+            Slot.AVAILABLE: TARGET
+        }
+        ours = {row["number"] for row in self.purchases() if row["idempotency_key"] and row["status"] not in DEAD}
+        charged = {sold for sold, _ in self.market.charged}
+        assert charged & ours == {row["number"] for row in self.places(*BOUGHT)}
+
+    def end_all(self) -> None:
+        """No purchase is left that is not settled, nor one that is held."""
+        self.market.looks.clear()
+        self.market.script.clear()
+        with self.world.write() as conn:
+            for alias, shop in self.shops.items():
+                pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+                shop.away, shop.many = False, 60
+        for _ in range(300):
+            due = self.waiting()
+            if not due:
+                self.timers(settles=True)
+                return
+            self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=60), min(due))
+            self.work()
+            self.settle_held(Verdict.FAIL)
+        raise AssertionError(f"never settled: {self.waiting()}")
+
+    def run(self, *, by_person: bool = False, without_held: bool = False) -> None:
+        with self.never_above(without_held=without_held):
+            self.attempt(by_person=by_person, without_held=without_held)
+
+    def attempt(self, **terms: bool) -> None:
+        with suppress(replenish.NotNow):
+            replenish.run(self.world.runtime, POOL, **terms)
+
+    @contextmanager
+    def never_above(self, *, without_held: bool) -> Iterator[None]:
+        """What happens here does not bring the level above the target, even where it is killed."""
+        with_held = self.pool.count_held and not without_held
+        before = self.level(with_held=with_held)
+        try:
+            yield
+        finally:
+            assert self.level(with_held=with_held) <= max(before, TARGET)
+
+    def level(self, *, with_held: bool) -> int:
+        status = {row["id"]: row["status"] for row in self.purchases()}
+        apart = DEAD if with_held else DEAD | {Status.HELD}
+        coming = [row for row in self.places(Slot.ORDERED) if status[row["purchase_id"]] not in apart]
+        return len(self.places(Slot.AVAILABLE)) + len(coming)
+
+    def take(self, request_id: str, count: int) -> None:
+        free = sorted(self.places(Slot.AVAILABLE), key=lambda row: (row["available_at"], row["slot"]))
+        code, numbers = self.takers.of_take(request_id, count, [row["number"] for row in free])
+        request = TakeNumber(pool=POOL, request_id=request_id, count=count)
+        answer = taking.take(self.world.runtime, request, "message")
+        assert (answer["error_code"], [one["number"] for one in answer["numbers"]]) == (code, numbers)
+        assert answer["success"] is (code is None)
+        if code is None:
+            assert answer["repeat"] is (request_id in self.takers.takes)
+            self.takers.takes[request_id] = count, numbers
+            self.takers.has |= dict.fromkeys(numbers, request_id)
+
+    def give_back(self, request_id: str, wanted: str) -> None:
+        code = self.takers.of_return(request_id, wanted)
+        request = ReturnNumber(pool=POOL, request_id=request_id, number=wanted)
+        answer = taking.give_back(self.world.runtime, request, "message")
+        assert (answer["error_code"], answer["success"]) == (code, code is None)
+        if code is None and request_id not in self.takers.returns:
+            self.takers.returns[request_id] = wanted
+            del self.takers.has[wanted]
+
+    def settle_held(self, otherwise: Verdict) -> None:
+        """A person looks at what is held; what may still be charged is left alone."""
+        self.market.catch_up()
+        owned = {sold for sold, _ in self.market.charged}
+        coming = {wanted for _, wanted in self.market.pending}
+        held = [row for row in self.purchases() if row["status"] == Status.HELD and row["number"] not in coming]
+        said = [
+            resolve.Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT if row["number"] in owned else otherwise)
+            for row in held
+        ]
+        settler = resolve.Settler(by="somebody", now=self.world.clock())
+        with self.world.write() as conn:
+            resolve.resolve(conn, said, {row["id"]: row["revision"] for row in held}, settler)
+
+    def work(self) -> None:
+        self.timers(settles=True)
+        self.world.work()
+        self.timers(settles=True)
+
+    def timers(self, *, settles: bool) -> None:
+        for binding in self.world.runtime.providers.values():
+            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+                timer(self.world.runtime, binding)
+        if settles:
+            stock.settle_due(self.world.runtime)
+
+    def waiting(self) -> list[datetime]:
+        """When each purchase that is not settled is due; what is held is due now."""
+        rows = [row for row in self.purchases() if row["status"] not in SETTLED - {Status.HELD}]
+        return [row["due_at"] or self.world.clock() for row in rows]
+
+    def purchases(self) -> list[Row]:
+        return self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
+
+    def places(self, *statuses: Slot) -> list[Row]:
+        """The places that hold this, all of them without one."""
+        rows = self.world.rows(select(POOL_NUMBER).order_by(POOL_NUMBER.c.slot))
+        return [row for row in rows if row["status"] in (statuses or list(Slot))]
+
+    @staticmethod
+    def pick(pick: int, things: Any) -> Any:
+        things = list(things)
+        return things[pick % len(things)]
+
+
+def test_never_above_target_never_twice_and_never_lost(database: SqlDatabase) -> None:
+    quick = database.engine.dialect.name == "sqlite"
+
+    class OnThisDatabase(Game):
+        pass
+
+    OnThisDatabase.database = database
+    run_state_machine_as_test(
+        OnThisDatabase,
+        settings=settings(
+            max_examples=EXAMPLES or (16 if quick else 5),
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,285 @@
+"""The places of a pool: how supply moves them, in whatever order workers come."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select
+
+from schemas.pool_requests import TakeNumber
+from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.settling import FindingKind
+from schemas.status import Status
+from schemas.tables import PURCHASE
+from tasks.ledger import findings
+from tasks.ledger.resolve import Settler
+from tasks.pools import candidates, replenish, stock, taking
+from tasks.pools.stock import Levels
+from tests.tasks.ledger.test_findings import about
+from tests.tasks.ledger.test_plans import plans
+from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
+from tests.tasks.support import START
+from workers.database import SqlDatabase, migrate
+
+
+@pytest.fixture
+def world(database: SqlDatabase) -> Supplied:
+    return supplied(database, low=10)
+
+
+def levels(world: Supplied) -> Levels:
+    with world.runtime.database.read() as conn:
+        return stock.levels(conn, NAME, world.clock())
+
+
+def test_what_is_counted(world: Supplied) -> None:
+    world.run()
+    for status in (Status.PURCHASED, Status.FAILED, Status.HELD, Status.UNKNOWN, Status.PURCHASING, Status.CANCELLED):
+        world.lead(status, 1)
+    expected = {Status.HELD: 1, Status.UNKNOWN: 1, Status.PURCHASING: 1, Status.QUEUED: 4}
+    unsettled = levels(world)
+    assert unsettled == Levels(available=1, on_the_way=expected, wanted=2, taken=0, bought_today=8)
+    assert (unsettled.held, unsettled.moving) == (1, 6)
+    assert (unsettled.level(with_held=True), unsettled.level(with_held=False)) == (8, 7)
+    # settling changes what the places say, and not what they count for
+    assert world.settle_all() == 3
+    assert levels(world) == unsettled
+    taking.take(world.runtime, TakeNumber(pool=NAME), "m")
+    assert (levels(world).available, levels(world).taken, levels(world).bought_today) == (0, 1, 8)
+    world.clock.advance(24 * 3600)
+    assert levels(world).bought_today == 0
+
+
+def test_settling_makes_places_available_or_wanted(world: Supplied) -> None:
+    world.run()
+    [bought] = world.lead(Status.PURCHASED, 1, provider_number_id="id-7")
+    [failed] = world.lead(Status.FAILED, 1)
+    world.clock.advance(5)
+    assert (world.settle_all(), world.settle_all()) == (2, 0)
+    first, second = world.places()[:2]
+    assert (first["status"], first["purchase_id"], first["provider_number_id"]) == (Slot.AVAILABLE, bought, "id-7")
+    assert first["available_at"] == world.clock.moment
+    assert (second["status"], second["purchase_id"]) == (Slot.WANTED, None)
+    assert failed
+    assert world.pool()["next_run_at"] == world.clock.moment
+
+
+def test_only_one_pool_is_settled_where_it_is_named(world: Supplied) -> None:
+    world.run()
+    world.lead(Status.PURCHASED)
+    with world.write() as conn:
+        assert stock.settle(conn, world.clock(), "other") == 0
+        assert stock.settle(conn, world.clock(), NAME) == 10
+
+
+def test_what_is_bought_makes_no_pool_due(world: Supplied) -> None:
+    world.run()
+    world.lead(Status.PURCHASED)
+    world.settle_all()
+    assert world.pool()["next_run_at"] == world.clock.moment + minutes(1)
+
+
+def test_the_timer_settles_by_chunks(world: Supplied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "CHUNK", 4)
+    assert stock.settle_due(world.runtime) is False
+    world.run()
+    world.lead(Status.PURCHASED)
+    assert [stock.settle_due(world.runtime) for _ in range(4)] == [True, True, False, False]
+    assert len(world.places(Slot.AVAILABLE)) == 10
+
+
+def test_many_workers_settle_each_place_once(world: Supplied) -> None:
+    world.configure(low=60, target=60)
+    world.run()
+    world.lead(Status.PURCHASED, 30)
+    world.lead(Status.FAILED)
+    barrier = threading.Barrier(5)
+    counts: list[int] = []
+
+    def one() -> None:
+        barrier.wait(30)
+        counts.append(world.settle_all())
+
+    threads = [threading.Thread(target=one) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    # what another has locked is left to it
+    assert sum(counts) == 60
+    assert (len(world.places(Slot.AVAILABLE)), len(world.places(Slot.WANTED))) == (30, 30)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_released_number_is_gone(world: Supplied, taken: bool) -> None:
+    world.run()
+    ids = world.lead(Status.PURCHASED)
+    world.settle_all()
+    if taken:
+        taking.take(world.runtime, TakeNumber(pool=NAME, count=10), "m")
+    with world.write() as conn:
+        stock.gone(conn, ids[0], world.clock())
+    assert [place["purchase_id"] for place in world.places(Slot.GONE)] == [ids[0]]
+    assert world.level() == (0 if taken else 9)
+
+
+def test_what_an_audit_finds_to_be_lost_leaves_its_pool(world: Supplied) -> None:
+    world.run()
+    world.lead(Status.PURCHASED)
+    world.settle_all()
+    lost = world.rows(select(PURCHASE).order_by(PURCHASE.c.number))[0]
+    shows_by = world.clock.moment + minutes(1)
+    with world.write() as conn:
+        settler = Settler(by="ann", now=shows_by)
+        assert len(findings.release_missing(conn, [about(lost, FindingKind.MISSING)], settler, shows_by)) == 1
+    assert [place["number"] for place in world.places(Slot.GONE)] == [lost["number"]]
+    # a place of its own is ordered for it, and the number that is lost is not bought again
+    assert [offer.number for offer in world.run().candidates] == area(415, 1, 10)
+
+
+def test_a_number_that_is_released_before_it_was_settled_is_never_available(world: Supplied) -> None:
+    world.run()
+    ids = world.lead(Status.RELEASED, 2)
+    with world.write() as conn:
+        stock.gone(conn, ids[0], world.clock())
+    world.settle_all()
+    assert [place["status"] for place in world.places()[:2]] == [Slot.GONE, Slot.WANTED]
+
+
+def test_places_are_made_kept_and_forgotten(world: Supplied) -> None:
+    def make(count: int) -> list[int]:
+        with world.write() as conn:
+            stock.lock_pool(conn, NAME, START)
+            return [place["slot"] for place in stock.make_places(conn, NAME, count, START)]
+
+    assert (make(3), make(3), make(1), make(3)) == ([1, 2, 3], [1, 2, 3], [1], [1, 4, 5])
+    assert make(0) == []
+    assert (world.places(), world.pool()["next_slot"]) == ([], 6)
+
+
+ROWS = 8000
+COMING = (Status.QUEUED, Status.PURCHASED, Status.FAILED, Status.HELD)
+
+
+def _place(n: int) -> dict[str, Any]:
+    """Much that is taken, and a little of all else."""
+    status = Slot.AVAILABLE if n % 100 == 5 else Slot.TAKEN
+    if n % 400 < 2:
+        status = Slot.ORDERED if n % 2 else Slot.WANTED
+    return {
+        "pool": NAME,
+        "slot": n,
+        "status": status,
+        "tries": 1,
+        "number": f"+1415{n:07d}",
+        "provider": "first",
+        "purchase_id": None if status == Slot.WANTED else f"00000000-0000-7000-8000-{n:012d}",
+        "ordered_at": START - timedelta(minutes=n),
+        "available_at": START,
+        "updated_at": START,
+    }
+
+
+def _purchase(place: dict[str, Any]) -> dict[str, Any]:
+    bought = Status.PURCHASED if place["status"] != Slot.ORDERED else COMING[place["slot"] // 400 % 4]
+    flags = ("attempts", "revision", "looks", "look_failures")
+    return {
+        "id": place["purchase_id"],
+        "number": place["number"],
+        "provider": "first",
+        "account": "first-account",
+        "status": bought,
+        "options": {},
+        "metadata": {},
+        "created_at": START,
+        "updated_at": START,
+        "already_owned": False,
+        "doubt": False,
+        "tried_seconds": 0.0,
+        **dict.fromkeys(flags, 0),
+    }
+
+
+def _fill(conn: Connection, count: int) -> None:
+    places = [_place(n) for n in range(count)]
+    conn.execute(insert(POOL_NUMBER), places)
+    conn.execute(insert(PURCHASE), [_purchase(place) for place in places if place["purchase_id"]])
+    stock.ensure_pools(conn, [NAME], START)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supplied]:
+    """A world with thousands of numbers in a pool, of each kind in turn."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}"
+        migrate(url)
+        yield from _world(url)
+        return
+    server = request.getfixturevalue("_postgres_of_the_session")
+    server.ensure_running()
+    with server.database() as url:
+        yield from _world(url)
+
+
+def _world(url: str) -> Iterator[Supplied]:
+    database = SqlDatabase(url)
+    with database.write() as conn:
+        _fill(conn, ROWS)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("ANALYZE")
+    yield supplied(database)
+    database.close()
+
+
+QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
+    "anything to settle": ("pool_number_ordered", lambda w, c: c.execute(stock._ANY_ENDED).first()),
+    "settle": ("pool_number_ordered", lambda w, c: stock.settle(c, START, NAME)),
+    "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: stock.supply(c, NAME, 1000)),
+    "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
+    "bought today": ("pool_number_by_order_time", lambda w, c: stock.bought_today(c, NAME, START)),
+    "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
+    "in pools": ("pool_number_by_number", lambda w, c: stock.in_pools(c, area(415, 100))),
+    "gone": ("pool_number_by_purchase", lambda w, c: stock.gone(c, _place(2)["purchase_id"], START)),
+    "candidates": (
+        "purchase_by_number",
+        lambda w, c: candidates._used(c, w.runtime, "first", area(415, 100)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_finds_its_index(filled: Supplied, name: str) -> None:
+    index, ask = QUESTIONS[name]
+    told = plans(filled, lambda conn: ask(filled, conn))
+    assert re.search(index, told), told
+    assert not re.search(r"SCAN (pool_number|purchase)\b(?! USING)|Seq Scan on (pool_number|purchase)\b", told), told
+
+
+def test_a_run_that_needs_nothing_is_quick_in_a_pool_of_many(world: Supplied) -> None:
+    with world.write() as conn:
+        conn.execute(insert(POOL_NUMBER), [{**_place(n), "status": Slot.AVAILABLE} for n in range(20_000)])
+    world.run()
+    times = []
+    for _ in range(5):
+        world.clock.advance(60)
+        began = time.perf_counter()
+        assert replenish.run(world.runtime, NAME).missing == 0
+        times.append(time.perf_counter() - began)
+    assert world.shop().searches == []
+    # a few milliseconds on a quiet machine
+    assert min(times) < 0.1, times
+
+
+def test_nothing_moves_what_is_not_on_its_way(world: Supplied) -> None:
+    world.run()
+    world.lead(Status.PURCHASED)
+    world.settle_all()
+    with world.write() as conn:
+        stock.vacate(conn, [place["purchase_id"] for place in world.places()], START)
+    assert len(world.places(Slot.AVAILABLE)) == 10
