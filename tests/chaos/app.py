@@ -35,7 +35,7 @@ app.conf.beat_schedule = {
             "provider": "signalwire",
             "idempotency_key": "from-the-beat",
         },
-        "options": {"queue": product.PUBLIC_QUEUE},
+        "options": {"queue": app.conf.task_default_queue},
     },
 }
 

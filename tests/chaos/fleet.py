@@ -29,7 +29,9 @@ class Fleet:
         self._environ = {**os.environ, **environ, "CHAOS_FOLDER": str(folder)}
         worker = ["worker", "--pool=threads", f"--concurrency={concurrency}", *_QUIET]
         self._commands = {f"worker{n}": [*worker, "-n", f"chaos{n}@%h"] for n in range(2)}
-        self._commands |= {f"beat{n}": ["beat", "-s", str(folder / f"schedule{n}"), "--pidfile="] for n in range(beats)}
+        self._commands |= {
+            f"beat{n}": ["beat", "--scheduler=celery.beat:Scheduler", "--pidfile="] for n in range(beats)
+        }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._over = threading.Event()
         self._lock = threading.Lock()

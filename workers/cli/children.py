@@ -70,9 +70,9 @@ def worker_programs(
     return programs
 
 
-def beat_program(home: Path, environ: Mapping[str, str], log_level: str) -> Program:
+def beat_program(environ: Mapping[str, str], log_level: str) -> Program:
     """Beat; it stops after the workers."""
-    return Program(name="beat", command=_quiet(beat_arguments(home, log_level)), environ=_calm(environ), stage=OTHERS)
+    return Program(name="beat", command=_quiet(beat_arguments(log_level)), environ=_calm(environ), stage=OTHERS)
 
 
 def flower_program(address: str, port: int, environ: Mapping[str, str], log_level: str) -> Program:

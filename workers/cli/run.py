@@ -7,7 +7,6 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
@@ -60,10 +59,9 @@ def worker(
 
 
 def beat(log_level: LogLevel = "INFO") -> None:
-    """Run the scheduler, once in a deployment; when each entry ran last is kept under DIALSTOCK_HOME."""
-    settings, _ = checked(buys=False)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    _become(beat_arguments(settings.home, log_level))
+    """Run the scheduler. It keeps nothing on disk, and a second one does no harm: the tables know what is due."""
+    checked(buys=False)
+    _become(beat_arguments(log_level))
 
 
 def flower(
@@ -95,9 +93,9 @@ def worker_arguments(name: str, concurrency: int, log_level: str, *, events: boo
     ]
 
 
-def beat_arguments(home: Path, log_level: str) -> list[str]:
-    """Celery's arguments for beat, whose schedule file stands under *home*."""
-    return ["beat", f"--schedule={home / 'beat-schedule'}", "--pidfile=", f"--loglevel={log_level}"]
+def beat_arguments(log_level: str) -> list[str]:
+    """Celery's arguments for beat, which has its schedule in memory."""
+    return ["beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", f"--loglevel={log_level}"]
 
 
 def flower_arguments(address: str, port: int, log_level: str) -> list[str]:

@@ -106,7 +106,7 @@ def _programs(
     level = options.log_level
     threads = options.concurrency or concurrency_for(config)
     workers = children.worker_programs(config, environ, count=options.workers, concurrency=threads, log_level=level)
-    programs = [*workers.values(), children.beat_program(settings.home, environ, level)]
+    programs = [*workers.values(), children.beat_program(environ, level)]
     if door is not None:
         programs.append(children.flower_program(_HOST, door.port, door.environ(os.environ), level))
     return list(workers), programs
