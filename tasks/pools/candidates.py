@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.pools import PoolConfig
-from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks.ledger import dispatch
 from tasks.orders import chunks
 from tasks.policies.pace import HORIZON, Later
-from tasks.pools.stock import in_pools
-from tasks.pools.stockfile import StockFileError, read_stock
+from tasks.pools.stock import DAY, in_pools
+from tasks.pools.stockfile import Listed, StockFileError, read_stock
 from tasks.providers.base import ProviderError, SearchQuery, Unsupported
 from tasks.providers.candidates import offered
 from tasks.queries import provider_states
 from tasks.runtime import Binding, Runtime
-
-log = logging.getLogger(__name__)
 
 STOCK_FILE = "stock_file"
 """The key of its problems among the reasons."""
@@ -38,7 +33,6 @@ SEARCH_PATIENCE = 30.0
 
 _CHUNK = 500
 _NO_LIMIT = 1_000_000_000
-_DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +96,17 @@ def usable(conn: Connection, runtime: Runtime, offers: Sequence[Offer], chosen: 
     Left out: what is bought or in work at the account, what failed there in the last 24 hours, what was ever released
     there, and what another pool has.
     """
-    refused = in_pools(conn, [offer.number for offer in offers]) | {offer.number for offer in chosen}
+    taken = in_pools(conn, [offer.number for offer in offers]) | {offer.number for offer in chosen}
     used = {
         (alias, number)
         for alias in {offer.provider for offer in offers}
         for number in _used(conn, runtime, alias, [offer.number for offer in offers if offer.provider == alias])
     }
-    unique = {offer.number: offer for offer in reversed(offers) if (offer.provider, offer.number) not in used}
-    return [offer for offer in offers if unique.get(offer.number) is offer and offer.number not in refused]
+    free: dict[str, Offer] = {}
+    for offer in offers:
+        if offer.number not in taken and (offer.provider, offer.number) not in used:
+            free.setdefault(offer.number, offer)
+    return list(free.values())
 
 
 def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]) -> set[str]:
@@ -119,7 +116,7 @@ def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]
         at.number.in_(numbers),
         or_(
             at.status.not_in((Status.FAILED, Status.CANCELLED)),
-            and_(at.status == Status.FAILED, at.finished_at > runtime.now() - _DAY),
+            and_(at.status == Status.FAILED, at.finished_at > runtime.now() - DAY),
         ),
     )
     return set(conn.execute(query).scalars())
@@ -133,7 +130,7 @@ def _spent(conn: Connection, runtime: Runtime, binding: Binding, state: Mapping[
     return room.free < 1
 
 
-def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list[BuyNumber]:
+def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list[Listed]:
     """What the stock file lists; nothing where anything in it is wrong."""
     if pool.stock_file is None:
         return []
@@ -146,7 +143,7 @@ def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list
 
 
 def _sources(
-    runtime: Runtime, pool: PoolConfig, alias: str, listed: Sequence[BuyNumber], reasons: dict[str, str]
+    runtime: Runtime, pool: PoolConfig, alias: str, listed: Sequence[Listed], reasons: dict[str, str]
 ) -> Iterator[list[Offer]]:
     """A provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
     query = SearchQuery(country=pool.country, prefix=pool.prefix, limit=SEARCHED)

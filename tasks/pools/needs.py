@@ -32,7 +32,7 @@ class Run:
 
     @property
     def lease(self) -> timedelta:
-        """How long it may take: every provider may be searched, and answer as late as it may."""
+        """Every provider may be searched, and answer as late as it may; a run that takes longer does no harm."""
         searches = sum(self.runtime.providers[alias].policy.timeout for alias in self.pool.providers)
         return timedelta(seconds=LEASE + searches)
 

@@ -5,12 +5,11 @@ The whole file is checked before anything of it is bought. Options of a purchase
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from schemas.policy import Kind
-from schemas.requests import BuyNumber
 from tasks.orderfile import Line, OrderFileError, Problem, read_order
 
 MAX_ROWS = 100_000
@@ -23,7 +22,15 @@ class StockFileError(ValueError):
     """A stock file that nothing is bought from; the message tells FILE:LINE of what is wrong, and the mend."""
 
 
-def read_stock(path: Path, kinds: Mapping[str, Kind], country: str) -> list[BuyNumber]:
+class Listed(NamedTuple):
+    """A number of the file; 100,000 of them are kept in little memory."""
+
+    number: str
+    provider: str
+    options: Mapping[str, Any]
+
+
+def read_stock(path: Path, kinds: Mapping[str, Kind], country: str) -> list[Listed]:
     """The file's numbers, in its order. *kinds* are the pool's providers, *country* that of national numbers.
 
     Raises StockFileError.
@@ -36,15 +43,26 @@ def read_stock(path: Path, kinds: Mapping[str, Kind], country: str) -> list[BuyN
             rows = read_order(
                 source, name=str(path), format="csv", kinds=kinds, default_provider=default, country=country
             )
-            found = list(islice(rows, MAX_ROWS + 1))
-    except (OSError, OrderFileError) as exc:
-        raise StockFileError(str(exc) if isinstance(exc, OrderFileError) else f"{path}: {exc.strerror}") from exc
-    if len(found) > MAX_ROWS:
-        raise StockFileError(f"{path}: has more than {MAX_ROWS:,} rows: leave out what is bought already")
-    problems = [problem for row in found for problem in _problems(row)]
-    if problems:
-        raise StockFileError(_told(path, problems))
-    return [row.request for row in found if isinstance(row, Line)]
+            return _checked(path, rows)
+    except OrderFileError as exc:
+        raise StockFileError(str(exc)) from exc
+    except OSError as exc:
+        raise StockFileError(f"{path}: cannot be read: {exc.strerror}") from exc
+
+
+def _checked(path: Path, rows: Iterator[Line | Problem]) -> list[Listed]:
+    listed: list[Listed] = []
+    told: list[str] = []
+    for count, row in enumerate(rows, 1):
+        if count > MAX_ROWS:
+            raise StockFileError(f"{path}: has more than {MAX_ROWS:,} rows: leave out what is bought already")
+        if isinstance(row, Line):
+            listed.append(Listed(row.request.number, row.request.provider, row.request.options))
+        told += [f"{path}:{problem.line}: {_text(problem)}" for problem in _problems(row)]
+    if told:
+        more = len(told) - MAX_TOLD
+        raise StockFileError("; ".join(told[:MAX_TOLD]) + (f"; and {more} more" if more > 0 else ""))
+    return listed
 
 
 def _problems(row: Line | Problem) -> list[Problem]:
@@ -54,12 +72,5 @@ def _problems(row: Line | Problem) -> list[Problem]:
     return [Problem(row.line, name, "a pool sets its own: remove the column") for name in given if given[name]]
 
 
-def _told(path: Path, problems: list[Problem]) -> str:
-    lines = [
-        f"{path}:{problem.line}: {problem.column}: {problem.message}"
-        if problem.column
-        else f"{path}:{problem.line}: {problem.message}"
-        for problem in problems[:MAX_TOLD]
-    ]
-    more = len(problems) - len(lines)
-    return "; ".join(lines) + (f"; and {more} more" if more else "")
+def _text(problem: Problem) -> str:
+    return f"{problem.column}: {problem.message}" if problem.column else problem.message

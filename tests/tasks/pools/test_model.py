@@ -116,7 +116,7 @@ class Game(RuleBasedStateMachine):
     database: ClassVar[SqlDatabase]
 
     @initialize(
-        lookup=st.sampled_from(["by_number", "by_number", "by_list", "none"]),
+        lookup=st.sampled_from(["by_number", "by_list", "none", "none"]),
         daily_limit=st.sampled_from([0, 0, 7]),
         count_held=st.sampled_from([True, True, False]),
     )
@@ -179,9 +179,9 @@ class Game(RuleBasedStateMachine):
     @precondition(lambda self: self.world.sent)
     @rule(act=acts, delay=st.sampled_from([0.0, 40.0, LAST_LOOK]), count=st.integers(1, 6), again=st.booleans())
     def workers_buy(self, act: str, delay: float, count: int, again: bool) -> None:
-        """The provider does one thing with the first of them, and sells the others."""
+        """The provider does the same with as many calls."""
         self.market.script.clear()
-        self.market.script.append(lambda wanted: ACTS[act](self.market, wanted, delay))
+        self.market.script.extend([lambda wanted: ACTS[act](self.market, wanted, delay)] * count)
         messages = self.world.sent[:count]
         del self.world.sent[:count]
         for message in messages * (2 if again else 1):
@@ -209,14 +209,16 @@ class Game(RuleBasedStateMachine):
     def a_person_settles(self, again: bool) -> None:
         self.settle_held(Verdict.RETRY if again else Verdict.FAIL)
 
-    @rule(alias=aliases, pauses=st.booleans())
-    def a_provider_pauses_or_resumes(self, alias: str, pauses: bool) -> None:
+    @rule(alias=aliases, pauses=st.booleans(), noticed=st.booleans())
+    def a_provider_pauses_or_resumes(self, alias: str, pauses: bool, noticed: bool) -> None:
         with self.world.write() as conn:
             if pauses:
                 pause = Pause(cause=Cause.PERSON, reason="for a test", cooldown=None)
                 pausing.pause(conn, alias, pause, self.world.clock())
             else:
                 pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+        if noticed:
+            self.run(by_person=True)
 
     @rule(alias=aliases, away=st.booleans(), more=st.integers(0, 5))
     def a_shop_changes(self, alias: str, away: bool, more: int) -> None:
