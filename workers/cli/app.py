@@ -20,6 +20,7 @@ from workers.cli.migrate import register as register_migrate
 from workers.cli.number import register as register_number
 from workers.cli.order import register as register_order
 from workers.cli.output import say
+from workers.cli.pool import register as register_pool
 from workers.cli.provider import register as register_provider
 from workers.cli.purchase import register as register_purchase
 from workers.cli.run import register as register_run
@@ -75,8 +76,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Buy phone numbers in bulk: never twice, and as fast as each provider allows.",
-    epilog="Exit status: 0 done, 1 some failed or held, 2 wrong use, 3 database or Redis away or behind, "
-    "130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME.",
+    epilog="Exit status: 0 done, 1 some failed or held, or a pool has too few, 2 wrong use, 3 database or Redis away "
+    "or behind, 130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME.",
 )
 for register in (
     register_demo,
@@ -85,6 +86,7 @@ for register in (
     register_buy,
     register_number,
     register_purchase,
+    register_pool,
     register_provider,
     register_audit,
     register_events,

@@ -71,7 +71,7 @@ def run(settings: Settings, config: Config, options: Options) -> bool:
     door = None if options.flower_port is None else _door(options.flower_port)
     with ExitStack() as stack, Signals() as signals:
         settings = children.start_servers(settings, os.environ, stack)
-        nodes, programs = _programs(settings, config, options, door)
+        nodes, programs = _programs(config, options, door)
         supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
         facts = describe(settings, config, door, show_urls=options.show_urls)
         if not options.json:
@@ -98,9 +98,7 @@ def describe(settings: Settings, config: Config, door: Door | None, *, show_urls
     }
 
 
-def _programs(
-    settings: Settings, config: Config, options: Options, door: Door | None
-) -> tuple[list[str], list[Program]]:
+def _programs(config: Config, options: Options, door: Door | None) -> tuple[list[str], list[Program]]:
     """The workers' node names, and everything to run. Only Flower gets to know its password."""
     environ = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
     level = options.log_level

@@ -27,6 +27,7 @@ def test_help_imports_neither_celery_nor_a_driver() -> None:
         *(["order", name] for name in ("submit", "list", "show", "watch", "export", "retry", "cancel")),
         *(["provider", name] for name in ("list", "check", "pause", "resume")),
         *(["purchase", name] for name in ("list", "show")),
+        *(["pool", name] for name in ("list", "show", "run", "take", "return")),
         ["number", "search"],
         ["buy"],
     ],

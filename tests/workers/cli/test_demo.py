@@ -1,5 +1,6 @@
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tasks.providers.sandbox.faults import FAULTS
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.demo import script
+from workers.cli.demo.pool import PoolResult
 from workers.cli.demo.tally import Result, Row, reasons, tally
 from workers.cli.demo.view import Moment, document
 
@@ -38,14 +40,17 @@ def test_every_number_is_accounted_for(tmp_path: Path, temporary: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    total = document["total"]
+    total, pool = document["total"], document["pool"]
     assert (total["lost"], total["twice"], total["uncharged"], total["waiting"]) == (0, 0, 0, 0)
-    assert total["purchased"] + total["held"] + total["failed"] == 20
+    assert (pool["given"], pool["refused"], pool["to_two"]) == (script.TARGET, script.TAKERS - script.TARGET, 0)
+    assert (pool["available"], pool["on_the_way"]) == (script.TARGET, 0)
+    assert pool["charged"] >= pool["bought"] == 2 * script.TARGET
+    assert total["purchased"] + total["held"] + total["failed"] >= 20 + pool["bought"]
     assert total["charged"] >= total["purchased"] > 0
     assert [row["provider"] for row in document["rows"]] == ["bird", "fluents", "signalwire", "timepay", "vogent"]
     assert document["faults"]["account"] == 1
     assert "Shortened" in done.stderr
-    assert "20 of 20 settled" in done.stderr
+    assert "pool: emptied, and full again" in done.stderr
     assert list(temporary.iterdir()) == []
     assert not home.exists()
 
@@ -77,6 +82,7 @@ def test_keep_keeps_what_there_is_to_look_at(tmp_path: Path, temporary: Path) ->
     kept = {"dialstock.db", "workers.log", "sandbox-ledger.jsonl", "numbers.csv", "providers.toml"}
     assert kept <= {path.name for path in home.iterdir()}
     assert "charged twice" in done.stdout
+    assert f"At the end\n{script.TARGET} of {script.TARGET} are there again." in done.stdout
     assert "Nothing was lost, and nothing was bought twice." in done.stdout
 
 
@@ -136,7 +142,7 @@ def test_a_moment_counts_doubt_apart() -> None:
         {"provider": "bird", "status": status, "count": count}
         for status, count in {"purchased": 3, "unknown": 2, "processing": 1, "dispatched": 4, "held": 5}.items()
     ]
-    moment = Moment.of("open", counts, [charge("+1")], {})
+    moment = Moment.of(counts, [charge("+1")], {}, over=False, pool="")
     assert moment.total == {
         **{"purchased": 3, "in doubt": 3, "waiting": 4, "held": 5},
         **{"charged": 1, "settled": 8, "all": 15},
@@ -145,8 +151,34 @@ def test_a_moment_counts_doubt_apart() -> None:
 
 def test_the_document_says_whether_all_is_right() -> None:
     row = Row(provider="all", **dict.fromkeys(COUNTS, 0))
-    result = Result(rows=[row], complete=True, seconds=1.0, settled=0, faults={}, outcomes={}, held={}, failed={})
+    known = {"complete": True, "seconds": 1.0, "settled": 0, "faults": {}, "outcomes": {}, "held": {}, "failed": {}}
+    result = Result(rows=[row], pool=pool_result(), **known)  # type: ignore[arg-type]
     assert document(result)["right"] is True
+    assert document(replace(result, pool=pool_result(available=1)))["right"] is False
+
+
+def pool_result(**changes: int) -> PoolResult:
+    """A pool that was emptied and filled again as it must be."""
+    counts = {"charged": 2, "bought": 2, "given": 1, "available": 1}
+    full = {name: count * script.TARGET for name, count in counts.items()}
+    others = {"target": script.TARGET, "to_two": 0, "refused": script.TAKERS - script.TARGET, "on_the_way": 0}
+    return PoolResult(**{**full, **others, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"to_two": 1},
+        {"bought": 2 * script.TARGET + 1},
+        {"available": script.TARGET + 1, "bought": 2 * script.TARGET + 1},
+        {"given": script.TARGET - 1, "refused": script.TAKERS - script.TARGET + 1, "bought": 2 * script.TARGET - 1},
+        {"refused": 0},
+        {"on_the_way": 1},
+    ],
+)
+def test_a_pool_that_is_not_as_it_must_be_is_seen(changes: dict[str, int]) -> None:
+    assert pool_result().right
+    assert not pool_result(**changes).right
 
 
 COUNTS = ("charged", "purchased", "held", "failed", "in_doubt", "waiting", "lost", "twice", "uncharged")

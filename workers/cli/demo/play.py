@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.queries import find_order, order_counts, provider_states
+from schemas.status import OrderStatus
+from tasks.queries import find_order, provider_states, status_counts
 from workers.cli.checking import check_file
-from workers.cli.demo.script import SHORTENED, order_file
+from workers.cli.demo.pool import Act, PoolPlay
+from workers.cli.demo.script import SHORTENED, TARGET, order_file
 from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
@@ -68,7 +70,8 @@ def play(numbers: int, seed: int, *, keep: bool, json: bool) -> int:
 
 
 def _introduce(numbers: int, seed: int, home: Home) -> None:
-    say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of five providers that fail on purpose.", "bold")
+    say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of five providers that fail on purpose,", "bold")
+    say(f"and keeps a pool of {TARGET} more for services to take.", "bold")
     say(f"Seed {seed}. Everything runs on this machine, in {home.path}; nothing of yours is touched.")
     say(f"\n{SHORTENED}")
 
@@ -76,19 +79,22 @@ def _introduce(numbers: int, seed: int, home: Home) -> None:
 def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
     begun = time.monotonic()
     order_id = _submit(stage, numbers)
+    pool = PoolPlay(stage.runtime)
     with View(begun) as view:
         view.say(f"starting {WORKERS} worker processes")
         _wait_for_workers(stage, signals)
         clock = _Clock(at=time.monotonic())
 
         def over() -> bool:
-            moment = _moment(stage, order_id)
+            pool.step()
+            moment = _moment(stage, order_id, pool)
             view.show(moment)
             return moment.over or clock.stands_still(moment)
 
         _until(over, stage, signals)
     with stage.runtime.database.read() as conn:
-        return measure(conn, order_id, stage.sandbox.control, time.monotonic() - begun)
+        now, seconds = stage.runtime.now(), time.monotonic() - begun
+        return measure(conn, order_id, stage.sandbox.control, now=now, seconds=seconds)
 
 
 def _wait_for_workers(stage: Stage, signals: Signals) -> None:
@@ -127,9 +133,10 @@ def _until(done: Callable[[], bool], stage: Stage, signals: Signals) -> None:
         time.sleep(_TICK)
 
 
-def _moment(stage: Stage, order_id: str) -> Moment:
+def _moment(stage: Stage, order_id: str, pool: PoolPlay) -> Moment:
     with stage.runtime.database.read() as conn:
         order = find_order(conn, order_id) or {}
-        counts = order_counts(conn, order_id)
+        counts = status_counts(conn)
         paused = {alias: row["reason"] for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
-    return Moment.of(order["status"], counts, stage.sandbox.control.charges(), paused)
+    over = order["status"] == OrderStatus.COMPLETED and pool.act is Act.OVER
+    return Moment.of(counts, stage.sandbox.control.charges(), paused, over=over, pool=pool.words)

@@ -35,12 +35,28 @@ POLICY: dict[str, Any] = {
 }
 """What is shorter than a user's defaults, so that the demo ends within a minute."""
 
+POOL = "support"
+TARGET = 12
+TAKERS = TARGET + 4
+
+POOL_TABLE = f"""\
+[pools.{POOL}]
+providers = ["bird", "signalwire"]
+prefix = "512"
+low = {TARGET}
+target = {TARGET}
+daily_limit = 200
+count_held = false
+"""
+"""Its numbers are none of the file's. What is held there is bought anew, for nobody is there to settle it."""
+
 SHORTENED = """\
 Shortened, so that you need not wait (in brackets what users have by default):
   a call may take 2 s (30 s); after one in doubt the provider is asked 0.5, 1.5
   and 3 s after its deadline (5, 30 and 120 s); Bird's numbers are asked for
   every 0.5 s until they are usable (15 s); backoff is 0.2 to 2 s (1 to 300 s);
-  a refused account is tried again after 2 s (60 s).
+  a refused account is tried again after 2 s (60 s); the pool's numbers are
+  counted four times a second (every minute).
 Each provider's pace, and everything else, is as users have it.
 """
 

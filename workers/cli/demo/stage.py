@@ -16,7 +16,7 @@ from schemas.config import SANDBOX_VARIABLE, load_config
 from tasks.providers.sandbox import SandboxServer
 from tasks.runtime import Runtime
 from workers.cli import children
-from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY
+from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.output import say
 from workers.cli.run import concurrency_for
 from workers.cli.sandboxing import sandbox_toml
@@ -86,7 +86,7 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
 
 def _environ(home: Path, sandbox_url: str) -> dict[str, str]:
     config = home / "providers.toml"
-    config.write_text(sandbox_toml(sandbox_url, POLICY), encoding="utf-8")
+    config.write_text(f"{sandbox_toml(sandbox_url, POLICY)}\n{POOL_TABLE}", encoding="utf-8")
     for name in (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX_VARIABLE):
         # Out of this process too: Celery reads CELERY_BROKER_URL itself, and prefers it to what it is told.
         os.environ.pop(name, None)

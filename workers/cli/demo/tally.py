@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -13,6 +14,7 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, PURCHASE
 from tasks.providers.sandbox.control import Control
 from tasks.queries import find_order
+from workers.cli.demo.pool import PoolResult, measure_pool
 
 OPEN_DOUBT = frozenset({Status.UNKNOWN, Status.PROCESSING})
 """Statuses in which the provider is still asked."""
@@ -56,6 +58,7 @@ class Result:
     """
 
     rows: Sequence[Row]
+    pool: PoolResult
     complete: bool
     seconds: float
     settled: int
@@ -71,17 +74,18 @@ class Result:
 
     @property
     def right(self) -> bool:
-        """Whether nothing was lost, bought twice or made up."""
-        return self.total.right
+        """Whether nothing was lost, bought twice or made up, and the pool is as it must be."""
+        return self.total.right and self.pool.right
 
 
-def measure(conn: Connection, order_id: str, control: Control, seconds: float) -> Result:
+def measure(conn: Connection, order_id: str, control: Control, *, now: datetime, seconds: float) -> Result:
     """Read both ledgers."""
     purchases = _purchases(conn)
     outcomes = conn.execute(select(ATTEMPT.c.outcome, func.count()).group_by(ATTEMPT.c.outcome))
     order = find_order(conn, order_id) or {}
     return Result(
         rows=tally(control.charges(), purchases),
+        pool=measure_pool(conn, control.charges(), now),
         complete=order["status"] == OrderStatus.COMPLETED,
         seconds=seconds,
         settled=sum(row["doubt"] and row["status"] == Status.PURCHASED for row in purchases),

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from schemas.status import SETTLED, OrderStatus, Status
+from schemas.status import SETTLED, Status
 from workers.cli.demo.script import FAULT_WORDS
 from workers.cli.demo.tally import OPEN_DOUBT, Result
 from workers.cli.output import error_console, plain, say, show, show_table
@@ -31,19 +31,22 @@ _COLUMNS = ("provider", "charged", "purchased", "held", "failed", "in doubt", "l
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """The order as it is now: for each provider how many numbers are how; why providers are paused."""
+    """All as it is now: for each provider how many numbers are how; why providers are paused; the pool in words."""
 
     over: bool
     parts: Mapping[str, Mapping[str, int]]
     paused: Mapping[str, str]
+    pool: str
 
     @classmethod
     def of(
         cls,
-        status: str,
         counts: Iterable[Mapping[str, Any]],
         charges: Iterable[Mapping[str, Any]],
         paused: Mapping[str, str],
+        *,
+        over: bool,
+        pool: str,
     ) -> Moment:
         """From what the tables and the sandbox say."""
         charged = Counter(charge["kind"] for charge in charges)
@@ -53,7 +56,7 @@ class Moment:
             part[_column(Status(row["status"]))] += row["count"]
             part["settled"] += row["count"] if row["status"] in SETTLED else 0
             part["all"] += row["count"]
-        return cls(over=status == OrderStatus.COMPLETED, parts=parts, paused=paused)
+        return cls(over=over, parts=parts, paused=paused, pool=pool)
 
     @property
     def total(self) -> Counter[str]:
@@ -62,7 +65,7 @@ class Moment:
 
 
 class View:
-    """The order's progress on standard error: a table on a terminal, a line every few seconds elsewhere."""
+    """The progress on standard error: a table on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, begun: float) -> None:
         self._begun = begun
@@ -107,6 +110,7 @@ def show_result(result: Result) -> None:
     show(
         f"\ncharged is what the sandboxes' own ledger says; the rest is our status table, after {result.seconds:.0f} s."
     )
+    _show_pool(result)
     _show_reasons("The sandboxes played:", {FAULT_WORDS[name]: count for name, count in result.faults.items()})
     if result.settled:
         show(f"\n{result.settled} purchases were in doubt for a while, and were settled by asking the provider.")
@@ -121,6 +125,16 @@ def document(result: Result) -> dict[str, Any]:
     return {**asdict(result), "rows": rows[:-1], "total": rows[-1], "right": result.right}
 
 
+def _show_pool(result: Result) -> None:
+    pool = result.pool
+    show(
+        f"\nThe pool's part is {pool.charged:,} charged, the order's {result.total.charged - pool.charged:,}. "
+        f"Of {pool.given + pool.refused:,} services that asked the pool for a number at\nonce, {pool.given:,} got one "
+        f"and {pool.refused:,} were told that it is empty; {pool.to_two:,} numbers went to two of them. At the end\n"
+        f"{pool.available:,} of {pool.target:,} are there again."
+    )
+
+
 def _show_reasons(title: str, reasons: Mapping[str, int]) -> None:
     if reasons:
         show(f"\n{title}")
@@ -133,9 +147,11 @@ def _show_verdict(result: Result) -> None:
     show()
     if not result.complete:
         show(f"Not finished: {total.waiting + total.in_doubt} numbers made no progress any more.", "red")
+    if not result.pool.right:
+        show(f"The pool is not as it must be: {asdict(result.pool)}.", "bold red")
     if result.right:
         show("Nothing was lost, and nothing was bought twice.", "bold green")
-    else:
+    elif not total.right:
         wrong = f"{total.lost} lost, {total.twice} charged twice, {total.uncharged} recorded and never charged"
         show(f"That must not be: {wrong}.", "bold red")
 
@@ -156,7 +172,7 @@ def _render(moment: Moment, elapsed: float) -> RenderableType:
         table.add_row(*_cells(provider, part))
     table.add_row(*_cells("all", moment.total), style="bold")
     notes = [Text(plain(f"{alias} is paused: {why}"), style="yellow") for alias, why in moment.paused.items()]
-    return Group(table, Text(f"{elapsed:.0f} s", style="dim"), *notes)
+    return Group(table, Text(moment.pool), Text(f"{elapsed:.0f} s", style="dim"), *notes)
 
 
 def _cells(provider: str, part: Mapping[str, int]) -> list[RenderableType]:
@@ -171,4 +187,4 @@ def _line(moment: Moment, elapsed: float) -> str:
     total = moment.total
     counts = ", ".join(f"{total[name]:,} {name}" for name in _STYLES if total[name])
     paused = "".join(f" | {alias} is paused: {why}" for alias, why in moment.paused.items())
-    return f"{elapsed:>2.0f} s: {total['settled']:,} of {total['all']:,} settled: {counts}{paused}"
+    return f"{elapsed:>2.0f} s: {total['settled']:,} of {total['all']:,} settled: {counts} | {moment.pool}{paused}"

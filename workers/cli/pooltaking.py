@@ -1,0 +1,69 @@
+"""Taking numbers from a pool, and giving them back, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.numbers import NumberError, read_number
+from schemas.pool_requests import parse_return, parse_take
+from tasks.ledger.rows import Row, new_id
+from tasks.pools import taking
+from tasks.runtime import Runtime
+from workers.cli.errors import SOME_FAILED, WRONG_USE, Failure
+from workers.cli.output import count, emit_json, say, show_line
+from workers.cli.poolview import known_pool
+
+_CONFLICT = "key_conflict"
+
+
+def take_numbers(runtime: Runtime, fields: Mapping[str, Any], *, json: bool) -> int:
+    """Take and print them; returns the exit status. Raises RequestError."""
+    answer = taking.take(runtime, parse_take(fields, runtime.config.pools), new_id())
+    if json:
+        emit_json(answer)
+    if not answer["success"]:
+        say(f"dialstock: {answer['error']}", "red")
+        return WRONG_USE if answer["error_code"] == _CONFLICT else SOME_FAILED
+    if not json:
+        for one in answer["numbers"]:
+            show_line(one["number"])
+        again = " before, by the same request" if answer["repeat"] else ""
+        say(f"{count(len(answer['numbers']), 'number')} of {answer['pool']} taken for {answer['taker']}{again}.")
+    return 0
+
+
+def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: str | None, *, json: bool) -> int:
+    """Return those that can be; returns the exit status. Raises Failure or RequestError before the first is."""
+    pools = runtime.config.pools
+    country = known_pool(runtime.config, name).country
+    wanted = [{"pool": name, "number": _read(number, country), "taker": taker} for number in numbers]
+    requests = [parse_return(fields, pools) for fields in wanted]
+    answers = [taking.give_back(runtime, request, new_id()) for request in requests]
+    done = [answer for answer in answers if answer["success"]]
+    refused = [
+        {"number": request.number, "error": answer["error"], "error_code": answer["error_code"]}
+        for request, answer in zip(requests, answers, strict=True)
+        if not answer["success"]
+    ]
+    if json:
+        emit_json({"pool": name, "returned": [one for answer in done for one in answer["numbers"]], "refused": refused})
+    else:
+        _tell(name, done)
+    for one in refused:
+        say(f"dialstock: {one['error']}", "red")
+    return SOME_FAILED if refused else 0
+
+
+def _tell(name: str, done: Sequence[Row]) -> None:
+    for answer in done:
+        for one in answer["numbers"]:
+            show_line(f"{one['number']:<16}  taken by {answer['taker'] or 'nobody named'}")
+    say(f"{count(len(done), 'number')} returned to {name}.")
+
+
+def _read(number: str, country: str) -> str:
+    try:
+        return read_number(number, country)
+    except NumberError as exc:
+        raise Failure(str(exc)) from exc
