@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from schemas.status import UNSETTLED, Status
 from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.cli.doctor.pools import examine_pools
 from workers.clock import DatabaseClock
 from workers.database import SqlDatabase
 
@@ -28,8 +29,8 @@ class Reading:
     findings: list[Finding]
 
 
-def read(url: str) -> Reading:
-    """Look at the tables. Raises sqlalchemy.exc.SQLAlchemyError."""
+def read(url: str, pools: Sequence[str] = ()) -> Reading:
+    """Look at the tables; *pools* are the configured ones. Raises sqlalchemy.exc.SQLAlchemyError."""
     database = SqlDatabase(url)
     try:
         now = DatabaseClock(database)()
@@ -38,6 +39,7 @@ def read(url: str) -> Reading:
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
             findings = [_relay(conn, now), _overdue(conn, now), _held(held), *_paused(conn)]
+            findings += examine_pools(conn, pools, now)
             return Reading(waiting=waiting, findings=findings)
     finally:
         database.close()

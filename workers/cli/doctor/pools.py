@@ -1,0 +1,36 @@
+"""Whether the pools have what they should, and somebody looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from schemas.events import utc_text
+from schemas.pool_tables import POOL, PoolStatus
+from tasks.ledger.rows import Row
+from workers.cli.doctor.findings import Finding, ok, warn
+
+LATE = timedelta(minutes=5)
+"""How long after its time a run counts as late: longer than a killed one takes to be made up."""
+
+
+def examine_pools(conn: Connection, names: Sequence[str], now: datetime) -> Iterator[Finding]:
+    """A line for each of the configured pools that is not well; one for all where all are."""
+    rows = [dict(row) for row in conn.execute(select(POOL).where(POOL.c.name.in_(names))).mappings()]
+    findings = [finding for row in rows if (finding := _unwell(row, now))]
+    if names and not findings:
+        yield ok("pools", "none is low for want of numbers or budget")
+    yield from findings
+
+
+def _unwell(row: Row, now: datetime) -> Finding | None:
+    name = row["name"]
+    if row["next_run_at"] < now - LATE:
+        message = f"{name} should have been looked after at {utc_text(row['next_run_at'])[:19]}Z"
+        return warn("pools", message, "start `dialstock beat`, and a worker")
+    if row["status"] != PoolStatus.OK:
+        message = f"{name} is {row['status']} since {utc_text(row['since'])[:19]}Z: {row['reason']}"
+        return warn("pools", message, f"dialstock pool show {name}")
+    return None
