@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,8 @@ from tasks.runtime import Binding, Runtime
 STOCK_FILE = "stock_file"
 """The key of its problems among the reasons."""
 
-SEARCHED = 100
-"""Numbers that one search asks for: no provider gives more, and what is left over stands in for what is sold."""
+SPARE = 100
+"""Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
 
 SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
@@ -47,10 +47,14 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What there is to order, the preferred first, and why a provider gave less than was asked for."""
+    """What there is to order, the preferred first, and why a provider gave less than was asked for.
+
+    `searched` are the providers whose search gave some: it shows a page, and the next one may give more.
+    """
 
     offers: list[Offer] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    searched: set[str] = field(default_factory=set)
 
 
 def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
@@ -71,23 +75,55 @@ def find(runtime: Runtime, pool: PoolConfig, count: int) -> Found:
 
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
-    found = Found()
-    listed = _listed(runtime, pool, found.reasons)
+    hunt = _Hunt(runtime=runtime, pool=pool, count=count)
+    listed = _listed(runtime, pool, hunt.found.reasons)
     with runtime.database.read() as conn:
         closed = closed_providers(conn, runtime, pool.providers)
     for alias in pool.providers:
-        if len(found.offers) >= count:
+        if hunt.over:
             break
         if alias in closed:
-            found.reasons[alias] = closed[alias]
-            continue
-        for offers in _sources(runtime, pool, alias, listed, found.reasons):
-            with runtime.database.read() as conn:
-                found.offers.extend(usable(conn, runtime, offers, found.offers))
-            if len(found.offers) >= count:
-                found.reasons.pop(alias, None)
-                break
-    return found
+            hunt.found.reasons[alias] = closed[alias]
+        else:
+            hunt.at(alias, [one for one in listed if one.provider == alias])
+    return hunt.found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hunt:
+    """The way from provider to provider until *count* numbers are found."""
+
+    runtime: Runtime
+    pool: PoolConfig
+    count: int
+    found: Found = field(default_factory=Found)
+
+    @property
+    def over(self) -> bool:
+        return len(self.found.offers) >= self.count
+
+    def at(self, alias: str, listed: Sequence[Listed]) -> None:
+        """Add a provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
+        query = SearchQuery(country=self.pool.country, prefix=self.pool.prefix, limit=self.count + SPARE)
+        for chunk in chunks(listed, _CHUNK):
+            fitting = [one for one in chunk if offered(one.number, query) is not None]
+            self._add([Offer(number=one.number, provider=alias, options=one.options) for one in fitting])
+            if self.over:
+                return
+        binding, reasons = self.runtime.providers[alias], self.found.reasons
+        if not binding.adapter.can_search:
+            reasons[alias] = "the stock file has no more, and it cannot be searched"
+        elif self._add(_searched(self.runtime, self.pool, binding, query, reasons)):
+            self.found.searched.add(alias)
+        if self.over:
+            reasons.pop(alias, None)
+
+    def _add(self, offers: Sequence[Offer]) -> bool:
+        """Add those of *offers* that can be ordered; whether there were any."""
+        with self.runtime.database.read() as conn:
+            fresh = usable(conn, self.runtime, offers, self.found.offers)
+        self.found.offers.extend(fresh)
+        return bool(fresh)
 
 
 def usable(conn: Connection, runtime: Runtime, offers: Sequence[Offer], chosen: Sequence[Offer] = ()) -> list[Offer]:
@@ -140,24 +176,6 @@ def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list
     except StockFileError as exc:
         reasons[STOCK_FILE] = str(exc)
         return []
-
-
-def _sources(
-    runtime: Runtime, pool: PoolConfig, alias: str, listed: Sequence[Listed], reasons: dict[str, str]
-) -> Iterator[list[Offer]]:
-    """A provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
-    query = SearchQuery(country=pool.country, prefix=pool.prefix, limit=SEARCHED)
-    for chunk in chunks((one for one in listed if one.provider == alias), _CHUNK):
-        yield [
-            Offer(number=one.number, provider=alias, options=one.options)
-            for one in chunk
-            if offered(one.number, query) is not None
-        ]
-    binding = runtime.providers[alias]
-    if binding.adapter.can_search:
-        yield _searched(runtime, pool, binding, query, reasons)
-    else:
-        reasons[alias] = "the stock file has no more, and it cannot be searched"
 
 
 def _searched(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, insert, update
@@ -25,6 +25,9 @@ from tasks.pools.needs import Need, Run, count_need
 from tasks.pools.standing import Standing, exhausted, judge, write_standing
 from tasks.pools.stock import Supply
 from tasks.runtime import Runtime
+
+NEXT_PAGE = timedelta(seconds=10)
+"""After a search that gave too few, until the next: what was ordered is sold by then, and a search shows others."""
 
 
 class NotNow(Exception):
@@ -142,7 +145,10 @@ def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime
     report = _report(this, need, found, supply, chosen)
     left = need.missing - len(chosen) + moved
     changed = write_standing(conn, this.name, this.pool, now, stands=report.standing, supply=supply, missing=left)
-    ended = {"last_run_at": now, "next_run_at": this.pool.schedule.next_after(now), "leased_until": None}
+    next_run = this.pool.schedule.next_after(now)
+    if found.searched and 0 < len(chosen) < need.budget:
+        next_run = min(next_run, now + NEXT_PAGE)
+    ended = {"last_run_at": now, "next_run_at": next_run, "leased_until": None}
     conn.execute(update(POOL).where(POOL.c.name == this.name).values(**ended))
     report = replace(report, order_id=order_id, ordered=len(chosen))
     if order_id or (need.missing and changed):
@@ -207,7 +213,8 @@ def _judge(this: Run, need: Need, found: Found, supply: Supply, count: int) -> S
     reasons = dict(found.reasons) if count < need.budget else _only(found.reasons, STOCK_FILE)
     if need.budget < need.wanted:
         reasons["daily_limit"] = f"{this.pool.daily_limit} numbers in 24 hours are spent"
-    if min(count, need.budget) < need.wanted or STOCK_FILE in reasons:
+    enough = count >= need.budget or (count > 0 and found.searched)
+    if not enough or need.budget < need.wanted or STOCK_FILE in reasons:
         return exhausted(reasons)
     stuck = Counter(row["provider"] for row in need.stuck[max(0, count - need.budget) :])
     return judge(this.name, this.pool, supply, stuck, need.closed)

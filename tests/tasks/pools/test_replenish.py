@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -292,3 +293,22 @@ def test_the_order_of_a_pool_is_not_retried_by_hand(world: Supplied) -> None:
     assert report.order_id is not None
     with pytest.raises(orders.OrderError, match="dialstock pool run support"):
         orders.retry(world.runtime, report.order_id)
+
+
+def test_after_a_search_that_showed_too_few_the_next_comes_soon(world: Supplied) -> None:
+    world.configure(schedule="6h")
+    page, rest = world.shop().offers[:4], world.shop().offers[4:]
+    world.shop().offers, world.shop("second").offers = page, []
+    report = world.run()
+    assert (report.ordered, report.status, report.reason) == (4, PoolStatus.OK, None)
+    assert world.pool()["next_run_at"] == world.clock.moment + timedelta(seconds=10)
+    world.shop().offers = rest
+    world.clock.advance(10)
+    assert replenish.run(world.runtime, NAME).ordered == 6
+    assert world.pool()["next_run_at"] == world.clock.moment + timedelta(hours=6)
+
+
+def test_a_run_held_back_by_its_own_limit_keeps_to_the_schedule(world: Supplied) -> None:
+    world.configure(schedule="6h", max_per_run=4)
+    assert world.run().ordered == 4
+    assert world.pool()["next_run_at"] == world.clock.moment + timedelta(hours=6)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.pool_tables import PoolStatus
 from schemas.status import Status
 from tests.tasks.pools.supplying import NAME, Supplied, supplied
+from tests.tasks.support import START
 from workers.database import SqlDatabase
 
 
@@ -19,10 +22,11 @@ def world(database: SqlDatabase) -> Supplied:
 def test_an_exhausted_pool_tells_it_once_and_when_it_is_filled(world: Supplied) -> None:
     world.shop().offers = world.shop().offers[:3]
     world.shop("second").failing = Outcome(kind=OutcomeKind.UNKNOWN, error="HTTP 500")
-    began = world.clock.moment
     for _ in range(3):
         world.run()
         world.clock.advance(60)
+    # the first run found some, and did not know yet that there are no more
+    second_run = START + timedelta(seconds=60)
     reason = "first: the search finds no more; second: the search failed: HTTP 500"
     data = {
         "pool": NAME,
@@ -36,9 +40,9 @@ def test_an_exhausted_pool_tells_it_once_and_when_it_is_filled(world: Supplied) 
         "target": 10,
     }
     assert world.told() == [("exhausted", data)]
-    assert (world.pool()["status"], world.pool()["reason"], world.pool()["since"]) == ("exhausted", reason, began)
+    assert (world.pool()["status"], world.pool()["reason"], world.pool()["since"]) == ("exhausted", reason, second_run)
     # what ordered nothing is written down once, where it is new
-    assert [row["ordered"] for row in world.runs()] == [3]
+    assert [row["ordered"] for row in world.runs()] == [3, 0]
     world.shop("second").failing = None
     world.run()
     assert [name for name, _ in world.told()] == ["exhausted", "recovered"]
