@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pytest_celery import CeleryTestSetup
 
-from tests.integration.place import Place
+from tests.integration.place import POOLS, Place
 from tests.integration.results import Results
 from tests.servers import RedisServer, unavailable
 from workers.embedded import EmbeddedError, find_server
@@ -62,7 +62,7 @@ def place(
             server = request.getfixturevalue("_postgres_of_the_session")
             server.ensure_running()
             url = stack.enter_context(server.database())
-        yield stack.enter_context(Place(home, url, _broker))
+        yield stack.enter_context(Place(home, url, _broker, pools=POOLS))
 
 
 @pytest.fixture(scope="package")

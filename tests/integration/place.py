@@ -53,6 +53,21 @@ POLICY: dict[str, Any] = {
     "lookup_rate_limits": ["50/second"],
     "daily_limit": 0,
 }
+Tables = Mapping[str, Mapping[str, Any]]
+"""Tables of the configuration, by name."""
+
+# Filled when a test says so: no beat runs beside the workers that tests share.
+POOLS: Tables = {
+    name: {
+        "providers": ["signalwire"],
+        "prefix": prefix,
+        "low": 1,
+        "target": target,
+        "daily_limit": 0,
+        "schedule": "1h",
+    }
+    for name, prefix, target in (("triple", "202", 3), ("single", "212", 1), ("late", "305", 1))
+}
 
 
 class Setup(CeleryTestSetup):
@@ -71,7 +86,9 @@ class Setup(CeleryTestSetup):
 class Place:
     """A context manager; what it starts ends with it."""
 
-    def __init__(self, home: Path, database_url: str, redis: RedisServer, **policy: Any) -> None:
+    def __init__(
+        self, home: Path, database_url: str, redis: RedisServer, *, pools: Tables | None = None, **policy: Any
+    ) -> None:
         self.home = home
         self.database_url = database_url
         self.redis = redis
@@ -79,14 +96,14 @@ class Place:
         self.control = self.sandbox.control
         self.policy = {**POLICY, **policy}
         self.database = SqlDatabase(database_url)
+        self.pools = pools or {}
         self.workers: list[CeleryTestWorker] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.sandbox)
         self._stack.callback(self.database.close)
-        config = configuration(self.sandbox.url, self.policy)
-        (self.home / "providers.toml").write_text(config, encoding="utf-8")
+        self.configure(self.pools)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,6 +124,17 @@ class Place:
             "DIALSTOCK_CONFIG": str(self.home / "providers.toml"),
             "PROVIDERS_TOKEN": TOKEN,
         }
+
+    def configure(self, pools: Tables) -> None:
+        """Write the configuration that processes started from now on find."""
+        config = configuration(self.sandbox.url, self.policy, pools=pools)
+        (self.home / "providers.toml").write_text(config, encoding="utf-8")
+
+    def start_beat(self, name: str) -> LocalProcess:
+        """A beat process, as `dialstock beat` is one."""
+        process = LocalProcess(name, ["dialstock", "beat"], self.environ, self.home / f"{name}.log")
+        self._stack.callback(process.stop)
+        return process
 
     def start_worker(self, name: str) -> CeleryTestWorker:
         """A worker process, not ready yet."""
@@ -167,11 +195,17 @@ class Place:
         return Counter(charge["number"] for charge in self.control.charges() if charge["number"] in wanted)
 
 
-def configuration(base_url: str, policy: Mapping[str, Any], kinds: Sequence[str] = KINDS) -> str:
+def configuration(
+    base_url: str, policy: Mapping[str, Any], kinds: Sequence[str] = KINDS, pools: Tables | None = None
+) -> str:
     """A providers.toml for the sandbox at *base_url*; aliases are the kinds."""
-    rules = "\n".join(f"{name} = {json.dumps(value)}" for name, value in policy.items())
-    return "\n".join(
+    providers = [
         f'[providers.{kind}]\nkind = "{kind}"\nbase_url = "{base_url}/{kind}"\ntoken_env = "PROVIDERS_TOKEN"\n'
-        f"{_FIELDS[kind]}\n[providers.{kind}.policy]\n{rules}\n"
+        f"{_FIELDS[kind]}\n[providers.{kind}.policy]\n{_lines(policy)}\n"
         for kind in kinds
-    )
+    ]
+    return "\n".join([*providers, *(f"[pools.{name}]\n{_lines(table)}\n" for name, table in (pools or {}).items())])
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in table.items())

@@ -48,15 +48,17 @@ EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))
 """Games on each kind of database; without it as many as take a few seconds."""
 
 POOL = "support"
-LOW, TARGET = 3, 5
+LOW, TARGET = 5, 6
 ALIASES = ("acme", "twin")
 DAY = timedelta(hours=24)
 BOUGHT = (Slot.AVAILABLE, Slot.TAKEN)
 
 picks = st.integers(0, 50)
-acts = st.sampled_from(["sells", "sells", *sorted(ACTS)])
+acts = st.sampled_from(["sells", *sorted(ACTS)])
 aliases = st.sampled_from(ALIASES)
-requests = st.sampled_from(["a", "b", "c", "d", "e", "f"])
+seldom = st.sampled_from([True, False, False, False])
+delays = st.sampled_from([0.0, 40.0, LAST_LOOK])
+requests = st.sampled_from("abcdefghijklmnop")
 
 
 class Shop:
@@ -67,7 +69,7 @@ class Shop:
     def __init__(self, market: Market, first: int) -> None:
         self._market = market
         self._first = first
-        self.many = 8
+        self.many = 20
         self.away = False
 
     def __getattr__(self, name: str) -> Any:
@@ -117,10 +119,11 @@ class Game(RuleBasedStateMachine):
 
     @initialize(
         lookup=st.sampled_from(["by_number", "by_list", "none", "none"]),
-        daily_limit=st.sampled_from([0, 0, 7]),
+        daily_limit=st.sampled_from([0, 0, 0, 9]),
         count_held=st.sampled_from([True, True, False]),
+        full=st.booleans(),
     )
-    def begin(self, lookup: str, daily_limit: int, count_held: bool) -> None:
+    def begin(self, lookup: str, daily_limit: int, count_held: bool, full: bool) -> None:
         clear(self.database)
         self.world = make_world(self.database, lookup=lookup)
         self.market = Market(self.world)
@@ -134,15 +137,19 @@ class Game(RuleBasedStateMachine):
             object.__setattr__(binding, "adapter", self.shops[alias])
         self.takers = Takers()
         self.frozen: list[tuple[Frozen, bool]] = []
+        if full:
+            self.all_goes_well()
 
     @rule(seconds=st.sampled_from([1.0, 9.0, 61.0, 130.0, 7000.0, 90_000.0]), settles=st.booleans())
     def time_passes(self, seconds: float, settles: bool) -> None:
         self.world.clock.advance(seconds)
         self.timers(settles=settles)
 
-    @rule(times=st.integers(1, 2))
-    def the_beat_comes(self, times: int) -> None:
-        for _ in range(times):
+    @rule(due=st.booleans(), again=st.booleans())
+    def the_beat_comes(self, due: bool, again: bool) -> None:
+        if due:
+            self.world.clock.advance(61.0)
+        for _ in range(2 if again else 1):
             self.run()
 
     @rule(without_held=st.booleans())
@@ -157,17 +164,25 @@ class Game(RuleBasedStateMachine):
         self.world.points.clear()
 
     @precondition(lambda self: len(self.frozen) < 3)
-    @rule(point=st.sampled_from(["leased", "searched"]), without_held=st.booleans(), overtaken=st.booleans())
-    def a_run_freezes(self, point: str, without_held: bool, overtaken: bool) -> None:
-        """Stopped while it searches; where it is overtaken, another goes through once its lease is over."""
+    @rule(
+        point=st.sampled_from(["leased", "searched"]),
+        without_held=st.booleans(),
+        meanwhile=st.sampled_from(["nothing", "another run", "another buyer"]),
+    )
+    def a_run_freezes(self, point: str, without_held: bool, meanwhile: str) -> None:
+        """Stopped at its search. Another one goes through once its lease is over, or what it found is bought."""
         frozen = Frozen(partial(self.attempt, by_person=True, without_held=without_held))
         self.world.points[point] = frozen.park
         frozen.start()
         self.world.points.clear()
         self.frozen.append((frozen, without_held))
-        if overtaken:
+        if meanwhile == "another run":
             self.world.clock.advance(300.0)
             self.run()
+        elif meanwhile == "another buyer":
+            used = {row["number"] for row in self.purchases()}
+            wanted = next(index for index in range(100) if number(index) not in used)
+            self.somebody_else_buys("acme", wanted)
 
     @precondition(lambda self: self.frozen)
     @rule(pick=picks)
@@ -176,16 +191,24 @@ class Game(RuleBasedStateMachine):
         with self.never_above(without_held=without_held):
             frozen.thaw()
 
-    @precondition(lambda self: self.world.sent)
-    @rule(act=acts, delay=st.sampled_from([0.0, 40.0, LAST_LOOK]), count=st.integers(1, 6), again=st.booleans())
-    def workers_buy(self, act: str, delay: float, count: int, again: bool) -> None:
+    @rule(act=acts, delay=delays, calls=st.integers(1, 6), again=st.booleans())
+    def workers_buy(self, act: str, delay: float, calls: int, again: bool) -> None:
         """The provider does the same with as many calls."""
+        self.timers(settles=again)
         self.market.script.clear()
-        self.market.script.extend([lambda wanted: ACTS[act](self.market, wanted, delay)] * count)
-        messages = self.world.sent[:count]
-        del self.world.sent[:count]
+        self.market.script.extend([lambda wanted: ACTS[act](self.market, wanted, delay)] * calls)
+        messages = self.world.sent[:calls]
+        del self.world.sent[:calls]
         for message in messages * (2 if again else 1):
             self.world.deliver(message)
+
+    @rule(request_id=requests, count=st.integers(1, 4), act=acts, delay=delays, calls=st.integers(1, 6))
+    def a_number_is_missing(self, request_id: str, count: int, act: str, delay: float, calls: int) -> None:
+        """Taken from what has arrived, ordered anew, and bought, if it can be."""
+        self.work()
+        self.take(request_id, count)
+        self.the_beat_comes(due=True, again=False)
+        self.workers_buy(act, delay, calls, again=False)
 
     @rule()
     def all_goes_well(self) -> None:
@@ -205,11 +228,14 @@ class Game(RuleBasedStateMachine):
         with self.world.write() as conn:
             cancel.cancel(conn, rows[pick % len(rows)]["id"], self.world.clock())
 
-    @rule(again=st.booleans())
-    def a_person_settles(self, again: bool) -> None:
+    @rule(again=st.booleans(), paused=st.booleans())
+    def a_person_settles(self, again: bool, paused: bool) -> None:
+        """What is to be bought again may have to wait, and is in doubt."""
         self.settle_held(Verdict.RETRY if again else Verdict.FAIL)
+        if paused:
+            self.a_provider_pauses_or_resumes("acme", pauses=True, noticed=True)
 
-    @rule(alias=aliases, pauses=st.booleans(), noticed=st.booleans())
+    @rule(alias=aliases, pauses=seldom, noticed=st.booleans())
     def a_provider_pauses_or_resumes(self, alias: str, pauses: bool, noticed: bool) -> None:
         with self.world.write() as conn:
             if pauses:
@@ -220,7 +246,7 @@ class Game(RuleBasedStateMachine):
         if noticed:
             self.run(by_person=True)
 
-    @rule(alias=aliases, away=st.booleans(), more=st.integers(0, 5))
+    @rule(alias=aliases, away=seldom, more=st.integers(0, 5))
     def a_shop_changes(self, alias: str, away: bool, more: int) -> None:
         self.shops[alias].away = away
         self.shops[alias].many += more
@@ -453,3 +479,21 @@ def test_never_above_target_never_twice_and_never_lost(database: SqlDatabase) ->
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_what_is_in_doubt_keeps_its_place_while_its_provider_is_paused(database: SqlDatabase) -> None:
+    """A game that chance plays seldom."""
+
+    class OnThisDatabase(Game):
+        pass
+
+    OnThisDatabase.database = database
+    game = OnThisDatabase()
+    game.begin(lookup="none", daily_limit=0, count_held=True, full=False)
+    game.the_beat_comes(due=True, again=False)
+    for _ in range(2):
+        game.workers_buy(act="fails", delay=0.0, calls=6, again=True)
+    game.a_person_settles(again=True, paused=True)
+    assert {row["doubt"] for row in game.purchases() if row["status"] == Status.QUEUED} == {True, False}
+    game.what_is_promised()
+    game.teardown()
