@@ -47,8 +47,8 @@ demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happ
 test: $(STAMP) ## all tests (ARGS='-k name' and the like goes to pytest)
 	@$(PYTEST) $(ARGS)
 
-unit: $(STAMP) ## the quick tests: no worker processes, no command line
-	@$(PYTEST) tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli $(ARGS)
+unit: $(STAMP) ## the quick tests, on all cores: SQLite only, no worker processes, no command line
+	@$(PYTEST) -n auto --dist loadfile -k 'not postgresql' tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli $(ARGS)
 
 check: lint test ## the linters, then all tests: what CI runs
 

@@ -19,6 +19,9 @@ _HEADER = re.compile(rf"\s*\[\[?\s*{_PATH}\s*\]")
 _KEY = re.compile(rf"\s*{_PATH}\s*=")
 _TOML_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 
+# other words for what a field says
+_MEANT = {"area": "prefix", "area_code": "prefix", "areacode": "prefix", "interval": "schedule", "crontab": "schedule"}
+
 TomlPath = tuple[str, ...]
 
 
@@ -81,6 +84,8 @@ def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: s
 def _place_for(field: str, model: type[BaseModel], table: TomlPath) -> str:
     if "policy" in model.model_fields and field in Policy.model_fields:
         return f"it belongs in [{'.'.join(table)}.policy]"
+    if (meant := _MEANT.get(field)) in model.model_fields:
+        return f"did you mean {meant!r}?"
     return did_you_mean(field, model.model_fields)
 
 

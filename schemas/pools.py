@@ -74,14 +74,14 @@ class PoolConfig(BaseModel):
     providers: tuple[str, ...] = Field(min_length=1)
     country: str = "US"
     prefix: str = ""
-    low: int = Field(ge=1)
-    target: int = Field(ge=1, le=100_000)
-    max_per_run: int = Field(default=100, ge=1, le=1_000)
-    daily_limit: int = Field(ge=0)
+    low: int = Field(ge=1, strict=True)
+    target: int = Field(ge=1, le=100_000, strict=True)
+    max_per_run: int = Field(default=100, ge=1, le=1_000, strict=True)
+    daily_limit: int = Field(ge=0, strict=True)
     schedule: ScheduleText = parse_schedule("1m")
     max_price: Annotated[Price, BeforeValidator(parse_price), PlainSerializer(str)] | None = None
     stock_file: Path | None = None
-    count_held: bool = True
+    count_held: bool = Field(default=True, strict=True)
 
     # checks of fields and none of the model, so that one reading tells all that is wrong
     @field_validator("providers")

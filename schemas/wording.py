@@ -10,6 +10,7 @@ _WORDS: dict[str, str] = {
     "string_too_short": "is empty: give at least {min_length}",
     "string_too_long": "is too long: {max_length} characters at most",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
     "too_short": "is empty: give at least {min_length}",
     "too_long": "has {actual_length} entries: {max_length} at most, split it",
     "dict_type": "must be an object of names and values",

@@ -22,6 +22,10 @@ AUDIT_TICK = 60.0
 """Seconds: the longest between two messages for one provider's audit."""
 
 
+EXPIRES = 300.0
+"""Seconds after which a message is dropped: without a worker they must not pile up. Senders' clocks may be off."""
+
+
 def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
     """Celery's `beat_schedule`: the pools, and an audit of each provider that shows what it sold."""
     pools = {f"replenish {name}": _entry(REPLENISH, POOL_TICK, PUBLIC_QUEUE, pool=name) for name in config.pools}
@@ -34,5 +38,4 @@ def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _entry(task: str, tick: float, queue: str, **kwargs: str) -> dict[str, Any]:
-    # Without a worker they must not pile up.
-    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": {"queue": queue, "expires": tick}}
+    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": {"queue": queue, "expires": EXPIRES}}

@@ -19,6 +19,7 @@ class Model(BaseModel):
     key: Annotated[str, Field(min_length=1, max_length=3, pattern=r"^[!-~]+$")] = "k"
     name: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")] = "n"
     items: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    pair: tuple[int, ...] = ()
     data: dict[str, Any] = {}
     inner: Inner = Inner()
     count: Annotated[int, Field(ge=1, le=5)] = 1
@@ -40,6 +41,7 @@ class Model(BaseModel):
         ({"items": 5}, "must be a list"),
         ({"items": []}, "is empty: give at least 1"),
         ({"items": [1, 2, 3]}, "has 3 entries: 2 at most, split it"),
+        ({"pair": 5}, "must be a list"),
         ({"data": []}, "must be an object of names and values"),
         ({"inner": 5}, "must be an object of names and values"),
         ({"count": "x"}, "must be a whole number"),
