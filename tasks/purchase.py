@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger import calls, dispatch
-from tasks.ledger.calls import Answer, Claim
+from tasks.ledger import calls, dispatch, intents
+from tasks.ledger.calls import Answer
+from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row, find
 from tasks.patience import patiently
 from tasks.policies.pace import Later, Slot
@@ -126,7 +127,7 @@ def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> lis
 @cache
 def _claiming(now: Now, seconds: float) -> Callable[[Connection, Sequence[tuple[str, int]]], list[Claim | None]]:
     """Made once for each *seconds*: what threads do at the same time is done together where it is the same."""
-    return lambda conn, wanted: calls.claim(conn, wanted, now(), seconds)
+    return lambda conn, wanted: intents.claim(conn, wanted, now(), seconds)
 
 
 @cache
@@ -251,7 +252,7 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
         return Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait)
     until = runtime.now() + timedelta(seconds=slot.wait + binding.policy.timeout)
     with runtime.database.write() as conn:
-        calls.extend(conn, claim, until)
+        intents.extend(conn, claim, until)
     runtime.sleep(slot.wait)
     return binding.adapter.look({number: None})[number]
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
+from time import sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -18,6 +19,9 @@ Item = TypeVar("Item")
 Action = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 MAX_GROUP = 100
+
+GATHER = 0.01
+"""Seconds that others have to join a leader who had to wait itself: the more share a commit, the less each costs."""
 
 
 class _Waiting:
@@ -58,14 +62,19 @@ class GroupCommit:
         if waits:
             mine.turn.acquire()
         if mine.results is None and mine.error is None:
-            self._lead()
+            self._lead(GATHER if waits else 0.0)
         if mine.results is None:
             raise mine.error or RuntimeError("a group ended without a result")
         return mine.results
 
-    def _lead(self) -> None:
-        group = [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
+    def _lead(self, gather: float) -> None:
+        group: list[_Waiting] = []
         try:
+            try:
+                if gather:
+                    sleep(gather)
+            finally:
+                group += [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
             self._commit(group)
         except BaseException as exc:
             for one in group:

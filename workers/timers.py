@@ -108,7 +108,8 @@ class Timers:
             log.warning("the last events wait for another worker: %s", _short(exc))
 
     def _publish(self) -> bool:
-        return bool(self._relay.run_once())
+        # What is left over from a full batch goes at once; fewer events wait for company: each batch has its cost.
+        return self._relay.run_once() == publishing.BATCH
 
 
 def _release(runtime: Runtime) -> bool:

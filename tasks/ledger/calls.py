@@ -1,4 +1,4 @@
-"""One call to buy: the intent before it, the outcome after it, and evidence that comes late."""
+"""The outcome of a call to buy, and evidence that comes late."""
 
 from __future__ import annotations
 
@@ -8,42 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.intents import Claim
 from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, emit, lock, move, move_all, purchase_event
 from tasks.policies.retry import Decision
 
 log = logging.getLogger(__name__)
 
-SWEEP_GRACE = timedelta(seconds=2)
-"""How long after its deadline a call is taken for lost: its own worker comes first."""
-
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
-_CLAIM = (
-    update(PURCHASE)
-    .where(
-        tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
-        _AT.status == literal(str(Status.DISPATCHED)),
-    )
-    .values(
-        status=literal(str(Status.PURCHASING)),
-        revision=_AT.revision + 1,
-        attempts=_AT.attempts + 1,
-        due_at=bindparam("due_at"),
-        call_deadline=bindparam("call_deadline"),
-        looks=0,
-        look_failures=0,
-        updated_at=bindparam("updated_at"),
-    )
-    .returning(*_AT)
-)
-_INTENT = insert(ATTEMPT)
 _CLOSE = (
     update(ATTEMPT)
     .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
@@ -69,50 +48,12 @@ _YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
-    """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`."""
-
-    row: Row
-    started_at: datetime
-    deadline: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a claimed call came to, and what follows from it."""
 
     claim: Claim
     outcome: Outcome
     decision: Decision
-
-
-def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, seconds: float) -> list[Claim | None]:
-    """Claim dispatched purchases, by id and revision, and write the intents: calls that end in *seconds* at the latest.
-
-    Returns None for a purchase that is not at its revision any more: a duplicate or outdated message.
-    """
-    deadline = now + timedelta(seconds=seconds)
-    times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
-    found = [dict(row) for row in conn.execute(_CLAIM, {"wanted": wanted, **times}).mappings()]
-    intents = [
-        {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
-        for row in found
-    ]
-    if intents:
-        conn.execute(_INTENT, intents)
-    claims = {(row["id"], row["revision"] - 1): Claim(row=row, started_at=now, deadline=deadline) for row in found}
-    # Taken out: of two messages for one purchase, one has the claim.
-    return [claims.pop(one, None) for one in wanted]
-
-
-def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
-    """Let the sweep leave a claimed purchase alone until *until*: its call is over and a look follows."""
-    at = PURCHASE.c
-    conn.execute(
-        update(PURCHASE)
-        .where(at.id == claimed.row["id"], at.revision == claimed.row["revision"])
-        .values(due_at=until + SWEEP_GRACE)
-    )
 
 
 def record_all(conn: Connection, answers: Sequence[Answer], now: datetime) -> list[Row | None]:

@@ -66,6 +66,16 @@ def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
 
 
 # Asked ten times a second by every worker, so built once.
+_LOCK = (
+    select(PROVIDER)
+    .where(PROVIDER.c.provider.in_(bindparam("aliases", expanding=True)))
+    .with_for_update(skip_locked=True)
+)
+_COUNT_RUNNING = (
+    select(_AT.provider, _AT.status, func.count())
+    .where(_AT.provider.in_(bindparam("aliases", expanding=True)), RUNNING)
+    .group_by(_AT.provider, _AT.status)
+)
 _DUE_SINGLES = _due(_AT.order_id.is_(None))
 _RELEASE_SINGLES = _release(_AT.order_id.is_(None))
 _RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
@@ -119,11 +129,11 @@ def due_singles(conn: Connection, provider: str, now: datetime, *, but: str) -> 
 
 def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
     """The provider's state, locked with those of its account's other aliases; None while another worker holds one."""
-    query = select(PROVIDER).where(PROVIDER.c.provider.in_(account.aliases)).with_for_update(skip_locked=True)
-    found = conn.execute(query).mappings().all()
+    aliases = {"aliases": account.aliases}
+    found = conn.execute(_LOCK, aliases).mappings().all()
     if len(found) < len(account.aliases):
         ensure_providers(conn, account.aliases, now)
-        found = conn.execute(query).mappings().all()
+        found = conn.execute(_LOCK, aliases).mappings().all()
     states = {row["provider"]: dict(row) for row in found}
     return states[provider] if len(states) == len(account.aliases) else None
 
@@ -173,10 +183,8 @@ def release(
 
 def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
     """How many purchases are dispatched and purchasing, for each alias."""
-    at = PURCHASE.c
-    of = (at.provider, at.status)
-    query = select(*of, func.count()).where(at.provider.in_(account.aliases), RUNNING).group_by(*of)
-    return Counter({(provider, status): count for provider, status, count in conn.execute(query)})
+    found = conn.execute(_COUNT_RUNNING, {"aliases": account.aliases})
+    return Counter({(provider, status): count for provider, status, count in found})
 
 
 def _probe_is_due(state: Row, counts: Counter[tuple[str, str]], now: datetime) -> bool:

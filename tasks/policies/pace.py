@@ -21,9 +21,13 @@ from schemas.rates import RateLimit
 HORIZON = 2.0
 """Seconds: the longest that a task sleeps for its slot."""
 
+NOTICE = 0.03
+"""Seconds: a purchase call's slot is never nearer, so that its claim and its thread are ready when it comes."""
+
 _MICRO = 1_000_000
 
-# KEYS[1] the lane; ARGV: mode, horizon or delay or slot in microseconds, then field, interval, burst of each window.
+# KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then field, interval, burst of
+# each window.
 # Fields of the lane: a theoretical arrival time for each window, `until` of a penalty, `last` slot given.
 _SCRIPT = """
 local time = redis.call('TIME')
@@ -37,8 +41,9 @@ if mode == 'penalise' then
   return {1, 0, now}
 end
 local go = math.max(now, until_)
+if mode == 'reserve' then go = math.max(go, now + math.min(ARGV[3], amount)) end
 local arrivals, fresh = {}, false
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
   local interval, burst = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local arrival = tonumber(redis.call('HGET', lane, ARGV[i]) or -1)
   if arrival < 0 then
@@ -50,14 +55,14 @@ for i = 3, #ARGV, 3 do
 end
 if mode == 'refund' then
   if amount ~= last then return {0, 0, now} end
-  for i = 3, #ARGV, 3 do
+  for i = 4, #ARGV, 3 do
     redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrivals[i] - tonumber(ARGV[i + 1])))
   end
   redis.call('HSET', lane, 'last', 0)
   return {1, 0, now}
 end
 if mode == 'peek' or go > now + amount then return {0, go - now, 0} end
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
   local arrival = math.max(go, arrivals[i]) + tonumber(ARGV[i + 1])
   redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrival))
 end
@@ -68,10 +73,14 @@ return {1, go - now, string.format('%.0f', go)}
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """What shares one set of limits: all purchase calls of an account, or all its look-ups."""
+    """What shares one set of limits: all purchase calls of an account, or all its look-ups.
+
+    No slot is nearer than `notice` seconds: one that is missed costs another, and the limit a call.
+    """
 
     key: str
     windows: tuple[tuple[str, int, int], ...]
+    notice: float = 0.0
 
     @property
     def interval(self) -> float:
@@ -104,10 +113,10 @@ class Later:
     wait: float
 
 
-def buying_lane(account: str, policy: Policy) -> Lane:
+def buying_lane(account: str, policy: Policy, notice: float = 0.0) -> Lane:
     """The lane of an account's purchase calls; aliases of one account share it."""
     windows = [_window(rate, policy.burst, policy.rate_guard) for rate in policy.rate_limits]
-    return Lane(key=_key(account, "buy"), windows=tuple(windows))
+    return Lane(key=_key(account, "buy"), windows=tuple(windows), notice=notice)
 
 
 def looking_lane(account: str, policy: Policy) -> Lane:
@@ -154,7 +163,7 @@ class Pace:
         return theirs - ahead
 
     def _run(self, lane: Lane, mode: str, amount: int) -> tuple[int, int, Any]:
-        arguments: list[Any] = [mode, amount]
+        arguments: list[Any] = [mode, amount, _micro(lane.notice)]
         for window in lane.windows:
             arguments += window
         given, wait, token = self._script(keys=[lane.key], args=arguments)
@@ -166,7 +175,8 @@ def _micro(seconds: float) -> int:
 
 
 def _window(rate: RateLimit, burst: int, guard: float) -> tuple[str, int, int]:
-    interval = math.ceil((rate.window + guard) * _MICRO / (rate.limit - burst + 1))
+    # Whole microseconds first: a binary fraction would be rounded up by one.
+    interval = math.ceil(_micro(rate.window + guard) / (rate.limit - burst + 1))
     return f"{rate.limit}/{rate.window:g}/{burst}/{guard:g}", interval, burst
 
 

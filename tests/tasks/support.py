@@ -30,7 +30,7 @@ from schemas.tables import (
     RESOLUTION,
 )
 from tasks import accepting, dispatching, looking, purchase, reacting
-from tasks.ledger import calls, pausing
+from tasks.ledger import intents, pausing
 from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
@@ -232,17 +232,17 @@ class World:
             )
         return self.row(row["id"])
 
-    def claimed(self, wanted: str = NUMBER) -> calls.Claim:
+    def claimed(self, wanted: str = NUMBER) -> intents.Claim:
         """A purchase in the hands of a worker that has not answered yet."""
         row = self.accept(wanted)
         return self.claim(row["id"])
 
-    def claim(self, purchase_id: str) -> calls.Claim:
+    def claim(self, purchase_id: str) -> intents.Claim:
         """Take the message of a dispatched purchase and stop after its intent."""
         self.sent = [message for message in self.sent if message.kwargs.get("purchase_id") != purchase_id]
         with self.write() as conn:
             revision = self.row(purchase_id)["revision"]
-            [claim] = calls.claim(conn, [(purchase_id, revision)], self.clock.moment, 32.0)
+            [claim] = intents.claim(conn, [(purchase_id, revision)], self.clock.moment, 32.0)
         assert claim is not None
         return claim
 

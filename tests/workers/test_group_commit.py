@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
 from tests.waiting import eventually
+from workers import group_commit
 from workers.database import SqlDatabase
 from workers.group_commit import MAX_GROUP, Action, GroupCommit
 
@@ -111,6 +112,32 @@ def test_a_thread_that_is_ended_while_it_leads_ends_its_group_and_not_the_line(l
     assert [str(one) for one in done] == ["gone", "gone"]
     assert line.group.run(line.add, ["c"]) == ["C"]
     assert line.rows() == {"c"}
+
+
+def test_a_leader_who_had_to_wait_lets_others_join(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(group_commit, "sleep", lambda _: (waiting.set(), gate.wait(10)))
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(line.together, (line.add, ["a"]))
+        assert waiting.wait(10)
+        later = pool.submit(line.group.run, line.add, ["b"])
+        eventually(lambda: len(line.group._line) == 2)
+        gate.set()
+        assert later.result() == ["B"]
+    assert line.ran == [["a", "b"]]
+
+
+def test_a_leader_who_is_ended_while_others_join_ends_his_group_and_not_the_line(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "GATHER", -1)  # a sleep that raises
+    assert {type(one) for one in line.together((line.add, ["a"]), (line.add, ["b"]))} == {ValueError}
+    assert line.group.run(line.add, ["c"]) == ["C"]
+
+
+def test_who_finds_no_line_does_not_wait(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "GATHER", -1)  # a sleep that raises
+    assert line.group.run(line.add, ["a"]) == ["A"]
 
 
 def test_a_longer_line_goes_in_groups(line: Line) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from celery import Celery
+from celery.worker.request import Request
 from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
 from redis import Redis
 
 from tasks.runtime import Message
@@ -53,3 +55,26 @@ def test_messages_come_after_the_server_has_forgotten_its_queues(app: Celery, re
     with Redis.from_url(redis_server.url) as client:
         assert client.llen(QUEUE) == 1
     assert taken(app, 1) == [2]
+
+
+def test_a_broker_that_goes_away_is_told_of(app: Celery, redis_server: RedisServer) -> None:
+    send = Sender(app)
+    send([message(1)])
+    redis_server.kill()
+    with pytest.raises(OperationalError):
+        send([message(2)])
+
+
+def test_a_worker_reads_what_it_needs(app: Celery, redis_server: RedisServer) -> None:
+    Sender(app)([message(1)])
+    with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
+        got = queue.get(timeout=5)
+
+    @app.task(name="dialstock.internal.buy")
+    def task(index: int) -> int:
+        return index
+
+    request = Request(got, app=app, task=task, hostname="here")
+    assert (request.id, request.name, request.kwargs) == (got.headers["id"], task.name, {"index": 1})
+    assert request.ignore_result
+    assert request.execute() == 1

@@ -14,9 +14,10 @@ from sqlalchemy import insert, select
 from schemas.events import STREAM
 from schemas.pool_tables import POOL_NUMBER, Slot
 from schemas.status import Status
+from tasks import publishing
 from tasks.publishing import LEASE_KEY
 from tests.servers import RedisServer
-from tests.tasks.support import World, make_world
+from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
 from workers import timers
 from workers.database import SqlDatabase
@@ -125,6 +126,15 @@ def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
     finally:
         running.stop()
     assert {message.kwargs.get("purchase_id") for message in world.sent} >= {queued["id"]}
+
+
+def test_few_events_wait_for_company_and_a_full_batch_does_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "BATCH", 2)
+    running = Timers(world.runtime, SETTINGS)
+    for index in range(3):
+        world.queued(number(index))
+    assert [running._publish() for _ in range(3)] == [True, False, False]
+    assert world.runtime.redis.xlen(STREAM) == 3
 
 
 def test_a_workers_timers_settle_the_pools(world: World) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
-from tasks.ledger import accept, cancel, dispatch, looks, sweep
+from tasks.ledger import accept, cancel, dispatch, intents, looks, sweep
 from tasks.ledger.rows import new_id
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import START, World, make_world, number
@@ -123,6 +123,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "release": (
         "purchase_queued",
         lambda w, c: dispatch.release(c, "acme", [None, *ORDERS], count=20, now=LATER, take_within=8),
+    ),
+    "claim": (
+        "autoindex_purchase_1|purchase_pkey|purchase_running",
+        lambda w, c: intents.claim(c, [(new_id(), 1) for _ in range(3)], LATER, 30.0),
     ),
     "running": (
         "purchase_running",

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.status import Status
-from tasks.ledger import calls, sweep
+from tasks.ledger import calls, intents, sweep
 from tasks.policies.retry import Decision
 from tests.tasks.support import UNKNOWN, World, number
 
@@ -18,7 +18,7 @@ Make = Callable[..., World]
 
 def test_a_call_in_time_is_left_alone(world: World) -> None:
     claim = world.claimed()
-    world.clock.moment = claim.deadline + calls.SWEEP_GRACE - timedelta(microseconds=1)
+    world.clock.moment = claim.deadline + intents.SWEEP_GRACE - timedelta(microseconds=1)
     assert world.sweep() == 0
     world.clock.advance(0.000001)
     assert world.sweep() == 1
@@ -26,7 +26,7 @@ def test_a_call_in_time_is_left_alone(world: World) -> None:
 
 def test_a_lost_worker_leaves_a_doubt_that_is_looked_at(world: World) -> None:
     claim = world.claimed()
-    world.clock.moment = claim.deadline + calls.SWEEP_GRACE
+    world.clock.moment = claim.deadline + intents.SWEEP_GRACE
     world.sweep()
     row = world.row(claim.row["id"])
     assert (row["status"], row["doubt"], row["error_code"]) == (Status.UNKNOWN, True, "worker_gone")
@@ -68,13 +68,13 @@ def test_an_unknown_answer_of_a_provider_that_cannot_be_asked_is_held_at_once(ma
 
 def test_sweeping_twice_changes_nothing(world: World) -> None:
     claim = world.claimed()
-    world.clock.moment = claim.deadline + calls.SWEEP_GRACE
+    world.clock.moment = claim.deadline + intents.SWEEP_GRACE
     assert (world.sweep(), world.sweep()) == (1, 0)
 
 
 def test_workers_that_sweep_at_once_lose_each_call_once(world: World) -> None:
     claims = [world.claimed(number(n)) for n in range(20)]
-    world.clock.moment = claims[-1].deadline + calls.SWEEP_GRACE
+    world.clock.moment = claims[-1].deadline + intents.SWEEP_GRACE
     gate, found = threading.Barrier(4), []
 
     def work() -> None:
@@ -93,7 +93,7 @@ def test_workers_that_sweep_at_once_lose_each_call_once(world: World) -> None:
 @pytest.mark.parametrize("round_", range(5))
 def test_an_answer_and_the_sweep_at_the_same_instant_do_not_wait_for_each_other(world: World, round_: int) -> None:
     claims = [world.claimed(number(n)) for n in range(8)]
-    world.clock.moment = claims[-1].deadline + calls.SWEEP_GRACE
+    world.clock.moment = claims[-1].deadline + intents.SWEEP_GRACE
     gate, errors = threading.Barrier(2), []
 
     def guarded(action: Callable[[], object]) -> None:
@@ -123,14 +123,14 @@ def test_an_answer_and_the_sweep_at_the_same_instant_do_not_wait_for_each_other(
 def test_a_look_after_a_refusal_keeps_the_sweep_away(world: World) -> None:
     claim = world.claimed()
     with world.write() as conn:
-        calls.extend(conn, claim, claim.deadline + timedelta(seconds=30))
-    world.clock.moment = claim.deadline + calls.SWEEP_GRACE
+        intents.extend(conn, claim, claim.deadline + timedelta(seconds=30))
+    world.clock.moment = claim.deadline + intents.SWEEP_GRACE
     assert world.sweep() == 0
 
 
 def test_each_provider_is_swept_by_itself(world: World) -> None:
     claim = world.claimed()
-    world.clock.moment = claim.deadline + calls.SWEEP_GRACE
+    world.clock.moment = claim.deadline + intents.SWEEP_GRACE
     with world.runtime.database.read() as conn:
         assert sweep.any_overdue(conn, "acme", world.clock())
         assert not sweep.any_overdue(conn, "twin", world.clock())

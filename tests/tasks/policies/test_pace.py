@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -176,6 +177,20 @@ def test_a_short_horizon_takes_only_what_is_near(redis: Redis) -> None:
     assert isinstance(bench.pace.reserve(bench.lane, horizon=-1.0), Later)
     assert isinstance(bench.pace.reserve(bench.lane, horizon=0.0), Slot)
     assert isinstance(bench.pace.reserve(bench.lane, horizon=0.5), Later)
+
+
+def test_no_slot_is_nearer_than_its_notice_nor_beyond_the_horizon(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["100/second"], rate_guard=0))
+    lane = replace(bench.lane, notice=0.5)
+    first, second = bench.pace.reserve(lane), bench.pace.reserve(lane, horizon=0.6)
+    assert isinstance(first, Slot)
+    assert isinstance(second, Slot)
+    assert first.wait == pytest.approx(0.5, abs=0.001)
+    assert second.token - first.token == 10_000
+    bench.pass_time(1)
+    near = bench.pace.reserve(lane, horizon=0.1)
+    assert isinstance(near, Slot)
+    assert near.wait == pytest.approx(0.1, abs=0.001)
 
 
 def test_asking_when_takes_nothing(redis: Redis) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger import calls
+from tasks.ledger import calls, intents
 from tasks.policies.retry import Decision
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from workers.cli.context import Desk
@@ -16,7 +16,7 @@ def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:
     row = settle(desk, number, Status.DISPATCHED)
     now = desk.runtime.now()
     with desk.runtime.database.write() as conn:
-        [claim] = calls.claim(conn, [(row["id"], row["revision"])], now, 30)
+        [claim] = intents.claim(conn, [(row["id"], row["revision"])], now, 30)
     assert claim is not None
     with desk.runtime.database.write() as conn:
         calls.record(conn, claim, outcome, decision, now + timedelta(seconds=1))

@@ -1,0 +1,79 @@
+"""The intent of a call to buy: a dispatched purchase is claimed before its call is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, insert, literal, tuple_, update
+
+from schemas.status import Status
+from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.rows import Row
+
+SWEEP_GRACE = timedelta(seconds=2)
+"""How long after its deadline a call is taken for lost: its own worker comes first."""
+
+# Built once: building a statement costs more than running it.
+_AT = PURCHASE.c
+_CLAIM = (
+    update(PURCHASE)
+    .where(
+        # SQLite finds no index for pairs, and would read the whole table.
+        _AT.id.in_(bindparam("ids", expanding=True)),
+        tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
+        _AT.status == literal(str(Status.DISPATCHED)),
+    )
+    .values(
+        status=literal(str(Status.PURCHASING)),
+        revision=_AT.revision + 1,
+        attempts=_AT.attempts + 1,
+        due_at=bindparam("due_at"),
+        call_deadline=bindparam("call_deadline"),
+        looks=0,
+        look_failures=0,
+        updated_at=bindparam("updated_at"),
+    )
+    .returning(*_AT)
+)
+_INTENT = insert(ATTEMPT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`."""
+
+    row: Row
+    started_at: datetime
+    deadline: datetime
+
+
+def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, seconds: float) -> list[Claim | None]:
+    """Claim dispatched purchases, by id and revision, and write the intents: calls that end in *seconds* at the latest.
+
+    Returns None for a purchase that is not at its revision any more: a duplicate or outdated message.
+    """
+    deadline = now + timedelta(seconds=seconds)
+    times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
+    which = {"ids": [purchase_id for purchase_id, _ in wanted], "wanted": wanted}
+    found = [dict(row) for row in conn.execute(_CLAIM, {**which, **times}).mappings()]
+    intents = [
+        {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
+        for row in found
+    ]
+    if intents:
+        conn.execute(_INTENT, intents)
+    claims = {(row["id"], row["revision"] - 1): Claim(row=row, started_at=now, deadline=deadline) for row in found}
+    # Taken out: of two messages for one purchase, one has the claim.
+    return [claims.pop(one, None) for one in wanted]
+
+
+def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
+    """Let the sweep leave a claimed purchase alone until *until*: its call is over and a look follows."""
+    at = PURCHASE.c
+    conn.execute(
+        update(PURCHASE)
+        .where(at.id == claimed.row["id"], at.revision == claimed.row["revision"])
+        .values(due_at=until + SWEEP_GRACE)
+    )

@@ -1,0 +1,44 @@
+"""Claims: the intent of a call, written before it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from schemas.status import Status
+from schemas.tables import ATTEMPT
+from tasks.ledger import intents
+from tests.tasks.support import World, number
+
+
+def test_the_intent_stands_before_the_call(world: World) -> None:
+    row = world.accept()
+    claim = world.claim(row["id"])
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"], after["revision"]) == (Status.PURCHASING, 1, row["revision"] + 1)
+    assert after["call_deadline"] == claim.deadline == world.clock.moment + timedelta(seconds=32)
+    [attempt] = world.rows(select(ATTEMPT))
+    assert (attempt["revision"], attempt["deadline"], attempt["outcome"]) == (after["revision"], claim.deadline, None)
+
+
+def test_a_claim_at_another_revision_or_status_is_none(world: World) -> None:
+    row = world.accept()
+    with world.write() as conn:
+        for revision, claimed in ((-1, False), (0, True), (0, False), (1, False)):
+            [claim] = intents.claim(conn, [(row["id"], row["revision"] + revision)], world.clock(), 32.0)
+            assert (claim is not None) == claimed
+    assert world.attempts(row["id"]) == [None]
+
+
+def test_claims_made_together_are_those_that_stand_at_their_revision(world: World) -> None:
+    rows = [world.accept(number(index)) for index in range(3)]
+    moved = world.claim(rows[1]["id"])
+    wanted = [(row["id"], row["revision"]) for row in (*rows, rows[2])]
+    with world.write() as conn:
+        first, outdated, third, duplicate = intents.claim(conn, wanted, world.clock(), 32.0)
+    assert first is not None
+    assert third is not None
+    assert (outdated, duplicate) == (None, None)
+    assert [first.row, moved.row, third.row] == [world.row(row["id"]) for row in rows]
+    assert len(world.rows(select(ATTEMPT))) == 3
