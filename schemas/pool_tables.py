@@ -37,13 +37,16 @@ class PoolStatus(StrEnum):
 _WANTED = "status = 'wanted'"
 _ORDERED = "status = 'ordered'"
 _AVAILABLE = "status = 'available'"
+_LIVE = "status IN ('ordered', 'available', 'taken')"
+_GONE = "status = 'gone'"
 
 
 class Pool(SQLModel, table=True):
     """One pool's state; its levels and limits stand in the configuration.
 
-    `next_slot` is the number of its next new place. `leased_until` is the time until which one run has the pool for
-    itself; a run that was killed leaves it behind, and `next_run_at` as it was, so that the run is made up.
+    `next_slot` is the number of its next new place. `schedule` is what `next_run_at` follows, as the configuration had
+    it. `leased_until` is the time until which one run has the pool for itself; a run that was killed leaves it behind,
+    and `next_run_at` as it was, so that the run is made up.
     """
 
     __tablename__: ClassVar[str] = "pool"
@@ -54,6 +57,7 @@ class Pool(SQLModel, table=True):
     reason: str | None = Field(default=None, sa_column=Column(Text))
     since: datetime
     next_slot: int = 1
+    schedule: str = Field(sa_column=Column(Text, nullable=False))
     next_run_at: datetime
     last_run_at: datetime | None = None
     leased_until: datetime | None = None
@@ -76,7 +80,9 @@ class PoolNumber(SQLModel, table=True):
         Index("pool_number_by_order_time", "pool", "ordered_at"),
         Index("pool_number_by_purchase", "purchase_id", unique=True, **where("purchase_id IS NOT NULL")),
         Index("pool_number_by_request", "request_id", **where("request_id IS NOT NULL")),
-        Index("pool_number_by_number", "number"),
+        # the promise that no number has two takers, whichever account each was bought at
+        Index("pool_number_live", "number", unique=True, **where(_LIVE)),
+        Index("pool_number_gone", "number", **where(_GONE)),
     )
 
     pool: str = Field(max_length=40, primary_key=True)
@@ -137,3 +143,5 @@ POOL_RUN = PoolRun.__table__  # type: ignore[attr-defined]
 WANTED = text(f"pool_number.{_WANTED}")
 ORDERED = text(f"pool_number.{_ORDERED}")
 AVAILABLE = text(f"pool_number.{_AVAILABLE}")
+LIVE = text(f"pool_number.{_LIVE}")
+GONE = text(f"pool_number.{_GONE}")

@@ -82,7 +82,7 @@ def prepare_providers(runtime: Runtime) -> None:
     _prime_pace(runtime)
     with runtime.database.write() as conn:
         ensure_providers(conn, list(runtime.providers), runtime.now())
-        ensure_pools(conn, list(runtime.config.pools), runtime.now())
+        ensure_pools(conn, runtime.config.pools, runtime.now())
 
 
 def _prime_pace(runtime: Runtime) -> None:

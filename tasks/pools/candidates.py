@@ -15,7 +15,7 @@ from schemas.tables import PURCHASE
 from tasks.ledger import dispatch
 from tasks.orders import chunks
 from tasks.policies.pace import HORIZON, Later
-from tasks.pools.stock import DAY, in_pools
+from tasks.pools.stock import DAY, NO_LIMIT, in_pools
 from tasks.pools.stockfile import Listed, StockFileError, read_stock
 from tasks.providers.base import ProviderError, SearchQuery, Unsupported
 from tasks.providers.candidates import offered
@@ -32,7 +32,6 @@ SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
 
 _CHUNK = 500
-_NO_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +69,18 @@ def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str])
     return closed
 
 
-def find(runtime: Runtime, pool: PoolConfig, count: int) -> Found:
+def find(runtime: Runtime, pool: PoolConfig, count: int, *, urgent: int | None = None) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
+    Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
+    the preferred one's next page may have the rest. Where anything in the stock file is wrong, there are none.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
-    hunt = _Hunt(runtime=runtime, pool=pool, count=count)
-    listed = _listed(runtime, pool, hunt.found.reasons)
+    hunt = _Hunt(runtime=runtime, pool=pool, count=count, urgent=count if urgent is None else urgent)
+    try:
+        listed = _listed(runtime, pool)
+    except StockFileError as exc:
+        return Found(reasons={STOCK_FILE: str(exc)})
     with runtime.database.read() as conn:
         closed = closed_providers(conn, runtime, pool.providers)
     for alias in pool.providers:
@@ -91,32 +95,41 @@ def find(runtime: Runtime, pool: PoolConfig, count: int) -> Found:
 
 @dataclass(frozen=True, kw_only=True)
 class _Hunt:
-    """The way from provider to provider until *count* numbers are found."""
+    """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones."""
 
     runtime: Runtime
     pool: PoolConfig
     count: int
+    urgent: int
     found: Found = field(default_factory=Found)
 
     @property
-    def over(self) -> bool:
+    def enough(self) -> bool:
         return len(self.found.offers) >= self.count
+
+    @property
+    def over(self) -> bool:
+        return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
 
     def at(self, alias: str, listed: Sequence[Listed]) -> None:
         """Add a provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
         query = SearchQuery(country=self.pool.country, prefix=self.pool.prefix, limit=self.count + SPARE)
+        others = 0
         for chunk in chunks(listed, _CHUNK):
             fitting = [one for one in chunk if offered(one.number, query) is not None]
+            others += len(chunk) - len(fitting)
             self._add([Offer(number=one.number, provider=alias, options=one.options) for one in fitting])
-            if self.over:
+            if self.enough:
                 return
         binding, reasons = self.runtime.providers[alias], self.found.reasons
         if not binding.adapter.can_search:
             reasons[alias] = "the stock file has no more, and it cannot be searched"
         elif self._add(_searched(self.runtime, self.pool, binding, query, reasons)):
             self.found.searched.add(alias)
-        if self.over:
+        if self.enough:
             reasons.pop(alias, None)
+        elif others:
+            reasons[alias] += f"; {others:,} of its rows in the stock file are not of {_of(self.pool)}"
 
     def _add(self, offers: Sequence[Offer]) -> bool:
         """Add those of *offers* that can be ordered; whether there were any."""
@@ -160,22 +173,21 @@ def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]
 
 def _spent(conn: Connection, runtime: Runtime, binding: Binding, state: Mapping[str, Any]) -> bool:
     # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
-    unhurried = binding.policy.model_copy(update={"max_in_flight": _NO_LIMIT})
+    unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT})
     account = dispatch.Account(runtime.accounts[binding.account].aliases)
-    room = dispatch.room(conn, unhurried, dict(state), account, now=runtime.now(), soon=_NO_LIMIT)
+    room = dispatch.room(conn, unhurried, dict(state), account, now=runtime.now(), soon=NO_LIMIT)
     return room.free < 1
 
 
-def _listed(runtime: Runtime, pool: PoolConfig, reasons: dict[str, str]) -> list[Listed]:
-    """What the stock file lists; nothing where anything in it is wrong."""
+def _listed(runtime: Runtime, pool: PoolConfig) -> list[Listed]:
+    """What the stock file lists. Raises StockFileError."""
     if pool.stock_file is None:
         return []
-    kinds = {alias: runtime.kinds[alias] for alias in pool.providers}
-    try:
-        return read_stock(pool.stock_file, kinds, pool.country)
-    except StockFileError as exc:
-        reasons[STOCK_FILE] = str(exc)
-        return []
+    return read_stock(pool.stock_file, {alias: runtime.kinds[alias] for alias in pool.providers}, pool.country)
+
+
+def _of(pool: PoolConfig) -> str:
+    return f"country {pool.country}" + (f" and prefix {pool.prefix}" if pool.prefix else "")
 
 
 def _searched(

@@ -41,14 +41,16 @@ class Run:
 class Need:
     """What a count found.
 
-    wanted: the `missing` that one run may order. budget: those that the day's limit allows, too. stuck: purchases
-    that wait at a provider of `closed`. movable: so many of them may give way to another provider's numbers.
+    wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
+    that the day's limit allows, too. stuck: purchases that wait at a provider of `closed`. movable: so many of them
+    may give way to another provider's numbers.
     """
 
     supply: Supply
     level: int
     missing: int
     wanted: int
+    low_by: int
     budget: int
     closed: Mapping[str, str]
     stuck: Sequence[Row]
@@ -70,21 +72,29 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
         # what was begun below it is brought to its end
         missing = min(missing, supply.wanted)
     wanted = min(missing, pool.max_per_run)
-    closed = closed_providers(conn, this.runtime, pool.providers) if Status.QUEUED in supply.on_the_way else {}
+    closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
     left = stock.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
     budget = min(wanted, left)
     # what takes the place of a number of these 24 hours adds nothing to them
     recent = sum(row["ordered_at"] > now - stock.DAY for row in stuck)
-    elsewhere = len(closed) < len(pool.providers)
+    elsewhere = not closed.keys() >= set(pool.providers)
     movable = min(len(stuck), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
     return Need(
         supply=supply,
         level=level,
         missing=missing,
         wanted=wanted,
+        low_by=max(0, pool.low - level),
         budget=budget,
         closed=closed,
         stuck=stuck,
         movable=movable,
     )
+
+
+def _closed(conn: Connection, this: Run) -> dict[str, str]:
+    """The providers at which nothing is bought for the pool now, of its own and of what it has ordered."""
+    left = stock.providers_of_ordered(conn, this.name) - set(this.pool.providers)
+    gone = dict.fromkeys(sorted(left), "is not among its providers any more")
+    return {**closed_providers(conn, this.runtime, this.pool.providers), **gone}

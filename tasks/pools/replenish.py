@@ -6,6 +6,7 @@ that no run, however many there are and wherever one is killed, brings the level
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,16 +16,18 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, insert, update
 
 from schemas.pool_tables import POOL, POOL_RUN, PoolStatus
-from schemas.requests import BuyNumber
-from tasks.ledger.accept import Entry, Raced, accept_lines, begin_order, open_order, with_retry
-from tasks.ledger.cancel import cancel
+from schemas.status import Status
+from tasks.ledger.accept import with_retry
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.candidates import STOCK_FILE, Found, Offer, find, usable
 from tasks.pools.needs import Need, Run, count_need
+from tasks.pools.ordering import give_way, order_numbers
 from tasks.pools.standing import Standing, exhausted, judge, write_standing
 from tasks.pools.stock import Supply
 from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 NEXT_PAGE = timedelta(seconds=10)
 """After a search that gave too few, until the next: what was ordered is sold by then, and a search shows others."""
@@ -38,13 +41,15 @@ class NotNow(Exception):
 class Report:
     """What a run found and did, or would do.
 
-    level: before it. missing: up to the target, before it. candidates: what was ordered, or would be. reasons: why a
-    provider gave less than was asked of it, by alias; problems of the stock file under `stock_file`.
+    level: before it. missing: up to the target, before it. candidates: what was ordered, or would be; `moved` of them
+    are in place of numbers that waited at a provider which buys nothing now. reasons: why a provider gave less than
+    was asked of it, by alias; problems of the stock file under `stock_file`.
     """
 
     pool: str
     level: int
     missing: int
+    moved: int = 0
     ordered: int = 0
     order_id: str | None = None
     status: PoolStatus
@@ -79,13 +84,15 @@ def run(
         return begun
     runtime.reached("leased")
     try:
-        found = find(runtime, pool, begun.most)
-    except RedisError:
-        # no provider was asked: due as before
+        found = find(runtime, pool, begun.most, urgent=begun.low_by)
+        runtime.reached("searched")
+        return with_retry(lambda: _conclude(this, found))
+    except Exception as exc:
+        # nothing was ordered: due as before
+        if not isinstance(exc, RedisError):
+            log.exception("pool %s: a run failed, and will be made up", name)
         _give_up(this)
         raise
-    runtime.reached("searched")
-    return with_retry(lambda: _conclude(this, found))
 
 
 def _refuse(this: Run, state: Row | None) -> None:
@@ -94,8 +101,10 @@ def _refuse(this: Run, state: Row | None) -> None:
     if state is None:
         return
     if state["leased_until"] is not None and state["leased_until"] > now:
-        raise NotNow(f"pool {this.name} is being topped up already: wait for a moment")
-    if not this.by_person and state["next_run_at"] > now:
+        until = f"until {state['leased_until']:%H:%M:%S} UTC at most"
+        raise NotNow(f"pool {this.name} is being topped up already, {until}: wait for a moment")
+    followed = state["schedule"] == str(this.pool.schedule)
+    if not this.by_person and followed and state["next_run_at"] > now:
         raise NotNow(f"pool {this.name} is not due before {state['next_run_at']}")
 
 
@@ -103,7 +112,7 @@ def _begin(this: Run) -> Report | Need:
     """Take the lease and tell what is needed; where that is nothing, the run is over."""
     now = this.runtime.now()
     with this.runtime.database.write() as conn:
-        _refuse(this, stock.lock_pool(conn, this.name, now))
+        _refuse(this, stock.lock_pool(conn, this.name, this.pool, now))
         stock.settle(conn, now, this.name)
         need = count_need(conn, this, now)
         if need.most == 0:
@@ -121,32 +130,31 @@ def _look(this: Run) -> Report:
     """What a run would order."""
     with this.runtime.database.read() as conn:
         need = count_need(conn, this, this.runtime.now())
-    found = find(this.runtime, this.pool, need.most) if need.most else Found()
-    return _report(this, need, found, need.supply, found.offers[: need.most])
+    found = find(this.runtime, this.pool, need.most, urgent=need.low_by) if need.most else Found()
+    chosen, moved = _choose(need, found.offers)
+    return _report(this, need, found, chosen, moved)
 
 
 def _conclude(this: Run, found: Found) -> Report:
     """Count again, order, and end the run."""
     now = this.runtime.now()
     with this.runtime.database.write() as conn:
-        stock.lock_pool(conn, this.name, now)
+        stock.lock_pool(conn, this.name, this.pool, now)
         stock.settle(conn, now, this.name)
         return _finish(conn, this, count_need(conn, this, now, lock=True), found, now)
 
 
 def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime) -> Report:
     """Order what is needed, as far as it was found, and write down how the run ended."""
-    offers = usable(conn, this.runtime, found.offers)
-    moved = min(need.movable, max(0, len(offers) - need.budget))
-    _give_way(conn, [row["purchase_id"] for row in need.stuck[:moved]], now)
-    chosen = offers[: need.budget + moved]
-    order_id = _order(conn, this, need.missing + moved, chosen, now)
-    supply = stock.supply(conn, this.name, this.pool.target) if order_id else need.supply
-    report = _report(this, need, found, supply, chosen)
+    chosen, moved = _choose(need, usable(conn, this.runtime, found.offers))
+    give_way(conn, [row["purchase_id"] for row in need.stuck[:moved]], now)
+    order_id = order_numbers(conn, this, need.missing + moved, chosen, now)
+    report = _report(this, need, found, chosen, moved)
     left = need.missing - len(chosen) + moved
+    supply = _after(need, len(chosen) - moved)
     changed = write_standing(conn, this.name, this.pool, now, stands=report.standing, supply=supply, missing=left)
     next_run = this.pool.schedule.next_after(now)
-    if found.searched and 0 < len(chosen) < need.budget:
+    if found.searched and 0 < len(chosen) < need.most:
         next_run = min(next_run, now + NEXT_PAGE)
     ended = {"last_run_at": now, "next_run_at": next_run, "leased_until": None}
     conn.execute(update(POOL).where(POOL.c.name == this.name).values(**ended))
@@ -156,51 +164,25 @@ def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime
     return report
 
 
-def _give_way(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:
-    """Cancel locked purchases that wait in a queue; their places are wanted again."""
-    for purchase_id in purchase_ids:
-        cancel(conn, purchase_id, now)
-    stock.vacate(conn, purchase_ids, now)
+def _choose(need: Need, offers: Sequence[Offer]) -> tuple[Sequence[Offer], int]:
+    """What to order of *offers*, and in place of how many stuck purchases."""
+    moved = min(need.movable, max(0, len(offers) - need.budget))
+    return offers[: need.budget + moved], moved
 
 
-def _order(conn: Connection, this: Run, wanted: int, chosen: Sequence[Offer], now: datetime) -> str | None:
-    """Order the chosen numbers for the pool's first *wanted* places; all of them or none.
-
-    Raises Raced where somebody else has ordered one of them meanwhile.
-    """
-    places = stock.make_places(conn, this.name, wanted, now)
-    if not chosen:
-        return None
-    order_id, about = new_id(), {"pool": this.name}
-    order = {"id": order_id, "name": f"pool {this.name}", "idempotency_key": None, "fingerprint": None}
-    begin_order(conn, {**order, "metadata": about}, now)
-    requests = [
-        BuyNumber(
-            number=offer.number,
-            provider=offer.provider,
-            idempotency_key=f"pool:{this.name}:{place['slot']}:{place['tries'] + 1}",
-            options=dict(offer.options),
-            metadata=about,
-        )
-        for place, offer in zip(places, chosen, strict=False)
-    ]
-    accounts = {alias: binding.account for alias, binding in this.runtime.providers.items()}
-    entries = [Entry(request=one, account=accounts[one.provider], line=line) for line, one in enumerate(requests, 1)]
-    accepted = accept_lines(conn, order_id, entries, now)
-    if not all(one.created for one in accepted):
-        raise Raced
-    open_order(conn, order_id, now)
-    stock.fill(conn, this.name, places, [one.row for one in accepted], now)
-    this.runtime.reached("ordering")
-    return order_id
+def _after(need: Need, more: int) -> Supply:
+    """The supply when *more* are on their way."""
+    coming = need.supply.on_the_way
+    return replace(need.supply, on_the_way={**coming, Status.QUEUED: coming.get(Status.QUEUED, 0) + more})
 
 
-def _report(this: Run, need: Need, found: Found, supply: Supply, chosen: Sequence[Offer]) -> Report:
-    stands = _judge(this, need, found, supply, len(chosen))
+def _report(this: Run, need: Need, found: Found, chosen: Sequence[Offer], moved: int) -> Report:
+    stands = _judge(this, need, found, len(chosen), moved)
     return Report(
         pool=this.name,
         level=need.level,
         missing=need.missing,
+        moved=moved,
         status=stands.status,
         reason=stands.reason,
         candidates=list(chosen),
@@ -208,23 +190,21 @@ def _report(this: Run, need: Need, found: Found, supply: Supply, chosen: Sequenc
     )
 
 
-def _judge(this: Run, need: Need, found: Found, supply: Supply, count: int) -> Standing:
+def _judge(this: Run, need: Need, found: Found, count: int, moved: int) -> Standing:
     """How the pool stands after *count* numbers were ordered."""
-    reasons = dict(found.reasons) if count < need.budget else _only(found.reasons, STOCK_FILE)
+    reasons = dict(found.reasons) if count < need.budget or STOCK_FILE in found.reasons else {}
     if need.budget < need.wanted:
-        reasons["daily_limit"] = f"{this.pool.daily_limit} numbers in 24 hours are spent"
+        limit = this.pool.daily_limit
+        spent = limit - max(0, need.budget - count)
+        reasons["daily_limit"] = f"{spent} of {limit} numbers in 24 hours are spent, and {need.wanted} were wanted"
     enough = count >= need.budget or (count > 0 and found.searched)
     if not enough or need.budget < need.wanted or STOCK_FILE in reasons:
         return exhausted(reasons)
-    stuck = Counter(row["provider"] for row in need.stuck[max(0, count - need.budget) :])
-    return judge(this.name, this.pool, supply, stuck, need.closed)
-
-
-def _only(reasons: Mapping[str, str], name: str) -> dict[str, str]:
-    return {name: reasons[name]} if name in reasons else {}
+    stuck = Counter(row["provider"] for row in need.stuck[moved:])
+    return judge(this.name, this.pool, _after(need, count - moved), stuck, need.closed)
 
 
 def _remember(conn: Connection, report: Report, now: datetime) -> None:
-    values = {"id": new_id(), "at": now, "wanted": report.missing}
+    values = {"id": new_id(), "at": now, "wanted": report.missing + report.moved}
     same = {name: getattr(report, name) for name in ("pool", "order_id", "level", "ordered", "reason")}
     conn.execute(insert(POOL_RUN).values(**values, **same))

@@ -57,7 +57,7 @@ def write_standing(
     conn: Connection, name: str, pool: PoolConfig, now: datetime, *, stands: Standing, supply: Supply, missing: int
 ) -> bool:
     """Write down how a pool stands; an event tells of another status than before. True where it is another."""
-    state = lock_pool(conn, name, now)
+    state = lock_pool(conn, name, pool, now)
     changed = bool(state["status"] != stands.status)
     values = {"status": str(stands.status), "reason": stands.reason, "since": now if changed else state["since"]}
     conn.execute(update(POOL).where(POOL.c.name == name).values(**values, updated_at=now))

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
-from schemas.pool_tables import AVAILABLE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
+from schemas.pool_tables import AVAILABLE, LIVE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
+from schemas.pools import PoolConfig
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
 from tasks.ledger.rows import Row, insert_new
@@ -23,11 +24,10 @@ TRIES_AT_ONCE = 5
 
 DAY = timedelta(hours=24)
 
-_NO_LIMIT = 1_000_000_000
+NO_LIMIT = 1_000_000_000
 _AT = POOL_NUMBER.c
 _BOUGHT = PURCHASE.c
 _ENDED = (Status.PURCHASED, *sorted(DEAD))
-_LIVE = (Slot.ORDERED, Slot.AVAILABLE, Slot.TAKEN)
 
 # Asked once a second by every worker, so built once.
 _ANY_ENDED = (
@@ -69,10 +69,14 @@ class Levels(Supply):
     bought_today: int
 
 
-def ensure_pools(conn: Connection, names: Sequence[str], now: datetime) -> None:
-    """Have a state row for each pool; a new one is due at once."""
+def ensure_pools(conn: Connection, pools: Mapping[str, PoolConfig], now: datetime) -> None:
+    """Have a state row for each pool; a new one is due at once, and one whose schedule is another than it was."""
     fresh = {"status": str(PoolStatus.OK), "since": now, "next_slot": 1, "next_run_at": now, "updated_at": now}
-    insert_new(conn, POOL, [{"name": name, **fresh} for name in names])
+    schedules = {name: str(pool.schedule) for name, pool in pools.items()}
+    insert_new(conn, POOL, [{"name": name, "schedule": text, **fresh} for name, text in schedules.items()])
+    for name, text in schedules.items():
+        other = (POOL.c.name == name, POOL.c.schedule != text)
+        conn.execute(update(POOL).where(*other).values(schedule=text, next_run_at=now, updated_at=now))
 
 
 def find_pool(conn: Connection, name: str) -> Row | None:
@@ -81,9 +85,9 @@ def find_pool(conn: Connection, name: str) -> Row | None:
     return None if found is None else dict(found)
 
 
-def lock_pool(conn: Connection, name: str, now: datetime) -> Row:
+def lock_pool(conn: Connection, name: str, pool: PoolConfig, now: datetime) -> Row:
     """The pool's state, locked until the transaction ends."""
-    ensure_pools(conn, [name], now)
+    ensure_pools(conn, {name: pool}, now)
     return dict(conn.execute(select(POOL).where(POOL.c.name == name).with_for_update()).mappings().one())
 
 
@@ -128,7 +132,7 @@ def bought_today(conn: Connection, name: str, now: datetime) -> int:
 
 def left_today(conn: Connection, name: str, daily_limit: int, now: datetime) -> int:
     """How many numbers a limit in 24 hours leaves; very many for none (0)."""
-    return max(0, daily_limit - bought_today(conn, name, now)) if daily_limit else _NO_LIMIT
+    return max(0, daily_limit - bought_today(conn, name, now)) if daily_limit else NO_LIMIT
 
 
 def settle_due(runtime: Runtime) -> bool:
@@ -160,7 +164,7 @@ def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:
 
 def gone(conn: Connection, purchase_id: str, now: datetime) -> None:
     """Take a number out of its pool that was released at the provider, wherever it is."""
-    here = (_AT.purchase_id == purchase_id, _AT.status.in_(_LIVE))
+    here = (_AT.purchase_id == purchase_id, LIVE)
     conn.execute(update(POOL_NUMBER).where(*here).values(status=Slot.GONE, updated_at=now))
 
 
@@ -180,6 +184,11 @@ def waiting(conn: Connection, name: str, providers: Sequence[str], *, lock: bool
     rows = [dict(row) for row in conn.execute(query).mappings()]
     # sorted here: asked for in order, SQLite would walk through the whole pool
     return sorted(rows, key=lambda row: (row["ordered_at"], row["purchase_id"]), reverse=True)
+
+
+def providers_of_ordered(conn: Connection, name: str) -> set[str]:
+    """The providers of what is on its way."""
+    return set(conn.execute(select(_AT.provider).where(_AT.pool == name, ORDERED).distinct()).scalars())
 
 
 def vacate(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:
@@ -210,13 +219,16 @@ def make_places(conn: Connection, name: str, count: int, now: datetime) -> list[
 
 
 def fill(conn: Connection, name: str, places: Sequence[Row], purchases: Sequence[Row], now: datetime) -> None:
-    """Write down which purchase was ordered for which wanted place."""
+    """Write down which purchase was ordered for which wanted place, and at which of its tries.
+
+    Raises sqlalchemy's IntegrityError where another pool has one of the numbers since.
+    """
     statement = (
         update(POOL_NUMBER)
         .where(_AT.pool == name, _AT.slot == bindparam("at_slot"), WANTED)
         .values(
             status=Slot.ORDERED,
-            tries=_AT.tries + 1,
+            tries=bindparam("tried"),
             number=bindparam("wanted"),
             provider=bindparam("of"),
             purchase_id=bindparam("bought_by"),
@@ -225,7 +237,13 @@ def fill(conn: Connection, name: str, places: Sequence[Row], purchases: Sequence
         )
     )
     filled = [
-        {"at_slot": place["slot"], "wanted": row["number"], "of": row["provider"], "bought_by": row["id"]}
+        {
+            "at_slot": place["slot"],
+            "tried": place["tries"],
+            "wanted": row["number"],
+            "of": row["provider"],
+            "bought_by": row["id"],
+        }
         for place, row in zip(places, purchases, strict=False)
     ]
     conn.execute(statement, filled)
@@ -233,7 +251,7 @@ def fill(conn: Connection, name: str, places: Sequence[Row], purchases: Sequence
 
 def in_pools(conn: Connection, numbers: Sequence[str]) -> set[str]:
     """Those of *numbers* that a pool has, or has ordered."""
-    query = select(_AT.number).where(_AT.number.in_(numbers), _AT.status.in_(_LIVE))
+    query = select(_AT.number).where(_AT.number.in_(numbers), LIVE)
     return set(conn.execute(query).scalars())
 
 

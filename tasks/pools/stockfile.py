@@ -17,6 +17,9 @@ MAX_ROWS = 100_000
 
 MAX_TOLD = 5
 
+_NO_FILE = "no such file: mend stock_file, or put it there"
+_COLUMNS = "a stock file has number, provider and options.*"
+
 
 class StockFileError(ValueError):
     """A stock file that nothing is bought from; the message tells FILE:LINE of what is wrong, and the mend."""
@@ -36,7 +39,8 @@ def read_stock(path: Path, kinds: Mapping[str, Kind], country: str) -> list[List
     Raises StockFileError.
     """
     if not path.is_file():
-        raise StockFileError(f"{path}: no such file: mend stock_file, or put it there")
+        problem = "is a directory: have stock_file name a file in it" if path.is_dir() else _NO_FILE
+        raise StockFileError(f"{path}: {problem}")
     default = next(iter(kinds)) if len(kinds) == 1 else None
     try:
         with path.open("rb") as source:
@@ -73,4 +77,6 @@ def _problems(row: Line | Problem) -> list[Problem]:
 
 
 def _text(problem: Problem) -> str:
-    return f"{problem.column}: {problem.message}" if problem.column else problem.message
+    # an order file has other columns too
+    message = f"unknown column: {_COLUMNS}" if problem.message.startswith("unknown column") else problem.message
+    return f"{problem.column}: {message}" if problem.column else message

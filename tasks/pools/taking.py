@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Executable, Integer, Update, bindparam, literal, select, update
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.pool_tables import AVAILABLE, POOL_NUMBER, Slot
+from schemas.pool_tables import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from schemas.requests import digest
 from tasks.ledger.accept import Raced, with_retry
 from tasks.ledger.rows import Row
@@ -37,7 +37,8 @@ _LONGEST = (
 )
 _LOCK_FREE = _LONGEST.with_for_update(skip_locked=True)
 _LOCK_ALL = _LONGEST.with_for_update()
-_PLACES = select(POOL_NUMBER).where(_AT.number == bindparam("wanted")).with_for_update()
+_PLACE = select(POOL_NUMBER).where(_AT.number == bindparam("wanted"), LIVE).with_for_update()
+_GONE = select(_AT.slot).where(_AT.number == bindparam("wanted"), _AT.pool == bindparam("of"), GONE)
 # Compared by the request, not by the status: without statistics PostgreSQL would look for a slot in the index of all
 # that is available.
 _PLACED = (_AT.pool == bindparam("of"), _AT.slot.in_(bindparam("slots", expanding=True)))
@@ -164,7 +165,7 @@ def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -
 
 
 def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | None:
-    places = [row for row in _rows(conn, _PLACES, wanted=request.number) if row["pool"] == request.pool]
+    places = [row for row in _rows(conn, _PLACE, wanted=request.number) if row["pool"] == request.pool]
     # After the lock: what gave it back may have been this very request, in another process.
     if (earlier := answered(conn, request, now)) is not None:
         return earlier
@@ -181,12 +182,12 @@ def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | 
 
 
 def _not_taken(conn: Connection, request: ReturnNumber, now: datetime, places: Sequence[Row]) -> Row:
-    if not places:
-        error = f"pool {request.pool!r} has no number {request.number}"
-        return refuse(conn, request, now, code="not_taken", error=error)
-    if all(row["status"] == Slot.GONE for row in places):
+    if places:
+        return refuse(conn, request, now, code="not_taken", error=f"{request.number} is taken by nobody")
+    if _rows(conn, _GONE, wanted=request.number, of=request.pool):
         return refuse(conn, request, now, code="gone", error=f"{request.number} was released at its provider")
-    return refuse(conn, request, now, code="not_taken", error=f"{request.number} is taken by nobody")
+    error = f"pool {request.pool!r} has no number {request.number}"
+    return refuse(conn, request, now, code="not_taken", error=error)
 
 
 def _look(conn: Connection, request: TakeNumber, query: Executable) -> list[Row]:

@@ -61,9 +61,9 @@ def _tell(report: Report, low: int, *, dry_run: bool) -> None:
     elif dry_run:
         _tell_candidates(report)
     elif report.order_id is None:
-        show(f"Nothing was ordered, of {report.missing:,} missing.")
+        show(f"Nothing was ordered{_wanted(report)}.")
     else:
-        show(f"Order {report.order_id} is in: {count(report.ordered, 'number')}, of {report.missing:,} missing.")
+        show(f"Order {report.order_id} is in: {count(report.ordered, 'number')}{_wanted(report)}.")
         show(f"Watch it:  dialstock order watch {report.order_id}")
     if report.status is not PoolStatus.OK:
         would = "would be" if dry_run else "is"
@@ -75,4 +75,10 @@ def _tell_candidates(report: Report) -> None:
     if report.candidates:
         show_table(_COLUMNS, [[getattr(one, name) for name in _COLUMNS] for one in report.candidates])
     numbers = count(len(report.candidates), "number")
-    show(f"{numbers} would be ordered, of {report.missing:,} missing. Nothing was ordered: this was a dry run.")
+    show(f"{numbers} would be ordered{_wanted(report)}. Nothing was ordered: this was a dry run.")
+
+
+def _wanted(report: Report) -> str:
+    """What the order is for."""
+    moved = f", {report.moved:,} in place of numbers that waited where nothing is bought now" if report.moved else ""
+    return moved + (f", of {report.missing:,} missing" if report.missing or not moved else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,9 +12,11 @@ from schemas.config import Config
 from schemas.config_errors import did_you_mean
 from schemas.pool_tables import POOL, POOL_RUN, PoolStatus
 from schemas.pools import PoolConfig
+from schemas.status import Status
 from tasks.ledger.rows import Row
 from tasks.pools.stock import levels
 from tasks.runtime import Runtime
+from workers.cli.doctor.pools import LATE
 from workers.cli.errors import Failure
 from workers.cli.explain import when
 from workers.cli.output import count, moment, show, show_fields, show_table
@@ -25,8 +27,6 @@ NEW = "new"
 NOT_CONFIGURED = "not configured"
 
 LAST_RUNS = 10
-LATE = timedelta(minutes=1)
-"""A run that is due for so long will not come by itself."""
 
 _COUNTS = ("available", "on the way", "held", "taken", "low", "target")
 _COLUMNS = ("pool", "providers", *_COUNTS, "state", "bought in 24 h", "last run", "next run")
@@ -113,7 +113,7 @@ def _row(conn: Connection, runtime: Runtime, name: str, state: Row | None) -> Ro
         "providers": [] if pool is None else list(pool.providers),
         "available": known.available,
         "on_the_way": known.moving,
-        "on_the_way_by_status": known.on_the_way,
+        "on_the_way_by_status": {name: n for name, n in known.on_the_way.items() if name is not Status.HELD},
         "held": known.held,
         "wanted": known.wanted,
         "taken": known.taken,
@@ -140,7 +140,8 @@ def _counted(row: Row) -> Row:
     ways = ", ".join(f"{number:,} {status}" for status, number in sorted(row["on_the_way_by_status"].items()))
     return {
         "available": row["available"],
-        "on the way": f"{row['on_the_way'] + row['held']:,}{f': {ways}' if ways else ''}",
+        "on the way": f"{row['on_the_way']:,}{f': {ways}' if ways else ''}",
+        "held": row["held"],
         "wanted": f"{count(row['wanted'], 'place')} without a number" if row["wanted"] else None,
         "taken": row["taken"],
         "bought in 24 h": _bought(row),

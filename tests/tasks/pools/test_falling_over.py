@@ -13,7 +13,7 @@ from schemas.pool_requests import TakeNumber
 from schemas.pool_tables import PoolStatus
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks.pools import taking
+from tasks.pools import replenish, taking
 from tests.tasks.pools.supplying import NAME, Supplied, area, supplied
 from tests.tasks.support import Killed, die
 from workers.database import SqlDatabase
@@ -109,6 +109,8 @@ def test_what_waits_stays_where_nobody_else_has_a_number(world: Supplied) -> Non
     world.shop("second").offers = world.shop("second").offers[:4]
     assert world.run().ordered == 4
     assert (len(world.bought("first")), len(world.bought("second")), world.level()) == (6, 4, 10)
+    # its next page may have others
+    assert world.pool()["next_run_at"] == world.clock.moment + replenish.NEXT_PAGE
     world.stop_provider("second")
     assert world.run().ordered == 0
     assert (len(world.bought("first")), len(world.bought("second"))) == (6, 4)

@@ -79,7 +79,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Connection], Any]]] = {
         lambda conn: taking._take_free(conn, TakeNumber(pool=POOL, request_id="known"), START),
     ),
     "give back": (
-        "pool_number_by_number",
+        "pool_number_live",
         lambda conn: taking._give_back(conn, ReturnNumber(pool=POOL, number=FIRST, request_id="new"), START),
     ),
 }

@@ -226,7 +226,7 @@ def test_no_more_than_the_daily_limit_is_bought_in_24_hours(make: Make) -> None:
     stocked(world)
     take(world, 10)
     assert world.run().ordered == 2
-    assert world.told()[-1][1]["reason"] == "daily_limit: 12 numbers in 24 hours are spent"
+    assert world.told()[-1][1]["reason"] == "daily_limit: 12 of 12 numbers in 24 hours are spent, and 10 were wanted"
     world.clock.advance(24 * 3600 - 60)
     assert world.run().ordered == 0
     world.clock.advance(61)

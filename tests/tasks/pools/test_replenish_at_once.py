@@ -19,7 +19,7 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import accepting
-from tasks.pools import replenish, stock, taking
+from tasks.pools import ordering, replenish, stock, taking
 from tasks.pools.replenish import NotNow
 from tasks.providers.base import SearchQuery
 from tests.tasks.pools.supplying import NAME, Supplied, area, supplied
@@ -150,7 +150,7 @@ def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
     database = request.getfixturevalue("_postgres_database_of_the_session")
     clear(database)
     world = supplied(database)
-    accept_lines = replenish.accept_lines
+    accept_lines = ordering.accept_lines
     tries = []
 
     def meanwhile(*args: Any) -> Any:
@@ -159,12 +159,63 @@ def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
             accepting.accept_one(world.runtime, BuyNumber(number=area(415, 1)[0], provider="first"))
         return accept_lines(*args)
 
-    monkeypatch.setattr(replenish, "accept_lines", meanwhile)
+    monkeypatch.setattr(ordering, "accept_lines", meanwhile)
     report = world.run()
     assert len(tries) == 2
     assert [offer.number for offer in report.candidates] == area(415, 10, 1)
     assert len(world.rows(select(ORDER))) == 1
     assert world.level() == 10
+
+
+def test_two_pools_never_have_one_number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # between the look at the other pool's numbers and the order: nobody can write there on SQLite
+    database = request.getfixturevalue("_postgres_database_of_the_session")
+    clear(database)
+    world = supplied(database, low=10)
+    ours = world.runtime.config.pools[NAME]
+    pools = {
+        NAME: ours.model_copy(update={"providers": ("first",)}),
+        "other": ours.model_copy(update={"providers": ("second",)}),
+    }
+    world.runtime = replace(world.runtime, config=world.runtime.config.model_copy(update={"pools": pools}))
+    # one number, for sale at two accounts
+    world.shop("second").offers = list(world.shop().offers)
+    fill, barrier, first_two = stock.fill, threading.Barrier(2), iter(range(2))
+
+    def together(*args: Any) -> None:
+        if next(first_two, None) is not None:
+            barrier.wait(30)
+        fill(*args)
+
+    monkeypatch.setattr(stock, "fill", together)
+    names = iter(pools)
+    ordered: list[int] = []
+    at_once(lambda: ordered.append(replenish.run(world.runtime, next(names)).ordered), 2)
+    numbers = [place["number"] for place in world.places()]
+    assert ordered == [10, 10]
+    assert sorted(numbers) == area(415, 20)
+    assert len(world.rows(select(ORDER))) == 2
+
+
+def test_a_key_that_somebody_uses_at_the_same_instant_is_passed_over(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = request.getfixturevalue("_postgres_database_of_the_session")
+    clear(database)
+    world = supplied(database)
+    accept_lines = ordering.accept_lines
+    tries = []
+
+    def meanwhile(*args: Any) -> Any:
+        tries.append(args)
+        if len(tries) == 1:
+            foreign = BuyNumber(number=area(212, 1)[0], provider="first", idempotency_key="pool:support:1:1")
+            accepting.accept_one(world.runtime, foreign)
+        return accept_lines(*args)
+
+    monkeypatch.setattr(ordering, "accept_lines", meanwhile)
+    assert world.run().ordered == 10
+    assert [place["tries"] for place in world.places()] == [2] + [1] * 9
 
 
 def test_a_long_life_never_passes_the_target(make: Make, seed: int) -> None:

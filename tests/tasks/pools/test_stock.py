@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from schemas.pool_requests import TakeNumber
 from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.pools import PoolConfig
 from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
@@ -155,7 +156,7 @@ def test_a_number_that_is_released_before_it_was_settled_is_never_available(worl
 def test_places_are_made_kept_and_forgotten(world: Supplied) -> None:
     def make(count: int) -> list[int]:
         with world.write() as conn:
-            stock.lock_pool(conn, NAME, START)
+            stock.lock_pool(conn, NAME, world.runtime.config.pools[NAME], START)
             return [place["slot"] for place in stock.make_places(conn, NAME, count, START)]
 
     assert (make(3), make(3), make(1), make(3)) == ([1, 2, 3], [1, 2, 3], [1], [1, 4, 5])
@@ -210,7 +211,8 @@ def _fill(conn: Connection, count: int) -> None:
     places = [_place(n) for n in range(count)]
     conn.execute(insert(POOL_NUMBER), places)
     conn.execute(insert(PURCHASE), [_purchase(place) for place in places if place["purchase_id"]])
-    stock.ensure_pools(conn, [NAME], START)
+    pool = PoolConfig(providers=("first",), low=1, target=1, daily_limit=0)
+    stock.ensure_pools(conn, {NAME: pool}, START)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -244,7 +246,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
     "bought today": ("pool_number_by_order_time", lambda w, c: stock.bought_today(c, NAME, START)),
     "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
-    "in pools": ("pool_number_by_number", lambda w, c: stock.in_pools(c, area(415, 100))),
+    "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
     "gone": ("pool_number_by_purchase", lambda w, c: stock.gone(c, _place(2)["purchase_id"], START)),
     "candidates": (
         "purchase_by_number",

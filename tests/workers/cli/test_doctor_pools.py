@@ -17,6 +17,7 @@ SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def findings(url: str, **changes: Any) -> list[Finding]:
     database = SqlDatabase(url)
     row = {"name": "support", "status": "ok", "since": SINCE, "next_slot": 1, "next_run_at": NOW, "updated_at": NOW}
+    row["schedule"] = "1m"
     with database.write() as conn:
         conn.execute(insert(POOL).values({**row, **changes}))
         conn.execute(insert(POOL).values({**row, "name": "not-configured", "status": "blocked"}))

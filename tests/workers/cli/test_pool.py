@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -119,9 +120,10 @@ def test_a_run_tells_its_order_and_how_to_watch_it(both: Cli, shop: SandboxServe
 def test_what_cannot_be_ordered_has_status_1(both: Cli, shop: SandboxServer, desk: Desk) -> None:
     shop.control.stock("signalwire", FIRST[:1])
     shop.control.stock("bird", [])
+    assert "1 number, of 4 missing" in both.ok("pool", "run", "support")
     result = both("pool", "run", "support")
     assert result.exit_code == 1
-    assert "1 number, of 4 missing" in result.stdout
+    assert "Nothing was ordered, of 3 missing." in result.stdout
     assert "support is exhausted: signalwire: " in result.stderr
     shown = both.ok("pool", "show", "support")
     assert "state   exhausted" in shown
@@ -146,6 +148,8 @@ def test_what_is_held_blocks_until_others_are_bought_for_it(stocked: Cli, shop: 
     assert stocked("pool", "run", "support").exit_code == 1
     shown = stocked.ok("pool", "show", "support")
     assert "state   blocked" in shown
+    assert re.search(r"on the way +0\n", shown)
+    assert re.search(r"held +4\n", shown)
     assert "dialstock purchase list --status held" in shown
     assert "dialstock pool run support --without-held` buys others" in shown
     # 1 of 9 is left in 24 hours, and the run says so
@@ -197,9 +201,17 @@ def test_a_pool_that_is_not_configured_any_more_is_still_shown(stocked: Cli, hom
     assert "not configured" in stocked.refused("pool", "take", "support")
 
 
+def test_what_is_ordered_elsewhere_is_told_as_that(both: Cli, home: Path, shop: SandboxServer, desk: Desk) -> None:
+    both.ok("pool", "run", "support")
+    configure(home, TABLE.replace('"signalwire", ', ""))
+    told = "4 numbers would be ordered, 4 in place of numbers that waited where nothing is bought now."
+    assert told in both.ok("pool", "run", "support", "--dry-run")
+    assert "4 numbers, 4 in place of numbers that waited" in both.ok("pool", "run", "support")
+
+
 def test_a_run_that_did_not_come_is_told(stocked: Cli, desk: Desk) -> None:
     assert "did not come" not in stocked.ok("pool", "list")
-    late = desk.runtime.now() - timedelta(minutes=5)
+    late = desk.runtime.now() - timedelta(minutes=6)
     with desk.runtime.database.write() as conn:
         conn.execute(update(POOL).values(next_run_at=late))
     assert "and did not come: do workers and beat run?" in stocked.ok("pool", "show", "support")

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("since", UTCDateTime(), nullable=False),
         sa.Column("next_slot", sa.Integer(), nullable=False),
+        sa.Column("schedule", sa.Text(), nullable=False),
         sa.Column("next_run_at", UTCDateTime(), nullable=False),
         sa.Column("last_run_at", UTCDateTime(), nullable=True),
         sa.Column("leased_until", UTCDateTime(), nullable=True),
@@ -63,7 +64,6 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'available'"),
             postgresql_where=sa.text("status = 'available'"),
         )
-        batch_op.create_index("pool_number_by_number", ["number"], unique=False)
         batch_op.create_index("pool_number_by_order_time", ["pool", "ordered_at"], unique=False)
         batch_op.create_index(
             "pool_number_by_purchase",
@@ -78,6 +78,20 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("request_id IS NOT NULL"),
             postgresql_where=sa.text("request_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "pool_number_gone",
+            ["number"],
+            unique=False,
+            sqlite_where=sa.text("status = 'gone'"),
+            postgresql_where=sa.text("status = 'gone'"),
+        )
+        batch_op.create_index(
+            "pool_number_live",
+            ["number"],
+            unique=True,
+            sqlite_where=sa.text("status IN ('ordered', 'available', 'taken')"),
+            postgresql_where=sa.text("status IN ('ordered', 'available', 'taken')"),
         )
         batch_op.create_index(
             "pool_number_ordered",
@@ -152,6 +166,16 @@ def downgrade() -> None:
             postgresql_where=sa.text("status = 'ordered'"),
         )
         batch_op.drop_index(
+            "pool_number_live",
+            sqlite_where=sa.text("status IN ('ordered', 'available', 'taken')"),
+            postgresql_where=sa.text("status IN ('ordered', 'available', 'taken')"),
+        )
+        batch_op.drop_index(
+            "pool_number_gone",
+            sqlite_where=sa.text("status = 'gone'"),
+            postgresql_where=sa.text("status = 'gone'"),
+        )
+        batch_op.drop_index(
             "pool_number_by_request",
             sqlite_where=sa.text("request_id IS NOT NULL"),
             postgresql_where=sa.text("request_id IS NOT NULL"),
@@ -162,7 +186,6 @@ def downgrade() -> None:
             postgresql_where=sa.text("purchase_id IS NOT NULL"),
         )
         batch_op.drop_index("pool_number_by_order_time")
-        batch_op.drop_index("pool_number_by_number")
         batch_op.drop_index(
             "pool_number_available",
             sqlite_where=sa.text("status = 'available'"),
