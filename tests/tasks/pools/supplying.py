@@ -177,3 +177,6 @@ def supplied(database: SqlDatabase, *, policies: dict[str, Any] | None = None, *
 
 def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
+
+
+Make = Callable[..., Supplied]

@@ -21,13 +21,7 @@ from tasks.providers.bird import Bird
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxServer
 from tasks.runtime import Binding
-from tests.tasks.pools.supplying import NAME, Supplied, area, supplied
-from workers.database import SqlDatabase
-
-
-@pytest.fixture
-def world(database: SqlDatabase) -> Supplied:
-    return supplied(database)
+from tests.tasks.pools.supplying import NAME, Supplied, area
 
 
 def look(world: Supplied, count: int = 10, **fields: Any) -> Found:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from sqlalchemy import update
 
@@ -14,25 +11,8 @@ from schemas.pool_tables import PoolStatus
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks.pools import replenish, taking
-from tests.tasks.pools.supplying import NAME, Supplied, area, supplied
+from tests.tasks.pools.supplying import NAME, Make, Supplied, area
 from tests.tasks.support import Killed, die
-from workers.database import SqlDatabase
-
-Make = Callable[..., Supplied]
-
-
-@pytest.fixture
-def make(database: SqlDatabase) -> Make:
-    def build(**fields: Any) -> Supplied:
-        return supplied(database, **fields)
-
-    return build
-
-
-@pytest.fixture
-def world(make: Make) -> Supplied:
-    return make()
-
 
 FAILING = {
     "500": Outcome(kind=OutcomeKind.UNKNOWN, http_status=500, error="HTTP 500"),

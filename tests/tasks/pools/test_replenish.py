@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,23 +17,7 @@ from schemas.tables import LINE, ORDER, PURCHASE
 from tasks import accepting, entry, orders
 from tasks.pools import replenish, taking
 from tasks.pools.replenish import NotNow
-from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
-from workers.database import SqlDatabase
-
-Make = Callable[..., Supplied]
-
-
-@pytest.fixture
-def make(database: SqlDatabase) -> Make:
-    def build(**fields: Any) -> Supplied:
-        return supplied(database, **fields)
-
-    return build
-
-
-@pytest.fixture
-def world(make: Make) -> Supplied:
-    return make()
+from tests.tasks.pools.supplying import NAME, Make, Supplied, area, minutes
 
 
 def test_a_new_pool_is_filled_to_its_target_from_the_preferred_provider(world: Supplied) -> None:

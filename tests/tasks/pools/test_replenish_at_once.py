@@ -22,24 +22,9 @@ from tasks import accepting
 from tasks.pools import ordering, replenish, stock, taking
 from tasks.pools.replenish import NotNow
 from tasks.providers.base import SearchQuery
-from tests.tasks.pools.supplying import NAME, Supplied, area, supplied
+from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
 from tests.tasks.support import Killed, clear, die
 from workers.database import SqlDatabase
-
-Make = Callable[..., Supplied]
-
-
-@pytest.fixture
-def make(database: SqlDatabase) -> Make:
-    def build(**fields: Any) -> Supplied:
-        return supplied(database, **fields)
-
-    return build
-
-
-@pytest.fixture
-def world(make: Make) -> Supplied:
-    return make()
 
 
 @pytest.mark.parametrize("by_person", [False, True])

@@ -17,13 +17,7 @@ from schemas.status import Status
 from tasks import accepting
 from tasks.pools import replenish, stock
 from tasks.pools.replenish import NotNow
-from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
-from workers.database import SqlDatabase
-
-
-@pytest.fixture
-def world(database: SqlDatabase) -> Supplied:
-    return supplied(database)
+from tests.tasks.pools.supplying import NAME, Supplied, area, minutes
 
 
 def test_a_changed_schedule_is_followed(world: Supplied) -> None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.pool_tables import PoolStatus
 from schemas.status import Status
-from tests.tasks.pools.supplying import NAME, Supplied, supplied
+from tests.tasks.pools.supplying import NAME, Supplied
 from tests.tasks.support import START
-from workers.database import SqlDatabase
-
-
-@pytest.fixture
-def world(database: SqlDatabase) -> Supplied:
-    return supplied(database)
 
 
 def test_an_exhausted_pool_tells_it_once_and_when_it_is_filled(world: Supplied) -> None:

@@ -22,6 +22,13 @@ DOCUMENT = sa.JSON().with_variant(JSONB(), "postgresql")
 
 def upgrade() -> None:
     """Apply."""
+    _pool()
+    _pool_number()
+    _pool_request()
+    _pool_run()
+
+
+def _pool() -> None:
     op.create_table(
         "pool",
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -37,6 +44,9 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('blocked', 'exhausted', 'ok')", name="pool_status"),
         sa.PrimaryKeyConstraint("name"),
     )
+
+
+def _pool_number() -> None:
     op.create_table(
         "pool_number",
         sa.Column("pool", sa.String(length=40), nullable=False),
@@ -108,6 +118,8 @@ def upgrade() -> None:
             postgresql_where=sa.text("status = 'wanted'"),
         )
 
+
+def _pool_request() -> None:
     op.create_table(
         "pool_request",
         sa.Column("request_id", sa.String(length=200), nullable=False),
@@ -119,6 +131,9 @@ def upgrade() -> None:
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("request_id"),
     )
+
+
+def _pool_run() -> None:
     op.create_table(
         "pool_run",
         sa.Column("id", ID, nullable=False),
