@@ -10,13 +10,12 @@ from workers.cli.doctor import ledger
 from workers.cli.doctor.findings import Finding, ok, warn
 from workers.database import SqlDatabase
 
-NOW = datetime.now(UTC)
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def findings(url: str, **changes: Any) -> list[Finding]:
-    database = SqlDatabase(url)
-    row = {"name": "support", "status": "ok", "since": SINCE, "next_slot": 1, "next_run_at": NOW, "updated_at": NOW}
+    database, now = SqlDatabase(url), datetime.now(UTC)
+    row = {"name": "support", "status": "ok", "since": SINCE, "next_slot": 1, "next_run_at": now, "updated_at": now}
     row["schedule"] = "1m"
     with database.write() as conn:
         conn.execute(insert(POOL).values({**row, **changes}))
