@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 MAX_DURATION = 366 * 86400.0
+MAX_LIMIT = 1_000_000
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _RATE = re.compile(r"\s*([0-9]+)\s*(?:/|per)\s*([0-9]+)?\s*([a-z]+?)s?\s*", re.IGNORECASE)
@@ -43,10 +44,17 @@ def parse_rate(value: Any) -> RateLimit:
     unit = match and _UNITS.get(match[3].lower())
     if not match or not unit:
         raise ValueError(f"{value!r} is no rate limit: write it like '20/second', '13800/10 seconds', '100/hour'")
-    limit, count = int(match[1]), int(match[2] or 1)
+    # A number of so many digits that Python reads it no more is out of range, too.
+    limit, count = int(match[1][:20]), int((match[2] or "1")[:20])
     if limit < 1 or count < 1:
         raise ValueError(f"{value!r} lets nothing through: a limit and its window are 1 or more")
+    if limit > MAX_LIMIT or unit * count > MAX_DURATION:
+        raise ValueError(f"{_short(value)!r} is out of range: at most {MAX_LIMIT:,} calls, in at most 366 days")
     return RateLimit(window=unit * count, limit=limit)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def parse_duration(value: Any) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from schemas.outcomes import Outcome, OutcomeKind
+from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind
 from tasks.ledger import pausing
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
@@ -19,9 +19,15 @@ _streaks: dict[str, Streaks] = {}
 
 def react(runtime: Runtime, binding: Binding, answered: Sequence[tuple[str, Outcome]], *, probe: bool) -> None:
     """React to the outcomes of one call, by number; what a batch got as a whole counts once."""
-    different = {(one.kind, one.http_status, one.error_code): (number, one) for number, one in answered}
+    different = {_said_of(number, one): (number, one) for number, one in answered}
     for number, outcome in different.values():
         _react(runtime, binding, number, outcome, probe=probe)
+
+
+def _said_of(number: str, outcome: Outcome) -> tuple[object, ...]:
+    """Equal for what one answer says of several numbers; a refusal of one number is said of it alone."""
+    alone = outcome.kind is OutcomeKind.REFUSED and outcome.error_code != BATCH_REFUSED
+    return outcome.kind, outcome.http_status, outcome.error_code, number if alone else None
 
 
 def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *, probe: bool) -> None:

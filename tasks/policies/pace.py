@@ -131,6 +131,7 @@ class Pace:
     def __init__(self, redis: Any) -> None:
         self._script = redis.register_script(_SCRIPT)
         self._ahead = -math.inf
+        self._cool_at: dict[str, float] = {}
 
     def reserve(self, lane: Lane, horizon: float = HORIZON) -> Slot | Later:
         """Take the next slot if it is at most *horizon* seconds away (HORIZON at most)."""
@@ -151,7 +152,12 @@ class Pace:
 
     def penalise(self, lane: Lane, seconds: float) -> None:
         """Give no slot for the next *seconds* (429 with Retry-After); never shortens an earlier penalty."""
+        self._cool_at[lane.key] = max(self._cool_at.get(lane.key, 0.0), time.monotonic() + seconds)
         self._run(lane, "penalise", _micro(seconds))
+
+    def cooling(self, lane: Lane) -> bool:
+        """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""
+        return time.monotonic() < self._cool_at.get(lane.key, 0.0)
 
     def _our_time(self, theirs: float, asked: float, heard: float) -> float:
         """What time.monotonic said at Redis's time *theirs*, between *asked* and *heard*; never too early.

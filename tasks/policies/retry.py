@@ -142,8 +142,8 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
     if history.doubt:
         return _doubtful(said, history, policy)
     if said.error_code == BATCH_REFUSED:
-        # Surely not executed, and said of no number: each goes again, alone.
-        return replace(_again(said, history, policy), delay=0.0)
+        # Surely not executed, and said of no number: each goes again, alone, and its first attempt is not its last.
+        return said
     if look is None or look.kind is LookKind.ABSENT:
         return replace(said, status=Status.FAILED)
     match look.kind:
@@ -152,6 +152,8 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
         case LookKind.PROCESSING:
             processing = replace(said, status=Status.PROCESSING, delay=policy.poll_every, already_owned=True)
             return replace(processing, provider_number_id=look.provider_number_id)
+        case LookKind.UNCLEAR if look.waiting:
+            return replace(said, delay=THROTTLED_WAIT if look.retry_after is None else look.retry_after, counts=False)
         case LookKind.UNCLEAR:
             return _again(said, history, policy)
     return replace(said, status=Status.FAILED)

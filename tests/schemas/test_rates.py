@@ -39,7 +39,16 @@ def test_a_limit_of_zero_is_refused(value):
         parse_rate(value)
 
 
-@given(st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from(["second", "minutes", "hour", "days"]))
+@pytest.mark.parametrize(
+    "value", ["1000001/second", "1/367 days", f"1/1{'0' * 400} seconds", f"{'9' * 5000}/second", "1/99999999999 days"]
+)
+def test_a_limit_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=r"is out of range: at most 1,000,000 calls, in at most 366 days") as caught:
+        parse_rate(value)
+    assert len(str(caught.value)) < 150
+
+
+@given(st.integers(1, 10**6), st.integers(1, 366), st.sampled_from(["second", "minutes", "hour", "days"]))
 def test_a_limit_reads_back_as_it_is_written(limit, count, unit):
     rate = parse_rate(f"{limit}/{count} {unit}")
     assert parse_rate(str(rate)) == rate

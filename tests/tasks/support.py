@@ -99,6 +99,9 @@ class OpenPace(Pace):
     def penalise(self, lane: Lane, seconds: float) -> None:
         self.penalties.append(seconds)
 
+    def cooling(self, lane: Lane) -> bool:
+        return False
+
 
 Action = Outcome | Callable[[str], Outcome]
 

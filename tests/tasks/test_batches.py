@@ -10,8 +10,9 @@ import pytest
 from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger.cancel import cancel
+from tasks.reacting import react
 from tasks.runtime import Message
-from tests.tasks.support import UNKNOWN, World, number
+from tests.tasks.support import REFUSED, UNKNOWN, World, number
 
 REFUSED_WHOLE = Outcome(
     kind=OutcomeKind.REFUSED, http_status=400, error="refused the whole call", error_code=BATCH_REFUSED
@@ -122,3 +123,22 @@ def test_a_probe_carries_one_number(batching: World) -> None:
     batching.deliver(batching.sent.pop())
     assert batching.provider.calls == [1]
     assert statuses(batching, ids)[Status.PURCHASED] == 1
+
+
+def test_refusals_of_single_numbers_in_a_batch_count_each_and_one_of_the_whole_once(make: Make) -> None:
+    world = make(max_batch=25, pause_after_failures=4)
+    answered = [(number(index), REFUSED) for index in range(4)]
+    react(world.runtime, world.binding, [(one, REFUSED_WHOLE) for one, _ in answered], probe=False)
+    react(world.runtime, world.binding, answered[:3], probe=False)
+    assert "paused" not in world.events()
+    react(world.runtime, world.binding, answered[3:], probe=False)
+    assert world.events() == ["paused"]
+
+
+def test_after_a_refused_batch_each_goes_alone_even_at_its_last_attempt(make: Make) -> None:
+    world = make(max_batch=3, max_attempts=1)
+    ids, _ = released(world, 3)
+    world.provider.script.append(REFUSED_WHOLE)
+    world.work()
+    world.tick()
+    assert statuses(world, ids) == {Status.PURCHASED: 3}

@@ -221,6 +221,15 @@ def test_a_penalty_holds_everything_back_and_is_never_shortened(redis: Redis) ->
     assert isinstance(bench.pace.reserve(bench.lane), Later)
 
 
+def test_a_penalty_cools_this_process_at_once_and_its_lane_only(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"]))
+    assert not bench.pace.cooling(bench.lane)
+    bench.pace.penalise(bench.lane, 30)
+    bench.pace.penalise(bench.lane, 0)
+    assert bench.pace.cooling(bench.lane)
+    assert not bench.pace.cooling(buying_lane("another", policy()))
+
+
 def test_a_penalty_for_an_unknown_lane_leaves_it_empty(redis: Redis) -> None:
     bench = Bench(redis, policy(rate_limits=["10/second"]), warm=False)
     bench.pace.penalise(bench.lane, 0)

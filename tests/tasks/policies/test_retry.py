@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import MOVES, Status
 from tasks.policies.retry import MAX_LOOK_FAILURES, Decision, History, after_call, after_look, after_poll, backoff
 from tests.tasks.support import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, policy
@@ -18,6 +18,8 @@ HOLDING = policy(on_unknown="hold")
 BOUGHT = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="id-1")
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1")
 HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)
+REFUSED_WHOLE = Outcome(kind=OutcomeKind.REFUSED, http_status=400, error_code=BATCH_REFUSED)
+WAITING = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=7.0)
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-1")
 COMING = Look(kind=LookKind.PROCESSING, provider_number_id="id-1")
 LOST = Look(kind=LookKind.LOST, error="order rejected")
@@ -40,6 +42,9 @@ LONG = History(tried_seconds=POLICY.give_up_after + 1)
         (DENIED, FIRST, None, Status.QUEUED, False, False),
         (DENIED, LAST, None, Status.QUEUED, False, False),
         (HELD_BACK, LAST, None, Status.QUEUED, False, False),
+        (REFUSED_WHOLE, LAST, None, Status.QUEUED, True, False),
+        (REFUSED_WHOLE, LONG, None, Status.QUEUED, True, False),
+        (REFUSED, LAST, WAITING, Status.QUEUED, False, False),
         (NOT_SENT, FIRST, None, Status.QUEUED, True, False),
         (NOT_SENT, DOUBT, None, Status.QUEUED, True, False),
         (NOT_SENT, LAST, None, Status.FAILED, True, False),
@@ -170,3 +175,7 @@ def test_backoff_stays_between_nothing_and_its_bound(attempts: int, draw: float,
     wait = backoff(rules, attempts, lambda: draw)
     assert 0 <= wait <= min(rules.backoff_max, initial * 2 ** min(attempts - 1, 30))
     assert backoff(rules, attempts, lambda: 1.0) >= wait
+
+
+def test_a_look_that_we_held_back_is_waited_for() -> None:
+    assert after_call(REFUSED, FIRST, POLICY, WAITING).delay == 7.0
