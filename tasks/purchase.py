@@ -17,9 +17,9 @@ from schemas.status import Status
 from tasks.ledger import calls, dispatch, intents
 from tasks.ledger.calls import Answer
 from tasks.ledger.intents import Claim
-from tasks.ledger.rows import Row, find
+from tasks.ledger.rows import Row
 from tasks.patience import patiently
-from tasks.policies.pace import Later, Slot
+from tasks.policies.pace import HORIZON, Later, Slot
 from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
@@ -70,7 +70,7 @@ def buy_batch(
         log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
         return []
     runtime.reached("taken")
-    wanted = [one for item in items if (one := _prepare(runtime, binding, *item)) is not None]
+    wanted = _prepare(runtime, binding, [(purchase_id, revision) for purchase_id, revision in items])
     slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
         return []
@@ -85,21 +85,32 @@ def buy_batch(
     return _conclude(runtime, binding, outcomes, probe=probe)
 
 
-def _prepare(runtime: Runtime, binding: Binding, purchase_id: str, revision: int) -> _Wanted | None:
-    """What to buy; None where the purchase has moved on since the message was sent."""
+def _prepare(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[_Wanted]:
+    """What to buy, without the purchases that have moved on since the message was sent."""
     if not binding.adapter.prepares:
-        return _Wanted(purchase_id, revision)
-    with runtime.database.read() as conn:
-        row = find(conn, purchase_id)
-    if row is None or row["status"] != Status.DISPATCHED or row["revision"] != revision:
-        return None
+        return [_Wanted(*item) for item in items]
+    found = []
+    for item in items:
+        # All of them each time: those found already, and those to come, wait for this search.
+        row = _keep(runtime, binding, items).get(item)
+        if row is not None:
+            found.append(_Wanted(*item, _find_stock(runtime, binding, row)))
+    return found
+
+
+def _keep(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Row]:
+    """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
+    longest = HORIZON + binding.policy.timeout + binding.policy.take_within
+    with runtime.database.write() as conn:
+        return intents.keep(conn, items, runtime.now() + timedelta(seconds=longest))
+
+
+def _find_stock(runtime: Runtime, binding: Binding, row: Row) -> Ask | Outcome:
     wait = runtime.pace.reserve(binding.looking)
     if isinstance(wait, Later):
-        later = Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
-        return _Wanted(purchase_id, revision, later)
+        return Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
     runtime.sleep(wait.wait)
-    prepared = binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
-    return _Wanted(purchase_id, revision, prepared)
+    return binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
 
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
@@ -179,7 +190,7 @@ def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask],
 def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
     """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack."""
     _sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
-    while _missed(binding, slot):
+    while _missed(binding, slot) or runtime.pace.cooling(binding.buying):
         slot = _new_slot(runtime, binding, claim)
         _sleep(runtime, slot.at - time.monotonic())
     _fresh_for(runtime, binding, claim)
@@ -247,9 +258,9 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     try:
         slot = _look_slot(runtime, binding)
     except RedisError as exc:
-        return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}")
+        return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}", waiting=True)
     if isinstance(slot, Later):
-        return Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait)
+        return Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=slot.wait)
     until = runtime.now() + timedelta(seconds=slot.wait + binding.policy.timeout)
     with runtime.database.write() as conn:
         intents.extend(conn, claim, until)

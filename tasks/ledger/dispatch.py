@@ -27,7 +27,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
-from tasks.ledger.limits import allowance
+from tasks.ledger.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
@@ -79,17 +79,21 @@ _COUNT_RUNNING = (
 _DUE_SINGLES = _due(_AT.order_id.is_(None))
 _RELEASE_SINGLES = _release(_AT.order_id.is_(None))
 _RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
+_RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), _AT.doubt))
+_DUE_IN_ORDER = exists().where(
+    _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
+)
 _DUE_ORDERS = (
     select(ORDER.c.id)
     .where(
         UNFINISHED,
         ORDER.c.status == literal(str(OrderStatus.OPEN)),
         ORDER.c.cancel_requested_at.is_(None),
-        exists().where(
-            _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
-        ),
+        _DUE_IN_ORDER,
+        or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(_AT.doubt)),
     )
-    .order_by(ORDER.c.created_at)
+    # By chance: the oldest may have more due than is released in hours.
+    .order_by(func.random())
     .limit(MAX_LANES)
 )
 
@@ -111,9 +115,10 @@ class Room:
 
 
 def due_lanes(conn: Connection, provider: str, now: datetime) -> list[str | None]:
-    """What has something due: open orders by id, oldest first, and None for the single purchases.
+    """What has something due: open orders by id, `MAX_LANES` of them by chance, and None for the single purchases.
 
-    Asked on a reading connection, before any write lock is taken. Orders that are still loading are left out.
+    Asked on a reading connection, before any write lock is taken. Left out are orders that are still loading, and
+    those that have come to their limit and have nothing due that is counted already.
     """
     values = {"of": provider, "now": now}
     orders: list[str | None] = list(conn.execute(_DUE_ORDERS, values).scalars())
@@ -221,12 +226,18 @@ def _bought_today(conn: Connection, account: Account, limit: int, now: datetime)
 
 
 def _release_lane(conn: Connection, lane: str | None, count: int, values: Row) -> list[Row]:
+    values = {**values, "lane": lane}
+    rows: list[Row] = []
     most = allowance(conn, lane)
-    if most is not None:
-        count = min(count, most)
-    statement = _RELEASE_SINGLES if lane is None else _RELEASE_LANE
-    released = conn.execute(statement, {**values, "lane": lane, "most": count}).mappings()
-    return [dict(row) for row in released]
+    if most is not None and most < count:
+        # What may have been bought is counted already: it goes first, and takes nothing from the limit.
+        rows = _released(conn, _RELEASE_DOUBTFUL, count, values)
+        count = min(count - len(rows), most)
+    return rows + _released(conn, _RELEASE_SINGLES if lane is None else _RELEASE_LANE, count, values)
+
+
+def _released(conn: Connection, statement: ReturningUpdate[Any], count: int, values: Row) -> list[Row]:
+    return [dict(row) for row in conn.execute(statement, {**values, "most": count}).mappings()]
 
 
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:

@@ -17,14 +17,16 @@ SWEEP_GRACE = timedelta(seconds=2)
 
 # Built once: building a statement costs more than running it.
 _AT = PURCHASE.c
+_WANTED = (
+    # SQLite finds no index for pairs, and would read the whole table.
+    _AT.id.in_(bindparam("ids", expanding=True)),
+    tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
+    _AT.status == literal(str(Status.DISPATCHED)),
+)
+_KEEP = update(PURCHASE).where(*_WANTED).values(due_at=bindparam("until")).returning(*_AT)
 _CLAIM = (
     update(PURCHASE)
-    .where(
-        # SQLite finds no index for pairs, and would read the whole table.
-        _AT.id.in_(bindparam("ids", expanding=True)),
-        tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
-        _AT.status == literal(str(Status.DISPATCHED)),
-    )
+    .where(*_WANTED)
     .values(
         status=literal(str(Status.PURCHASING)),
         revision=_AT.revision + 1,
@@ -49,6 +51,15 @@ class Claim:
     deadline: datetime
 
 
+def keep(conn: Connection, wanted: Sequence[tuple[str, int]], until: datetime) -> dict[tuple[str, int], Row]:
+    """Let the sweep leave dispatched purchases, by id and revision, alone until *until*: a search precedes the claim.
+
+    Returns those that are at their revision still.
+    """
+    found = conn.execute(_KEEP, {**_which(wanted), "until": until}).mappings()
+    return {(row["id"], row["revision"]): dict(row) for row in found}
+
+
 def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, seconds: float) -> list[Claim | None]:
     """Claim dispatched purchases, by id and revision, and write the intents: calls that end in *seconds* at the latest.
 
@@ -56,8 +67,7 @@ def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, se
     """
     deadline = now + timedelta(seconds=seconds)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
-    which = {"ids": [purchase_id for purchase_id, _ in wanted], "wanted": wanted}
-    found = [dict(row) for row in conn.execute(_CLAIM, {**which, **times}).mappings()]
+    found = [dict(row) for row in conn.execute(_CLAIM, {**_which(wanted), **times}).mappings()]
     intents = [
         {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
         for row in found
@@ -77,3 +87,7 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
         .where(at.id == claimed.row["id"], at.revision == claimed.row["revision"])
         .values(due_at=until + SWEEP_GRACE)
     )
+
+
+def _which(wanted: Sequence[tuple[str, int]]) -> Row:
+    return {"ids": [purchase_id for purchase_id, _ in wanted], "wanted": wanted}

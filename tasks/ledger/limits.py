@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE, UNFINISHED
+from schemas.tables import ORDER, PURCHASE, QUEUED, UNFINISHED
 
-_MOVING = (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
-# What is held may have been bought: it counts.
-_COUNTED = (*_MOVING, Status.PURCHASED, Status.HELD, Status.RELEASED)
+_AT = PURCHASE.c
+# What waits with a doubt behind it, and what is held, may have been bought: both count.
+_MOVING = or_(
+    _AT.status.in_((Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)),
+    and_(QUEUED, _AT.doubt),
+)
+_COUNTED = or_(_MOVING, _AT.status.in_((Status.PURCHASED, Status.HELD, Status.RELEASED)))
+
+MAY_BUY_MORE: ColumnElement[bool] = or_(
+    ORDER.c.max_purchases.is_(None),
+    ORDER.c.max_purchases
+    > select(func.count())
+    .select_from(PURCHASE)
+    .where(_AT.order_id == ORDER.c.id, _COUNTED)
+    .correlate(ORDER)
+    .scalar_subquery(),
+)
+"""Whether an order has no limit, or has not come to it."""
 
 
 def allowance(conn: Connection, order_id: str | None) -> int | None:
-    """How many more of the order's purchases may be released, with the order locked; None for no limit."""
+    """How many more of the order's purchases may be released, with the order locked; None for no limit.
+
+    What waits with a doubt behind it is counted: its next release takes nothing from this.
+    """
     if order_id is None:
         return None
     query = select(ORDER.c.max_purchases).where(ORDER.c.id == order_id, ORDER.c.max_purchases.is_not(None))
@@ -34,7 +52,6 @@ def used_up(conn: Connection) -> list[str]:
     ]
 
 
-def _count(conn: Connection, order_id: str, statuses: tuple[Status, ...]) -> int:
-    at = PURCHASE.c
-    query = select(func.count()).select_from(PURCHASE).where(at.order_id == order_id, at.status.in_(statuses))
+def _count(conn: Connection, order_id: str, which: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(PURCHASE).where(_AT.order_id == order_id, which)
     return int(conn.execute(query).scalar_one())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import patience, purchase
-from tasks.policies.pace import Lane, Later, Pace, Slot
+from tasks.policies.pace import Lane, Later, Slot
 from tasks.providers.base import Ask
 from tasks.providers.http import HttpClient
 from tests.scripted import ScriptedServer, reply
@@ -375,49 +374,3 @@ def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(OperationalError):
         patience.patiently(away)
-
-
-class Preparing:
-    """What a provider that must find a stock item first comes to."""
-
-    def __init__(self, world: World, found: object) -> None:
-        world.provider.prepares = True
-        world.provider.prepare = lambda ask: ask if found is None else found  # type: ignore[method-assign, assignment, return-value]
-
-
-@pytest.mark.parametrize(
-    ("found", "status"),
-    [
-        (None, Status.PURCHASED),
-        (REFUSED, Status.FAILED),
-        (replace(NOT_SENT, retry_after=None), Status.QUEUED),
-    ],
-    ids=["found", "not for sale", "not asked"],
-)
-def test_what_must_be_prepared_is_prepared_before_the_intent(
-    world: World, found: Outcome | None, status: Status
-) -> None:
-    Preparing(world, found)
-    row = world.accept()
-    world.work()
-    assert world.row(row["id"])["status"] == status
-    assert len(world.provider.charged) == (status == Status.PURCHASED)
-
-
-def test_an_outdated_message_prepares_nothing(world: World) -> None:
-    row = world.accept()
-    Preparing(world, None)
-    world.pause()
-    world.work()
-    assert world.row(row["id"])["status"] == Status.QUEUED
-    assert world.pace.refunded == []
-
-
-def test_preparing_waits_for_the_pace_of_looks(world: World) -> None:
-    row = world.accept()
-    Preparing(world, REFUSED)
-    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
-    world.work()
-    after = world.row(row["id"])
-    assert (after["status"], after["attempts"]) == (Status.QUEUED, 0)
-    assert isinstance(world.pace, Pace)

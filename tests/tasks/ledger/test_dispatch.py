@@ -141,6 +141,20 @@ def test_with_less_room_than_orders_each_has_its_turn(make: Make) -> None:
     assert len(found) == 4
 
 
+def test_an_order_behind_many_older_ones_has_its_turn(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "_DUE_ORDERS", dispatch._DUE_ORDERS.limit(2))
+    world = make(max_in_flight=2)
+    for n in range(3):
+        order(world, 30, first=n * 100)
+        world.clock.advance(1)
+    served: set[str | None] = set()
+    for _ in range(20):
+        world.release()
+        served |= set(owners(world, world.sent))
+        world.work()
+    assert len(served) == 3
+
+
 def test_an_order_is_not_bought_before_it_is_whole(world: World) -> None:
     loading = order(world, 3, whole=False)
     assert world.release() == 0

@@ -42,3 +42,14 @@ def test_claims_made_together_are_those_that_stand_at_their_revision(world: Worl
     assert (outdated, duplicate) == (None, None)
     assert [first.row, moved.row, third.row] == [world.row(row["id"]) for row in rows]
     assert len(world.rows(select(ATTEMPT))) == 3
+
+
+def test_what_is_kept_for_a_search_stays_claimable_at_its_revision(world: World) -> None:
+    rows = [world.accept(number(index)) for index in range(3)]
+    claimed = world.claim(rows[1]["id"])
+    until = world.clock() + timedelta(seconds=40)
+    wanted = [(row["id"], row["revision"]) for row in rows[:2]] + [(rows[2]["id"], rows[2]["revision"] - 1)]
+    with world.write() as conn:
+        kept = intents.keep(conn, wanted, until)
+    assert kept == {wanted[0]: {**rows[0], "due_at": until}}
+    assert [world.row(row["id"]) for row in rows] == [kept[wanted[0]], claimed.row, rows[2]]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
+import pytest
+from sqlalchemy import select
+
+from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
+from schemas.tables import PURCHASE
 from tasks import dispatching, orders
+from tasks.ledger import dispatch
 from tasks.queries import find_order, order_counts
 from tests.tasks.support import REFUSED, UNKNOWN, World, number
+
+PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, http_status=201, provider_number_id="p")
 
 
 def submit(world: World, count: int, limit: int | None) -> str:
@@ -54,3 +63,27 @@ def test_a_doubt_counts_until_it_is_settled(world: World) -> None:
 
 def test_without_a_limit_all_is_bought(world: World) -> None:
     assert run(world, submit(world, 4, None)) == {Status.PURCHASED: 4}
+
+
+def lanes(world: World) -> list[str | None]:
+    with world.runtime.database.read() as conn:
+        return dispatch.due_lanes(conn, "acme", world.clock())
+
+
+def test_an_order_that_has_come_to_its_limit_is_no_lane(make: Callable[..., World]) -> None:
+    world = make(max_in_flight=1)
+    order_id = submit(world, 6, 2)
+    for expected in ([order_id], []):
+        world.provider.script.append(PROCESSING)
+        world.release()
+        world.work()
+        assert lanes(world) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_what_waits_with_a_doubt_counts_and_is_bought_before_the_others(world: World, limit: int) -> None:
+    order_id = submit(world, 6, limit)
+    world.provider.script.extend([UNKNOWN] * limit)
+    assert run(world, order_id, ticks=100) == {Status.PURCHASED: limit, Status.CANCELLED: 6 - limit}
+    doubted = [row["doubt"] for row in world.rows(select(PURCHASE)) if row["status"] == Status.PURCHASED]
+    assert doubted == [True] * limit

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
-from tasks.ledger import accept, cancel, dispatch, intents, looks, sweep
+from tasks.ledger import accept, cancel, dispatch, intents, limits, looks, sweep
 from tasks.ledger.rows import new_id
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import START, World, make_world, number
@@ -53,7 +53,7 @@ def _rows() -> Iterator[dict[str, Any]]:
 def _fill(conn: Connection) -> None:
     rows = list(_rows())
     status = {"status": OrderStatus.OPEN, "lines": ROWS // 5, "metadata": {}, "created_at": START, "updated_at": START}
-    conn.execute(insert(ORDER), [{"id": one, **status} for one in ORDERS])
+    conn.execute(insert(ORDER), [{"id": one, "max_purchases": 9, **status} for one in ORDERS])
     conn.execute(insert(PURCHASE), rows)
     lines = [
         {"order_id": row["order_id"], "line": n, "purchase_id": row["id"], "shared": n % 500 == 1}
@@ -124,6 +124,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         "purchase_queued",
         lambda w, c: dispatch.release(c, "acme", [None, *ORDERS], count=20, now=LATER, take_within=8),
     ),
+    "used_up": ("purchase_by_order", lambda w, c: limits.used_up(c)),
     "claim": (
         "autoindex_purchase_1|purchase_pkey|purchase_running",
         lambda w, c: intents.claim(c, [(new_id(), 1) for _ in range(3)], LATER, 30.0),

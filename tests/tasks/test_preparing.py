@@ -1,0 +1,134 @@
+"""Providers that search before they buy: a purchase is kept from the sweep for its search, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from schemas.outcomes import Outcome
+from schemas.status import Status
+from tasks.policies.pace import HORIZON, Later, Pace, Slot
+from tasks.providers.base import Ask
+from tests.tasks.support import NOT_SENT, REFUSED, Killed, World, number
+
+Make = Callable[..., World]
+FAILED = replace(NOT_SENT, retry_after=None)
+
+
+def searching(world: World, seconds: int, found: Outcome | None = None) -> list[str]:
+    """Have each search take *seconds* in which the timers sweep. Returns the numbers searched for, as they are."""
+    searched: list[str] = []
+
+    def prepare(ask: Ask) -> Ask | Outcome:
+        searched.append(ask.number)
+        for _ in range(seconds):
+            world.clock.advance(1.0)
+            world.sweep()
+        return found or ask
+
+    world.provider.prepares = True
+    world.provider.prepare = prepare  # type: ignore[method-assign]
+    return searched
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (None, Status.PURCHASED),
+        (REFUSED, Status.FAILED),
+        (FAILED, Status.QUEUED),
+    ],
+    ids=["found", "not for sale", "not asked"],
+)
+def test_what_must_be_prepared_is_prepared_before_the_intent(
+    world: World, found: Outcome | None, status: Status
+) -> None:
+    searching(world, 0, found)
+    row = world.accept()
+    world.work()
+    assert world.row(row["id"])["status"] == status
+    assert len(world.provider.charged) == (status == Status.PURCHASED)
+
+
+def test_an_outdated_message_prepares_nothing(world: World) -> None:
+    row = world.accept()
+    searched = searching(world, 0)
+    world.pause()
+    world.work()
+    assert searched == []
+    assert world.row(row["id"])["status"] == Status.QUEUED
+    assert world.pace.refunded == []
+
+
+def test_preparing_waits_for_the_pace_of_looks(world: World) -> None:
+    row = world.accept()
+    searching(world, 0, REFUSED)
+    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"]) == (Status.QUEUED, 0)
+    assert isinstance(world.pace, Pace)
+
+
+@pytest.mark.parametrize("seconds", [9, 30])
+def test_a_slow_search_ends_in_its_purchase(world: World, seconds: int) -> None:
+    searched = searching(world, seconds)
+    row = world.accept()
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"], after["revision"]) == (Status.PURCHASED, 1, row["revision"] + 2)
+    assert searched == [row["number"]]
+
+
+def test_a_batch_of_slow_searches_goes_in_one_call(make: Make) -> None:
+    world = make(max_batch=25, max_in_flight=25)
+    numbers = [number(index) for index in range(25)]
+    ids = [world.queued(wanted)["id"] for wanted in numbers]
+    assert world.release() == 25
+    searched = searching(world, 30)
+    world.work()
+    assert (sorted(searched), world.provider.calls) == (numbers, [25])
+    assert {world.row(one)["status"] for one in ids} == {Status.PURCHASED}
+
+
+def test_a_slow_search_that_fails_counts_and_comes_to_an_end(make: Make) -> None:
+    world = make(max_attempts=3)
+    searched = searching(world, 30, FAILED)
+    row = world.accept()
+    after = world.settle(row["id"])
+    assert (after["status"], after["attempts"], len(searched)) == (Status.FAILED, 3, 3)
+    assert world.attempts(row["id"]) == ["not_sent"] * 3
+    assert world.events() == ["failed"]
+
+
+def test_what_moves_on_during_a_batch_is_not_searched_for(make: Make) -> None:
+    world = make(max_batch=2)
+    ids = [world.queued(number(index))["id"] for index in range(2)]
+    assert world.release() == 2
+    [message] = world.sent
+    searched = searching(world, 0, REFUSED)
+    search = world.provider.prepare
+    world.provider.prepare = lambda ask: (world.pause(), search(ask))[1]  # type: ignore[method-assign]
+    assert world.deliver(message) == []
+    assert len(searched) == 1
+    assert {world.row(one)["status"] for one in ids} == {Status.QUEUED}
+
+
+def test_a_worker_that_died_in_its_search_loses_the_purchase(world: World) -> None:
+    row = world.accept()
+    searching(world, 0)
+
+    def dying(_: Ask) -> Ask:
+        raise Killed
+
+    world.provider.prepare = dying  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.work()
+    policy = world.binding.policy
+    world.clock.advance(HORIZON + policy.timeout + policy.take_within - 0.1)
+    assert world.sweep() == 0
+    world.clock.advance(0.1)
+    assert world.sweep() == 1
+    assert world.row(row["id"])["status"] == Status.QUEUED
