@@ -194,11 +194,6 @@ def _refuse_key_twice(requests: list[BuyNumber]) -> None:
             )
 
 
-def explain(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """All problems of a request in one line: where, what, and the mend."""
-    return str(refusal(exc, model, prefix))
-
-
 def refusal(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> RequestError:
     """The first problems as one error: where, what, and the mend."""
     problems = problems_of(exc, model, prefix)

@@ -19,11 +19,11 @@ from schemas.requests import (
     BuyNumber,
     RequestError,
     check_provider,
-    explain,
     parse_buy,
     parse_order,
     problems_of,
 )
+from schemas.requests import refusal as refusal_of
 
 KINDS = {kind.value: kind for kind in Kind}
 STOCK = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
@@ -239,10 +239,10 @@ def test_an_order_has_an_upper_bound():
         order(*(item(i) for i in range(MAX_ORDER + 1)))
 
 
-def test_explain_and_problems_say_the_same():
+def test_a_refusal_and_its_problems_say_the_same():
     with pytest.raises(ValidationError) as caught:
         BuyNumber.model_validate({"number": "+14155550100"})
-    assert explain(caught.value, BuyNumber) == "provider: is required"
+    assert str(refusal_of(caught.value, BuyNumber)) == "provider: is required"
     assert problems_of(caught.value, BuyNumber, "x.") == (("x.provider", "is required"),)
 
 
