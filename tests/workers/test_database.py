@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -152,6 +154,23 @@ def test_processes_that_migrate_at_once_do_not_hinder_each_other(empty_database_
     engine = make_engine(empty_database_url)
     present, needed = revisions(engine)
     assert present == needed
+    engine.dispose()
+
+
+def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "dialstock.db"
+    engine = make_engine(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = threading.Thread(target=lambda: engine.connect().close())
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        other.execute("COMMIT")
+        waiting.join(10)
+        assert not waiting.is_alive()
+    with engine.connect() as conn:
+        assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     engine.dispose()
 
 
