@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from schemas.requests import RequestError
 from tasks.accepting import reject
 from tasks.runtime import current
+from workers.hints import HintQoS
 from workers.reconnecting import ReconnectingChannel, ReconnectingConsumer
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class _Message(Message):
 
 class _Channel(ReconnectingChannel):
     Message = _Message
+    QoS = HintQoS
     _kept: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - as kombu calls it
