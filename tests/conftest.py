@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresServer, RedisServer, unavailable
+from tests.servers import PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
 from workers.embedded import EmbeddedError, find_server
 
@@ -36,12 +36,16 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="session")
-def _redis_of_the_session() -> Iterator[RedisServer]:
+def _redis_program() -> str:
     try:
-        program = find_server(os.environ)
+        return find_server(os.environ)
     except EmbeddedError as exc:
         unavailable("a Redis-compatible server", str(exc))
-    server = RedisServer(program)
+
+
+@pytest.fixture(scope="session")
+def _redis_of_the_session(_redis_program: str) -> Iterator[RedisServer]:
+    server = RedisServer(_redis_program)
     yield server
     server.close()
 
@@ -52,6 +56,14 @@ def redis_server(_redis_of_the_session: RedisServer) -> RedisServer:
     _redis_of_the_session.ensure_running()
     _redis_of_the_session.flushall()
     return _redis_of_the_session
+
+
+@pytest.fixture(scope="session")
+def tls_redis(_redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
+    """A server of its own behind TLS, with a private CA and a password; what a test leaves in it stays."""
+    server = TlsRedis(_redis_program, tmp_path_factory.mktemp("tls"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

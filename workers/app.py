@@ -7,7 +7,6 @@ REDIS_URL is set. Where that cannot be done, it ends the process with one messag
 from __future__ import annotations
 
 import atexit
-import ssl
 from typing import Any
 
 from celery import Celery, signals
@@ -15,12 +14,13 @@ from kombu import Exchange, Queue
 
 from tasks.runtime import install, queue_of
 from workers.embedded import connect_embedded
-from workers.health import check_database
+from workers.health import check_database, check_trust
 from workers.intake import on_rejected, on_unknown, use_keeping_transport
 from workers.schedule import PUBLIC_QUEUE, beat_schedule
 from workers.settings import Settings, load_settings
 from workers.starting import or_end
 from workers.timers import Timers
+from workers.tls import broker_options
 from workers.wiring import Wiring, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800
@@ -56,8 +56,7 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
             "health_check_interval": 15,
         },
         broker_pool_limit=10,
-        # kombu verifies no certificate of rediss:// unless it is told to.
-        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if settings.broker_url.startswith("rediss") else None,
+        broker_use_ssl=broker_options(settings.broker_url),
         enable_utc=True,
         timezone="UTC",
     )
@@ -96,6 +95,8 @@ class _Worker:
         with or_end():
             if not settings.embedded_database:
                 check_database(settings.database_url)
+            for url in (settings.redis_url, settings.broker_url):
+                check_trust(url)
             self.wiring = wire(settings, app)
             install(self.wiring.runtime)
             prepare_providers(self.wiring.runtime)

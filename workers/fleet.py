@@ -9,6 +9,8 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from workers.tls import broker_options
+
 
 class FleetError(RuntimeError):
     """The workers could not be asked: the broker is away, or broke the connection off."""
@@ -20,6 +22,7 @@ def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = 
     Waits the whole time unless all of *names* answer. Raises FleetError.
     """
     app = Celery("dialstock-asking", broker=broker_url, set_as_current=False)
+    app.conf.broker_use_ssl = broker_options(broker_url)
     app.conf.broker_transport_options = {
         "socket_timeout": timeout + 2,
         "socket_connect_timeout": 2,

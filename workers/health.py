@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.database import make_engine, revisions
 from workers.settings import redacted
+from workers.tls import refusal
 
 PATIENCE = 2
 """Seconds that a server has for a connection."""
@@ -19,9 +20,15 @@ PATIENCE = 2
 MIN_REDIS = (6, 2)
 """The floor of kombu 5.7."""
 
+_SCHEMES = "rediss:// for a port that speaks TLS, redis:// for one that does not"
+
 
 class Away(RuntimeError):
     """The database or Redis cannot be used: it is away, too old, or behind in migrations. Says how to mend it."""
+
+
+class Untrusted(Away):
+    """Redis shows a certificate that is not trusted, or not for the host that was asked for."""
 
 
 def check_database(url: str) -> str:
@@ -64,11 +71,24 @@ def redis_info(url: str) -> dict[str, Any]:
         with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
             info: dict[str, Any] = client.info()
     except (RedisError, OSError) as exc:
-        raise Away(f"Redis at {redacted(url)} is away: {first_line(exc)}: check REDIS_URL") from exc
+        if why := refusal(exc):
+            raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
+        raise Away(f"Redis at {redacted(url)} is away: {first_line(exc)}: check REDIS_URL ({_SCHEMES})") from exc
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_REDIS:
         raise Away(f"Redis at {redacted(url)} is version {version}: 6.2 or newer is needed")
     return info
+
+
+def check_trust(url: str) -> None:
+    """Raise Untrusted where waiting would not help; a server that is away may come back."""
+    try:
+        if url.startswith("rediss:"):
+            redis_info(url)
+    except Untrusted:
+        raise
+    except Away:
+        return
 
 
 def first_line(exc: BaseException) -> str:

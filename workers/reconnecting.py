@@ -9,6 +9,8 @@ from celery.worker.consumer import Consumer
 from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as RedisAway
 
+from workers.tls_connection import TlsConnection
+
 
 class ReconnectingConsumer(Consumer):
     """Celery's consumer, which after half a minute without a broker would look for it twice a minute only."""
@@ -25,6 +27,8 @@ class ReconnectingChannel(Channel):
     A task that ends after the broker has gone acknowledges on the old channel; Celery knows what to do where that is
     an error of the connection.
     """
+
+    connection_class_ssl = TlsConnection
 
     def _connparams(self, *args: Any, **kwargs: Any) -> Any:
         if self.connection is None or self.connection.client is None:

@@ -9,6 +9,10 @@ DIALSTOCK_HOME     what runs embedded keeps its data here, by default .dialstock
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
 
+With rediss:// the server's certificate is verified. A private CA stands in a PEM file that every process can read, and
+the URL names it: rediss://:PASSWORD@HOST:6379/0?ssl_ca_certs=/path/to/ca.pem (ssl_certfile= and ssl_keyfile= where the
+server asks for one too). Only ssl_cert_reqs=none and ssl_check_hostname=false in the URL turn the checks off.
+
 Each URL may also stand in a file, as container platforms hand out secrets: DATABASE_URL_FILE=/run/secrets/database_url.
 A variable that is empty counts as not set.
 """
@@ -27,6 +31,7 @@ from sqlalchemy.exc import ArgumentError
 
 from schemas.events import STREAM_LENGTH
 from schemas.rates import parse_duration
+from workers import tls
 
 EVENT_RETENTION = 7 * 86400.0
 
@@ -153,6 +158,10 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
         raise SettingsError(f"{name} names no host: {_REDIS_HINT}, and {_ENCODE_HINT}")
     if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.fragment:
         raise SettingsError(f"{name}: only a database number may follow the host; {_REDIS_HINT}, and {_ENCODE_HINT}")
+    try:
+        tls.check_options(parts.scheme, parts.query)
+    except ValueError as exc:
+        raise SettingsError(f"{name}: {exc}") from None
     return value
 
 

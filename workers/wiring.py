@@ -24,6 +24,7 @@ from workers.database import SqlDatabase, migrate
 from workers.sending import Sender
 from workers.settings import Settings
 from workers.timers import Timer
+from workers.tls_connection import TlsConnection
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +125,10 @@ def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Bind
 
 def connect_redis(url: str) -> redis.Redis:
     """A client that notices a dead server in seconds and tries a broken connection once more."""
+    secure = {"connection_class": TlsConnection} if url.startswith("rediss:") else {}
     return redis.Redis.from_url(
         url,
+        **secure,
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
         health_check_interval=15,

@@ -3,5 +3,6 @@
 from tests.servers.availability import unavailable
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
+from tests.servers.tls import TlsRedis
 
-__all__ = ["PostgresServer", "RedisServer", "unavailable"]
+__all__ = ["PostgresServer", "RedisServer", "TlsRedis", "unavailable"]

@@ -17,6 +17,7 @@ from workers.embedded import EmbeddedError, find_server
 from workers.health import Away, database_revisions, redis_info
 from workers.settings import Settings, redacted
 from workers.supervisor import Files, answers
+from workers.tls import is_unverified
 
 PING_SECONDS = 1.0
 
@@ -61,7 +62,13 @@ def redis(url: str) -> list[Finding]:
         return [fail("redis", str(exc), status=AWAY)]
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = info.get("valkey_version") or info["redis_version"]
-    return [ok("redis", f"{redacted(url)} is {name} {version}"), *_keeps(info)]
+    found = ok("redis", f"{redacted(url)} is {name} {version}")
+    if is_unverified(url):
+        message = f"{redacted(url)} is not verified: whoever answers there is believed"
+        found = warn(
+            "redis", message, "take ssl_cert_reqs and ssl_check_hostname out, and name its CA with ssl_ca_certs"
+        )
+    return [found, *_keeps(info)]
 
 
 def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
