@@ -114,7 +114,8 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + SQLITE_TIMEOUT
-    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+    # A database in memory stays as it is.
+    while connection.execute("PRAGMA journal_mode").fetchone() not in (("wal",), ("memory",)):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
