@@ -12,6 +12,8 @@ from schemas.requests import E164, Key, Metadata, RequestError, digest, refusal
 
 MAX_TAKE = 1_000
 
+UNKNOWN_POOL = "unknown_pool"
+
 T = TypeVar("T", bound="PoolRequestFields")
 
 Taker = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -46,22 +48,29 @@ class ReturnNumber(PoolRequestFields):
     number: E164
 
 
-def parse_take(fields: Mapping[str, Any], pools: Collection[str]) -> TakeNumber:
-    """Validate a take; *pools* are the configured ones. Raises RequestError."""
-    return _parse(TakeNumber, fields, pools)
+def parse_take(fields: Mapping[str, Any], pools: Collection[str], former: Collection[str] = ()) -> TakeNumber:
+    """Validate a take; *pools* are the configured ones, *former* those that are not any more. Raises RequestError."""
+    request = _parse(TakeNumber, fields)
+    if request.pool in former:
+        hint = f"its numbers can be returned, and taken once [pools.{request.pool}] is in providers.toml again"
+        raise RequestError(f"pool: {request.pool!r} is not configured any more: {hint}", UNKNOWN_POOL)
+    return _known(request, pools)
 
 
-def parse_return(fields: Mapping[str, Any], pools: Collection[str]) -> ReturnNumber:
-    """Validate a return; *pools* are the configured ones. Raises RequestError."""
-    return _parse(ReturnNumber, fields, pools)
+def parse_return(fields: Mapping[str, Any], pools: Collection[str], former: Collection[str] = ()) -> ReturnNumber:
+    """Validate a return; *pools* are the configured ones, *former* those that are not any more. Raises RequestError."""
+    return _known(_parse(ReturnNumber, fields), [*pools, *former])
 
 
-def _parse(model: type[T], fields: Mapping[str, Any], pools: Collection[str]) -> T:
+def _parse(model: type[T], fields: Mapping[str, Any]) -> T:
     try:
-        request = model.model_validate(dict(fields))
+        return model.model_validate(dict(fields))
     except ValidationError as exc:
         raise refusal(exc, model) from exc
+
+
+def _known(request: T, pools: Collection[str]) -> T:
     if request.pool not in pools:
         hint = did_you_mean(request.pool, pools) if pools else "providers.toml has no [pools.NAME]"
-        raise RequestError(f"pool: {request.pool!r} is not configured: {hint}", "unknown_pool")
+        raise RequestError(f"pool: {request.pool!r} is not configured: {hint}", UNKNOWN_POOL)
     return request

@@ -27,7 +27,10 @@ class Slot(StrEnum):
 
 
 class PoolStatus(StrEnum):
-    """How a pool stands: OK; EXHAUSTED, no number found or no budget left; BLOCKED, what is under way keeps it low."""
+    """How a pool stands.
+
+    OK. EXHAUSTED: no number found or no budget left. BLOCKED: what is under way keeps it low, or its runs fail.
+    """
 
     OK = "ok"
     EXHAUSTED = "exhausted"

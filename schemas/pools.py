@@ -215,11 +215,15 @@ def _contradiction(country: str, prefix: str) -> str | None:
 
 
 def _elsewhere(country: str, prefix: str) -> str | None:
-    """Countries that share +1 share no area code, but for those without a place, like 800."""
+    """Countries that share +1 share no area code, but for those without a place: numbers of 800 count as of the US."""
     import phonenumbers  # noqa: PLC0415 - slow
 
     number = phonenumbers.parse(f"+1{prefix}{'2345678'[len(prefix) - 3 :]}")
     owner = phonenumbers.region_code_for_number(number)
-    if owner is None or phonenumbers.is_valid_number_for_region(number, country):
+    if owner in (None, country):
         return None
-    return f"is of {owner}, not of {country}: write country = {owner!r}, or another prefix"
+    shared = phonenumbers.is_valid_number_for_region(number, country)
+    what = (
+        f"is shared by countries, and its numbers count as of {owner}" if shared else f"is of {owner}, not of {country}"
+    )
+    return f"{what}: write country = {owner!r}, or another prefix"

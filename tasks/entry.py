@@ -19,12 +19,11 @@ from celery.exceptions import Reject
 from celery.worker import state
 from redis.exceptions import RedisError
 
-from schemas.pool_requests import parse_return, parse_take
 from schemas.requests import RequestError
-from tasks import accepting, auditing, looking, orders, purchase
+from tasks import accepting, audit_runs, looking, orders, purchase
 from tasks.dispatching import BUY, BUY_BATCH, LOOK
 from tasks.patience import DATABASE_AWAY, patiently
-from tasks.pools import replenish, taking
+from tasks.pools import reading, replenish, taking
 from tasks.runtime import Runtime, current
 
 log = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
 def audit(provider: str) -> None:
     """Audit a provider where it is due. Run twice, the second finds that it is not."""
-    auditing.scheduled(current(), provider, _shuts_down)
+    audit_runs.scheduled(current(), provider, _shuts_down)
 
 
 @shared_task(name=REPLENISH, acks_late=True, ignore_result=True)
@@ -106,7 +105,7 @@ def replenish_pool(pool: str) -> None:
         return
     try:
         replenish.run(runtime, pool)
-    except replenish.NotNow as exc:
+    except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
     except RedisError as exc:
         log.warning("pool %s waits, Redis is away: %s", pool, type(exc).__name__)
@@ -124,11 +123,11 @@ def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
-    taking.take(runtime, parse_take(fields, runtime.config.pools), message_id)
+    taking.take(runtime, reading.read_take(runtime, fields), message_id)
 
 
 def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
-    taking.give_back(runtime, parse_return(fields, runtime.config.pools), message_id)
+    taking.give_back(runtime, reading.read_return(runtime, fields), message_id)
 
 
 def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:

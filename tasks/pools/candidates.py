@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import Connection, and_, or_, select
 
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.pools import PoolConfig
-from schemas.status import Status
-from schemas.tables import PURCHASE
-from tasks.ledger import dispatch
 from tasks.orders import chunks
 from tasks.policies.pace import HORIZON, Later
-from tasks.pools.stock import DAY, NO_LIMIT, in_pools
+from tasks.pools.budgets import Budget, budgets, closed_providers
+from tasks.pools.offers import Offer, usable
 from tasks.pools.stockfile import Listed, StockFileError, read_stock
 from tasks.providers.base import ProviderError, SearchQuery, Unsupported
 from tasks.providers.candidates import offered
-from tasks.queries import provider_states
 from tasks.runtime import Binding, Runtime
 
 STOCK_FILE = "stock_file"
@@ -35,20 +29,11 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A number that could be ordered. `price` is text, a month, where the provider tells one."""
-
-    number: str
-    provider: str
-    price: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Found:
     """What there is to order, the preferred first, and why a provider gave less than was asked for.
 
-    `searched` are the providers whose search gave some: it shows a page, and the next one may give more.
+    `searched` are the providers whose search gave some and that may buy more: it shows a page, the next one may have
+    the rest.
     """
 
     offers: list[Offer] = field(default_factory=list)
@@ -56,33 +41,22 @@ class Found:
     searched: set[str] = field(default_factory=set)
 
 
-def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
-    """Those of *aliases* that buy nothing now, and why: they are paused, or their daily limit is spent."""
-    states = provider_states(conn)
-    closed = {}
-    for alias in aliases:
-        state = states.get(alias) or {"provider": alias, "paused_at": None}
-        if state["paused_at"] is not None:
-            closed[alias] = f"is paused: {state['reason']}"
-        elif _spent(conn, runtime, runtime.providers[alias], state):
-            closed[alias] = f"has spent its daily_limit of {runtime.providers[alias].policy.daily_limit}"
-    return closed
-
-
 def find(runtime: Runtime, pool: PoolConfig, count: int, *, urgent: int | None = None) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
-    the preferred one's next page may have the rest. Where anything in the stock file is wrong, there are none.
+    the preferred one's next page may have the rest. A provider offers no more than its daily limit leaves; what has to
+    share that with others that wait there comes last. Where anything in the stock file is wrong, there are none.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
-    hunt = _Hunt(runtime=runtime, pool=pool, count=count, urgent=count if urgent is None else urgent)
     try:
         listed = _listed(runtime, pool)
     except StockFileError as exc:
         return Found(reasons={STOCK_FILE: str(exc)})
     with runtime.database.read() as conn:
         closed = closed_providers(conn, runtime, pool.providers)
+        left = budgets(conn, runtime, [alias for alias in pool.providers if alias not in closed])
+    hunt = _Hunt(runtime=runtime, pool=pool, count=count, urgent=count if urgent is None else urgent, budgets=left)
     for alias in pool.providers:
         if hunt.over:
             break
@@ -90,18 +64,24 @@ def find(runtime: Runtime, pool: PoolConfig, count: int, *, urgent: int | None =
             hunt.found.reasons[alias] = closed[alias]
         else:
             hunt.at(alias, [one for one in listed if one.provider == alias])
+    hunt.share()
     return hunt.found
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Hunt:
-    """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones."""
+    """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones.
+
+    `shared` are offers at providers whose daily limit may go to others that wait there.
+    """
 
     runtime: Runtime
     pool: PoolConfig
     count: int
     urgent: int
+    budgets: Mapping[str, Budget]
     found: Found = field(default_factory=Found)
+    shared: list[Offer] = field(default_factory=list)
 
     @property
     def enough(self) -> bool:
@@ -112,71 +92,64 @@ class _Hunt:
         return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
 
     def at(self, alias: str, listed: Sequence[Listed]) -> None:
-        """Add a provider's offers that fit the pool: those of the stock file by chunks, then what a search finds."""
+        """Add a provider's offers that fit the pool, as many as its daily limit leaves."""
+        if self._left(alias).most > 0:
+            self._ask(alias, listed)
+        if not self.enough and self._left(alias).idle < 1:
+            limit = self.runtime.providers[alias].policy.daily_limit
+            self.found.reasons[alias] = f"its daily_limit of {limit} leaves no more beside what waits there"
+
+    def share(self) -> None:
+        """Add, where there are too few, what has to share a daily limit."""
+        if not self.enough:
+            with self.runtime.database.read() as conn:
+                self.found.offers.extend(usable(conn, self.runtime, self.shared, self.found.offers))
+
+    def _ask(self, alias: str, listed: Sequence[Listed]) -> None:
+        """Add those of the stock file by chunks, then what a search finds."""
         query = SearchQuery(country=self.pool.country, prefix=self.pool.prefix, limit=self.count + SPARE)
         others = 0
         for chunk in chunks(listed, _CHUNK):
             fitting = [one for one in chunk if offered(one.number, query) is not None]
             others += len(chunk) - len(fitting)
-            self._add([Offer(number=one.number, provider=alias, options=one.options) for one in fitting])
-            if self.enough:
+            self._add(alias, [Offer(number=one.number, provider=alias, options=one.options) for one in fitting])
+            if self._full(alias):
                 return
         binding, reasons = self.runtime.providers[alias], self.found.reasons
         if not binding.adapter.can_search:
             reasons[alias] = "the stock file has no more, and it cannot be searched"
-        elif self._add(_searched(self.runtime, self.pool, binding, query, reasons)):
+        elif self._add(alias, _searched(self.runtime, self.pool, binding, query, reasons)):
             self.found.searched.add(alias)
         if self.enough:
             reasons.pop(alias, None)
         elif others:
             reasons[alias] += f"; {others:,} of its rows in the stock file are not of {_of(self.pool)}"
 
-    def _add(self, offers: Sequence[Offer]) -> bool:
-        """Add those of *offers* that can be ordered; whether there were any."""
+    def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
+        """Add those of *offers* that can be ordered; whether there were any, and may be more."""
         with self.runtime.database.read() as conn:
             fresh = usable(conn, self.runtime, offers, self.found.offers)
-        self.found.offers.extend(fresh)
-        return bool(fresh)
+        left = self._left(alias)
+        alone = max(0, min(left))
+        self.found.offers.extend(fresh[:alone])
+        self.shared.extend(fresh[alone : left.most])
+        return 0 < len(fresh) < alone
 
+    def _left(self, alias: str) -> Budget:
+        """The provider's budget without what was found at its account."""
+        most, idle = self.budgets[alias]
+        found = self._at_account(alias, self.found.offers)
+        return Budget(most - found - self._at_account(alias, self.shared), idle - found)
 
-def usable(conn: Connection, runtime: Runtime, offers: Sequence[Offer], chosen: Sequence[Offer] = ()) -> list[Offer]:
-    """The offers that can be ordered now; each number once, and none of *chosen*.
+    def _at_account(self, alias: str, offers: Sequence[Offer]) -> int:
+        providers = self.runtime.providers
+        return sum(providers[offer.provider].account == providers[alias].account for offer in offers)
 
-    Left out: what is bought or in work at the account, what failed there in the last 24 hours, what was ever released
-    there, and what another pool has.
-    """
-    taken = in_pools(conn, [offer.number for offer in offers]) | {offer.number for offer in chosen}
-    used = {
-        (alias, number)
-        for alias in {offer.provider for offer in offers}
-        for number in _used(conn, runtime, alias, [offer.number for offer in offers if offer.provider == alias])
-    }
-    free: dict[str, Offer] = {}
-    for offer in offers:
-        if offer.number not in taken and (offer.provider, offer.number) not in used:
-            free.setdefault(offer.number, offer)
-    return list(free.values())
-
-
-def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]) -> set[str]:
-    at = PURCHASE.c
-    query = select(at.number).where(
-        at.account == runtime.providers[alias].account,
-        at.number.in_(numbers),
-        or_(
-            at.status.not_in((Status.FAILED, Status.CANCELLED)),
-            and_(at.status == Status.FAILED, at.finished_at > runtime.now() - DAY),
-        ),
-    )
-    return set(conn.execute(query).scalars())
-
-
-def _spent(conn: Connection, runtime: Runtime, binding: Binding, state: Mapping[str, Any]) -> bool:
-    # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
-    unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT})
-    account = dispatch.Account(runtime.accounts[binding.account].aliases)
-    room = dispatch.room(conn, unhurried, dict(state), account, now=runtime.now(), soon=NO_LIMIT)
-    return room.free < 1
+    def _full(self, alias: str) -> bool:
+        """Whether more of the provider's numbers would be of no use."""
+        left = self._left(alias)
+        plenty = len(self.found.offers) + len(self.shared) >= self.count
+        return self.enough or left.most < 1 or (left.idle < 1 and plenty)
 
 
 def _listed(runtime: Runtime, pool: PoolConfig) -> list[Listed]:

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.rows import Row
-from tasks.pools import stock
-from tasks.pools.candidates import closed_providers
-from tasks.pools.stock import Supply
+from tasks.pools import counting, stock
+from tasks.pools.budgets import closed_providers
+from tasks.pools.counting import Supply
 from tasks.runtime import Runtime
 
 LEASE = 30.0
@@ -65,7 +65,7 @@ class Need:
 def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False) -> Need:
     """What is needed; with *lock* the purchases that may give way are locked."""
     pool = this.pool
-    supply = stock.supply(conn, this.name, pool.target)
+    supply = counting.supply(conn, this.name, pool.target)
     level = supply.level(with_held=this.with_held)
     missing = max(0, pool.target - level)
     if level >= pool.low:
@@ -74,10 +74,10 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     wanted = min(missing, pool.max_per_run)
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
-    left = stock.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
+    left = counting.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
     budget = min(wanted, left)
     # what takes the place of a number of these 24 hours adds nothing to them
-    recent = sum(row["ordered_at"] > now - stock.DAY for row in stuck)
+    recent = sum(row["ordered_at"] > now - counting.DAY for row in stuck)
     elsewhere = not closed.keys() >= set(pool.providers)
     movable = min(len(stuck), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
     return Need(

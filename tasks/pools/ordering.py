@@ -13,8 +13,8 @@ from tasks.ledger.accept import Entry, Raced, accept_lines, begin_order, open_or
 from tasks.ledger.cancel import cancel
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
-from tasks.pools.candidates import Offer
 from tasks.pools.needs import Run
+from tasks.pools.offers import Offer
 
 
 def give_way(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:

@@ -13,18 +13,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert
 
-from schemas.pool_tables import POOL, POOL_RUN, PoolStatus
+from schemas.pool_tables import POOL_RUN, PoolStatus
 from schemas.status import Status
 from tasks.ledger.accept import with_retry
 from tasks.ledger.rows import Row, new_id
+from tasks.patience import DATABASE_AWAY
 from tasks.pools import stock
-from tasks.pools.candidates import STOCK_FILE, Found, Offer, find, usable
+from tasks.pools.candidates import STOCK_FILE, Found, find
+from tasks.pools.counting import Supply
 from tasks.pools.needs import Need, Run, count_need
+from tasks.pools.offers import Offer, usable
 from tasks.pools.ordering import give_way, order_numbers
-from tasks.pools.standing import Standing, exhausted, judge, write_standing
-from tasks.pools.stock import Supply
+from tasks.pools.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -32,9 +34,17 @@ log = logging.getLogger(__name__)
 NEXT_PAGE = timedelta(seconds=10)
 """After a search that gave too few, until the next: what was ordered is sold by then, and a search shows others."""
 
+SHORTEST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(minutes=5)
+"""After a run that failed, until the next: twice as long each time."""
+
 
 class NotNow(Exception):
     """Nothing was run: the pool is not due, or another run has it."""
+
+
+class RunFailed(Exception):
+    """A scheduled run ended in an error that nobody foresaw: it is logged, the pool is blocked and runs more seldom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +79,8 @@ def run(
     """Top the pool *name* up, where it is due or a person wants it.
 
     *without_held* counts held purchases as lost for this run. *dry_run* looks, and changes nothing.
-    Raises NotNow, and redis.RedisError where a search needs its turn and Redis is away.
+    Raises NotNow, RunFailed, redis.RedisError where a search needs its turn and Redis is away, and DATABASE_AWAY. A
+    person's run that fails raises what it failed with, and the schedule stays as it is.
     """
     pool = runtime.config.pools[name]
     this = Run(
@@ -77,20 +88,30 @@ def run(
     )
     if dry_run:
         return _look(this)
-    with runtime.database.read() as conn:
-        _refuse(this, stock.find_pool(conn, name))
+    try:
+        return _top_up(this)
+    except (NotNow, RedisError, *DATABASE_AWAY):
+        raise
+    except Exception as exc:
+        if by_person:
+            raise
+        _back_off(this, exc)
+        raise RunFailed(f"a run of pool {name} failed") from exc
+
+
+def _top_up(this: Run) -> Report:
+    with this.runtime.database.read() as conn:
+        _refuse(this, stock.find_pool(conn, this.name))
     begun = with_retry(lambda: _begin(this))
     if isinstance(begun, Report):
         return begun
-    runtime.reached("leased")
+    this.runtime.reached("leased")
     try:
-        found = find(runtime, pool, begun.most, urgent=begun.low_by)
-        runtime.reached("searched")
+        found = find(this.runtime, this.pool, begun.most, urgent=begun.low_by)
+        this.runtime.reached("searched")
         return with_retry(lambda: _conclude(this, found))
-    except Exception as exc:
+    except Exception:
         # nothing was ordered: due as before
-        if not isinstance(exc, RedisError):
-            log.exception("pool %s: a run failed, and will be made up", name)
         _give_up(this)
         raise
 
@@ -126,6 +147,21 @@ def _give_up(this: Run) -> None:
         stock.set_lease(conn, this.name, None)
 
 
+def _back_off(this: Run, exc: Exception) -> None:
+    """Block the pool, and wait for as long as its runs fail already, within bounds. Counts nothing: that may fail."""
+    now, stands = this.runtime.now(), broken(exc)
+    with this.runtime.database.write() as conn:
+        state = stock.lock_pool(conn, this.name, this.pool, now)
+        write_standing(conn, this.name, this.pool, now, stands=stands)
+        failing_for = now - state["since"] if tells_of_failure(state["reason"]) else SHORTEST_WAIT
+        wait = min(max(failing_for, SHORTEST_WAIT), LONGEST_WAIT)
+        stock.end_run(conn, this.name, now, now + wait)
+    if state["reason"] == stands.reason:
+        log.warning("pool %s: a run failed again, with %s; the next one is in %s", this.name, type(exc).__name__, wait)
+    else:
+        log.error("pool %s: a run failed; the next one is in %s", this.name, wait, exc_info=exc)
+
+
 def _look(this: Run) -> Report:
     """What a run would order."""
     with this.runtime.database.read() as conn:
@@ -156,8 +192,7 @@ def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime
     next_run = this.pool.schedule.next_after(now)
     if found.searched and 0 < len(chosen) < need.most:
         next_run = min(next_run, now + NEXT_PAGE)
-    ended = {"last_run_at": now, "next_run_at": next_run, "leased_until": None}
-    conn.execute(update(POOL).where(POOL.c.name == this.name).values(**ended))
+    stock.end_run(conn, this.name, now, next_run)
     report = replace(report, order_id=order_id, ordered=len(chosen))
     if order_id or (need.missing and changed):
         _remember(conn, report, now)

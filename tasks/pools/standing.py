@@ -12,8 +12,9 @@ from schemas.events import EventType
 from schemas.pool_tables import POOL, PoolStatus
 from schemas.pools import PoolConfig
 from tasks.ledger.rows import Row, emit
+from tasks.pools.counting import Supply
 from tasks.pools.events import pool_event
-from tasks.pools.stock import Supply, lock_pool
+from tasks.pools.stock import lock_pool
 
 _EVENT_OF = {
     PoolStatus.OK: EventType.POOL_RECOVERED,
@@ -22,12 +23,25 @@ _EVENT_OF = {
 }
 
 
+_FAILED = "a run failed with "
+
+
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """A pool's status, and why it is not OK."""
 
     status: PoolStatus
     reason: str | None = None
+
+
+def tells_of_failure(reason: str | None) -> bool:
+    """Whether a pool's reason is that its last run ended in an error that nobody foresaw."""
+    return (reason or "").startswith(_FAILED)
+
+
+def broken(exc: Exception) -> Standing:
+    """A run ended in an error that nobody foresaw: its message, which may hold anything, is in the log alone."""
+    return Standing(status=PoolStatus.BLOCKED, reason=f"{_FAILED}{type(exc).__name__}: a worker's log tells where")
 
 
 def exhausted(reasons: Mapping[str, str]) -> Standing:
@@ -54,11 +68,22 @@ def judge(name: str, pool: PoolConfig, supply: Supply, stuck: Mapping[str, int],
 
 
 def write_standing(
-    conn: Connection, name: str, pool: PoolConfig, now: datetime, *, stands: Standing, supply: Supply, missing: int
+    conn: Connection,
+    name: str,
+    pool: PoolConfig,
+    now: datetime,
+    *,
+    stands: Standing,
+    supply: Supply | None = None,
+    missing: int | None = None,
 ) -> bool:
-    """Write down how a pool stands; an event tells of another status than before. True where it is another."""
+    """Write down how a pool stands; an event tells of another status than before. True where it is another.
+
+    A pool that is blocked because its runs fail is told apart from one that is blocked otherwise.
+    """
     state = lock_pool(conn, name, pool, now)
-    changed = bool(state["status"] != stands.status)
+    failed, fails = tells_of_failure(state["reason"]), tells_of_failure(stands.reason)
+    changed = bool((state["status"], failed) != (stands.status, fails))
     values = {"status": str(stands.status), "reason": stands.reason, "since": now if changed else state["since"]}
     conn.execute(update(POOL).where(POOL.c.name == name).values(**values, updated_at=now))
     if changed:
@@ -67,14 +92,14 @@ def write_standing(
     return changed
 
 
-def _data(name: str, pool: PoolConfig, stands: Standing, supply: Supply, missing: int) -> Row:
+def _data(name: str, pool: PoolConfig, stands: Standing, supply: Supply | None, missing: int | None) -> Row:
     return {
         "pool": name,
         "status": str(stands.status),
         "reason": stands.reason,
-        "available": supply.available,
-        "on_the_way": supply.moving,
-        "held": supply.held,
+        "available": supply and supply.available,
+        "on_the_way": supply and supply.moving,
+        "held": supply and supply.held,
         "wanted": missing,
         "low": pool.low,
         "target": pool.target,

@@ -92,3 +92,12 @@ def test_a_take_and_a_return_differ_and_one_numbers_spellings_do_not():
     other = parse_return({"pool": "support", "number": "+14155550101"}, POOLS)
     fingerprints = {other.fingerprint, spellings[0].fingerprint, parse_take({"pool": "support"}, POOLS).fingerprint}
     assert len(fingerprints) == 3
+
+
+def test_a_pool_that_was_configured_once_takes_back_and_gives_nothing():
+    assert parse_return({"pool": "old", "number": NUMBER}, POOLS, ["old"]).pool == "old"
+    with pytest.raises(RequestError, match=r"'old' is not configured any more: .* \[pools\.old\]") as caught:
+        parse_take({"pool": "old"}, POOLS, ["old"])
+    assert caught.value.code == "unknown_pool"
+    with pytest.raises(RequestError, match="did you mean 'old'"):
+        parse_return({"pool": "odl", "number": NUMBER}, POOLS, ["old"])

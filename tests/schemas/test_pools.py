@@ -266,7 +266,10 @@ def test_a_price_is_read_back():
         ("US", "4155550100"),
         ("US", "4151"),
         ("US", "555"),
-        ("CA", "800"),
+        ("US", "800"),
+        ("CA", "80"),
+        ("CA", "822"),
+        ("CA", "600"),
         ("CA", "867"),
         ("PR", "787"),
         ("GB", "20"),
@@ -286,6 +289,8 @@ def test_a_prefix_that_may_be_right_is_taken(country, prefix):
         ("GB", "020", "prefix: '020' begins with the 0 that is dialled inside GB only: write '20'"),
         ("CA", "0", "prefix: '0' begins no number of CA"),
         ("PR", "415", "prefix: '415' is of US, not of PR"),
+        ("CA", "800", "prefix: '800' is shared by countries, and its numbers count as of US: write country = 'US'"),
+        ("JM", "8885", "prefix: '8885' is shared by countries, and its numbers count as of US: write country = 'US'"),
     ],
 )
 def test_a_prefix_of_no_number_of_the_country_is_refused(country, prefix, problem):

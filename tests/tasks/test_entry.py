@@ -14,12 +14,14 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.events import EventType
 from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST
+from schemas.pools import PoolConfig
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from tasks import entry, patience
+from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill, take
-from tests.tasks.support import UNKNOWN, World, number
+from tests.tasks.support import START, UNKNOWN, World, number
 
 Make = Callable[..., World]
 BUY = {"number": number(1), "provider": "acme"}
@@ -85,6 +87,21 @@ def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world
     run(entry.return_number, RETURN, "back")
     assert world.rows(select(POOL_NUMBER)) == before
     assert {row["request_id"] for row in before} == {"first", "next"}
+
+
+def test_a_pool_that_is_not_configured_any_more_takes_back_and_gives_nothing(world: World) -> None:
+    run(entry.take_number, TAKE, "first")
+    with world.write() as conn:
+        ensure_pools(conn, {POOL: PoolConfig(providers=("acme",), low=1, target=1, daily_limit=0)}, START)
+    config = world.runtime.config.model_copy(update={"pools": {}})
+    object.__setattr__(world.runtime, "config", config)
+    run(entry.return_number, RETURN, "back")
+    assert [row["request_id"] for row in world.rows(select(POOL_NUMBER))] == [None, None]
+    run(entry.take_number, TAKE, "again")
+    [rejected] = world.rows(select(REJECTED))
+    assert f"pool: {POOL!r} is not configured any more" in rejected["error"]
+    run(entry.return_number, {**RETURN, "pool": ["support"]}, "nonsense")
+    assert world.events()[-2:] == ["rejected", "rejected"]
 
 
 @pytest.mark.parametrize("name", ["take_number", "return_number"])

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.numbers import NumberError, read_number
-from schemas.pool_requests import parse_return, parse_take
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import taking
+from tasks.pools.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
 from workers.cli.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.output import count, emit_json, say, show_line
@@ -19,7 +19,7 @@ _CONFLICT = "key_conflict"
 
 def take_numbers(runtime: Runtime, fields: Mapping[str, Any], *, json: bool) -> int:
     """Take and print them; returns the exit status. Raises RequestError."""
-    answer = taking.take(runtime, parse_take(fields, runtime.config.pools), new_id())
+    answer = taking.take(runtime, read_take(runtime, fields), new_id())
     if json:
         emit_json(answer)
     if not answer["success"]:
@@ -35,10 +35,9 @@ def take_numbers(runtime: Runtime, fields: Mapping[str, Any], *, json: bool) -> 
 
 def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: str | None, *, json: bool) -> int:
     """Return those that can be; returns the exit status. Raises Failure or RequestError before the first is."""
-    pools = runtime.config.pools
-    country = known_pool(runtime.config, name).country
+    country = _country(runtime, name)
     wanted = [{"pool": name, "number": _read(number, country), "taker": taker} for number in numbers]
-    requests = [parse_return(fields, pools) for fields in wanted]
+    requests = [read_return(runtime, fields) for fields in wanted]
     answers = [taking.give_back(runtime, request, new_id()) for request in requests]
     done = [answer for answer in answers if answer["success"]]
     refused = [
@@ -62,7 +61,12 @@ def _tell(name: str, done: Sequence[Row]) -> None:
     say(f"{count(len(done), 'number')} returned to {name}.")
 
 
-def _read(number: str, country: str) -> str:
+def _country(runtime: Runtime, name: str) -> str | None:
+    """That of national numbers; None for a pool that is not configured any more. Raises Failure."""
+    return None if name in former_pools(runtime) else known_pool(runtime.config, name).country
+
+
+def _read(number: str, country: str | None) -> str:
     try:
         return read_number(number, country)
     except NumberError as exc:

@@ -14,7 +14,8 @@ from schemas.pool_tables import POOL, POOL_RUN, PoolStatus
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.rows import Row
-from tasks.pools.stock import levels
+from tasks.pools.counting import levels
+from tasks.pools.standing import tells_of_failure
 from tasks.runtime import Runtime
 from workers.cli.doctor.pools import LATE
 from workers.cli.errors import Failure
@@ -28,6 +29,7 @@ NOT_CONFIGURED = "not configured"
 
 LAST_RUNS = 10
 
+_FAILING = "failing"
 _COUNTS = ("available", "on the way", "held", "taken", "low", "target")
 _COLUMNS = ("pool", "providers", *_COUNTS, "state", "bought in 24 h", "last run", "next run")
 _RUNS = ("at", "level", "wanted", "ordered", "order_id", "reason")
@@ -39,9 +41,11 @@ _MENDS: Mapping[str, str] = {
     PoolStatus.BLOCKED: "Settle what is held (`dialstock purchase list --status held`, then `dialstock purchase "
     "resolve`) and have paused providers go on (`dialstock provider list`). If numbers are needed before that: "
     "`dialstock pool run {pool} --without-held` buys others for those that are held, though they may be paid for.",
+    _FAILING: "A worker's log tells the error, and `dialstock pool run {pool}` shows it here. Runs are tried again by "
+    "themselves, within 5 minutes.",
     NEW: "Its first run comes when workers and beat run: `dialstock up`. By hand: `dialstock pool run {pool}`.",
-    NOT_CONFIGURED: "Its numbers stay as they are, and nobody can take or return them: write [pools.{pool}] into "
-    "providers.toml again.",
+    NOT_CONFIGURED: "Its numbers stay as they are, and what was taken can be returned; nobody can take any: write "
+    "[pools.{pool}] into providers.toml again.",
 }
 
 
@@ -73,9 +77,14 @@ def pool_document(runtime: Runtime, name: str) -> Row:
     return {
         "pool": row,
         "configuration": None if pool is None else pool.model_dump(mode="json"),
-        "mend": _MENDS[row["state"]].format(pool=name) if row["state"] in _MENDS else None,
+        "mend": _mend(name, row),
         "last_runs": last_runs,
     }
+
+
+def _mend(name: str, row: Row) -> str | None:
+    mend = _MENDS.get(_FAILING if tells_of_failure(row["reason"]) else row["state"])
+    return mend and mend.format(pool=name)
 
 
 def show_pools(rows: Sequence[Row], now: datetime) -> None:

@@ -13,13 +13,14 @@ from schemas.outcomes import Candidate, Outcome
 from schemas.policy import Kind
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.pools import PoolConfig
+from schemas.requests import BuyNumber
 from schemas.status import DEAD, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import dispatching
+from tasks import accepting, dispatching
 from tasks.ledger import pausing
 from tasks.ledger.rows import Row, lock, move
 from tasks.policies.pause import Cause, Pause
-from tasks.pools import replenish, stock
+from tasks.pools import counting, replenish, stock
 from tasks.pools.replenish import Report
 from tasks.providers.base import ProviderError, SearchQuery
 from tasks.runtime import Binding
@@ -85,9 +86,9 @@ class Supplied(World):
             conn.execute(update(POOL).values(next_run_at=self.clock.moment))
         return replenish.run(self.runtime, NAME, **fields)
 
-    def supply(self) -> stock.Supply:
+    def supply(self) -> counting.Supply:
         with self.runtime.database.read() as conn:
-            return stock.supply(conn, NAME, 1000)
+            return counting.supply(conn, NAME, 1000)
 
     def level(self) -> int:
         return self.supply().level(with_held=True)
@@ -125,6 +126,13 @@ class Supplied(World):
                     more = changes if step == status else {}
                     assert move(conn, row, step, self.clock.moment, **more) is not None
         return ids
+
+    def others(self, count: int) -> None:
+        """Have purchases wait at `first` that no pool ordered."""
+        for number in area(212, count):
+            accepting.accept_one(self.runtime, BuyNumber(number=number, provider="first"))
+        with self.write() as conn:
+            conn.execute(update(PURCHASE).where(PURCHASE.c.number.in_(area(212, count))).values(status=Status.QUEUED))
 
     def stop_provider(self, alias: str = "first") -> None:
         with self.write() as conn:

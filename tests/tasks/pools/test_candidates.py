@@ -16,7 +16,8 @@ from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks.policies.pace import HORIZON, Later, Slot
 from tasks.pools import candidates
-from tasks.pools.candidates import STOCK_FILE, Found, Offer, find
+from tasks.pools.candidates import STOCK_FILE, Found, find
+from tasks.pools.offers import Offer
 from tasks.providers.bird import Bird
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxServer

@@ -76,11 +76,12 @@ def test_what_waits_at_a_paused_provider_gives_way_to_the_next_ones_numbers(worl
 
 
 def test_what_waits_at_a_provider_that_has_spent_its_limit_gives_way_too(make: Make) -> None:
-    world = make(policies={"daily_limit": 4}, target=6, low=6)
+    world = make(policies={"daily_limit": 4}, target=4, low=4)
     world.run()
+    world.others(4)
     world.lead(Status.PURCHASED, 4, call_deadline=world.clock.moment)
-    assert world.run().ordered == 2
-    assert (len(world.bought("first")), len(world.bought("second")), world.level()) == (4, 2, 6)
+    assert (world.run().ordered, world.level()) == (4, 4)
+    assert (world.bought("first"), world.bought("second")) == (area(212, 4), area(628, 4))
 
 
 def test_what_waits_stays_where_nobody_else_has_a_number(world: Supplied) -> None:

@@ -87,20 +87,6 @@ def test_a_key_that_somebody_else_used_is_passed_over(world: Supplied, number: s
     assert [place["tries"] for place in world.places()] == [1, 1, 3, *[1] * 7]
 
 
-def test_a_run_that_fails_gives_the_pool_back_and_hides_nothing(
-    world: Supplied, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken() -> None:
-        raise ValueError("a bug")
-
-    world.shop().happens.append(broken)
-    with pytest.raises(ValueError, match="a bug"):
-        world.run()
-    assert world.pool()["leased_until"] is None
-    assert "pool support: a run failed" in caplog.text
-    assert replenish.run(world.runtime, NAME).ordered == 10
-
-
 def test_with_a_bad_stock_file_nothing_is_bought_anywhere(world: Supplied, tmp_path: Path) -> None:
     world.configure(stock_file=tmp_path)
     report = world.run()

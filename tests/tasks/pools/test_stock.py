@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,8 +21,8 @@ from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks.ledger import findings
 from tasks.ledger.resolve import Settler
-from tasks.pools import candidates, replenish, stock, taking
-from tasks.pools.stock import Levels
+from tasks.pools import counting, offers, replenish, stock, taking
+from tasks.pools.budgets import budgets
 from tests.tasks.ledger.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
@@ -32,29 +33,6 @@ from workers.database import SqlDatabase, migrate
 @pytest.fixture
 def world(database: SqlDatabase) -> Supplied:
     return supplied(database, low=10)
-
-
-def levels(world: Supplied) -> Levels:
-    with world.runtime.database.read() as conn:
-        return stock.levels(conn, NAME, world.clock())
-
-
-def test_what_is_counted(world: Supplied) -> None:
-    world.run()
-    for status in (Status.PURCHASED, Status.FAILED, Status.HELD, Status.UNKNOWN, Status.PURCHASING, Status.CANCELLED):
-        world.lead(status, 1)
-    expected = {Status.HELD: 1, Status.UNKNOWN: 1, Status.PURCHASING: 1, Status.QUEUED: 4}
-    unsettled = levels(world)
-    assert unsettled == Levels(available=1, on_the_way=expected, wanted=2, taken=0, bought_today=8)
-    assert (unsettled.held, unsettled.moving) == (1, 6)
-    assert (unsettled.level(with_held=True), unsettled.level(with_held=False)) == (8, 7)
-    # settling changes what the places say, and not what they count for
-    assert world.settle_all() == 3
-    assert levels(world) == unsettled
-    taking.take(world.runtime, TakeNumber(pool=NAME), "m")
-    assert (levels(world).available, levels(world).taken, levels(world).bought_today) == (0, 1, 8)
-    world.clock.advance(24 * 3600)
-    assert levels(world).bought_today == 0
 
 
 def test_settling_makes_places_available_or_wanted(world: Supplied) -> None:
@@ -239,18 +217,26 @@ def _world(url: str) -> Iterator[Supplied]:
     database.close()
 
 
+def _budgets(world: Supplied, conn: Connection) -> None:
+    first = world.runtime.providers["first"]
+    policy = first.policy.model_copy(update={"daily_limit": 1000})
+    runtime = replace(world.runtime, providers={"first": replace(first, policy=policy)})
+    budgets(conn, runtime, ["first"])
+
+
 QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "anything to settle": ("pool_number_ordered", lambda w, c: c.execute(stock._ANY_ENDED).first()),
     "settle": ("pool_number_ordered", lambda w, c: stock.settle(c, START, NAME)),
-    "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: stock.supply(c, NAME, 1000)),
+    "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: counting.supply(c, NAME, 1000)),
     "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
-    "bought today": ("pool_number_by_order_time", lambda w, c: stock.bought_today(c, NAME, START)),
+    "bought today": ("pool_number_by_order_time", lambda w, c: counting.bought_today(c, NAME, START)),
     "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
     "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
+    "budgets": ("purchase_queued|pool_number_ordered", _budgets),
     "gone": ("pool_number_by_purchase", lambda w, c: stock.gone(c, _place(2)["purchase_id"], START)),
     "candidates": (
         "purchase_by_number",
-        lambda w, c: candidates._used(c, w.runtime, "first", area(415, 100)),
+        lambda w, c: offers._used(c, w.runtime, "first", area(415, 100)),
     ),
 }
 

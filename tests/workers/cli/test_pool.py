@@ -17,6 +17,7 @@ from schemas.pool_tables import POOL, POOL_RUN
 from schemas.status import Status
 from schemas.tables import EVENT
 from tasks.pools import stock
+from tasks.pools.standing import broken
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT
@@ -198,7 +199,31 @@ def test_a_pool_that_is_not_configured_any_more_is_still_shown(stocked: Cli, hom
     ]
     shown = stocked.ok("pool", "show", "support")
     assert "write [pools.support] into providers.toml again" in shown
-    assert "not configured" in stocked.refused("pool", "take", "support")
+    told = stocked.refused("pool", "take", "support")
+    assert "pool: 'support' is not configured any more: its numbers can be returned" in told
+
+
+def test_a_pool_that_is_not_configured_any_more_takes_numbers_back(stocked: Cli, home: Path) -> None:
+    stocked.ok("pool", "take", "support", "--count", "2", "--for", "crm")
+    configure(home, "")
+    [row] = stocked.json("pool", "list")
+    assert (row["pool"], row["state"], row["taken"], row["available"]) == ("support", "not configured", 2, 2)
+    assert "not configured" in stocked.ok("pool", "list")
+    assert "has no country code" in stocked.refused("pool", "return", "support", "(415) 500-0001")
+    returned = stocked("pool", "return", "support", FIRST[1])
+    assert (returned.exit_code, returned.stdout) == (0, f"{FIRST[1]:<16}  taken by crm\n")
+    assert levels(stocked, "taken", "available") == [1, 3]
+    assert "is taken by nobody" in stocked.refused("pool", "return", "support", FIRST[1], status=1)
+
+
+def test_a_pool_whose_runs_fail_says_so_and_what_to_do(stocked: Cli, desk: Desk) -> None:
+    reason = broken(ValueError("a bug")).reason
+    with desk.runtime.database.write() as conn:
+        conn.execute(update(POOL).values(status="blocked", reason=reason))
+    assert "support is blocked since" in stocked.ok("pool", "list")
+    shown = stocked.ok("pool", "show", "support")
+    assert f"{reason}" in shown
+    assert "`dialstock pool run support` shows it here" in shown
 
 
 def test_what_is_ordered_elsewhere_is_told_as_that(both: Cli, home: Path, shop: SandboxServer, desk: Desk) -> None:
