@@ -7,40 +7,30 @@ walked can hide an entry between two pages.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-
-from redis.exceptions import RedisError
-from sqlalchemy import Connection
+from datetime import timedelta
 
 from schemas.outcomes import LookKind
 from schemas.settling import Finding, FindingKind
+from schemas.status import Status
 from tasks.ledger import audit as ledger
 from tasks.ledger import findings as settling
 from tasks.ledger.accept import with_retry
-from tasks.ledger.audit import Shown, Walks
+from tasks.ledger.audit import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks, complete_finished
-from tasks.policies.pace import HORIZON, Later, looking_lane
 from tasks.providers.base import ProviderError
 from tasks.runtime import Binding, Runtime
-
-log = logging.getLogger(__name__)
-
-BY_MACHINE = "audit"
-"""Who settled what the scheduled audit settled."""
-
-Progress = Callable[[int], object]
-
-
-class Stopped(Exception):
-    """The audit was told to stop half way; it found nothing."""
+from tasks.walking import Progress, wait_for_turn, walk
 
 
 class NothingLeft(Exception):
     """The provider shows none of the purchases that it must show: more likely a wrong token than a loss of all."""
+
+
+class NotCharged(ValueError):
+    """A number that was not found to be charged twice, or that waits for something else first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +75,12 @@ def audit(
         account=binding.account,
         began=began,
         shows_by=began - timedelta(seconds=binding.policy.reconcile_after[-1]),
-        last=_walk(runtime, binding, progress, stopping),
+        last=walk(runtime, binding, progress, stopping),
     )
     report = _compared(runtime, walks)
     if not report.of(FindingKind.MISSING):
         return report
-    again = _walk(runtime, binding, progress, stopping)
+    again = walk(runtime, binding, progress, stopping)
     return _compared(runtime, replace(walks, last=again, earlier=walks.last))
 
 
@@ -102,7 +92,7 @@ def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settle
         adopted = with_retry(lambda chunk=chunk: _adopt(runtime, binding, chunk, by))  # type: ignore[misc]
         settled += [one for one in chunk if one.number in adopted]
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        settled += _take_evidence(runtime, binding, chunk, by, tell=False)
+        settled += with_retry(lambda chunk=chunk: _take_evidence(runtime, binding, chunk, by))  # type: ignore[misc]
     complete_finished(runtime)
     return _settlement(report, settled, FindingKind.ORPHAN, FindingKind.EVIDENCE)
 
@@ -135,59 +125,24 @@ def mark_released(
     return _settlement(report, settled, FindingKind.MISSING)
 
 
-def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:
-    """Audit a provider where its account is due. Evidence is settled, everything else told of, once.
+def settle_charged_twice(runtime: Runtime, report: Report, numbers: Sequence[str], by: str, note: str) -> Settlement:
+    """Tell no more of numbers that were charged twice: a person settled them with the provider; *note* says how.
 
-    Returns how many findings are new, None where there was nothing to do or the list could not be read.
+    Raises NotCharged, before anything is changed, where one of *numbers* is not among those that can be settled.
     """
-    binding = runtime.providers.get(alias)
-    if binding is None or binding.adapter.lookup == "none" or not binding.policy.audit_every:
-        return None
-    began = runtime.now()
-    with runtime.database.write() as conn:
-        if not settling.claim_run(conn, binding.account, alias, began):
-            return None
-    try:
-        report = audit(runtime, binding, stopping=stopping)
-    except Stopped:
+    twice = {one.number: one for one in report.of(FindingKind.CHARGED_TWICE)}
+    for number in numbers:
+        if number not in twice:
+            raise NotCharged(f"{number} is not among what was found to be charged twice")
+        if twice[number].status != Status.PURCHASED:
+            raise NotCharged(f"{number} is {twice[number].status or 'unknown'} here: settle that first")
+
+    def settle() -> list[Finding]:
+        wanted = [twice[number] for number in dict.fromkeys(numbers)]
         with runtime.database.write() as conn:
-            settling.give_back_run(conn, binding.account, began)
-        return None
-    except (ProviderError, RedisError) as exc:
-        log.warning("the audit of %s could not be done: %s", alias, exc)
-        _end(runtime, binding, began, None, str(exc))
-        return None
-    new = _conclude(runtime, binding, report)
-    _end(runtime, binding, began, report.owned, None)
-    return new
+            return settling.settle_charged_twice(conn, wanted, report.walks.account, _settler(runtime, by), note)
 
-
-def _walk(runtime: Runtime, binding: Binding, progress: Progress, stopping: Callable[[], bool]) -> Shown:
-    shown = Shown()
-    told = 0
-
-    def each_page() -> None:
-        nonlocal told
-        progress(len(shown.ids) - told)
-        told = len(shown.ids)
-        _wait(runtime, binding, stopping)
-
-    for owned in binding.adapter.owned(each_page):
-        shown.add(owned)
-    progress(len(shown.ids) - told)
-    return shown
-
-
-def _wait(runtime: Runtime, binding: Binding, stopping: Callable[[], bool]) -> None:
-    """Sleep until the next reading call may go. Purchases' own looks take their slots between ours."""
-    lane = looking_lane(binding.account, binding.policy)
-    while True:
-        if stopping():
-            raise Stopped
-        slot = runtime.pace.reserve(lane)
-        runtime.sleep(min(slot.wait, HORIZON))
-        if not isinstance(slot, Later):
-            return
+    return _settlement(report, with_retry(settle), FindingKind.CHARGED_TWICE)
 
 
 def _compared(runtime: Runtime, walks: Walks) -> Report:
@@ -205,18 +160,9 @@ def _adopt(runtime: Runtime, binding: Binding, orphans: Sequence[Finding], by: s
     return {row["number"] for row in rows}
 
 
-def _take_evidence(
-    runtime: Runtime, binding: Binding, evidence: Sequence[Finding], by: str, *, tell: bool
-) -> list[Finding]:
-    def take() -> list[Finding]:
-        settler = _settler(runtime, by)
-        with runtime.database.write() as conn:
-            taken = settling.take_evidence(conn, evidence, settler, poll_every=binding.policy.poll_every)
-            if tell:
-                _tell(conn, binding, taken, settler.now, settled=True)
-            return taken
-
-    return with_retry(take)
+def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Finding], by: str) -> list[Finding]:
+    with runtime.database.write() as conn:
+        return settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=binding.policy.poll_every)
 
 
 def _is_gone(runtime: Runtime, binding: Binding, missing: Finding, progress: Progress) -> bool:
@@ -224,9 +170,15 @@ def _is_gone(runtime: Runtime, binding: Binding, missing: Finding, progress: Pro
     progress(1)
     if binding.adapter.lookup != "by_number":
         return True
-    _wait(runtime, binding, lambda: False)
+    try:
+        wait_for_turn(runtime, binding)
+    except ProviderError:
+        return False
     known = missing.provider_number_ids[0] if missing.provider_number_ids else None
-    return binding.adapter.look({missing.number: known})[missing.number].kind in (LookKind.ABSENT, LookKind.LOST)
+    answer = binding.adapter.look({missing.number: known})[missing.number]
+    if answer.retry_after is not None:
+        runtime.pace.penalise(binding.looking, answer.retry_after)
+    return answer.kind in (LookKind.ABSENT, LookKind.LOST)
 
 
 def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:
@@ -238,32 +190,3 @@ def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -
 def _settlement(report: Report, settled: list[Finding], *kinds: FindingKind) -> Settlement:
     keys = {one.key for one in settled}
     return Settlement(settled=settled, left=[one for one in report.of(*kinds) if one.key not in keys])
-
-
-def _conclude(runtime: Runtime, binding: Binding, report: Report) -> int:
-    """Settle evidence, tell of what is new, and forget what is gone."""
-    new = 0
-    for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        new += len(_take_evidence(runtime, binding, chunk, BY_MACHINE, tell=True))
-    stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
-    with runtime.database.read() as conn:
-        before = settling.open_findings(conn, binding.account)
-    for chunk in chunks([one for one in stands if one.key not in before], CHUNK):
-        with runtime.database.write() as conn:
-            new += _tell(conn, binding, chunk, runtime.now())
-    keys = {one.key for one in stands}
-    for gone in chunks([key for key in before if key not in keys], CHUNK):
-        with runtime.database.write() as conn:
-            settling.resolve_findings(conn, [before[key] for key in gone], runtime.now())
-    return new
-
-
-def _tell(conn: Connection, binding: Binding, found: Sequence[Finding], now: datetime, *, settled: bool = False) -> int:
-    return settling.tell(conn, found, account=binding.account, alias=binding.alias, now=now, settled=settled)
-
-
-def _end(runtime: Runtime, binding: Binding, began: datetime, owned: int | None, error: str | None) -> None:
-    with runtime.database.write() as conn:
-        settling.end_run(
-            conn, binding.account, binding.policy, began=began, now=runtime.now(), owned=owned, error=error
-        )

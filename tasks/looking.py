@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import timedelta
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
@@ -18,6 +14,7 @@ from tasks.patience import patiently
 from tasks.policies.pace import Later
 from tasks.policies.pause import Cause, Pause
 from tasks.reacting import pause_provider
+from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
@@ -36,11 +33,10 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     if binding is None:
         log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
         return []
-    with runtime.database.write() as conn:
-        rows = looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
+    rows = _begin(runtime, items)
     if not rows:
         return []
-    with _lease(runtime, items):
+    with renewed(LEASE / 3, lambda: _begin(runtime, items)):
         answers = _ask(runtime, binding, rows)
     after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
@@ -52,23 +48,9 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     return [Status(row["status"]) for row in after if row is not None]
 
 
-@contextmanager
-def _lease(runtime: Runtime, items: Sequence[tuple[str, int]]) -> Iterator[None]:
-    """Renew the lease in a thread of its own until the block ends."""
-    over = threading.Event()
-
-    def renew() -> None:
-        while not over.wait(LEASE / 3):
-            with suppress(SQLAlchemyError), runtime.database.write() as conn:
-                looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
-
-    thread = threading.Thread(target=renew, name="dialstock-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def _begin(runtime: Runtime, items: Sequence[tuple[str, int]]) -> list[Row]:
+    with runtime.database.write() as conn:
+        return looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:

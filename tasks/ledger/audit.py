@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from schemas.outcomes import OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
-from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from schemas.tables import ALIVE, ATTEMPT, FINDING, PURCHASE, RESOLUTION
 
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
 """Statuses that a number's being ours settles. A call under way, or an accepted order, settles itself."""
@@ -77,7 +77,7 @@ def compare(conn: Connection, walks: Walks) -> list[Finding]:
         if kind := _kind(row, walks):
             findings.append(_finding(kind, row, walks))
     findings.extend(_orphans(conn, sorted(unknown), walks))
-    findings.extend(_charged_twice(conn, twice, walks))
+    findings.extend(_unsettled(conn, _charged_twice(conn, twice, walks), walks.account))
     return sorted(findings, key=lambda finding: finding.key)
 
 
@@ -159,6 +159,23 @@ def _charged_twice(conn: Connection, twice: dict[str, Any], walks: Walks) -> Ite
                 provider=walks.provider,
                 provider_number_ids=walks.last.ids_of(number),
             )
+
+
+def _unsettled(conn: Connection, twice: Iterable[Finding], account: str) -> Iterator[Finding]:
+    """Those that no person has settled: with another id, or another call that was executed, one comes back."""
+    at, said, call = FINDING.c, RESOLUTION.c, ATTEMPT.c
+    later = exists().where(call.purchase_id == at.purchase_id, call.outcome.in_(_YES), call.ended_at > at.resolved_at)
+    by_person = (
+        select(at.purchase_id, at.provider_number_ids)
+        .join(RESOLUTION, and_(said.purchase_id == at.purchase_id, said.at == at.resolved_at))
+        .where(at.account == account, at.kind == FindingKind.CHARGED_TWICE, ~later)
+    )
+    settled: dict[str | None, set[str]] = {}
+    for row in conn.execute(by_person):
+        settled.setdefault(row.purchase_id, set()).update(row.provider_number_ids)
+    for one in twice:
+        if one.purchase_id not in settled or not settled[one.purchase_id].issuperset(one.provider_number_ids):
+            yield one
 
 
 def _two_yeses(conn: Connection, account: str) -> Iterator[tuple[Any, set[str]]]:

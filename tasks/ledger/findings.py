@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
 
 from schemas.events import EVENT_OF_FINDING, EventType, finding_data
-from schemas.outcomes import clip
-from schemas.policy import Policy
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
-from schemas.tables import ALIVE, AUDIT_RUN, FINDING, OPEN_FINDING, PURCHASE
+from schemas.tables import ALIVE, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit import OPEN
 from tasks.ledger.calls import settle
 from tasks.ledger.reopen import reopen_orders
@@ -20,12 +18,6 @@ from tasks.ledger.resolve import Settler, locked, write_down
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, purchase_event
 from tasks.policies.retry import Decision
 from tasks.pools import stock
-
-WALK_LEASE = timedelta(hours=6)
-"""How long a scheduled audit may take before another worker takes its place."""
-
-RETRY_AFTER = timedelta(hours=1)
-"""How long after one that failed the next is due, at the latest."""
 
 
 def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: Settler) -> list[Row]:
@@ -117,41 +109,24 @@ def resolve_findings(conn: Connection, ids: Sequence[str], now: datetime) -> Non
     conn.execute(update(FINDING).where(FINDING.c.id.in_(ids)).values(resolved_at=now))
 
 
-def claim_run(conn: Connection, account: str, alias: str, now: datetime) -> bool:
-    """Take the account's scheduled audit where it is due; one worker gets it, however many were asked."""
-    insert_new(conn, AUDIT_RUN, [{"account": account, "provider": alias, "due_at": now}])
-    claimed = conn.execute(
-        update(AUDIT_RUN)
-        .where(AUDIT_RUN.c.account == account, AUDIT_RUN.c.due_at <= now)
-        .values(provider=alias, began_at=now, ended_at=None, owned=None, error=None, due_at=now + WALK_LEASE)
-    )
-    return claimed.rowcount == 1
+def settle_charged_twice(
+    conn: Connection, twice: Sequence[Finding], account: str, settler: Settler, note: str
+) -> list[Finding]:
+    """Write down that a person settled with the provider what was charged twice. Returns what is purchased still.
 
-
-def end_run(
-    conn: Connection,
-    account: str,
-    policy: Policy,
-    *,
-    began: datetime,
-    now: datetime,
-    owned: int | None,
-    error: str | None,
-) -> None:
-    """Write down how the audit went that began at *began*, and when the next is due."""
-    every = timedelta(seconds=policy.audit_every)
-    due = began + every if error is None else now + min(every, RETRY_AFTER)
-    conn.execute(
-        update(AUDIT_RUN)
-        .where(AUDIT_RUN.c.account == account, AUDIT_RUN.c.began_at == began)
-        .values(ended_at=now, owned=owned, error=clip(error), due_at=due)
-    )
-
-
-def give_back_run(conn: Connection, account: str, began: datetime) -> None:
-    """Have the audit that began at *began* due again at once: its worker shuts down."""
-    at = AUDIT_RUN.c
-    conn.execute(update(AUDIT_RUN).where(at.account == account, at.began_at == began).values(due_at=began))
+    A finding is kept with the instant of its purchase's resolution, which tells it from one that was only gone.
+    """
+    by_id = {one.purchase_id: one for one in twice}
+    settled = []
+    for row in locked(conn, [one.purchase_id for one in twice if one.purchase_id]):
+        if row["status"] == Status.PURCHASED:
+            after = move(conn, row, Status.PURCHASED, settler.now, finished_at=row["finished_at"])
+            if after is None:
+                raise RuntimeError(f"purchase {row['id']} moved while it was locked")
+            write_down(conn, after, Verdict.BOUGHT, settler, f"charged twice: {note}")
+            _keep_settled(conn, by_id[row["id"]], account, settler.now)
+            settled.append(by_id[row["id"]])
+    return settled
 
 
 def _adopted(orphan: Finding, account: str, now: datetime) -> Row:
@@ -196,6 +171,17 @@ def _take(conn: Connection, row: Row, finding: Finding, settler: Settler, poll_e
     if after is None:
         raise RuntimeError(f"purchase {row['id']} moved while it was locked")
     write_down(conn, after, Verdict.EVIDENCE, settler)
+
+
+def _keep_settled(conn: Connection, finding: Finding, account: str, now: datetime) -> None:
+    at = FINDING.c
+    insert_new(conn, FINDING, [_finding_row(new_id(), finding, account, now, settled=False)])
+    seen = {"purchase_id": finding.purchase_id, "provider_number_ids": list(finding.provider_number_ids)}
+    conn.execute(
+        update(FINDING)
+        .where(at.account == account, at.kind == finding.kind, at.number == finding.number, OPEN_FINDING)
+        .values(resolved_at=now, **seen)
+    )
 
 
 def _finding_row(key: str, finding: Finding, account: str, now: datetime, *, settled: bool) -> Row:

@@ -11,11 +11,6 @@ from typing import Any, ClassVar, Literal, Protocol
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 
 LookupWay = Literal["none", "by_number", "by_list"]
-EachPage = Callable[[], None]
-
-
-def no_pause() -> None:
-    """An *each_page* that lets a walk go on at once."""
 
 
 class ProviderError(Exception):
@@ -24,6 +19,17 @@ class ProviderError(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.error or outcome.kind)
         self.outcome = outcome
+
+
+EachPage = Callable[[ProviderError | None], None]
+"""Called before each page of a walk, and with a page's 429 before that page is asked for again. It may sleep, and ends
+the walk by raising."""
+
+
+def no_pause(throttled: ProviderError | None) -> None:
+    """An *each_page* that lets a walk go on at once, and ends it with a 429."""
+    if throttled is not None:
+        raise throttled
 
 
 class Unsupported(Exception):
@@ -75,7 +81,7 @@ class Provider(Protocol):
         """Numbers for sale. Raises ProviderError, or Unsupported where none is documented."""
 
     def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
-        """Walk all owned numbers in pages; *each_page* is called before each of them, and may sleep.
+        """Walk all owned numbers in pages, each after a call of *each_page*.
 
         Raises ProviderError, or Unsupported where no list is documented.
         """

@@ -17,15 +17,14 @@ Page = tuple[list[Mapping[str, Any]], str | None]
 def walk(fetch: Callable[[str | None], Page], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
     """All entries of a paged list. *fetch* gets a cursor (None at first), and gives entries and the next cursor.
 
-    *each_page* is called before each fetch.
+    *each_page* is called before each fetch, and again after a 429, from which the walk then goes on.
 
-    Raises ProviderError where the list goes round in circles, and what *fetch* raises.
+    Raises ProviderError where the list goes round in circles, and what *fetch* and *each_page* raise.
     """
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(MAX_PAGES):
-        each_page()
-        entries, cursor = fetch(cursor)
+        entries, cursor = _fetched(fetch, cursor, each_page)
         yield from entries
         if cursor is None:
             return
@@ -34,6 +33,18 @@ def walk(fetch: Callable[[str | None], Page], each_page: EachPage = no_pause) ->
         seen.add(cursor)
     error = f"the list has no end: page {len(seen) + 1} leads back or beyond {MAX_PAGES} pages"
     raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="endless_list", error=error))
+
+
+def _fetched(fetch: Callable[[str | None], Page], cursor: str | None, each_page: EachPage) -> Page:
+    throttled: ProviderError | None = None
+    while True:
+        each_page(throttled)
+        try:
+            return fetch(cursor)
+        except ProviderError as exc:
+            if exc.outcome.kind is not OutcomeKind.THROTTLED:
+                raise
+            throttled = exc
 
 
 def look_each(numbers: Mapping[str, str | None], look: Callable[[str, str | None], Look]) -> dict[str, Look]:

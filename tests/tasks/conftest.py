@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from tasks.providers.sandbox import SandboxServer
 from tests.servers import PostgresServer, RedisServer
+from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
 from workers.database import SqlDatabase, migrate
 
@@ -64,3 +67,41 @@ def make(database: SqlDatabase) -> Callable[..., World]:
 def world(database: SqlDatabase) -> World:
     """A world on each kind of database."""
     return make_world(database)
+
+
+@pytest.fixture(scope="session")
+def _sandbox_of_the_session() -> Iterator[SandboxServer]:
+    with SandboxServer(port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(_sandbox_of_the_session: SandboxServer) -> SandboxServer:
+    """The five providers on a socket, as new."""
+    _sandbox_of_the_session.control.reset()
+    _sandbox_of_the_session.control.provisioning(0)
+    return _sandbox_of_the_session
+
+
+@pytest.fixture
+def open_shop(world: World, sandbox: SandboxServer) -> Callable[..., Shop]:
+    """Opens a shop of one kind with a policy of its own."""
+
+    def open_one(kind: str, **policy: Any) -> Shop:
+        binding = bind(sandbox.url, kind, **policy)
+        runtime = replace(world.runtime, providers={kind: binding}, kinds={kind: binding.kind})
+        return Shop(world, sandbox, kind, runtime, binding)
+
+    return open_one
+
+
+@pytest.fixture(params=LISTS)
+def shop(request: pytest.FixtureRequest, open_shop: Callable[..., Shop]) -> Shop:
+    """Each provider that has a list of owned numbers, in turn."""
+    return open_shop(request.param)
+
+
+@pytest.fixture
+def fluents(open_shop: Callable[..., Shop]) -> Shop:
+    """One of them."""
+    return open_shop("fluents")

@@ -11,7 +11,8 @@ import typer
 
 from workers.cli.errors import SOME_FAILED, Failure
 from workers.cli.output import Json, Meter, count, emit_json, say, show, show_line
-from workers.cli.person import By, person
+from workers.cli.person import MAX_NOTE, By, person
+from workers.cli.resolve import bound
 
 if TYPE_CHECKING:
     from schemas.settling import Finding
@@ -25,6 +26,7 @@ _WORDS = {
     "charged_twice": "charged twice",
 }
 _ALL_GONE = "--all-gone"
+_SETTLE = "--settle"
 
 Alias = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as providers.toml names it.")]
 OnlyReport = Annotated[bool, typer.Option("--report", help="Only tell what was found; that is the default.")]
@@ -39,6 +41,16 @@ AllGone = Annotated[
     bool,
     typer.Option(_ALL_GONE, help="With --mark-released: even where it shows none of ours. Else that is a wrong token."),
 ]
+Settle = Annotated[
+    list[str] | None,
+    typer.Option(
+        _SETTLE,
+        metavar="NUMBER",
+        help="A number that was charged twice, once you settled that with the provider: it is told of no more, until "
+        "it is charged again. Give it for each number; --note says how.",
+    ),
+]
+Note = Annotated[str | None, typer.Option(help=f"With {_SETTLE}: how it was settled; it is kept with the purchase.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,6 +65,8 @@ def audit(
     adopt: Adopt = False,
     mark_released: MarkReleased = False,
     all_gone: AllGone = False,
+    settle: Settle = None,
+    note: Note = None,
     by: By = None,
     json: Json = False,
 ) -> None:
@@ -62,17 +76,21 @@ def audit(
     purchases whose number is not shown any more, and numbers that were charged twice. All aliases of the provider's
     account count. A purchase is missing only when it is older than the last look of the policy, and two walks through
     the list do not show it. The status is 1 where anything is left to settle.
+
+    What was charged twice costs money until you have one of the two given back, or refunded, at the provider. Then
+    --settle it: who, when and how is shown by `dialstock purchase show`.
     """
     from tasks import auditing
 
-    if report and (adopt or mark_released):
-        raise Failure("--report only tells: leave it out, or --adopt and --mark-released")
+    if report and (adopt or mark_released or settle):
+        raise Failure(f"--report only tells: leave it out, or --adopt, --mark-released and {_SETTLE}")
     if all_gone and not mark_released:
         raise Failure(f"{_ALL_GONE} goes with --mark-released")
+    numbers = _numbers(settle or [], note)
     name = person(by)
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
-        settled: list[Finding] = []
+        settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
         if adopt:
             settled += auditing.adopt(runtime, binding, found, name).settled
         if mark_released:
@@ -81,6 +99,19 @@ def audit(
     left = [one for one in found.findings if one.key not in keys]
     _emit(found, settled, left) if json else _tell(found, settled, left)
     raise typer.Exit(SOME_FAILED if left else 0)
+
+
+def _numbers(settle: Sequence[str], note: str | None) -> list[str]:
+    """The numbers to settle, as E.164. Raises Failure for what is none, and where *note* is missing or alone."""
+    from schemas.numbers import NumberError, read_number
+
+    bound(note, "--note", MAX_NOTE)
+    if bool(settle) != bool(note):
+        raise Failure(f"{_SETTLE} and --note go together: which number, and how it was settled with the provider")
+    try:
+        return [read_number(one) for one in settle]
+    except NumberError as exc:
+        raise Failure(f"{_SETTLE} {exc}") from exc
 
 
 @contextmanager
@@ -116,6 +147,15 @@ def _walk(runtime: Runtime, binding: Binding) -> Report:
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
         raise Failure(message, SOME_FAILED) from exc
+
+
+def _settle(runtime: Runtime, found: Report, numbers: Sequence[str], by: str, note: str) -> list[Finding]:
+    from tasks.auditing import NotCharged, settle_charged_twice
+
+    try:
+        return settle_charged_twice(runtime, found, numbers, by, note).settled
+    except NotCharged as exc:
+        raise Failure(f"nothing was changed: {exc}") from exc
 
 
 def _release(runtime: Runtime, binding: Binding, found: Report, by: str, *, all_gone: bool) -> list[Finding]:
@@ -169,5 +209,5 @@ def _next_step(left: Sequence[Finding]) -> str:
     if "missing" in kinds:
         steps.append("--mark-released marks what is gone")
     if "charged_twice" in kinds:
-        steps.append("what was charged twice is settled with the provider")
+        steps.append(f"what was charged twice is settled with the provider, then here: {_SETTLE} NUMBER --note HOW")
     return f"{'; '.join(steps)}."

@@ -111,8 +111,8 @@ def _from_ids(
         raise Failure("name the purchases to settle: `dialstock purchase list --status held` shows them")
     if known is not None and (verdict is not Verdict.BOUGHT or len(ids) > 1):
         raise Failure("--provider-number-id goes with --bought and a single purchase: use --file for several")
-    _bound(known, "--provider-number-id", MAX_ID)
-    _bound(note, "--note", MAX_NOTE)
+    bound(known, "--provider-number-id", MAX_ID)
+    bound(note, "--note", MAX_NOTE)
     with runtime.database.read() as conn:
         found = [purchase_id(conn, text) for text in ids]
     return [Resolution(purchase_id=one, verdict=verdict, provider_number_id=known, note=note) for one in found]
@@ -122,7 +122,7 @@ def _from_file(file: str, note: str | None, *, json: bool) -> list[Resolution]:
     from tasks.ledger.resolve import Resolution
     from tasks.resolvefile import read_decisions
 
-    _bound(note, "--note", MAX_NOTE)
+    bound(note, "--note", MAX_NOTE)
     wanted: list[Resolution] = []
     problems: list[Row] = []
     with _opened(file) as source:
@@ -177,7 +177,8 @@ def _tell(done: Resolved, by: str, *, json: bool) -> None:
         say(f"purchase {moved.purchase_id} moved on meanwhile, and was left as it is: look at it again", "yellow")
 
 
-def _bound(text: str | None, option: str, most: int) -> None:
+def bound(text: str | None, option: str, most: int) -> None:
+    """Raises Failure for a text that cannot be written down."""
     if text is not None and not (0 < len(text) <= most and text.isprintable()):
         raise Failure(f"{option} must be 1 to {most} printable characters")
 

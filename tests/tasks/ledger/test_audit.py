@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import insert, update
 
 from schemas.outcomes import OwnedNumber
-from schemas.settling import Finding, FindingKind
+from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import ATTEMPT, PURCHASE
 from tasks.ledger import audit
+from tasks.ledger import findings as settling
 from tasks.ledger.audit import OPEN, Shown, Walks
+from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row
 from tests.tasks.support import NUMBER, World, number
 
@@ -25,6 +27,14 @@ def shown(*numbers: str, usable: bool = True) -> Shown:
     found = Shown()
     for place, one in enumerate(numbers):
         found.add(OwnedNumber(number=one, provider_number_id=f"owned-{place}", usable=usable))
+    return found
+
+
+def named(*ids: str) -> Shown:
+    """A list that shows NUMBER under each of these ids."""
+    found = Shown()
+    for known in ids:
+        found.add(OwnedNumber(number=NUMBER, provider_number_id=known))
     return found
 
 
@@ -58,8 +68,10 @@ def calls(world: World, row: Row, *ids: str | None) -> None:
     now = world.clock.moment
     with world.write() as conn:
         for revision, known in enumerate(ids, 1):
-            same = {"purchase_id": row["id"], "started_at": now, "deadline": now, "outcome": "purchased"}
-            conn.execute(insert(ATTEMPT).values(**same, revision=revision, provider_number_id=known))
+            same = {"purchase_id": row["id"], "started_at": now, "deadline": now, "ended_at": now}
+            conn.execute(
+                insert(ATTEMPT).values(**same, revision=revision, outcome="purchased", provider_number_id=known)
+            )
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -187,10 +199,7 @@ def test_an_orphan_can_be_charged_twice_too(world: World) -> None:
 def test_two_calls_that_were_executed(world: World, ids: Any, last: Any, twice: bool) -> None:
     row = standing(world, Status.PURCHASED)
     calls(world, row, *ids)
-    seen = Shown()
-    for known in last:
-        seen.add(OwnedNumber(number=NUMBER, provider_number_id=known))
-    assert told(compare(world, seen)) == ([("charged_twice", NUMBER)] if twice else [])
+    assert told(compare(world, named(*last))) == ([("charged_twice", NUMBER)] if twice else [])
 
 
 def test_two_executed_calls_under_two_ids_are_one_finding(world: World) -> None:
@@ -213,6 +222,78 @@ def test_an_unfinished_second_call_is_no_second_charge(world: World) -> None:
         now = world.clock.moment
         conn.execute(insert(ATTEMPT).values(purchase_id=row["id"], revision=9, started_at=now, deadline=now))
     assert compare(world, shown(NUMBER)) == []
+
+
+def settle_twice(world: World, found: list[Finding]) -> None:
+    with world.write() as conn:
+        settler = Settler(by="ann", now=world.clock.moment)
+        assert settling.settle_charged_twice(conn, found, "acme-account", settler, "refunded") == found
+
+
+@pytest.mark.parametrize("ids", [("a", "b"), ("a", "a"), (None, None)])
+def test_a_second_charge_that_a_person_settled_is_none(world: World, ids: Any) -> None:
+    row = standing(world, Status.PURCHASED)
+    calls(world, row, *ids)
+    seen = named("a", "b")
+    settle_twice(world, compare(world, seen))
+    world.clock.advance(1)
+    assert compare(world, seen) == compare(world, named("a")) == []
+
+
+def test_a_second_charge_without_any_id_is_settled_too(world: World) -> None:
+    calls(world, standing(world, Status.PURCHASED), None, None)
+    settle_twice(world, compare(world, named("")))
+    assert compare(world, named("")) == []
+
+
+def test_what_was_settled_comes_back_with_another_id(world: World) -> None:
+    row = standing(world, Status.PURCHASED)
+    settle_twice(world, compare(world, named("a", "b")))
+    [finding] = compare(world, named("a", "b", "c"))
+    assert (finding.purchase_id, finding.provider_number_ids) == (row["id"], ("a", "b", "c"))
+    settle_twice(world, [finding])
+    assert compare(world, named("a", "b", "c")) == compare(world, named("c", "a")) == []
+
+
+def test_what_was_settled_comes_back_with_another_yes(world: World) -> None:
+    row = standing(world, Status.PURCHASED)
+    calls(world, row, None, None)
+    settle_twice(world, compare(world, named("a")))
+    world.clock.advance(1)
+    late = {"purchase_id": row["id"], "revision": 9, "outcome": "purchased", "started_at": world.clock.moment}
+    with world.write() as conn:
+        conn.execute(insert(ATTEMPT).values(**late, deadline=world.clock.moment, ended_at=world.clock.moment))
+    assert told(compare(world, named("a"))) == [("charged_twice", NUMBER)]
+
+
+def test_what_was_only_gone_comes_back(world: World) -> None:
+    row = standing(world, Status.PURCHASED)
+    found = compare(world, named("a", "b"))
+    with world.write() as conn:
+        settler = Settler(by="ann", now=world.clock.moment)
+        write_down(conn, row, Verdict.BOUGHT, settler, "before it was charged twice")
+        later = settler.now + timedelta(seconds=1)
+        settling.tell(conn, found, account="acme-account", alias="acme", now=later, settled=True)
+    assert compare(world, named("a", "b")) == found
+
+
+def test_what_an_audit_settled_by_evidence_is_charged_twice_still(world: World) -> None:
+    standing(world, Status.UNKNOWN)
+    evidence = [one for one in compare(world, named("a", "b")) if one.kind is FindingKind.EVIDENCE]
+    with world.write() as conn:
+        settler = Settler(by="audit", now=world.clock.moment)
+        assert settling.take_evidence(conn, evidence, settler, poll_every=15.0) == evidence
+        settling.tell(conn, evidence, account="acme-account", alias="acme", now=settler.now, settled=True)
+    assert told(compare(world, named("a", "b"))) == [("charged_twice", NUMBER)]
+
+
+def test_what_was_settled_of_an_earlier_purchase_is_another(world: World) -> None:
+    row = standing(world, Status.PURCHASED)
+    settle_twice(world, compare(world, named("a", "b")))
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(status=Status.RELEASED))
+    standing(world, Status.PURCHASED)
+    assert told(compare(world, named("a", "b"))) == [("charged_twice", NUMBER)]
 
 
 def test_more_numbers_than_a_statement_takes(world: World) -> None:

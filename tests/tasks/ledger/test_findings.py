@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from schemas.requests import BuyNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
-from schemas.tables import AUDIT_RUN, EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables import EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import dispatching, orders
 from tasks.ledger import findings as settling
 from tasks.ledger.audit import OPEN
@@ -211,48 +211,43 @@ def test_what_is_told_as_settled_does_not_stand(world: World) -> None:
         assert settling.open_findings(conn, ACCOUNT) == {}
 
 
-def claim(world: World, alias: str = "acme") -> bool:
+def twice(row: Row, *ids: str) -> Finding:
+    return about(row, FindingKind.CHARGED_TWICE, provider_number_ids=ids)
+
+
+def settle_twice(world: World, *found: Finding) -> list[Finding]:
     with world.write() as conn:
-        return settling.claim_run(conn, ACCOUNT, alias, world.clock.moment)
+        return settling.settle_charged_twice(conn, found, ACCOUNT, settler(world), "refunded")
 
 
-def end(world: World, began: Any, error: str | None = None) -> None:
-    with world.write() as conn:
-        settling.end_run(conn, ACCOUNT, world.binding.policy, began=began, now=world.clock.moment, owned=7, error=error)
+@pytest.mark.parametrize("told", [True, False])
+def test_what_was_charged_twice_is_settled_on_its_purchase(world: World, told: bool) -> None:
+    row = standing(world, Status.PURCHASED)
+    if told:
+        tell(world, twice(row, "a"))
+    world.clock.advance(600)
+    found = twice(row, "a", "b")
+    assert settle_twice(world, found) == [found]
+    after = world.row(row["id"])
+    assert after == {**row, "revision": 6, "updated_at": world.clock.moment, "success": True, "due_at": None}
+    [said] = world.rows(select(RESOLUTION))
+    assert said == {
+        "purchase_id": row["id"],
+        "revision": 6,
+        "decision": Verdict.BOUGHT,
+        "by": "ann",
+        "note": "charged twice: refunded",
+        "at": world.clock.moment,
+    }
+    [kept] = world.rows(select(FINDING))
+    assert (kept["resolved_at"], kept["purchase_id"]) == (world.clock.moment, row["id"])
+    assert (kept["kind"], kept["provider_number_ids"]) == ("charged_twice", ["a", "b"])
+    assert world.events() == (["charged_twice"] if told else [])
 
 
-def test_an_account_is_audited_once_however_many_ask(world: World) -> None:
-    began = world.clock.moment
-    assert (claim(world), claim(world, "twin")) == (True, False)
-    world.clock.advance(60)
-    end(world, began)
-    assert not claim(world)
-    world.clock.advance(24 * 3600 - 61)
-    assert not claim(world)
-    world.clock.advance(1)
-    assert claim(world, "twin")
-
-
-def test_one_that_failed_is_due_again_sooner(world: World) -> None:
-    began = world.clock.moment
-    claim(world)
-    end(world, began, error="HTTP 500")
-    [run] = world.rows(select(AUDIT_RUN))
-    assert (run["error"], run["due_at"]) == ("HTTP 500", began + timedelta(hours=1))
-
-
-def test_one_whose_worker_died_is_taken_over_and_cannot_end_the_other(world: World) -> None:
-    began = world.clock.moment
-    claim(world)
-    world.clock.advance(settling.WALK_LEASE.total_seconds() + 1)
-    assert claim(world, "twin")
-    end(world, began, error="late")
-    [run] = world.rows(select(AUDIT_RUN))
-    assert (run["provider"], run["ended_at"], run["error"]) == ("twin", None, None)
-
-
-def test_one_that_is_given_back_is_due_at_once(world: World) -> None:
-    claim(world)
-    with world.write() as conn:
-        settling.give_back_run(conn, ACCOUNT, world.clock.moment)
-    assert claim(world, "twin")
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.PURCHASED}))
+def test_what_is_not_purchased_any_more_is_left(world: World, status: Status) -> None:
+    row = standing(world, status)
+    assert settle_twice(world, twice(row, "a", "b")) == []
+    assert world.row(row["id"]) == row
+    assert world.rows(select(FINDING)) == world.rows(select(RESOLUTION)) == []

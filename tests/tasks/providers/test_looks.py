@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -48,6 +48,40 @@ def test_a_walk_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(kind: OutcomeKind) -> Outcome:
     return Outcome(kind=kind, error="why", retry_after=3.0 if kind is OutcomeKind.THROTTLED else None)
+
+
+def refusing(cursor: str | None, kind: OutcomeKind) -> Callable[[str | None], looks.Page]:
+    """Pages of which the one at *cursor* comes only when it is asked for the third time."""
+    asked: list[str | None] = []
+
+    def fetch(wanted: str | None) -> looks.Page:
+        asked.append(wanted)
+        if wanted == cursor and asked.count(cursor) < 3:
+            raise ProviderError(outcome(kind))
+        return PAGES[wanted]
+
+    return fetch
+
+
+@pytest.mark.parametrize("cursor", PAGES)
+def test_a_walk_goes_on_after_a_429_where_its_caller_waits(cursor: str | None) -> None:
+    told: list[float | None] = []
+    found = walk(
+        refusing(cursor, OutcomeKind.THROTTLED),
+        lambda throttled: told.append(throttled.outcome.retry_after if throttled else None),
+    )
+    assert [entry["n"] for entry in found] == [1, 2, 3]
+    before = [None] * (list(PAGES).index(cursor) + 1)
+    assert told == [*before, 3.0, 3.0, *[None] * (3 - len(before))]
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.THROTTLED, OutcomeKind.UNKNOWN])
+def test_a_walk_that_nobody_waits_for_ends_with_the_first_refusal(kind: OutcomeKind) -> None:
+    found = walk(refusing("a", kind))
+    assert next(found) == {"n": 1}
+    with pytest.raises(ProviderError) as caught:
+        next(found)
+    assert caught.value.outcome.kind is kind
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from schemas.status import Status
-from schemas.tables import EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
@@ -91,6 +91,41 @@ def test_people_are_told_what_it_means(both: Cli, desk: Desk, home: Path, shop: 
     assert (result.exit_code, "3 differences settled, 0 left." in result.stdout) == (0, True)
 
 
+@pytest.fixture
+def twice(both: Cli, desk: Desk, home: Path, shop: SandboxServer) -> str:
+    """A number that Bird sold twice; its id here."""
+    both.submit(csv_file(home, [f"{NUMBERS[0]},bird"]))
+    row = settle(desk, NUMBERS[0], Status.PURCHASED)
+    with desk.runtime.database.write() as conn:
+        ours = {"purchase_id": row["id"], "started_at": row["created_at"], "deadline": row["created_at"]}
+        for revision in (1, 2):
+            conn.execute(
+                insert(ATTEMPT).values(**ours, revision=revision, ended_at=row["created_at"], outcome="purchased")
+            )
+    shop.control.own("bird", [NUMBERS[0]])
+    return str(row["id"])
+
+
+def test_what_was_charged_twice_is_settled_with_who_and_why(both: Cli, twice: str) -> None:
+    told = both("audit", "bird")
+    assert (told.exit_code, "charged twice" in told.stdout) == (1, True)
+    assert "then here: --settle NUMBER --note HOW" in told.stdout
+    settled = both.json("audit", "bird", "--settle", NUMBERS[0], "--note", "refund 7", "--by", "ann")
+    assert (kinds(settled, "settled"), settled["findings"]) == ([("charged_twice", NUMBERS[0])], [])
+    assert both.json("audit", "bird")["findings"] == []
+    [said] = both.json("purchase", "show", twice)["resolutions"]
+    assert (said["decision"], said["by"], said["note"]) == ("bought", "ann", "charged twice: refund 7")
+    assert "refund 7" in both.ok("purchase", "show", twice)
+
+
+def test_what_cannot_be_settled_changes_nothing(both: Cli, desk: Desk, shop: SandboxServer, twice: str) -> None:
+    shop.control.own("bird", [NUMBERS[1]])
+    before = purchases(desk)
+    told = both.refused("audit", "bird", "--adopt", "--settle", NUMBERS[0], "--settle", NUMBERS[1], "--note", "x")
+    assert f"nothing was changed: {NUMBERS[1]} is not among what was found to be charged twice" in told
+    assert purchases(desk) == before
+
+
 def test_nothing_found_is_status_0(both: Cli, shop: SandboxServer) -> None:
     assert "shows 0 numbers of ours: 0 differences settled, 0 left." in both.ok("audit", "vogent")
 
@@ -125,6 +160,11 @@ def test_a_walk_that_breaks_off_says_why_and_nothing_else(
         (["fluents", "--report", "--adopt"], "--report only tells"),
         (["fluents", "--all-gone"], "--all-gone goes with --mark-released"),
         (["fluents", "--adopt", "--by", ""], "is no name"),
+        (["fluents", "--settle", NUMBERS[0]], "--settle and --note go together"),
+        (["fluents", "--note", "refund 7"], "--settle and --note go together"),
+        (["fluents", "--settle", NUMBERS[0], "--note", ""], "--note must be 1 to 500 printable characters"),
+        (["fluents", "--settle", "x", "--note", "refund 7"], "--settle 'x'"),
+        (["fluents", "--settle", NUMBERS[0], "--note", "refund 7", "--report"], "--report only tells"),
     ],
 )
 def test_wrong_use(both: Cli, shop: SandboxServer, arguments: list[str], message: str) -> None:

@@ -1,0 +1,129 @@
+"""The scheduled audit: by one worker at a time, who loses it when it dies, and tells of each finding once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+
+from schemas.settling import Finding, FindingKind
+from tasks.auditing import Report, audit
+from tasks.ledger import audit_runs as ledger
+from tasks.ledger import findings as settling
+from tasks.ledger.accept import with_retry
+from tasks.ledger.resolve import Settler
+from tasks.orders import CHUNK, chunks
+from tasks.providers.base import ProviderError
+from tasks.renewing import renewed
+from tasks.runtime import Binding, Runtime
+from tasks.walking import Stopped
+
+log = logging.getLogger(__name__)
+
+BY_MACHINE = "audit"
+"""Who settled what the scheduled audit settled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """An audit that this worker has claimed; `lost` is set once another took its place."""
+
+    runtime: Runtime
+    binding: Binding
+    began: datetime
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction in which the audit is still ours. Raises Stopped where another took its place."""
+        with self.runtime.database.write() as conn:
+            if not ledger.renew(conn, self.binding.account, self.began, self.runtime.now()):
+                raise Stopped
+            yield conn
+
+    def renew(self) -> None:
+        """Keep the audit, or stop it where another took its place: this process stood still for too long."""
+        try:
+            with self.write():
+                pass
+        except Stopped:
+            self.lost.set()
+
+    def tell(self, conn: Connection, found: Sequence[Finding], now: datetime, *, settled: bool = False) -> int:
+        """Write down and tell of what is new, and return how many that are."""
+        account, alias = self.binding.account, self.binding.alias
+        return settling.tell(conn, found, account=account, alias=alias, now=now, settled=settled)
+
+    def end(self, owned: int | None, error: str | None) -> None:
+        """Write down how it went, unless another took its place."""
+        now = self.runtime.now()
+        with self.runtime.database.write() as conn:
+            ledger.end(
+                conn, self.binding.account, self.binding.policy, began=self.began, now=now, owned=owned, error=error
+            )
+
+
+def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:
+    """Audit a provider where its account is due. Evidence is settled, everything else told of, once.
+
+    Returns how many findings are new, None where there was nothing to do, the list could not be read, or another
+    worker took over while this one stood still.
+    """
+    binding = runtime.providers.get(alias)
+    if binding is None or binding.adapter.lookup == "none" or not binding.policy.audit_every:
+        return None
+    run = _Run(runtime=runtime, binding=binding, began=runtime.now())
+    with runtime.database.write() as conn:
+        if not ledger.claim(conn, binding.account, alias, run.began):
+            return None
+    try:
+        with renewed(ledger.LEASE.total_seconds() / 3, run.renew):
+            report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())
+            new = _conclude(run, report)
+    except Stopped:
+        log.info("the audit of %s is left to another worker", alias)
+        with runtime.database.write() as conn:
+            ledger.give_back(conn, binding.account, run.began)
+        return None
+    except (ProviderError, RedisError) as exc:
+        log.warning("the audit of %s could not be done: %s", alias, exc)
+        run.end(None, str(exc))
+        return None
+    except Exception as exc:
+        # Else it would be taken for dead, and done again every minute.
+        run.end(None, type(exc).__name__)
+        raise
+    run.end(report.owned, None)
+    return new
+
+
+def _conclude(run: _Run, report: Report) -> int:
+    """Settle evidence, tell of what is new, and forget what is gone."""
+    new = 0
+    for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
+        new += with_retry(lambda chunk=chunk: _take_evidence(run, chunk))  # type: ignore[misc]
+    stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
+    with run.runtime.database.read() as conn:
+        before = settling.open_findings(conn, run.binding.account)
+    for chunk in chunks([one for one in stands if one.key not in before], CHUNK):
+        with run.write() as conn:
+            new += run.tell(conn, chunk, run.runtime.now())
+    keys = {one.key for one in stands}
+    for gone in chunks([key for key in before if key not in keys], CHUNK):
+        with run.write() as conn:
+            settling.resolve_findings(conn, [before[key] for key in gone], run.runtime.now())
+    return new
+
+
+def _take_evidence(run: _Run, evidence: Sequence[Finding]) -> int:
+    settler = Settler(by=BY_MACHINE, now=run.runtime.now())
+    with run.write() as conn:
+        taken = settling.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
+        run.tell(conn, taken, settler.now, settled=True)
+        return len(taken)

@@ -1,0 +1,31 @@
+"""A process that audits Fluents where that is due, and prints how many findings were new: DATABASE_URL, sandbox."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from tasks import audit_runs
+from tasks.ledger import audit_runs as ledger
+from tasks.runtime import Runtime, utc_now
+from tests.tasks.shops import bind
+from tests.tasks.support import make_world
+from workers.database import SqlDatabase
+
+LEASE = timedelta(seconds=1.2)
+
+
+def living(runtime: Runtime, url: str) -> Runtime:
+    """*runtime* with the real time, and the real Fluents adapter for the sandbox at *url*."""
+    return replace(runtime, providers={"fluents": bind(url, "fluents")}, now=utc_now, sleep=time.sleep)
+
+
+def main(database: str, sandbox: str) -> None:
+    ledger.LEASE = LEASE
+    print(audit_runs.scheduled(living(make_world(SqlDatabase(database)).runtime, sandbox), "fluents"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
