@@ -32,6 +32,7 @@ class Purchase(SQLModel, table=True):
         CheckConstraint(f"status IN ({quoted(Status)})", name="purchase_status"),
         Index("purchase_alive", "account", "number", unique=True, **where(_ALIVE)),
         Index("purchase_queued", "provider", "order_id", "due_at", **where(_QUEUED)),
+        Index("purchase_doubtful", "order_id", "status", **where("doubt")),
         Index("purchase_running", "provider", "due_at", **where(_RUNNING)),
         Index("purchase_followed", "provider", "due_at", **where(_FOLLOWED)),
         Index("purchase_held", "provider", "updated_at", **where(_HELD)),
@@ -101,7 +102,10 @@ class PurchaseAttempt(SQLModel, table=True):
 
 
 class PurchaseOrder(SQLModel, table=True):
-    """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought."""
+    """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought.
+
+    `completed_at` is when it was completed last, and stays while the order is open again.
+    """
 
     __tablename__: ClassVar[str] = "purchase_order"
     __table_args__ = (
@@ -253,6 +257,7 @@ FINDING = AuditFinding.__table__  # type: ignore[attr-defined]
 # A partial index is used only where the query repeats its condition word for word, without parameters.
 ALIVE = text(f"purchase.{_ALIVE}")
 QUEUED = text(f"purchase.{_QUEUED}")
+DOUBTFUL = text("purchase.doubt")
 RUNNING = text(f"purchase.{_RUNNING}")
 FOLLOWED = text(f"purchase.{_FOLLOWED}")
 HELD = text(f"purchase.{_HELD}")

@@ -26,7 +26,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
+from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.rows import Row, insert_new
 
@@ -79,7 +79,7 @@ _COUNT_RUNNING = (
 _DUE_SINGLES = _due(_AT.order_id.is_(None))
 _RELEASE_SINGLES = _release(_AT.order_id.is_(None))
 _RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
-_RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), _AT.doubt))
+_RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), DOUBTFUL))
 _DUE_IN_ORDER = exists().where(
     _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
 )
@@ -90,7 +90,7 @@ _DUE_ORDERS = (
         ORDER.c.status == literal(str(OrderStatus.OPEN)),
         ORDER.c.cancel_requested_at.is_(None),
         _DUE_IN_ORDER,
-        or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(_AT.doubt)),
+        or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(DOUBTFUL)),
     )
     # By chance: the oldest may have more due than is released in hours.
     .order_by(func.random())

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE, QUEUED, UNFINISHED
+from schemas.tables import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
 
 _AT = PURCHASE.c
 # What waits with a doubt behind it, and what is held, may have been bought: both count.
-_MOVING = or_(
-    _AT.status.in_((Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)),
-    and_(QUEUED, _AT.doubt),
-)
-_COUNTED = or_(_MOVING, _AT.status.in_((Status.PURCHASED, Status.HELD, Status.RELEASED)))
+_MOVING = (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
+_COUNTED = (*_MOVING, Status.PURCHASED, Status.HELD, Status.RELEASED)
+
+
+def _count(order_id: object, statuses: Sequence[Status]) -> ColumnElement[int]:
+    """How many of an order's purchases are in *statuses*, or wait with a doubt; each is read from its own index."""
+    count = select(func.count()).select_from(PURCHASE).where(_AT.order_id == order_id)
+    either = [count.where(_AT.status.in_(statuses)), count.where(QUEUED, DOUBTFUL)]
+    first, second = (one.correlate(ORDER).scalar_subquery() for one in either)
+    return first + second
+
 
 MAY_BUY_MORE: ColumnElement[bool] = or_(
-    ORDER.c.max_purchases.is_(None),
-    ORDER.c.max_purchases
-    > select(func.count())
-    .select_from(PURCHASE)
-    .where(_AT.order_id == ORDER.c.id, _COUNTED)
-    .correlate(ORDER)
-    .scalar_subquery(),
+    ORDER.c.max_purchases.is_(None), ORDER.c.max_purchases > _count(ORDER.c.id, _COUNTED)
 )
 """Whether an order has no limit, or has not come to it."""
 
@@ -36,22 +38,15 @@ def allowance(conn: Connection, order_id: str | None) -> int | None:
         return None
     query = select(ORDER.c.max_purchases).where(ORDER.c.id == order_id, ORDER.c.max_purchases.is_not(None))
     limit = conn.execute(query.with_for_update()).scalar()
-    return None if limit is None else max(0, limit - _count(conn, order_id, _COUNTED))
+    return None if limit is None else max(0, limit - conn.execute(select(_count(order_id, _COUNTED))).scalar_one())
 
 
 def used_up(conn: Connection) -> list[str]:
     """Open orders that have bought all they may, with nothing under way: what still waits is to be cancelled."""
-    query = select(ORDER.c.id, ORDER.c.max_purchases).where(
-        UNFINISHED, ORDER.c.status == OrderStatus.OPEN, ORDER.c.max_purchases.is_not(None)
+    query = select(ORDER.c.id).where(
+        UNFINISHED,
+        ORDER.c.status == OrderStatus.OPEN,
+        ~MAY_BUY_MORE,
+        _count(ORDER.c.id, _MOVING) == 0,
     )
-    limited = conn.execute(query).all()
-    return [
-        order_id
-        for order_id, limit in limited
-        if _count(conn, order_id, _COUNTED) >= limit and not _count(conn, order_id, _MOVING)
-    ]
-
-
-def _count(conn: Connection, order_id: str, which: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(PURCHASE).where(_AT.order_id == order_id, which)
-    return int(conn.execute(query).scalar_one())
+    return list(conn.execute(query).scalars())
