@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -37,6 +38,17 @@ T = TypeVar("T")
 
 CHUNK = 500
 """Lines in one transaction: short enough that buying never waits for a load."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried:
+    """What came of a retry: lines that are bought again, and lines whose number was there by then.
+
+    What was there is another purchase of the same number: bought, on its way, or held.
+    """
+
+    again: int = 0
+    found: int = 0
 
 
 class OrderError(ValueError):
@@ -152,7 +164,8 @@ def abandon(runtime: Runtime, order_id: str) -> None:
 def cancel(runtime: Runtime, order_id: str) -> int:
     """Cancel what the order has not bought yet; one that is loading is given up.
 
-    Returns how many purchases were asked to stop.
+    Returns how many purchases were asked to stop. What another order waits for too is left to that one, and this order
+    completes when it is settled.
     """
     now = runtime.now()
     with runtime.database.write() as conn:
@@ -180,18 +193,22 @@ def _cancel(runtime: Runtime, order_id: str) -> int:
 
 
 def cancel_purchases(runtime: Runtime, order_id: str) -> int:
-    """Cancel the order's purchases by chunks."""
+    """Cancel the order's purchases by chunks. Returns how many were asked to stop."""
     total = 0
     while True:
-        with runtime.database.write() as conn:
-            count = cancel_order(conn, order_id, runtime.now(), CHUNK)
-        total += count
-        if count == 0:
+        found, asked = with_retry(lambda: _cancel_chunk(runtime, order_id))
+        total += asked
+        if found == 0:
             return total
 
 
-def retry(runtime: Runtime, order_id: str) -> int:
-    """Buy again the lines that failed or were cancelled. Returns how many.
+def _cancel_chunk(runtime: Runtime, order_id: str) -> tuple[int, int]:
+    with runtime.database.write() as conn:
+        return cancel_order(conn, order_id, runtime.now(), CHUNK)
+
+
+def retry(runtime: Runtime, order_id: str) -> Retried:
+    """Buy again the lines that failed or were cancelled.
 
     Raises OrderError while it is loading, and for a pool's order: the pool replaces what failed by other numbers.
     """
@@ -211,7 +228,8 @@ def retry(runtime: Runtime, order_id: str) -> int:
         raise OrderError(f"{message}: dialstock pool run {pool} does it now")
     if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
         raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
-    return sum(with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK))  # type: ignore[misc]
+    done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
+    return Retried(again=sum(one.again for one in done), found=sum(one.found for one in done))
 
 
 def complete_finished(runtime: Runtime) -> int:
@@ -267,20 +285,26 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> int:
+def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> Retried:
     now = runtime.now()
     with runtime.database.write() as conn:
         # The order first: who completes it, or buys the same lines again, waits here.
         reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
         entries = [_entry_again(row) for row in _still_dead(conn, order_id, lines)]
-        for entry, accepted in zip(entries, accept(conn, entries, now, order_id), strict=True):
+        answers = accept(conn, entries, now, order_id)
+        for entry, accepted in zip(entries, answers, strict=True):
             conn.execute(
                 update(LINE)
                 .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
-                .values(purchase_id=accepted.row["id"], shared=not accepted.created)
+                .values(
+                    purchase_id=accepted.row["id"],
+                    shared=not (accepted.created or accepted.taken),
+                    metadata=None if accepted.created else entry.request.metadata,
+                )
             )
-    return len(entries)
+    again = sum(accepted.created or accepted.taken for accepted in answers)
+    return Retried(again=again, found=len(answers) - again)
 
 
 def _still_dead(conn: Connection, order_id: str, lines: Sequence[Row]) -> list[Row]:

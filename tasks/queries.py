@@ -70,7 +70,10 @@ def list_orders(conn: Connection, limit: int) -> list[Row]:
 
 
 def order_results(conn: Connection, order_id: str, status: str | None = None) -> Iterator[Row]:
-    """Each line of an order with its purchase, in the file's order, as a stream; only those in *status*, if given."""
+    """Each line of an order with its purchase, in the file's order, as a stream; only those in *status*, if given.
+
+    The key stands only where the line made its purchase: that of another's request is not the line's own.
+    """
     at = PURCHASE.c
     query = (
         select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
@@ -81,8 +84,8 @@ def order_results(conn: Connection, order_id: str, status: str | None = None) ->
     if status is not None:
         query = query.where(at.status == status)
     for row in conn.execution_options(yield_per=1000).execute(query).mappings():
-        metadata = row["metadata"] if row["line_metadata"] is None else row["line_metadata"]
-        yield {**row, "purchase_id": row["id"], "metadata": metadata}
+        own = {} if row["line_metadata"] is None else {"metadata": row["line_metadata"], "idempotency_key": None}
+        yield {**row, "purchase_id": row["id"], **own}
 
 
 def list_purchases(conn: Connection, limit: int, **equal: Any) -> list[Row]:

@@ -1,14 +1,19 @@
-"""Cancelling: at once where nobody is calling, else as soon as the call and its doubt are settled."""
+"""Cancelling: at once where nobody is calling, else as soon as the call and its doubt are settled.
+
+A purchase that another order waits for too is handed over to it instead.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from schemas.status import Status
-from schemas.tables import KEY, PURCHASE
+from schemas.status import OrderStatus, Status
+from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls import cancelled_changes
+from tasks.ledger.limits import MAY_BUY_MORE
 from tasks.ledger.rows import Row, lock, move
 
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
@@ -24,8 +29,11 @@ def cancel(conn: Connection, purchase_id: str, now: datetime) -> Row | None:
     return None if row is None else _cancel(conn, row, now)
 
 
-def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> int:
-    """Cancel at most *limit* purchases that the order created. Returns how many were asked; 0 when all were."""
+def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> tuple[int, int]:
+    """Cancel at most *limit* of the order's purchases, and hand over those among them that another order waits for.
+
+    Returns how many there were, 0 when that was all, and how many of them were asked to stop.
+    """
     at = PURCHASE.c
     query = (
         select(PURCHASE)
@@ -34,9 +42,26 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
         .with_for_update()
     )
     rows = [dict(row) for row in conn.execute(query).mappings()]
+    heirs = _heirs(conn, order_id, rows)
+    if heirs:
+        _hand_over(conn, order_id, heirs)
     for row in rows:
-        _cancel(conn, row, now)
-    return len(rows)
+        if row["id"] not in heirs:
+            _cancel(conn, row, now)
+    return len(rows), len(rows) - len(heirs)
+
+
+def left_to_others(conn: Connection, order_id: str) -> int:
+    """How many lines of a cancelled order wait for a purchase that goes on, because it is not the order's alone."""
+    at = PURCHASE.c
+    going_on = (at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
+    query = (
+        select(func.count())
+        .select_from(LINE)
+        .join(PURCHASE, at.id == LINE.c.purchase_id)
+        .where(LINE.c.order_id == order_id, SHARED, *going_on)
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def forget_keys(conn: Connection, order_id: str) -> None:
@@ -45,6 +70,45 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     mine = select(at.id).where(at.order_id == order_id, at.idempotency_key.is_not(None))
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
     conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
+
+
+def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, int]]:
+    """The order and line that each of *rows* is handed over to, by purchase.
+
+    An order that is loading may still be given up, and then nothing of it was tried: it inherits nothing that was.
+    """
+    at = LINE.c
+    ids = [row["id"] for row in rows]
+    untried = {row["id"] for row in rows if row["status"] == Status.QUEUED and not (row["attempts"] or row["doubt"])}
+    status = _lock_others(conn, order_id, ids)
+    query = select(at.purchase_id, at.order_id, at.line).where(at.purchase_id.in_(ids), at.order_id.in_(status))
+    lines = conn.execute(query).all() if status else []
+    # The last one stays: that of an open order, if there is one.
+    return {
+        purchase_id: (heir, line)
+        for purchase_id, heir, line in sorted(lines, key=lambda one: status[one.order_id])
+        if status[heir] == OrderStatus.OPEN or purchase_id in untried
+    }
+
+
+def _lock_others(conn: Connection, order_id: str, purchase_ids: Sequence[str]) -> dict[str, str]:
+    """The status of the other orders that wait for any of the purchases and may buy it, by id.
+
+    Locked, so that none of them is cancelled, completed or given up before it has inherited.
+    """
+    waiting = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids), LINE.c.order_id != order_id)
+    able = (UNFINISHED, ORDER.c.cancel_requested_at.is_(None), MAY_BUY_MORE)
+    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(waiting), *able)
+    return {row.id: row.status for row in conn.execute(query.order_by(ORDER.c.id).with_for_update())}
+
+
+def _hand_over(conn: Connection, order_id: str, heirs: Mapping[str, tuple[str, int]]) -> None:
+    """No revision here either: a call that is under way goes on, for another order."""
+    at = LINE.c
+    conn.execute(update(LINE).where(at.order_id == order_id, at.purchase_id.in_(heirs)).values(shared=True))
+    for purchase_id, (heir, line) in heirs.items():
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == purchase_id).values(order_id=heir))
+        conn.execute(update(LINE).where(at.order_id == heir, at.line == line).values(shared=False))
 
 
 def _cancel(conn: Connection, row: Row, now: datetime) -> Row:

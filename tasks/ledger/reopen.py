@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from schemas.status import OrderStatus
-from schemas.tables import LINE, ORDER
+from schemas.status import OrderStatus, Status
+from schemas.tables import LINE, ORDER, PURCHASE
 
 
 def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
@@ -20,4 +20,13 @@ def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) 
     if completed:
         opened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id.in_(completed)).values(**opened))
+    _resume(conn, purchase_ids, now)
     return completed
+
+
+def _resume(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:
+    """Have open orders buy again that were cancelled, and one of whose purchases was brought back since."""
+    at = PURCHASE.c
+    back = select(at.order_id).where(at.id.in_(purchase_ids), at.status == Status.QUEUED, at.order_id.is_not(None))
+    stopped = (ORDER.c.status == OrderStatus.OPEN, ORDER.c.cancel_requested_at.is_not(None))
+    conn.execute(update(ORDER).where(ORDER.c.id.in_(back), *stopped).values(cancel_requested_at=None, updated_at=now))

@@ -25,9 +25,11 @@ EXPORT_COLUMNS = (
     "purchase_id",
     "finished_at",
     "metadata",
+    "options",
+    "idempotency_key",
 )
 # what an export says of the request; the rest is its result, and is not read again
-REQUEST_COLUMNS = frozenset({"number", "provider", "metadata"})
+REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idempotency_key"})
 
 _OPTIONS = sorted({f"options.{name}" for model in OPTIONS.values() for name in model.model_fields})
 _KNOWN = ("number", "provider", "idempotency_key", *_OPTIONS)

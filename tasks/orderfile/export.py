@@ -12,13 +12,15 @@ from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.text import Format
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_QUOTED = {"number": (), "idempotency_key": (*_FORMULA, "'")}
+"""What gets an apostrophe before it, in the columns that are read again: a key must come back as it was."""
 
 
 def write_export(rows: Iterable[Mapping[str, Any]], target: TextIO, format: Format) -> None:
     """Write *rows* to *target* as they come, each with EXPORT_COLUMNS; what a row does not have is empty.
 
-    In CSV, metadata is one column of JSON, and a text that a spreadsheet would run as a formula is quoted by an
-    apostrophe; the number keeps its plus.
+    In CSV, metadata and options are a column of JSON each, and a text that a spreadsheet would run as a formula is
+    quoted by an apostrophe; the number keeps its plus.
     """
     if format == "csv":
         _write_csv(rows, target)
@@ -55,7 +57,12 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False)
     text = _plain(value)
-    return f"'{text}" if column != "number" and text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_QUOTED.get(column, _FORMULA)) else text
+
+
+def unquoted(key: str) -> str:
+    """The idempotency key of a cell that an export wrote."""
+    return key[1:] if key.startswith("'") and key[1:].startswith(_QUOTED["idempotency_key"]) else key
 
 
 def _plain(value: Any) -> str:

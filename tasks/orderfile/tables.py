@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.orderfile.columns import EXPORT_COLUMNS, REQUEST_COLUMNS, canonical, unknown
+from tasks.orderfile.export import unquoted
 from tasks.orderfile.text import Text
 from tasks.orderfile.values import Problem, Row
 
 _DELIMITERS = (",", ";", "\t")
+# only an export has these columns
+_OBJECTS = ("metadata", "options")
 _PHONE = re.compile(r"[+(]?[0-9][0-9 ().+-]{5,}")
 
 
@@ -51,15 +54,16 @@ def _row(line: int, columns: Sequence[str | None], cells: Sequence[str]) -> Row 
     fields: dict[str, Any] = {
         name: cell for name, cell in zip(columns, cells, strict=True) if name is not None and cell
     }
-    # only an export has this column
-    if "metadata" in fields:
+    if "metadata" in columns and "idempotency_key" in fields:
+        fields["idempotency_key"] = unquoted(fields["idempotency_key"])
+    for group in [name for name in _OBJECTS if name in fields]:
         try:
-            metadata = json.loads(fields.pop("metadata"))
+            found = json.loads(fields.pop(group))
         except (ValueError, RecursionError):
-            metadata = None
-        if not isinstance(metadata, dict):
-            return Problem(line, "metadata", "is not a JSON object: leave it as it was exported, or empty")
-        fields.update({f"metadata.{name}": value for name, value in metadata.items()})
+            found = None
+        if not isinstance(found, dict):
+            return Problem(line, group, "is not a JSON object: leave it as it was exported, or empty")
+        fields.update({f"{group}.{name}": value for name, value in found.items()})
     return Row(line, fields)
 
 

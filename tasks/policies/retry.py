@@ -102,7 +102,9 @@ def after_look(look: Look, history: History, policy: Policy) -> Decision:
         case LookKind.PROCESSING:
             return replace(found, status=Status.PROCESSING, delay=policy.poll_every)
         case LookKind.LOST:
-            return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+            # It may be an earlier order of the number, and what the last call bought may still show.
+            again = _next_look(history, policy)
+            return again or _hold(look.error or "the provider took the order and gave up on it", "order_lost")
         case LookKind.UNCLEAR:
             return _look_failed(look, history, policy)
         case LookKind.ABSENT:
@@ -168,11 +170,16 @@ def _doubtful(said: Decision, history: History, policy: Policy) -> Decision:
     return replace(said, status=Status.UNKNOWN, delay=policy.reconcile_after[0], from_deadline=True)
 
 
-def _absent(history: History, policy: Policy) -> Decision:
+def _next_look(history: History, policy: Policy) -> Decision | None:
     looks = history.looks + 1
-    if looks < len(policy.reconcile_after):
-        delay = policy.reconcile_after[looks]
-        return Decision(status=Status.UNKNOWN, delay=delay, from_deadline=True, looks=looks)
+    if looks >= len(policy.reconcile_after):
+        return None
+    return Decision(status=Status.UNKNOWN, delay=policy.reconcile_after[looks], from_deadline=True, looks=looks)
+
+
+def _absent(history: History, policy: Policy) -> Decision:
+    if again := _next_look(history, policy):
+        return again
     if history.refused:
         return _hold("refused after an earlier call that may have been executed; every look says not ours", "refused")
     if history.attempts >= policy.max_attempts or history.tried_seconds > policy.give_up_after:

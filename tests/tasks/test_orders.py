@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.requests import BuyNumber, RequestError
+from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
-from tasks import orders
+from tasks import orders, resolving
 from tasks.ledger import sweep
+from tasks.ledger.resolve import Resolution
 from tasks.queries import order_counts
 from tests.tasks.support import NOT_SENT, REFUSED, UNKNOWN, Killed, World, die, number
 
 Make = Callable[..., World]
+LOST = Look(kind=LookKind.LOST)
 
 
 def request(index: int, **fields: Any) -> BuyNumber:
@@ -144,13 +148,31 @@ def test_a_retry_buys_what_failed_and_tells_an_update(world: World) -> None:
     world.provider.script += [REFUSED, REFUSED]
     order_id = submit(world, 1, 2, 3)
     run(world)
-    assert orders.retry(world.runtime, order_id) == 2
+    assert orders.retry(world.runtime, order_id) == orders.Retried(again=2)
     assert order(world, order_id)["status"] == OrderStatus.OPEN
     assert counts(world, order_id) == {"queued": 2, "purchased": 1}
     run(world)
     assert counts(world, order_id) == {"purchased": 3}
     assert [name for name, _ in events(world)][1:] == ["order.completed", "order.updated"]
-    assert orders.retry(world.runtime, order_id) == 0
+    assert orders.retry(world.runtime, order_id) == orders.Retried()
+
+
+def test_a_retry_of_what_the_provider_lost_is_not_held_for_the_old_record(world: World) -> None:
+    """A call in doubt is looked up by its number, and the first look finds the order that was lost before."""
+    world.provider.script += [Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="old")]
+    world.provider.looks += [LOST]
+    order_id = submit(world, 1)
+    run(world)
+    [row] = world.rows(select(PURCHASE))
+    assert row["error_code"] == "order_lost"
+    assert orders.retry(world.runtime, order_id) == orders.Retried()
+    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)], "ann")
+    world.provider.script += [world.provider.charge_unseen]
+    world.provider.looks += [LOST]
+    assert orders.retry(world.runtime, order_id) == orders.Retried(again=1)
+    run(world)
+    assert counts(world, order_id) == {"purchased": 1}
+    assert len(world.provider.charged) == 1
 
 
 def test_a_retry_run_at_once_by_two_buys_once(world: World) -> None:
@@ -161,7 +183,7 @@ def test_a_retry_run_at_once_by_two_buys_once(world: World) -> None:
 
     def work() -> None:
         gate.wait()
-        found.append(orders.retry(world.runtime, order_id))
+        found.append(orders.retry(world.runtime, order_id).again)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -179,7 +201,7 @@ def test_a_retry_keeps_each_lines_own_metadata(world: World) -> None:
     order_id = begin(world, 1, metadata={"whose": "mine"})
     orders.finish(world.runtime, order_id)
     world.settle(shared["id"])
-    assert orders.retry(world.runtime, order_id) == 1
+    assert orders.retry(world.runtime, order_id) == orders.Retried(again=1)
     [bought] = world.rows(select(PURCHASE).where(PURCHASE.c.order_id == order_id))
     assert bought["metadata"] == {"whose": "mine"}
 
@@ -245,7 +267,7 @@ def test_a_cancelled_order_can_be_retried(world: World) -> None:
     order_id = submit(world, 1, 2)
     orders.cancel(world.runtime, order_id)
     run(world)
-    assert orders.retry(world.runtime, order_id) == 2
+    assert orders.retry(world.runtime, order_id) == orders.Retried(again=2)
     run(world)
     assert counts(world, order_id) == {"purchased": 2}
 

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,10 +41,10 @@ def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     """List the latest orders, newest first."""
     from tasks import queries
     from workers.cli.context import open_desk
-    from workers.cli.orderview import totals
+    from workers.cli.orderview import as_shown, totals
 
     with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
-        orders = [{**row, **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
+        orders = [{**as_shown(row), **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
     if json:
         emit_json(orders)
         return
@@ -76,9 +77,9 @@ def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None,
 def export(order: OrderId, *, output: Target = None, format: ExportFormat = None, json: Json = False) -> None:
     """Write the result of each line of an order, in the order of its file.
 
-    What it writes can be submitted again: number, provider and metadata are read. Options and keys are not in it; order
-    retry buys failed lines again with their options. With --json and no --format, JSON is written; with a file too,
-    standard output tells its name and how many lines it has.
+    What it writes can be submitted again: number, provider, options, metadata and idempotency key are read, the rest is
+    not. As with the first file, a key gets the purchase that it had, a failed one too: empty it to buy that anew. With
+    --json and no --format, JSON is written; with a file too, standard output tells its name and how many lines it has.
     """
     from workers.cli.context import open_desk
     from workers.cli.exporting import export_order, format_of
@@ -97,36 +98,38 @@ def export(order: OrderId, *, output: Target = None, format: ExportFormat = None
 
 
 def retry(order: OrderId, *, json: Json = False) -> None:
-    """Buy the lines of an order again that failed or were cancelled. Held lines are not touched."""
-    from tasks import orders
+    """Buy the lines of an order again that failed or were cancelled. Held lines are not touched: a person settles them.
 
-    _change(order, orders.retry, "again", "{lines} of order {id} are bought again.", json=json)
+    A line whose number another purchase has bought, ordered or held meanwhile is answered by that purchase.
+    """
+    from workers.cli.orderview import retry_order
+
+    _change(order, retry_order, json=json)
 
 
 def cancel(order: OrderId, *, json: Json = False) -> None:
     """Cancel what an order has not bought yet.
 
     A call under way ends first. What may have been bought is never just cancelled: it is looked up, then held.
-    Purchases that were there before the order are left to the order that made them.
+    What another order waits for too, or was there before this order, is left to the others and goes on; this order
+    completes when that is settled.
     """
     from workers.cli.orderview import cancel_order
 
-    _change(order, cancel_order, "cancelled", "{lines} of order {id} were asked to stop.", json=json)
+    _change(order, cancel_order, json=json)
 
 
-def _change(order: str, action: Any, key: str, sentence: str, *, json: bool) -> None:
+def _change(order: str, action: Callable[[Any, str], dict[str, int]], *, json: bool) -> None:
     from workers.cli.context import open_desk
     from workers.cli.ids import order_id
+    from workers.cli.orderview import tell_changed
 
     with open_desk(configured=False) as desk:
         with desk.runtime.database.read() as conn:
             found = order_id(conn, order)
         with working(f"order {found}"):
-            changed = action(desk.runtime, found)
+            counts = action(desk.runtime, found)
     if json:
-        emit_json({"order_id": found, key: changed})
-    elif changed == 0:
-        show(f"Order {found} has nothing left for that: nothing was done.")
+        emit_json({"order_id": found, **counts})
     else:
-        show(sentence.format(lines=count(changed, "line"), id=found))
-        show(f"Watch it:  dialstock order watch {found}")
+        tell_changed(found, counts)

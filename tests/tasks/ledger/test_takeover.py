@@ -40,7 +40,7 @@ def test_another_order_takes_the_purchase_with_it(world: World) -> None:
         assert [row["count"] for row in order_counts(conn, whole)] == [1]
 
 
-def test_the_order_that_lost_it_still_counts_it_and_waits_for_it(world: World) -> None:
+def test_the_order_that_lost_it_waits_for_it_and_gets_it_back(world: World) -> None:
     first, second = loading_order(world), loading_order(world)
     orders.finish(world.runtime, first)
     orders.complete_finished(world.runtime)
@@ -48,8 +48,9 @@ def test_the_order_that_lost_it_still_counts_it_and_waits_for_it(world: World) -
     with world.runtime.database.read() as conn:
         assert [row["count"] for row in order_counts(conn, first)] == [1]
     orders.abandon(world.runtime, second)
-    orders.complete_finished(world.runtime)
-    assert status_of(world, first) == OrderStatus.COMPLETED
+    with world.runtime.database.read() as conn:
+        (line,) = order_results(conn, first)
+        assert (line["order_id"], line["status"]) == (first, Status.QUEUED)
 
 
 def test_an_open_order_keeps_its_purchases(world: World) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.orderfile import EXPORT_COLUMNS, write_export
@@ -30,6 +30,8 @@ ROW = {
     "purchase_id": UUID("3f2504e0-4f89-11d3-9a0c-0305e82c3301"),
     "finished_at": datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
     "metadata": {"team": "red", "n": 1},
+    "options": {"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"},
+    "idempotency_key": "crm-1",
 }
 
 
@@ -60,10 +62,14 @@ def test_csv_has_a_header_and_a_row_for_each_line():
         "purchase_id": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
         "finished_at": "2026-03-01T12:30:00+00:00",
         "metadata": '{"team": "red", "n": 1}',
+        "options": '{"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"}',
+        "idempotency_key": "crm-1",
     }
 
 
-@pytest.mark.parametrize("column", ["error", "error_code", "provider_number_id", "metadata", "status"])
+@pytest.mark.parametrize(
+    "column", ["error", "error_code", "provider_number_id", "metadata", "status", "options", "idempotency_key"]
+)
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
 def test_no_foreign_text_begins_a_formula(column, start):
     assert table([{**ROW, column: start}])[0][column] == f"'{start}"
@@ -100,15 +106,37 @@ def test_rows_are_written_as_they_come(format):
 
 @pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
 def test_an_export_is_an_order_again(format):
-    rows = [ROW, {**ROW, "line": 3, "number": "+14155550101", "metadata": {}}, {**ROW, "number": "+14155550102"}]
-    rows[2]["metadata"] = None
+    bare = {"metadata": None, "options": {}, "idempotency_key": None}
+    rows = [ROW, {**ROW, **bare, "number": "+14155550101"}, {**ROW, **bare, "number": "+14155550102", "metadata": {}}]
     requests = [line.request for line in lines(export(rows, format), f"x.{format}")]
-    assert [(r.number, r.provider, r.metadata) for r in requests] == [
-        ("+14155550100", "bird", {"team": "red", "n": 1}),
-        ("+14155550101", "bird", {}),
-        ("+14155550102", "bird", {}),
+    assert [(r.number, r.provider, r.metadata, r.options, r.idempotency_key) for r in requests] == [
+        ("+14155550100", "bird", ROW["metadata"], ROW["options"], "crm-1"),
+        ("+14155550101", "bird", {}, {}, None),
+        ("+14155550102", "bird", {}, {}, None),
     ]
-    assert not any(r.idempotency_key or r.options for r in requests)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=200))
+@example("=1+1")
+@example("'=1+1")
+@example("''")
+@example("'plain'")
+def test_every_key_survives_the_way_out_and_in_and_is_no_formula(key):
+    row = {**ROW, "idempotency_key": key}
+    (cell,) = [cells["idempotency_key"] for cells in table([row])]
+    assert not cell.startswith(("=", "+", "-", "@"))
+    assert [line.request.idempotency_key for line in lines(export([row], "csv"), "x.csv")] == [key]
+
+
+def test_the_key_of_a_file_that_is_no_export_is_taken_as_it_is():
+    text = "number,provider,idempotency_key\n+14155550100,bird,'=1\n"
+    assert lines(text, "x.csv")[0].request.idempotency_key == "'=1"
+
+
+def test_the_options_of_an_export_are_checked_like_any():
+    row = {**ROW, "options": {"inbound_agent": "of another provider"}}
+    ((line, column, _),) = told(export([row], "csv"))
+    assert (line, column) == (2, "options.inbound_agent")
 
 
 def test_an_export_may_come_back_with_another_delimiter_and_fewer_rows():
@@ -127,9 +155,10 @@ def test_a_header_that_is_not_just_an_exports_is_read_as_an_orders():
 
 
 @pytest.mark.parametrize("cell", ["red", "[1]", "{", '"a"', "{" * 100_000])
-def test_an_exports_metadata_must_still_be_its_json(cell):
-    ((line, column, message),) = told(export([{**ROW, "metadata": cell}], "csv"))
-    assert (line, column) == (2, "metadata")
+@pytest.mark.parametrize("group", ["metadata", "options"])
+def test_an_exports_objects_must_still_be_their_json(group, cell):
+    ((line, column, message),) = told(export([{**ROW, group: cell}], "csv"))
+    assert (line, column) == (2, group)
     assert "is not a JSON object" in message
 
 
@@ -142,5 +171,8 @@ JSON_OBJECTS = st.dictionaries(
 
 @given(st.lists(JSON_OBJECTS, min_size=1, max_size=5), st.sampled_from(["csv", "json", "ndjson"]))
 def test_metadata_survives_the_way_out_and_in(metadatas, format):
-    rows = [{**ROW, "number": f"+1415555{i:04d}", "metadata": metadata} for i, metadata in enumerate(metadatas)]
+    rows = [
+        {**ROW, "number": f"+1415555{i:04d}", "metadata": metadata, "idempotency_key": None}
+        for i, metadata in enumerate(metadatas)
+    ]
     assert [line.request.metadata for line in lines(export(rows, format), f"x.{format}")] == metadatas

@@ -90,7 +90,8 @@ def test_throttling_waits_as_long_as_the_provider_says() -> None:
     [
         (OWNED, FIRST, Status.PURCHASED, 0, 0),
         (COMING, FIRST, Status.PROCESSING, 0, 0),
-        (LOST, FIRST, Status.HELD, 0, 0),
+        (LOST, History(looks=1), Status.UNKNOWN, 2, 0),
+        (LOST, History(looks=2), Status.HELD, 0, 0),
         (ABSENT, History(looks=0), Status.UNKNOWN, 1, 0),
         (ABSENT, History(looks=1), Status.UNKNOWN, 2, 0),
         (ABSENT, History(looks=2), Status.QUEUED, 0, 0),

@@ -4,9 +4,11 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from schemas.status import Status
 from tasks import orders
-from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle, simple_file
 from workers.cli.context import Desk
 
 
@@ -80,10 +82,30 @@ def test_export_writes_a_file_whole_and_by_its_name(cli: Cli, home: Path) -> Non
     assert {path.name for path in home.glob("*out*")} == {"out.csv", "out.ndjson"}
 
 
-def test_an_export_can_be_submitted_again(cli: Cli, home: Path) -> None:
-    order = cli.submit(simple_file(home, 3))
-    cli.ok("order", "export", order, "-o", "out.csv")
-    assert cli.json("order", "submit", "out.csv")["found"] == 3
+@pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
+def test_an_export_can_be_submitted_again(cli: Cli, desk: Desk, home: Path, format: str) -> None:
+    rows = [
+        f"{NUMBERS[0]},fluents,-key,agent '1',\"a, b\"",
+        f"{NUMBERS[1]},timepay,,,",
+        f"{NUMBERS[2]},timepay,k2,,=1+1",
+    ]
+    header = "number,provider,idempotency_key,options.inbound_agent,metadata.note"
+    order = cli.submit(csv_file(home, rows, header))
+    settle(desk, NUMBERS[2], Status.FAILED)
+    before = counted(desk)
+    cli.ok("order", "export", order, "-o", f"out.{format}")
+    told = cli.json("order", "submit", f"out.{format}")
+    assert (told["lines"], told["found"]) == (3, 3)
+    assert counted(desk) == (before[0] + 1, before[1] + 3, before[2])
+
+
+def test_an_export_has_the_options_and_the_key_of_each_line(cli: Cli, home: Path) -> None:
+    row = f"{NUMBERS[0]},fluents,k1,agent"
+    first = cli.submit(csv_file(home, [row], "number,provider,idempotency_key,options.inbound_agent"))
+    second = cli.submit(csv_file(home, [f"{NUMBERS[0]},fluents"]))
+    (own,), (shared,) = cli.json("order", "export", first), cli.json("order", "export", second)
+    assert (own["options"], own["idempotency_key"]) == ({"inbound_agent": "agent"}, "k1")
+    assert (shared["options"], shared["idempotency_key"]) == ({"inbound_agent": "agent"}, None)
 
 
 def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Path) -> None:
@@ -92,20 +114,62 @@ def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Pa
     settle(desk, NUMBERS[1], Status.FAILED)
     settle(desk, NUMBERS[2], Status.CANCELLED)
     settle(desk, NUMBERS[3], Status.HELD)
-    assert both.json("order", "retry", order) == {"order_id": order, "again": 2}
+    assert both.json("order", "retry", order) == {"order_id": order, "again": 2, "found": 0, "held": 1}
     assert [purchases(desk)[number]["status"] for number in NUMBERS[:4]] == ["purchased", "queued", "queued", "held"]
     shown = both.json("order", "show", order)
     assert (shown["lines"], shown["bought"], shown["failed"], shown["held"], shown["waiting"]) == (4, 1, 0, 1, 2)
-    assert "has nothing left for that: nothing was done" in both.ok("order", "retry", order)
+    told = both.ok("order", "retry", order)
+    assert "has nothing left for that: nothing was done" in told
+    assert f"Held for a person, 1 line:  dialstock order show {order} --lines --status held" in told
+
+
+def test_retry_says_which_lines_have_a_purchase_by_now(cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 2))
+    settle(desk, NUMBERS[0], Status.FAILED)
+    settle(desk, NUMBERS[1], Status.FAILED)
+    cli.ok("buy", NUMBERS[0], "--provider", "timepay")
+    told = cli.ok("order", "retry", order)
+    assert f"1 line of order {order} are bought again" in told
+    assert f"1 line of order {order} are answered by a purchase that is there already" in told
+
+
+def test_an_order_that_is_opened_again_is_not_completed(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.FAILED)
+    orders.complete_finished(desk.runtime)
+    assert both.json("order", "show", order)["order"]["completed_at"] is not None
+    both.ok("order", "retry", order)
+    shown = both.json("order", "show", order)["order"]
+    assert (shown["status"], shown["completed_at"]) == ("open", None)
+    assert both.json("order", "list")[0]["completed_at"] is None
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    orders.complete_finished(desk.runtime)
+    shown = both.json("order", "show", order)["order"]
+    assert (shown["status"], shown["completed_at"] is None) == ("completed", False)
 
 
 def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> None:
     order = both.submit(simple_file(home, 3))
     settle(desk, NUMBERS[0], Status.PURCHASED)
-    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2}
+    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2, "left": 0}
     shown = both.json("order", "show", order)
     assert (shown["status"], shown["bought"], shown["cancelled"]) == ("completed", 1, 2)
     assert "has nothing left for that" in both.ok("order", "cancel", order)
+
+
+def test_cancel_says_what_is_left_to_another_order(both: Cli, desk: Desk, home: Path) -> None:
+    first, second = both.submit(simple_file(home, 3)), both.submit(simple_file(home, 1, name="other.csv"))
+    told = both.ok("order", "cancel", first)
+    assert f"2 lines of order {first} were asked to stop." in told
+    assert "1 line left to another order or request for the same number" in told
+    assert both.json("order", "cancel", first) == {"order_id": first, "cancelled": 0, "left": 1}
+    assert "1 line left to another order" in both("order", "show", first).stderr
+    shown = both.json("order", "show", first)
+    assert (shown["status"], shown["cancelled"], shown["waiting"]) == ("open", 2, 1)
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    orders.complete_finished(desk.runtime)
+    listed = {one["id"]: (one["status"], one["bought"], one["cancelled"]) for one in both.json("order", "list")}
+    assert listed == {first: ("completed", 1, 2), second: ("completed", 1, 0)}
 
 
 def test_retry_of_an_order_that_was_given_up_is_wrong_use(cli: Cli, desk: Desk) -> None:

@@ -1,0 +1,228 @@
+"""Purchases that two orders wait for: one of the orders is cancelled, and the other still gets them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from schemas.outcomes import Outcome
+from schemas.requests import BuyNumber
+from schemas.settling import Verdict
+from schemas.status import OrderStatus, Status
+from schemas.tables import ORDER, PURCHASE
+from tasks import orders, resolving
+from tasks.ledger.cancel import cancel_order, left_to_others
+from tasks.ledger.resolve import Resolution
+from tasks.queries import order_results
+from tests.tasks.support import NOT_SENT, REFUSED, UNKNOWN, World, number
+from tests.tasks.test_orders import begin, counts, events, order, run, submit
+
+
+def limited(world: World, limit: int, *indexes: int) -> str:
+    """An open order that may buy so many."""
+    order_id = str(orders.begin(world.runtime, max_purchases=limit)["id"])
+    lines = [(line, BuyNumber(number=number(n), provider="acme")) for line, n in enumerate(indexes, 1)]
+    orders.load(world.runtime, order_id, lines)
+    orders.finish(world.runtime, order_id)
+    return order_id
+
+
+def purchase(world: World, index: int) -> dict[str, Any]:
+    """The newest purchase of a number."""
+    query = select(PURCHASE).where(PURCHASE.c.number == number(index)).order_by(PURCHASE.c.id.desc())
+    return world.rows(query)[0]
+
+
+def left(world: World, order_id: str) -> int:
+    with world.runtime.database.read() as conn:
+        return left_to_others(conn, order_id)
+
+
+def test_what_another_open_order_waits_for_is_left_to_it(world: World) -> None:
+    first, second = submit(world, 1, 2), submit(world, 2, 3)
+    assert orders.cancel(world.runtime, first) == 1
+    assert orders.cancel(world.runtime, first) == 0
+    assert left(world, first) == 1
+    orders.complete_finished(world.runtime)
+    assert order(world, first)["status"] == OrderStatus.OPEN
+    assert counts(world, first) == {"cancelled": 1, "queued": 1}
+    assert counts(world, second) == {"queued": 2}
+    run(world)
+    assert counts(world, first) == {"cancelled": 1, "purchased": 1}
+    assert counts(world, second) == {"purchased": 2}
+    assert sorted(one for one, _ in world.provider.charged) == [number(2), number(3)]
+    ends = {data["order_id"]: data["counts"] for name, data in events(world) if name == "order.completed"}
+    assert ends == {first: {"cancelled": 1, "purchased": 1}, second: {"purchased": 2}}
+    assert left(world, first) == 0
+
+
+def test_once_nobody_waits_for_it_any_more_it_is_cancelled(world: World) -> None:
+    first, second, third = submit(world, 1), submit(world, 1), submit(world, 1)
+    for order_id, asked in ((second, 0), (first, 0), (third, 1)):
+        assert orders.cancel(world.runtime, order_id) == asked
+    run(world)
+    assert [order(world, one)["status"] for one in (first, second, third)] == [OrderStatus.COMPLETED] * 3
+    assert [counts(world, one) for one in (first, second, third)] == [{"cancelled": 1}] * 3
+    assert world.provider.charged == []
+
+
+def test_a_retry_of_the_cancelled_order_makes_it_wait_again(world: World) -> None:
+    first, second = submit(world, 1, 2), submit(world, 2)
+    orders.cancel(world.runtime, first)
+    assert orders.retry(world.runtime, first) == orders.Retried(again=1)
+    orders.cancel(world.runtime, second)
+    run(world)
+    assert counts(world, first) == {"purchased": 2}
+    assert counts(world, second) == {"purchased": 1}
+
+
+def test_a_doubt_goes_on_for_the_other_order(world: World) -> None:
+    world.provider.script += [UNKNOWN]
+    first = submit(world, 1)
+    world.tick()
+    second = submit(world, 1)
+    assert orders.cancel(world.runtime, first) == 0
+    found = purchase(world, 1)
+    assert (found["status"], found["order_id"], found["cancel_requested_at"]) == (Status.UNKNOWN, second, None)
+    run(world)
+    assert counts(world, first) == counts(world, second) == {"purchased": 1}
+    assert len(world.provider.charged) == 1
+
+
+def test_a_call_under_way_keeps_its_claim_and_is_tried_again_for_the_other_order(world: World) -> None:
+    first = submit(world, 1)
+
+    def fail(_: str) -> Outcome:
+        submit(world, 1)
+        orders.cancel(world.runtime, first)
+        return NOT_SENT
+
+    world.provider.script += [fail]
+    run(world)
+    assert counts(world, first) == {"purchased": 1}
+    assert world.attempts(purchase(world, 1)["id"]) == ["not_sent", "purchased"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_order_that_is_loading_inherits_what_nobody_tried(world: World, whole: bool) -> None:
+    first, second = submit(world, 1), begin(world, 1)
+    assert orders.cancel(world.runtime, first) == 0
+    assert purchase(world, 1)["order_id"] == second
+    (orders.finish if whole else orders.abandon)(world.runtime, second)
+    run(world)
+    assert counts(world, first) == counts(world, second) == {"purchased" if whole else "cancelled": 1}
+
+
+def test_an_order_that_is_loading_inherits_nothing_that_was_tried(world: World) -> None:
+    world.provider.script += [NOT_SENT]
+    first = submit(world, 1)
+    world.tick()
+    begin(world, 1)
+    assert purchase(world, 1)["status"] == Status.QUEUED
+    assert orders.cancel(world.runtime, first) == 1
+
+
+def test_an_open_order_comes_before_one_that_is_loading(world: World) -> None:
+    first, _, second, _ = submit(world, 1), begin(world, 1), submit(world, 1), begin(world, 1)
+    orders.cancel(world.runtime, first)
+    assert purchase(world, 1)["order_id"] == second
+
+
+def test_every_line_of_the_other_order_is_counted_once(world: World) -> None:
+    first, second = submit(world, 1, 1), submit(world, 1, 2, 1)
+    orders.cancel(world.runtime, first)
+    assert (counts(world, first), counts(world, second)) == ({"queued": 2}, {"queued": 3})
+    run(world)
+    assert (counts(world, first), counts(world, second)) == ({"purchased": 2}, {"purchased": 3})
+
+
+def test_an_order_at_its_limit_leaves_the_rest_to_others_that_may_buy(world: World) -> None:
+    first, second = limited(world, 1, 1, 2, 3), submit(world, 2)
+    run(world)
+    assert counts(world, first) == {"purchased": 2, "cancelled": 1}
+    assert counts(world, second) == {"purchased": 1}
+    assert len(world.provider.charged) == 2
+
+
+def test_an_order_at_its_limit_inherits_nothing(world: World) -> None:
+    first, second = limited(world, 1, 1, 3), limited(world, 1, 2, 3)
+    run(world)
+    assert counts(world, first) == counts(world, second) == {"purchased": 1, "cancelled": 1}
+    assert len(world.provider.charged) == 2
+
+
+def test_a_cancel_waits_while_its_order_inherits_and_finds_that_too(world: World) -> None:
+    first, second = submit(world, 1), submit(world, 1)
+    with world.write() as conn:
+        conn.execute(ORDER.update().where(ORDER.c.id == first).values(cancel_requested_at=world.clock()))
+    canceller = threading.Thread(target=orders.cancel, args=(world.runtime, second))
+    with world.write() as conn:
+        assert cancel_order(conn, first, world.clock(), 9) == (1, 0)
+        canceller.start()
+        canceller.join(0.2)
+        assert canceller.is_alive()
+    canceller.join(30)
+    assert purchase(world, 1)["status"] == Status.CANCELLED
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_orders_that_are_cancelled_at_the_same_instant_leave_nothing_behind(world: World, attempt: int) -> None:
+    ids = [submit(world, *range(8)) for _ in range(3)]
+    gate, failed = threading.Barrier(len(ids)), []
+
+    def work(order_id: str) -> None:
+        gate.wait()
+        try:
+            orders.cancel(world.runtime, order_id)
+        except Exception as exc:
+            failed.append(exc)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    orders.complete_finished(world.runtime)
+    assert [counts(world, one) for one in ids] == [{"cancelled": 8}] * 3
+    assert {order(world, one)["status"] for one in ids} == {OrderStatus.COMPLETED}
+
+
+def test_a_held_line_that_a_person_gives_another_try_is_bought_although_its_order_was_cancelled(world: World) -> None:
+    world.provider.script += [UNKNOWN]
+    first = submit(world, 1)
+    world.release()
+    orders.cancel(world.runtime, first)
+    with world.write() as conn:
+        conn.execute(PURCHASE.update().values(status=Status.HELD, doubt=True, due_at=None, success=None))
+    [row] = world.rows(select(PURCHASE))
+    assert order(world, first)["cancel_requested_at"] is not None
+    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
+    assert order(world, first)["cancel_requested_at"] is None
+    run(world)
+    assert counts(world, first) == {"purchased": 1}
+
+
+def test_a_retry_tells_what_another_purchase_answers_and_keeps_the_lines_metadata(world: World) -> None:
+    world.provider.script += [REFUSED, REFUSED]
+    first = begin(world, 1, 2, metadata={"whose": "mine"})
+    orders.finish(world.runtime, first)
+    run(world)
+    other = world.accept(number(1), metadata={"whose": "another's"})
+    assert orders.retry(world.runtime, first) == orders.Retried(again=1, found=1)
+    with world.runtime.database.read() as conn:
+        lines = list(order_results(conn, first))
+    assert [line["metadata"] for line in lines] == [{"whose": "mine"}] * 2
+    assert lines[0]["purchase_id"] == other["id"]
+
+
+def test_a_retry_takes_over_what_another_order_only_loads(world: World) -> None:
+    world.provider.script += [REFUSED]
+    first = submit(world, 1)
+    run(world)
+    begin(world, 1)
+    assert orders.retry(world.runtime, first) == orders.Retried(again=1)
+    assert counts(world, first) == {"queued": 1}
