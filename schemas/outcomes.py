@@ -75,7 +75,7 @@ class Look:
     """What the provider says about our owning one number.
 
     `account` marks a refused credential; `waiting` that we held the question back: neither counts as a failure.
-    `retry_after` is in seconds.
+    `throttled` marks a 429. `retry_after` is in seconds.
     """
 
     kind: LookKind
@@ -83,6 +83,7 @@ class Look:
     error: str | None = None
     account: bool = False
     waiting: bool = False
+    throttled: bool = False
     retry_after: float | None = None
 
 

@@ -13,7 +13,7 @@ from tasks.ledger.rows import Row
 from tasks.patience import patiently
 from tasks.policies.pace import Later
 from tasks.policies.pause import Cause, Pause
-from tasks.reacting import pause_provider
+from tasks.reacting import pause_provider, react_to_looks
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
 
@@ -63,7 +63,9 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, L
         later = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait, waiting=True)
         return dict.fromkeys(numbers, later)
     runtime.sleep(slot.wait)
-    return binding.adapter.look(numbers)
+    answers = binding.adapter.look(numbers)
+    react_to_looks(runtime, binding, answers.values())
+    return answers
 
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:

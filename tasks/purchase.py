@@ -23,7 +23,7 @@ from tasks.policies.pace import HORIZON, Later, Slot
 from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
-from tasks.reacting import react
+from tasks.reacting import react, react_to_looks
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
@@ -265,7 +265,9 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     with runtime.database.write() as conn:
         intents.extend(conn, claim, until)
     runtime.sleep(slot.wait)
-    return binding.adapter.look({number: None})[number]
+    answer = binding.adapter.look({number: None})[number]
+    react_to_looks(runtime, binding, [answer])
+    return answer
 
 
 def _look_slot(runtime: Runtime, binding: Binding) -> Slot | Later:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from redis.exceptions import RedisError
 
-from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind
+from schemas.outcomes import BATCH_REFUSED, Look, Outcome, OutcomeKind
 from tasks.ledger import pausing
+from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
 
@@ -32,7 +33,7 @@ def _said_of(number: str, outcome: Outcome) -> tuple[object, ...]:
 
 def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *, probe: bool) -> None:
     if outcome.kind is OutcomeKind.THROTTLED:
-        _cool_down(runtime, binding, outcome)
+        _cool_down(runtime, binding, (binding.buying, binding.looking), outcome.retry_after)
     if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
         return  # held back by us: that tells nothing of the provider
     streaks = _streaks.setdefault(binding.alias, Streaks())
@@ -63,9 +64,17 @@ def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
         log.error("provider %s is paused: %s", alias, wanted.reason)
 
 
-def _cool_down(runtime: Runtime, binding: Binding, outcome: Outcome) -> None:
-    seconds = outcome.retry_after if outcome.retry_after is not None else 1.0
+def react_to_looks(runtime: Runtime, binding: Binding, answers: Iterable[Look]) -> None:
+    """Let the reading calls cool down after a 429; purchases may have limits of their own."""
+    throttled = next((answer for answer in answers if answer.throttled), None)
+    if throttled is not None:
+        _cool_down(runtime, binding, (binding.looking,), throttled.retry_after)
+
+
+def _cool_down(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], retry_after: float | None) -> None:
+    seconds = 1.0 if retry_after is None else retry_after
     try:
-        runtime.pace.penalise(binding.buying, seconds)
+        for lane in lanes:
+            runtime.pace.penalise(lane, seconds)
     except RedisError as exc:
         log.warning("provider %s asks to slow down, and Redis is away: %s", binding.alias, type(exc).__name__)

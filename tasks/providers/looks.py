@@ -66,5 +66,6 @@ def unclear(outcome: Outcome) -> Look:
         kind=LookKind.UNCLEAR,
         error=outcome.error,
         account=outcome.kind is OutcomeKind.ACCOUNT,
+        throttled=outcome.kind is OutcomeKind.THROTTLED,
         retry_after=outcome.retry_after,
     )

@@ -85,6 +85,7 @@ class OpenPace(Pace):
     def __init__(self) -> None:
         self.refunded: list[Slot] = []
         self.penalties: list[float] = []
+        self.cooled: list[str] = []
 
     def reserve(self, lane: Lane, horizon: float = 2.0) -> Slot:
         return Slot(0.0, 1)
@@ -98,6 +99,7 @@ class OpenPace(Pace):
 
     def penalise(self, lane: Lane, seconds: float) -> None:
         self.penalties.append(seconds)
+        self.cooled.append(lane.key.rpartition(":")[2])
 
     def cooling(self, lane: Lane) -> bool:
         return False
@@ -111,6 +113,7 @@ REFUSED = Outcome(kind=OutcomeKind.REFUSED, http_status=409, error="not availabl
 UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, error="read timed out", error_code="read_timeout")
 NOT_SENT = Outcome(kind=OutcomeKind.NOT_SENT, error="connection refused", error_code="connect")
 ABSENT = Look(kind=LookKind.ABSENT)
+TOO_MANY = Look(kind=LookKind.UNCLEAR, error="HTTP 429", throttled=True, retry_after=5.0)
 UNCLEAR = Look(kind=LookKind.UNCLEAR, error="HTTP 500")
 
 

@@ -12,7 +12,7 @@ from tasks import looking
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Later
 from tasks.runtime import Message
-from tests.tasks.support import UNKNOWN, Killed, World, die, number
+from tests.tasks.support import TOO_MANY, UNKNOWN, Killed, World, die, number
 from tests.waiting import eventually
 
 Make = Callable[..., World]
@@ -36,6 +36,13 @@ def test_what_the_provider_says_is_written_down(world: World) -> None:
     world.provider.charge(row["number"])
     assert world.deliver(message) == [Status.PURCHASED]
     assert world.events() == ["purchased"]
+
+
+def test_a_look_that_is_throttled_cools_all_looks_down_and_no_purchase(world: World) -> None:
+    [_], [message] = due(world)
+    world.provider.looks.append(TOO_MANY)
+    assert world.deliver(message) == [Status.UNKNOWN]
+    assert (world.pace.cooled, world.pace.penalties) == (["look"], [5.0])
 
 
 def test_a_look_delivered_twice_asks_once(world: World) -> None:

@@ -26,6 +26,7 @@ from tests.tasks.support import (
     NOT_SENT,
     REFUSED,
     THROTTLED,
+    TOO_MANY,
     UNCLEAR,
     UNKNOWN,
     World,
@@ -82,6 +83,14 @@ def test_a_first_refusal_is_looked_up_once_before_it_is_final(world: World) -> N
     assert (after["status"], after["success"], after["error_code"]) == (Status.FAILED, False, "unavailable")
     assert world.provider.asked == [row["number"]]
     assert world.events() == ["failed"]
+
+
+def test_a_look_after_a_refusal_that_is_throttled_cools_all_looks_down(world: World) -> None:
+    world.provider.script.append(REFUSED)
+    world.provider.looks.append(TOO_MANY)
+    world.accept(number(1))
+    world.work()
+    assert (world.pace.cooled, world.pace.penalties) == (["look"], [5.0])
 
 
 def test_a_refused_number_that_is_ours_is_purchased(world: World) -> None:
@@ -172,7 +181,7 @@ def test_throttling_cools_the_whole_provider_down(world: World) -> None:
     world.provider.script.append(THROTTLED)
     world.accept()
     world.work()
-    assert world.pace.penalties == [7.0]
+    assert (world.pace.cooled, world.pace.penalties) == (["buy", "look"], [7.0, 7.0])
 
 
 def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None:
