@@ -114,15 +114,17 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + SQLITE_TIMEOUT
-    # A database in memory stays as it is.
-    while connection.execute("PRAGMA journal_mode").fetchone() not in (("wal",), ("memory",)):
+    while True:
         try:
+            # One in memory stays as it is, and says so without an error.
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
             # Its busy timeout does not hold here: of two that turn a new file to WAL, SQLite refuses one at once.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+        else:
+            return
 
 
 def migrate(url: str) -> None:
