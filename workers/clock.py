@@ -55,7 +55,7 @@ class DatabaseClock:
             asked = _passed()
             said = self._local() if conn.dialect.name == "sqlite" else _time_of(conn)
             base = self._base = said, (asked + _passed()) / 2
-        self._tell(self._local() - said)
+        self._tell(self._local() - self())
         return base
 
     def _tell(self, off: timedelta) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,8 @@ from workers.clock import DatabaseClock
 from workers.database import SqlDatabase
 
 HOUR = timedelta(hours=1)
+MOMENT = timedelta(seconds=30)
+"""Far below an hour, and more than a busy machine lets a test stand still."""
 OFF = [HOUR, -HOUR]
 NUMBERS = 40
 LIMIT = 20
@@ -57,7 +60,7 @@ def test_the_time_is_the_databases(database: SqlDatabase, off: timedelta) -> Non
     for _ in range(2):
         with database.read() as conn:
             theirs = conn.execute(select(func.clock_timestamp())).scalar_one()
-        assert abs(now() - theirs) < timedelta(seconds=0.5)
+        assert abs(now() - theirs) < MOMENT
     assert now().utcoffset() == timedelta(0)
 
 
@@ -67,7 +70,7 @@ def test_a_machine_that_is_off_is_told_of_once(database: SqlDatabase, caplog: py
         for one in (right, wrong, wrong):
             one.ask()
     [record] = caplog.records
-    assert "+3600.0 s" in record.getMessage()
+    assert re.search(r"\+36\d\d\.\d s off", record.getMessage())
 
 
 def test_a_clock_that_is_set_in_between_changes_nothing(database_url: str) -> None:
@@ -76,14 +79,14 @@ def test_a_clock_that_is_set_in_between_changes_nothing(database_url: str) -> No
     now = DatabaseClock(database, lambda: utc_now() + off)
     now()
     off = HOUR
-    assert abs(now() - utc_now()) < timedelta(seconds=0.5)
+    assert abs(now() - utc_now()) < MOMENT
     database.close()
 
 
 def test_sqlite_has_the_machines_clock(sqlite_url: str) -> None:
     database = SqlDatabase(sqlite_url)
     now = DatabaseClock(database, off_by(HOUR))
-    assert abs(now() - utc_now() - HOUR) < timedelta(seconds=0.5)
+    assert abs(now() - utc_now() - HOUR) < MOMENT
     database.close()
 
 
