@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], *, seconds: float = 30.0, what: str = "") -> T:
+def eventually(check: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
     """The first true value of *check*, asked again and again; fails after *seconds*."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -14,7 +14,7 @@ from pytest_celery import CeleryWorkerContainer, RedisContainer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 
-STOP_TIMEOUT = 30.0
+STOP_TIMEOUT = 60.0
 
 
 class LocalProcess:
