@@ -71,6 +71,7 @@ def test_every_line_of_the_procfile_starts_buys_and_stops(place: Place, number: 
 
         assert start("release").wait() == 0, (place.home / "release.log").read_text()
         running = [start("worker"), start("beat"), start("flower", f"--port {port}")]
+        eventually(lambda: b"Connected to" in running[2].logs(), what="Flower listens to events, which nobody keeps")
         buy(place, number)
         watch(f"http://127.0.0.1:{port}", number)
         eventually(lambda: b"beat: Starting" in running[1].logs(), what="beat runs")
@@ -107,6 +108,9 @@ def watch(url: str, number: str) -> None:
         assert [client.get(path).status_code for path in ("/", "/workers", "/api/workers", "/broker")] == [401] * 4
         client.auth = FLOWER
         [worker] = eventually(lambda: client.get("/api/workers", params={"refresh": "1"}).json())
+        eventually(
+            lambda: client.get(f"/worker/{worker}").status_code == 200, what="the worker tells Flower all in time"
+        )
         assert client.get("/", follow_redirects=True).status_code == 200
         tasks = eventually(lambda: client.get("/api/tasks").json(), what="Flower knows tasks")
         paths = ["/workers", f"/worker/{worker}", "/tasks", "/broker", "/api/workers", "/api/tasks"]

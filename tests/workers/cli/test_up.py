@@ -86,10 +86,16 @@ def _check_flower(ready: dict[str, Any], secrets: list[str]) -> None:
         eventually(lambda: _answers(client) == 401, what="Flower asks for a password")
         client.auth = (flower["user"], flower["password"])
         workers = eventually(lambda: client.get("/api/workers?refresh=1").json(), what="Flower sees the workers")
-        for page in (*PAGES, *(f"/worker/{name}" for name in workers)):
+        pages = [f"/worker/{name}" for name in workers]
+        eventually(lambda: _all_there(client, pages), what="the workers tell Flower all in time")
+        for page in (*PAGES, *pages):
             shown = client.get(page)
             assert shown.status_code == 200, page
             assert not [secret for secret in secrets if secret in shown.text], page
+
+
+def _all_there(client: httpx.Client, pages: list[str]) -> bool:
+    return all(client.get(page).status_code == 200 for page in pages)
 
 
 def _answers(client: httpx.Client) -> int | None:
