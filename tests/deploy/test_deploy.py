@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from redis import Redis
+from redis.exceptions import RedisError
 
 from schemas.config import load_config, parse_config
 from schemas.policy import Kind
@@ -160,7 +161,7 @@ class TestCompose:
 def answers(client: Redis) -> bool:
     try:
         return bool(client.ping())
-    except OSError:
+    except RedisError:
         return False
 
 
