@@ -19,7 +19,7 @@ from tasks.ledger.calls import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.patience import patiently
-from tasks.policies.pace import HORIZON, Later, Slot
+from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
 from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
@@ -115,13 +115,13 @@ def _find_stock(runtime: Runtime, binding: Binding, row: Row) -> Ask | Outcome:
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
     """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
-    slot = runtime.pace.reserve(binding.buying)
+    slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
     while isinstance(slot, Slot):
         _sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
         if not _missed(binding, slot):
             return slot
         runtime.pace.refund(binding.buying, slot)
-        slot = runtime.pace.reserve(binding.buying)
+        slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
     now = runtime.now()
     with runtime.database.write() as conn:
         for one in wanted:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from schemas.config import Config
 from schemas.policy import Kind, Policy
 from tasks.ledger.dispatch import Account
-from tasks.policies.pace import NOTICE, Lane, Pace, buying_lane, looking_lane
+from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.providers.base import Provider
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Binding:
     @cached_property
     def buying(self) -> Lane:
         """The lane of its purchase calls, shared with the account's other aliases."""
-        return buying_lane(self.account, self.policy, NOTICE)
+        return buying_lane(self.account, self.policy)
 
     @cached_property
     def looking(self) -> Lane:

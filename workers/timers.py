@@ -24,6 +24,7 @@ RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
 POOLS_EVERY = 1.0
 RELAY_EVERY = 0.05
+MANY_EVENTS = 10
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""
@@ -77,6 +78,7 @@ class Timers:
 
     def __init__(self, runtime: Runtime, settings: Settings) -> None:
         self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
+        self._many = False
         self._timers = [
             Timer("release", RELEASE_EVERY, partial(_release, runtime)),
             Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
@@ -108,8 +110,14 @@ class Timers:
             log.warning("the last events wait for another worker: %s", _short(exc))
 
     def _publish(self) -> bool:
-        # What is left over from a full batch goes at once; fewer events wait for company: each batch has its cost.
-        return self._relay.run_once() == publishing.BATCH
+        # Each batch has its cost: while many events come, every second turn is left to gather them.
+        if self._many:
+            self._many = False
+            return False
+        count = self._relay.run_once() or 0
+        full = count == publishing.BATCH
+        self._many = count >= MANY_EVENTS and not full
+        return full
 
 
 def _release(runtime: Runtime) -> bool:

@@ -22,7 +22,10 @@ HORIZON = 2.0
 """Seconds: the longest that a task sleeps for its slot."""
 
 NOTICE = 0.03
-"""Seconds: a purchase call's slot is never nearer, so that its claim and its thread are ready when it comes."""
+"""Seconds: a purchase's first slot is never nearer, so that its claim and its thread are ready when it comes.
+
+One that is missed costs another, and the limit a call.
+"""
 
 _MICRO = 1_000_000
 
@@ -73,14 +76,10 @@ return {1, go - now, string.format('%.0f', go)}
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """What shares one set of limits: all purchase calls of an account, or all its look-ups.
-
-    No slot is nearer than `notice` seconds: one that is missed costs another, and the limit a call.
-    """
+    """What shares one set of limits: all purchase calls of an account, or all its look-ups."""
 
     key: str
     windows: tuple[tuple[str, int, int], ...]
-    notice: float = 0.0
 
     @property
     def interval(self) -> float:
@@ -113,10 +112,10 @@ class Later:
     wait: float
 
 
-def buying_lane(account: str, policy: Policy, notice: float = 0.0) -> Lane:
+def buying_lane(account: str, policy: Policy) -> Lane:
     """The lane of an account's purchase calls; aliases of one account share it."""
     windows = [_window(rate, policy.burst, policy.rate_guard) for rate in policy.rate_limits]
-    return Lane(key=_key(account, "buy"), windows=tuple(windows), notice=notice)
+    return Lane(key=_key(account, "buy"), windows=tuple(windows))
 
 
 def looking_lane(account: str, policy: Policy) -> Lane:
@@ -133,10 +132,10 @@ class Pace:
         self._ahead = -math.inf
         self._cool_at: dict[str, float] = {}
 
-    def reserve(self, lane: Lane, horizon: float = HORIZON) -> Slot | Later:
-        """Take the next slot if it is at most *horizon* seconds away (HORIZON at most)."""
+    def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
+        """Take the next slot from *notice* seconds on, if it is at most *horizon* away (HORIZON at most)."""
         asked = time.monotonic()
-        given, wait, token = self._run(lane, "reserve", _micro(min(horizon, HORIZON)))
+        given, wait, token = self._run(lane, "reserve", _micro(min(horizon, HORIZON)), _micro(notice))
         if not given:
             return Later(wait / _MICRO)
         since = self._our_time((int(token) - wait) / _MICRO, asked, time.monotonic())
@@ -168,8 +167,8 @@ class Pace:
         ahead = self._ahead = min(max(self._ahead, theirs - heard), theirs - asked)
         return theirs - ahead
 
-    def _run(self, lane: Lane, mode: str, amount: int) -> tuple[int, int, Any]:
-        arguments: list[Any] = [mode, amount, _micro(lane.notice)]
+    def _run(self, lane: Lane, mode: str, amount: int, notice: int = 0) -> tuple[int, int, Any]:
+        arguments: list[Any] = [mode, amount, notice]
         for window in lane.windows:
             arguments += window
         given, wait, token = self._script(keys=[lane.key], args=arguments)

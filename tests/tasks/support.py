@@ -87,7 +87,7 @@ class OpenPace(Pace):
         self.penalties: list[float] = []
         self.cooled: list[str] = []
 
-    def reserve(self, lane: Lane, horizon: float = 2.0) -> Slot:
+    def reserve(self, lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Slot:
         return Slot(0.0, 1)
 
     def next_in(self, lane: Lane) -> float:

@@ -90,7 +90,7 @@ def test_a_worker_killed_during_a_look_leaves_it_to_the_next(make: Make) -> None
 
 def test_looks_at_their_limit_wait_and_do_not_fail(world: World) -> None:
     [row], [message] = due(world)
-    world.pace.reserve = lambda lane, horizon=2.0: Later(20.0)
+    world.pace.reserve = lambda lane, **_: Later(20.0)
     assert world.deliver(message) == [Status.UNKNOWN]
     after = world.row(row["id"])
     assert (after["looks"], after["look_failures"]) == (0, 0)

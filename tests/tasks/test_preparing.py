@@ -65,7 +65,7 @@ def test_an_outdated_message_prepares_nothing(world: World) -> None:
 def test_preparing_waits_for_the_pace_of_looks(world: World) -> None:
     row = world.accept()
     searching(world, 0, REFUSED)
-    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
     world.work()
     after = world.row(row["id"])
     assert (after["status"], after["attempts"]) == (Status.QUEUED, 0)

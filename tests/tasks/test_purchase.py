@@ -16,7 +16,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import patience, purchase
-from tasks.policies.pace import Lane, Later, Slot
+from tasks.policies.pace import NOTICE, Lane, Later, Slot
 from tasks.providers.base import Ask
 from tasks.providers.http import HttpClient
 from tests.scripted import ScriptedServer, reply
@@ -113,7 +113,7 @@ def test_a_refusal_that_cannot_be_looked_up_is_tried_again(world: World) -> None
 def test_a_look_that_would_wait_too_long_is_not_made(world: World) -> None:
     world.provider.script.append(REFUSED)
     row = world.accept()
-    world.pace.reserve = lambda lane, horizon=2.0: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
     world.work()
     assert (world.row(row["id"])["status"], world.provider.asked) == (Status.QUEUED, [])
 
@@ -193,7 +193,7 @@ def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None
 
 def test_without_a_slot_the_purchase_waits_in_the_table(world: World) -> None:
     row = world.accept()
-    world.pace.reserve = lambda lane, horizon=2.0: Later(30.0)
+    world.pace.reserve = lambda lane, **_: Later(30.0)
     world.work()
     after = world.row(row["id"])
     assert (after["status"], after["due_at"]) == (Status.QUEUED, world.clock.moment + timedelta(seconds=30))
@@ -202,7 +202,7 @@ def test_without_a_slot_the_purchase_waits_in_the_table(world: World) -> None:
 
 def test_a_slot_is_slept_for(world: World) -> None:
     world.accept()
-    world.pace.reserve = lambda lane, horizon=2.0: Slot(1.5, 1)
+    world.pace.reserve = lambda lane, **_: Slot(1.5, 1)
     before = world.clock.moment
     world.work()
     assert (world.clock.moment - before).total_seconds() == pytest.approx(1.5, abs=0.1)
@@ -217,16 +217,16 @@ def stall() -> None:
     time.sleep(AHEAD + 2 * purchase.WAKING)
 
 
-def offer(world: World, *offers: Callable[[], Slot | Later]) -> list[float]:
-    """Have the pace answer with these, in order. Returns the horizons that it is asked for."""
-    left, horizons = list(offers), []
+def offer(world: World, *offers: Callable[[], Slot | Later]) -> list[tuple[float, float]]:
+    """Have the pace answer with these, in order. Returns the horizons and notices that it is asked for."""
+    left, asked = list(offers), []
 
-    def reserve(lane: Lane, horizon: float = 2.0) -> Slot | Later:
-        horizons.append(horizon)
+    def reserve(lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Slot | Later:
+        asked.append((horizon, notice))
         return left.pop(0)()
 
     world.pace.reserve = reserve
-    return horizons
+    return asked
 
 
 def soon() -> Slot:
@@ -248,12 +248,12 @@ def test_a_call_that_missed_its_slot_takes_another_that_it_does_not_miss(
 ) -> None:
     world = make(rate_guard=0)
     row = world.accept()
-    horizons = offer(world, soon, *others)
+    asked = offer(world, soon, *others)
     world.points["claimed"] = stall
     world.work()
     assert world.row(row["id"])["status"] == Status.PURCHASED
-    # as long as the intent is fresh
-    assert horizons == [2.0, *[world.binding.policy.send_within] * len(others)]
+    # As long as the intent is fresh, and at once: the call is claimed and connected already.
+    assert asked == [(2.0, NOTICE), *[(world.binding.policy.send_within, 0.0)] * len(others)]
 
 
 def test_a_call_that_missed_its_slot_and_finds_no_other_is_not_made(make: Make) -> None:

@@ -24,7 +24,7 @@ class CountingPace(OpenPace):
         super().__init__()
         self.lanes: list[Lane] = []
 
-    def reserve(self, lane: Lane, horizon: float = 2.0) -> Slot:
+    def reserve(self, lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Slot:
         self.lanes.append(lane)
         return Slot(0.25, 1)
 
@@ -89,7 +89,7 @@ def test_without_redis_there_is_no_audit(fluents: Shop) -> None:
         def __init__(self) -> None:
             pass
 
-        def reserve(self, lane: Lane, horizon: float = 2.0) -> Later:
+        def reserve(self, lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Later:
             raise RedisError("away")
 
     fluents.runtime = replace(fluents.runtime, pace=Away())

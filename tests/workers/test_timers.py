@@ -22,7 +22,7 @@ from tests.waiting import eventually
 from workers import timers
 from workers.database import SqlDatabase
 from workers.settings import load_settings
-from workers.timers import Timer, Timers
+from workers.timers import MANY_EVENTS, Timer, Timers
 
 SETTINGS = load_settings({})
 
@@ -135,6 +135,17 @@ def test_few_events_wait_for_company_and_a_full_batch_does_not(world: World, mon
         world.queued(number(index))
     assert [running._publish() for _ in range(3)] == [True, False, False]
     assert world.runtime.redis.xlen(STREAM) == 3
+
+
+def test_while_many_events_come_every_second_turn_is_left_out(world: World) -> None:
+    running = Timers(world.runtime, SETTINGS)
+    published = []
+    for turn in range(4):
+        for index in range(MANY_EVENTS):
+            world.queued(number(turn * MANY_EVENTS + index))
+        assert not running._publish()
+        published.append(world.runtime.redis.xlen(STREAM) // MANY_EVENTS)
+    assert published == [1, 1, 3, 3]
 
 
 def test_a_workers_timers_settle_the_pools(world: World) -> None:

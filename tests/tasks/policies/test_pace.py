@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -181,14 +180,14 @@ def test_a_short_horizon_takes_only_what_is_near(redis: Redis) -> None:
 
 def test_no_slot_is_nearer_than_its_notice_nor_beyond_the_horizon(redis: Redis) -> None:
     bench = Bench(redis, policy(rate_limits=["100/second"], rate_guard=0))
-    lane = replace(bench.lane, notice=0.5)
-    first, second = bench.pace.reserve(lane), bench.pace.reserve(lane, horizon=0.6)
+    lane = bench.lane
+    first, second = bench.pace.reserve(lane, notice=0.5), bench.pace.reserve(lane, horizon=0.6, notice=0.5)
     assert isinstance(first, Slot)
     assert isinstance(second, Slot)
     assert first.wait == pytest.approx(0.5, abs=0.001)
     assert second.token - first.token == 10_000
     bench.pass_time(1)
-    near = bench.pace.reserve(lane, horizon=0.1)
+    near = bench.pace.reserve(lane, horizon=0.1, notice=0.5)
     assert isinstance(near, Slot)
     assert near.wait == pytest.approx(0.1, abs=0.001)
 
