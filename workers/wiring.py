@@ -29,6 +29,7 @@ from workers.tls_connection import TlsConnection
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT = 5.0
+MAX_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,8 @@ def connect_redis(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         **secure,
+        # redis-py's own limit is 100, and each thread of a worker has one.
+        max_connections=MAX_CONNECTIONS,
         socket_timeout=REDIS_TIMEOUT,
         socket_connect_timeout=REDIS_TIMEOUT,
         health_check_interval=15,

@@ -110,6 +110,12 @@ def test_a_database_that_is_not_ours_is_not_migrated(
     wiring.close()
 
 
+def test_each_of_many_threads_has_a_connection(redis_server: RedisServer) -> None:
+    with connect_redis(redis_server.url) as client:
+        threads = [client.client() for _ in range(150)]
+        assert all(one.ping() for one in threads)
+
+
 def test_a_dead_redis_is_noticed_in_seconds(redis_server: RedisServer) -> None:
     client = connect_redis(redis_server.url)
     assert client.ping()

@@ -276,6 +276,16 @@ def test_without_redis_there_is_no_slot(redis_server: RedisServer) -> None:
             pace.reserve(lane)
 
 
+def test_a_thread_that_has_slots_gets_more_after_a_restart(redis: Redis, redis_server: RedisServer) -> None:
+    pace, lane = Pace(redis), Lane(key="x", windows=(("w", 1, 1),))
+    pace.reserve(lane)
+    redis_server.kill()
+    with pytest.raises(RedisConnectionError):
+        pace.reserve(lane)
+    redis_server.restart()
+    assert isinstance(pace.reserve(lane, horizon=HORIZON), Slot | Later)
+
+
 class Answers:
     """A Redis whose clock and whose answers a test makes up: each is how far it is ahead, and when it was heard."""
 
@@ -283,6 +293,9 @@ class Answers:
         self.moment = 100.0
         self.pace = Pace(self)
         monkeypatch.setattr("tasks.policies.pace.time.monotonic", lambda: self.moment)
+
+    def client(self) -> Answers:
+        return self
 
     def register_script(self, _: str) -> Callable[..., tuple[int, int, str]]:
         def run(**_: object) -> tuple[int, int, str]:
