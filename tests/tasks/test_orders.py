@@ -14,7 +14,7 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
-from tasks import orders, resolving
+from tasks import orders, resolving, retrying
 from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution
 from tasks.queries import order_counts
@@ -148,13 +148,13 @@ def test_a_retry_buys_what_failed_and_tells_an_update(world: World) -> None:
     world.provider.script += [REFUSED, REFUSED]
     order_id = submit(world, 1, 2, 3)
     run(world)
-    assert orders.retry(world.runtime, order_id) == orders.Retried(again=2)
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=2)
     assert order(world, order_id)["status"] == OrderStatus.OPEN
     assert counts(world, order_id) == {"queued": 2, "purchased": 1}
     run(world)
     assert counts(world, order_id) == {"purchased": 3}
     assert [name for name, _ in events(world)][1:] == ["order.completed", "order.updated"]
-    assert orders.retry(world.runtime, order_id) == orders.Retried()
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried()
 
 
 def test_a_retry_of_what_the_provider_lost_is_not_held_for_the_old_record(world: World) -> None:
@@ -165,11 +165,11 @@ def test_a_retry_of_what_the_provider_lost_is_not_held_for_the_old_record(world:
     run(world)
     [row] = world.rows(select(PURCHASE))
     assert row["error_code"] == "order_lost"
-    assert orders.retry(world.runtime, order_id) == orders.Retried()
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried()
     resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)], "ann")
     world.provider.script += [world.provider.charge_unseen]
     world.provider.looks += [LOST]
-    assert orders.retry(world.runtime, order_id) == orders.Retried(again=1)
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=1)
     run(world)
     assert counts(world, order_id) == {"purchased": 1}
     assert len(world.provider.charged) == 1
@@ -183,7 +183,7 @@ def test_a_retry_run_at_once_by_two_buys_once(world: World) -> None:
 
     def work() -> None:
         gate.wait()
-        found.append(orders.retry(world.runtime, order_id).again)
+        found.append(retrying.retry(world.runtime, order_id).again)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -201,7 +201,7 @@ def test_a_retry_keeps_each_lines_own_metadata(world: World) -> None:
     order_id = begin(world, 1, metadata={"whose": "mine"})
     orders.finish(world.runtime, order_id)
     world.settle(shared["id"])
-    assert orders.retry(world.runtime, order_id) == orders.Retried(again=1)
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=1)
     [bought] = world.rows(select(PURCHASE).where(PURCHASE.c.order_id == order_id))
     assert bought["metadata"] == {"whose": "mine"}
 
@@ -213,7 +213,7 @@ def test_an_order_that_a_retry_opened_again_is_not_completed_by_a_slow_sweep(wor
     # the sweep has read that the order is finished, and then the retry comes
     with world.runtime.database.read() as conn:
         assert sweep.finished_orders(conn) == [order_id]
-    orders.retry(world.runtime, order_id)
+    retrying.retry(world.runtime, order_id)
     with world.write() as conn:
         assert not sweep.lock_finished(conn, order_id)
     run(world)
@@ -231,7 +231,7 @@ def test_a_retry_that_comes_while_the_sweep_completes_its_order_is_not_lost(
     def found_just_before_the_retry(conn: Any) -> list[str]:
         found = find(conn)
         monkeypatch.undo()
-        orders.retry(world.runtime, order_id)
+        retrying.retry(world.runtime, order_id)
         return found
 
     monkeypatch.setattr(sweep, "finished_orders", found_just_before_the_retry)
@@ -247,7 +247,7 @@ def test_an_order_that_never_was_whole_cannot_be_retried(world: World, status: O
     with world.write() as conn:
         conn.execute(update(ORDER).values(status=status))
     with pytest.raises(orders.OrderError, match="submit its file again"):
-        orders.retry(world.runtime, order_id)
+        retrying.retry(world.runtime, order_id)
 
 
 def test_a_cancelled_order_ends(world: World) -> None:
@@ -267,7 +267,7 @@ def test_a_cancelled_order_can_be_retried(world: World) -> None:
     order_id = submit(world, 1, 2)
     orders.cancel(world.runtime, order_id)
     run(world)
-    assert orders.retry(world.runtime, order_id) == orders.Retried(again=2)
+    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=2)
     run(world)
     assert counts(world, order_id) == {"purchased": 2}
 

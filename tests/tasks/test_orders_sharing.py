@@ -13,7 +13,7 @@ from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders, resolving
+from tasks import orders, resolving, retrying
 from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.resolve import Resolution
 from tasks.queries import order_results
@@ -72,7 +72,7 @@ def test_once_nobody_waits_for_it_any_more_it_is_cancelled(world: World) -> None
 def test_a_retry_of_the_cancelled_order_makes_it_wait_again(world: World) -> None:
     first, second = submit(world, 1, 2), submit(world, 2)
     orders.cancel(world.runtime, first)
-    assert orders.retry(world.runtime, first) == orders.Retried(again=1)
+    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1)
     orders.cancel(world.runtime, second)
     run(world)
     assert counts(world, first) == {"purchased": 2}
@@ -212,7 +212,7 @@ def test_a_retry_tells_what_another_purchase_answers_and_keeps_the_lines_metadat
     orders.finish(world.runtime, first)
     run(world)
     other = world.accept(number(1), metadata={"whose": "another's"})
-    assert orders.retry(world.runtime, first) == orders.Retried(again=1, found=1)
+    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1, found=1)
     with world.runtime.database.read() as conn:
         lines = list(order_results(conn, first))
     assert [line["metadata"] for line in lines] == [{"whose": "mine"}] * 2
@@ -224,5 +224,5 @@ def test_a_retry_takes_over_what_another_order_only_loads(world: World) -> None:
     first = submit(world, 1)
     run(world)
     begin(world, 1)
-    assert orders.retry(world.runtime, first) == orders.Retried(again=1)
+    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1)
     assert counts(world, first) == {"queued": 1}

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks import orders
+from tasks import orders, retrying
 from tasks.ledger.cancel import left_to_others
 from tasks.queries import order_counts, order_results
 from tasks.runtime import Runtime
@@ -108,7 +108,7 @@ def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:
 
 def retry_order(runtime: Runtime, order_id: str) -> dict[str, int]:
     """Buy again what failed or was cancelled. Returns what came of it, and how many lines are held."""
-    retried = orders.retry(runtime, order_id)
+    retried = retrying.retry(runtime, order_id)
     with runtime.database.read() as conn:
         return {**vars(retried), "held": totals(conn, order_id)["held"]}
 

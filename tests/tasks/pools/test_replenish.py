@@ -14,7 +14,7 @@ from schemas.pool_tables import POOL, POOL_NUMBER, PoolStatus, Slot
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
-from tasks import accepting, entry, orders
+from tasks import accepting, entry, orders, retrying
 from tasks.pools import replenish, taking
 from tasks.pools.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, minutes
@@ -275,7 +275,7 @@ def test_the_order_of_a_pool_is_not_retried_by_hand(world: Supplied) -> None:
     world.lead(Status.FAILED)
     assert report.order_id is not None
     with pytest.raises(orders.OrderError, match="dialstock pool run support"):
-        orders.retry(world.runtime, report.order_id)
+        retrying.retry(world.runtime, report.order_id)
 
 
 def test_after_a_search_that_showed_too_few_the_next_comes_soon(world: Supplied) -> None:

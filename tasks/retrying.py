@@ -1,0 +1,91 @@
+"""Buying again what an order did not get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from schemas.pool_tables import POOL_RUN
+from schemas.requests import BuyNumber
+from schemas.status import OrderStatus, Status
+from schemas.tables import LINE, ORDER, PURCHASE
+from tasks.ledger.accept import Entry, accept, with_retry
+from tasks.ledger.rows import Row
+from tasks.orders import CHUNK, OrderError, chunks
+from tasks.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried:
+    """What came of a retry: lines that are bought again, and lines whose number was there by then.
+
+    What was there is another purchase of the same number: bought, on its way, or held.
+    """
+
+    again: int = 0
+    found: int = 0
+
+
+def retry(runtime: Runtime, order_id: str) -> Retried:
+    """Buy again the lines that failed or were cancelled.
+
+    Raises OrderError while it is loading, and for a pool's order: the pool replaces what failed by other numbers.
+    """
+    with runtime.database.read() as conn:
+        pool = conn.execute(select(POOL_RUN.c.pool).where(POOL_RUN.c.order_id == order_id)).scalar()
+        order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
+        at = PURCHASE.c
+        query = (
+            select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
+            .join(PURCHASE, at.id == LINE.c.purchase_id)
+            .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
+            .order_by(LINE.c.line)
+        )
+        dead = [dict(row) for row in conn.execute(query).mappings()]
+    if pool is not None:
+        message = f"order {order_id} is of the pool {pool}, which replaces what failed by other numbers"
+        raise OrderError(f"{message}: dialstock pool run {pool} does it now")
+    if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
+        raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
+    done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
+    return Retried(again=sum(one.again for one in done), found=sum(one.found for one in done))
+
+
+def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> Retried:
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        # The order first: who completes it, or buys the same lines again, waits here.
+        reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
+        entries = [_entry_again(row) for row in _still_dead(conn, order_id, lines)]
+        answers = accept(conn, entries, now, order_id)
+        for entry, accepted in zip(entries, answers, strict=True):
+            conn.execute(
+                update(LINE)
+                .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
+                .values(
+                    purchase_id=accepted.row["id"],
+                    shared=not (accepted.created or accepted.taken),
+                    metadata=None if accepted.created else entry.request.metadata,
+                )
+            )
+    again = sum(accepted.created or accepted.taken for accepted in answers)
+    return Retried(again=again, found=len(answers) - again)
+
+
+def _still_dead(conn: Connection, order_id: str, lines: Sequence[Row]) -> list[Row]:
+    """Those of the lines that nobody has bought again meanwhile."""
+    query = select(LINE.c.line, LINE.c.purchase_id).where(
+        LINE.c.order_id == order_id, LINE.c.line.in_([row["line"] for row in lines])
+    )
+    present = {row.line: row.purchase_id for row in conn.execute(query)}
+    return [row for row in lines if present[row["line"]] == row["id"]]
+
+
+def _entry_again(row: Row) -> Entry:
+    fields = {name: row[name] for name in ("number", "provider", "options")}
+    metadata = row["metadata"] if row["line_metadata"] is None else row["line_metadata"]
+    request = BuyNumber.model_construct(idempotency_key=None, metadata=metadata, **fields)
+    return Entry(request=request, account=row["account"], line=row["line"])
