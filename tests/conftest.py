@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
@@ -20,6 +21,9 @@ def pytest_configure() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and children would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # An example may be slow on a busy machine; pytest's own time-out bounds the whole test.
+    settings.register_profile("patient", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+    settings.load_profile("patient")
 
 
 def pytest_report_header() -> str:
