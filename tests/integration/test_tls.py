@@ -79,7 +79,7 @@ def test_beat_and_flower(place: Place) -> None:
                 return 0
             return sum(queue["messages"] for queue in queues if queue["name"] == "purchases")
 
-        assert eventually(waiting, what="Flower shows the messages that beat sent") >= len(POOLS)
+        eventually(lambda: waiting() >= len(POOLS), what="Flower shows the messages that beat sent")
         assert b"insecure" not in flower.logs()
 
 
