@@ -74,8 +74,8 @@ class LookKind(StrEnum):
 class Look:
     """What the provider says about our owning one number.
 
-    `account` marks a refused credential; `waiting` that we held the question back: neither counts as a failure.
-    `throttled` marks a 429. `retry_after` is in seconds.
+    `account` marks a refused credential; `waiting` that it was not considered, by us or the provider: neither counts
+    as a failure. `throttled` marks a 429. `retry_after` is in seconds.
     """
 
     kind: LookKind

@@ -15,6 +15,12 @@ from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
 
+SHORTEST_COOLDOWN = 1.0
+"""Seconds that a 429 holds calls back at the least."""
+
+TELL_FROM = 60.0
+"""Seconds: a longer cool-down is told of in the log."""
+
 _streaks: dict[str, Streaks] = {}
 
 
@@ -72,7 +78,10 @@ def react_to_looks(runtime: Runtime, binding: Binding, answers: Iterable[Look]) 
 
 
 def _cool_down(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], retry_after: float | None) -> None:
-    seconds = 1.0 if retry_after is None else retry_after
+    # 'Retry-After: 0' is no leave to go on as fast as before.
+    seconds = max(SHORTEST_COOLDOWN, retry_after or 0.0)
+    if seconds >= TELL_FROM:
+        log.warning("provider %s asks for no call in the next %.0f s (429): none is made", binding.alias, seconds)
     try:
         for lane in lanes:
             runtime.pace.penalise(lane, seconds)

@@ -1,4 +1,4 @@
-"""Hints: messages about a row of ours are not kept in Redis a second time while a worker has them.
+"""Hints: messages that tell a worker to look at a row of ours are not kept in Redis while it has them.
 
 kombu writes each message that it takes to two keys in Redis and removes it there when it is acknowledged: two round
 trips of the worker's event loop, which all of its purchases wait for. A row whose hint is lost with its process is

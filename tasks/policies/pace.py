@@ -4,7 +4,8 @@ GCRA with reservation, all windows of a provider at once, in one Lua script on R
 *when* its call may go, sleeps, and goes; beyond the horizon nothing is taken. For a limit of N calls in W seconds
 with burst b and guard g, calls are spaced (W + g) / (N - b + 1) seconds apart after the burst, so that no window of
 W + g seconds, wherever it begins, holds more than N. A limiter that Redis does not know (any more) starts empty:
-it waits until every slot that may have been given out before has passed, and has no burst saved up.
+it waits until every slot that may have been given out before has passed, and has no burst saved up. So does one whose
+arrivals lie further ahead than its limit can bring them: the limit or a clock was set anew.
 """
 
 from __future__ import annotations
@@ -44,14 +45,16 @@ if mode == 'penalise' then
   if now + amount > until_ then redis.call('HSET', lane, 'until', string.format('%.0f', now + amount)) end
   return {1, 0, now}
 end
+if mode == 'lift' then return {redis.call('HDEL', lane, 'until'), 0, now} end
 local go = math.max(now, until_)
 if mode == 'reserve' then go = math.max(go, now + math.min(ARGV[3], amount)) end
-local arrivals, fresh = {}, false
+local arrivals = {}
 for i = 4, #ARGV, 3 do
   local interval, burst = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local arrival = tonumber(redis.call('HGET', lane, ARGV[i]) or -1)
-  if arrival < 0 then
-    arrival, fresh = now + HORIZON + burst * interval, true
+  local empty = now + HORIZON + burst * interval
+  if arrival < 0 or arrival > empty then
+    arrival = empty
     redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrival))
   end
   arrivals[i] = arrival
@@ -153,8 +156,19 @@ class Pace:
 
     def penalise(self, lane: Lane, seconds: float) -> None:
         """Give no slot for the next *seconds* (429 with Retry-After); never shortens an earlier penalty."""
-        self._cool_at[lane.key] = max(self._cool_at.get(lane.key, 0.0), time.monotonic() + seconds)
+        # Slots that were given before are over by then.
+        until = time.monotonic() + min(seconds, HORIZON)
+        self._cool_at[lane.key] = max(self._cool_at.get(lane.key, 0.0), until)
         self._run(lane, "penalise", _micro(seconds))
+
+    def lift(self, lane: Lane) -> bool:
+        """Take back what `penalise` said. False where nothing was to take back."""
+        return bool(self._run(lane, "lift", 0)[0])
+
+    def cools_for(self, lane: Lane) -> float:
+        """Seconds that a penalty keeps the lane from its next slot; 0.0 where its own pace does."""
+        wait = self.next_in(lane)
+        return wait if wait > lane.interval + HORIZON else 0.0
 
     def cooling(self, lane: Lane) -> bool:
         """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""
@@ -191,7 +205,8 @@ def _micro(seconds: float) -> int:
 def _window(rate: RateLimit, burst: int, guard: float) -> tuple[str, int, int]:
     # Whole microseconds first: a binary fraction would be rounded up by one.
     interval = math.ceil(_micro(rate.window + guard) / (rate.limit - burst + 1))
-    return f"{rate.limit}/{rate.window:g}/{burst}/{guard:g}", interval, burst
+    # Not the limit: workers with an old and a new one, in a rolling restart, go by the same arrivals.
+    return f"{rate.window:g}", interval, burst
 
 
 def _key(account: str, use: str) -> str:

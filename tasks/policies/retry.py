@@ -191,7 +191,10 @@ def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
     failures = history.look_failures + _failed(look)
     if failures >= MAX_LOOK_FAILURES:
         return _hold(f"may have been bought, and the provider could not be asked: {look.error}", "look_failed")
-    wait = look.retry_after if look.retry_after is not None else backoff(policy, max(1, failures), lambda: 1.0)
+    if look.retry_after is not None:
+        wait = look.retry_after
+    else:
+        wait = THROTTLED_WAIT if look.throttled else backoff(policy, max(1, failures), lambda: 1.0)
     wait = max(wait, policy.pause_cooldown) if look.account else wait
     return Decision(status=Status.UNKNOWN, delay=wait, looks=history.looks, look_failures=failures)
 

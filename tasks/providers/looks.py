@@ -67,5 +67,6 @@ def unclear(outcome: Outcome) -> Look:
         error=outcome.error,
         account=outcome.kind is OutcomeKind.ACCOUNT,
         throttled=outcome.kind is OutcomeKind.THROTTLED,
+        waiting=outcome.kind is OutcomeKind.THROTTLED,
         retry_after=outcome.retry_after,
     )

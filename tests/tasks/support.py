@@ -113,7 +113,7 @@ REFUSED = Outcome(kind=OutcomeKind.REFUSED, http_status=409, error="not availabl
 UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, error="read timed out", error_code="read_timeout")
 NOT_SENT = Outcome(kind=OutcomeKind.NOT_SENT, error="connection refused", error_code="connect")
 ABSENT = Look(kind=LookKind.ABSENT)
-TOO_MANY = Look(kind=LookKind.UNCLEAR, error="HTTP 429", throttled=True, retry_after=5.0)
+TOO_MANY = Look(kind=LookKind.UNCLEAR, error="HTTP 429", throttled=True, waiting=True, retry_after=5.0)
 UNCLEAR = Look(kind=LookKind.UNCLEAR, error="HTTP 500")
 
 

@@ -184,6 +184,21 @@ def test_throttling_cools_the_whole_provider_down(world: World) -> None:
     assert (world.pace.cooled, world.pace.penalties) == (["buy", "look"], [7.0, 7.0])
 
 
+@pytest.mark.parametrize("retry_after", [0.0, None])
+def test_throttling_without_a_wait_cools_down_for_a_second(world: World, retry_after: float | None) -> None:
+    world.provider.script.append(Outcome(kind=OutcomeKind.THROTTLED, http_status=429, retry_after=retry_after))
+    world.accept()
+    world.work()
+    assert world.pace.penalties == [1.0, 1.0]
+
+
+def test_a_long_cool_down_is_told_of(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.provider.script.append(Outcome(kind=OutcomeKind.THROTTLED, http_status=429, retry_after=3600.0))
+    world.accept()
+    world.work()
+    assert "no call in the next 3600 s" in caplog.text
+
+
 def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None:
     world.provider.script.append(Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1"))
     world.provider.looks += [Look(kind=LookKind.PROCESSING), Look(kind=LookKind.OWNED, provider_number_id="id-1")]

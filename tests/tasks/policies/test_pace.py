@@ -4,6 +4,7 @@ the lane."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -227,6 +228,47 @@ def test_a_penalty_cools_this_process_at_once_and_its_lane_only(redis: Redis) ->
     bench.pace.penalise(bench.lane, 0)
     assert bench.pace.cooling(bench.lane)
     assert not bench.pace.cooling(buying_lane("another", policy()))
+
+
+def test_a_penalty_can_be_shown_and_lifted(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
+    assert [type(bench.pace.reserve(bench.lane)) for _ in range(4)] == [Slot, Slot, Slot, Later]
+    assert bench.pace.cools_for(bench.lane) == 0.0
+    bench.pace.penalise(bench.lane, 3600)
+    assert bench.pace.cools_for(bench.lane) == pytest.approx(3600, abs=1)
+    assert bench.pace.lift(bench.lane)
+    assert not bench.pace.lift(bench.lane)
+    assert bench.pace.cools_for(bench.lane) == 0.0
+
+
+def test_a_process_holds_back_only_the_slots_that_it_had(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(redis, policy(rate_limits=["10/second"]))
+    bench.pace.penalise(bench.lane, 3600)
+    over = time.monotonic() + HORIZON
+    monkeypatch.setattr("tasks.policies.pace.time.monotonic", lambda: over)
+    assert not bench.pace.cooling(bench.lane)
+
+
+@pytest.mark.parametrize(("old", "new"), [(40, 30), (30, 40), (20, 19)])
+def test_workers_with_an_old_and_a_new_limit_keep_the_larger_one_together(redis: Redis, old: int, new: int) -> None:
+    bench = Bench(redis, policy(rate_limits=[f"{max(old, new)}/second"], rate_guard=0))
+    lanes = [buying_lane("account", policy(rate_limits=[f"{limit}/second"], rate_guard=0)) for limit in (old, new)]
+    grants = []
+    for step in range(200):
+        slot = bench.pace.reserve(lanes[step % 2], horizon=0.2)
+        if isinstance(slot, Slot):
+            grants.append(slot.token + bench.passed)
+        bench.pass_time(0.01)
+    assert len(grants) > 40
+    bench.check(grants)
+
+
+def test_a_raised_limit_does_not_wait_for_what_the_old_one_left(redis: Redis) -> None:
+    bench = Bench(redis, policy(rate_limits=["1/1 days"]))
+    assert isinstance(bench.pace.reserve(bench.lane), Slot)
+    raised = buying_lane("account", policy(rate_limits=["100/1 days"], burst=50))
+    assert bench.pace.next_in(raised) <= HORIZON + raised.interval
+    assert bench.pace.next_in(bench.lane) > 80_000
 
 
 def test_a_penalty_for_an_unknown_lane_leaves_it_empty(redis: Redis) -> None:

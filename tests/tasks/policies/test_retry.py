@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import MOVES, Status
-from tasks.policies.retry import MAX_LOOK_FAILURES, Decision, History, after_call, after_look, after_poll, backoff
+from tasks.policies.retry import (
+    MAX_LOOK_FAILURES,
+    THROTTLED_WAIT,
+    Decision,
+    History,
+    after_call,
+    after_look,
+    after_poll,
+    backoff,
+)
 from tests.tasks.support import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, policy
 
 POLICY = policy(max_attempts=3, backoff_initial=1.0, backoff_max=8.0)
@@ -83,6 +92,14 @@ def test_a_refused_number_that_is_ours_already_is_told_so() -> None:
 def test_throttling_waits_as_long_as_the_provider_says() -> None:
     assert after_call(THROTTLED, FIRST, POLICY).delay == 7.0
     assert after_call(Outcome(kind=OutcomeKind.THROTTLED), FIRST, POLICY).delay > 0
+
+
+def test_a_look_that_is_throttled_is_no_failed_look() -> None:
+    for retry_after in (3.0, None):
+        look = Look(kind=LookKind.UNCLEAR, waiting=True, throttled=True, retry_after=retry_after)
+        after = after_look(look, History(look_failures=MAX_LOOK_FAILURES - 1), POLICY)
+        assert (after.status, after.delay) == (Status.UNKNOWN, retry_after or THROTTLED_WAIT)
+        assert after.look_failures == MAX_LOOK_FAILURES - 1
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def test_a_walk_that_nobody_waits_for_ends_with_the_first_refusal(kind: OutcomeK
 )
 def test_a_failed_look_is_unclear(kind: OutcomeKind, account: bool, retry_after: float | None) -> None:
     throttled = kind is OutcomeKind.THROTTLED
-    wanted = Look(kind=LookKind.UNCLEAR, error="why", account=account, throttled=throttled, retry_after=retry_after)
+    flags = {"account": account, "throttled": throttled, "waiting": throttled}
+    wanted = Look(kind=LookKind.UNCLEAR, error="why", retry_after=retry_after, **flags)
     assert unclear(outcome(kind)) == wanted
 
 
