@@ -62,7 +62,9 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     soon = lane.calls_within(LOOKAHEAD) * binding.batch
     with runtime.database.read() as conn:
         lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
-        if not lanes or not _may_have_room(conn, runtime, binding, soon):
+        if lanes:
+            lanes = _with_room(conn, runtime, binding, lanes, soon)
+        if not lanes:
             return 0
     if runtime.pace.next_in(lane) > LOOKAHEAD:
         return 0
@@ -74,23 +76,35 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         state = dispatch.lock_provider(conn, binding.alias, account, now)
         if state is None:
             return 0
-        free = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon).free
-        if free < 1:
+        room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
+        if not (room.free or room.again):
             return 0
-        within = binding.policy.take_within
-        rows = dispatch.release(conn, binding.alias, lanes, count=free, now=now, take_within=within)
+        rows = dispatch.release(
+            conn,
+            binding.alias,
+            lanes,
+            count=room.free or room.again,
+            now=now,
+            take_within=binding.policy.take_within,
+            counted=not room.free,
+        )
     runtime.reached("released")
     runtime.send(purchase_messages(binding, rows, probe=state["paused_at"] is not None))
     return len(rows)
 
 
-def _may_have_room(conn: Connection, runtime: Runtime, binding: Binding, soon: int) -> bool:
-    """Asked without a lock, so that a paused or busy provider costs no write lock at each tick."""
+def _with_room(
+    conn: Connection, runtime: Runtime, binding: Binding, lanes: list[str | None], soon: int
+) -> list[str | None]:
+    """The lanes that there may be room for: asked without a lock, so that a busy provider costs none at each tick."""
     state = pausing.state_of(conn, binding.alias)
     if state is None:
-        return True
-    account = runtime.accounts[binding.account]
-    return dispatch.room(conn, binding.policy, state, account, now=runtime.now(), soon=soon).free > 0
+        return lanes
+    account, now = runtime.accounts[binding.account], runtime.now()
+    room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
+    if room.again:
+        return dispatch.counted_lanes(conn, binding.alias, lanes, now)
+    return lanes if room.free else []
 
 
 def look_due(runtime: Runtime, binding: Binding) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -80,6 +81,17 @@ _DUE_SINGLES = _due(_AT.order_id.is_(None))
 _RELEASE_SINGLES = _release(_AT.order_id.is_(None))
 _RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
 _RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), DOUBTFUL))
+# What a daily limit counts already.
+_COUNTED = and_(DOUBTFUL, _AT.call_deadline > bindparam("since"))
+_RELEASE_COUNTED_SINGLES = _release(and_(_AT.order_id.is_(None), _COUNTED))
+_RELEASE_COUNTED = _release(and_(_AT.order_id == bindparam("lane"), _COUNTED))
+# Without the provider, which would draw SQLite to the index of all that waits.
+_COUNTED_LANES = union(
+    *(
+        select(_AT.provider, _AT.order_id).where(lane, QUEUED, _COUNTED, _AT.due_at <= bindparam("now"))
+        for lane in (_AT.order_id.in_(bindparam("lanes", expanding=True)), _AT.order_id.is_(None))
+    )
+)
 _DUE_IN_ORDER = exists().where(
     _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
 )
@@ -108,9 +120,13 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """What a provider has room for now. `free` is how many purchases may be released; `why` if none."""
+    """What a provider has room for now. `free` is how many purchases may be released; `why` if none.
+
+    `again` is how many may all the same that the daily limit counts already: an earlier call may have been charged.
+    """
 
     free: int
+    again: int = 0
     why: str | None = None
 
 
@@ -130,6 +146,13 @@ def due_singles(conn: Connection, provider: str, now: datetime, *, but: str) -> 
     """Whether a single purchase other than *but* waits for its release."""
     found = conn.execute(_DUE_SINGLES, {"of": provider, "now": now, "most": 2})
     return any(one != but for one in found.scalars())
+
+
+def counted_lanes(conn: Connection, provider: str, lanes: Sequence[str | None], now: datetime) -> list[str | None]:
+    """Those of *lanes*, and of the single purchases, that have something due that the daily limit counts already."""
+    orders = [lane for lane in lanes if lane is not None]
+    found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - _DAY})
+    return [order_id for alias, order_id in found if alias == provider]
 
 
 def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
@@ -161,28 +184,36 @@ def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
         since = policy.max_in_flight + 2 * soon * policy.max_batch
         left = _left_today(conn, account, policy.daily_limit, now, far=free + running + since)
+        if left <= running:
+            return Room(free=0, again=free, why="daily limit")
         free = min(free, left - running)
-        if free <= 0:
-            return Room(free=0, why="daily limit")
     return Room(free=1, why="probe") if paused else Room(free=free)
 
 
 def release(
-    conn: Connection, provider: str, lanes: Sequence[str | None], *, count: int, now: datetime, take_within: float
+    conn: Connection,
+    provider: str,
+    lanes: Sequence[str | None],
+    *,
+    count: int,
+    now: datetime,
+    take_within: float,
+    counted: bool = False,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
-    Untaken after *take_within* seconds they are due again. Returns rows of id, revision, attempts and doubt.
+    Untaken after *take_within* seconds they are due again. *counted* releases only what the daily limit counts already.
+    Returns rows of id, revision, attempts and doubt.
     """
     rows: list[Row] = []
-    values = {"of": provider, "now": now, "until": now + timedelta(seconds=take_within)}
+    values = {"of": provider, "now": now, "since": now - _DAY, "until": now + timedelta(seconds=take_within)}
     for index, lane in enumerate(lanes):
         share = -(-(count - len(rows)) // (len(lanes) - index))
-        rows += _release_lane(conn, lane, share, values)
+        rows += _release_lane(conn, lane, share, values, counted=counted)
     # What a lane left over.
     for lane in lanes:
         if len(rows) < count:
-            rows += _release_lane(conn, lane, count - len(rows), values)
+            rows += _release_lane(conn, lane, count - len(rows), values, counted=counted)
     return rows
 
 
@@ -225,8 +256,10 @@ def _bought_today(conn: Connection, account: Account, limit: int, now: datetime)
     return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())
 
 
-def _release_lane(conn: Connection, lane: str | None, count: int, values: Row) -> list[Row]:
+def _release_lane(conn: Connection, lane: str | None, count: int, values: Row, *, counted: bool) -> list[Row]:
     values = {**values, "lane": lane}
+    if counted:
+        return _released(conn, _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED, count, values)
     rows: list[Row] = []
     most = allowance(conn, lane)
     if most is not None and most < count:

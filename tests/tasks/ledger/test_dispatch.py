@@ -90,6 +90,31 @@ def test_a_daily_limit_counts_what_was_or_may_have_been_charged(make: Make) -> N
     assert world.release() > 0
 
 
+@pytest.mark.parametrize("single", [True, False])
+def test_what_a_daily_limit_counts_already_does_not_wait_for_another_day(make: Make, single: bool) -> None:
+    world = make(daily_limit=3)
+    world.provider.script += [UNKNOWN, UNKNOWN]
+    (many if single else order)(world, 5)
+    for _ in range(100):
+        world.tick()
+        world.clock.advance(10)
+    found = Counter(row["status"] for row in world.rows(select(PURCHASE)))
+    assert found == {Status.PURCHASED: 3, Status.QUEUED: 2}
+    assert len(world.provider.charged) == 3
+
+
+def test_a_doubt_of_another_day_keeps_to_the_daily_limit(make: Make) -> None:
+    world = make(daily_limit=1)
+    many(world, 2)
+    yesterday = world.clock.moment - timedelta(hours=25)
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(doubt=True, call_deadline=yesterday))
+    for _ in range(20):
+        world.tick()
+        world.clock.advance(1)
+    assert len(world.provider.charged) == 1
+
+
 def test_a_daily_limit_counts_by_the_last_call_and_not_by_the_first(make: Make) -> None:
     world = make(daily_limit=1)
     row = world.queued()

@@ -124,6 +124,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         "purchase_queued",
         lambda w, c: dispatch.release(c, "acme", [None, *ORDERS], count=20, now=LATER, take_within=8),
     ),
+    "counted_lanes": ("purchase_doubtful", lambda w, c: dispatch.counted_lanes(c, "acme", ORDERS[:2], LATER)),
     "used_up": ("purchase_by_order", lambda w, c: limits.used_up(c)),
     "allowance": ("purchase_doubtful", lambda w, c: limits.allowance(c, ORDERS[0])),
     "claim": (
