@@ -59,6 +59,8 @@ class _Provider(BaseModel):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or not _VISIBLE.fullmatch(value):
             raise ValueError("must be a URL like https://api.example.com")
+        if not _is_host(parts.hostname):
+            raise ValueError("names a host that cannot be looked up: correct it")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must be a plain URL, without user, password, query or fragment")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
@@ -309,6 +311,16 @@ def _misshaped(alias: str, table: Any) -> Problem | None:
     if not isinstance(table.get("policy", {}), dict):
         return Problem((*path, "policy"), f"policy must be a table: write [{'.'.join(path)}.policy]")
     return None
+
+
+def _is_host(host: str) -> bool:
+    """Whether a look-up would take it: no part is empty or too long, and what follows xn-- is Punycode."""
+    coded = [part.removeprefix("xn--").encode() for part in host.split(".") if part.startswith("xn--")]
+    try:
+        host.encode("idna")
+        return all(part.decode("punycode") for part in coded)
+    except UnicodeError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -45,7 +45,8 @@ if mode == 'penalise' then
   if now + amount > until_ then redis.call('HSET', lane, 'until', string.format('%.0f', now + amount)) end
   return {1, 0, now}
 end
-if mode == 'lift' then return {redis.call('HDEL', lane, 'until'), 0, now} end
+if mode == 'lift' then redis.call('HDEL', lane, 'until') end
+if mode == 'lift' or mode == 'cools' then return {until_ > now, math.max(0, until_ - now), now} end
 local go = math.max(now, until_)
 if mode == 'reserve' then go = math.max(go, now + math.min(ARGV[3], amount)) end
 local arrivals = {}
@@ -166,9 +167,8 @@ class Pace:
         return bool(self._run(lane, "lift", 0)[0])
 
     def cools_for(self, lane: Lane) -> float:
-        """Seconds that a penalty keeps the lane from its next slot; 0.0 where its own pace does."""
-        wait = self.next_in(lane)
-        return wait if wait > lane.interval + HORIZON else 0.0
+        """Seconds that a penalty lasts yet; 0.0 without one."""
+        return float(self._run(lane, "cools", 0)[1]) / _MICRO
 
     def cooling(self, lane: Lane) -> bool:
         """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""

@@ -89,7 +89,8 @@ class HttpClient:
             )
             with closing(transport.handle_request(request)) as response:
                 return _read(response)
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+        # UnicodeError: a host that cannot be looked up
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as exc:
             error = Doubtful if transport.begun else NotSent
             raise error(_reason(exc), _describe(exc)) from exc
 

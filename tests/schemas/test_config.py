@@ -225,6 +225,12 @@ def test_a_wrong_shape_is_told_with_its_line(text, problem):
         ("https://api.example.com?x=1", "without user, password"),
         ("https://api.example.com:port", "Port"),
         ("https://[::1", "Invalid"),
+        ("https://api..example.com", "names a host that cannot be looked up"),
+        ("https://.", "names a host that cannot be looked up"),
+        (f"https://{'a' * 64}.example.com", "names a host that cannot be looked up"),
+        ("https://xn--", "names a host that cannot be looked up"),
+        ("https://api.xn--zzzzzz99.com", "names a host that cannot be looked up"),
+        ("https://hunter2:hunter2@api..example.com", "names a host that cannot be looked up"),
     ],
 )
 def test_an_unsafe_base_url_is_refused_and_not_repeated(url, problem):
@@ -234,7 +240,13 @@ def test_an_unsafe_base_url_is_refused_and_not_repeated(url, problem):
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8790/x", "http://127.0.0.1", "http://[::1]:1", "https://a.b/gate"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://localhost:8790/x", "http://127.0.0.1", "http://[::1]:1", "https://a.b/gate", "https://a.b."),
+        *("https://XN--mnchen-3ya.de", "https://xn--strae-oqa.de", f"https://{'a' * 63}.com"),
+    ],
+)
 def test_https_or_loopback_is_taken(url):
     assert signalwire(base_url=url + "/").base_url == url
 

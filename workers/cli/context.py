@@ -62,20 +62,27 @@ def known_provider(config: Config, alias: str) -> ProviderConfig:
 
 def worker_hint(settings: Settings) -> str | None:
     """What to do where no worker seems to run; None where one does. Workers' relay keeps a key fresh in Redis."""
-    url = settings.redis_url or Files(settings.home).read_url()
     start = "no worker seems to be running: start them with `dialstock up`"
-    if not url:
-        return start
     try:
-        with redis.Redis.from_url(
-            url,
-            socket_timeout=_REDIS_PATIENCE,
-            socket_connect_timeout=_REDIS_PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
+        with open_redis(settings) as client:
             return None if client.exists(LEASE_KEY) else start
     except RedisError:
-        return start if settings.embedded_redis else f"Redis is away ({redacted(url)}): nothing is bought without it"
+        if settings.embedded_redis:
+            return start
+        return f"Redis is away ({redacted(settings.redis_url)}): nothing is bought without it"
+
+
+def open_redis(settings: Settings) -> redis.Redis:
+    """A client that gives up quickly, to be closed. Raises RedisError where there was no embedded server yet."""
+    url = settings.redis_url or Files(settings.home).read_url()
+    if not url:
+        raise redis.ConnectionError("the embedded server never ran")
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=_REDIS_PATIENCE,
+        socket_connect_timeout=_REDIS_PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _open_database(settings: Settings) -> SqlDatabase:

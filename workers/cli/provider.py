@@ -12,6 +12,7 @@ from workers.cli.output import Json, emit_json, show, show_table
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,12 +29,12 @@ def register(app: typer.Typer) -> None:
 
 
 def list_providers(*, json: Json = False) -> None:
-    """List the configured providers: account, pace, what is under way, and since when and why one is paused."""
+    """List the configured providers: account, pace, what is under way, and why one waits, since or until when."""
     from workers.cli.context import open_desk
     from workers.cli.providerview import COLUMNS, provider_rows
 
     with open_desk() as desk:
-        found = provider_rows(desk.runtime)
+        found = provider_rows(desk)
     if json:
         emit_json(found)
         return
@@ -71,14 +72,22 @@ def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
     show(f"Let it go on:  dialstock provider resume {alias}")
 
 
-def resume(alias: Alias, *, json: Json = False) -> None:
-    """Let a paused provider go on, whoever paused it."""
+def resume(alias: Alias, *, reason: Why = "", json: Json = False) -> None:
+    """Let a provider go on: end its pause, whoever paused it, and the cool-down that it asked for by a 429."""
     from workers.cli.context import open_desk
     from workers.cli.providerview import resume_by_person
 
     with open_desk() as desk:
-        ended = resume_by_person(desk.runtime, alias)
+        ended, cooled = resume_by_person(desk, alias)
     if json:
-        emit_json({"provider": alias, "paused": False, "was_paused": ended})
+        emit_json({"provider": alias, "paused": False, "was_paused": ended, "was_cooling": cooled, "reason": reason})
+        return
+    why = f" ({reason})" if reason else ""
+    if ended or cooled:
+        show(f"{alias} goes on{why}.")
     else:
-        show(f"{alias} goes on." if ended else f"{alias} was not paused: nothing was done.")
+        show(f"{alias} was not paused: nothing was done.")
+    if cooled:
+        show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
+    if cooled is None:
+        show("Redis is away: where the provider asked to slow down (429), that stays.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tasks.ledger import pausing
@@ -9,19 +10,25 @@ from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
-from workers.cli.context import known_provider
+from workers.cli.context import Desk, known_provider
 from workers.cli.errors import Failure
 from workers.cli.explain import pause_in_words
+from workers.cli.providercooling import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
 
 COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
 MAX_REASON = 500
 
 
-def provider_rows(runtime: Runtime) -> list[dict[str, Any]]:
+def provider_rows(desk: Desk) -> list[dict[str, Any]]:
     """One row for each configured provider; no secret is in it."""
+    runtime = desk.runtime
     with runtime.database.read() as conn:
         counts, states = open_counts(conn), provider_states(conn)
-    return [_row(runtime, binding, counts.get(alias, {}), states.get(alias)) for alias, binding in _bound(runtime)]
+    cooling = cool_downs(desk.settings, runtime.config)
+    return [
+        _row(binding, counts.get(alias, {}), _state(states.get(alias), cooling.get(alias, {}), runtime.now()))
+        for alias, binding in sorted(runtime.providers.items())
+    ]
 
 
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
@@ -35,23 +42,22 @@ def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
         return pausing.pause(conn, alias, wanted, runtime.now())
 
 
-def resume_by_person(runtime: Runtime, alias: str) -> bool:
-    """End a pause, whoever began it. True where there was one. Raises Failure."""
-    known_provider(runtime.config, alias)
-    with runtime.database.write() as conn:
-        return pausing.resume(conn, alias, runtime.now(), by_machine=False)
+def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
+    """End a pause, whoever began it, and the cool-down. Whether there was the one, and the other. Raises Failure.
+
+    None: Redis is away, and may know of a cool-down.
+    """
+    provider = known_provider(desk.runtime.config, alias)
+    with desk.runtime.database.write() as conn:
+        paused = pausing.resume(conn, alias, desk.runtime.now(), by_machine=False)
+    return paused, lift_cool_down(desk.settings, provider)
 
 
-def _bound(runtime: Runtime) -> list[tuple[str, Binding]]:
-    return sorted(runtime.providers.items())
-
-
-def _row(runtime: Runtime, binding: Binding, counts: dict[str, int], state: dict[str, Any] | None) -> dict[str, Any]:
+def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dict[str, Any]:
     policy = binding.policy
     limits = [str(rate) for rate in policy.rate_limits]
     if policy.daily_limit:
         limits.append(f"{policy.daily_limit:,} in 24 h")
-    paused = state if state is not None and state["paused_at"] is not None else {}
     return {
         "provider": binding.alias,
         "kind": str(binding.kind),
@@ -62,9 +68,19 @@ def _row(runtime: Runtime, binding: Binding, counts: dict[str, int], state: dict
         "in flight": counts.get("running", 0),
         "in doubt": counts.get("followed", 0),
         "held": counts.get("held", 0),
+        **state,
+    }
+
+
+def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime) -> dict[str, Any]:
+    paused = state if state is not None and state["paused_at"] is not None else {}
+    words = (pause_in_words(state, now), cool_down_in_words(cooling))
+    return {
         "paused_at": paused.get("paused_at"),
         "pause_reason": paused.get("reason"),
         "pause_cause": paused.get("cause"),
         "probe_at": paused.get("probe_at"),
-        "state": pause_in_words(state, runtime.now()) or "open",
+        "no_purchases_until": cooling.get("purchases"),
+        "no_lookups_until": cooling.get("look-ups"),
+        "state": "; ".join(filter(None, words)) or "open",
     }

@@ -75,6 +75,12 @@ def test_no_connection_is_not_sent(url: str) -> None:
     assert caught.value.reason == "connect_error"
 
 
+@pytest.mark.parametrize("url", ["https://api..example.com", "https://.", "https://xn--"])
+def test_a_host_that_cannot_be_looked_up_is_not_sent(url: str) -> None:
+    with pytest.raises(NotSent, match=r"label|A-label"):
+        client(url).request("POST", "/", json={})
+
+
 def test_a_deadline_that_has_passed_sends_nothing(server: ScriptedServer) -> None:
     with pytest.raises(NotSent) as caught:
         client(server.url, timeout=0.0).request("POST", "/", json={})

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from sqlalchemy import insert, update
 
-from schemas.config import parse_config
+from schemas.config import parse_config, sandbox_config
 from schemas.events import EventType
 from schemas.tables import EVENT, PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
+from tasks.policies.pace import Pace, buying_lane
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT, execute
 from workers.cli.doctor import ledger, servers
@@ -141,6 +143,19 @@ def test_a_provider_that_is_paused(database_url: str) -> None:
     assert [finding.level for finding in found] == [Level.WARN]
     assert "no balance" in found[0].message
     assert "provider resume bird" in (found[0].mend or "")
+
+
+def test_a_provider_that_asked_to_slow_down(tmp_path: Path, redis_server: RedisServer, sqlite_url: str) -> None:
+    with Redis.from_url(redis_server.url) as client:
+        bird = sandbox_config().providers["bird"]
+        Pace(client).penalise(buying_lane(bird.account, bird.policy), 3600.0)
+    urls = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url}
+    done = execute("doctor", "--json", home=tmp_path / "home", cwd=tmp_path, **urls)
+    found = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "providers"]
+    assert [check["level"] for check in found] == ["ok", "warn"]
+    assert "bird asked to slow down (429): no purchases until 20" in found[1]["message"]
+    assert "provider resume bird" in found[1]["mend"]
+    assert done.returncode == 0
 
 
 def test_redis_that_loses_messages_is_told(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

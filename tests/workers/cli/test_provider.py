@@ -53,6 +53,12 @@ def test_a_person_ends_the_machines_pause(cli: Cli, desk: Desk) -> None:
     assert named(cli, "bird")["state"] == "open"
 
 
+def test_why_a_provider_goes_on_is_shown(cli: Cli) -> None:
+    cli.ok("provider", "pause", "bird", "--reason", "moving")
+    assert "bird goes on (moved)." in cli.ok("provider", "resume", "bird", "--reason", "moved")
+    assert cli.json("provider", "resume", "bird", "--reason", "again")["reason"] == "again"
+
+
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\nb"])
 def test_a_pause_needs_a_reason(cli: Cli, reason: str) -> None:
     assert "--reason must be one line" in cli.refused("provider", "pause", "bird", "--reason", reason)

@@ -39,6 +39,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     if database.level is Level.OK and has_tables(settings.database_url):
         waiting = yield from _tables(settings.database_url, list(config.pools) if config else [])
     if config is not None and all(finding.level is not Level.FAIL for finding in findings):
+        yield from servers.cool_downs(settings, config)
         yield servers.workers(settings, config, waiting)
 
 

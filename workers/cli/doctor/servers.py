@@ -80,6 +80,15 @@ def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
         yield warn("redis", message, "set appendonly yes (accepted purchases are in the database and safe)")
 
 
+def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
+    """A line for each provider that asked to slow down."""
+    from workers.cli import providercooling
+
+    for alias, found in sorted(providercooling.cool_downs(settings, config).items()):
+        if words := providercooling.cool_down_in_words(found):
+            yield warn("providers", f"{alias} {words}", f"sooner, at its risk: dialstock provider resume {alias}")
+
+
 def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
     from tasks.runtime import queue_of
