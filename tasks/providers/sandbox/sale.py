@@ -39,7 +39,9 @@ class Sale:
         """Charge what is to be charged; returns the answer, and the fault that shaped it."""
         faults = self._control.planner.draw(self._desk.kind, self._order.numbers)
         whole = next((fault for fault in faults if fault and fault.name not in ITEM_FAULTS), None)
-        pairs = list(zip(self._order.numbers, faults, strict=True))
+        # Of the faults that concern a whole call, the first happens to it and no other.
+        own = [fault if fault and (fault is whole or fault.name in ITEM_FAULTS) else None for fault in faults]
+        pairs = list(zip(self._order.numbers, own, strict=True))
         refusals = [self._refusal(number, fault) for number, fault in pairs]
         executed = (whole is None or whole.charge) and (self._desk.partial or not any(refusals))
         lines = [
@@ -47,7 +49,7 @@ class Sale:
             for (number, fault), refusal in zip(pairs, refusals, strict=True)
         ]
         if whole is None:
-            return Delivery(self._desk.sold(lines)), next(filter(None, faults), None)
+            return Delivery(self._desk.sold(lines)), next(filter(None, own), None)
         reply = whole_reply(self._desk, whole, self._order.numbers) or self._desk.sold(lines)
         return deliver_fault(whole, reply), whole
 

@@ -240,3 +240,13 @@ def test_random_faults_come_at_their_rate(sandbox: SandboxServer, shopper: Shopp
 def test_rates_that_cannot_be_are_refused(rates: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"unknown|rate"):
         Planner().roll(0, rates)
+
+
+@pytest.mark.parametrize(("first", "second"), [("slow", "throttle"), ("slow", "cut_before")])
+def test_a_call_for_many_has_one_fault_and_charges_what_it_says_it_sold(
+    sandbox: SandboxServer, shopper: Shopper, first: str, second: str
+) -> None:
+    sandbox.control.plan("timepay", first, number=NUMBER)
+    sandbox.control.plan("timepay", second, number=OTHER)
+    sold = [item["success"] for item in shopper.buy("timepay", NUMBER, OTHER).json()["data"]]
+    assert (sold, charged(sandbox, "timepay")) == ([True, True], 2)
