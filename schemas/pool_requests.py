@@ -39,7 +39,7 @@ class PoolRequestFields(BaseModel):
 class TakeNumber(PoolRequestFields):
     """Take `count` numbers, all of them or none."""
 
-    count: int = Field(default=1, ge=1, le=MAX_TAKE)
+    count: int = Field(default=1, ge=1, le=MAX_TAKE, strict=True)
 
 
 class ReturnNumber(PoolRequestFields):

@@ -30,7 +30,7 @@ Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 
 
 class RequestError(ValueError):
-    """A request that is refused. `code` is for programs: invalid_request, unknown_provider, key_conflict.
+    """A request that is refused. `code` is for programs: invalid_request, unknown_provider, key_conflict, in_pool.
 
     `problems` are pairs of field and message, where the refusal is about fields.
     """

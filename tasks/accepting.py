@@ -22,6 +22,7 @@ from tasks.dispatching import LOOKAHEAD, purchase_message
 from tasks.ledger import dispatch
 from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted, with_retry
 from tasks.ledger.rows import Row, emit, move, new_id, other_event
+from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def buy_number(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> 
 
 
 def accept_one(runtime: Runtime, request: BuyNumber) -> Row:
-    """Accept one validated request. Raises RequestError (key_conflict)."""
+    """Accept one validated request. Raises RequestError (key_conflict, in_pool)."""
     binding = runtime.providers[request.provider]
     row, released = with_retry(lambda: _accept(runtime, binding, request))
     runtime.reached("accepted")
@@ -66,6 +67,7 @@ def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row
     now = runtime.now()
     with runtime.database.write() as conn:
         accepted = accept(conn, [Entry(request=request, account=binding.account)], now)[0]
+        refuse_reserved(conn, [accepted])
         row = _release_at_once(conn, binding, accepted, runtime) if accepted.created else None
         answer = accepted if row is None else replace(accepted, row=row)
         tell_accepted(conn, answer, request.idempotency_key, now)

@@ -29,6 +29,7 @@ from tasks.ledger.accept import (
 from tasks.ledger.cancel import cancel_order, forget_keys
 from tasks.ledger.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
+from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
 from tasks.queries import order_counts
 from tasks.runtime import Runtime
 
@@ -49,6 +50,7 @@ def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -
         order = order.model_copy(update={"idempotency_key": message_id})
     for chunk in chunks(order.requests, CHUNK):
         refuse_key_conflicts(runtime, chunk)
+    refuse_reserved_lines(runtime, order)
     row = begin(runtime, order=order)
     with runtime.database.read() as conn:
         refuse_given_up(conn, row["id"])
@@ -98,6 +100,7 @@ def accept_single(runtime: Runtime, request: BuyNumber) -> Accepted:
         now = runtime.now()
         with runtime.database.write() as conn:
             accepted = accept(conn, [entry], now)[0]
+            refuse_reserved(conn, [accepted])
             tell_accepted(conn, accepted, request.idempotency_key, now)
         return accepted
 
@@ -116,7 +119,9 @@ def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]
 
     def accept_chunk() -> list[Accepted]:
         with runtime.database.write() as conn:
-            return accept_lines(conn, order_id, entries, runtime.now())
+            accepted = accept_lines(conn, order_id, entries, runtime.now())
+            refuse_reserved(conn, accepted)
+        return accepted
 
     try:
         return with_retry(accept_chunk)

@@ -12,8 +12,11 @@ from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
 from tasks.ledger.accept import Entry, accept, with_retry
+from tasks.ledger.cancel import left_to_others
+from tasks.ledger.limits import MAY_BUY_MORE
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, OrderError, chunks
+from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
 
 
@@ -21,7 +24,8 @@ from tasks.runtime import Runtime
 class Retried:
     """What came of a retry: lines that are bought again, and lines whose number was there by then.
 
-    What was there is another purchase of the same number: bought, on its way, or held.
+    What was there is another purchase of the same number: bought, on its way, or held. A cancelled order waits for it
+    again.
     """
 
     again: int = 0
@@ -29,28 +33,56 @@ class Retried:
 
 
 def retry(runtime: Runtime, order_id: str) -> Retried:
-    """Buy again the lines that failed or were cancelled.
+    """Buy again the lines that failed or were cancelled, and take a cancel back.
 
-    Raises OrderError while it is loading, and for a pool's order: the pool replaces what failed by other numbers.
+    Raises OrderError while it is loading, where it may buy no more, and for a pool's order: the pool replaces what
+    failed by other numbers.
     """
     with runtime.database.read() as conn:
-        pool = conn.execute(select(POOL_RUN.c.pool).where(POOL_RUN.c.order_id == order_id)).scalar()
-        order = conn.execute(select(ORDER).where(ORDER.c.id == order_id)).mappings().one()
-        at = PURCHASE.c
-        query = (
-            select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
-            .join(PURCHASE, at.id == LINE.c.purchase_id)
-            .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
-            .order_by(LINE.c.line)
-        )
-        dead = [dict(row) for row in conn.execute(query).mappings()]
+        dead = _dead_lines(conn, order_id)
+        _refuse(conn, order_id, more=bool(dead))
+    # What a pool has by now is not bought for somebody else.
+    taken = reserved(runtime, [_entry_again(row).request for row in dead])
+    dead = [row for n, row in enumerate(dead) if n not in taken]
+    waiting = _wait_again(runtime, order_id)
+    done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
+    return Retried(again=sum(one.again for one in done), found=waiting + sum(one.found for one in done))
+
+
+def _dead_lines(conn: Connection, order_id: str) -> list[Row]:
+    at = PURCHASE.c
+    query = (
+        select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
+        .join(PURCHASE, at.id == LINE.c.purchase_id)
+        .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
+        .order_by(LINE.c.line)
+    )
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def _refuse(conn: Connection, order_id: str, *, more: bool) -> None:
+    """Raise OrderError where nothing of the order is retried; *more* says whether it would buy anything."""
+    pool = conn.execute(select(POOL_RUN.c.pool).where(POOL_RUN.c.order_id == order_id)).scalar()
+    query = select(ORDER.c.status, ORDER.c.max_purchases, MAY_BUY_MORE.label("may_buy_more"))
+    order = conn.execute(query.where(ORDER.c.id == order_id)).one()
     if pool is not None:
         message = f"order {order_id} is of the pool {pool}, which replaces what failed by other numbers"
         raise OrderError(f"{message}: dialstock pool run {pool} does it now")
-    if order["status"] in (OrderStatus.LOADING, OrderStatus.ABANDONED):
-        raise OrderError(f"order {order_id} is {order['status']}: submit its file again")
-    done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
-    return Retried(again=sum(one.again for one in done), found=sum(one.found for one in done))
+    if order.status in (OrderStatus.LOADING, OrderStatus.ABANDONED):
+        raise OrderError(f"order {order_id} is {order.status}: submit its file again")
+    if more and not order.may_buy_more:
+        message = f"order {order_id} has bought, or is buying, all that its --max {order.max_purchases} allows"
+        raise OrderError(f"{message}: submit the numbers that you want too as a new order")
+
+
+def _wait_again(runtime: Runtime, order_id: str) -> int:
+    """Take back the cancel of an order of which lines wait for another's purchase. Returns how many lines do."""
+    stopped = (ORDER.c.id == order_id, ORDER.c.status == OrderStatus.OPEN, ORDER.c.cancel_requested_at.is_not(None))
+    with runtime.database.write() as conn:
+        waiting = left_to_others(conn, order_id)
+        if waiting and conn.execute(update(ORDER).where(*stopped).values(cancel_requested_at=None)).rowcount:
+            return waiting
+    return 0
 
 
 def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> Retried:

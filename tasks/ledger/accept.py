@@ -15,7 +15,7 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, purchase_event
-from tasks.ledger.takeover import take_over
+from tasks.ledger.takeover import go_on, take_over
 
 T = TypeVar("T")
 _TRIES = 5
@@ -40,12 +40,14 @@ class Entry:
 class Accepted:
     """The purchase that answers a request.
 
-    `created` is false where it was there before; `taken` is true where it was taken over from a loading order.
+    `created` is false where it was there before; `taken` is true where it changed hands: it was a loading order's, or
+    about to be cancelled. `known` is true where the request's key came before.
     """
 
     row: Row
     created: bool
     taken: bool = False
+    known: bool = False
 
 
 def with_retry(action: Callable[[], T]) -> T:
@@ -77,10 +79,21 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
         raise Raced
     rows = [answer for answer in answers if answer is not None]
     _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
-    taken = take_over(conn, rows, order_id)
-    # Of two entries with the same number, the first created it.
+    # A single request with a known key was delivered again: it takes back no cancel that came since.
+    wanted = [row for e, row in zip(entries, rows, strict=True) if order_id or e.request.idempotency_key not in known]
+    taken = take_over(conn, rows, order_id) | go_on(conn, wanted, order_id)
+    # Of two entries with the same number, the first created it, or took it.
+    first = {row["id"]: n for n, row in reversed([*enumerate(rows)])}
     ours = {n for n, row in enumerate(rows) if n in made and made[n]["id"] == row["id"]}
-    return [Accepted(row=row, created=n in ours, taken=row["id"] in taken) for n, row in enumerate(rows)]
+    return [
+        Accepted(
+            row=row,
+            created=n in ours,
+            taken=row["id"] in taken and first[row["id"]] == n,
+            known=entries[n].request.idempotency_key in known,
+        )
+        for n, row in enumerate(rows)
+    ]
 
 
 def tell_accepted(conn: Connection, accepted: Accepted, key: str | None, now: datetime) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, update
 
 from schemas.status import OrderStatus, Status
 from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls import cancelled_changes
-from tasks.ledger.limits import MAY_BUY_MORE
+from tasks.ledger.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.rows import Row, lock, move
 
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
@@ -48,6 +48,9 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
     for row in rows:
         if row["id"] not in heirs:
             _cancel(conn, row, now)
+        elif row["status"] == Status.DISPATCHED:
+            # Nobody calls yet: it is released again, within the heir's own limit.
+            move(conn, row, Status.QUEUED, now, due_at=now)
     return len(rows), len(rows) - len(heirs)
 
 
@@ -65,9 +68,15 @@ def left_to_others(conn: Connection, order_id: str) -> int:
 
 
 def forget_keys(conn: Connection, order_id: str) -> None:
-    """Free the idempotency keys of an order that was given up before it was whole: none of it was ever tried."""
+    """Free the idempotency keys of an order that was given up before it was whole.
+
+    Not those of what it got from others: a whole order has it on a line, or it was called for.
+    """
     at = PURCHASE.c
-    mine = select(at.id).where(at.order_id == order_id, at.idempotency_key.is_not(None))
+    whole = (OrderStatus.OPEN, OrderStatus.COMPLETED)
+    others = exists().where(LINE.c.purchase_id == at.id, LINE.c.order_id == ORDER.c.id, ORDER.c.status.in_(whole))
+    untried = (at.idempotency_key.is_not(None), at.call_deadline.is_(None))
+    mine = select(at.id).where(at.order_id == order_id, *untried, ~others)
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
     conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
 
@@ -76,19 +85,25 @@ def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tu
     """The order and line that each of *rows* is handed over to, by purchase.
 
     An order that is loading may still be given up, and then nothing of it was tried: it inherits nothing that was.
+    Of what may have been bought an order inherits no more than it may buy: no release asks for its limit any more.
     """
     at = LINE.c
     ids = [row["id"] for row in rows]
     untried = {row["id"] for row in rows if row["status"] == Status.QUEUED and not (row["attempts"] or row["doubt"])}
+    counted = {row["id"] for row in rows if row["status"] in _RUNNING or row["doubt"]}
     status = _lock_others(conn, order_id, ids)
     query = select(at.purchase_id, at.order_id, at.line).where(at.purchase_id.in_(ids), at.order_id.in_(status))
     lines = conn.execute(query).all() if status else []
-    # The last one stays: that of an open order, if there is one.
-    return {
-        purchase_id: (heir, line)
-        for purchase_id, heir, line in sorted(lines, key=lambda one: status[one.order_id])
-        if status[heir] == OrderStatus.OPEN or purchase_id in untried
-    }
+    left = {heir: allowance(conn, heir) for heir in status}
+    heirs: dict[str, tuple[str, int]] = {}
+    # Open orders come first.
+    for purchase_id, heir, line in sorted(lines, key=lambda one: status[one.order_id], reverse=True):
+        may = status[heir] == OrderStatus.OPEN or purchase_id in untried
+        room = left[heir] if purchase_id in counted else None
+        if may and room != 0 and purchase_id not in heirs:
+            heirs[purchase_id] = heir, line
+            left[heir] = left[heir] if room is None else room - 1
+    return heirs
 
 
 def _lock_others(conn: Connection, order_id: str, purchase_ids: Sequence[str]) -> dict[str, str]:

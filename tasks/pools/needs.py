@@ -42,8 +42,8 @@ class Need:
     """What a count found.
 
     wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
-    that the day's limit allows, too. stuck: purchases that wait at a provider of `closed`. movable: so many of them
-    may give way to another provider's numbers.
+    that the day's limit allows, too. stuck: purchases that wait at a provider of `closed`, first those that may move.
+    movable: so many of them may give way to another provider's numbers.
     """
 
     supply: Supply
@@ -76,10 +76,11 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
     left = counting.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
     budget = min(wanted, left)
+    free = [row for row in stuck if row["may_move"]]
     # what takes the place of a number of these 24 hours adds nothing to them
-    recent = sum(row["ordered_at"] > now - counting.DAY for row in stuck)
+    recent = sum(row["ordered_at"] > now - counting.DAY for row in free)
     elsewhere = not closed.keys() >= set(pool.providers)
-    movable = min(len(stuck), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
+    movable = min(len(free), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
     return Need(
         supply=supply,
         level=level,

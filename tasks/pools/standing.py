@@ -14,16 +14,13 @@ from schemas.pools import PoolConfig
 from tasks.ledger.rows import Row, emit
 from tasks.pools.counting import Supply
 from tasks.pools.events import pool_event
-from tasks.pools.stock import lock_pool
+from tasks.pools.stock import FAILED, lock_pool
 
 _EVENT_OF = {
     PoolStatus.OK: EventType.POOL_RECOVERED,
     PoolStatus.EXHAUSTED: EventType.POOL_EXHAUSTED,
     PoolStatus.BLOCKED: EventType.POOL_BLOCKED,
 }
-
-
-_FAILED = "a run failed with "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +33,12 @@ class Standing:
 
 def tells_of_failure(reason: str | None) -> bool:
     """Whether a pool's reason is that its last run ended in an error that nobody foresaw."""
-    return (reason or "").startswith(_FAILED)
+    return (reason or "").startswith(FAILED)
 
 
 def broken(exc: Exception) -> Standing:
     """A run ended in an error that nobody foresaw: its message, which may hold anything, is in the log alone."""
-    return Standing(status=PoolStatus.BLOCKED, reason=f"{_FAILED}{type(exc).__name__}: a worker's log tells where")
+    return Standing(status=PoolStatus.BLOCKED, reason=f"{FAILED}{type(exc).__name__}: a worker's log tells where")
 
 
 def exhausted(reasons: Mapping[str, str]) -> Standing:

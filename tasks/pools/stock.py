@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, or_, select, update
 
 from schemas.pool_tables import LIVE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
 from schemas.pools import PoolConfig
 from schemas.status import DEAD, Status
-from schemas.tables import PURCHASE
+from schemas.tables import KEY, LINE, PURCHASE
 from tasks.ledger.rows import Row, insert_new
 from tasks.runtime import Runtime
 
@@ -20,6 +20,9 @@ CHUNK = 500
 
 TRIES_AT_ONCE = 5
 """After so many numbers that came to nothing, a place waits for its pool's schedule, and then has as many again."""
+
+FAILED = "a run failed with "
+"""How the reason of a pool begins whose last run ended in an error that nobody foresaw."""
 
 _AT = POOL_NUMBER.c
 _BOUGHT = PURCHASE.c
@@ -79,8 +82,8 @@ def settle_due(runtime: Runtime) -> bool:
 def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:
     """Make what was bought available, and the places wanted again whose purchase came to nothing.
 
-    Those are replaced at once: their pool is due now, unless too many of a place's numbers failed. Places that another
-    transaction works on are left to it. Returns how many places it moved, CHUNK at most.
+    Those are replaced at once: their pool is due now, unless too many of a place's numbers failed, or its runs fail.
+    Places that another transaction works on are left to it. Returns how many places it moved, CHUNK at most.
     """
     rows = [dict(row) for row in conn.execute(_ended(pool)).mappings()]
     bought = [row for row in rows if row["ended"] == Status.PURCHASED]
@@ -90,7 +93,8 @@ def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:
     at_once = {row["in_pool"] for row in failed if row["tries"] % TRIES_AT_ONCE}
     if at_once:
         late = (POOL.c.name.in_(sorted(at_once)), POOL.c.next_run_at > now)
-        conn.execute(update(POOL).where(*late).values(next_run_at=now, updated_at=now))
+        fails = func.coalesce(POOL.c.reason, "").startswith(FAILED)
+        conn.execute(update(POOL).where(*late, ~fails).values(next_run_at=now, updated_at=now))
     return len(rows)
 
 
@@ -101,21 +105,27 @@ def gone(conn: Connection, purchase_id: str, now: datetime) -> None:
 
 
 def waiting(conn: Connection, name: str, providers: Sequence[str], *, lock: bool) -> list[Row]:
-    """Purchases for a pool that wait in the queue of one of *providers* and were never in doubt, the latest first.
+    """Purchases for a pool that wait in the queue of one of *providers*; first those that may move, the latest first.
 
-    With *lock* those that another transaction works on are left out. Rows of purchase_id, provider and ordered_at.
+    What was ever in doubt may not, nor what somebody else asked for too. With *lock* those that another transaction
+    works on are left out. Rows of purchase_id, provider, ordered_at and may_move.
     """
+    others_line = select(LINE.c.line).where(LINE.c.purchase_id == _BOUGHT.id, LINE.c.order_id != _BOUGHT.order_id)
+    others_key = select(literal(1)).where(
+        KEY.c.purchase_id == _BOUGHT.id, KEY.c.idempotency_key != _BOUGHT.idempotency_key
+    )
+    bound = or_(_BOUGHT.doubt, others_line.exists(), others_key.exists())
     query = (
-        select(_AT.purchase_id, _AT.provider, _AT.ordered_at)
+        select(_AT.purchase_id, _AT.provider, _AT.ordered_at, (~bound).label("may_move"))
         .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
         .where(_AT.pool == name, ORDERED, _AT.provider.in_(providers))
-        .where(_BOUGHT.status == Status.QUEUED, ~_BOUGHT.doubt)
+        .where(_BOUGHT.status == Status.QUEUED)
     )
     if lock:
         query = query.with_for_update(skip_locked=True, of=PURCHASE)
     rows = [dict(row) for row in conn.execute(query).mappings()]
     # sorted here: asked for in order, SQLite would walk through the whole pool
-    return sorted(rows, key=lambda row: (row["ordered_at"], row["purchase_id"]), reverse=True)
+    return sorted(rows, key=lambda row: (row["may_move"], row["ordered_at"], row["purchase_id"]), reverse=True)
 
 
 def providers_of_ordered(conn: Connection, name: str) -> set[str]:

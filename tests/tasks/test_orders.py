@@ -323,9 +323,10 @@ def test_giving_up_never_touches_an_order_that_was_opened_meanwhile(world: World
 
 def test_loading_the_same_chunk_again_changes_nothing(world: World) -> None:
     order_id = begin(world, 1, 2)
-    lines = world.rows(select(LINE))
+    query = select(LINE).order_by(LINE.c.line)
+    lines = world.rows(query)
     orders.load(world.runtime, order_id, [(1, request(1)), (2, request(2)), (3, request(3))])
-    assert world.rows(select(LINE))[:2] == lines
+    assert world.rows(query)[:2] == lines
     assert len(world.rows(select(PURCHASE))) == 3
 
 

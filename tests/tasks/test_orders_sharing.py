@@ -18,7 +18,7 @@ from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.resolve import Resolution
 from tasks.queries import order_results
 from tests.tasks.support import NOT_SENT, REFUSED, UNKNOWN, World, number
-from tests.tasks.test_orders import begin, counts, events, order, run, submit
+from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
 
 
 def limited(world: World, limit: int, *indexes: int) -> str:
@@ -72,7 +72,7 @@ def test_once_nobody_waits_for_it_any_more_it_is_cancelled(world: World) -> None
 def test_a_retry_of_the_cancelled_order_makes_it_wait_again(world: World) -> None:
     first, second = submit(world, 1, 2), submit(world, 2)
     orders.cancel(world.runtime, first)
-    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1)
+    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1, found=1)
     orders.cancel(world.runtime, second)
     run(world)
     assert counts(world, first) == {"purchased": 2}
@@ -152,6 +152,47 @@ def test_an_order_at_its_limit_inherits_nothing(world: World) -> None:
     run(world)
     assert counts(world, first) == counts(world, second) == {"purchased": 1, "cancelled": 1}
     assert len(world.provider.charged) == 2
+
+
+def test_what_was_released_for_another_order_is_released_again_within_the_heirs_limit(world: World) -> None:
+    world.provider.script += [REFUSED]
+    first, second = submit(world, 1, 2, 3), limited(world, 1, 1, 2, 3)
+    assert world.release() == 3
+    assert orders.cancel(world.runtime, first) == 0
+    assert counts(world, second) == {"queued": 3}
+    run(world)
+    assert counts(world, second) == {"failed": 1, "purchased": 1, "cancelled": 1}
+    assert len(world.provider.charged) == 1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_heir_takes_no_more_of_what_may_have_been_bought_than_it_may_buy(world: World, others: int) -> None:
+    world.provider.script += [UNKNOWN] * 4
+    first = submit(world, 1, 2, 3, 4)
+    world.tick()
+    second = limited(world, 3, 1, 2, 3, 4)
+    with world.write() as conn:
+        # One is called for, and one waits for its next try with the doubt behind it.
+        for index, values in ((3, {"status": Status.PURCHASING, "doubt": False}), (4, {"status": Status.QUEUED})):
+            conn.execute(PURCHASE.update().where(PURCHASE.c.number == number(index)).values(values))
+    third = [submit(world, 1, 2, 3, 4) for _ in range(others)]
+    assert orders.cancel(world.runtime, first) == 1 - others
+    owners = [row["order_id"] for row in world.rows(select(PURCHASE))]
+    assert [owners.count(one) for one in (first, second, *third)] == [1 - others, 3, *[1] * others]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_giving_up_an_heir_frees_only_the_keys_that_no_whole_order_came_with(world: World, kept: bool) -> None:
+    first = str(orders.begin(world.runtime)["id"])
+    orders.load(world.runtime, first, [(1, request(1, idempotency_key="k"))])
+    if kept:
+        orders.finish(world.runtime, first)
+    second = begin(world, 1)
+    orders.cancel(world.runtime, first)
+    assert purchase(world, 1)["order_id"] == second
+    orders.abandon(world.runtime, second)
+    assert (world.accept(number(1), idempotency_key="k")["status"] == Status.CANCELLED) is kept
+    assert len(world.rows(select(PURCHASE))) == (1 if kept else 2)
 
 
 def test_a_cancel_waits_while_its_order_inherits_and_finds_that_too(world: World) -> None:

@@ -86,6 +86,7 @@ def audit(
         raise Failure(f"--report only tells: leave it out, or --adopt, --mark-released and {_SETTLE}")
     if all_gone and not mark_released:
         raise Failure(f"{_ALL_GONE} goes with --mark-released")
+    note = None if note is None else note.strip()
     numbers = _numbers(settle or [], note)
     name = person(by)
     with _ready(provider) as (runtime, binding):

@@ -17,6 +17,7 @@ from schemas.requests import BuyNumber, Metadata
 from tasks.ledger.accept import key_conflicts
 from tasks.orderfile import Format, Line, Problem, read_order
 from tasks.orders import CHUNK, chunks
+from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
 from workers.cli.errors import Failure
 from workers.cli.output import Meter
@@ -97,7 +98,10 @@ def check_file(
     provider: str | None,
     country: str | None,
 ) -> Checked:
-    """Check every row of *source*, its idempotency keys against all that came before too. Raises OrderFileError."""
+    """Check every row of *source*; its keys against all that came before, its numbers against the pools' too.
+
+    Raises OrderFileError.
+    """
     found = read_order(
         source, name=name, format=format, kinds=runtime.kinds, default_provider=provider, country=country
     )
@@ -105,7 +109,7 @@ def check_file(
     try:
         with Meter("checking rows") as meter:
             for batch in chunks(found, CHUNK):
-                _keep(checked, batch, _conflicts(runtime, batch))
+                _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))
                 meter.advance(len(batch))
     except BaseException:
         checked.close()
@@ -133,3 +137,11 @@ def _conflicts(runtime: Runtime, batch: Iterable[Line | Problem]) -> dict[str, s
         return {}
     with runtime.database.read() as conn:
         return key_conflicts(conn, keyed)
+
+
+def _out_of_pools(runtime: Runtime, batch: Iterable[Line | Problem]) -> list[Line | Problem]:
+    """The batch, with a problem in place of each line whose number stands in a pool."""
+    lines = [item for item in batch if isinstance(item, Line)]
+    told = reserved(runtime, [item.request for item in lines])
+    problems = {lines[n].line: Problem(lines[n].line, "number", mend) for n, mend in told.items()}
+    return [problems.get(item.line, item) if isinstance(item, Line) else item for item in batch]

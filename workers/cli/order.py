@@ -78,8 +78,12 @@ def export(order: OrderId, *, output: Target = None, format: ExportFormat = None
     """Write the result of each line of an order, in the order of its file.
 
     What it writes can be submitted again: number, provider, options, metadata and idempotency key are read, the rest is
-    not. As with the first file, a key gets the purchase that it had, a failed one too: empty it to buy that anew. With
-    --json and no --format, JSON is written; with a file too, standard output tells its name and how many lines it has.
+    not. As with the first file, a key gets the purchase that it had, a failed one too: empty it to buy that anew. A key
+    is shown only where its line made the purchase: not where that was there already or was another order's, nor where
+    a retry made it. So an order that was submitted from an export shows none of the keys that the export had.
+
+    With --json and no --format, JSON is written; with a file too, standard output tells its name and how many lines it
+    has.
     """
     from workers.cli.context import open_desk
     from workers.cli.exporting import export_order, format_of
@@ -100,7 +104,8 @@ def export(order: OrderId, *, output: Target = None, format: ExportFormat = None
 def retry(order: OrderId, *, json: Json = False) -> None:
     """Buy the lines of an order again that failed or were cancelled. Held lines are not touched: a person settles them.
 
-    A line whose number another purchase has bought, ordered or held meanwhile is answered by that purchase.
+    A line whose number another purchase has bought, ordered or held meanwhile is answered by that purchase. A cancelled
+    order waits again for what was left to others. An order that has come to its --max is not retried.
     """
     from workers.cli.orderview import retry_order
 

@@ -28,7 +28,6 @@ _TOLD = {
     "held": "Held for a person, {lines}:  dialstock order show {id} --lines --status held",
     "left": "{lines} left to another order or request for the same number: settled when that one is.",
 }
-_NOT_TOUCHED = ("held", "left")
 _COLUMNS = ("provider", "lines", "bought", "failed", "held", "cancelled", "waiting", "why")
 
 
@@ -115,7 +114,7 @@ def retry_order(runtime: Runtime, order_id: str) -> dict[str, int]:
 
 def tell_changed(order_id: str, counts: Mapping[str, int]) -> None:
     """Say what a retry or a cancel came to; *counts* as they return it."""
-    changed = any(counts[name] for name in counts if name not in _NOT_TOUCHED)
+    changed = any(counts[name] for name in counts if name != "held")
     if not changed:
         show(f"Order {order_id} has nothing left for that: nothing was done.")
     for name in filter(counts.get, counts):

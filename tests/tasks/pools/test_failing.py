@@ -138,6 +138,17 @@ def test_a_server_that_is_away_leaves_the_pool_due(world: Supplied, exc: Excepti
     assert replenish.run(world.runtime, NAME).ordered == 10
 
 
+def test_a_number_that_comes_to_nothing_does_not_end_the_wait(world: Supplied) -> None:
+    world.run()
+    world.configure(target=20, low=20)
+    break_runs(world, 1)
+    world.clock.advance(60)
+    fail(world)
+    world.lead(Status.FAILED, 1)
+    assert world.settle_all() == 1
+    assert waits(world) == 10
+
+
 def test_a_persons_run_that_fails_shows_the_error_and_changes_nothing(world: Supplied) -> None:
     break_runs(world, 1)
     with pytest.raises(ValueError, match="a bug"):

@@ -8,8 +8,11 @@ from sqlalchemy import update
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.pool_requests import TakeNumber
 from schemas.pool_tables import PoolStatus
+from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import PURCHASE
+from tasks.ledger.accept import Entry, accept, accept_lines, begin_order
+from tasks.ledger.rows import new_id
 from tasks.pools import replenish, taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area
 from tests.tasks.support import Killed, die
@@ -82,6 +85,38 @@ def test_what_waits_at_a_provider_that_has_spent_its_limit_gives_way_too(make: M
     world.lead(Status.PURCHASED, 4, call_deadline=world.clock.moment)
     assert (world.run().ordered, world.level()) == (4, 4)
     assert (world.bought("first"), world.bought("second")) == (area(212, 4), area(628, 4))
+
+
+@pytest.mark.parametrize("closed", ["is paused: for a test", "has spent its daily_limit of 10"])
+def test_what_waits_in_doubt_where_nothing_is_bought_blocks_its_pool(make: Make, closed: str) -> None:
+    world = make(policies={"daily_limit": 10}, providers=["first"], low=10)
+    world.run()
+    paused = "paused" in closed
+    with world.write() as conn:
+        tried = {"doubt": True, "call_deadline": None if paused else world.clock.moment}
+        conn.execute(update(PURCHASE).values(**tried))
+    if paused:
+        world.stop_provider()
+    for _ in range(2):
+        report = world.run()
+        assert (report.status, report.reason) == (PoolStatus.BLOCKED, f"10 purchases wait at first, which {closed}")
+    assert [name for name, _ in world.told()] == ["blocked"]
+
+
+def test_what_somebody_else_asked_for_too_stays_where_it_waits(world: Supplied) -> None:
+    world.run()
+    of_order, single = (
+        Entry(request=BuyNumber(number=number, provider="first", idempotency_key=key), account="first-account", line=1)
+        for number, key in zip(area(415, 2), (None, "crm-1"), strict=True)
+    )
+    order = {"id": new_id(), "idempotency_key": None, "fingerprint": None, "metadata": {}}
+    with world.write() as conn:
+        begin_order(conn, order, world.clock())
+        accept_lines(conn, order["id"], [of_order], world.clock())
+        accept(conn, [single], world.clock())
+    world.stop_provider()
+    assert (world.run().moved, world.run().moved) == (8, 0)
+    assert (world.bought("first"), world.bought("second")) == (area(415, 2), area(628, 8))
 
 
 def test_what_waits_stays_where_nobody_else_has_a_number(world: Supplied) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,6 +32,7 @@ from schemas.outcomes import Candidate
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.pool_tables import POOL_NUMBER, Slot
 from schemas.pools import PoolConfig
+from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, SETTLED, Status
 from schemas.tables import PURCHASE
@@ -219,7 +221,11 @@ class Game(RuleBasedStateMachine):
 
     @rule(alias=aliases, index=st.integers(0, 7))
     def somebody_else_buys(self, alias: str, index: int) -> None:
-        self.world.accept(number(index + 100 * ALIASES.index(alias)), provider=alias)
+        wanted = number(index + 100 * ALIASES.index(alias))
+        alive = {row["id"] for row in self.purchases() if row["number"] == wanted and row["status"] not in DEAD}
+        reserved = alive & {place["purchase_id"] for place in self.places(Slot.ORDERED, *BOUGHT)}
+        with pytest.raises(RequestError, match=f"is in the pool {POOL}") if reserved else nullcontext():
+            self.world.accept(wanted, provider=alias)
 
     @precondition(lambda self: self.purchases())
     @rule(pick=picks)

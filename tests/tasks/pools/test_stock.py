@@ -18,10 +18,10 @@ from schemas.pool_tables import POOL_NUMBER, Slot
 from schemas.pools import PoolConfig
 from schemas.settling import FindingKind
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables import KEY, LINE, PURCHASE
 from tasks.ledger import findings
 from tasks.ledger.resolve import Settler
-from tasks.pools import counting, offers, replenish, stock, taking
+from tasks.pools import counting, offers, replenish, reserved, stock, taking
 from tasks.pools.budgets import budgets
 from tests.tasks.ledger.test_findings import about
 from tests.tasks.ledger.test_plans import plans
@@ -185,10 +185,22 @@ def _purchase(place: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _line(line: int, row: dict[str, Any]) -> dict[str, Any]:
+    same = {name: row[name] for name in ("number", "provider")}
+    return {"order_id": "00000000-0000-7000-8000-999999999999", "line": line, "purchase_id": row["id"], **same}
+
+
+def _key(row: dict[str, Any]) -> dict[str, Any]:
+    return {"idempotency_key": row["number"], "fingerprint": "", "purchase_id": row["id"], "created_at": START}
+
+
 def _fill(conn: Connection, count: int) -> None:
     places = [_place(n) for n in range(count)]
     conn.execute(insert(POOL_NUMBER), places)
-    conn.execute(insert(PURCHASE), [_purchase(place) for place in places if place["purchase_id"]])
+    purchases = [_purchase(place) for place in places if place["purchase_id"]]
+    conn.execute(insert(PURCHASE), purchases)
+    conn.execute(insert(LINE), [_line(n, row) for n, row in enumerate(purchases)])
+    conn.execute(insert(KEY), [_key(row) for row in purchases])
     pool = PoolConfig(providers=("first",), low=1, target=1, daily_limit=0)
     stock.ensure_pools(conn, {NAME: pool}, START)
 
@@ -232,6 +244,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "bought today": ("pool_number_by_order_time", lambda w, c: counting.bought_today(c, NAME, START)),
     "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
     "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
+    "reserved": (
+        "pool_number_live",
+        lambda w, c: reserved._pools(c, [("first-account", number) for number in area(415, 10)]),
+    ),
     "budgets": ("purchase_queued|pool_number_ordered", _budgets),
     "gone": ("pool_number_by_purchase", lambda w, c: stock.gone(c, _place(2)["purchase_id"], START)),
     "candidates": (
@@ -246,7 +262,8 @@ def test_a_question_finds_its_index(filled: Supplied, name: str) -> None:
     index, ask = QUESTIONS[name]
     told = plans(filled, lambda conn: ask(filled, conn))
     assert re.search(index, told), told
-    assert not re.search(r"SCAN (pool_number|purchase)\b(?! USING)|Seq Scan on (pool_number|purchase)\b", told), told
+    tables = "(pool_number|purchase|purchase_order_line|purchase_key)"
+    assert not re.search(rf"SCAN {tables}\b(?! USING)|Seq Scan on {tables}\b", told), told
 
 
 def test_a_run_that_needs_nothing_is_quick_in_a_pool_of_many(world: Supplied) -> None:

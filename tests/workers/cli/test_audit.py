@@ -110,7 +110,7 @@ def test_what_was_charged_twice_is_settled_with_who_and_why(both: Cli, twice: st
     told = both("audit", "bird")
     assert (told.exit_code, "charged twice" in told.stdout) == (1, True)
     assert "then here: --settle NUMBER --note HOW" in told.stdout
-    settled = both.json("audit", "bird", "--settle", NUMBERS[0], "--note", "refund 7", "--by", "ann")
+    settled = both.json("audit", "bird", "--settle", NUMBERS[0], "--note", " refund 7 ", "--by", "ann")
     assert (kinds(settled, "settled"), settled["findings"]) == ([("charged_twice", NUMBERS[0])], [])
     assert both.json("audit", "bird")["findings"] == []
     [said] = both.json("purchase", "show", twice)["resolutions"]
@@ -163,6 +163,7 @@ def test_a_walk_that_breaks_off_says_why_and_nothing_else(
         (["fluents", "--settle", NUMBERS[0]], "--settle and --note go together"),
         (["fluents", "--note", "refund 7"], "--settle and --note go together"),
         (["fluents", "--settle", NUMBERS[0], "--note", ""], "--note must be 1 to 500 printable characters"),
+        (["fluents", "--settle", NUMBERS[0], "--note", "   "], "--note must be 1 to 500 printable characters"),
         (["fluents", "--settle", "x", "--note", "refund 7"], "--settle 'x'"),
         (["fluents", "--settle", NUMBERS[0], "--note", "refund 7", "--report"], "--report only tells"),
     ],

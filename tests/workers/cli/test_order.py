@@ -108,6 +108,14 @@ def test_an_export_has_the_options_and_the_key_of_each_line(cli: Cli, home: Path
     assert (shared["options"], shared["idempotency_key"]) == ({"inbound_agent": "agent"}, None)
 
 
+def test_an_order_from_an_export_shows_none_of_its_keys(cli: Cli, home: Path) -> None:
+    first = cli.submit(csv_file(home, [f"{NUMBERS[0]},timepay,k1"], "number,provider,idempotency_key"))
+    cli.ok("order", "export", first, "-o", "out.csv")
+    assert ",k1\n" in (home / "out.csv").read_text()
+    (line,) = cli.json("order", "export", cli.submit(home / "out.csv"))
+    assert (line["number"], line["idempotency_key"]) == (NUMBERS[0], None)
+
+
 def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Path) -> None:
     order = both.submit(simple_file(home, 4))
     settle(desk, NUMBERS[0], Status.PURCHASED)
@@ -170,6 +178,27 @@ def test_cancel_says_what_is_left_to_another_order(both: Cli, desk: Desk, home: 
     orders.complete_finished(desk.runtime)
     listed = {one["id"]: (one["status"], one["bought"], one["cancelled"]) for one in both.json("order", "list")}
     assert listed == {first: ("completed", 1, 2), second: ("completed", 1, 0)}
+
+
+def test_a_cancel_that_leaves_all_to_another_order_is_something_done_and_a_retry_takes_it_back(
+    both: Cli, home: Path
+) -> None:
+    first = both.submit(simple_file(home, 1))
+    both.submit(simple_file(home, 1, name="other.csv"))
+    for command, words in (
+        ("cancel", "1 line left to another order"),
+        ("retry", f"1 line of order {first} are answered"),
+    ):
+        told = both.ok("order", command, first)
+        assert (words in told, "Watch it:" in told, "nothing was done" in told) == (True, True, False)
+    assert "nothing was done" in both.ok("order", "retry", first)
+
+
+def test_retry_of_an_order_at_its_limit_is_wrong_use(cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 2), "--max", "1")
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    settle(desk, NUMBERS[1], Status.CANCELLED)
+    assert "all that its --max 1 allows: submit the numbers" in cli.refused("order", "retry", order)
 
 
 def test_retry_of_an_order_that_was_given_up_is_wrong_use(cli: Cli, desk: Desk) -> None:

@@ -21,7 +21,7 @@ from tasks.pools.standing import broken
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT
-from tests.workers.cli.running import Cli, counted, purchases, sandbox_config_text, settle
+from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, sandbox_config_text, settle
 from workers.cli.context import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -310,3 +310,14 @@ def test_real_processes_fill_with_the_embedded_server_and_print_numbers_alone(
     printed = sorted(taker.communicate(timeout=60)[0] for taker in takers)
     assert printed == ["", *(f"{number}\n" for number in purchased(desk)[2:])]
     assert sorted(taker.returncode for taker in takers) == [0, 0, 1]
+
+
+def test_what_is_in_a_pool_is_not_bought_for_another_order(stocked: Cli, desk: Desk, home: Path) -> None:
+    before = counted(desk)
+    mend = f"{FIRST[0]} is in the pool support: take it with dialstock pool take support"
+    assert mend in stocked.refused("buy", FIRST[0], "--provider", "signalwire")
+    path = csv_file(home, [f"{NUMBERS[0]},signalwire", f"{FIRST[0]},signalwire"])
+    for more in ([], ["--dry-run"]):
+        assert f"line 3, number: {mend}" in stocked.refused("order", "submit", str(path), *more)
+    assert counted(desk) == before
+    assert stocked.json("order", "submit", str(path), "--skip-invalid")["lines"] == 1
