@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import kombu.transport
 import pytest
 from celery import Celery
 from kombu import Connection
@@ -13,19 +12,9 @@ from redis import Redis
 import tasks.entry  # noqa: F401 - its tasks are asked for
 from tests.servers import RedisServer
 from workers.hints import PREFIX
-from workers.intake import use_keeping_transport
 
 QUEUE = "purchases.acme"
 HINT, PUBLIC = "dialstock.internal.buy", "dialstock.buy_number"
-
-
-@pytest.fixture
-def connection(redis_server: RedisServer) -> Iterator[Connection]:
-    # An earlier test may have made a connection of kombu's own kind, which kombu remembers.
-    kombu.transport._transport_cache.clear()
-    use_keeping_transport()
-    with Connection(redis_server.url) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import kombu.transport
 import pytest
 from kombu import Connection
 
 from tests.servers import RedisServer
-from workers.intake import use_keeping_transport
 
 SCRIPT = """
 import sys
@@ -28,15 +25,6 @@ print(type(connection.transport).__name__, bool(connection.ssl))
 def test_both_schemes_keep_their_meaning(url: str, tls: str) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["KeepingTransport", tls]
-
-
-@pytest.fixture
-def connection(redis_server: RedisServer) -> Iterator[Connection]:
-    # An earlier test may have made a connection of kombu's own kind, which kombu remembers.
-    kombu.transport._transport_cache.clear()
-    use_keeping_transport()
-    with Connection(redis_server.url) as found:
-        yield found
 
 
 def test_a_channel_has_one_client_for_each_pool_it_has(connection: Connection) -> None:
