@@ -16,7 +16,7 @@ from tasks.ledger.cancel import left_to_others
 from tasks.ledger.limits import MAY_BUY_MORE
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, OrderError, chunks
-from tasks.pools.reserved import reserved
+from tasks.pools.reserved import pools_of
 from tasks.runtime import Runtime
 
 
@@ -41,9 +41,6 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
     with runtime.database.read() as conn:
         dead = _dead_lines(conn, order_id)
         _refuse(conn, order_id, more=bool(dead))
-    # What a pool has by now is not bought for somebody else.
-    taken = reserved(runtime, [_entry_again(row).request for row in dead])
-    dead = [row for n, row in enumerate(dead) if n not in taken]
     waiting = _wait_again(runtime, order_id)
     done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
     return Retried(again=sum(one.again for one in done), found=waiting + sum(one.found for one in done))
@@ -91,7 +88,10 @@ def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> Retried
         # The order first: who completes it, or buys the same lines again, waits here.
         reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
-        entries = [_entry_again(row) for row in _still_dead(conn, order_id, lines)]
+        wanted = [((row["account"], row["number"]), row) for row in _still_dead(conn, order_id, lines)]
+        # What a pool has by now is not bought for somebody else.
+        pools = pools_of(conn, [one for one, _ in wanted])
+        entries = [_entry_again(row) for one, row in wanted if one not in pools]
         answers = accept(conn, entries, now, order_id)
         for entry, accepted in zip(entries, answers, strict=True):
             conn.execute(

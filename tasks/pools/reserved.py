@@ -22,7 +22,7 @@ _BOUGHT = PURCHASE.c
 def refuse_reserved(conn: Connection, accepted: Sequence[Accepted]) -> None:
     """Raise RequestError (in_pool) where a new request was answered with a pool's purchase; a repeat may be."""
     found = [one.row for one in accepted if not (one.created or one.known)]
-    for (_, number), pool in _pools(conn, [(row["account"], row["number"]) for row in found]).items():
+    for (_, number), pool in pools_of(conn, [(row["account"], row["number"]) for row in found]).items():
         raise RequestError(f"number: {_mend(number, pool)}", IN_POOL)
 
 
@@ -44,7 +44,7 @@ def reserved(runtime: Runtime, requests: Sequence[BuyNumber]) -> dict[int, str]:
     pools: dict[tuple[str, str], str] = {}
     with runtime.database.read() as conn:
         for begin in range(0, len(wanted), _CHUNK):
-            pools |= _pools(conn, wanted[begin : begin + _CHUNK])
+            pools |= pools_of(conn, wanted[begin : begin + _CHUNK])
         places = [n for n, one in enumerate(wanted) if one in pools]
         known = _known(conn, [requests[n].idempotency_key for n in places])
     return {n: _mend(requests[n].number, pools[wanted[n]]) for n in places if requests[n].idempotency_key not in known}
@@ -60,7 +60,7 @@ def _mend(number: str, pool: str) -> str:
     return f"{number} is in the pool {pool}: take it with dialstock pool take {pool}, or dialstock.take_number"
 
 
-def _pools(conn: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def pools_of(conn: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The pools of those of *wanted*, pairs of account and number, that were bought or are being bought for one."""
     if not wanted:
         return {}
