@@ -246,7 +246,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
     "reserved": (
         "pool_number_live",
-        lambda w, c: reserved._pools(c, [("first-account", number) for number in area(415, 10)]),
+        lambda w, c: reserved.pools_of(c, [("first-account", number) for number in area(415, 10)]),
     ),
     "budgets": ("purchase_queued|pool_number_ordered", _budgets),
     "gone": ("pool_number_by_purchase", lambda w, c: stock.gone(c, _place(2)["purchase_id"], START)),
