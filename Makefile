@@ -12,10 +12,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup demo test unit check lint format lock chaos bench clean
+.PHONY: help setup demo test unit check lint format lock installed chaos bench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## .venv with the locked packages and this project (PYTHON=... chooses the interpreter)
 
@@ -65,6 +65,9 @@ lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes 
 	@$(LOCK) $(ARGS) pyproject.toml -o requirements.lock
 	@$(LOCK) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
 	@$(LOCK) $(ARGS) --group bench -c requirements-dev.lock -o requirements-bench.lock
+
+installed: $(STAMP) ## what a user installs, in clean environments: each module imports, and the demo runs
+	@tests/deploy/installed.sh
 
 chaos: $(STAMP) ## kill things at random, 10 minutes long, with a report (SEED=... repeats a run)
 	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
