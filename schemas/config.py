@@ -6,21 +6,35 @@ variable (`token_env`) or file (`token_file`) its token is.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.config_errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
-from schemas.policy import MAX_BATCH, Kind, Policy, policy_for
+from schemas.policy import Kind, Policy, policy_for
 from schemas.pools import PoolConfig, read_pools
+from schemas.provider_config import (
+    CLASSES,
+    SANDBOX_TOKEN,
+    SANDBOX_VARIABLE,
+    BirdConfig,
+    FluentsConfig,
+    Provider,
+    ProviderConfig,
+    SignalWireConfig,
+    TimePayConfig,
+    VogentConfig,
+    read_token,
+)
 
 __all__ = [
+    "SANDBOX_TOKEN",
+    "SANDBOX_URL",
+    "SANDBOX_VARIABLE",
     "BirdConfig",
     "Config",
     "ConfigError",
@@ -36,127 +50,7 @@ __all__ = [
 ]
 
 SANDBOX_URL = "http://127.0.0.1:8790"
-SANDBOX_VARIABLE = "DIALSTOCK_SANDBOX_TOKEN"
-SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox sells nothing
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_VISIBLE = re.compile(r"[!-~]+")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class _Provider(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Kind
-    base_url: str
-    token_env: str | None = None
-    token_file: Path | None = None
-    account_id: str = ""
-    policy: Policy
-
-    @field_validator("base_url")
-    @classmethod
-    def _safe_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _VISIBLE.fullmatch(value):
-            raise ValueError("must be a URL like https://api.example.com")
-        if not _is_host(parts.hostname):
-            raise ValueError("names a host that cannot be looked up: correct it")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must be a plain URL, without user, password, query or fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("must begin with https:// (http:// is for loopback only)")
-        _ = parts.port  # raises ValueError where it is none
-        return value.rstrip("/")
-
-    @field_validator("token_env")
-    @classmethod
-    def _name_of_a_variable(cls, value: str | None) -> str | None:
-        if value is not None and not _VARIABLE.fullmatch(value):
-            raise ValueError("must be the name of an environment variable, and not the token itself")
-        return value
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.token_env is None) == (self.token_file is None):
-            raise ValueError("give token_env or token_file, and only one of them")
-        return self
-
-    @model_validator(mode="after")
-    def _known_batch(self) -> Self:
-        kind: Kind = getattr(self, "kind")  # noqa: B009 - declared by each subclass as its own literal
-        if self.policy.max_batch > MAX_BATCH[kind]:
-            raise ValueError(f"policy.max_batch: {kind} takes {MAX_BATCH[kind]} in a call: lower it")
-        return self
-
-    @property
-    def account(self) -> str:
-        """Kind, base URL and account id: aliases that share it share their purchases."""
-        parts = urlsplit(self.base_url)
-        default = {"http": 80, "https": 443}[parts.scheme]
-        port = f":{parts.port}" if parts.port and parts.port != default else ""
-        return f"{self.kind}|{parts.scheme}://{(parts.hostname or '').lower()}{port}{parts.path}|{self._account_id()}"
-
-    def _account_id(self) -> str:
-        return self.account_id
-
-
-class TimePayConfig(_Provider):
-    """TimePay. `telephony_provider` is the field `provider` of its page; `org_id` goes out as x-org-id."""
-
-    kind: Literal[Kind.TIMEPAY]
-    telephony_provider: str
-    org_id: str | None = None
-
-    def _account_id(self) -> str:
-        return self.account_id or self.org_id or ""
-
-
-class FluentsConfig(_Provider):
-    """Fluents. Numbers are bought through a linked telephony account connection (a UUID)."""
-
-    kind: Literal[Kind.FLUENTS]
-    telephony_provider: str
-    telephony_account_connection: str
-
-
-class SignalWireConfig(_Provider):
-    """SignalWire. `base_url` is https://SPACE.signalwire.com; the token needs the Numbers scope."""
-
-    kind: Literal[Kind.SIGNALWIRE]
-    project_id: str = Field(min_length=1)
-
-    def _account_id(self) -> str:
-        return self.account_id or self.project_id
-
-
-class VogentConfig(_Provider):
-    """Vogent. `purchase_endpoint` may choose the deprecated endpoint of its page."""
-
-    kind: Literal[Kind.VOGENT]
-    purchase_endpoint: Literal["phone_numbers", "phone_numbers/purchase"] = "phone_numbers"
-
-
-class BirdConfig(_Provider):
-    """Bird. The workspace buys; the organization's stock is searched."""
-
-    kind: Literal[Kind.BIRD]
-    workspace_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
-    organization_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
-
-    def _account_id(self) -> str:
-        return self.account_id or self.workspace_id
-
-
-ProviderConfig = Annotated[
-    TimePayConfig | FluentsConfig | SignalWireConfig | VogentConfig | BirdConfig, Field(discriminator="kind")
-]
-_CLASSES: dict[Kind, type[_Provider]] = {
-    Kind.TIMEPAY: TimePayConfig,
-    Kind.FLUENTS: FluentsConfig,
-    Kind.SIGNALWIRE: SignalWireConfig,
-    Kind.VOGENT: VogentConfig,
-    Kind.BIRD: BirdConfig,
-}
 
 
 class Config(BaseModel):
@@ -220,29 +114,6 @@ def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[s
     return Config(providers=providers)
 
 
-def read_token(provider: _Provider, environ: Mapping[str, str]) -> str:
-    """The provider's secret, from where its configuration says. Raises ConfigError where it is missing."""
-    if provider.token_env is not None:
-        source, token = f"environment variable {provider.token_env}", environ.get(provider.token_env, "").strip()
-        if not token and provider.token_env == SANDBOX_VARIABLE:
-            return SANDBOX_TOKEN
-    else:
-        source, token = f"token_file {provider.token_file}", _read_secret(provider.token_file or Path())
-    if not token:
-        raise ConfigError(f"{source} is not set or empty: put the token there")
-    return token
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except OSError as exc:
-        raise ConfigError(f"token_file {path} cannot be read: {exc.strerror}") from exc
-    except UnicodeDecodeError:
-        # the error shows the file's bytes, and they are a secret
-        raise ConfigError(f"token_file {path} is not text: put the token alone there") from None
-
-
 def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """The providers that are right, by alias, and the problems of all that is not."""
     problems = [
@@ -257,7 +128,7 @@ def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     for alias, table in tables.items():
         providers[alias], found = _provider(alias, table)
         problems += found
-    return providers, problems + _unlike_twins(providers)
+    return providers, problems + _unlike_twins(providers) + _nameless_twins(providers)
 
 
 _SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight", "daily_limit")
@@ -278,7 +149,23 @@ def _unlike_twins(providers: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _provider(alias: str, table: Any) -> tuple[_Provider | None, list[Problem]]:
+def _nameless_twins(providers: dict[str, Any]) -> list[Problem]:
+    """Aliases of one kind that may be one account: where nothing tells, a number could be bought once for each."""
+    aliases: dict[Kind, list[str]] = {}
+    for alias, provider in providers.items():
+        if provider is not None and provider.several_need_id:
+            aliases.setdefault(provider.kind, []).append(alias)
+    return [
+        Problem(
+            ("providers", alias), f"several aliases are of kind {kind}: give {alias!r} the account_id of its account"
+        )
+        for kind, several in aliases.items()
+        for alias in several
+        if len(several) > 1 and not providers[alias].account_id
+    ]
+
+
+def _provider(alias: str, table: Any) -> tuple[Provider | None, list[Problem]]:
     path = ("providers", alias)
     if problem := _misshaped(alias, table):
         return None, [problem]
@@ -291,9 +178,11 @@ def _provider(alias: str, table: Any) -> tuple[_Provider | None, list[Problem]]:
         problems += describe(exc, Policy, (*path, "policy"), "policy")
     # with a wrong policy too, so that one reading of the file tells everything
     try:
-        return _CLASSES[kind].model_validate({**table, "policy": policy}), problems
+        provider = CLASSES[kind].model_validate({**table, "policy": policy})
     except ValidationError as exc:
-        return None, [*problems, *describe(exc, _CLASSES[kind], path)]
+        return None, [*problems, *describe(exc, CLASSES[kind], path)]
+    provider._alias = alias
+    return provider, problems
 
 
 def _misshaped(alias: str, table: Any) -> Problem | None:
@@ -311,22 +200,3 @@ def _misshaped(alias: str, table: Any) -> Problem | None:
     if not isinstance(table.get("policy", {}), dict):
         return Problem((*path, "policy"), f"policy must be a table: write [{'.'.join(path)}.policy]")
     return None
-
-
-def _is_host(host: str) -> bool:
-    """Whether a look-up would take it: no part is empty or too long, and what follows xn-- is Punycode."""
-    coded = [part.removeprefix("xn--").encode() for part in host.split(".") if part.startswith("xn--")]
-    try:
-        host.encode("idna")
-        return all(part.decode("punycode") for part in coded)
-    except UnicodeError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -181,7 +181,10 @@ class RejectedRequest(SQLModel, table=True):
 
 
 class ProviderState(SQLModel, table=True):
-    """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again."""
+    """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again.
+
+    `account` is who the alias was at the provider when it was used last.
+    """
 
     __tablename__: ClassVar[str] = "provider_state"
 
@@ -191,6 +194,7 @@ class ProviderState(SQLModel, table=True):
     cause: str | None = Field(default=None, max_length=20)
     probe_at: datetime | None = None
     cooldown: float | None = None
+    account: str | None = Field(default=None, max_length=400)
     updated_at: datetime
 
 

@@ -32,7 +32,9 @@ _WORDS: dict[str, str] = {
     "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "string_pattern_mismatch": "has a character that it cannot have: {allowed}",
 }
+ACCOUNT_ID = r"^[!-?A-~][!-~]*$"
 _ALLOWED = {
+    ACCOUNT_ID: "use letters, digits and signs of ASCII, without spaces, and not @ at its beginning",
     r"^[!-~]+$": "use letters, digits and signs of ASCII, without spaces",
     r"^[A-Za-z0-9-]+$": "use letters, digits and -",
 }

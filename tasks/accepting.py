@@ -77,7 +77,7 @@ def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row
 def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, runtime: Runtime) -> Row | None:
     """The row as dispatched, where its provider has room now and nobody waits before it."""
     now = runtime.now()
-    if dispatch.due_singles(conn, binding.alias, now, but=accepted.row["id"]):
+    if dispatch.due_singles(conn, binding.alias, binding.account, now, but=accepted.row["id"]):
         return None
     account = runtime.accounts[binding.account]
     state = dispatch.lock_provider(conn, binding.alias, account, now)

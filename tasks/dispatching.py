@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from schemas.policy import Policy
 from tasks.ledger import dispatch, looks, pausing, sweep
 from tasks.ledger.rows import Row
 from tasks.runtime import Binding, Message, Runtime
@@ -61,7 +62,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
     lane = binding.buying
     soon = lane.calls_within(LOOKAHEAD) * binding.batch
     with runtime.database.read() as conn:
-        lanes = dispatch.due_lanes(conn, binding.alias, runtime.now())
+        lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
         if lanes:
             lanes = _with_room(conn, runtime, binding, lanes, soon)
         if not lanes:
@@ -82,6 +83,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         rows = dispatch.release(
             conn,
             binding.alias,
+            binding.account,
             lanes,
             count=room.free or room.again,
             now=now,
@@ -103,7 +105,7 @@ def _with_room(
     account, now = runtime.accounts[binding.account], runtime.now()
     room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
     if room.again:
-        return dispatch.counted_lanes(conn, binding.alias, lanes, now)
+        return dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, now)
     return lanes if room.free else []
 
 
@@ -113,10 +115,10 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
     limit = MAX_WALK if walk else binding.looking.calls_within(LOOKAHEAD)
     now = runtime.now()
     with runtime.database.read() as conn:
-        if not looks.any_due(conn, binding.alias, now):
+        if not looks.any_due(conn, binding.alias, binding.account, now):
             return 0
     with runtime.database.write() as conn:
-        rows = looks.take_due(conn, binding.alias, now, LOOK_LEASE, limit)
+        rows = looks.take_due(conn, binding.alias, binding.account, now, lease=LOOK_LEASE, limit=limit)
     items = [[row["id"], row["revision"]] for row in rows]
     batches = [items] if walk else [[item] for item in items]
     runtime.send(
@@ -129,15 +131,26 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
 
 def sweep_provider(runtime: Runtime, binding: Binding) -> int:
     """Bring back what was released and not taken, and what was claimed and left no outcome. Returns how many."""
-    now = runtime.now()
     with runtime.database.read() as conn:
-        if not sweep.any_overdue(conn, binding.alias, now):
+        if not sweep.any_overdue(conn, binding.alias, runtime.now()):
             return 0
+    return _sweep(runtime, binding.alias, binding.policy, can_look=binding.adapter.lookup != "none")
+
+
+def sweep_strangers(runtime: Runtime) -> int:
+    """The same for aliases that are not configured: what is in doubt there waits for its alias. Returns how many."""
+    with runtime.database.read() as conn:
+        aliases = sweep.overdue_strangers(conn, runtime.providers, runtime.now())
+    return sum(_sweep(runtime, alias, Policy(), can_look=True) for alias in aliases)
+
+
+def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> int:
+    now = runtime.now()
     with runtime.database.write() as conn:
-        back = dispatch.take_back(conn, binding.alias, now, overdue=True)
-        lost = sweep.lost_calls(conn, binding.alias, now, SWEEP_BATCH)
+        back = dispatch.take_back(conn, alias, now, overdue=True)
+        lost = sweep.lost_calls(conn, alias, now, SWEEP_BATCH)
         for row in lost:
-            sweep.lose_call(conn, row, binding.policy, now, can_look=binding.adapter.lookup != "none")
+            sweep.lose_call(conn, row, policy, now, can_look=can_look)
     if lost:
-        log.warning("provider %s: %d calls left no outcome; they are in doubt now", binding.alias, len(lost))
+        log.warning("provider %s: %d calls left no outcome; they are in doubt now", alias, len(lost))
     return back + len(lost)

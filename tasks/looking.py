@@ -33,10 +33,10 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     if binding is None:
         log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
         return []
-    rows = _begin(runtime, items)
+    rows = _begin(runtime, binding, items)
     if not rows:
         return []
-    with renewed(LEASE / 3, lambda: _begin(runtime, items)):
+    with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
         answers = _ask(runtime, binding, rows)
     after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
@@ -48,9 +48,9 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     return [Status(row["status"]) for row in after if row is not None]
 
 
-def _begin(runtime: Runtime, items: Sequence[tuple[str, int]]) -> list[Row]:
+def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[Row]:
     with runtime.database.write() as conn:
-        return looks.begin(conn, items, runtime.now() + timedelta(seconds=LEASE))
+        return looks.begin(conn, binding.account, items, runtime.now() + timedelta(seconds=LEASE))
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:

@@ -46,7 +46,13 @@ class _Wanted:
 
     purchase_id: str
     revision: int
+    account: str
     prepared: Ask | Outcome | None = None
+
+    @property
+    def item(self) -> intents.Wanted:
+        """What the claim has to find."""
+        return self.purchase_id, self.revision, self.account
 
 
 def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, probe: bool = False) -> Status | None:
@@ -70,7 +76,7 @@ def buy_batch(
         log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
         return []
     runtime.reached("taken")
-    wanted = _prepare(runtime, binding, [(purchase_id, revision) for purchase_id, revision in items])
+    wanted = _prepare(runtime, binding, [(purchase_id, revision, binding.account) for purchase_id, revision in items])
     slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
         return []
@@ -85,7 +91,7 @@ def buy_batch(
     return _conclude(runtime, binding, outcomes, probe=probe)
 
 
-def _prepare(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[_Wanted]:
+def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> list[_Wanted]:
     """What to buy, without the purchases that have moved on since the message was sent."""
     if not binding.adapter.prepares:
         return [_Wanted(*item) for item in items]
@@ -98,7 +104,7 @@ def _prepare(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]
     return found
 
 
-def _keep(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Row]:
+def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> dict[intents.Wanted, Row]:
     """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
     longest = HORIZON + binding.policy.timeout + binding.policy.take_within
     with runtime.database.write() as conn:
@@ -131,12 +137,12 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
     claiming = _claiming(runtime.now, binding.policy.send_within + binding.policy.timeout)
-    claims = runtime.database.transact(claiming, [(one.purchase_id, one.revision) for one in wanted])
+    claims = runtime.database.transact(claiming, [one.item for one in wanted])
     return [(claim, one) for claim, one in zip(claims, wanted, strict=True) if claim is not None]
 
 
 @cache
-def _claiming(now: Now, seconds: float) -> Callable[[Connection, Sequence[tuple[str, int]]], list[Claim | None]]:
+def _claiming(now: Now, seconds: float) -> Callable[[Connection, Sequence[intents.Wanted]], list[Claim | None]]:
     """Made once for each *seconds*: what threads do at the same time is done together where it is the same."""
     return lambda conn, wanted: intents.claim(conn, wanted, now(), seconds)
 

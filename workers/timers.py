@@ -131,6 +131,7 @@ def _sweep(runtime: Runtime) -> bool:
     for binding in runtime.providers.values():
         dispatching.sweep_provider(runtime, binding)
         dispatching.look_due(runtime, binding)
+    dispatching.sweep_strangers(runtime)
     orders.complete_finished(runtime)
     return False
 

@@ -13,6 +13,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
+from tasks import accounts
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
@@ -78,8 +79,10 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
 def prepare_providers(runtime: Runtime) -> None:
     """Have a state row for each provider and pool, so that a release finds one to lock, and what a first call needs.
 
-    Building the SSL context takes longer than a call may be late for its slot.
+    Building the SSL context takes longer than a call may be late for its slot. Raises AccountChanged.
     """
+    accounts.settle(runtime)
+    accounts.tell_stranded(runtime)
     ssl_context()
     _prime_pace(runtime)
     with runtime.database.write() as conn:

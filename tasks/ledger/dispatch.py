@@ -40,13 +40,15 @@ RECOUNT = timedelta(seconds=1)
 """For how long a count for a daily limit is remembered while the limit is far away, or used up."""
 
 _AT = PURCHASE.c
+# An alias that is another account now leaves the old one's purchases alone.
+_OF = and_(_AT.provider == bindparam("of"), _AT.account == bindparam("owner"))
 
 
 def _due(lane: ColumnElement[bool]) -> Select[Any]:
     """The ids in a lane that are due, the longest due first."""
     return (
         select(_AT.id)
-        .where(_AT.provider == bindparam("of"), QUEUED, lane, _AT.due_at <= bindparam("now"))
+        .where(_OF, QUEUED, lane, _AT.due_at <= bindparam("now"))
         .order_by(_AT.due_at)
         .limit(bindparam("most", type_=Integer))
     )
@@ -88,13 +90,11 @@ _RELEASE_COUNTED = _release(and_(_AT.order_id == bindparam("lane"), _COUNTED))
 # Without the provider, which would draw SQLite to the index of all that waits.
 _COUNTED_LANES = union(
     *(
-        select(_AT.provider, _AT.order_id).where(lane, QUEUED, _COUNTED, _AT.due_at <= bindparam("now"))
+        select(_AT.provider, _AT.account, _AT.order_id).where(lane, QUEUED, _COUNTED, _AT.due_at <= bindparam("now"))
         for lane in (_AT.order_id.in_(bindparam("lanes", expanding=True)), _AT.order_id.is_(None))
     )
 )
-_DUE_IN_ORDER = exists().where(
-    _AT.provider == bindparam("of"), QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now")
-)
+_DUE_IN_ORDER = exists().where(_OF, QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now"))
 _DUE_ORDERS = (
     select(ORDER.c.id)
     .where(
@@ -130,29 +130,31 @@ class Room:
     why: str | None = None
 
 
-def due_lanes(conn: Connection, provider: str, now: datetime) -> list[str | None]:
+def due_lanes(conn: Connection, provider: str, account: str, now: datetime) -> list[str | None]:
     """What has something due: open orders by id, `MAX_LANES` of them by chance, and None for the single purchases.
 
     Asked on a reading connection, before any write lock is taken. Left out are orders that are still loading, and
     those that have come to their limit and have nothing due that is counted already.
     """
-    values = {"of": provider, "now": now}
+    values = {"of": provider, "owner": account, "now": now}
     orders: list[str | None] = list(conn.execute(_DUE_ORDERS, values).scalars())
     single = conn.execute(_DUE_SINGLES, {**values, "most": 1}).first()
     return [None, *orders] if single else orders
 
 
-def due_singles(conn: Connection, provider: str, now: datetime, *, but: str) -> bool:
+def due_singles(conn: Connection, provider: str, account: str, now: datetime, *, but: str) -> bool:
     """Whether a single purchase other than *but* waits for its release."""
-    found = conn.execute(_DUE_SINGLES, {"of": provider, "now": now, "most": 2})
+    found = conn.execute(_DUE_SINGLES, {"of": provider, "owner": account, "now": now, "most": 2})
     return any(one != but for one in found.scalars())
 
 
-def counted_lanes(conn: Connection, provider: str, lanes: Sequence[str | None], now: datetime) -> list[str | None]:
+def counted_lanes(
+    conn: Connection, provider: str, account: str, lanes: Sequence[str | None], now: datetime
+) -> list[str | None]:
     """Those of *lanes*, and of the single purchases, that have something due that the daily limit counts already."""
     orders = [lane for lane in lanes if lane is not None]
     found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - _DAY})
-    return [order_id for alias, order_id in found if alias == provider]
+    return [order_id for *of, order_id in found if of == [provider, account]]
 
 
 def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
@@ -193,6 +195,7 @@ def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now:
 def release(
     conn: Connection,
     provider: str,
+    account: str,
     lanes: Sequence[str | None],
     *,
     count: int,
@@ -206,7 +209,8 @@ def release(
     Returns rows of id, revision, attempts and doubt.
     """
     rows: list[Row] = []
-    values = {"of": provider, "now": now, "since": now - _DAY, "until": now + timedelta(seconds=take_within)}
+    values = {"of": provider, "owner": account, "now": now, "since": now - _DAY}
+    values["until"] = now + timedelta(seconds=take_within)
     for index, lane in enumerate(lanes):
         share = -(-(count - len(rows)) // (len(lanes) - index))
         rows += _release_lane(conn, lane, share, values, counted=counted)

@@ -18,9 +18,9 @@ SWEEP_GRACE = timedelta(seconds=2)
 # Built once: building a statement costs more than running it.
 _AT = PURCHASE.c
 _WANTED = (
-    # SQLite finds no index for pairs, and would read the whole table.
+    # SQLite finds no index for tuples, and would read the whole table.
     _AT.id.in_(bindparam("ids", expanding=True)),
-    tuple_(_AT.id, _AT.revision).in_(bindparam("wanted", expanding=True)),
+    tuple_(_AT.id, _AT.revision, _AT.account).in_(bindparam("wanted", expanding=True)),
     _AT.status == literal(str(Status.DISPATCHED)),
 )
 _KEEP = update(PURCHASE).where(*_WANTED).values(due_at=bindparam("until")).returning(*_AT)
@@ -42,6 +42,10 @@ _CLAIM = (
 _INTENT = insert(ATTEMPT)
 
 
+Wanted = tuple[str, int, str]
+"""A dispatched purchase: its id, its revision, and the account that is to buy it, which must be the row's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`."""
@@ -51,19 +55,20 @@ class Claim:
     deadline: datetime
 
 
-def keep(conn: Connection, wanted: Sequence[tuple[str, int]], until: datetime) -> dict[tuple[str, int], Row]:
-    """Let the sweep leave dispatched purchases, by id and revision, alone until *until*: a search precedes the claim.
+def keep(conn: Connection, wanted: Sequence[Wanted], until: datetime) -> dict[Wanted, Row]:
+    """Let the sweep leave dispatched purchases alone until *until*: a search precedes the claim.
 
-    Returns those that are at their revision still.
+    Returns those that are at their revision, and of their account, still.
     """
     found = conn.execute(_KEEP, {**_which(wanted), "until": until}).mappings()
-    return {(row["id"], row["revision"]): dict(row) for row in found}
+    return {(row["id"], row["revision"], row["account"]): dict(row) for row in found}
 
 
-def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, seconds: float) -> list[Claim | None]:
-    """Claim dispatched purchases, by id and revision, and write the intents: calls that end in *seconds* at the latest.
+def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: float) -> list[Claim | None]:
+    """Claim dispatched purchases, and write the intents: calls that end in *seconds* at the latest.
 
-    Returns None for a purchase that is not at its revision any more: a duplicate or outdated message.
+    Returns None for a purchase that is not at its revision any more, a duplicate or outdated message, and for one of
+    another account: its alias was pointed elsewhere.
     """
     deadline = now + timedelta(seconds=seconds)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
@@ -74,7 +79,10 @@ def claim(conn: Connection, wanted: Sequence[tuple[str, int]], now: datetime, se
     ]
     if intents:
         conn.execute(_INTENT, intents)
-    claims = {(row["id"], row["revision"] - 1): Claim(row=row, started_at=now, deadline=deadline) for row in found}
+    claims = {
+        (row["id"], row["revision"] - 1, row["account"]): Claim(row=row, started_at=now, deadline=deadline)
+        for row in found
+    }
     # Taken out: of two messages for one purchase, one has the claim.
     return [claims.pop(one, None) for one in wanted]
 
@@ -89,5 +97,5 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
     )
 
 
-def _which(wanted: Sequence[tuple[str, int]]) -> Row:
-    return {"ids": [purchase_id for purchase_id, _ in wanted], "wanted": wanted}
+def _which(wanted: Sequence[Wanted]) -> Row:
+    return {"ids": [purchase_id for purchase_id, *_ in wanted], "wanted": wanted}

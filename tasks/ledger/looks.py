@@ -16,13 +16,13 @@ from tasks.ledger.rows import Row, lock
 from tasks.policies.retry import Decision, History, after_look, after_poll
 
 
-def take_due(conn: Connection, provider: str, now: datetime, lease: float, limit: int) -> list[Row]:
+def take_due(conn: Connection, provider: str, account: str, now: datetime, *, lease: float, limit: int) -> list[Row]:
     """Take at most *limit* purchases whose next look is due; untaken by their message, they are due again.
 
     *lease* is in seconds. Returns rows of id and revision.
     """
     at = PURCHASE.c
-    due = (at.provider == provider, FOLLOWED, at.due_at <= now)
+    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now)
     ids = select(at.id).where(*due).order_by(at.due_at).limit(limit)
     taken = conn.execute(
         update(PURCHASE)
@@ -33,26 +33,27 @@ def take_due(conn: Connection, provider: str, now: datetime, lease: float, limit
     return [dict(row) for row in taken.mappings()]
 
 
-def any_due(conn: Connection, provider: str, now: datetime) -> bool:
+def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
     """Whether any look is due: a cheap question, asked before the write lock is taken."""
     at = PURCHASE.c
-    return (
-        conn.execute(select(at.id).where(at.provider == provider, FOLLOWED, at.due_at <= now).limit(1)).first()
-        is not None
-    )
+    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now)
+    return conn.execute(select(at.id).where(*due).limit(1)).first() is not None
 
 
-def still_due(conn: Connection, taken: Sequence[tuple[str, int]]) -> list[Row]:
-    """Those of the taken purchases that are still at their revision."""
+def still_due(conn: Connection, account: str, taken: Sequence[tuple[str, int]]) -> list[Row]:
+    """Those of the taken purchases of *account* that are still at their revision."""
     at = PURCHASE.c
     wanted = dict(taken)
-    found = conn.execute(select(PURCHASE).where(at.id.in_(wanted), FOLLOWED)).mappings()
+    found = conn.execute(select(PURCHASE).where(at.id.in_(wanted), at.account == account, FOLLOWED)).mappings()
     return [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
 
 
-def begin(conn: Connection, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:
-    """Those of the taken purchases that are still at their revision, left alone until *until* from now on."""
-    rows = still_due(conn, taken)
+def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:
+    """Those of the taken purchases that are still at their revision, left alone until *until* from now on.
+
+    Another account than their own would say 'not ours' of every one: they must be of *account*.
+    """
+    rows = still_due(conn, account, taken)
     ids = [row["id"] for row in rows]
     if ids:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids), FOLLOWED).values(due_at=until))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,13 @@ def any_overdue(conn: Connection, provider: str, now: datetime) -> bool:
     at = PURCHASE.c
     query = select(at.id).where(at.provider == provider, RUNNING, at.due_at <= now).limit(1)
     return conn.execute(query).first() is not None
+
+
+def overdue_strangers(conn: Connection, configured: Collection[str], now: datetime) -> list[str]:
+    """Aliases that are not configured, and have something dispatched or claimed past its time."""
+    at = PURCHASE.c
+    query = select(at.provider).where(RUNNING, at.due_at <= now, at.provider.not_in(configured)).distinct()
+    return sorted(conn.execute(query).scalars())
 
 
 def lost_calls(conn: Connection, provider: str, now: datetime, limit: int) -> list[Row]:

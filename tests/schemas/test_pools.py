@@ -184,8 +184,11 @@ def test_providers_that_search_little_are_taken_with_what_they_need():
 
 def test_two_aliases_of_one_account_are_taken():
     # one account of Fluents or TimePay may buy from several carriers, an alias for each
-    twin = PROVIDERS.partition("[providers.vogent]")[0].replace("timepay]", "twin]").replace("plivo", "telnyx")
-    config = parse_config(twin + text(providers=["timepay", "twin"], stock_file="s.csv"), "p")
+    first = PROVIDERS.partition("[providers.vogent]")[0]
+    named = first.replace('kind = "timepay"', 'kind = "timepay"\naccount_id = "a"')
+    twin = named.replace("timepay]", "twin]").replace("plivo", "telnyx")
+    both = twin + text(providers=["timepay", "twin"], stock_file="s.csv").replace(first, named)
+    config = parse_config(both, "p")
     assert config.providers["timepay"].account == config.providers["twin"].account
     assert config.pools["support"].providers == ("timepay", "twin")
 

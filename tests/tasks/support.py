@@ -40,6 +40,7 @@ from tasks.runtime import Binding, Message, Runtime
 from workers.database import SqlDatabase
 
 NUMBER = "+14155550100"
+ACCOUNT = "acme-account"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
@@ -248,7 +249,7 @@ class World:
         self.sent = [message for message in self.sent if message.kwargs.get("purchase_id") != purchase_id]
         with self.write() as conn:
             revision = self.row(purchase_id)["revision"]
-            [claim] = intents.claim(conn, [(purchase_id, revision)], self.clock.moment, 32.0)
+            [claim] = intents.claim(conn, [(purchase_id, revision, ACCOUNT)], self.clock.moment, 32.0)
         assert claim is not None
         return claim
 
@@ -306,7 +307,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     pace = OpenPace() if redis is None else Pace(redis)
     rules = policy(**overrides)
     bindings = {
-        alias: Binding(alias=alias, kind=Kind.FLUENTS, account="acme-account", policy=rules, adapter=provider)
+        alias: Binding(alias=alias, kind=Kind.FLUENTS, account=ACCOUNT, policy=rules, adapter=provider)
         for alias in ("acme", "twin")
     }
     sent: list[Message] = []

@@ -12,7 +12,7 @@ from tasks import looking
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Later
 from tasks.runtime import Message
-from tests.tasks.support import TOO_MANY, UNKNOWN, Killed, World, die, number
+from tests.tasks.support import ACCOUNT, TOO_MANY, UNKNOWN, Killed, World, die, number
 from tests.waiting import eventually
 
 Make = Callable[..., World]
@@ -130,7 +130,7 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
 
     def meanwhile(numbers: dict[str, str | None]) -> dict[str, Look]:
         with world.write() as conn:
-            moved = looking.looks.still_due(conn, message.kwargs["items"])[0]
+            moved = looking.looks.still_due(conn, ACCOUNT, message.kwargs["items"])[0]
             looking.looks.record_look(conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock())
         return dict.fromkeys(numbers, Look(kind=LookKind.ABSENT))
 

@@ -23,11 +23,13 @@ TWO = """
 kind = "vogent"
 base_url = "https://one.example"
 token_env = "ONE_TOKEN"
+account_id = "one"
 
 [providers.two]
 kind = "vogent"
 base_url = "https://two.example"
 token_env = "TWO_TOKEN"
+account_id = "two"
 """
 
 

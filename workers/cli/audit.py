@@ -125,7 +125,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     from workers.cli.context import known_provider, open_desk
     from workers.cli.servers import open_redis
 
-    with open_desk() as desk:
+    with open_desk(buys=True) as desk:
         config = desk.runtime.config
         known_provider(config, alias)
         adapter = adapter_of(config, alias)

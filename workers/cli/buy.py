@@ -55,7 +55,7 @@ def buy(
         "options": pairs(option, "--option"),
         "metadata": pairs(metadata, "--metadata"),
     }
-    with open_desk() as desk:
+    with open_desk(buys=True) as desk:
         accepted = accept_single(desk.runtime, request_of(desk.runtime, number, country_code(country), fields))
         row = wait_for(desk, accepted.row) if wait else accepted.row
         raise typer.Exit(tell(desk, row, created=accepted.created, waited=wait, json=json))

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from schemas.config import Config, ProviderConfig
 from schemas.config_errors import did_you_mean
+from tasks import accounts
 from tasks.policies.pace import Pace
 from tasks.providers.base import Provider
 from tasks.publishing import LEASE_KEY
@@ -38,16 +39,20 @@ class Desk:
 
 
 @contextmanager
-def open_desk(*, configured: bool = True) -> Iterator[Desk]:
+def open_desk(*, configured: bool = True, buys: bool = False) -> Iterator[Desk]:
     """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration too.
 
-    Raises SettingsError, ConfigError, and Away where the database is away or behind.
+    For a command that *buys*, each alias must be the account that it was. Raises SettingsError, ConfigError, and Away
+    where the database is away or behind.
     """
     settings = load_settings()
     config = read_config(settings) if configured else Config(providers={})
     database = _open_database(settings)
     try:
-        yield Desk(settings, _runtime(config, database))
+        runtime = _runtime(config, database)
+        if buys:
+            accounts.settle(runtime)
+        yield Desk(settings, runtime)
     finally:
         database.close()
 

@@ -26,7 +26,7 @@ _COLUMNS = ("number", "provider", "price")
 
 def run_pool(name: str, *, dry_run: bool, without_held: bool, json: bool) -> int:
     """Run and tell; returns the exit status. Raises Failure, ConfigError, Away and EmbeddedError."""
-    with open_desk() as desk:
+    with open_desk(buys=True) as desk:
         with _ready(desk, name) as runtime:
             try:
                 with working(f"filling {name}"):

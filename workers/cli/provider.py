@@ -1,4 +1,4 @@
-"""`dialstock provider`: list, check, pause, resume."""
+"""`dialstock provider`: list, check, pause, resume, move, leave."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.output import Json, emit_json, show, show_table
+from workers.cli.output import Json, emit_json, say, show, show_table
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
+Gone = Annotated[str, typer.Argument(metavar="FROM", help="The alias that they stand under, configured or not.")]
+Home = Annotated[str, typer.Argument(metavar="TO", help="The alias that they go on under; it may be the same.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere.")]
 
 
@@ -23,7 +25,7 @@ def register(app: typer.Typer) -> None:
         help="The configured providers: how they stand, pause, go on.",
     )
     group.command("list")(list_providers)
-    for command in (check, pause, resume):
+    for command in (check, pause, resume, move, leave):
         group.command()(command)
     app.add_typer(group, name="provider")
 
@@ -31,15 +33,18 @@ def register(app: typer.Typer) -> None:
 def list_providers(*, json: Json = False) -> None:
     """List the configured providers: account, pace, what is under way, and why one waits, since or until when."""
     from workers.cli.context import open_desk
-    from workers.cli.providerview import COLUMNS, provider_rows
+    from workers.cli.providerview import COLUMNS, provider_rows, stranded_in_words
 
     with open_desk() as desk:
         found = provider_rows(desk)
+        stranded = stranded_in_words(desk.runtime)
     if json:
         emit_json(found)
         return
     shown = [[*(row[name] for name in COLUMNS[:-1]), row["state"]] for row in found]
     show_table(COLUMNS, shown, numbers=COLUMNS[4:-1])
+    for line in stranded:
+        say(line, "yellow")
 
 
 def check(alias: Aliases = None, *, json: Json = False) -> None:
@@ -91,3 +96,39 @@ def resume(alias: Alias, *, reason: Why = "", json: Json = False) -> None:
         show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
     if cooled is None:
         show("Redis is away: where the provider asked to slow down (429), that stays.")
+
+
+def move(source: Gone, target: Home, *, json: Json = False) -> None:
+    """Have the purchases of one alias go on under another, which is the same account: renamed, or written anew.
+
+    What waits is bought there, what is in doubt is looked for there, and what is bought is not bought again. FROM and
+    TO are one where the file says in another way which account it is. The status is 1 where some had to stay.
+    """
+    from workers.cli import provideraccount
+    from workers.cli.context import open_desk
+
+    with open_desk() as desk:
+        done = provideraccount.move(desk.runtime, source, target)
+    if json:
+        emit_json(provideraccount.moved_document(source, target, done))
+    else:
+        provideraccount.tell_moved(source, target, done)
+    raise typer.Exit(1 if done.left else 0)
+
+
+def leave(alias: Gone, *, json: Json = False) -> None:
+    """End with the purchases of an alias that is gone, or of the account that it was: that one is not used any more.
+
+    What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. The
+    status is 1 where calls are under way yet.
+    """
+    from workers.cli import provideraccount
+    from workers.cli.context import open_desk
+
+    with open_desk() as desk:
+        done = provideraccount.leave(desk.runtime, alias)
+    if json:
+        emit_json(provideraccount.left_document(alias, done))
+    else:
+        provideraccount.tell_left(alias, done)
+    raise typer.Exit(1 if done.under_way else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tasks import accounts
 from tasks.ledger import pausing
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
@@ -29,6 +30,11 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
         _row(binding, counts.get(alias, {}), _state(states.get(alias), cooling.get(alias, {}), runtime.now()))
         for alias, binding in sorted(runtime.providers.items())
     ]
+
+
+def stranded_in_words(runtime: Runtime) -> list[str]:
+    """What waits under an alias, or for an account, that no worker buys for, with the mend."""
+    return [f"{accounts.in_words(one, runtime)}: {accounts.mend(one.provider)}" for one in accounts.stranded(runtime)]
 
 
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
@@ -61,7 +67,7 @@ def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dic
     return {
         "provider": binding.alias,
         "kind": str(binding.kind),
-        "account": binding.account.partition("|")[2].rstrip("|"),
+        "account": binding.account,
         "limits": ", ".join(limits),
         "seconds_per_purchase": buying_lane(binding.account, policy).interval,
         "queued": counts.get("queued", 0),

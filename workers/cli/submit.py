@@ -69,7 +69,7 @@ def submit(
     from workers.cli.context import known_provider, open_desk
 
     extra = bounded(pairs(metadata, "--metadata"))
-    with open_desk() as desk:
+    with open_desk(buys=True) as desk:
         if provider is not None:
             known_provider(desk.runtime.config, provider)
         with _opened(file) as source:

@@ -15,7 +15,7 @@ from schemas.tables import PURCHASE
 from tasks import dispatching, orders
 from tasks.ledger import dispatch
 from tasks.queries import find_order, order_counts
-from tests.tasks.support import REFUSED, UNKNOWN, World, number
+from tests.tasks.support import ACCOUNT, REFUSED, UNKNOWN, World, number
 
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, http_status=201, provider_number_id="p")
 
@@ -67,7 +67,7 @@ def test_without_a_limit_all_is_bought(world: World) -> None:
 
 def lanes(world: World) -> list[str | None]:
     with world.runtime.database.read() as conn:
-        return dispatch.due_lanes(conn, "acme", world.clock())
+        return dispatch.due_lanes(conn, "acme", ACCOUNT, world.clock())
 
 
 def test_an_order_that_has_come_to_its_limit_is_no_lane(make: Callable[..., World]) -> None:

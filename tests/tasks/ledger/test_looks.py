@@ -11,7 +11,7 @@ from schemas.status import Status
 from tasks.ledger import cancel, looks
 from tasks.ledger.rows import Row
 from tasks.policies.retry import MAX_LOOK_FAILURES
-from tests.tasks.support import ABSENT, REFUSED, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.support import ABSENT, ACCOUNT, REFUSED, UNCLEAR, UNKNOWN, World, number
 
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-9")
 
@@ -156,8 +156,8 @@ def test_a_look_under_way_is_left_alone_for_as_long_as_it_may_take(world: World)
     taken = world.row(row["id"])
     with world.write() as conn:
         until = world.clock() + timedelta(seconds=60)
-        assert len(looks.begin(conn, [(row["id"], taken["revision"])], until)) == 1
-        assert looks.begin(conn, [(row["id"], taken["revision"] - 1)], until) == []
+        assert len(looks.begin(conn, ACCOUNT, [(row["id"], taken["revision"])], until)) == 1
+        assert looks.begin(conn, ACCOUNT, [(row["id"], taken["revision"] - 1)], until) == []
     world.clock.advance(31)
     assert world.look() == 0
     world.clock.advance(30)
@@ -176,6 +176,6 @@ def test_no_more_are_taken_than_asked_for(world: World) -> None:
     rows = [doubtful(world, number(n)) for n in range(5)]
     world.clock.moment = rows[-1]["due_at"]
     with world.write() as conn:
-        assert len(looks.take_due(conn, "acme", world.clock(), 30, 3)) == 3
-        assert len(looks.take_due(conn, "acme", world.clock(), 30, 3)) == 2
-        assert looks.take_due(conn, "twin", world.clock(), 30, 3) == []
+        assert len(looks.take_due(conn, "acme", ACCOUNT, world.clock(), lease=30, limit=3)) == 3
+        assert len(looks.take_due(conn, "acme", ACCOUNT, world.clock(), lease=30, limit=3)) == 2
+        assert looks.take_due(conn, "twin", ACCOUNT, world.clock(), lease=30, limit=3) == []

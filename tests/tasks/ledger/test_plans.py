@@ -16,6 +16,7 @@ from tasks import publishing, queries
 from tasks.ledger import accept, cancel, dispatch, intents, limits, looks, sweep, takeover
 from tasks.ledger.rows import new_id
 from tests.tasks.ledger.test_accept import entry
+from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import START, World, make_world, number
 from workers.database import SqlDatabase, migrate
 
@@ -32,7 +33,7 @@ def _rows() -> Iterator[dict[str, Any]]:
             "order_id": [None, *ORDERS][n % 5],
             "number": f"+1415{n:07d}",
             "provider": ["acme", "twin"][n % 2],
-            "account": "acme-account",
+            "account": OWNER,
             "status": OPEN[n % 6] if n % 100 < 2 else Status.PURCHASED,
             "due_at": START if n % 100 < 2 else None,
             "call_deadline": START + timedelta(minutes=10 * n),
@@ -118,18 +119,18 @@ ACCOUNT = dispatch.Account(("acme", "twin"))
 LATER = START + timedelta(hours=1)
 
 QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
-    "due_lanes": ("purchase_queued", lambda w, c: dispatch.due_lanes(c, "acme", LATER)),
-    "due_singles": ("purchase_queued", lambda w, c: dispatch.due_singles(c, "acme", LATER, but="")),
+    "due_lanes": ("purchase_queued", lambda w, c: dispatch.due_lanes(c, "acme", OWNER, LATER)),
+    "due_singles": ("purchase_queued", lambda w, c: dispatch.due_singles(c, "acme", OWNER, LATER, but="")),
     "release": (
         "purchase_queued",
-        lambda w, c: dispatch.release(c, "acme", [None, *ORDERS], count=20, now=LATER, take_within=8),
+        lambda w, c: dispatch.release(c, "acme", OWNER, [None, *ORDERS], count=20, now=LATER, take_within=8),
     ),
-    "counted_lanes": ("purchase_doubtful", lambda w, c: dispatch.counted_lanes(c, "acme", ORDERS[:2], LATER)),
+    "counted_lanes": ("purchase_doubtful", lambda w, c: dispatch.counted_lanes(c, "acme", OWNER, ORDERS[:2], LATER)),
     "used_up": ("purchase_by_order", lambda w, c: limits.used_up(c)),
     "allowance": ("purchase_doubtful", lambda w, c: limits.allowance(c, ORDERS[0])),
     "claim": (
         "autoindex_purchase_1|purchase_pkey|purchase_running",
-        lambda w, c: intents.claim(c, [(new_id(), 1) for _ in range(3)], LATER, 30.0),
+        lambda w, c: intents.claim(c, [(new_id(), 1, OWNER) for _ in range(3)], LATER, 30.0),
     ),
     "running": (
         "purchase_running",
@@ -152,8 +153,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "pause": ("purchase_running|purchase_by_order", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=False)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", LATER, 100)),
-    "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", LATER)),
-    "take_due": ("purchase_followed", lambda w, c: looks.take_due(c, "acme", LATER, 30, 20)),
+    "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),
+    "take_due": ("purchase_followed", lambda w, c: looks.take_due(c, "acme", OWNER, LATER, lease=30, limit=20)),
     "alive": (
         "purchase_alive|purchase_by_number",
         lambda w, c: accept.accept(c, [entry(number(n)) for n in range(3)], LATER),

@@ -24,7 +24,7 @@ def test_list_tells_account_pace_and_what_is_under_way(both: Cli, desk: Desk, ho
     row = named(both, "signalwire")
     assert (row["queued"], row["in flight"], row["in doubt"], row["held"]) == (2, 1, 1, 1)
     assert row["limits"] == "1300/second, 13800/10 seconds, 1,000 in 24 h"
-    assert row["account"] == "http://127.0.0.1:8790/signalwire|sandbox-project"
+    assert row["account"] == "sandbox:signalwire|sandbox-project"
     assert "sandbox-project" in both.ok("provider", "list")
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,7 +37,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     yield from findings
     waiting = 0
     if database.level is Level.OK and has_tables(settings.database_url):
-        waiting = yield from _tables(settings.database_url, list(config.pools) if config else [])
+        waiting = yield from _tables(settings.database_url, config)
     if config is not None and all(finding.level is not Level.FAIL for finding in findings):
         yield from servers.cool_downs(settings, config)
         yield servers.workers(settings, config, waiting)
@@ -56,10 +56,10 @@ def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:
     return config
 
 
-def _tables(url: str, pools: Sequence[str]) -> Generator[Finding, None, int]:
+def _tables(url: str, config: Config | None) -> Generator[Finding, None, int]:
     """Returns how many purchases wait for the workers."""
     try:
-        reading = ledger.read(url, pools)
+        reading = ledger.read(url, list(config.pools) if config else [], config)
     except SQLAlchemyError as exc:
         yield fail("database", f"it cannot be read: {first_line(exc)}", status=AWAY)
         return 0

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, text
 
+from schemas.config import Config
 from schemas.events import utc_text
 from schemas.status import UNSETTLED, Status
 from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.queries import provider_states, status_counts
+from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
 from workers.clock import DatabaseClock
@@ -29,7 +31,7 @@ class Reading:
     findings: list[Finding]
 
 
-def read(url: str, pools: Sequence[str] = ()) -> Reading:
+def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> Reading:
     """Look at the tables; *pools* are the configured ones. Raises sqlalchemy.exc.SQLAlchemyError."""
     database = SqlDatabase(url)
     try:
@@ -40,6 +42,7 @@ def read(url: str, pools: Sequence[str] = ()) -> Reading:
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
             findings = [_relay(conn, now), _overdue(conn, now), _held(held), *_paused(conn)]
             findings += examine_pools(conn, pools, now)
+            findings += examine_accounts(conn, config) if config else []
             return Reading(waiting=waiting, findings=findings)
     finally:
         database.close()

@@ -1,0 +1,158 @@
+"""Which account each alias is: remembered, and never changed behind the table's back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from schemas.config import ConfigError
+from schemas.status import Status
+from tasks.ledger import accounts as ledger
+from tasks.ledger.accounts import Home, Stranded, Under
+from tasks.ledger.dispatch import ensure_providers
+from tasks.ledger.rows import Row
+from tasks.orders import CHUNK
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+FIRST = str(UUID(int=0))
+"""Before every id."""
+
+
+class AccountChanged(ConfigError):
+    """An alias is another account than it was, and would leave purchases of that one behind."""
+
+
+@dataclass(kw_only=True)
+class Moved:
+    """How many purchases found their home, and those that did not: their number is alive there already."""
+
+    count: int = 0
+    left: list[Row] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Left:
+    """How many purchases were cancelled, how many are held now, and how many have a call under way yet."""
+
+    cancelled: int = 0
+    held: int = 0
+    under_way: int = 0
+
+
+def settle(runtime: Runtime, aliases: Collection[str] | None = None) -> None:
+    """Remember which account each configured alias is, or each of *aliases*.
+
+    Purchases of an alias that is the account it was, which was written in another way formerly, are taken along.
+    Raises AccountChanged, before anything is bought, for each alias that would leave purchases of another behind.
+    """
+    with runtime.database.read() as conn:
+        known = ledger.remembered(conn)
+    wanted = {alias: runtime.providers[alias].account for alias in sorted(aliases or runtime.providers)}
+    changed = [
+        Home(provider=alias, account=account) for alias, account in wanted.items() if known.get(alias) != account
+    ]
+    problems = [problem for one in changed if (problem := _settle(runtime, one))]
+    if problems:
+        raise AccountChanged("\n".join(problems))
+
+
+def tell_stranded(runtime: Runtime) -> None:
+    """Log what waits under an alias, or for an account, that no worker buys for."""
+    for one in stranded(runtime):
+        log.warning("%s", in_words(one, runtime))
+
+
+def stranded(runtime: Runtime) -> list[Stranded]:
+    """What waits under an alias that is not configured, or that is another account now."""
+    with runtime.database.read() as conn:
+        return ledger.stranded(conn, {alias: one.account for alias, one in runtime.providers.items()})
+
+
+def in_words(one: Stranded, runtime: Runtime) -> str:
+    """What is stranded, for people; `mend` says what to do."""
+    configured = one.provider in runtime.providers
+    why = "which is another account now" if configured else "which is not configured"
+    return f"{one.count:,} purchases wait under {one.provider!r}, {why} (they are of {one.account})"
+
+
+def mend(alias: str) -> str:
+    """What a person can do about purchases under an alias that are not its own."""
+    return (
+        f"where it is one account, renamed or written anew: dialstock provider move {alias} ALIAS; "
+        f"where that account is not used any more: dialstock provider leave {alias}"
+    )
+
+
+def move(runtime: Runtime, under: Under, home: Home) -> Moved:
+    """Have what stands *under* an alias belong to *home*. Repeatable at any point."""
+    done = Moved()
+    after, former = FIRST, set()
+    while rows := _move_chunk(runtime, under, home, after, done):
+        after = rows[-1]["id"]
+        former |= {row["account"] for row in rows} - {home.account}
+    for account in former:
+        with runtime.database.write() as conn:
+            ledger.move_findings(conn, account, home, runtime.now())
+    return done
+
+
+def leave(runtime: Runtime, under: Under) -> Left:
+    """End with what stands *under* an alias: cancel what waits, hold what may be bought. What is bought stays.
+
+    Where the alias is configured, it is remembered as the account that it is now. Repeatable at any point.
+    """
+    done = Left()
+    after = FIRST
+    while rows := _leave_chunk(runtime, under, after, done):
+        after = rows[-1]["id"]
+    if under.provider in runtime.providers:
+        home = Home(provider=under.provider, account=runtime.providers[under.provider].account)
+        with runtime.database.write() as conn:
+            ensure_providers(conn, [home.provider], runtime.now())
+            ledger.remember(conn, home, runtime.now())
+    return done
+
+
+def _settle(runtime: Runtime, home: Home) -> str | None:
+    provider = runtime.config.providers.get(home.provider)
+    if provider is not None:
+        move(runtime, Under(provider=home.provider, of=provider.former_account), home)
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        ensure_providers(conn, [home.provider], now)
+        elsewhere = ledger.alive_elsewhere(conn, home)
+        if not elsewhere:
+            ledger.remember(conn, home, now)
+            return None
+    return "\n".join(_changed(home, elsewhere))
+
+
+def _changed(home: Home, elsewhere: list[Stranded]) -> Iterator[str]:
+    for one in elsewhere:
+        what = f"[providers.{home.provider}] is the account {home.account}, and {one.count:,} purchases under it are of"
+        mends = f"{mend(home.provider).replace('ALIAS', home.provider)}; where it is another: give it another alias"
+        yield f"{what} {one.account}: {mends}"
+
+
+def _move_chunk(runtime: Runtime, under: Under, home: Home, after: str, done: Moved) -> list[Row]:
+    with runtime.database.write() as conn:
+        rows = ledger.next_chunk(conn, under, after, CHUNK)
+        moved = ledger.move_home(conn, rows, home) if rows else set()
+    done.count += len(moved)
+    done.left += [row for row in rows if row["id"] not in moved]
+    return rows
+
+
+def _leave_chunk(runtime: Runtime, under: Under, after: str, done: Left) -> list[Row]:
+    now = runtime.now()
+    with runtime.database.write() as conn:
+        rows = ledger.next_chunk(conn, under, after, CHUNK)
+        ended = [one["status"] for row in rows if (one := ledger.leave(conn, row, now))]
+    done.cancelled += ended.count(Status.CANCELLED)
+    done.held += ended.count(Status.HELD)
+    done.under_way += sum(row["status"] == Status.PURCHASING for row in rows)
+    return rows

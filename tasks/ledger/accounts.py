@@ -1,0 +1,142 @@
+"""Whose purchases are whose: the account that each alias was, and what stands under another one.
+
+A purchase is bought by its own account only. What an alias that was renamed, taken out or pointed elsewhere leaves
+behind waits: nothing releases it and nothing asks about it, until a person says where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
+
+from schemas.pool_tables import POOL_NUMBER
+from schemas.status import DEAD, Status
+from schemas.tables import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
+from tasks.ledger.calls import cancelled_changes
+from tasks.ledger.rows import Row, move
+
+_AT = PURCHASE.c
+_WAITING = (Status.QUEUED, Status.DISPATCHED)
+_IN_DOUBT = (Status.UNKNOWN, Status.PROCESSING)
+_LEFT = "its account is not used any more: see there whether it was bought, then settle it"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Stranded:
+    """What stands under *provider* for an *account* that it is not: purchases that wait, or all that are alive."""
+
+    provider: str
+    account: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """Where purchases belong: an alias, and the account that it is."""
+
+    provider: str
+    account: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Under:
+    """What stands under an alias: for the account *of* alone, or for all but *but*; with neither, all."""
+
+    provider: str
+    of: str | None = None
+    but: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The same for a query."""
+        found = [_AT.provider == self.provider] + ([] if self.of is None else [_AT.account == self.of])
+        return found if self.but is None else [*found, _AT.account != self.but]
+
+
+def remembered(conn: Connection) -> dict[str, str | None]:
+    """The account that each alias was when it was used last; None from before that was written down."""
+    return {row.provider: row.account for row in conn.execute(select(PROVIDER.c.provider, PROVIDER.c.account))}
+
+
+def remember(conn: Connection, home: Home, now: datetime) -> None:
+    """Write down which account an alias is; its row is there already."""
+    at = PROVIDER.c
+    conn.execute(update(PROVIDER).where(at.provider == home.provider).values(account=home.account, updated_at=now))
+
+
+def alive_elsewhere(conn: Connection, home: Home) -> list[Stranded]:
+    """What is alive under this alias for other accounts: bought, or on its way."""
+    return _counted(conn, ALIVE, and_(_AT.provider == home.provider, _AT.account != home.account))
+
+
+def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
+    """What waits under an alias that is not configured, or is another account now.
+
+    *configured* maps aliases to accounts. What is held waits for a person, whichever account it is of.
+    """
+    own = [and_(_AT.provider == alias, _AT.account == account) for alias, account in configured.items()]
+    found: dict[tuple[str, str], int] = {}
+    for waiting in (QUEUED, RUNNING, FOLLOWED):
+        for one in _counted(conn, waiting, ~or_(*own) if own else None):
+            found[one.provider, one.account] = found.get((one.provider, one.account), 0) + one.count
+    return sorted(Stranded(provider=p, account=a, count=count) for (p, a), count in found.items())
+
+
+def next_chunk(conn: Connection, under: Under, after: str, limit: int) -> list[Row]:
+    """The next purchases that stand there, by id and locked."""
+    query = select(PURCHASE).where(_AT.id > after, *under.conditions())
+    return [dict(row) for row in conn.execute(query.order_by(_AT.id).limit(limit).with_for_update()).mappings()]
+
+
+def move_home(conn: Connection, rows: Sequence[Row], home: Home) -> set[str]:
+    """Have purchases belong to *home*, with their lines and places. No revision: a call under way keeps its claim.
+
+    Returns the ids of those that moved; a number that is alive there already stays where it is.
+    """
+    twin = PURCHASE.alias("twin").c
+    alive_there = exists().where(
+        twin.account == home.account, twin.number == _AT.number, twin.id != _AT.id, twin.status.not_in(DEAD)
+    )
+    # Of several that are alive with one number the first: the others find it there.
+    alive = {row["number"]: row["id"] for row in reversed(rows) if row["status"] not in DEAD}
+    ids = [*alive.values(), *(row["id"] for row in rows if row["status"] in DEAD)]
+    moved = conn.execute(
+        update(PURCHASE)
+        .where(_AT.id.in_(ids), or_(_AT.account == home.account, _AT.status.in_(DEAD), ~alive_there))
+        .values(provider=home.provider, account=home.account)
+        .returning(_AT.id)
+    )
+    found = set(moved.scalars())
+    conn.execute(update(LINE).where(LINE.c.purchase_id.in_(found)).values(provider=home.provider))
+    conn.execute(update(POOL_NUMBER).where(POOL_NUMBER.c.purchase_id.in_(found)).values(provider=home.provider))
+    return found
+
+
+def move_findings(conn: Connection, account: str, home: Home, now: datetime) -> None:
+    """Have an account's findings belong to *home*; those that are open are found again there."""
+    at = FINDING.c
+    conn.execute(update(FINDING).where(at.account == account, at.resolved_at.is_(None)).values(resolved_at=now))
+    conn.execute(update(FINDING).where(at.account == account).values(account=home.account, provider=home.provider))
+    conn.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.account == account))
+
+
+def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
+    """End with a purchase whose account is not used any more: what waits is cancelled, what may be bought is held.
+
+    Returns it as it is then; None where there is nothing to end, or its call is under way.
+    """
+    if row["status"] in _WAITING:
+        to, changes = cancelled_changes(row)
+        return move(conn, row, to, now, cancel_requested_at=now, **changes)
+    if row["status"] in _IN_DOUBT:
+        return move(conn, row, Status.HELD, now, error=_LEFT, error_code="account_left")
+    return None
+
+
+def _counted(conn: Connection, kept: TextClause, where: ColumnElement[bool] | None) -> list[Stranded]:
+    query = select(_AT.provider, _AT.account, func.count().label("purchases")).where(kept)
+    query = query if where is None else query.where(where)
+    found = conn.execute(query.group_by(_AT.provider, _AT.account))
+    return sorted(Stranded(provider=row.provider, account=row.account, count=row.purchases) for row in found)

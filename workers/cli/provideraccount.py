@@ -1,0 +1,64 @@
+"""Purchases under an alias that is renamed, gone, or another account now: a person says where they belong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tasks import accounts
+from tasks.accounts import Left, Moved
+from tasks.ledger.accounts import Home, Under
+from tasks.runtime import Runtime
+from workers.cli.context import known_provider
+from workers.cli.errors import Failure
+from workers.cli.output import count, show, show_table
+
+
+def move(runtime: Runtime, source: str, target: str) -> Moved:
+    """Have what stands under the alias *source* belong to *target*, which is the same account. Raises Failure."""
+    account = known_provider(runtime.config, target).account
+    own = runtime.providers.get(source)
+    if source != target and own is not None and own.account != account:
+        message = (
+            f"{source!r} and {target!r} are two accounts in the file, and a number belongs to the one that bought it"
+        )
+        raise Failure(f"{message}: mend the file first, or name the alias that is gone")
+    under = Under(provider=source, but=account if source == target else None)
+    done = accounts.move(runtime, under, Home(provider=target, account=account))
+    if not done.left:
+        accounts.settle(runtime, [target])
+    return done
+
+
+def leave(runtime: Runtime, alias: str) -> Left:
+    """End with what stands under *alias* for an account that it is not any more."""
+    own = runtime.providers.get(alias)
+    return accounts.leave(runtime, Under(provider=alias, but=None if own is None else own.account))
+
+
+def moved_document(source: str, target: str, done: Moved) -> dict[str, Any]:
+    """For programs."""
+    left = [{"purchase_id": row["id"], "number": row["number"], "status": row["status"]} for row in done.left]
+    return {"from": source, "to": target, "moved": done.count, "left": left}
+
+
+def tell_moved(source: str, target: str, done: Moved) -> None:
+    """For people."""
+    show(f"{count(done.count, 'purchase')} of {source} go on under {target}.")
+    if done.left:
+        show("These stay: their number is alive there already. See at the provider how often it was charged:")
+        show_table(("purchase", "number", "status"), [(row["id"], row["number"], row["status"]) for row in done.left])
+
+
+def left_document(alias: str, done: Left) -> dict[str, Any]:
+    """For programs."""
+    return {"provider": alias, **asdict(done)}
+
+
+def tell_left(alias: str, done: Left) -> None:
+    """For people."""
+    show(f"{alias}: {count(done.cancelled, 'purchase')} cancelled, {done.held:,} held. What is bought stays as it is.")
+    if done.held:
+        show("Settle what is held:  dialstock purchase list --status held")
+    if done.under_way:
+        show(f"{count(done.under_way, 'call')} under way: do it again in a minute.", "yellow")
