@@ -17,7 +17,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Around:
-    """What surrounds a purchase: its provider's policy (None where it is not configured any more) and state."""
+    """What surrounds a purchase: its provider's policy and state.
+
+    `policy` is None where no worker buys for it: its alias is not configured, or is another account now.
+    """
 
     policy: Policy | None
     state: Row | None
@@ -58,7 +61,7 @@ def next_step(purchase: Row, around: Around) -> str:
 
 def _queued(purchase: Row, around: Around) -> str:
     if around.policy is None:
-        return f"Waits, as no provider {purchase['provider']!r} is configured: add it again, or cancel the order."
+        return _stranded(purchase)
     again = "Tried again" if purchase["attempts"] else "Bought"
     tries = f"try {purchase['attempts'] + 1} of {around.policy.max_attempts}"
     due = purchase["due_at"]
@@ -69,6 +72,11 @@ def _queued(purchase: Row, around: Around) -> str:
     rates = " and ".join(map(str, around.policy.rate_limits))
     daily = f", {around.policy.daily_limit:,} in 24 h" if around.policy.daily_limit else ""
     return f"{again} as soon as a worker has room for it ({tries}); the provider's pace is {rates}{daily}."
+
+
+def _stranded(purchase: Row) -> str:
+    whose = f"{purchase['provider']!r} for {purchase['account']}"
+    return f"Waits, as no worker buys under {whose}: configure it again, or see `dialstock provider list` for the mend."
 
 
 def _dispatched(purchase: Row, around: Around) -> str:
@@ -88,14 +96,14 @@ def _processing(purchase: Row, around: Around) -> str:
     due = when(purchase["due_at"] or around.now, around.now)
     text = f"The provider took the order; it is asked {due} whether the number is usable."
     if around.policy is None:
-        return text
+        return f"The provider took the order. {_stranded(purchase)}"
     return f"{text} If it is not after {duration(around.policy.poll_for)}, a person has to look."
 
 
 def _unknown(purchase: Row, around: Around) -> str:
     due = when(purchase["due_at"] or around.now, around.now)
     if around.policy is None:
-        return f"May have been bought: the provider is asked {due}."
+        return f"May have been bought. {_stranded(purchase)}"
     looks = len(around.policy.reconcile_after)
     return (
         f"May have been bought: the provider is asked {due} whether it is ours (look {purchase['looks'] + 1} of "

@@ -125,7 +125,7 @@ class Sampler:
     ) -> str:
         binding = self._runtime.providers.get(alias)
         if binding is None:
-            return "not configured any more: add the provider again, or cancel the order"
+            return "not configured any more: see `dialstock provider list` for the mend, or cancel the order"
         if paused := pause_in_words(state, now):
             return paused
         if due is not None and due > now:

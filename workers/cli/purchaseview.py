@@ -22,7 +22,7 @@ _EVENTS = ("time", "type", "published_at")
 def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
     """What the purchase waits for, and what happens next."""
     binding = runtime.providers.get(row["provider"])
-    policy = binding.policy if binding is not None else None
+    policy = binding.policy if binding is not None and binding.account == row["account"] else None
     return next_step(row, Around(policy=policy, state=state_of(conn, row["provider"]), now=runtime.now()))
 
 

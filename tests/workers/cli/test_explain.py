@@ -50,9 +50,10 @@ def test_queued() -> None:
     assert "when the provider goes on" in paused
     assert "paused since 2026-01-02 02:59:05Z (account): 401 [b]key[/b]; one purchase tries again in 40 s" in paused
     gone = next_step(
-        {"status": "queued", "provider": "x", "cancel_requested_at": None}, Around(policy=None, state=None, now=NOW)
+        {"status": "queued", "provider": "x", "account": "vogent|y", "cancel_requested_at": None},
+        Around(policy=None, state=None, now=NOW),
     )
-    assert "no provider 'x' is configured" in gone
+    assert "no worker buys under 'x' for vogent|y" in gone
 
 
 def test_doubt() -> None:
