@@ -55,6 +55,11 @@ class Outcome:
         """Whether the provider says that it executed the purchase."""
         return self.kind in (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 
+    @property
+    def held_back(self) -> bool:
+        """Whether we held the call back ourselves, until `retry_after`."""
+        return self.kind is OutcomeKind.NOT_SENT and self.retry_after is not None
+
 
 class LookKind(StrEnum):
     """What a look-up of owned numbers can say about one number.
@@ -74,8 +79,9 @@ class LookKind(StrEnum):
 class Look:
     """What the provider says about our owning one number.
 
-    `account` marks a refused credential; `waiting` that it was not considered, by us or the provider: neither counts
-    as a failure. `throttled` marks a 429. `retry_after` is in seconds.
+    ABSENT and LOST are findings, out of a whole answer all of which could be read. `account` marks a refused
+    credential; `waiting` that it was not considered, by us or the provider: neither counts as a failure. `throttled`
+    marks a 429. `retry_after` is in seconds.
     """
 
     kind: LookKind

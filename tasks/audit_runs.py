@@ -22,7 +22,7 @@ from tasks.orders import CHUNK, chunks
 from tasks.providers.base import ProviderError
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
-from tasks.walking import Stopped
+from tasks.turns import Stopped
 
 log = logging.getLogger(__name__)
 

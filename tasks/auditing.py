@@ -20,9 +20,11 @@ from tasks.ledger.accept import with_retry
 from tasks.ledger.audit import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks, complete_finished
-from tasks.providers.base import ProviderError
+from tasks.providers.turns import in_turn
+from tasks.reacting import react_to_looks
 from tasks.runtime import Binding, Runtime
-from tasks.walking import Progress, wait_for_turn, walk
+from tasks.turns import PATIENCE, Turns
+from tasks.walking import Progress, walk
 
 
 class NothingLeft(Exception):
@@ -106,7 +108,7 @@ def mark_released(
     all_gone: bool = False,
     progress: Progress = lambda _: None,
 ) -> Settlement:
-    """Mark purchases as released whose number the provider does not show, asked by number once more where it can be.
+    """Mark purchases as released whose number the provider does not show, asked for them once more.
 
     Raises NothingLeft where it shows none of several purchases, unless *all_gone*.
     """
@@ -117,8 +119,8 @@ def mark_released(
         if bought <= len(missing):
             raise NothingLeft
     settled = []
-    for chunk in chunks(missing, CHUNK):
-        gone = [one for one in chunk if _is_gone(runtime, binding, one, progress)]
+    for chunk in chunks(missing, CHUNK if binding.adapter.lookup == "by_list" else 1):
+        gone = _gone(runtime, binding, chunk, progress)
         released = with_retry(lambda gone=gone: _release(runtime, report.walks, gone, by))  # type: ignore[misc]
         settled += [one for one in gone if one.purchase_id in released]
     complete_finished(runtime)
@@ -165,20 +167,14 @@ def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Findin
         return settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=binding.policy.poll_every)
 
 
-def _is_gone(runtime: Runtime, binding: Binding, missing: Finding, progress: Progress) -> bool:
-    """The last word before a number may be bought again. Where only the list can be asked, two walks said it."""
-    progress(1)
-    if binding.adapter.lookup != "by_number":
-        return True
-    try:
-        wait_for_turn(runtime, binding)
-    except ProviderError:
-        return False
-    known = missing.provider_number_ids[0] if missing.provider_number_ids else None
-    answer = binding.adapter.look({missing.number: known})[missing.number]
-    if answer.retry_after is not None:
-        runtime.pace.penalise(binding.looking, answer.retry_after)
-    return answer.kind in (LookKind.ABSENT, LookKind.LOST)
+def _gone(runtime: Runtime, binding: Binding, missing: Sequence[Finding], progress: Progress) -> list[Finding]:
+    """The last word before numbers may be bought again: those of *missing* that a look finds not to be ours."""
+    numbers = {one.number: next(iter(one.provider_number_ids), None) for one in missing}
+    with in_turn(Turns(runtime=runtime, binding=binding, first=PATIENCE)):
+        answers = binding.adapter.look(numbers)
+    react_to_looks(runtime, binding, answers.values())
+    progress(len(missing))
+    return [one for one in missing if answers[one.number].kind in (LookKind.ABSENT, LookKind.LOST)]
 
 
 def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:

@@ -11,11 +11,12 @@ from schemas.status import Status
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
 from tasks.patience import patiently
-from tasks.policies.pace import Later
 from tasks.policies.pause import Cause, Pause
+from tasks.providers.turns import in_turn
 from tasks.reacting import pause_provider, react_to_looks
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
+from tasks.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +59,8 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, L
     if binding.adapter.lookup == "none":
         unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
         return dict.fromkeys(numbers, unable)
-    slot = runtime.pace.reserve(binding.looking)
-    if isinstance(slot, Later):
-        later = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", retry_after=slot.wait, waiting=True)
-        return dict.fromkeys(numbers, later)
-    runtime.sleep(slot.wait)
-    answers = binding.adapter.look(numbers)
+    with in_turn(Turns(runtime=runtime, binding=binding)):
+        answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
     return answers
 

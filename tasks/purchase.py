@@ -23,8 +23,10 @@ from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
 from tasks.policies.retry import History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
+from tasks.providers.turns import in_turn
 from tasks.reacting import react, react_to_looks
 from tasks.runtime import Binding, Runtime
+from tasks.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,8 @@ def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]
         # All of them each time: those found already, and those to come, wait for this search.
         row = _keep(runtime, binding, items).get(item)
         if row is not None:
-            found.append(_Wanted(*item, _find_stock(runtime, binding, row)))
+            keep = partial(_keep, runtime, binding, items)
+            found.append(_Wanted(*item, _find_stock(runtime, binding, row, keep)))
     return found
 
 
@@ -111,12 +114,9 @@ def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -
         return intents.keep(conn, items, runtime.now() + timedelta(seconds=longest))
 
 
-def _find_stock(runtime: Runtime, binding: Binding, row: Row) -> Ask | Outcome:
-    wait = runtime.pace.reserve(binding.looking)
-    if isinstance(wait, Later):
-        return Outcome(kind=OutcomeKind.NOT_SENT, error_code="pace", retry_after=wait.wait)
-    runtime.sleep(wait.wait)
-    return binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
+def _find_stock(runtime: Runtime, binding: Binding, row: Row, keep: Callable[[], object]) -> Ask | Outcome:
+    with in_turn(Turns(runtime=runtime, binding=binding, keep=lambda _: keep())):
+        return binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
 
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
@@ -260,26 +260,19 @@ def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) 
 
 def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     """Whether a number that was just refused is ours already."""
-    number = claim.row["number"]
+    number, patience = claim.row["number"], binding.policy.timeout
+    keep = partial(_leave_alone, runtime, binding, claim)
+    keep(patience)
     try:
-        slot = _look_slot(runtime, binding)
+        with in_turn(Turns(runtime=runtime, binding=binding, first=patience, keep=keep)):
+            answer = binding.adapter.look({number: None})[number]
     except RedisError as exc:
         return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}", waiting=True)
-    if isinstance(slot, Later):
-        return Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=slot.wait)
-    until = runtime.now() + timedelta(seconds=slot.wait + binding.policy.timeout)
-    with runtime.database.write() as conn:
-        intents.extend(conn, claim, until)
-    runtime.sleep(slot.wait)
-    answer = binding.adapter.look({number: None})[number]
     react_to_looks(runtime, binding, [answer])
     return answer
 
 
-def _look_slot(runtime: Runtime, binding: Binding) -> Slot | Later:
-    """A slot for a look, or Later where it would come after the call's own time-out."""
-    slot = runtime.pace.reserve(binding.looking)
-    if isinstance(slot, Later) and slot.wait < binding.policy.timeout:
-        runtime.sleep(slot.wait)
-        slot = runtime.pace.reserve(binding.looking)
-    return slot
+def _leave_alone(runtime: Runtime, binding: Binding, claim: Claim, seconds: float) -> None:
+    """Keep the sweep away for a call that may wait *seconds* for its turn."""
+    with runtime.database.write() as conn:
+        intents.extend(conn, claim, runtime.now() + timedelta(seconds=seconds + binding.policy.timeout))

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.pools import PoolConfig
 from tasks.orders import chunks
-from tasks.policies.pace import HORIZON, Later
 from tasks.pools.budgets import Budget, budgets, closed_providers
 from tasks.pools.offers import Offer, usable
 from tasks.pools.stockfile import Listed, StockFileError, read_stock
 from tasks.providers.base import ProviderError, SearchQuery, Unsupported
 from tasks.providers.candidates import offered
+from tasks.providers.turns import in_turn
 from tasks.runtime import Binding, Runtime
+from tasks.turns import Turns
 
 STOCK_FILE = "stock_file"
 """The key of its problems among the reasons."""
@@ -181,17 +182,9 @@ def _searched(
 
 def _search(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
     """One search, in its turn. Raises ProviderError, Unsupported, redis.RedisError."""
-    for _ in range(int(SEARCH_PATIENCE / HORIZON)):
-        slot = runtime.pace.reserve(binding.looking)
-        runtime.sleep(min(slot.wait, HORIZON))
-        if not isinstance(slot, Later):
-            return _asked(runtime, binding, query)
-    raise Unsupported(f"its reading calls are at their limit for more than {SEARCH_PATIENCE:g} s")
-
-
-def _asked(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
     try:
-        return binding.adapter.search(query)
+        with in_turn(Turns(runtime=runtime, binding=binding, first=SEARCH_PATIENCE)):
+            return binding.adapter.search(query)
     except ProviderError as exc:
         if exc.outcome.kind is OutcomeKind.THROTTLED:
             runtime.pace.penalise(binding.looking, exc.outcome.retry_after or 1.0)

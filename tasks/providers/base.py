@@ -1,10 +1,10 @@
 """What every provider adapter offers. An adapter turns HTTP exchanges into values and decides nothing else:
-it never sleeps, never retries, and knows no database.
+it knows no database, and its reading requests go when its caller lets them (`turns`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -19,17 +19,6 @@ class ProviderError(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.error or outcome.kind)
         self.outcome = outcome
-
-
-EachPage = Callable[[ProviderError | None], None]
-"""Called before each page of a walk, and with a page's 429 before that page is asked for again. It may sleep, and ends
-the walk by raising."""
-
-
-def no_pause(throttled: ProviderError | None) -> None:
-    """An *each_page* that lets a walk go on at once, and ends it with a 429."""
-    if throttled is not None:
-        raise throttled
 
 
 class Unsupported(Exception):
@@ -56,8 +45,9 @@ class SearchQuery:
 class Provider(Protocol):
     """One account at one provider.
 
-    `lookup` says how owned numbers can be asked for; `max_batch` how many numbers one purchase call may carry;
-    `prepares` whether `prepare` makes calls.
+    `lookup` says how owned numbers can be asked for: each by itself, or all of them by one walk through the list that
+    they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls.
+    All calls but `buy` are made within `turns.in_turn`.
     """
 
     lookup: ClassVar[LookupWay]
@@ -74,16 +64,18 @@ class Provider(Protocol):
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Ask whether these numbers are ours; the values are the provider's ids where known.
 
-        Raises Unsupported where `lookup` is 'none'.
+        *Absent* is a finding, by the rule in `looks`; what failed or cannot be read is unclear. Raises Unsupported
+        where `lookup` is 'none'.
         """
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale. Raises ProviderError, or Unsupported where none is documented."""
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
-        """Walk all owned numbers in pages, each after a call of *each_page*.
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk all owned numbers, page by page.
 
-        Raises ProviderError, or Unsupported where no list is documented.
+        Raises ProviderError, at the end too, where that was not the whole list or a part of it could not be read;
+        Unsupported where no list is documented.
         """
 
     def check(self) -> list[Check]:

@@ -15,20 +15,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, ClassVar
 
 from schemas.config import BirdConfig
 from schemas.numbers import region_of
-from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers import bird_records, candidates
-from tasks.providers.answers import e164, entries, fields, identifier, same_number
-from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, no_pause
+from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers import bird_records, candidates, looks
+from tasks.providers.answers import entries, fields, identifier, same_number
+from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.http import Answer
-from tasks.providers.looks import Page, look_each, unclear, walk
+from tasks.providers.listing import Entry, Listing, Page, text_or_none
 from tasks.providers.session import Session
 
 PAGE_SIZE = 99
+LISTING = Listing(
+    entries="results",
+    may=("nextPageToken",),
+    number="numberString",
+    ids=("id", "endpointId"),
+    kind=bird_records.state,
+)
 _PATH_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -74,7 +82,7 @@ class Bird:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Get each number by its id where that is known, else list what begins like it, and compare exactly."""
-        return look_each(numbers, self._look)
+        return looks.look_each(numbers, self._look)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """The organization's stock, with its monthly price; items on back order are left out."""
@@ -92,13 +100,9 @@ class Bird:
         )
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
+    def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
-        for record in self._walk({}, each_page):
-            number, state = e164(record.get("numberString")), bird_records.state(record)
-            if number and state is not LookKind.LOST:
-                known = self._known(record) or ""
-                yield OwnedNumber(number=number, provider_number_id=known, usable=state is LookKind.OWNED)
+        return looks.owned(self._walk({}))
 
     def check(self) -> list[Check]:
         """List one number of the workspace, then one stock item of the organization."""
@@ -147,50 +151,38 @@ class Bird:
         return self._session.yes(answer, known, kind)
 
     def _look(self, number: str, known: str | None) -> Look:
-        if known and _PATH_ID.fullmatch(known):
-            answer = self._session.exchange("GET", f"{self._numbers}/{known}")
-            # 404 is not the last word: the list may know the number under a newer id.
-            if answer.status != 404:
-                return self._state_of(answer, number)
-        records = [r for r in self._walk({"numberString": number}) if same_number(r.get("numberString"), number)]
-        return self._best(records)
+        shown = self._get(number, known) if known and _PATH_ID.fullmatch(known) else []
+        if any(entry.kind in bird_records.OUTCOMES for entry in shown):
+            return looks.look_through(shown, [number])[number]
+        # The list may know the number under a newer id.
+        return looks.look_through(chain(shown, self._walk({"numberString": number})), [number])[number]
 
-    def _state_of(self, answer: Answer, number: str) -> Look:
-        record = fields(self._session.require(answer).body)
-        if not same_number(record.get("numberString"), number):
-            return unclear(self._session.unsettled(answer, "wrong_number", f"no record of {number}"))
-        return self._best([record])
-
-    def _best(self, records: Sequence[Mapping[str, Any]]) -> Look:
-        """The look of the best record: a number that was given back and bought again has two."""
-        if not records:
-            return Look(kind=LookKind.ABSENT)
-        best = min(records, key=lambda record: bird_records.RANK.index(bird_records.state(record)))
-        state = bird_records.state(best)
-        error = None if state is not LookKind.UNCLEAR else "Bird shows a state of this number that is not documented"
-        return Look(kind=state, provider_number_id=self._known(best), error=error)
+    def _get(self, number: str, known: str) -> list[Entry]:
+        """The record with this id; none where there is none. Raises ProviderError for another number's."""
+        answer = self._session.exchange("GET", f"{self._numbers}/{known}")
+        if answer.status == 404:
+            return []
+        entry = LISTING.entry(self._session, fields(self._session.require(answer).body))
+        if entry is None or entry.number != number:
+            raise ProviderError(self._session.unsettled(answer, "wrong_number", f"no record of {number}"))
+        return [entry]
 
     def _known(self, record: Mapping[str, Any]) -> str | None:
         # The page says that both are the same.
         return self._session.identify(record.get("id")) or self._session.identify(record.get("endpointId"))
 
-    def _walk(self, params: Mapping[str, Any], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
+    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
         def fetch(token: str | None) -> Page:
             paging = {"limit": PAGE_SIZE, **({"pageToken": token} if token else {})}
             answer = self._session.call("GET", self._numbers, params={**params, **paging})
-            body = fields(answer.body)
-            following = body.get("nextPageToken")
-            if following is not None and not isinstance(following, str):
-                raise ProviderError(
-                    self._session.unsettled(answer, "unreadable_answer", "a page token that is no text")
-                )
-            return self._session.page(answer, body.get("results")), following or None
+            following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
+            return LISTING.page(self._session, answer, following)
 
-        return walk(fetch, each_page)
+        return looks.walk(fetch)
 
 
 def _search_failed(outcome: Outcome) -> Outcome:
-    if outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
+    if outcome.held_back or outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
         return outcome
     return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")
 

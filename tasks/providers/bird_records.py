@@ -9,7 +9,6 @@ from typing import Any, Final
 from schemas.outcomes import LookKind, OutcomeKind
 from tasks.providers.answers import fields
 
-RANK: Final = (LookKind.OWNED, LookKind.PROCESSING, LookKind.UNCLEAR, LookKind.LOST)
 OUTCOMES: Final = {LookKind.OWNED: OutcomeKind.PURCHASED, LookKind.PROCESSING: OutcomeKind.PROCESSING}
 
 _PROVISIONING = {

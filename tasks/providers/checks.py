@@ -48,6 +48,8 @@ def _failure(probe: Probe) -> Outcome | None:
 def _connection(base_url: str, failure: Outcome | None) -> Check:
     if failure is None or failure.http_status is not None:
         return Check(name="connection", ok=True, message=f"{base_url} answers")
+    if failure.held_back:
+        return Check(name="connection", ok=None, message=f"not asked: {failure.error}")
     return Check(name="connection", ok=False, message=f"{failure.error}: check base_url, now {base_url}")
 
 
@@ -58,6 +60,11 @@ def _line(probe: Probe, failure: Outcome | None) -> Check:
         return Check(name="token", ok=False, message=f"{failure.error}: check the token and its rights")
     if failure.kind is OutcomeKind.ACCOUNT:
         return Check(name="account", ok=False, message=f"{failure.error}: settle it in the provider's dashboard")
-    if failure.kind is OutcomeKind.THROTTLED or failure.http_status is None or failure.http_status >= 500:
+    if (
+        failure.held_back
+        or failure.kind is OutcomeKind.THROTTLED
+        or failure.http_status is None
+        or failure.http_status >= 500
+    ):
         return Check(name=probe.name, ok=False, message=f"{failure.error}: try again later")
     return Check(name=probe.name, ok=False, message=f"{failure.error}: {probe.mend}")

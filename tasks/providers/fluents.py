@@ -5,9 +5,10 @@ provider chooses, and a doubtful purchase could not be looked for. The page type
 `inbound_agent` as objects where its examples are strings: strings are sent.
 
 Known from a third-party connector reference and the titles of the vendor's pages: GET /v1/numbers?phone_number=,
-/v1/numbers/list (page from 1, size to 100, envelope {items, has_more}) and /v1/numbers/available (`filters` is JSON
-text). Our reading: the shape of an answer to a get is taken as object, list or envelope; the filter's key is the
-purchase's own `area_code`; what comes back is filtered again here, by country too.
+/v1/numbers/list (page from 1, size to 100, envelope {items, page, size, has_more, total, total_is_estimated}) and
+/v1/numbers/available (`filters` is JSON text). Our reading: the shape of an answer to a get is taken as object, list or
+envelope; what it answers for a number that is not ours is not documented, so the list decides that; the filter's key
+is the purchase's own `area_code`; what comes back is filtered again here, by country too.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from typing import Any, ClassVar
 
 from schemas.config import FluentsConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
-from tasks.providers import candidates
-from tasks.providers.answers import e164, entries, fields, same_number
-from tasks.providers.base import Ask, EachPage, LookupWay, SearchQuery, no_pause
+from tasks.providers import candidates, looks
+from tasks.providers.answers import entries, fields, same_number
+from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.checks import Probe, run_probes
-from tasks.providers.classify import read_said
 from tasks.providers.http import Answer
-from tasks.providers.looks import Page, look_each, unclear, walk
+from tasks.providers.listing import Listing, Page
 from tasks.providers.session import Session, only
 
 GET, BUY = "/v1/numbers", "/v1/numbers/buy"
 LIST, AVAILABLE = "/v1/numbers/list", "/v1/numbers/available"
 PAGE_SIZE = 100
+LISTING = Listing(entries="items", needs=("has_more",), may=("page", "size", "total", "total_is_estimated"))
 
 
 class Fluents:
     """One Fluents account, buying through one telephony account connection."""
 
-    lookup: ClassVar[LookupWay] = "by_number"
+    lookup: ClassVar[LookupWay] = "by_list"
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
@@ -62,8 +63,14 @@ class Fluents:
         return [self._session.record(answer, fields(answer.body), ask.number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Get each number."""
-        return look_each(numbers, self._look)
+        """Get each number; those that a get does not show are looked for in one walk through the list.
+
+        A 404 is every gateway's word too, so it settles nothing: what is absent, the list says.
+        """
+        found = looks.look_each(numbers, self._get)
+        if left := [number for number in numbers if number not in found]:
+            found |= looks.look_through(looks.walk(self._page), left)
+        return {number: found[number] for number in numbers}
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale through the connection; the true shape of an item is not documented."""
@@ -74,11 +81,9 @@ class Fluents:
         found = (candidates.offered(item.get("number") or item.get("phone_number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
+    def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""
-        for item in walk(self._page, each_page):
-            if number := e164(item.get("number")):
-                yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
+        return looks.owned(looks.walk(self._page))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one through the connection."""
@@ -86,7 +91,7 @@ class Fluents:
         return run_probes(
             self._session.base_url,
             [
-                Probe(name="path", call=lambda: self._list("1", 1), proves="numbers are listed", mend="check base_url"),
+                Probe(name="path", call=lambda: self._list(1, 1), proves="numbers are listed", mend="check base_url"),
                 Probe(
                     name="telephony_account_connection",
                     call=lambda: self.search(SearchQuery(limit=1)),
@@ -96,41 +101,32 @@ class Fluents:
             ],
         )
 
-    def _look(self, number: str, _known: str | None) -> Look:
+    def _get(self, number: str, _known: str | None) -> Look | None:
+        """What a get shows; None where it shows nothing."""
         answer = self._session.exchange("GET", GET, params={"phone_number": number})
-        if _is_not_found(answer):
-            return Look(kind=LookKind.ABSENT)
-        self._session.require(answer)
-        listed = _items(answer.body)
+        if answer.status == 404:
+            return None
+        listed = _items(self._session.require(answer).body)
+        if listed == []:
+            return None
         for record in [fields(answer.body)] if listed is None else entries(listed):
             if same_number(record.get("number"), number):
                 return Look(kind=LookKind.OWNED, provider_number_id=self._session.identify(record.get("id")))
-        if listed == []:
-            return Look(kind=LookKind.ABSENT)
-        return unclear(self._session.unsettled(answer, "no_record", f"something other than {number}"))
+        raise ProviderError(self._session.unsettled(answer, "no_record", f"something other than {number}"))
 
     def _page(self, cursor: str | None) -> Page:
-        number = cursor or "1"
+        number = int(cursor or "1")
         answer = self._list(number, PAGE_SIZE)
-        items = self._session.page(answer, fields(answer.body).get("items"))
-        more = fields(answer.body).get("has_more", len(items) == PAGE_SIZE)
-        return items, str(int(number) + 1) if more and items else None
+        more = fields(answer.body).get("has_more")
+        page = LISTING.page(self._session, answer, str(number + 1) if more is True else None)
+        if not isinstance(more, bool) or (more and not page.entries):
+            raise ProviderError(self._session.unsettled(answer, "unreadable_list", "no clear word on further pages"))
+        return page
 
-    def _list(self, page: str, size: int) -> Answer:
+    def _list(self, page: int, size: int) -> Answer:
         return self._session.call("GET", LIST, params={"page": page, "size": size})
 
 
 def _items(body: Any) -> Any:
     """The list in a bare list or an envelope; None where the body is neither."""
     return body if isinstance(body, list) else fields(body).get("items")
-
-
-def _is_not_found(answer: Answer) -> bool:
-    """Whether the API says that there is no such number.
-
-    Its framework answers an unknown path in the same form ('Cannot GET /v1/numbers'), and a gateway answers 404 in
-    its own: neither says anything about the number.
-    """
-    if answer.status != 404 or not isinstance(answer.body, dict):
-        return False
-    return not any(part.startswith("Cannot GET") for part in read_said(answer.body).parts)

@@ -11,9 +11,11 @@ from schemas.config import ProviderConfig
 from schemas.config_errors import ConfigError
 from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
 from tasks.providers import answers
+from tasks.providers.answers import fields
 from tasks.providers.base import Ask, ProviderError
 from tasks.providers.classify import Said, error_code, kind_of, read_said
 from tasks.providers.http import Answer, ExchangeError, HttpClient, NotSent
+from tasks.providers.turns import take_turn
 
 _SENTENCES = {
     OutcomeKind.REFUSED: "refused the request",
@@ -52,30 +54,36 @@ class Session:
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
 
     def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
-        """One exchange, whatever its status. Raises ProviderError where no whole answer came."""
-        try:
-            return self._http.request(method, path, json=json, params=params)
-        except ExchangeError as exc:
-            raise ProviderError(self._failed(exc)) from exc
+        """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
+
+        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn raises.
+        """
+        throttled: ProviderError | None = None
+        while True:
+            take_turn(throttled)
+            answer = self._send(method, path, json=json, params=params)
+            throttled = self._refused(answer)
+            if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
+                return answer
 
     def call(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
-        """One exchange that must succeed. Raises ProviderError for anything outside 2xx."""
+        """One reading exchange that must succeed. Raises ProviderError for anything outside 2xx."""
         return self.require(self.exchange(method, path, json=json, params=params))
 
     def require(self, answer: Answer) -> Answer:
         """*answer* where it is a 2xx. Raises ProviderError with what else it comes to."""
-        if 200 <= answer.status < 300:
-            return answer
-        said = self.said(answer.body)
-        raise ProviderError(self.refusal(answer, said, kind_of(answer.status, said)))
+        if refused := self._refused(answer):
+            raise refused
+        return answer
 
     def purchase(self, path: str, body: Any, count: int = 1) -> Answer | Outcome:
         """Post a purchase of *count* numbers: the 2xx answer, or the outcome that it has for each of them.
 
-        The refusal of a whole batch does not refuse its numbers: each of them may be bought by itself.
+        Its moment is its caller's (`deadline.Bounds`), and it is made once. The refusal of a whole batch does not
+        refuse its numbers: each of them may be bought by itself.
         """
         try:
-            return self.call("POST", path, json=body)
+            return self.require(self._send("POST", path, json=body))
         except ProviderError as exc:
             outcome = exc.outcome
         if outcome.kind is OutcomeKind.REFUSED and count > 1:
@@ -86,8 +94,12 @@ class Session:
         return outcome
 
     def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
-        """*entries* as a list of objects. Raises ProviderError where it is anything else: ours might be in it."""
-        if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+        """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an
+        error.
+        """
+        body = fields(answer.body)
+        beside = body.get("error") or body.get("errors")
+        if not beside and isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
             return entries
         raise ProviderError(self.unsettled(answer, "unreadable_answer", "no list as documented"))
 
@@ -166,6 +178,18 @@ class Session:
 
     def _clean_all(self, texts: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.clean(text) or "" for text in texts)
+
+    def _send(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+        try:
+            return self._http.request(method, path, json=json, params=params)
+        except ExchangeError as exc:
+            raise ProviderError(self._failed(exc)) from exc
+
+    def _refused(self, answer: Answer) -> ProviderError | None:
+        if 200 <= answer.status < 300:
+            return None
+        said = self.said(answer.body)
+        return ProviderError(self.refusal(answer, said, kind_of(answer.status, said)))
 
     def _failed(self, exc: ExchangeError) -> Outcome:
         if isinstance(exc, NotSent):

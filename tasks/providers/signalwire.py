@@ -15,19 +15,20 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from schemas.config import SignalWireConfig
-from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
-from tasks.providers import candidates
-from tasks.providers.answers import e164, fields, same_number
-from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, no_pause
+from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
+from tasks.providers import candidates, looks
+from tasks.providers.answers import fields
+from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.http import Answer
-from tasks.providers.looks import Page, look_each, walk
+from tasks.providers.listing import Entry, Listing, Page
 from tasks.providers.session import Session, only
 
 NUMBERS = "/api/relay/rest/phone_numbers"
 SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
 MAX_RESULTS = 100
+LISTING = Listing(entries="data", needs=("links",))
 
 
 class SignalWire:
@@ -56,7 +57,7 @@ class SignalWire:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """List what contains each number, and compare exactly."""
-        return look_each(numbers, self._look)
+        return looks.look_each(numbers, self._look)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale; no price is shown."""
@@ -69,11 +70,9 @@ class SignalWire:
         )
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
+    def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""
-        for item in self._walk({"page_size": PAGE_SIZE}, each_page):
-            if number := e164(item.get("number")):
-                yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
+        return looks.owned(self._walk({"page_size": PAGE_SIZE}))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
@@ -96,22 +95,21 @@ class SignalWire:
         )
 
     def _look(self, number: str, _known: str | None) -> Look:
-        for item in self._walk({"filter_number": number, "page_size": MAX_RESULTS}):
-            if same_number(item.get("number"), number):
-                return Look(kind=LookKind.OWNED, provider_number_id=self._session.identify(item.get("id")))
-        return Look(kind=LookKind.ABSENT)
+        entries = self._walk({"filter_number": number, "page_size": MAX_RESULTS})
+        return looks.look_through(entries, [number])[number]
 
-    def _walk(self, params: Mapping[str, Any], each_page: EachPage = no_pause) -> Iterator[Mapping[str, Any]]:
+    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
         def fetch(query: str | None) -> Page:
             answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
-            return self._session.page(answer, fields(answer.body).get("data")), self._next(answer)
+            return LISTING.page(self._session, answer, self._next(answer))
 
-        return walk(fetch, each_page)
+        return looks.walk(fetch)
 
     def _next(self, answer: Answer) -> str | None:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""
-        link = fields(fields(answer.body).get("links")).get("next")
-        if link is None or link == "":
+        links = fields(answer.body).get("links", {})
+        link = fields(links).get("next")
+        if isinstance(links, dict) and link in (None, ""):
             return None
         try:
             parts = urlsplit(link if isinstance(link, str) else "")

@@ -17,7 +17,7 @@ from schemas.config import TimePayConfig
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.answers import entries, fields, same_number
-from tasks.providers.base import Ask, EachPage, LookupWay, SearchQuery, Unsupported, no_pause
+from tasks.providers.base import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.http import Answer, ssl_context
 from tasks.providers.session import Session
 
@@ -57,7 +57,7 @@ class TimePay:
         """Raises Unsupported: TimePay documents no search."""
         raise Unsupported("TimePay documents no search: choose numbers in its dashboard")
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:  # noqa: ARG002 - the protocol's name
+    def owned(self) -> Iterator[OwnedNumber]:
         """Raises Unsupported: TimePay documents no list of owned numbers."""
         raise Unsupported("TimePay documents no list of owned numbers: see its dashboard")
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from schemas.config import VogentConfig
-from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
-from tasks.providers import candidates
-from tasks.providers.answers import e164, fields
-from tasks.providers.base import Ask, EachPage, LookupWay, ProviderError, SearchQuery, Unsupported, no_pause
+from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
+from tasks.providers import candidates, looks
+from tasks.providers.answers import fields
+from tasks.providers.base import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.checks import Probe, run_probes
-from tasks.providers.looks import Page, unclear, walk
+from tasks.providers.listing import Listing, Page, text_or_none
 from tasks.providers.session import Session, only
 
 NUMBERS = "/api/phone_numbers"
@@ -53,21 +53,12 @@ class Vogent:
             answer = self._session.purchase(NUMBERS, {"type": "purchase", "purchase": {"number": number}})
         if isinstance(answer, Outcome):
             return [answer]
-        return [self._session.record(answer, _phone(fields(answer.body)), number)]
+        record = fields(answer.body)
+        return [self._session.record(answer, {} if _is_user_name(record) else record, number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Walk the list once for all *numbers*; where it breaks off, those not met so far are unclear."""
-        looks: dict[str, Look] = {}
-        missing = Look(kind=LookKind.ABSENT)
-        try:
-            for owned in self.owned():
-                if owned.number in numbers:
-                    looks[owned.number] = Look(kind=LookKind.OWNED, provider_number_id=owned.provider_number_id or None)
-                    if len(looks) == len(numbers):
-                        break
-        except ProviderError as exc:
-            missing = unclear(exc.outcome)
-        return {number: looks.get(number, missing) for number in numbers}
+        """Walk the list once for all *numbers*."""
+        return looks.look_through(looks.walk(self._page), numbers)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""
@@ -80,11 +71,9 @@ class Vogent:
         found = (candidates.offered(item.get("number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
-    def owned(self, each_page: EachPage = no_pause) -> Iterator[OwnedNumber]:
+    def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page; SIP user names in it are no numbers."""
-        for item in walk(self._page, each_page):
-            if number := e164(_phone(item).get("number")):
-                yield OwnedNumber(number=number, provider_number_id=self._session.identify(item.get("id")) or "")
+        return looks.owned(looks.walk(self._page))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
@@ -109,14 +98,13 @@ class Vogent:
     def _page(self, cursor: str | None) -> Page:
         params = {"limit": PAGE_SIZE, **({"cursor": cursor} if cursor else {})}
         answer = self._session.call("GET", NUMBERS, params=params)
-        body = fields(answer.body)
-        entries = self._session.page(answer, body.get("data"))
-        following = body.get("cursor")
-        if following is not None and not isinstance(following, str):
-            raise ProviderError(self._session.unsettled(answer, "unreadable_answer", "a cursor that is no text"))
-        return entries, following or None
+        following = text_or_none(self._session, answer, fields(answer.body).get("cursor"))
+        return LISTING.page(self._session, answer, following)
 
 
-def _phone(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """*record* where it is a phone number's; an older form of the page has no type."""
-    return {} if record.get("type") == "SIP_USERNAME" else record
+def _is_user_name(record: Mapping[str, Any]) -> bool:
+    """Whether a record is none of a phone number; an older form of the page has no type."""
+    return record.get("type") == "SIP_USERNAME"
+
+
+LISTING = Listing(entries="data", needs=("cursor",), passed_over=_is_user_name)

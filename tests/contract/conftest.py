@@ -5,6 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.providers.sandbox import SandboxServer
+from tasks.providers.turns import at_once, in_turn
+
+
+@pytest.fixture(autouse=True)
+def _every_call_has_its_turn() -> Iterator[None]:
+    with in_turn(at_once):
+        yield
 
 
 @pytest.fixture(scope="package")

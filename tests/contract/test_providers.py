@@ -14,6 +14,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery, Unsupported
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxServer
+from tasks.providers.turns import at_once, in_turn
 
 NUMBER, OTHER = "+14155550100", "+14155550101"
 UNKNOWN = OutcomeKind.UNKNOWN
@@ -25,7 +26,8 @@ def adapter(sandbox: SandboxServer, kind: str, token: str = SANDBOX_TOKEN, **pol
 
 
 def buy(provider: Provider, number: str = NUMBER) -> Outcome:
-    ask = provider.prepare(Ask(number=number))
+    with in_turn(at_once):  # a thread has its own
+        ask = provider.prepare(Ask(number=number))
     if isinstance(ask, Outcome):
         return ask
     (outcome,) = provider.buy([ask])

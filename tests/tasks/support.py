@@ -34,8 +34,10 @@ from tasks.ledger import intents, pausing
 from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
-from tasks.providers.base import Ask, SearchQuery
+from tasks.providers.base import Ask, ProviderError, SearchQuery
 from tasks.providers.deadline import present_bounds
+from tasks.providers.looks import unclear
+from tasks.providers.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
 from workers.database import SqlDatabase
 
@@ -165,6 +167,10 @@ class ScriptedProvider:
         return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        try:
+            take_turn()
+        except ProviderError as exc:
+            return dict.fromkeys(numbers, unclear(exc.outcome))
         self.asked += numbers
         if self.looks:
             return dict.fromkeys(numbers, self.looks.popleft())

@@ -10,7 +10,8 @@ import pytest
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, Later, Pace, Slot
-from tasks.providers.base import Ask
+from tasks.providers.base import Ask, ProviderError
+from tasks.providers.turns import take_turn
 from tests.tasks.support import NOT_SENT, REFUSED, Killed, World, number
 
 Make = Callable[..., World]
@@ -22,6 +23,10 @@ def searching(world: World, seconds: int, found: Outcome | None = None) -> list[
     searched: list[str] = []
 
     def prepare(ask: Ask) -> Ask | Outcome:
+        try:
+            take_turn()
+        except ProviderError as exc:
+            return exc.outcome
         searched.append(ask.number)
         for _ in range(seconds):
             world.clock.advance(1.0)

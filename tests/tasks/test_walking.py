@@ -14,7 +14,8 @@ from sqlalchemy import select
 from schemas.tables import AUDIT_RUN
 from tasks.policies.pace import Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.base import ProviderError
-from tasks.walking import TRIES, Stopped
+from tasks.turns import Stopped
+from tasks.walking import TRIES
 from tests.tasks.shops import PAGES, Shop
 from tests.tasks.support import OpenPace, number
 
@@ -156,7 +157,9 @@ def test_a_long_retry_after_is_not_waited_for_and_not_run_into(fluents: Shop, re
     fluents.runtime = replace(fluents.runtime, pace=Pace(redis), sleep=time.sleep)
     fluents.sandbox.control.plan("fluents", "throttle", on="read", retry_after=3600)
     for _ in range(2):
-        with pytest.raises(ProviderError, match="fluents asked to slow down: no reading call before 3,"):
+        with pytest.raises(
+            ProviderError, match="fluents is at its look-up limit, or asked to slow down: no reading call before 3,"
+        ):
             fluents.audit()
     assert time.monotonic() - began < 30
     assert fluents.scheduled() is None

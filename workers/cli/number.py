@@ -45,7 +45,7 @@ def search(
 ) -> None:
     """Ask a provider which numbers it has for sale. Costs nothing, and buys nothing."""
     from tasks.providers.base import ProviderError, SearchQuery, Unsupported
-    from workers.cli.account import adapter_of, read_providers
+    from workers.cli.account import asking, read_providers
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
@@ -53,8 +53,8 @@ def search(
         raise Failure("--csv and --json are both given: keep one")
     query = SearchQuery(country=country_code(country) or country, prefix=prefix, limit=limit)
     try:
-        with working(f"asking {provider}"):
-            found = adapter_of(read_providers(), provider).search(query)
+        with working(f"asking {provider}"), asking(read_providers(), provider) as adapter:
+            found = adapter.search(query)
     except Unsupported as exc:
         raise Failure(str(exc)) from exc
     except ProviderError as exc:

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.config import Config
 from schemas.config_errors import ConfigError
 from schemas.outcomes import Check
-from workers.cli.account import adapter_of, read_providers
+from workers.cli.account import asking, read_providers
 from workers.cli.context import known_provider
 from workers.cli.output import show, working
 
@@ -58,7 +58,7 @@ def show_checks(found: Sequence[Checks]) -> None:
 
 def _check(config: Config, alias: str) -> Checks:
     try:
-        adapter = adapter_of(config, alias)
+        with asking(config, alias) as adapter:
+            return Checks(alias, tuple(adapter.check()))
     except ConfigError as exc:
         return Checks(alias, (Check(name="token", ok=False, message=str(exc)),))
-    return Checks(alias, tuple(adapter.check()))

@@ -23,6 +23,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.pools import counting, replenish, stock
 from tasks.pools.replenish import Report
 from tasks.providers.base import ProviderError, SearchQuery
+from tasks.providers.turns import take_turn
 from tasks.runtime import Binding
 from tests.tasks.support import Clock, ScriptedProvider, World, make_world, policy
 from workers.database import SqlDatabase
@@ -58,6 +59,7 @@ class Shop(ScriptedProvider):
         self.happens: list[Callable[[], Any]] = []
 
     def search(self, query: SearchQuery) -> list[Candidate]:
+        take_turn()
         self.searches.append(query)
         if self.happens:
             self.happens.pop(0)()

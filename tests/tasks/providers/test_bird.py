@@ -59,7 +59,7 @@ def test_the_states_of_a_record(
     server: ScriptedServer, status: Any, order: Any, kind: OutcomeKind, look: LookKind
 ) -> None:
     record = bird_record(status=status, order=order)
-    server.queue(reply(201, {"results": [record]}), results(record), reply(200, record))
+    server.queue(reply(201, {"results": [record]}), results(record), reply(200, record), results())
     provider = adapter("bird", server.url)
     assert buy(provider, "bird").kind is kind
     assert provider.look({NUMBER: None})[NUMBER].kind is look
@@ -167,10 +167,27 @@ def test_a_number_that_was_lost_and_bought_again_is_ours(server: ScriptedServer)
     assert adapter("bird", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.PROCESSING
 
 
-def test_a_look_by_id_falls_back_on_the_number(server: ScriptedServer) -> None:
-    server.queue(reply(404), results(bird_record()))
-    assert adapter("bird", server.url).look({NUMBER: ID})[NUMBER].kind is LookKind.OWNED
+@pytest.mark.parametrize("by_id", [reply(404), reply(200, bird_record(status="deprovisioned"))])
+def test_a_look_by_id_falls_back_on_the_number(server: ScriptedServer, by_id: bytes) -> None:
+    newer = {**bird_record(), "id": "newer"}
+    server.queue(by_id, results(newer))
+    look = adapter("bird", server.url).look({NUMBER: ID})[NUMBER]
+    assert (look.kind, look.provider_number_id) == (LookKind.OWNED, "newer")
     assert [seen.path for seen in server.seen] == [f"{NUMBERS}/{ID}", NUMBERS]
+
+
+@pytest.mark.parametrize("answer", [reply(500), results({"id": ID}), reply(200, {"results": [], "errors": ["x"]})])
+def test_a_record_that_is_lost_is_not_the_last_word_of_a_list_that_cannot_be_read(
+    server: ScriptedServer, answer: bytes
+) -> None:
+    server.queue(reply(200, bird_record(status="deprovisioned")), answer)
+    assert adapter("bird", server.url).look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+
+
+def test_a_number_that_is_under_way_is_polled_by_one_request(server: ScriptedServer) -> None:
+    server.queue(reply(200, bird_record(status="provisioning")))
+    assert adapter("bird", server.url).look({NUMBER: ID})[NUMBER].kind is LookKind.PROCESSING
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("known", ["../../secrets", "a/b", "a?b", "", "a" * 65])

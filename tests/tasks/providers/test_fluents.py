@@ -55,18 +55,24 @@ def test_a_record_without_an_id_is_no_record(server: ScriptedServer, body: Any) 
     assert buy(adapter("fluents", server.url), "fluents").kind is OutcomeKind.UNKNOWN
 
 
+LISTED = {"items": [{"id": ID, "number": OTHER}], "page": 1, "size": 100, "has_more": False, "total": 1}
+NOT_FOUND = [
+    (404, {"message": "Number not found", "error": "Not Found", "statusCode": 404}),
+    (404, {"message": "Cannot GET /v1/numbers", "error": "Not Found", "statusCode": 404}),
+    (404, {"message": "no route"}),
+    (404, {}),
+    (404, b"<html>no such route</html>"),
+    (200, []),
+    (200, {"items": [], "has_more": False}),
+]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
         (200, RECORD, LookKind.OWNED),
         (200, [RECORD], LookKind.OWNED),
         (200, {"items": [{"number": OTHER}, RECORD], "has_more": False}, LookKind.OWNED),
-        (404, {"message": "Number not found", "error": "Not Found", "statusCode": 404}, LookKind.ABSENT),
-        (200, [], LookKind.ABSENT),
-        (200, {"items": [], "has_more": False}, LookKind.ABSENT),
-        (404, {"message": "Cannot GET /v1/numbers", "error": "Not Found", "statusCode": 404}, LookKind.UNCLEAR),
-        (404, b"<html>no such route</html>", LookKind.UNCLEAR),
-        (404, b"", LookKind.UNCLEAR),
         (200, {**RECORD, "number": OTHER}, LookKind.UNCLEAR),
         (200, [{"number": OTHER}], LookKind.UNCLEAR),
         (200, {"items": [{"number": OTHER}], "has_more": True}, LookKind.UNCLEAR),
@@ -87,6 +93,35 @@ def test_look(server: ScriptedServer, status: int, body: Any, kind: LookKind) ->
     assert bool(look.error) is (kind is LookKind.UNCLEAR)
     (seen,) = server.seen
     assert (seen.method, seen.path, seen.query) == ("GET", "/v1/numbers", {"phone_number": [NUMBER]})
+
+
+@pytest.mark.parametrize(("status", "body"), NOT_FOUND)
+def test_what_a_get_does_not_show_the_list_decides(server: ScriptedServer, status: int, body: Any) -> None:
+    provider = adapter("fluents", server.url)
+    for listed, kind in [
+        (reply(200, LISTED), LookKind.ABSENT),
+        (reply(200, {**LISTED, "items": [RECORD]}), LookKind.OWNED),
+        (reply(404, body), LookKind.UNCLEAR),
+    ]:
+        server.queue(reply(status, body), listed)
+        assert provider.look({NUMBER: None})[NUMBER].kind is kind
+    assert [seen.path for seen in server.seen] == ["/v1/numbers", "/v1/numbers/list"] * 3
+
+
+def test_one_walk_serves_all_that_a_get_does_not_show(server: ScriptedServer) -> None:
+    third, fourth = "+14155550102", "+14155550103"
+    get = [reply(404), reply(200, RECORD), reply(500), reply(404)]
+    first = {**LISTED, "has_more": True, "total": 2}
+    second = {**LISTED, "items": [{"id": ID, "number": fourth}], "total": 2}
+    server.queue(*get, reply(200, first), reply(200, second))
+    looks = adapter("fluents", server.url).look(dict.fromkeys((third, NUMBER, "+14155550109", fourth)))
+    assert [(number, look.kind) for number, look in looks.items()] == [
+        (third, LookKind.ABSENT),
+        (NUMBER, LookKind.OWNED),
+        ("+14155550109", LookKind.UNCLEAR),
+        (fourth, LookKind.OWNED),
+    ]
+    assert len(server.seen) == 6
 
 
 def test_a_look_tells_of_the_account_and_asks_no_more(server: ScriptedServer) -> None:
@@ -133,7 +168,7 @@ def test_a_search_that_fails_raises(server: ScriptedServer, answer: bytes) -> No
 
 
 def test_owned_walks_the_pages(server: ScriptedServer) -> None:
-    pages = [{"items": [RECORD, {"number": None}], "has_more": True}, {"items": [{"number": OTHER}], "has_more": False}]
+    pages = [{"items": [RECORD], "has_more": True}, {"items": [{"number": OTHER}], "has_more": False}]
     server.queue(*(reply(200, page) for page in pages))
     assert list(adapter("fluents", server.url).owned()) == [
         OwnedNumber(number=NUMBER, provider_number_id=ID),
@@ -143,9 +178,37 @@ def test_owned_walks_the_pages(server: ScriptedServer) -> None:
     assert {seen.path for seen in server.seen} == {"/v1/numbers/list"}
 
 
-def test_owned_ends_without_has_more_at_a_page_that_is_not_full(server: ScriptedServer) -> None:
-    server.queue(reply(200, {"items": [RECORD] * 100}), reply(200, {"items": []}))
-    assert len(list(adapter("fluents", server.url).owned())) == 100
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [{"items": [RECORD]}],
+        [{"items": [RECORD], "has_more": "false"}],
+        [{"items": [RECORD], "has_more": None}],
+        [{"items": [], "has_more": True}],
+        [{"items": [RECORD], "has_more": True}, {"items": [RECORD], "has_more": False}],
+        [{"items": [RECORD], "has_more": False, "total": 2}],
+        [{"items": [RECORD], "has_more": False, "total": "1"}],
+        [{"items": [RECORD], "has_more": False, "total": True}],
+        [{"items": [RECORD], "has_more": True, "total": 3}, {**LISTED, "total": 3}],
+    ],
+)
+def test_a_list_that_is_not_whole_is_none(server: ScriptedServer, pages: list[Any]) -> None:
+    server.queue(*(reply(200, page) for page in pages))
+    with pytest.raises(ProviderError):
+        list(adapter("fluents", server.url).owned())
+    assert len(server.seen) == len(pages)
+
+
+@pytest.mark.parametrize("total", [{"total": 5, "total_is_estimated": True}, {"total": None}, {"total": 1}, {}])
+def test_a_total_that_is_estimated_counts_nothing(server: ScriptedServer, total: Any) -> None:
+    server.queue(reply(200, {"items": [RECORD], "has_more": False, **total}))
+    assert len(list(adapter("fluents", server.url).owned())) == 1
+
+
+def test_a_list_may_grow_while_it_is_walked(server: ScriptedServer) -> None:
+    first = {"items": [RECORD], "has_more": True, "total": 2}
+    server.queue(reply(200, first), reply(200, {**LISTED, "total": 3}))
+    assert len(list(adapter("fluents", server.url).owned())) == 2
 
 
 def test_the_check_tells_connection_token_and_account_connection_apart(server: ScriptedServer) -> None:

@@ -1,87 +1,132 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers import looks
 from tasks.providers.base import ProviderError
-from tasks.providers.looks import look_each, unclear, walk
+from tasks.providers.listing import Entry, Page
+from tasks.providers.looks import look_each, look_through, unclear, walk
+from tests.tasks.providers.adapters import NUMBER, OTHER
 
-PAGES: dict[str | None, tuple[list[Mapping[str, Any]], str | None]] = {
-    None: ([{"n": 1}], "a"),
-    "a": ([], "b"),
-    "b": ([{"n": 2}, {"n": 3}], None),
+A, B, C = (Entry(f"+1415555010{n}", f"id-{n}") for n in range(3))
+PAGES = {
+    None: Page(entries=[A], following="a"),
+    "a": Page(entries=[], following="b"),
+    "b": Page(entries=[B, C]),
 }
 OWNED = Look(kind=LookKind.OWNED)
+UNREAD = Outcome(kind=OutcomeKind.UNKNOWN, error="unread")
 
 
 def test_a_walk_gives_all_pages_in_order() -> None:
-    assert [entry["n"] for entry in walk(PAGES.__getitem__)] == [1, 2, 3]
+    assert list(walk(PAGES.__getitem__)) == [A, B, C]
 
 
 def test_a_walk_fetches_only_what_is_asked_for() -> None:
-    assert next(walk({None: PAGES[None]}.__getitem__)) == {"n": 1}
+    assert next(walk({None: PAGES[None]}.__getitem__)) == A
 
 
 @pytest.mark.parametrize("circle", [{None: "a", "a": "a"}, {None: "a", "a": "b", "b": "a"}])
 def test_a_walk_in_circles_ends(circle: dict[str | None, str]) -> None:
     with pytest.raises(ProviderError, match="no end") as caught:
-        list(walk(lambda cursor: ([], circle[cursor])))
+        list(walk(lambda cursor: Page(entries=[], following=circle[cursor])))
     assert caught.value.outcome.error_code == "endless_list"
+
+
+def test_a_page_that_comes_again_ends_the_walk() -> None:
+    with pytest.raises(ProviderError, match="no end"):
+        list(walk(lambda cursor: Page(entries=[A, B], following="b" if cursor is None else None)))
 
 
 def test_a_walk_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "MAX_PAGES", 7)
     calls: list[str | None] = []
 
-    def fetch(cursor: str | None) -> looks.Page:
+    def fetch(cursor: str | None) -> Page:
         calls.append(cursor)
-        return [], f"c{len(calls)}"
+        return Page(entries=[], following=f"c{len(calls)}")
 
     with pytest.raises(ProviderError):
         list(walk(fetch))
     assert len(calls) == 7
 
 
+@pytest.mark.parametrize("spoilt", PAGES)
+def test_a_walk_past_what_cannot_be_read_shows_the_rest_and_raises(spoilt: str | None) -> None:
+    good = PAGES[spoilt]
+    pages = {**PAGES, spoilt: Page(entries=good.entries, following=good.following, unread=UNREAD)}
+    shown = []
+    with pytest.raises(ProviderError, match="unread"):
+        shown.extend(walk(pages.__getitem__))
+    assert list(looks.owned(iter([A]))) == [OwnedNumber(number=A.number, provider_number_id="id-0")]
+    found = look_through(walk(pages.__getitem__), [C.number, NUMBER[:-1] + "9"])
+    assert [look.kind for look in found.values()] == [LookKind.OWNED, LookKind.UNCLEAR]
+
+
+@pytest.mark.parametrize(
+    ("totals", "whole"), [((3, 3), True), ((3, 4), True), ((4, 3), True), ((4, 4), False), ((4, None), False)]
+)
+def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | None, ...], whole: bool) -> None:
+    pages = {
+        None: Page(entries=[A], following="a", total=totals[0]),
+        "a": Page(entries=[A, B, C], total=totals[1]),
+    }
+    if whole:
+        assert list(walk(pages.__getitem__)) == [A, A, B, C]
+        return
+    with pytest.raises(ProviderError, match="shows 3 numbers and says that it has 4"):
+        list(walk(pages.__getitem__))
+
+
 def outcome(kind: OutcomeKind) -> Outcome:
     return Outcome(kind=kind, error="why", retry_after=3.0 if kind is OutcomeKind.THROTTLED else None)
 
 
-def refusing(cursor: str | None, kind: OutcomeKind) -> Callable[[str | None], looks.Page]:
-    """Pages of which the one at *cursor* comes only when it is asked for the third time."""
-    asked: list[str | None] = []
-
-    def fetch(wanted: str | None) -> looks.Page:
-        asked.append(wanted)
-        if wanted == cursor and asked.count(cursor) < 3:
-            raise ProviderError(outcome(kind))
-        return PAGES[wanted]
-
-    return fetch
+def breaking(*entries: Entry, kind: OutcomeKind = OutcomeKind.UNKNOWN) -> Iterator[Entry]:
+    yield from entries
+    raise ProviderError(outcome(kind))
 
 
-@pytest.mark.parametrize("cursor", PAGES)
-def test_a_walk_goes_on_after_a_429_where_its_caller_waits(cursor: str | None) -> None:
-    told: list[float | None] = []
-    found = walk(
-        refusing(cursor, OutcomeKind.THROTTLED),
-        lambda throttled: told.append(throttled.outcome.retry_after if throttled else None),
-    )
-    assert [entry["n"] for entry in found] == [1, 2, 3]
-    before = [None] * (list(PAGES).index(cursor) + 1)
-    assert told == [*before, 3.0, 3.0, *[None] * (3 - len(before))]
+def record(kind: LookKind, known: str = "id") -> Entry:
+    return Entry(NUMBER, known, kind)
 
 
-@pytest.mark.parametrize("kind", [OutcomeKind.THROTTLED, OutcomeKind.UNKNOWN])
-def test_a_walk_that_nobody_waits_for_ends_with_the_first_refusal(kind: OutcomeKind) -> None:
-    found = walk(refusing("a", kind))
-    assert next(found) == {"n": 1}
-    with pytest.raises(ProviderError) as caught:
-        next(found)
-    assert caught.value.outcome.kind is kind
+@pytest.mark.parametrize("entries", [[], [Entry(OTHER)], [Entry(OTHER, kind=LookKind.LOST)]])
+def test_absent_is_what_a_whole_walk_does_not_show(entries: list[Entry]) -> None:
+    assert look_through(entries, [NUMBER]) == {NUMBER: Look(kind=LookKind.ABSENT)}
+    assert look_through(breaking(*entries), [NUMBER]) == {NUMBER: unclear(outcome(OutcomeKind.UNKNOWN))}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "whole", "broken"),
+    [
+        ("owned", LookKind.OWNED, LookKind.OWNED),
+        ("processing", LookKind.PROCESSING, LookKind.PROCESSING),
+        ("lost", LookKind.LOST, LookKind.UNCLEAR),
+        ("unclear", LookKind.UNCLEAR, LookKind.UNCLEAR),
+        ("lost processing", LookKind.PROCESSING, LookKind.PROCESSING),
+        ("processing owned", LookKind.OWNED, LookKind.OWNED),
+        ("lost unclear", LookKind.UNCLEAR, LookKind.UNCLEAR),
+        ("unclear processing", LookKind.PROCESSING, LookKind.PROCESSING),
+    ],
+)
+def test_the_best_record_counts_and_lost_is_a_finding_too(kinds: str, whole: LookKind, broken: LookKind) -> None:
+    records = [record(LookKind(kind)) for kind in kinds.split()]
+    for entries in (records, records[::-1]):
+        for walked, wanted in ((entries, whole), (breaking(*entries), broken)):
+            found = look_through(walked, [NUMBER])[NUMBER]
+            assert found.kind is wanted
+            assert bool(found.error) is (wanted is LookKind.UNCLEAR)
+
+
+def test_a_walk_ends_when_all_are_found() -> None:
+    walked = iter([record(LookKind.OWNED, "first"), Entry(OTHER, "other"), record(LookKind.OWNED, "second")])
+    found = look_through(walked, [NUMBER, OTHER])
+    assert [look.provider_number_id for look in found.values()] == ["first", "other"]
+    assert len(list(walked)) == 1
 
 
 @pytest.mark.parametrize(
@@ -101,6 +146,11 @@ def test_a_failed_look_is_unclear(kind: OutcomeKind, account: bool, retry_after:
     assert unclear(outcome(kind)) == wanted
 
 
+def test_a_look_that_we_held_back_waits_and_is_no_429() -> None:
+    held = Outcome(kind=OutcomeKind.NOT_SENT, error="why", retry_after=9.0)
+    assert unclear(held) == Look(kind=LookKind.UNCLEAR, error="why", waiting=True, retry_after=9.0)
+
+
 @pytest.mark.parametrize(
     ("kind", "asked"), [(OutcomeKind.ACCOUNT, "ab"), (OutcomeKind.THROTTLED, "ab"), (OutcomeKind.UNKNOWN, "abc")]
 )
@@ -118,6 +168,16 @@ def test_looks_go_on_unless_nobody_gets_through(kind: OutcomeKind, asked: str) -
     assert found["a"] is OWNED
     assert found["b"] == unclear(outcome(kind))
     assert found["c"] == (OWNED if asked == "abc" else found["b"])
+
+
+@pytest.mark.parametrize(("kind", "left"), [(OutcomeKind.THROTTLED, "abc"), (OutcomeKind.UNKNOWN, "bc")])
+def test_what_a_look_leaves_open_is_left_out_unless_no_further_call_can_be_made(kind: OutcomeKind, left: str) -> None:
+    def look(number: str, known: str | None) -> Look | None:
+        if number == "b":
+            raise ProviderError(outcome(kind))
+        return None if number == "a" else OWNED
+
+    assert "".join(look_each(dict.fromkeys("abc"), look)) == left
 
 
 def test_no_numbers_need_no_call() -> None:

@@ -14,9 +14,12 @@ THIRD = "+14155550102"
 PAGE_200 = {"id": "<string>", "number": "+18001234567", "type": "PSTN", "agentId": "<string>"}
 
 
-def page(*numbers: str, cursor: Any = None) -> bytes:
+USER = {"id": ID, "number": "sip-user", "type": "SIP_USERNAME", "agentId": None}
+
+
+def page(*numbers: str, cursor: Any = None, others: Any = ()) -> bytes:
     data = [{"id": ID, "number": number, "type": "PSTN", "agentId": None} for number in numbers]
-    return reply(200, {"data": data, "cursor": cursor})
+    return reply(200, {"data": [*data, *others], "cursor": cursor})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_the_page_s_errors_have_no_documented_body(server: ScriptedServer, statu
 
 
 def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
-    server.queue(page("sip-user", OTHER, cursor="a"), page(cursor="b"), page(NUMBER))
+    server.queue(page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER))
     looks = adapter("vogent", server.url).look({NUMBER: None, OTHER: ID, THIRD: None})
     assert {number: look.kind for number, look in looks.items()} == {
         NUMBER: LookKind.OWNED,
@@ -129,5 +132,5 @@ def test_a_search_that_is_no_list_raises(server: ScriptedServer) -> None:
 
 
 def test_owned_leaves_sip_user_names_out(server: ScriptedServer) -> None:
-    server.queue(page("sip-user", NUMBER, cursor=""))
+    server.queue(page(NUMBER, cursor="", others=[USER]))
     assert list(adapter("vogent", server.url).owned()) == [OwnedNumber(number=NUMBER, provider_number_id=ID)]

@@ -9,6 +9,7 @@ from schemas.config import load_config, read_token, sandbox_config
 from tasks.providers.base import Ask
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxControl, SandboxServer
+from tasks.providers.turns import at_once, in_turn
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.errors import Failure
 from workers.cli.sandboxing import make_server, reachable, read_rates, sandbox_toml
@@ -28,7 +29,8 @@ def test_its_configuration_buys_from_all_five(tmp_path: Path) -> None:
         assert config == sandbox_config(ready["url"])
         for index, provider in enumerate(config.providers.values()):
             adapter = build(provider, read_token(provider, {}))
-            prepared: Any = adapter.prepare(Ask(number=f"+1415555010{index}", options={}))
+            with in_turn(at_once):
+                prepared: Any = adapter.prepare(Ask(number=f"+1415555010{index}", options={}))
             assert adapter.buy([prepared])[0].yes
         with SandboxControl(ready["url"]) as control:
             assert [charge["kind"] for charge in control.charges()] == list(config.providers)
