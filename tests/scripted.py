@@ -6,7 +6,7 @@ import json
 import socketserver
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -40,10 +40,14 @@ def reply(status: int, body: Any = None, headers: Mapping[str, str] | None = Non
 
 
 class ScriptedServer:
-    """Answers with what `queue` holds, in order; CUT closes without an answer, SILENCE says nothing until the end."""
+    """Answers with what `queue` holds, in order; CUT closes without an answer, SILENCE says nothing until the end.
+
+    What is not in the queue is answered by `otherwise`.
+    """
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
+        self.otherwise: Callable[[Seen], bytes | None] = lambda _: reply(599, "the script has no more answers")
         self._answers: deque[bytes | None] = deque()
         self._over = threading.Event()
         outer = self
@@ -90,8 +94,9 @@ class ScriptedServer:
         headers = dict(_headers(handler))
         body = handler.rfile.read(int(headers.get("content-length", "0")))
         target = urlsplit(line[1])
-        self.seen.append(Seen(line[0], target.path, parse_qs(target.query), headers, body))
-        answer = self._answers.popleft() if self._answers else reply(599, "the script has no more answers")
+        seen = Seen(line[0], target.path, parse_qs(target.query), headers, body)
+        self.seen.append(seen)
+        answer = self._answers.popleft() if self._answers else self.otherwise(seen)
         if answer is None:
             self._over.wait(30)
         else:

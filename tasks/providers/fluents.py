@@ -106,13 +106,18 @@ class Fluents:
         answer = self._session.exchange("GET", GET, params={"phone_number": number})
         if answer.status == 404:
             return None
-        listed = _items(self._session.require(answer).body)
-        if listed == []:
-            return None
-        for record in [fields(answer.body)] if listed is None else entries(listed):
+        body = self._session.require(answer).body
+        listed = _items(body)
+        for record in [fields(body)] if listed is None else entries(listed):
             if same_number(record.get("number"), number):
                 return Look(kind=LookKind.OWNED, provider_number_id=self._session.identify(record.get("id")))
+        if body == [] or (listed == [] and self._is_end(answer)):
+            return None
         raise ProviderError(self._session.unsettled(answer, "no_record", f"something other than {number}"))
+
+    def _is_end(self, answer: Answer) -> bool:
+        page = LISTING.page(self._session, answer, None)
+        return page.unread is None and fields(answer.body).get("has_more") is False
 
     def _page(self, cursor: str | None) -> Page:
         number = int(cursor or "1")

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.providers.sandbox import SandboxServer
 from tasks.providers.turns import at_once, in_turn
+from tests.scripted import ScriptedServer
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +31,10 @@ def sandbox(running: SandboxServer) -> SandboxServer:
 @pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that answers what a test tells it."""
+    with ScriptedServer() as scripted:
+        yield scripted

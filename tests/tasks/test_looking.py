@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from redis.exceptions import RedisError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks import looking
 from tasks.ledger.rows import Row
-from tasks.policies.pace import Later
+from tasks.policies.pace import Later, Slot
+from tasks.providers.base import ProviderError
+from tasks.providers.looks import unclear
+from tasks.providers.turns import take_turn
 from tasks.runtime import Message
 from tests.tasks.support import ACCOUNT, TOO_MANY, UNKNOWN, Killed, World, die, number
 from tests.waiting import eventually
@@ -95,6 +99,47 @@ def test_looks_at_their_limit_wait_and_do_not_fail(world: World) -> None:
     after = world.row(row["id"])
     assert (after["looks"], after["look_failures"]) == (0, 0)
     assert (after["due_at"] - world.clock.moment).total_seconds() == 20.0
+    assert world.provider.asked == []
+
+
+def test_a_look_that_has_begun_waits_for_its_further_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked so far would be asked again."""
+    [row], [message] = due(world)
+    slots = iter([Slot(0.5, 1), Later(5.0), Later(3.0), Slot(1.0, 1), Later(3600.0)])
+    world.pace.reserve = lambda lane, **_: next(slots)
+    turns: list[float] = []
+
+    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        try:
+            for _ in range(3):
+                take_turn()
+                turns.append((world.clock.moment - before).total_seconds())
+        except ProviderError as exc:
+            return dict.fromkeys(numbers, unclear(exc.outcome))
+        raise AssertionError
+
+    monkeypatch.setattr(world.provider, "look", walking)
+    before = world.clock.moment
+    assert world.deliver(message) == [Status.UNKNOWN]
+    after = world.row(row["id"])
+    assert turns == [0.5, 5.5]
+    assert (after["looks"], after["look_failures"]) == (0, 0)
+    assert (after["due_at"] - world.clock.moment).total_seconds() == 3600.0
+    assert world.pace.penalties == []
+
+
+def test_redis_that_goes_away_during_a_look_leaves_it_due(world: World) -> None:
+    [row], [message] = due(world)
+
+    def away(lane: object, **_: object) -> Slot:
+        raise RedisError("away")
+
+    world.pace.reserve = away
+    with pytest.raises(RedisError):
+        world.deliver(message)
+    after = world.row(row["id"])
+    assert (after["status"], after["look_failures"]) == (Status.UNKNOWN, 0)
+    assert (after["due_at"] - world.clock.moment).total_seconds() == looking.LEASE
     assert world.provider.asked == []
 
 

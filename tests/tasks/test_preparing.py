@@ -87,6 +87,24 @@ def test_a_slow_search_ends_in_its_purchase(world: World, seconds: int) -> None:
     assert searched == [row["number"]]
 
 
+def test_a_search_of_many_requests_keeps_its_purchase(world: World) -> None:
+    swept: list[int] = []
+
+    def prepare(ask: Ask) -> Ask:
+        for _ in range(10):
+            take_turn()
+            world.clock.advance(world.binding.policy.timeout)
+            swept.append(world.sweep())
+        return ask
+
+    world.provider.prepares = True
+    world.provider.prepare = prepare  # type: ignore[method-assign]
+    row = world.accept()
+    world.work()
+    assert swept == [0] * 10
+    assert (world.row(row["id"])["status"], world.row(row["id"])["attempts"]) == (Status.PURCHASED, 1)
+
+
 def test_a_batch_of_slow_searches_goes_in_one_call(make: Make) -> None:
     world = make(max_batch=25, max_in_flight=25)
     numbers = [number(index) for index in range(25)]

@@ -1,0 +1,127 @@
+"""What a look at each provider is answered by its documents, and what none of them may take for an answer.
+
+A new provider adds its pages to `listed`, and its get to `gets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.scripted import reply
+from tests.tasks.providers.adapters import ID, NUMBER, OTHER, bird_record, success
+
+LOOKS = ("fluents", "signalwire", "vogent", "bird")
+ENTRIES = {"fluents": "items", "signalwire": "data", "vogent": "data", "bird": "results"}
+NUMBER_KEY = {"bird": "numberString"}
+ALWAYS = {"fluents": "has_more", "signalwire": "links", "vogent": "cursor"}
+"""The key beside the list that tells of further pages, where there always is one."""
+
+THIRD = "+14155550102"
+_PATH = "/api/relay/rest/phone_numbers"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One HTTP answer; a body of bytes goes out as it is."""
+
+    status: int
+    body: Any
+
+    @property
+    def raw(self) -> bytes:
+        return reply(self.status, self.body)
+
+
+def record(kind: str, number: str) -> dict[str, Any]:
+    """An owned number as the provider's list shows it."""
+    if kind == "bird":
+        return {**bird_record(number), "id": f"id-{number}"}
+    return {**success(kind, number)[1], "id": f"id-{number}"}
+
+
+def page(kind: str, *numbers: str, index: int = 0, last: bool = True) -> dict[str, Any]:
+    """A page of the list; *index* counts from 0."""
+    found = {ENTRIES[kind]: [record(kind, number) for number in numbers]}
+    if kind == "fluents":
+        return {**found, "page": index + 1, "size": 100, "has_more": not last, "total_is_estimated": False}
+    if kind == "signalwire":
+        following = {} if last else {"next": f"{_PATH}?page_number={index + 1}&page_token=PA{index}"}
+        return {"links": {"self": _PATH, **following}, **found}
+    if kind == "vogent":
+        return {**found, "cursor": None if last else f"after-{index}"}
+    return found if last else {**found, "nextPageToken": f"after-{index}"}
+
+
+def gets(kind: str) -> list[Said]:
+    """What comes before the list for a number that is not ours: a get that knows nothing."""
+    missing = {"fluents": {"message": "Number not found", "error": "Not Found", "statusCode": 404}}
+    missing["bird"] = {"code": "NotFound", "message": "Long Code Number not found"}
+    return [Said(404, missing[kind])] if kind in missing else []
+
+
+def listed(kind: str, *pages: Sequence[str]) -> list[Said]:
+    """A whole list, page by page; of two pages with a number each where none are given."""
+    wanted = pages or ([OTHER], [THIRD])
+    last = len(wanted) - 1
+    return [Said(200, page(kind, *one, index=index, last=index == last)) for index, one in enumerate(wanted)]
+
+
+def hostile(kind: str) -> Iterator[Said]:
+    """Answers that say nothing about what is ours, wherever in a look they come."""
+    whole = page(kind, OTHER, index=1)
+    empty = page(kind, index=1)
+    yield from _without_a_list(whole)
+    for key in ("errors", "error", "message", "warnings", "detail", "meta"):
+        yield from (Said(200, {**body, key: ["part of the list was not read"]}) for body in (whole, empty))
+    for word in ({"partial": True}, {"success": False}, {"statusCode": 503}, {"records": [record(kind, NUMBER)]}):
+        yield Said(200, {**empty, **word})
+    for entry in _unreadable(kind):
+        yield Said(200, {**whole, ENTRIES[kind]: [entry]})
+        yield Said(200, {**whole, ENTRIES[kind]: [record(kind, THIRD), entry]})
+    yield from _further_pages(kind, whole)
+    if kind == "fluents":
+        yield from (Said(200, {**whole, "total": total}) for total in (99, "1", -1, [], True))
+
+
+def _without_a_list(whole: Any) -> Iterator[Said]:
+    for body in (
+        *({"message": "Not Found"}, {"message": "no Route matched with those values"}, {}, "User not found", None),
+        *({"message": "Number not found", "error": "Not Found", "statusCode": 404}, b"", b"<html>404</html>"),
+    ):
+        yield Said(404, body)
+        yield Said(200, body)
+    for status in (202, 203, 204, 206, 301, 304, 400, 401, 402, 403, 408, 409, 410, 422, 429, 500, 502, 503, 504):
+        yield Said(status, whole)
+    key = next(key for key in whole if isinstance(whole[key], list))
+    for other in (None, {}, "", 0, False, "[]", {"0": whole[key]}):
+        yield Said(200, {**whole, key: other})
+    without = {name: value for name, value in whole.items() if name != key}
+    yield from (Said(200, body) for body in (without, {**without, "numbers": []}, {"response": whole}, [whole]))
+    yield Said(200, reply(200, whole)[-40:])
+
+
+def _unreadable(kind: str) -> Iterator[Any]:
+    key = NUMBER_KEY.get(kind, "number")
+    good = record(kind, OTHER)
+    nameless = {name: value for name, value in good.items() if name != key}
+    yield from (nameless, {**nameless, "e164": NUMBER}, {**nameless, "phoneNumber": NUMBER}, {**good, "e164": NUMBER})
+    yield from (None, NUMBER, [], {}, 14155550100, {"id": ID})
+    for value in (None, "", "null", "4155550100", "(415) 555-0100", "415-555-0100", "04155550100", "0014155550100"):
+        yield {**good, key: value}
+    for value in ("+1415555****", "+1415555010", "sip:14155550100", 4155550100, True, [NUMBER], {"e164": NUMBER}):
+        yield {**good, key: value}
+
+
+def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
+    words: dict[str, tuple[str, tuple[Any, ...]]] = {
+        "fluents": ("has_more", (None, 1, 0, "false", [], {})),
+        "signalwire": ("links", (None, [], "", 5, {"next": 5}, {"next": {}}, {"next": "/other?page_number=2"})),
+        "vogent": ("cursor", (5, 0, False, [], {})),
+        "bird": ("nextPageToken", (5, 0, False, [], {})),
+    }
+    key, values = words[kind]
+    yield from (Said(200, {**whole, key: value}) for value in values)
+    if kind in ALWAYS:
+        yield Said(200, {name: value for name, value in whole.items() if name != key})

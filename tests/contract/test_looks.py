@@ -1,0 +1,135 @@
+"""A look must not fail open: what is no whole, well-formed answer says of no number that it is not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from schemas.outcomes import LookKind
+from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
+from tasks.providers.turns import in_turn
+from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, page
+from tests.scripted import CUT, ScriptedServer, reply
+from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
+
+OPERATIONS: dict[str, Callable[[Provider], object]] = {
+    "look": lambda provider: provider.look({NUMBER: ID}),
+    "look at two": lambda provider: provider.look({NUMBER: ID, "+14155550109": ID}),
+    "owned": lambda provider: list(provider.owned()),
+    "search": lambda provider: provider.search(SearchQuery(prefix="415")),
+    "prepare": lambda provider: provider.prepare(Ask(number=NUMBER)),
+    "check": lambda provider: provider.check(),
+}
+
+
+@pytest.fixture(params=LOOKS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def provider(kind: str, server: ScriptedServer) -> Provider:
+    return adapter(kind, server.url, policy={"timeout": 20.0})
+
+
+def look(provider: Provider, server: ScriptedServer, answers: list[Said]) -> LookKind:
+    server.clear()
+    server.queue(*(one.raw for one in answers))
+    return provider.look({NUMBER: ID})[NUMBER].kind
+
+
+def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Provider, server: ScriptedServer) -> None:
+    for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], ["+14155550103"], [THIRD])):
+        answers = [*gets(kind), *listed(kind, *pages)]
+        server.seen.clear()
+        assert look(provider, server, answers) is LookKind.ABSENT
+        assert len(server.seen) == len(answers)
+
+
+def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    first, last = listed(kind, [OTHER, NUMBER], [THIRD])
+    assert look(provider, server, [*gets(kind), first, last]) is LookKind.OWNED
+    for strange in (Said(500, None), Said(200, {**last.body, "errors": ["x"]})):
+        assert look(provider, server, [*gets(kind), first, strange]) is LookKind.OWNED
+    first = listed(kind, [OTHER], [NUMBER])[0]
+    spoilt = Said(200, {**first.body, "errors": ["x"]})
+    assert look(provider, server, [*gets(kind), spoilt, listed(kind, [OTHER], [NUMBER])[1]]) is LookKind.OWNED
+
+
+def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    good = [*gets(kind), *listed(kind)]
+    for strange in hostile(kind):
+        for index in range(len(good)):
+            if index < len(gets(kind)) and strange.status == 404:
+                continue  # as documented: the list decides
+            answers = [*good[:index], strange, *good[index + 1 :]]
+            assert look(provider, server, answers) is LookKind.UNCLEAR, (index, strange)
+
+
+def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    for strange in hostile(kind):
+        assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
+
+
+def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Provider, server: ScriptedServer) -> None:
+    good = [*gets(kind), *listed(kind)]
+    for index in range(len(good)):
+        server.clear()
+        server.queue(*(one.raw for one in good[:index]), CUT)
+        assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+
+
+def test_a_hostile_answer_at_any_page_spoils_the_list_of_what_is_owned(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    good = listed(kind)
+    server.queue(*(one.raw for one in good))
+    assert [one.number for one in provider.owned()] == [OTHER, THIRD]
+    for strange in hostile(kind):
+        for index in range(len(good)):
+            server.clear()
+            server.queue(*(one.raw for one in good[:index]), strange.raw, *(one.raw for one in good[index + 1 :]))
+            with pytest.raises(ProviderError):
+                list(provider.owned())
+
+
+@pytest.mark.parametrize("following", [[OTHER], []])
+def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
+    kind: str, provider: Provider, server: ScriptedServer, following: list[str]
+) -> None:
+    server.queue(*(one.raw for one in gets(kind)), *[reply(200, page(kind, *following, last=False))] * 20)
+    assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+    assert len(server.seen) <= 3
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_request_has_a_turn_of_its_own(
+    kind: str, provider: Provider, server: ScriptedServer, operation: str
+) -> None:
+    """At each turn the server has seen as many requests as there were turns before."""
+    pages = [one.raw for one in listed(kind, [OTHER], ["+14155550103"], [THIRD])]
+    server.queue(*([one.raw for one in gets(kind)] if operation.startswith("look") else []), *pages)
+    turns: list[int] = []
+    with in_turn(lambda _: turns.append(len(server.seen))), suppress(ProviderError):
+        OPERATIONS[operation](provider)
+    assert turns == list(range(len(server.seen)))
+    assert len(turns) >= (operation != "prepare" or kind == "bird")
+    if operation in ("look", "owned"):
+        assert len(turns) >= len(pages)
+
+
+def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Provider, server: ScriptedServer) -> None:
+    good = [*gets(kind), *listed(kind)]
+    for index in range(len(good)):
+        server.clear()
+        server.queue(*(one.raw for one in good[:index]), reply(429, {}, {"Retry-After": "7"}))
+        found = provider.look({NUMBER: ID})[NUMBER]
+        assert (found.kind, found.throttled, found.waiting, found.retry_after) == (LookKind.UNCLEAR, True, True, 7.0)
