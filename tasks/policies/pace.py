@@ -5,7 +5,17 @@ GCRA with reservation, all windows of a provider at once, in one Lua script on R
 with burst b and guard g, calls are spaced (W + g) / (N - b + 1) seconds apart after the burst, so that no window of
 W + g seconds, wherever it begins, holds more than N. A limiter that Redis does not know (any more) starts empty:
 it waits until every slot that may have been given out before has passed, and has no burst saved up. So does one whose
-arrivals lie further ahead than its limit can bring them: the limit or a clock was set anew.
+arrivals lie further ahead than its limit can bring them (a clock was set), and one that may have come back from the
+past: that of a promoted replica, or of a restored snapshot.
+
+Such a one is told by `master_replid`, which a server makes anew whenever it starts as a master and whenever it is
+promoted (https://redis.io/docs/latest/operate/oss_and_stack/management/replication, "Replication ID explained"), and
+so names one server's one time as a master. Its run id would not do: it outlives a demotion and a promotion. The script
+asks for it each time, because a connection may go on to another server behind a proxy, and a call that is sent again
+after a reconnection has its arguments from before. A planned restart costs the wait, too.
+
+Workers with different limits for one account (a rolling restart, aliases) each keep their own, and count the calls of
+all: a call moves every arrival that the lane knows. So all together stay within the looser limit.
 """
 
 from __future__ import annotations
@@ -31,69 +41,90 @@ One that is missed costs another, and the limit a call.
 
 _MICRO = 1_000_000
 
-# KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then field, interval, burst of
-# each window.
-# Fields of the lane: a theoretical arrival time for each window, `until` of a penalty, `last` slot given.
+# KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then interval and burst of each
+# window.
+# Fields of the lane: `replid` of the server that wrote it, `until` of a penalty and its length `penalty`, `last` slot
+# given, and a theoretical arrival time for each interval:burst that workers go by.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local mode, amount = ARGV[1], tonumber(ARGV[2])
-local lane = KEYS[1]
-local until_ = tonumber(redis.call('HGET', lane, 'until') or 0)
-local last = tonumber(redis.call('HGET', lane, 'last') or 0)
+local lane, kept = KEYS[1], {}
+local function keep(...) redis.call('HSET', lane, ...) end
+local function whole(number) return string.format('%.0f', number) end
+local stored = redis.call('HGETALL', lane)
+for i = 1, #stored, 2 do kept[stored[i]] = stored[i + 1] end
+local until_, penalty = tonumber(kept['until'] or 0), tonumber(kept['penalty'] or DAY)
+if until_ > now + penalty then
+  until_ = now + penalty
+  keep('until', whole(until_))
+end
 if mode == 'penalise' then
-  if now + amount > until_ then redis.call('HSET', lane, 'until', string.format('%.0f', now + amount)) end
+  if now + amount > until_ then keep('until', whole(now + amount), 'penalty', whole(amount)) end
   return {1, 0, now}
 end
-if mode == 'lift' then redis.call('HDEL', lane, 'until') end
+if mode == 'lift' then redis.call('HDEL', lane, 'until', 'penalty') end
 if mode == 'lift' or mode == 'cools' then return {until_ > now, math.max(0, until_ - now), now} end
+local info = redis.call('INFO', 'replication')
+local found, ends = string.find(info, 'master_replid:', 1, true)
+if not found then return redis.error_reply('ERR this server tells no master_replid in INFO replication') end
+local replid = string.sub(info, ends + 1, ends + 40)
+if kept['replid'] ~= replid then
+  redis.call('DEL', lane)
+  keep('replid', replid)
+  if until_ > now then keep('until', whole(until_), 'penalty', whole(penalty)) end
+  kept = {}
+end
 local go = math.max(now, until_)
 if mode == 'reserve' then go = math.max(go, now + math.min(ARGV[3], amount)) end
-local arrivals = {}
-for i = 4, #ARGV, 3 do
-  local interval, burst = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local arrival = tonumber(redis.call('HGET', lane, ARGV[i]) or -1)
-  local empty = now + HORIZON + burst * interval
+for i = 4, #ARGV, 2 do
+  local interval, burst = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+  local name, empty = ARGV[i] .. ':' .. ARGV[i + 1], now + HORIZON + burst * interval
+  local arrival = tonumber(kept[name] or -1)
   if arrival < 0 or arrival > empty then
     arrival = empty
-    redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrival))
+    kept['last'] = 0
+    keep(name, whole(arrival), 'last', 0)
   end
-  arrivals[i] = arrival
+  kept[name] = arrival
   go = math.max(go, arrival - (burst - 1) * interval)
 end
-if mode == 'refund' then
-  if amount ~= last then return {0, 0, now} end
-  for i = 4, #ARGV, 3 do
-    redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrivals[i] - tonumber(ARGV[i + 1])))
+local refund = mode == 'refund'
+if refund and amount ~= tonumber(kept['last'] or 0) then return {0, 0, now} end
+if not refund and (mode == 'peek' or go > now + amount) then return {0, go - now, 0} end
+local fields = {'last', refund and 0 or whole(go)}
+for name, arrival in pairs(kept) do
+  local interval, burst = string.match(name, '^(%d+):(%d+)$')
+  if interval then
+    arrival = refund and arrival - interval or math.max(go, arrival) + interval
+    table.insert(fields, name)
+    table.insert(fields, whole(arrival))
   end
-  redis.call('HSET', lane, 'last', 0)
-  return {1, 0, now}
 end
-if mode == 'peek' or go > now + amount then return {0, go - now, 0} end
-for i = 4, #ARGV, 3 do
-  local arrival = math.max(go, arrivals[i]) + tonumber(ARGV[i + 1])
-  redis.call('HSET', lane, ARGV[i], string.format('%.0f', arrival))
-end
-redis.call('HSET', lane, 'last', string.format('%.0f', go))
-return {1, go - now, string.format('%.0f', go)}
-""".replace("HORIZON", str(int(HORIZON * _MICRO)))
+keep(unpack(fields))
+if refund then return {1, 0, now} end
+return {1, go - now, whole(go)}
+""".replace("HORIZON", str(int(HORIZON * _MICRO))).replace("DAY", str(86_400 * _MICRO))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """What shares one set of limits: all purchase calls of an account, or all its look-ups."""
+    """What shares one set of limits: all purchase calls of an account, or all its look-ups.
+
+    `windows` has the interval in microseconds and the burst of each.
+    """
 
     key: str
-    windows: tuple[tuple[str, int, int], ...]
+    windows: tuple[tuple[int, int], ...]
 
     @property
     def interval(self) -> float:
         """Seconds between calls at the lane's sustained pace."""
-        return max(interval for _, interval, _ in self.windows) / _MICRO
+        return max(interval for interval, _ in self.windows) / _MICRO
 
     def calls_within(self, seconds: float) -> int:
         """How many calls the lane has room for in the next *seconds*, at the least 1."""
-        return max(1, min(burst + int(seconds * _MICRO / interval) for _, interval, burst in self.windows))
+        return max(1, min(burst + int(seconds * _MICRO / interval) for interval, burst in self.windows))
 
 
 @dataclass(frozen=True)
@@ -202,11 +233,9 @@ def _micro(seconds: float) -> int:
     return round(seconds * _MICRO)
 
 
-def _window(rate: RateLimit, burst: int, guard: float) -> tuple[str, int, int]:
+def _window(rate: RateLimit, burst: int, guard: float) -> tuple[int, int]:
     # Whole microseconds first: a binary fraction would be rounded up by one.
-    interval = math.ceil(_micro(rate.window + guard) / (rate.limit - burst + 1))
-    # Not the limit: workers with an old and a new one, in a rolling restart, go by the same arrivals.
-    return f"{rate.window:g}", interval, burst
+    return math.ceil(_micro(rate.window + guard) / (rate.limit - burst + 1)), burst
 
 
 def _key(account: str, use: str) -> str:

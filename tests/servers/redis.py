@@ -34,6 +34,10 @@ class RedisServer:
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
+    def folder(self) -> Path:
+        return Path(self._folder.name)
+
+    @property
     def pid(self) -> int:
         return self._running().pid
 

@@ -21,6 +21,7 @@ from tasks.providers.base import Ask
 from tasks.providers.http import HttpClient
 from tests.scripted import ScriptedServer, reply
 from tests.servers import RedisServer
+from tests.tasks.pacing import saved_up
 from tests.tasks.support import (
     DENIED,
     NOT_SENT,
@@ -353,7 +354,7 @@ def test_a_call_over_http_is_on_its_way_before_its_slot_and_sends_nothing_until_
 def test_with_a_real_pace_a_number_is_bought(make: Make, redis: Redis) -> None:
     world = make(redis)
     lane = world.binding.buying
-    redis.hset(lane.key, lane.windows[0][0], 0)
+    saved_up(redis, lane)
     row = world.accept()
     world.work()
     assert world.row(row["id"])["status"] == Status.PURCHASED
@@ -371,9 +372,9 @@ def test_redis_away_means_no_purchase(make: Make, redis: Redis, redis_server: Re
 
 def test_redis_away_during_the_call_loses_no_answer(make: Make, redis: Redis, redis_server: RedisServer) -> None:
     world = make(redis)
-    for lane in (world.binding.buying, world.binding.looking):
-        redis.hset(lane.key, lane.windows[0][0], 0)
     for n, outcome in enumerate([THROTTLED, REFUSED]):
+        for lane in (world.binding.buying, world.binding.looking):
+            saved_up(redis, lane)
         world.accept(number(n))
         world.provider.script.append(lambda _, outcome=outcome: (redis_server.kill(), outcome)[1])
         world.work()

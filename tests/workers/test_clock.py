@@ -28,6 +28,7 @@ from tasks.runtime import Message, utc_now
 from tests.bench.harness import stub
 from tests.bench.windows import largest
 from tests.servers import PostgresServer, RedisServer
+from tests.tasks.pacing import saved_up
 from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
 from workers import clock
@@ -125,7 +126,7 @@ def test_workers_that_are_two_hours_apart_buy_all_and_keep_the_limit(
     with ExitStack() as stack:
         provider = stack.enter_context(stub())
         client = stack.enter_context(Redis.from_url(redis_server.url))
-        client.hset(world.binding.buying.key, world.binding.buying.windows[0][0], 0)
+        saved_up(client, world.binding.buying)
         world.clock.moment = utc_now()
         for n in range(NUMBERS):
             world.queued(number(n))

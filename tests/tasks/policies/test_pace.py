@@ -1,5 +1,4 @@
-"""The pace on a real Redis. Its clock cannot be moved, so the tests move what it remembers: the same, seen from
-the lane."""
+"""The pace on a real Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyrate_limiter import GCRA, Rate
 from redis import Redis
@@ -19,60 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from schemas.policy import Policy
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, buying_lane, looking_lane
 from tests.servers import RedisServer
+from tests.tasks.pacing import FROM_REDIS, MICRO, Bench, rules
 from tests.tasks.support import policy
-
-MICRO = 1_000_000
-
-
-class Bench:
-    """A pace whose time is moved by moving the lane's memory back; slots are told on one time axis, in microseconds."""
-
-    def __init__(self, redis: Redis, rules: Policy, *, warm: bool = True) -> None:
-        self.redis = redis
-        self.rules = rules
-        self.pace = Pace(redis)
-        self.lane = buying_lane("account", rules)
-        self.passed = 0
-        redis.delete(self.lane.key)
-        if warm:
-            # as after a long silence
-            redis.hset(self.lane.key, mapping=dict.fromkeys(self._fields(), 0))
-
-    def _fields(self) -> list[str]:
-        return [name for name, _, _ in self.lane.windows]
-
-    def pass_time(self, seconds: float) -> None:
-        step = round(seconds * MICRO)
-        self.passed += step
-        for name, value in self.redis.hgetall(self.lane.key).items():
-            self.redis.hset(self.lane.key, name, max(0, int(value) - step))
-
-    def reserve(self) -> tuple[Slot, int] | None:
-        slot = self.pace.reserve(self.lane)
-        return None if isinstance(slot, Later) else (slot, slot.token + self.passed)
-
-    def refund(self, slot: Slot, told: int) -> bool:
-        return self.pace.refund(self.lane, Slot(slot.wait, told - self.passed))
-
-    def check(self, grants: list[int]) -> None:
-        """In no window of W + guard are there more than N."""
-        grants = sorted(grants)
-        for rate in self.rules.rate_limits:
-            window = round((rate.window + self.rules.rate_guard) * MICRO)
-            for first, beyond in zip(grants, grants[rate.limit :], strict=False):
-                assert beyond - first >= window, (str(rate), beyond - first)
-
-
-@st.composite
-def rules(draw: st.DrawFn) -> Policy:
-    limit = draw(st.integers(1, 40))
-    rates = [f"{limit}/second"]
-    if draw(st.booleans()):
-        rates.append(f"{draw(st.integers(limit, limit * 3))}/{draw(st.integers(2, 10))} seconds")
-    return policy(
-        rate_limits=rates, burst=draw(st.integers(1, limit)), rate_guard=draw(st.sampled_from([0, 0.025, 0.5]))
-    )
-
 
 STEPS = st.lists(
     st.one_of(
@@ -81,10 +28,10 @@ STEPS = st.lists(
         st.tuples(st.just("refund"), st.just(0)),
         st.tuples(st.just("penalise"), st.floats(0, 1)),
         st.tuples(st.just("flush"), st.just(0)),
+        st.tuples(st.just("set back"), st.floats(0, 20)),
     ),
     max_size=25,
 )
-FROM_REDIS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FROM_REDIS
@@ -105,6 +52,8 @@ def test_no_window_ever_holds_more_than_its_limit(
             bench.pass_time(amount)
         elif step == "penalise":
             bench.pace.penalise(bench.lane, amount)
+        elif step == "set back":
+            bench.set_back(amount)
         elif step == "flush":
             redis.flushall()
         elif latest and bench.refund(*latest):
@@ -249,28 +198,6 @@ def test_a_process_holds_back_only_the_slots_that_it_had(redis: Redis, monkeypat
     assert not bench.pace.cooling(bench.lane)
 
 
-@pytest.mark.parametrize(("old", "new"), [(40, 30), (30, 40), (20, 19)])
-def test_workers_with_an_old_and_a_new_limit_keep_the_larger_one_together(redis: Redis, old: int, new: int) -> None:
-    bench = Bench(redis, policy(rate_limits=[f"{max(old, new)}/second"], rate_guard=0))
-    lanes = [buying_lane("account", policy(rate_limits=[f"{limit}/second"], rate_guard=0)) for limit in (old, new)]
-    grants = []
-    for step in range(200):
-        slot = bench.pace.reserve(lanes[step % 2], horizon=0.2)
-        if isinstance(slot, Slot):
-            grants.append(slot.token + bench.passed)
-        bench.pass_time(0.01)
-    assert len(grants) > 40
-    bench.check(grants)
-
-
-def test_a_raised_limit_does_not_wait_for_what_the_old_one_left(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["1/1 days"]))
-    assert isinstance(bench.pace.reserve(bench.lane), Slot)
-    raised = buying_lane("account", policy(rate_limits=["100/1 days"], burst=50))
-    assert bench.pace.next_in(raised) <= HORIZON + raised.interval
-    assert bench.pace.next_in(bench.lane) > 80_000
-
-
 def test_a_penalty_for_an_unknown_lane_leaves_it_empty(redis: Redis) -> None:
     bench = Bench(redis, policy(rate_limits=["10/second"]), warm=False)
     bench.pace.penalise(bench.lane, 0)
@@ -312,14 +239,14 @@ def test_what_a_lane_has_room_for_is_never_nothing() -> None:
 
 def test_without_redis_there_is_no_slot(redis_server: RedisServer) -> None:
     with Redis.from_url(redis_server.url, retry=None) as client:
-        pace, lane = Pace(client), Lane(key="x", windows=(("w", 1, 1),))
+        pace, lane = Pace(client), Lane(key="x", windows=((1, 1),))
         redis_server.kill()
         with pytest.raises(RedisConnectionError):
             pace.reserve(lane)
 
 
 def test_a_thread_that_has_slots_gets_more_after_a_restart(redis: Redis, redis_server: RedisServer) -> None:
-    pace, lane = Pace(redis), Lane(key="x", windows=(("w", 1, 1),))
+    pace, lane = Pace(redis), Lane(key="x", windows=((1, 1),))
     pace.reserve(lane)
     redis_server.kill()
     with pytest.raises(RedisConnectionError):
