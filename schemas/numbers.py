@@ -1,7 +1,18 @@
 """Phone numbers: read in any spelling, kept as E.164 with the plus.
 
 A number must be *possible* in libphonenumber's sense (its country code exists and its length fits);
-ranges opened last month are possible long before they are 'valid'.
+ranges opened last month are possible long before they are 'valid'. A number is never guessed: what can be read in two
+ways is refused with both. One rule holds for messages, files and the command line:
+
+- With a plus (or 00) the digits are the number, whatever country is named. Only a trunk zero in brackets, +44 (0)20,
+  is left out.
+- Without a plus and with a country it is a number of that country: a national one, or one that begins with the
+  country's own code. It never becomes another country's. Where two readings are possible, it is the one that is
+  valid; where both are, it is refused.
+- Without both, the digits must be an international number and nothing else. Ten digits or fewer are refused, for most
+  national numbers have that many: 6465550100 is of New York or of New Zealand. More are taken where some country
+  assigns them as they stand (14155550100, 919876543210), and where they may be of a new range; but not where they are
+  a number of a large country whose code is missing: 11987654321 is of Sao Paulo, and no number of +1.
 """
 
 from __future__ import annotations
@@ -9,58 +20,50 @@ from __future__ import annotations
 import re
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-MAX_TEXT = 64
+from schemas.spelling import MIN_DIGITS, NumberError, plain_spelling
+
+__all__ = ["NumberError", "digits_only", "known_country", "parse_e164", "read_number", "region_of"]
 
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
-_DECIMALS = re.compile(r"(\+?[0-9]{5,15})[.,]0+")
-_LETTER = re.compile(r"[^\W\d_]")
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
-
-
-class NumberError(ValueError):
-    """A text that cannot be read as one phone number; the message says how to mend it."""
-
-    def __init__(self, text: str, reason: str) -> None:
-        super().__init__(f"{text[:MAX_TEXT]!r} {reason}")
+_NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+_MAX_DIGITS = 15
+_MAX_NATIONAL = 10
+# whose number it likely is where the code is missing: those who have the most, and +1 before them
+_LARGE = ("IN", "BR", "GB", "DE", "FR", "IT", "ES", "MX", "ID", "CN", "JP", "PK", "NG", "CO", "TR", "PH", "VN", "KR")
 
 
 def parse_e164(text: str) -> str:
     """Return *text*, an E.164 number with or without the plus, as E.164 with the plus.
 
-    Raises NumberError for anything else, spelling with blanks or dashes included. Digits are never changed:
-    a trunk prefix behind the country code (+44 0121...) is refused, for its E.164 would be another text.
+    Raises NumberError for anything else: for spelling with blanks or dashes, and for digits without the plus that can
+    be read in two ways. Digits are never changed: a trunk prefix behind the country code (+44 0121...) is refused, for
+    its E.164 would be another text.
     """
     text = text.strip()
     if not _E164.fullmatch(text):
         raise NumberError(text, "is not E.164: write a country code and digits, like +14155550100")
-    given = f"+{text.removeprefix('+')}"
-    number = _possible(text, given)
-    if number != given:
-        raise NumberError(text, f"is not E.164: perhaps {number} is meant")
-    return number
+    return _international(text, text) if text.startswith("+") else _without_country(text, text)
 
 
 def read_number(text: str, country: str | None = None) -> str:
     """Return a number as a person wrote it (blanks, dashes, tel:, 00 prefix) as E.164 with the plus.
 
-    Without a plus it is read as a national number of *country* (ISO 3166-1 alpha-2) where that is possible,
-    else as an international one. A bare number of ten digits or less that no country assigns is refused, for
-    it is far more often a national number whose country code is missing than a new range. Letters are refused:
-    a mistyped digit (O for 0) or a remark must not become another number.
+    *country* (ISO 3166-1 alpha-2) is that of a number without a plus. Letters are refused: a mistyped digit (O for 0)
+    or a remark must not become another number; so is what a spreadsheet computed, and two numbers in one text.
     Raises NumberError.
     """
-    text = _INVISIBLE.sub("", text).strip().lstrip("'").strip()
-    _refuse_spreadsheet_damage(text)
-    if damaged := _DECIMALS.fullmatch(text):
-        text = damaged[1]
-    bare = re.sub(r"^tel:\s*", "", text, flags=re.IGNORECASE)
-    if bare.startswith("00"):
-        bare = f"+{bare[2:]}"
-    number = _read(text, bare, country)
-    return number if text == number and _E164.fullmatch(text) else _settled(text, number)
+    text = text.strip()
+    if text.startswith("+") and _E164.fullmatch(text):
+        return _international(text, text)
+    spelled = plain_spelling(text)
+    digits = _digits(spelled)
+    if spelled.startswith("+"):
+        return _international(text, f"+{digits}", without_trunk=_without_trunk(spelled))
+    if digits.startswith("00"):
+        return _dialled(text, digits, country)
+    return _without_country(text, digits) if country is None else _of_country(text, digits, country)
 
 
 def digits_only(number: str) -> str:
@@ -81,73 +84,112 @@ def known_country(code: str) -> bool:
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
-def _read(text: str, bare: str, country: str | None) -> str:
-    if "+" in bare or "\N{FULLWIDTH PLUS SIGN}" in bare:
-        return _possible(text, bare)
-    if country is not None and (number := _national(bare, country)) is not None:
-        return number
-    return _without_plus(text, bare)
-
-
-def _settled(text: str, number: str) -> str:
-    """libphonenumber may take a prefix off what is none; a number that it would cut again is not one."""
-    try:
-        return parse_e164(number)
-    except NumberError as exc:
-        raise NumberError(text, "is not one phone number: write it as E.164, like +14155550100") from exc
-
-
-def _without_plus(text: str, bare: str) -> str:
-    digits = re.sub(r"\D", "", bare)
-    if len(digits) < 5:
-        raise NumberError(text, "is not a phone number")
-    parsed = _parse(f"+{bare}", None)
-    _refuse_words(text, bare, parsed)
-    if parsed is None or not phonenumbers.is_possible_number(parsed):
-        raise NumberError(text, "has no country code: write +, the code and the number, or name the country")
-    if len(digits) <= 10 and not phonenumbers.is_valid_number(parsed):
-        raise NumberError(text, f"seems to have no country code: write +{digits} if it has, or name the country")
-    return _format(parsed)
-
-
-def _refuse_spreadsheet_damage(text: str) -> None:
-    if not text:
-        raise NumberError(text, "is empty: a phone number is needed here")
-    if len(text) > MAX_TEXT:
-        raise NumberError(text, f"is longer than {MAX_TEXT} characters: one number is expected")
-    if _SCIENTIFIC.fullmatch(text):
-        raise NumberError(text, "was rounded by a spreadsheet: format the column as text and export it again")
-
-
-def _refuse_words(text: str, bare: str, parsed: PhoneNumber | None) -> None:
-    if parsed is not None and parsed.extension:
-        raise NumberError(text, "has an extension: numbers are bought without one")
-    if _LETTER.search(bare):
-        raise NumberError(text, "has letters in it: write the number alone, in digits")
-
-
-def _possible(text: str, international: str) -> str:
-    parsed = _parse(international, None)
-    _refuse_words(text, international, parsed)
+def _international(text: str, given: str, without_trunk: str | None = None) -> str:
+    """The number *given* with its plus, digit by digit; or *without_trunk* where that is its only E.164."""
+    if len(given) > len("+") + _MAX_DIGITS:
+        raise NumberError(text, f"is longer than the {_MAX_DIGITS} digits of E.164")
+    parsed = _parse(given, None)
     if parsed is None:
         raise NumberError(text, "is not a phone number with a known country code, like +14155550100")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+    if reason == ValidationResult.TOO_SHORT:
         raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
-    if reason == phonenumbers.ValidationResult.TOO_LONG:
+    if reason == ValidationResult.TOO_LONG:
         raise NumberError(text, f"is too long for a number of +{parsed.country_code}")
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+    if reason != ValidationResult.IS_POSSIBLE:
         raise NumberError(text, f"is not a possible number of +{parsed.country_code}")
-    return _format(parsed)
+    number = _format(parsed)
+    if number != given and (number != without_trunk or _possible(number) is None):
+        raise NumberError(text, f"is not E.164: perhaps {number} is meant")
+    return number
 
 
-def _national(bare: str, country: str) -> str | None:
-    if _LETTER.search(bare):
+def _without_trunk(spelled: str) -> str | None:
+    return f"+{_digits(spelled.replace('(0)', '', 1))}" if "(0)" in spelled else None
+
+
+def _dialled(text: str, digits: str, country: str | None) -> str:
+    """A number after 00. Some countries dial more than 00 (Australia 0011): the rest of that may be another number."""
+    number = f"+{digits[2:]}"
+    metadata = PhoneMetadata.metadata_for_region(country or "", None)
+    longer = re.match(metadata.international_prefix or "", digits) if metadata is not None else None
+    other = f"+{digits[longer.end() :]}" if longer is not None and longer.end() > len("00") else ""
+    if _possible(number) is None and _possible(other) is not None:
+        raise NumberError(text, f"is perhaps {_shown(other)}: write the plus and the country code")
+    _refuse_other(text, number, other)
+    return _international(text, number)
+
+
+def _of_country(text: str, digits: str, country: str) -> str:
+    """A number of *country*, with or without its code."""
+    parsed = _parse(digits, country)
+    code = phonenumbers.country_code_for_region(country)
+    number = _format(parsed) if parsed is not None and parsed.country_code == code else ""
+    if _possible(number) is None:
+        mend = "mend it, or write the plus and the country code if it is of another"
+        raise NumberError(text, f"is not a possible number of {country}: {mend}")
+    if number == f"+{digits}":
+        _refuse_other(text, number, f"+{code}{digits}")
+    elif digits.startswith(str(code)) or (len(digits) > _MAX_NATIONAL and not _valid(_possible(number))):
+        _refuse_other(text, number, f"+{digits}")
+    return number
+
+
+def _refuse_other(text: str, number: str, other: str) -> None:
+    """Refuse a text that may as well be *other*; where one alone is valid, it is that."""
+    second = _possible(other)
+    if second is not None and (_valid(second) or not _valid(_possible(number))):
+        raise NumberError(text, f"{_two_ways(number, other)}: write the plus and the country code")
+
+
+def _without_country(text: str, digits: str) -> str:
+    if len(digits) < MIN_DIGITS:
+        raise NumberError(text, "is not a phone number")
+    number = f"+{digits}"
+    parsed = _possible(number)
+    if parsed is None:
+        raise NumberError(text, "has no country code: write +, the code and the number, or name the country")
+    short = len(digits) <= _MAX_NATIONAL
+    other = _national(digits, number) if short or not _valid(parsed) else None
+    if short or other is not None:
+        mend = "write the plus and the country code, or name the country"
+        raise NumberError(text, f"{_two_ways(other, number)}: {mend}")
+    return number
+
+
+def _national(digits: str, number: str) -> str | None:
+    """The other number that *digits* may be beside the international *number*: one whose country code is missing."""
+    if _NANP.fullmatch(digits):
+        return f"+1{digits}"
+    codes = (phonenumbers.country_code_for_region(region) for region in _LARGE)
+    readings = (f"+{code}{digits}" for code in codes)
+    return next((one for one in readings if one != number and _valid(_possible(one))), None)
+
+
+def _two_ways(other: str | None, number: str) -> str:
+    first = _shown(other) if other is not None else "a national number without its country code"
+    return f"can be read in two ways, {first} or {_shown(number)}"
+
+
+def _shown(number: str) -> str:
+    spelled = phonenumbers.format_number(phonenumbers.parse(number, None), PhoneNumberFormat.INTERNATIONAL)
+    return f"{spelled.replace('-', ' ')} ({region_of(number) or 'no country'})"
+
+
+def _possible(given: str) -> PhoneNumber | None:
+    """*given*, where it is the E.164 of a possible number with its plus."""
+    parsed = _parse(given, None) if _E164.fullmatch(given) else None
+    if parsed is None or phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
         return None
-    parsed = _parse(bare, country)
-    if parsed is None or parsed.extension or not phonenumbers.is_possible_number(parsed):
-        return None
-    return _format(parsed)
+    return parsed if _format(parsed) == given else None
+
+
+def _valid(parsed: PhoneNumber | None) -> bool:
+    return parsed is not None and phonenumbers.is_valid_number(parsed)
+
+
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text)
 
 
 def _parse(text: str, country: str | None) -> PhoneNumber | None:
@@ -158,4 +200,4 @@ def _parse(text: str, country: str | None) -> PhoneNumber | None:
 
 
 def _format(parsed: PhoneNumber) -> str:
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)

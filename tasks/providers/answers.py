@@ -37,9 +37,12 @@ def identifier(value: Any) -> str | None:
 
 
 def e164(value: Any) -> str | None:
-    """A foreign number, with or without the plus and separators, as E.164 with the plus; None where it is none."""
+    """A foreign number, with or without the plus and separators, as E.164 with the plus; None where it is none.
+
+    Providers document that they answer with the country code: their digits have one reading, unlike a caller's.
+    """
     try:
-        return parse_e164(_digits(value))
+        return parse_e164(f"+{_digits(value)}")
     except NumberError:
         return None
 

@@ -57,7 +57,12 @@ def test_a_wrong_take_is_refused_with_the_mend(fields, problem):
 
 @pytest.mark.parametrize(
     ("number", "problem"),
-    [(None, "number: is required"), ("415-555", "number: '415-555' is not E.164"), (7, "number: must be text")],
+    [
+        (None, "number: is required"),
+        ("415-555", "number: '415-555' is not E.164"),
+        ("6465550123", "two ways"),
+        (7, "number: must be text"),
+    ],
 )
 def test_a_wrong_number_is_refused(number, problem):
     with pytest.raises(RequestError) as caught:

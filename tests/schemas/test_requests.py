@@ -56,6 +56,12 @@ def test_a_request_needs_a_number_and_a_provider():
     assert buy(number="14155550100").number == "+14155550100"
 
 
+def test_digits_without_a_plus_that_have_two_readings_are_refused_with_both():
+    told = str(refusal(number="9175550042"))
+    assert "+1 917 555 0042 (US) or +91 75550042 (IN): write the plus" in told
+    assert buy(number="918765432109").number == "+918765432109"
+
+
 def test_every_problem_is_in_one_message():
     with pytest.raises(RequestError) as caught:
         parse_buy({"numbr": "+14155550100", "idempotency_key": "a b"}, KINDS)

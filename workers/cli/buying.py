@@ -29,7 +29,7 @@ def request_of(runtime: Runtime, number: str, country: str | None, fields: Mappi
     try:
         return parse_buy({**fields, "number": read_number(number, country)}, runtime.kinds)
     except NumberError as exc:
-        raise Failure(f"{exc} (--country names the country)" if "country" in str(exc) else str(exc)) from exc
+        raise Failure(f"{exc} (--country names the country)" if "name the country" in str(exc) else str(exc)) from exc
 
 
 def wait_for(desk: Desk, row: Row) -> Row:

@@ -88,3 +88,7 @@ def test_objects_and_lists_are_read_from_anything() -> None:
     assert fields([1]) == {}
     assert entries({"a": 1}) == []
     assert entries([1, {"a": 1}, None]) == [{"a": 1}]
+
+
+def test_a_providers_digits_have_one_reading() -> None:
+    assert e164("6465550123") == e164(6465550123) == "+6465550123"

@@ -66,6 +66,14 @@ def test_what_cannot_be_bought_is_refused(cli: Cli, desk: Desk, arguments: list[
     assert counted(desk) == (0, 0, 0)
 
 
+def test_a_number_that_the_named_country_does_not_have_is_refused(cli: Cli, desk: Desk) -> None:
+    told = cli.refused("buy", "212-555-01345", "--provider", "bird", "--country", "US")
+    assert "is not a possible number of US" in told
+    assert "--country names" not in told
+    assert "(--country names the country)" in cli.refused("buy", "6465550123", "--provider", "bird")
+    assert counted(desk) == (0, 0, 0)
+
+
 def test_waiting_ends_with_the_result(cli: Cli, desk: Desk, start: Start) -> None:
     process = start("buy", NUMBERS[0], "--provider", "timepay", "--wait")
     eventually(lambda: purchases(desk))
