@@ -81,7 +81,7 @@ class Look:
 
     ABSENT and LOST are findings, out of a whole answer all of which could be read. `account` marks a refused
     credential; `waiting` that it was not considered, by us or the provider: neither counts as a failure. `throttled`
-    marks a 429. `retry_after` is in seconds.
+    marks a 429; `unsent` that nothing was sent, which costs time only. `retry_after` is in seconds.
     """
 
     kind: LookKind
@@ -90,6 +90,7 @@ class Look:
     account: bool = False
     waiting: bool = False
     throttled: bool = False
+    unsent: bool = False
     retry_after: float | None = None
 
 

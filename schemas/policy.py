@@ -32,7 +32,8 @@ class Policy(BaseModel):
     daily_limit: purchases in 24 hours, 0 for none. Aliases of one account share all limits.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
     long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
-    max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted.
+    max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted. A call
+    that was not sent, as without a network, is no attempt: it costs time only.
     backoff_initial, backoff_max: full jitter, doubling. reconcile_after: the looks after a doubtful call's deadline.
     on_unknown: ask the provider, or hold for a person. poll_every, poll_for: how an accepted number is followed
     until it is usable. pause_cooldown: after an account's refusal, until one purchase is let through as a probe.

@@ -184,7 +184,7 @@ def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) 
         "error": None,
         "error_code": None,
         "due_at": due_at(row, decision, now) if decision.status is Status.PROCESSING else None,
-        **_spent(row, decision, now, counted=True),
+        **_spent(row, decision, now),
     }
 
 
@@ -196,8 +196,7 @@ def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Dec
     evidence = kept_evidence(conn, row)
     if evidence is not None:
         return settle(conn, row, evidence, now)
-    spent = _spent(row, decision, now, counted=decision.counts)
-    return settle(conn, row, decision, now, **spent)
+    return settle(conn, row, decision, now, **_spent(row, decision, now))
 
 
 def kept_evidence(conn: Connection, row: Row) -> Decision | None:
@@ -263,13 +262,15 @@ def _other_yes(conn: Connection, purchase_id: str, revision: int) -> Row | None:
     return None if first is None else dict(first)
 
 
-def _spent(row: Row, decision: Decision, now: datetime, *, counted: bool) -> Row:
-    if not counted:
-        return {"attempts": row["attempts"] - 1}
-    seconds = (now - row["updated_at"]).total_seconds()
+def _spent(row: Row, decision: Decision, now: datetime) -> Row:
+    """What the call of *row* counts for. Its time is never more than its length, whatever the clock says."""
+    attempts = {} if decision.counts else {"attempts": row["attempts"] - 1}
+    if not decision.timed:
+        return attempts
+    seconds = min(now, row["call_deadline"]) - row["updated_at"]
+    waits = decision.delay if not decision.from_deadline else 0.0
     return {
+        **attempts,
         "first_attempt_at": row["first_attempt_at"] or row["updated_at"],
-        "tried_seconds": row["tried_seconds"]
-        + max(0.0, seconds)
-        + (decision.delay if not decision.from_deadline else 0.0),
+        "tried_seconds": row["tried_seconds"] + max(0.0, seconds.total_seconds()) + waits,
     }

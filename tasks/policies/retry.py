@@ -40,13 +40,15 @@ class History:
 class Decision:
     """The next status. `delay` is in seconds: from now, or for looks `from_deadline` of the last call.
 
-    `counts`: the call counts as an attempt and its time as trying. `doubt`: it may have been executed.
+    `counts`: the call counts as an attempt; `timed`: its time, and the wait after it, count as trying. `doubt`: it may
+    have been executed.
     """
 
     status: Status
     delay: float = 0.0
     from_deadline: bool = False
     counts: bool = True
+    timed: bool = True
     doubt: bool = False
     already_owned: bool = False
     provider_number_id: str | None = None
@@ -62,10 +64,19 @@ def backoff(policy: Policy, attempts: int, rng: Callable[[], float] = random.ran
     return float(rng() * min(policy.backoff_max, policy.backoff_initial * 2**exponent))
 
 
+def unsent_backoff(policy: Policy, tried_seconds: float, rng: Callable[[], float] = random.random) -> float:
+    """Full jitter for what was not sent: uniform between 0 and the time tried so far, in seconds.
+
+    It doubles like the other, without a count of its own; backoff_initial at the least, backoff_max at most.
+    """
+    return float(rng() * min(policy.backoff_max, max(policy.backoff_initial, tried_seconds)))
+
+
 def after_call(outcome: Outcome, history: History, policy: Policy, look: Look | None = None) -> Decision:
     """Decide what follows a purchase call; *look* is the one look that follows a first refusal.
 
-    A call that was not sent and names its own `retry_after` was held back by us: it does not count.
+    A call that was not sent is no attempt: only its time counts. One that names its own `retry_after` was held back by
+    us, and its time does not count either.
     """
     said = Decision(
         status=Status.QUEUED,
@@ -80,13 +91,13 @@ def after_call(outcome: Outcome, history: History, policy: Policy, look: Look | 
             return replace(said, status=Status.PROCESSING, delay=policy.poll_every)
         case OutcomeKind.THROTTLED:
             wait = THROTTLED_WAIT if outcome.retry_after is None else outcome.retry_after
-            return replace(said, delay=wait, counts=False)
+            return _held_back(said, wait)
         case OutcomeKind.ACCOUNT:
-            return replace(said, counts=False)
+            return _held_back(said)
         case OutcomeKind.NOT_SENT:
             if outcome.retry_after is not None:
-                return replace(said, delay=outcome.retry_after, counts=False)
-            return _again(said, history, policy)
+                return _held_back(said, outcome.retry_after)
+            return _not_sent(said, history, policy)
         case OutcomeKind.REFUSED:
             return _refused(said, history, policy, look)
         case OutcomeKind.UNKNOWN:
@@ -119,14 +130,28 @@ def after_poll(look: Look, history: History, policy: Policy) -> Decision:
             return Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id)
         case LookKind.LOST:
             return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
-        case LookKind.UNCLEAR:
+        case LookKind.UNCLEAR if not look.unsent:
             failures = history.look_failures + _failed(look)
             if failures >= MAX_LOOK_FAILURES:
                 return _hold(f"the provider could not be asked: {look.error}", "look_failed")
             return replace(again, look_failures=failures)
     if history.processing_for >= policy.poll_for:
         return _hold("accepted by the provider, and not usable in time", "processing_too_long")
-    return again
+    return replace(again, look_failures=history.look_failures) if look.unsent else again
+
+
+def _held_back(said: Decision, wait: float = 0.0) -> Decision:
+    """Queue again after *wait* seconds, as if nothing had been tried."""
+    return replace(said, delay=wait, counts=False, timed=False)
+
+
+def _not_sent(said: Decision, history: History, policy: Policy) -> Decision:
+    """Queue again until it was tried for too long: without a network nobody is asked, so nobody refuses."""
+    unsent = replace(said, counts=False)
+    left = policy.give_up_after - history.tried_seconds
+    if left > 0:
+        return replace(unsent, delay=min(left, unsent_backoff(policy, history.tried_seconds)))
+    return _give_up(unsent, history, f"{history.tried_seconds:,.0f} s of trying")
 
 
 def _again(said: Decision, history: History, policy: Policy) -> Decision:
@@ -134,9 +159,14 @@ def _again(said: Decision, history: History, policy: Policy) -> Decision:
     wait = backoff(policy, history.attempts)
     if history.attempts < policy.max_attempts and history.tried_seconds + wait <= policy.give_up_after:
         return replace(said, status=Status.QUEUED, delay=wait)
-    error = f"gave up after {history.attempts} attempts: {said.error}"
+    return _give_up(said, history, f"{history.attempts} attempts")
+
+
+def _give_up(said: Decision, history: History, after: str) -> Decision:
+    error = f"gave up after {after}: {said.error}"
     if history.doubt:
-        return _hold(f"{error}; an earlier call may have been executed", "gave_up")
+        held = _hold(f"{error}; an earlier call may have been executed", "gave_up")
+        return replace(held, counts=said.counts)
     return replace(said, status=Status.FAILED, error=error, error_code=said.error_code or "gave_up")
 
 
@@ -155,7 +185,7 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
             processing = replace(said, status=Status.PROCESSING, delay=policy.poll_every, already_owned=True)
             return replace(processing, provider_number_id=look.provider_number_id)
         case LookKind.UNCLEAR if look.waiting:
-            return replace(said, delay=THROTTLED_WAIT if look.retry_after is None else look.retry_after, counts=False)
+            return _held_back(said, THROTTLED_WAIT if look.retry_after is None else look.retry_after)
         case LookKind.UNCLEAR:
             return _again(said, history, policy)
     return replace(said, status=Status.FAILED)
@@ -189,10 +219,12 @@ def _absent(history: History, policy: Policy) -> Decision:
 
 def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
     failures = history.look_failures + _failed(look)
-    if failures >= MAX_LOOK_FAILURES:
+    if failures >= MAX_LOOK_FAILURES or (look.unsent and history.tried_seconds > policy.give_up_after):
         return _hold(f"may have been bought, and the provider could not be asked: {look.error}", "look_failed")
     if look.retry_after is not None:
         wait = look.retry_after
+    elif look.unsent:
+        wait = unsent_backoff(policy, history.tried_seconds)
     else:
         wait = THROTTLED_WAIT if look.throttled else backoff(policy, max(1, failures), lambda: 1.0)
     wait = max(wait, policy.pause_cooldown) if look.account else wait
@@ -200,7 +232,7 @@ def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
 
 
 def _failed(look: Look) -> int:
-    return 0 if look.account or look.waiting else 1
+    return 0 if look.account or look.waiting or look.unsent else 1
 
 
 def _hold(error: str, code: str | None) -> Decision:

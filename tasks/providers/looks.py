@@ -125,6 +125,7 @@ def unclear(outcome: Outcome) -> Look:
         account=outcome.kind is OutcomeKind.ACCOUNT,
         throttled=throttled,
         waiting=throttled or outcome.held_back,
+        unsent=outcome.kind is OutcomeKind.NOT_SENT,
         retry_after=outcome.retry_after,
     )
 

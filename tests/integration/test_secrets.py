@@ -40,7 +40,7 @@ def redis_history(place: Place) -> str:
 def test_no_token_is_in_logs_rows_events_messages_or_what_celery_tells(
     tmp_path: Path, sqlite_url: str, redis_server: RedisServer, numbers: Callable[[int], list[str]]
 ) -> None:
-    policy = {"timeout": 2.0, "send_within": 1.0, "max_attempts": 1, "pause_cooldown": 0.2}
+    policy = {"timeout": 2.0, "send_within": 1.0, "max_attempts": 1, "give_up_after": 2.0, "pause_cooldown": 0.2}
     with Place(tmp_path, sqlite_url, redis_server, **policy) as place:
         check(place, *(dict(zip(KINDS, numbers(5), strict=True)) for _ in range(4)))
 

@@ -18,7 +18,7 @@ from tasks import orders, resolving, retrying
 from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution
 from tasks.queries import order_counts
-from tests.tasks.support import NOT_SENT, REFUSED, UNKNOWN, Killed, World, die, number
+from tests.tasks.support import REFUSED, UNCLEAR, UNKNOWN, Killed, World, die, number
 
 Make = Callable[..., World]
 LOST = Look(kind=LookKind.LOST)
@@ -341,7 +341,8 @@ def test_a_conflict_that_comes_up_while_loading_gives_the_order_up(world: World)
 
 def test_giving_up_by_attempts_fails_a_line_and_the_order_goes_on(make: Make) -> None:
     world = make(max_attempts=1)
-    world.provider.script += [NOT_SENT]
+    world.provider.script += [REFUSED]
+    world.provider.looks += [UNCLEAR]
     order_id = submit(world, 1, 2)
     run(world)
     assert counts(world, order_id) == {"failed": 1, "purchased": 1}

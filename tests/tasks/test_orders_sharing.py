@@ -17,7 +17,7 @@ from tasks import orders, resolving, retrying
 from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.resolve import Resolution
 from tasks.queries import order_results
-from tests.tasks.support import NOT_SENT, REFUSED, UNKNOWN, World, number
+from tests.tasks.support import NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
 from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
 
 
@@ -117,7 +117,8 @@ def test_an_order_that_is_loading_inherits_what_nobody_tried(world: World, whole
 
 
 def test_an_order_that_is_loading_inherits_nothing_that_was_tried(world: World) -> None:
-    world.provider.script += [NOT_SENT]
+    world.provider.script += [REFUSED]
+    world.provider.looks += [UNCLEAR]
     first = submit(world, 1)
     world.tick()
     begin(world, 1)

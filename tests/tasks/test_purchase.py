@@ -138,7 +138,8 @@ def test_a_purchase_in_doubt_is_not_looked_up_at_once_but_by_all_looks(world: Wo
 
 def test_giving_up_by_attempts(make: Make) -> None:
     world = make(max_attempts=3)
-    world.provider.script += [NOT_SENT] * 3
+    world.provider.script += [REFUSED] * 3
+    world.provider.looks += [UNCLEAR] * 3
     row = world.accept()
     after = world.settle(row["id"])
     assert (after["status"], after["attempts"], after["success"]) == (Status.FAILED, 3, False)
@@ -146,18 +147,44 @@ def test_giving_up_by_attempts(make: Make) -> None:
 
 
 def test_giving_up_in_doubt_is_for_a_person(make: Make) -> None:
-    world = make(max_attempts=2)
-    world.provider.script += [UNKNOWN, NOT_SENT]
+    world = make(give_up_after="200s", backoff_max=10)
+    world.provider.script += [UNKNOWN, *[NOT_SENT] * 100]
     after = world.settle(world.accept()["id"])
     assert (after["status"], after["error_code"]) == (Status.HELD, "gave_up")
+
+
+def test_a_minute_without_network_fails_nothing(make: Make) -> None:
+    world = make(max_attempts=1)
+    world.provider.script.append(UNKNOWN)
+    doubtful, row = world.accept(number(0)), world.accept(number(1))
+    until = world.clock.moment + timedelta(seconds=90)
+    look = world.provider.look
+
+    def cut_off(wanted: str) -> Outcome:
+        if world.clock.moment < until:
+            world.provider.script.append(cut_off)
+            return NOT_SENT
+        return world.provider.charge(wanted)
+
+    world.provider.script.append(cut_off)
+    unsent = Look(kind=LookKind.UNCLEAR, unsent=True)
+    world.provider.look = lambda numbers: (  # type: ignore[method-assign, assignment]
+        dict.fromkeys(numbers, unsent) if world.clock.moment < until else look(numbers)
+    )
+    after = world.settle(row["id"], step=0.5)
+    assert (after["status"], after["attempts"]) == (Status.PURCHASED, 1)
+    assert set(world.attempts(row["id"])) == {"not_sent", "purchased"}
+    assert world.row(doubtful["id"])["status"] == Status.UNKNOWN
+    assert world.row(doubtful["id"])["look_failures"] == 0
 
 
 def test_giving_up_by_time_spent_trying(make: Make) -> None:
     world = make(give_up_after="30s", max_attempts=100, backoff_initial=10, backoff_max=10)
     world.provider.script += [NOT_SENT] * 100
     after = world.settle(world.accept()["id"])
-    assert after["status"] == Status.FAILED
-    assert after["tried_seconds"] <= 40
+    assert (after["status"], after["attempts"]) == (Status.FAILED, 0)
+    assert 30 <= after["tried_seconds"] <= 40
+    assert "gave up after 30 s" in after["error"]
 
 
 def test_time_under_a_pause_is_not_time_spent_trying(make: Make) -> None:

@@ -155,14 +155,23 @@ def test_throttling_counts_neither_as_attempt_nor_as_time(world: World) -> None:
     assert after["due_at"] == world.clock.moment + timedelta(seconds=7)
 
 
-def test_a_call_that_counts_adds_its_time_and_its_wait(world: World) -> None:
+def test_a_call_that_was_not_sent_adds_its_time_and_its_wait_and_is_no_attempt(world: World) -> None:
     claim = world.claimed()
     world.clock.advance(5)
     after = record(world, claim, NOT_SENT)
     assert after is not None
     waits = (after["due_at"] - world.clock.moment).total_seconds()
     assert after["tried_seconds"] == pytest.approx(5 + waits)
-    assert (after["attempts"], after["first_attempt_at"]) == (1, claim.started_at)
+    assert (after["attempts"], after["first_attempt_at"]) == (0, claim.started_at)
+
+
+def test_a_call_never_takes_longer_than_its_length(world: World) -> None:
+    """Whatever the clock says: else a step ahead would use up the time to give up after."""
+    claim = world.claimed()
+    world.clock.advance(86_400)
+    after = record(world, claim, NOT_SENT)
+    assert after is not None
+    assert after["tried_seconds"] <= 32 + world.binding.policy.backoff_initial
 
 
 @pytest.mark.parametrize("meets", [lose, queue_again, dispatch_again, hold], ids=lambda one: one.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tasks.policies.retry import (
     after_look,
     after_poll,
     backoff,
+    unsent_backoff,
 )
 from tests.tasks.support import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, policy
 
@@ -28,6 +30,7 @@ BOUGHT = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="id-1")
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1")
 HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)
 REFUSED_WHOLE = Outcome(kind=OutcomeKind.REFUSED, http_status=400, error_code=BATCH_REFUSED)
+UNSENT = Look(kind=LookKind.UNCLEAR, error="connection refused", unsent=True)
 WAITING = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=7.0)
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-1")
 COMING = Look(kind=LookKind.PROCESSING, provider_number_id="id-1")
@@ -38,6 +41,7 @@ LAST = History(attempts=3)
 LAST_DOUBT = History(attempts=3, doubt=True)
 BLIND = History(can_look=False)
 LONG = History(tried_seconds=POLICY.give_up_after + 1)
+LONG_DOUBT = replace(LONG, doubt=True)
 
 
 @pytest.mark.parametrize(
@@ -54,17 +58,19 @@ LONG = History(tried_seconds=POLICY.give_up_after + 1)
         (REFUSED_WHOLE, LAST, None, Status.QUEUED, True, False),
         (REFUSED_WHOLE, LONG, None, Status.QUEUED, True, False),
         (REFUSED, LAST, WAITING, Status.QUEUED, False, False),
-        (NOT_SENT, FIRST, None, Status.QUEUED, True, False),
-        (NOT_SENT, DOUBT, None, Status.QUEUED, True, False),
-        (NOT_SENT, LAST, None, Status.FAILED, True, False),
-        (NOT_SENT, LONG, None, Status.FAILED, True, False),
-        (NOT_SENT, LAST_DOUBT, None, Status.HELD, True, False),
+        (NOT_SENT, FIRST, None, Status.QUEUED, False, False),
+        (NOT_SENT, DOUBT, None, Status.QUEUED, False, False),
+        (NOT_SENT, LAST, None, Status.QUEUED, False, False),
+        (NOT_SENT, LAST_DOUBT, None, Status.QUEUED, False, False),
+        (NOT_SENT, LONG, None, Status.FAILED, False, False),
+        (NOT_SENT, LONG_DOUBT, None, Status.HELD, False, False),
         (REFUSED, FIRST, ABSENT, Status.FAILED, True, False),
         (REFUSED, FIRST, None, Status.FAILED, True, False),
         (REFUSED, FIRST, LOST, Status.FAILED, True, False),
         (REFUSED, FIRST, OWNED, Status.PURCHASED, True, False),
         (REFUSED, FIRST, COMING, Status.PROCESSING, True, False),
         (REFUSED, FIRST, UNCLEAR, Status.QUEUED, True, False),
+        (REFUSED, LAST, UNCLEAR, Status.FAILED, True, False),
         (REFUSED, DOUBT, None, Status.UNKNOWN, True, False),
         (REFUSED, History(doubt=True, can_look=False), None, Status.HELD, True, False),
         (UNKNOWN, FIRST, None, Status.UNKNOWN, True, True),
@@ -119,6 +125,8 @@ def test_a_look_that_is_throttled_is_no_failed_look() -> None:
         (UNCLEAR, History(looks=1, look_failures=MAX_LOOK_FAILURES - 1), Status.HELD, 0, 0),
         (Look(kind=LookKind.UNCLEAR, waiting=True, retry_after=3), History(look_failures=7), Status.UNKNOWN, 0, 7),
         (Look(kind=LookKind.UNCLEAR, account=True), History(look_failures=7), Status.UNKNOWN, 0, 7),
+        (UNSENT, History(looks=1, look_failures=7), Status.UNKNOWN, 1, 7),
+        (UNSENT, LONG, Status.HELD, 0, 0),
     ],
 )
 def test_after_a_look_at_a_doubt(look: Look, history: History, status: Status, looks: int, failures: int) -> None:
@@ -136,6 +144,8 @@ def test_after_a_look_at_a_doubt(look: Look, history: History, status: Status, l
         (COMING, History(processing_for=POLICY.poll_for), Status.HELD),
         (UNCLEAR, FIRST, Status.PROCESSING),
         (UNCLEAR, History(look_failures=MAX_LOOK_FAILURES - 1), Status.HELD),
+        (UNSENT, History(look_failures=MAX_LOOK_FAILURES - 1), Status.PROCESSING),
+        (UNSENT, History(processing_for=POLICY.poll_for), Status.HELD),
     ],
 )
 def test_after_a_look_at_what_is_not_usable_yet(look: Look, history: History, status: Status) -> None:
@@ -161,6 +171,7 @@ looks = st.builds(
     kind=st.sampled_from(LookKind),
     account=st.booleans(),
     waiting=st.booleans(),
+    unsent=st.booleans(),
     retry_after=st.none() | st.floats(0, 100),
 )
 
@@ -197,3 +208,26 @@ def test_backoff_stays_between_nothing_and_its_bound(attempts: int, draw: float,
 
 def test_a_look_that_we_held_back_is_waited_for() -> None:
     assert after_call(REFUSED, FIRST, POLICY, WAITING).delay == 7.0
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1))
+def test_what_was_not_sent_waits_no_longer_than_it_was_tried(tried: float, draw: float) -> None:
+    wait = unsent_backoff(POLICY, tried, lambda: draw)
+    assert 0 <= wait <= min(POLICY.backoff_max, max(POLICY.backoff_initial, tried))
+    assert unsent_backoff(POLICY, tried, lambda: 1.0) == min(POLICY.backoff_max, max(POLICY.backoff_initial, tried))
+
+
+def test_what_was_not_sent_is_tried_until_the_very_end_of_its_time() -> None:
+    almost = History(tried_seconds=POLICY.give_up_after - 0.01)
+    assert 0 <= after_call(NOT_SENT, almost, POLICY).delay <= 0.011
+    assert "21,601 s" in str(after_call(NOT_SENT, LONG, POLICY).error)
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, DENIED, HELD_BACK], ids=lambda one: one.kind)
+def test_what_was_held_back_costs_no_time(outcome: Outcome) -> None:
+    assert not after_call(outcome, FIRST, POLICY).timed
+    assert after_call(NOT_SENT, FIRST, POLICY).timed
+
+
+def test_a_look_that_was_not_sent_does_not_forget_the_failures_before() -> None:
+    assert after_poll(UNSENT, History(look_failures=3), POLICY).look_failures == 3

@@ -141,7 +141,7 @@ def test_a_walk_ends_when_all_are_found() -> None:
 )
 def test_a_failed_look_is_unclear(kind: OutcomeKind, account: bool, retry_after: float | None) -> None:
     throttled = kind is OutcomeKind.THROTTLED
-    flags = {"account": account, "throttled": throttled, "waiting": throttled}
+    flags = {"account": account, "throttled": throttled, "waiting": throttled, "unsent": kind is OutcomeKind.NOT_SENT}
     wanted = Look(kind=LookKind.UNCLEAR, error="why", retry_after=retry_after, **flags)
     assert unclear(outcome(kind)) == wanted
 
