@@ -51,12 +51,13 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.UNKNOWN: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.HELD}),
     S.HELD: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.FAILED}),
     S.PURCHASED: frozenset({S.RELEASED}),
-    S.FAILED: frozenset(),
-    S.CANCELLED: frozenset(),
+    S.FAILED: frozenset({S.PURCHASED, S.PROCESSING}),
+    S.CANCELLED: frozenset({S.PURCHASED, S.PROCESSING}),
     S.RELEASED: frozenset(),
 }
 """From each status, the statuses that may follow. From *queued* and *dispatched*, *held* is the end of a cancel that
-meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence."""
+meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence, and
+so they are from *failed* and *cancelled*: the number is ours and paid for, whatever a person said of it."""
 
 SUCCESS: dict[Status, bool] = {S.PURCHASED: True, S.FAILED: False, S.CANCELLED: False, S.RELEASED: False}
 """What the column `success` says; null for every other status."""

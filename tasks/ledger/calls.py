@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.exc import IntegrityError
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.ledger.attempts import CLOSE, close_attempt, closing, other_yes
 from tasks.ledger.intents import Claim
 from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, emit, lock, move, move_all, purchase_event
@@ -23,28 +25,9 @@ log = logging.getLogger(__name__)
 
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
-_CLOSE = (
-    update(ATTEMPT)
-    .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "ended_at",
-                "outcome",
-                "http_status",
-                "error_code",
-                "provider_number_id",
-                "detail",
-            )
-        }
-    )
-)
 _LOCK = (
     select(_AT.id, _AT.revision).where(_AT.id.in_(bindparam("ids", expanding=True))).order_by(_AT.id).with_for_update()
 )
-
-_YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +67,7 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
     after = move_all(conn, moves, Status.PURCHASED, now)
     if after is None:
         raise WrongMove("a purchase that was locked has moved")
-    conn.execute(_CLOSE, [_closing(one.claim.row, one.outcome, now) for one in plain])
+    conn.execute(CLOSE, [closing(one.claim.row, one.outcome, now) for one in plain])
     return dict(zip(standing, after, strict=True))
 
 
@@ -100,27 +83,6 @@ def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decisio
     if outcome.yes:
         return _record_yes(conn, claimed.row, outcome, decision, now)
     return _record_no(conn, claimed, outcome, decision, now)
-
-
-def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
-    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt.
-
-    The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
-    """
-    conn.execute(_CLOSE, _closing(row, outcome, now))
-
-
-def _closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:
-    return {
-        "at_id": row["id"],
-        "at_revision": row["revision"],
-        "ended_at": now,
-        "outcome": str(outcome.kind),
-        "http_status": outcome.http_status,
-        "error_code": clip(outcome.error_code, 80),
-        "provider_number_id": clip(outcome.provider_number_id, 200),
-        "detail": clip(outcome.detail or outcome.error),
-    }
 
 
 def settle(conn: Connection, row: Row, decision: Decision, now: datetime, **also: Any) -> Row | None:
@@ -201,7 +163,7 @@ def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Dec
 
 def kept_evidence(conn: Connection, row: Row) -> Decision | None:
     """What follows from an earlier call's yes that came while the present call of *row* was in flight."""
-    earlier = _other_yes(conn, row["id"], row["revision"]) if row["doubt"] else None
+    earlier = other_yes(conn, row, row["revision"]) if row["doubt"] else None
     if earlier is None:
         return None
     waits = earlier["outcome"] == OutcomeKind.PROCESSING
@@ -215,51 +177,77 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     if row is None:
         return None
     close_attempt(conn, claimed, outcome, now)
+    if row["status"] in (Status.PURCHASED, Status.PROCESSING, Status.RELEASED):
+        _tell_second_yes(conn, row, claimed["revision"], now)
+        return None
+    return take_evidence(conn, row, decision, now)
+
+
+def take_evidence(conn: Connection, row: Row, decision: Decision, now: datetime) -> Row | None:
+    """Settle *row*, locked and wherever it has come to, by late evidence. Returns it as it is then, None as it was.
+
+    One that ended without the number stands again: it was paid for, whoever said that it was not. Where another
+    purchase of the number is alive by then, that one takes the evidence.
+    """
     match Status(row["status"]):
         case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN:
             return settle(conn, row, decision, now)
         case Status.HELD:
             reopen_orders(conn, [row["id"]], now)
             return settle(conn, row, decision, now)
-        case Status.PURCHASED | Status.PROCESSING:
-            _tell_second_yes(conn, row, claimed["revision"], now)
+        case Status.FAILED | Status.CANCELLED:
+            return _stand_again(conn, row, decision, now)
         case Status.PURCHASING:
             conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(doubt=True))
-        case _:
-            log.error(
-                "the provider says it sold %s (purchase %s), which is %s here: look at the provider",
-                row["number"],
-                row["id"],
-                row["status"],
-                extra={"provider_number_id": outcome.provider_number_id},
-            )
+    return None
+
+
+def _stand_again(conn: Connection, row: Row, decision: Decision, now: datetime) -> Row | None:
+    log.error(
+        "the provider says it sold %s (purchase %s), which is %s here: it is taken in after all",
+        *(row["number"], row["id"], row["status"]),
+        extra={"provider_number_id": decision.provider_number_id},
+    )
+    try:
+        with conn.begin_nested():
+            after = settle(conn, row, decision, now)
+    except IntegrityError:
+        return _pass_on(conn, row, decision, now)
+    reopen_orders(conn, [row["id"]], now)
+    return after
+
+
+def _pass_on(conn: Connection, row: Row, decision: Decision, now: datetime) -> Row | None:
+    """Let the purchase that is alive by now take the evidence: the number is ours, and was before its own calls."""
+    alive = (_AT.account == row["account"], _AT.number == row["number"], ALIVE)
+    found = conn.execute(select(PURCHASE).where(*alive).with_for_update()).mappings().first()
+    if found is None:
+        return _stand_again(conn, row, decision, now)
+    other, known = dict(found), decision.provider_number_id
+    if other["status"] not in (Status.PURCHASED, Status.PROCESSING):
+        take_evidence(conn, other, replace(decision, already_owned=True), now)
+    elif not other["already_owned"] and (known is None or known != other["provider_number_id"]):
+        _tell_twice(conn, other, [known, other["provider_number_id"]], now)
     return None
 
 
 def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> Row:
     """Two calls of one purchase that the provider both says it executed. Returns the purchase after."""
-    other = _other_yes(conn, row["id"], revision)
+    other = other_yes(conn, row, revision)
     if other is None:
         return row
     mine = conn.execute(
         select(ATTEMPT.c.provider_number_id).where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == revision)
     ).scalar()
-    ids = [other["provider_number_id"], mine]
+    return _tell_twice(conn, row, [other["provider_number_id"], mine], now)
+
+
+def _tell_twice(conn: Connection, row: Row, ids: Sequence[str | None], now: datetime) -> Row:
     # A revision of its own: readers may drop what does not rise.
     risen = {**row, "revision": row["revision"] + 1}
     conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(revision=risen["revision"]))
-    emit(conn, [purchase_event(EventType.CHARGED_TWICE, risen, now, provider_number_ids=ids)])
+    emit(conn, [purchase_event(EventType.CHARGED_TWICE, risen, now, provider_number_ids=list(ids))])
     return risen
-
-
-def _other_yes(conn: Connection, purchase_id: str, revision: int) -> Row | None:
-    found = conn.execute(
-        select(ATTEMPT).where(
-            ATTEMPT.c.purchase_id == purchase_id, ATTEMPT.c.revision != revision, ATTEMPT.c.outcome.in_(_YES)
-        )
-    ).mappings()
-    first = found.first()
-    return None if first is None else dict(first)
 
 
 def _spent(row: Row, decision: Decision, now: datetime) -> Row:

@@ -11,7 +11,7 @@ from schemas.outcomes import Look, LookKind, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import Status
 from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
-from tasks.ledger.calls import settle
+from tasks.ledger.calls import settle, take_evidence
 from tasks.ledger.rows import Row, lock
 from tasks.policies.retry import Decision, History, after_look, after_poll
 
@@ -63,8 +63,10 @@ def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], unti
 def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
     """Write what a look at *row* said. Returns the purchase after, None where it had moved on."""
     present = lock(conn, row["id"])
-    if present is None or present["revision"] != row["revision"]:
+    if present is None:
         return None
+    if present["revision"] != row["revision"]:
+        return _late_look(conn, present, look, policy, now)
     history = _history(conn, present, now)
     if present["status"] == Status.PROCESSING:
         return settle(conn, present, after_poll(look, history, policy), now)
@@ -72,6 +74,13 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: dat
     held_back = look.account or look.waiting
     waited = 0.0 if held_back else max(0.0, (now - present["updated_at"]).total_seconds())
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
+
+
+def _late_look(conn: Connection, present: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
+    """Evidence wins over what came meanwhile; everything else that an old look says is old."""
+    if look.kind not in (LookKind.OWNED, LookKind.PROCESSING):
+        return None
+    return take_evidence(conn, present, after_look(look, _history(conn, present, now), policy), now)
 
 
 def needs_owner(look: Look) -> bool:

@@ -13,7 +13,8 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
-from tasks.ledger.calls import close_attempt, kept_evidence, settle
+from tasks.ledger.attempts import close_attempt
+from tasks.ledger.calls import kept_evidence, settle
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.retry import History, after_call
 

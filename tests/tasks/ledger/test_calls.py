@@ -263,17 +263,6 @@ def test_a_yes_after_the_purchase_is_settled_is_a_cry_too(world: World) -> None:
     assert world.events() == ["purchased", "charged_twice"]
 
 
-def test_a_late_yes_for_what_a_person_failed_is_kept_and_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    claim = world.claimed()
-    held = hold(world, claim)
-    with world.write() as conn:
-        move(conn, held, Status.FAILED, world.clock())
-    assert record(world, claim, FIRST) is None
-    assert world.row(held["id"])["status"] == Status.FAILED
-    assert world.attempts(held["id"]) == ["purchased"]
-    assert held["number"] in caplog.text
-
-
 def test_a_cancel_during_the_call_takes_effect_after_it(world: World) -> None:
     claim = world.claimed()
     with world.write() as conn:

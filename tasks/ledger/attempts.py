@@ -1,0 +1,76 @@
+"""The rows of calls: what each came to, and which of them the provider executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
+
+from schemas.outcomes import Outcome, OutcomeKind, clip
+from schemas.status import Status
+from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.rows import Row
+
+# Built once: building a statement costs more than running it.
+CLOSE = (
+    update(ATTEMPT)
+    .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "ended_at",
+                "outcome",
+                "http_status",
+                "error_code",
+                "provider_number_id",
+                "detail",
+            )
+        }
+    )
+)
+
+YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+WITHOUT = (Status.FAILED, Status.CANCELLED)
+"""Statuses of purchases that ended without their number."""
+
+
+def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
+    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt.
+
+    The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
+    """
+    conn.execute(CLOSE, closing(row, outcome, now))
+
+
+def closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:
+    """The values of CLOSE."""
+    return {
+        "at_id": row["id"],
+        "at_revision": row["revision"],
+        "ended_at": now,
+        "outcome": str(outcome.kind),
+        "http_status": outcome.http_status,
+        "error_code": clip(outcome.error_code, 80),
+        "provider_number_id": clip(outcome.provider_number_id, 200),
+        "detail": clip(outcome.detail or outcome.error),
+    }
+
+
+def other_yes(conn: Connection, row: Mapping[str, Any], revision: int) -> Row | None:
+    """A call that the provider says it executed, and that is not the one of *row* at *revision*.
+
+    It may be a call of a purchase that had ended without the number, and was answered after *row* took its place.
+    """
+    at, call = PURCHASE.c, ATTEMPT.c
+    own = and_(at.id == row["id"], call.revision != revision)
+    ended = and_(at.id != row["id"], at.status.in_(WITHOUT), call.ended_at >= row["created_at"])
+    found = conn.execute(
+        select(ATTEMPT)
+        .join(PURCHASE, at.id == call.purchase_id)
+        .where(at.number == row["number"], at.account == row["account"], call.outcome.in_(YES), or_(own, ended))
+    ).mappings()
+    first = found.first()
+    return None if first is None else dict(first)
