@@ -105,7 +105,10 @@ class PoolNumber(SQLModel, table=True):
 
 
 class PoolRequest(SQLModel, table=True):
-    """A take or a return that was done, and what it moved: the same `request_id` again gets the same answer."""
+    """A take or a return that was answered: the same `request_id` again gets the same answer.
+
+    `numbers` is what it moved. One that was refused moved none, and has the `error_code` and the `error` it was told.
+    """
 
     __tablename__: ClassVar[str] = "pool_request"
 
@@ -115,6 +118,8 @@ class PoolRequest(SQLModel, table=True):
     task: str = Field(max_length=40)
     taker: str | None = Field(default=None, max_length=200)
     numbers: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(DOCUMENT, nullable=False))
+    error_code: str | None = Field(default=None, max_length=80)
+    error: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime
 
 

@@ -1,4 +1,7 @@
-"""Answers to those who take and give back: each goes out as an event of the same transaction, and is remembered."""
+"""Answers to those who take and give back: each goes out as an event of the same transaction, and is remembered.
+
+A refusal too: its caller may have gone elsewhere since, and its message may be delivered again.
+"""
 
 from __future__ import annotations
 
@@ -34,35 +37,28 @@ _REMEMBER: dict[str, Executable] = {
 
 
 def answered(conn: Connection, request: Request, now: datetime) -> Row | None:
-    """The answer to a request that was done before, or to another one with its id."""
+    """The answer to a request that was answered before, or to another one with its id."""
     earlier = conn.execute(_EARLIER, {"request": request.request_id}).mappings().first()
     if earlier is None:
         return None
     if earlier["fingerprint"] != request.fingerprint:
         error = f"request_id: {request.request_id!r} came before with another request: send a new one"
-        return refuse(conn, request, now, code="key_conflict", error=error)
+        return _refuse(conn, request, now, code="key_conflict", error=error)
+    if earlier["error_code"] is not None:
+        return _refuse(conn, request, now, code=earlier["error_code"], error=earlier["error"], repeat=True)
     numbers = earlier["numbers"]
     if isinstance(request, TakeNumber):
         taken = set(conn.execute(_STILL_TAKEN, {"request": request.request_id}).scalars())
         numbers = [one for one in numbers if one["number"] in taken]
     if len(numbers) < len(earlier["numbers"]):
         error = "numbers of this request were given back or released since: send a new request_id to take others"
-        return refuse(conn, request, now, code="already_returned", error=error, numbers=numbers)
+        return _refuse(conn, request, now, code="already_returned", error=error, numbers=numbers)
     return _tell(conn, _DONE[type(request)], request, now, taker=earlier["taker"], numbers=numbers, repeat=True)
 
 
 def remember(conn: Connection, request: Request, taker: str | None, slots: Sequence[Row], now: datetime) -> bool:
     """Write down what is being done; False where the same request, in another transaction, was quicker."""
-    row = {
-        "request_id": request.request_id,
-        "fingerprint": request.fingerprint,
-        "pool": request.pool,
-        "task": _TASK[type(request)],
-        "taker": taker,
-        "numbers": _shown(slots),
-        "created_at": now,
-    }
-    return conn.execute(_REMEMBER[conn.dialect.name], row).first() is not None
+    return _remember(conn, request, now, taker=taker, numbers=_shown(slots), error_code=None, error=None)
 
 
 def done(conn: Connection, request: Request, taker: str | None, slots: Sequence[Row], now: datetime) -> Row:
@@ -70,11 +66,37 @@ def done(conn: Connection, request: Request, taker: str | None, slots: Sequence[
     return _tell(conn, _DONE[type(request)], request, now, taker=taker, numbers=_shown(slots))
 
 
-def refuse(
-    conn: Connection, request: Request, now: datetime, *, code: str, error: str, numbers: Sequence[Row] = ()
+def refuse(conn: Connection, request: Request, now: datetime, *, code: str, error: str) -> Row | None:
+    """The answer, from now on, that nothing is done, and why; None where what was quicker has left no answer."""
+    if not _remember(conn, request, now, taker=request.taker, numbers=[], error_code=code, error=error):
+        return answered(conn, request, now)
+    return _refuse(conn, request, now, code=code, error=error)
+
+
+def _remember(conn: Connection, request: Request, now: datetime, **answer: object) -> bool:
+    row = {
+        "request_id": request.request_id,
+        "fingerprint": request.fingerprint,
+        "pool": request.pool,
+        "task": _TASK[type(request)],
+        "created_at": now,
+        **answer,
+    }
+    return conn.execute(_REMEMBER[conn.dialect.name], row).first() is not None
+
+
+def _refuse(
+    conn: Connection,
+    request: Request,
+    now: datetime,
+    *,
+    code: str,
+    error: str,
+    numbers: Sequence[Row] = (),
+    repeat: bool = False,
 ) -> Row:
-    """The answer that nothing was done, and why; *numbers* are what is left of an earlier take."""
-    told = {"success": False, "error": error, "error_code": code, "numbers": list(numbers)}
+    """*numbers* are what is left of an earlier take."""
+    told = {"success": False, "error": error, "error_code": code, "numbers": list(numbers), "repeat": repeat}
     return _tell(conn, EventType.POOL_REFUSED, request, now, task=_TASK[type(request)], **told)
 
 

@@ -1,4 +1,4 @@
-"""Take numbers from a pool and give them back: each request is done once, however often it comes.
+"""Take numbers from a pool and give them back: each request is answered once for all, however often it comes.
 
 What is refused is an answer, not an exception: several requests share one transaction.
 """
@@ -71,7 +71,8 @@ def take(runtime: Runtime, request: TakeNumber, message_id: str) -> Row:
     """Take the longest available numbers of a pool, all that are asked for or none.
 
     Without a `request_id` of its own the request is known by *message_id*. Returns the data of the event that tells
-    of it: where `success` is false, `error_code` is pool_empty, not_enough, already_returned or key_conflict.
+    of it: where `success` is false, `error_code` is pool_empty, not_enough, already_returned or key_conflict. Who was
+    refused and still wants one sends a new id.
     """
     return _once(runtime, _with_id(request, message_id), _take_free, _take_waiting)
 
@@ -156,11 +157,13 @@ def _take(
     return done(conn, request, request.taker, slots, now)
 
 
-def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -> Row:
+def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -> Row | None:
+    again = "with a new request_id"
     if there == 0:
-        error = f"pool {request.pool!r} has no number to take now: ask again when it was topped up"
+        error = f"pool {request.pool!r} has no number to take now: ask again, {again}, when it was topped up"
         return refuse(conn, request, now, code="pool_empty", error=error)
-    error = f"pool {request.pool!r} has {there} of the {request.count} numbers asked for: ask for fewer, or later"
+    asked = f"{there} of the {request.count} numbers asked for"
+    error = f"pool {request.pool!r} has {asked}: ask for fewer, or later, {again}"
     return refuse(conn, request, now, code="not_enough", error=error)
 
 
@@ -181,7 +184,7 @@ def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | 
     return done(conn, request, slot["taker"], [slot], now)
 
 
-def _not_taken(conn: Connection, request: ReturnNumber, now: datetime, places: Sequence[Row]) -> Row:
+def _not_taken(conn: Connection, request: ReturnNumber, now: datetime, places: Sequence[Row]) -> Row | None:
     if places:
         return refuse(conn, request, now, code="not_taken", error=f"{request.number} is taken by nobody")
     if _rows(conn, _GONE, wanted=request.number, of=request.pool):

@@ -188,13 +188,16 @@ class TestServices:
         late = ask("take_number", REFUSED, pool="single", request_id="one")
         assert late["error_code"] == "already_returned"
 
-    def test_an_empty_pool_refuses_and_the_same_request_is_done_when_there_is_a_number(
+    def test_an_empty_pool_refuses_and_the_message_takes_nothing_when_it_comes_again(
         self, place: Place, celery_setup: CeleryTestSetup, ask: Ask
     ) -> None:
-        refused = ask("take_number", REFUSED, pool="late", request_id="patient")
+        request = {"pool": "late", "request_id": "hasty", "message_id": str(uuid.uuid4())}
+        refused = ask("take_number", REFUSED, **request)
         assert (refused["error_code"], refused["success"], refused["task"]) == ("pool_empty", False, "take")
         replenish(celery_setup, "late")
         full(place, "late", 1)
+        assert ask("take_number", REFUSED, nth=2, **request) == {**refused, "repeat": True}
+        assert places(place, "late") == {"available": 1}
         given = ask("take_number", TAKEN, pool="late", request_id="patient")
         assert (given["repeat"], numbers_of(given)) == (False, all_charged_once(place, "late"))
 

@@ -89,6 +89,16 @@ def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world
     assert {row["request_id"] for row in before} == {"first", "next"}
 
 
+def test_a_take_that_was_refused_and_is_delivered_again_takes_nothing(world: World) -> None:
+    run(entry.take_number, {**TAKE, "count": 2}, "first")
+    run(entry.take_number, TAKE, "late")
+    run(entry.return_number, RETURN, "back")
+    before = world.rows(select(POOL_NUMBER))
+    run(entry.take_number, TAKE, "late")
+    assert world.rows(select(POOL_NUMBER)) == before
+    assert world.events()[-2:] == ["returned", "refused"]
+
+
 def test_a_pool_that_is_not_configured_any_more_takes_back_and_gives_nothing(world: World) -> None:
     run(entry.take_number, TAKE, "first")
     with world.write() as conn:

@@ -23,7 +23,9 @@ Taker = Annotated[str | None, typer.Option("--for", metavar="WHO", help="Who tak
 TakenBy = Annotated[str | None, typer.Option("--for", metavar="WHO", help="Only if WHO took them.")]
 RequestId = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="The same id with the same request again gets the same numbers, and no others."),
+    typer.Option(
+        metavar="ID", help="The same id with the same request again gets the same answer: those numbers, or none."
+    ),
 ]
 
 

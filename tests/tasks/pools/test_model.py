@@ -60,7 +60,7 @@ acts = st.sampled_from(["sells", *sorted(ACTS)])
 aliases = st.sampled_from(ALIASES)
 seldom = st.sampled_from([True, False, False, False])
 delays = st.sampled_from([0.0, 40.0, LAST_LOOK])
-requests = st.sampled_from("abcdefghijklmnop")
+requests = st.sampled_from([first + second for first in "abcdefghijklmnop" for second in "xyz"])
 
 
 class Shop:
@@ -91,9 +91,12 @@ class Takers:
     returns: dict[str, str] = field(default_factory=dict)
     has: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    refused: dict[str, tuple[int | str, str]] = field(default_factory=dict)
 
     def of_take(self, request_id: str, count: int, free: Sequence[str]) -> tuple[str | None, list[str]]:
         """The error code, and the numbers, that a take must be answered with."""
+        if request_id in self.refused:
+            return self._again(request_id, count), []
         if request_id in self.returns:
             return "key_conflict", []
         if request_id not in self.takes:
@@ -107,11 +110,22 @@ class Takers:
 
     def of_return(self, request_id: str, wanted: str) -> str | None:
         """The error code that a return must be answered with."""
+        if request_id in self.refused:
+            return self._again(request_id, wanted)
         if request_id in self.takes or self.returns.get(request_id, wanted) != wanted:
             return "key_conflict"
         if request_id in self.returns or wanted in self.has:
             return None
         return "gone" if wanted in self.gone else "not_taken"
+
+    def remember(self, request_id: str, asked: int | str, code: str) -> None:
+        """What was refused, unless the id is that of another request, stays refused."""
+        if request_id not in self.takes and request_id not in self.returns:
+            self.refused.setdefault(request_id, (asked, code))
+
+    def _again(self, request_id: str, asked: int | str) -> str:
+        before, code = self.refused[request_id]
+        return code if before == asked else "key_conflict"
 
 
 class Game(RuleBasedStateMachine):
@@ -274,6 +288,12 @@ class Game(RuleBasedStateMachine):
         if numbers:
             self.give_back(request_id.upper() if pick % 5 else request_id, self.pick(pick, numbers))
 
+    @precondition(lambda self: self.takers.refused)
+    @rule(pick=picks)
+    def what_was_refused_comes_late(self, pick: int) -> None:
+        request_id, (asked, _) = self.pick(pick, self.takers.refused.items())
+        self.give_back(request_id, asked) if isinstance(asked, str) else self.take(request_id, asked)
+
     @precondition(lambda self: self.takers.returns)
     @rule(pick=picks)
     def a_return_comes_late(self, pick: int) -> None:
@@ -410,7 +430,9 @@ class Game(RuleBasedStateMachine):
         answer = taking.take(self.world.runtime, request, "message")
         assert (answer["error_code"], [one["number"] for one in answer["numbers"]]) == (code, numbers)
         assert answer["success"] is (code is None)
-        if code is None:
+        if code is not None:
+            self.takers.remember(request_id, count, code)
+        else:
             assert answer["repeat"] is (request_id in self.takers.takes)
             self.takers.takes[request_id] = count, numbers
             self.takers.has |= dict.fromkeys(numbers, request_id)
@@ -420,7 +442,9 @@ class Game(RuleBasedStateMachine):
         request = ReturnNumber(pool=POOL, request_id=request_id, number=wanted)
         answer = taking.give_back(self.world.runtime, request, "message")
         assert (answer["error_code"], answer["success"]) == (code, code is None)
-        if code is None and request_id not in self.takers.returns:
+        if code is not None:
+            self.takers.remember(request_id, wanted, code)
+        elif request_id not in self.takers.returns:
             self.takers.returns[request_id] = wanted
             del self.takers.has[wanted]
 

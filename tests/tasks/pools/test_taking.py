@@ -85,12 +85,23 @@ def test_all_or_none(world: World) -> None:
     assert (event["type"], event["data"]["task"]) == (EventType.POOL_REFUSED, "take")
 
 
-def test_an_empty_pool_refuses_and_the_same_request_may_ask_again(world: World) -> None:
-    fill(world, 1, pool="other")
-    assert take(world)["error_code"] == "pool_empty"
-    fill(world, 1, number=SECOND)
-    answer = take(world)
-    assert (answer["success"], answer["repeat"]) == (True, False)
+@pytest.mark.parametrize(("there", "code"), [(0, "pool_empty"), (1, "not_enough")])
+def test_a_take_that_was_refused_and_comes_again_takes_nothing(world: World, there: int, code: str) -> None:
+    fill(world, 3)
+    for slot in range(there + 1, 4):
+        set_status(world, slot, Slot.ORDERED)
+    first = take(world, count=2, metadata={"a": 1})
+    assert (first["error_code"], first["repeat"]) == (code, False)
+    for slot in range(there + 1, 4):
+        set_status(world, slot, Slot.AVAILABLE)
+    before = places(world)
+    assert take(world, count=2, metadata={"a": 1}) == {**first, "repeat": True}
+    assert places(world) == before
+    assert [(one["type"], one["data"]["repeat"]) for one in told(world)] == [
+        (EventType.POOL_REFUSED, False),
+        (EventType.POOL_REFUSED, True),
+    ]
+    assert take(world, "another", count=2)["success"]
 
 
 @pytest.mark.parametrize("status", [one for one in Slot if one is not Slot.AVAILABLE])
@@ -179,7 +190,7 @@ def test_a_number_of_another_is_not_given_back(world: World, owner: str | None) 
     answer = give_back(world, taker="other")
     assert (answer["success"], answer["error_code"], answer["task"]) == (False, "not_yours", "return")
     assert places(world) == before
-    assert give_back(world, taker=owner)["success"]
+    assert give_back(world, "another", taker=owner)["success"]
 
 
 @pytest.mark.parametrize(
@@ -198,11 +209,37 @@ def test_what_nobody_took_is_not_given_back(world: World, status: Slot, code: st
     assert places(world) == before
 
 
+@pytest.mark.parametrize("code", ["not_taken", "not_yours", "gone"])
+def test_a_return_that_was_refused_and_comes_again_leaves_the_next_taker_its_number(world: World, code: str) -> None:
+    fill(world, 1, status=Slot.GONE if code == "gone" else Slot.AVAILABLE)
+    if code == "not_yours":
+        take(world, "m1", taker="other")
+    first = give_back(world, taker="crm")
+    assert (first["error_code"], first["repeat"]) == (code, False)
+    if code == "not_yours":
+        give_back(world, "r1", taker="other")
+    set_status(world, 1, Slot.AVAILABLE)
+    assert numbers(take(world, "m2", taker="crm")) == [FIRST]
+    before = places(world)
+    assert give_back(world, taker="crm") == {**first, "repeat": True}
+    assert places(world) == before
+    assert give_back(world, "r2", taker="crm")["success"]
+
+
+def test_the_id_of_a_refused_request_is_its_own_for_ever(world: World) -> None:
+    assert take(world)["error_code"] == "pool_empty"
+    fill(world, 2)
+    before = places(world)
+    assert take(world, count=2)["error_code"] == "key_conflict"
+    assert give_back(world, "m")["error_code"] == "key_conflict"
+    assert places(world) == before
+
+
 def test_a_number_is_given_back_to_its_own_pool(world: World) -> None:
     fill(world, 1)
     take(world)
-    assert give_back(world, pool="other")["error_code"] == "not_taken"
-    assert give_back(world, number=SECOND)["error_code"] == "not_taken"
+    assert give_back(world, "r1", pool="other")["error_code"] == "not_taken"
+    assert give_back(world, "r2", number=SECOND)["error_code"] == "not_taken"
     assert places(world)[1]["status"] == "taken"
 
 

@@ -111,6 +111,17 @@ def test_two_processes_of_many_threads_get_each_number_once(world: World) -> Non
     assert (len(got), set(got.values())) == (70, {1})
 
 
+def test_the_same_refused_takes_at_several_processes_are_answered_once_for_all(world: World) -> None:
+    fill(world, 12)
+    with others(world, 3) as worlds:
+        answers = at_once(*[lambda w=w, n=n: take(w, f"m{n}", count=1 + n % 2) for w in worlds for n in range(18)])
+    told: dict[str, set[tuple[str, ...]]] = {}
+    for one in answers:
+        told.setdefault(one["request_id"], set()).add((str(one["error_code"]), *numbers(one)))
+    assert {len(answers) for answers in told.values()} == {1}
+    assert Counter(one["repeat"] for one in answers) == {False: 18, True: 36}
+
+
 @contextmanager
 def taker(world: World, name: str) -> Iterator[subprocess.Popen[str]]:
     """A process that takes 40 numbers with 20 threads, once it is told to."""
@@ -173,6 +184,19 @@ def test_the_last_number_in_the_hands_of_another_is_waited_for(
             conn.rollback()
     answer = waiting.result(20)
     assert (answer["error_code"], numbers(answer)) == (("pool_empty", []) if commits else (None, [FIRST]))
+
+
+def test_a_take_that_is_being_refused_takes_nothing_when_it_comes_again_meanwhile(
+    postgres: World, beside: Callable[..., Future[Row]]
+) -> None:
+    with unfinished(postgres) as conn:
+        first = taking._take_free(conn, TakeNumber(pool=POOL, request_id="m"), postgres.clock())
+        fill(postgres, 1)
+        waiting = beside(take, postgres, "m")
+        wait_until_one_waits(postgres)
+    assert first is not None
+    assert waiting.result(20) == {**first, "repeat": True}
+    assert [row["status"] for row in postgres.rows(select(POOL_NUMBER))] == ["available"]
 
 
 @pytest.mark.parametrize("stock", [1, 2])
