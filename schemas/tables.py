@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, Index, String, Text, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from schemas.columns import DOCUMENT, ID, SEQUENCE, quoted, where
@@ -24,7 +24,8 @@ class Purchase(SQLModel, table=True):
 
     Beside the public columns: `doubt` is true once any call may have been executed without an answer;
     `looks` and `look_failures` count what the provider was asked since; `call_deadline` is the end of the
-    last call; `tried_seconds` is the time spent trying, pauses and pace left out.
+    last call; `tried_seconds` is the time spent trying, pauses and pace left out; `joined` is true once a further
+    request was answered with it, whose key and metadata stand in `purchase_key`.
     """
 
     __tablename__: ClassVar[str] = "purchase"
@@ -68,16 +69,22 @@ class Purchase(SQLModel, table=True):
     call_deadline: datetime | None = None
     first_attempt_at: datetime | None = None
     tried_seconds: float = 0.0
+    joined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
 class PurchaseKey(SQLModel, table=True):
-    """Every idempotency key ever seen, the request it came with, and the purchase it was answered with."""
+    """Every idempotency key ever seen, the request it came with, and the purchase it was answered with.
+
+    `metadata` and `order_id` are the request's own, where its purchase was another's before; else they are null.
+    """
 
     __tablename__: ClassVar[str] = "purchase_key"
 
     idempotency_key: str = Field(max_length=200, primary_key=True)
     fingerprint: str = Field(max_length=64)
     purchase_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
+    extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", DOCUMENT, nullable=True))
+    order_id: str | None = Field(default=None, sa_column=Column(ID, nullable=True))
     created_at: datetime
 
 

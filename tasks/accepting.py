@@ -70,7 +70,7 @@ def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row
         refuse_reserved(conn, [accepted])
         row = _release_at_once(conn, binding, accepted, runtime) if accepted.created else None
         answer = accepted if row is None else replace(accepted, row=row)
-        tell_accepted(conn, answer, request.idempotency_key, now)
+        tell_accepted(conn, answer, request, now)
     return answer.row, row is not None
 
 

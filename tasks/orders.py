@@ -101,7 +101,7 @@ def accept_single(runtime: Runtime, request: BuyNumber) -> Accepted:
         with runtime.database.write() as conn:
             accepted = accept(conn, [entry], now)[0]
             refuse_reserved(conn, [accepted])
-            tell_accepted(conn, accepted, request.idempotency_key, now)
+            tell_accepted(conn, accepted, request, now)
         return accepted
 
     return with_retry(accept_one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -10,11 +10,12 @@ from typing import TypeVar
 from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from schemas.events import EventType
+from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
-from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, purchase_event
+from tasks.ledger.joining import join, remember_keys
+from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.ledger.takeover import go_on, take_over
 
 T = TypeVar("T")
@@ -41,13 +42,15 @@ class Accepted:
     """The purchase that answers a request.
 
     `created` is false where it was there before; `taken` is true where it changed hands: it was a loading order's, or
-    about to be cancelled. `known` is true where the request's key came before.
+    about to be cancelled. `known` is true where the request's key came before; `joined` where the key is new, and the
+    purchase another's: it is locked, and tells of its status under this key too from now on.
     """
 
     row: Row
     created: bool
     taken: bool = False
     known: bool = False
+    joined: bool = False
 
 
 def with_retry(action: Callable[[], T]) -> T:
@@ -78,7 +81,8 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     if any(answer is None for answer in answers):
         raise Raced
     rows = [answer for answer in answers if answer is not None]
-    _remember_keys(conn, known, list(zip(entries, rows, strict=True)), now)
+    joined = remember_keys(conn, known, [e.request for e in entries], rows, now=now, order_id=order_id)
+    rows = join(conn, rows, joined.values())
     # A single request with a known key was delivered again: it takes back no cancel that came since.
     wanted = [row for e, row in zip(entries, rows, strict=True) if order_id or e.request.idempotency_key not in known]
     taken = take_over(conn, rows, order_id) | go_on(conn, wanted, order_id)
@@ -91,15 +95,30 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
             created=n in ours,
             taken=row["id"] in taken and first[row["id"]] == n,
             known=entries[n].request.idempotency_key in known,
+            joined=joined.get(entries[n].request.idempotency_key) == n,
         )
         for n, row in enumerate(rows)
     ]
 
 
-def tell_accepted(conn: Connection, accepted: Accepted, key: str | None, now: datetime) -> None:
-    """Write the event of an acceptance under *key*; a repeat tells the present status, after all that told of it."""
-    row = accepted.row if accepted.created else lock(conn, accepted.row["id"]) or accepted.row
-    emit(conn, [purchase_event(EventType.ACCEPTED, row, now, idempotency_key=key, repeat=not accepted.created)])
+def tell_accepted(conn: Connection, accepted: Accepted, request: BuyNumber, now: datetime) -> None:
+    """Write the event of an acceptance, with what is the request's own.
+
+    A repeat tells the present status, after all that told of it. Who joined a purchase whose status was told before is
+    told of it now.
+    """
+    here = accepted.created or accepted.joined
+    row = accepted.row if here else lock(conn, accepted.row["id"]) or accepted.row
+    order_id = row["order_id"] if request.idempotency_key == row["idempotency_key"] else None
+    own = own_data(request.idempotency_key, request.metadata, order_id)
+    emit(conn, [purchase_event(EventType.ACCEPTED, row, now, repeat=not accepted.created, **own)])
+    _tell_joined(conn, [(accepted, own)], now)
+
+
+def _tell_joined(conn: Connection, answers: Sequence[tuple[Accepted, Row]], now: datetime) -> None:
+    """Write the events of those who joined too late to be told with the others; each comes with its own data."""
+    late = [(one.row, own) for one, own in answers if one.joined and one.row["status"] in EVENT_OF]
+    emit(conn, [status_event(row, now, **own) for row, own in late])
 
 
 def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now: datetime) -> list[Accepted]:
@@ -116,6 +135,8 @@ def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now:
     lines = [_line(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
     if lines:
         conn.execute(insert(LINE), lines)
+    own = [own_data(entry.request.idempotency_key, entry.request.metadata, order_id) for entry in fresh]
+    _tell_joined(conn, list(zip(accepted, own, strict=True)), now)
     return accepted
 
 
@@ -244,24 +265,8 @@ def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
         "looks": 0,
         "look_failures": 0,
         "tried_seconds": 0.0,
+        "joined": False,
     }
-
-
-def _remember_keys(
-    conn: Connection, known: Mapping[str | None, Row], answered: Sequence[tuple[Entry, Row]], now: datetime
-) -> None:
-    keys = {
-        entry.request.idempotency_key: {
-            "idempotency_key": entry.request.idempotency_key,
-            "fingerprint": entry.request.fingerprint,
-            "purchase_id": row["id"],
-            "created_at": now,
-        }
-        for entry, row in answered
-        if entry.request.idempotency_key is not None and entry.request.idempotency_key not in known
-    }
-    if keys:
-        conn.execute(insert(KEY), list(keys.values()))
 
 
 def _line(order_id: str, entry: Entry, accepted: Accepted) -> Row:

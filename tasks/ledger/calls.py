@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
 _LOCK = (
-    select(_AT.id, _AT.revision).where(_AT.id.in_(bindparam("ids", expanding=True))).order_by(_AT.id).with_for_update()
+    select(_AT.id, _AT.revision, _AT.joined)
+    .where(_AT.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_AT.id)
+    .with_for_update()
 )
 
 
@@ -58,21 +61,24 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
         if one.outcome.kind is OutcomeKind.PURCHASED and not one.claim.row["doubt"]:
             # The first of two about one purchase: the second has to see what the first has written.
             places.setdefault(one.claim.row["id"], place)
-    at = {row.id: row.revision for row in conn.execute(_LOCK, {"ids": list(places)})}
-    standing = {place: answers[place] for key, place in places.items() if at.get(key) == _revision(answers[place])}
+    at = {row.id: row for row in conn.execute(_LOCK, {"ids": list(places)})}
+    standing = {
+        place: answers[place]
+        for key, place in places.items()
+        if key in at and at[key].revision == answers[place].claim.row["revision"]
+    }
     if not standing:
         return {}
     plain = standing.values()
-    moves = [(one.claim.row, _yes_changes(one.claim.row, one.outcome, one.decision, now)) for one in plain]
+    # Who asked for it too may have come since the claim.
+    rows = [{**one.claim.row, "joined": at[one.claim.row["id"]].joined} for one in plain]
+    changes = [_yes_changes(one.claim.row, one.outcome, one.decision, now) for one in plain]
+    moves = list(zip(rows, changes, strict=True))
     after = move_all(conn, moves, Status.PURCHASED, now)
     if after is None:
         raise WrongMove("a purchase that was locked has moved")
     conn.execute(CLOSE, [closing(one.claim.row, one.outcome, now) for one in plain])
     return dict(zip(standing, after, strict=True))
-
-
-def _revision(answer: Answer) -> int:
-    return int(answer.claim.row["revision"])
 
 
 def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:

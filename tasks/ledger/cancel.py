@@ -70,7 +70,7 @@ def left_to_others(conn: Connection, order_id: str) -> int:
 def forget_keys(conn: Connection, order_id: str) -> None:
     """Free the idempotency keys of an order that was given up before it was whole.
 
-    Not those of what it got from others: a whole order has it on a line, or it was called for.
+    Not those of what others got from it: a whole order has it on a line, or it was called for.
     """
     at = PURCHASE.c
     whole = (OrderStatus.OPEN, OrderStatus.COMPLETED)
@@ -78,6 +78,8 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     untried = (at.idempotency_key.is_not(None), at.call_deadline.is_(None))
     mine = select(at.id).where(at.order_id == order_id, *untried, ~others)
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
+    lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
+    conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id))
     conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
 
 

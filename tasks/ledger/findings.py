@@ -7,15 +7,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
 
-from schemas.events import EVENT_OF_FINDING, EventType, finding_data
+from schemas.events import EVENT_OF_FINDING, finding_data
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
 from schemas.tables import ALIVE, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit import OPEN
 from tasks.ledger.calls import settle
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.resolve import Settler, locked, write_down
-from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, purchase_event
+from tasks.ledger.resolve import Settler, write_down
+from tasks.ledger.rows import Row, emit, insert_new, locked, move, new_id, other_event, tell_status
 from tasks.policies.retry import Decision
 from tasks.pools import stock
 
@@ -32,7 +32,7 @@ def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: S
     rows = [row for row in made if row["id"] in present]
     for row in rows:
         write_down(conn, row, Verdict.ADOPTED, settler)
-    emit(conn, [purchase_event(EventType.PURCHASED, row, settler.now) for row in rows])
+    tell_status(conn, rows, settler.now)
     return rows
 
 
@@ -154,6 +154,7 @@ def _adopted(orphan: Finding, account: str, now: datetime) -> Row:
         "looks": 0,
         "look_failures": 0,
         "tried_seconds": 0.0,
+        "joined": False,
     }
 
 

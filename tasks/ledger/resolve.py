@@ -6,7 +6,7 @@ same transaction, and completing them again, by the sweep, writes one `dialstock
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import PURCHASE, RESOLUTION
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row, locked, move
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
 
@@ -70,13 +70,6 @@ def resolve(
     rows = [_resolve(conn, row, by_id[row["id"]], settler) for row in held]
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows
-
-
-def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
-    """These purchases, locked in the order of their ids, so that two who lock several never wait for each other."""
-    at = PURCHASE.c
-    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
-    return [dict(row) for row in conn.execute(query).mappings()]
 
 
 def write_down(conn: Connection, row: Row, verdict: Verdict, settler: Settler, note: str | None = None) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, Update, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
 
 from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
 from schemas.status import DEAD, MOVES, Status, success_of
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables import EVENT, KEY, PURCHASE
 
 Row = dict[str, Any]
 
@@ -40,14 +41,28 @@ def lock(conn: Connection, purchase_id: str) -> Row | None:
     return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id).with_for_update())
 
 
+def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
+    """These purchases, locked in the order of their ids, so that two who lock several never wait for each other."""
+    at = PURCHASE.c
+    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
 def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **changes: Any) -> Row | None:
     """Move *row* to another status and write the event that tells of it.
 
     Returns the row after, or None where it is not at *row*'s status and revision any more.
     Raises WrongMove for a move that the state machine does not have.
     """
-    moved = move_all(conn, [(row, changes)], to, now)
-    return moved[0] if moved else None
+    values = _values(row, to, now) | changes
+    # Who asked for it too may have come since *row* was read.
+    found = conn.execute(_move_one(tuple(sorted(values))), _expected(row, to) | values).first()
+    if found is None:
+        return None
+    after = {**row, **values, "joined": found.joined}
+    if to != row["status"]:
+        tell_status(conn, [after], now)
+    return after
 
 
 def move_all(
@@ -55,7 +70,8 @@ def move_all(
 ) -> list[Row] | None:
     """Move rows as `move` does, each with its changes, which are of the same columns for all of them.
 
-    Returns None where not all are at their status and revision: which ones is not known, so roll it back.
+    The rows are locked. Returns None where not all are at their status and revision: which ones is not known, so roll
+    it back.
     """
     values = [_values(row, to, now) | changes for row, changes in moves]
     expected = [_expected(row, to) for row, _ in moves]
@@ -64,10 +80,45 @@ def move_all(
     if changed.rowcount != len(moves):
         return None
     after = [{**row, **new} for (row, _), new in zip(moves, values, strict=True)]
-    if to in EVENT_OF:
-        steps = zip(expected, after, strict=True)
-        emit(conn, [purchase_event(EVENT_OF[to], row, now) for at, row in steps if at["at_status"] != to])
+    steps = zip(expected, after, strict=True)
+    tell_status(conn, [row for at, row in steps if at["at_status"] != to], now)
     return after
+
+
+def tell_status(conn: Connection, rows: Sequence[Row], now: datetime) -> None:
+    """Write the event of each row's status, where it has one: one for each request that the purchase answers.
+
+    They have the same `sequence`, and differ in what `own_data` says.
+    """
+    told = [row for row in rows if row["status"] in EVENT_OF]
+    further = _further(conn, {row["id"]: row for row in told if row["joined"]})
+    emit(conn, [status_event(row, now, **own) for row in told for own in ({}, *further.get(row["id"], ()))])
+
+
+def status_event(row: Mapping[str, Any], now: datetime, **data: Any) -> Row:
+    """The outbox row that tells of a purchase's status; *data* adds to its fields."""
+    return purchase_event(EVENT_OF[Status(row["status"])], row, now, **data)
+
+
+def own_data(key: str | None, metadata: Row, order_id: str | None) -> Row:
+    """What is a request's own in the events of a purchase that was another's before."""
+    return {"idempotency_key": key, "metadata": metadata, "order_id": order_id}
+
+
+def _further(conn: Connection, joined: Mapping[str, Row]) -> dict[str, list[Row]]:
+    """The own data of those who asked for the purchases later, by purchase."""
+    if not joined:
+        return {}
+    at = KEY.c
+    query = select(KEY).where(at.purchase_id.in_(joined)).order_by(at.created_at, at.idempotency_key)
+    found: dict[str, list[Row]] = {}
+    for one in conn.execute(query).mappings():
+        row = joined[one["purchase_id"]]
+        if one["idempotency_key"] != row["idempotency_key"]:
+            # Keys of an older version came without: it told them all the first one's.
+            metadata = row["metadata"] if one["metadata"] is None else one["metadata"]
+            found.setdefault(row["id"], []).append(own_data(one["idempotency_key"], metadata, one["order_id"]))
+    return found
 
 
 def _expected(row: Mapping[str, Any], to: Status) -> Row:
@@ -88,6 +139,11 @@ def _compare_and_set(columns: tuple[str, ...]) -> Update:
         )
         .values({name: bindparam(name) for name in columns})
     )
+
+
+@cache
+def _move_one(columns: tuple[str, ...]) -> ReturningUpdate[tuple[bool]]:
+    return _compare_and_set(columns).returning(PURCHASE.c.joined)
 
 
 def emit(conn: Connection, events: Sequence[Row]) -> None:

@@ -70,3 +70,29 @@ def test_every_migration_goes_down_and_up_again(empty_database_url: str) -> None
     migrate(empty_database_url)
     assert revisions(database.engine) == (steps[0], steps[0])
     database.close()
+
+
+def test_purchases_that_were_asked_for_twice_before_they_told_of_it_tell_of_it(empty_database_url: str) -> None:
+    database = SqlDatabase(empty_database_url)
+    ids = {name: f"0190a0a0-0000-7000-8000-00000000000{n}" for n, name in enumerate(("two", "one", "adopted", "over"))}
+    with database.write() as conn:
+        alembic(conn, command.upgrade, "0004")
+        for name, status in (("two", "queued"), ("one", "held"), ("adopted", "unknown"), ("over", "failed")):
+            key = "NULL" if name == "adopted" else f"'{name}'"
+            conn.execute(
+                text(
+                    "INSERT INTO purchase (id, number, provider, account, status, already_owned, attempts, revision, "
+                    "options, metadata, created_at, updated_at, doubt, looks, look_failures, tried_seconds, "
+                    f"idempotency_key) VALUES ('{ids[name]}', '+1', '{name}', '{name}', '{status}', false, 0, 0, "
+                    f"'{{}}', '{{}}', '2026-01-01 00:00:00', '2026-01-01 00:00:00', false, 0, 0, 0, {key})"
+                )
+            )
+        for key, name in (("two", "two"), ("again", "two"), ("one", "one"), ("late", "adopted"), ("x", "over")):
+            row = f"('{key}', 'f', '{ids[name]}', '2026-01-01 00:00:00')"
+            into = "INSERT INTO purchase_key (idempotency_key, fingerprint, purchase_id, created_at) VALUES "
+            conn.execute(text(into + row))
+    migrate(empty_database_url)
+    with database.read() as conn:
+        found = conn.execute(text("SELECT provider FROM purchase WHERE joined ORDER BY provider")).scalars().all()
+    database.close()
+    assert found == ["adopted", "two"]

@@ -1,0 +1,64 @@
+"""Requests for a purchase that was there before: each has its key, and is told of what becomes of it under its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, update
+
+from schemas.requests import BuyNumber
+from schemas.tables import KEY, PURCHASE
+from tasks.ledger.rows import Row, locked
+
+
+def remember_keys(
+    conn: Connection,
+    known: Mapping[str | None, Row],
+    requests: Sequence[BuyNumber],
+    rows: Sequence[Row],
+    *,
+    now: datetime,
+    order_id: str | None,
+) -> dict[str | None, int]:
+    """Write down the keys of *requests* that are not *known*, each with the purchase in *rows* that answers it.
+
+    Returns those that join a purchase of another, and the places of their requests.
+    """
+    keys: dict[str | None, Row] = {}
+    joined: dict[str | None, int] = {}
+    for place, (request, row) in enumerate(zip(requests, rows, strict=True)):
+        key = request.idempotency_key
+        if key is None or key in known or key in keys:
+            continue
+        keys[key] = _key(request, row, now)
+        if key != row["idempotency_key"]:
+            joined[key] = place
+            keys[key] |= {"metadata": request.metadata, "order_id": order_id}
+    if keys:
+        conn.execute(insert(KEY), list(keys.values()))
+    return joined
+
+
+def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[Row]:
+    """Have the purchases at *places* tell of it. Returns *rows*, those as they are now that they are locked.
+
+    What moves a purchase sees who joined it before, and who joins it sees where it has moved: each is told once.
+    """
+    ids = {rows[place]["id"] for place in places}
+    if not ids:
+        return list(rows)
+    present = {row["id"]: {**row, "joined": True} for row in locked(conn, ids)}
+    conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(joined=True))
+    return [present.get(row["id"], row) for row in rows]
+
+
+def _key(request: BuyNumber, row: Row, now: datetime) -> Row:
+    return {
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "purchase_id": row["id"],
+        "metadata": None,
+        "order_id": None,
+        "created_at": now,
+    }
