@@ -27,6 +27,7 @@ from tasks.ledger.accept import (
     with_retry,
 )
 from tasks.ledger.cancel import cancel_order, forget_keys
+from tasks.ledger.cancelled import half_cancelled, still_cancelled
 from tasks.ledger.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
@@ -171,7 +172,7 @@ def cancel(runtime: Runtime, order_id: str) -> int:
 
 def _cancel(runtime: Runtime, order_id: str) -> int:
     """Cancel the purchases first: an order is abandoned only when nothing of it is left, whoever dies meanwhile."""
-    total = cancel_purchases(runtime, order_id)
+    total = cancel_purchases(runtime, order_id, cancelled=True)
     now = runtime.now()
     with runtime.database.write() as conn:
         given_up = conn.execute(
@@ -184,32 +185,41 @@ def _cancel(runtime: Runtime, order_id: str) -> int:
     return total
 
 
-def cancel_purchases(runtime: Runtime, order_id: str) -> int:
-    """Cancel the order's purchases by chunks. Returns how many were asked to stop."""
+def cancel_purchases(runtime: Runtime, order_id: str, *, cancelled: bool = False) -> int:
+    """Cancel the order's purchases by chunks. Returns how many were asked to stop.
+
+    *cancelled*: only as long as the order's cancel stands. Whoever dies over it leaves it to the sweep.
+    """
     total = 0
     while True:
-        found, asked = with_retry(lambda: _cancel_chunk(runtime, order_id))
+        found, asked = with_retry(lambda: _cancel_chunk(runtime, order_id, cancelled=cancelled))
         total += asked
         if found == 0:
             return total
 
 
-def _cancel_chunk(runtime: Runtime, order_id: str) -> tuple[int, int]:
+def _cancel_chunk(runtime: Runtime, order_id: str, *, cancelled: bool) -> tuple[int, int]:
+    now = runtime.now()
     with runtime.database.write() as conn:
-        return cancel_order(conn, order_id, runtime.now(), CHUNK)
+        if cancelled and not still_cancelled(conn, order_id, now):
+            return 0, 0
+        return cancel_order(conn, order_id, now, CHUNK)
 
 
 def complete_finished(runtime: Runtime) -> int:
     """Complete the orders of which every line is settled, and give up those whose loading stopped half way.
 
-    What waits in an order that has bought all it may is cancelled.
+    A cancel that stopped half way goes on. What waits in an order that has bought all it may is cancelled.
     """
     with runtime.database.read() as conn:
         finished = sweep.finished_orders(conn)
         stale = sweep.stale_orders(conn, runtime.now())
         enough = used_up(conn)
+        halfway = half_cancelled(conn, runtime.now())
     for order_id in enough:
         cancel_purchases(runtime, order_id)
+    for order_id in halfway:
+        _cancel(runtime, order_id)
     for order_id in stale:
         abandon(runtime, order_id)
     done = 0

@@ -1,7 +1,7 @@
 """Purchases that somebody else wants meanwhile change hands: of an order that is still loading, or of a cancel.
 
 The former would wait for the load to end, and be cancelled with it where the loader died; the latter would be cancelled
-as soon as their call and its doubt are settled.
+as soon as their call and its doubt are settled, or as soon as their order's cancel comes to them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
+from tasks.ledger.cancelled import STOPPABLE
 from tasks.ledger.limits import allowance
 from tasks.ledger.rows import Row
 
@@ -22,7 +23,8 @@ def take_over(conn: Connection, rows: Sequence[Row], order_id: str | None) -> se
 
     Returns the ids of the purchases that changed hands; their old order's lines point to them as shared.
     """
-    loading = _loading(conn, {row["order_id"] for row in rows if _waits(row)} - {None, order_id})
+    others = {row["order_id"] for row in rows if _waits(row)} - {order_id}
+    loading = _orders(conn, others, ORDER.c.status == OrderStatus.LOADING)
     wanted = [row["id"] for row in rows if row["order_id"] in loading]
     if not wanted:
         return set()
@@ -37,19 +39,25 @@ def take_over(conn: Connection, rows: Sequence[Row], order_id: str | None) -> se
 
 
 def go_on(conn: Connection, rows: Sequence[Row], order_id: str | None) -> set[str]:
-    """Take the cancel back of those of *rows* that wait for the end of their call, and make them belong to *order_id*.
+    """Take the cancel back of those of *rows* that it has not come to yet, and make them belong to *order_id*.
 
-    Only as many as the order may buy: each may be bought by now. No revision: the call keeps its claim. Returns the ids
-    of the purchases that changed hands, as `take_over` does.
+    They wait for the end of their call, or stand in an order whose cancel is under way, or was left half way. Only as
+    many as the order may buy: each may be bought by now. No revision: the call keeps its claim. Returns the ids of the
+    purchases that changed hands, as `take_over` does.
     """
-    wanted = dict.fromkeys(row["id"] for row in rows if _stops(row, order_id))
+    others = [row for row in rows if row["status"] in UNSETTLED and (order_id is None or row["order_id"] != order_id)]
+    going = [row for row in others if row["status"] in STOPPABLE]
+    stopped = _orders(conn, {row["order_id"] for row in going}, ORDER.c.cancel_requested_at.is_not(None))
+    wanted = dict.fromkeys(row["id"] for row in others if row["cancel_requested_at"])
+    wanted |= dict.fromkeys(row["id"] for row in going if row["order_id"] in stopped)
     if not wanted:
         return set()
     at = PURCHASE.c
     may = list(wanted)[: allowance(conn, order_id)]
     kept = conn.execute(
         update(PURCHASE)
-        .where(at.id.in_(may), at.status.in_(UNSETTLED), at.cancel_requested_at.is_not(None))
+        .where(at.id.in_(may), at.status.in_(UNSETTLED))
+        .where(or_(at.cancel_requested_at.is_not(None), at.order_id.in_(stopped)))
         .values(order_id=order_id, cancel_requested_at=None)
         .returning(at.id)
     )
@@ -63,17 +71,13 @@ def _share(conn: Connection, purchase_ids: Iterable[str]) -> set[str]:
     return ids
 
 
-def _stops(row: Row, order_id: str | None) -> bool:
-    stops = row["status"] in UNSETTLED and row["cancel_requested_at"] is not None
-    return stops and (order_id is None or row["order_id"] != order_id)
-
-
 def _waits(row: Row) -> bool:
     return bool(row["status"] == Status.QUEUED and row["attempts"] == 0)
 
 
-def _loading(conn: Connection, order_ids: set[Any]) -> set[str]:
-    if not order_ids:
+def _orders(conn: Connection, order_ids: set[Any], which: ColumnElement[bool]) -> set[str]:
+    """Those of the orders, of which one may be None, that are as *which* says."""
+    known = order_ids - {None}
+    if not known:
         return set()
-    query = select(ORDER.c.id).where(ORDER.c.id.in_(order_ids), ORDER.c.status == OrderStatus.LOADING)
-    return set(conn.execute(query).scalars())
+    return set(conn.execute(select(ORDER.c.id).where(ORDER.c.id.in_(known), which)).scalars())

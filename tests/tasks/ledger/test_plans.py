@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
-from tasks.ledger import accept, cancel, dispatch, intents, limits, looks, sweep, takeover
+from tasks.ledger import accept, cancel, cancelled, dispatch, intents, limits, looks, sweep, takeover, waiting
 from tasks.ledger.rows import new_id
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
@@ -167,6 +167,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     ),
     "go_on": ("purchase_order_line_purchase_id", lambda w, c: takeover._share(c, [new_id()])),
     "forget_keys": ("purchase_order_line_purchase_id", lambda w, c: cancel.forget_keys(c, ORDERS[0])),
+    "half_cancelled": ("purchase_by_order", lambda w, c: cancelled.half_cancelled(c, LATER)),
+    "stuck": ("purchase_queued", lambda w, c: waiting.stuck(c, LATER)),
     "left_to_others": ("purchase_order_line_shared", lambda w, c: cancel.left_to_others(c, ORDERS[0])),
     "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
 }

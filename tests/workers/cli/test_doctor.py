@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 
 from schemas.config import parse_config, sandbox_config
 from schemas.events import EventType
-from schemas.tables import EVENT, PROVIDER, PURCHASE
+from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.policies.pace import Pace, buying_lane
 from tests.servers import RedisServer
@@ -104,7 +104,7 @@ def levels(url: str) -> dict[str, Level]:
 
 
 def test_tables_at_rest_are_well(database_url: str) -> None:
-    assert levels(database_url) == dict.fromkeys(("relay", "overdue", "held", "providers"), Level.OK)
+    assert levels(database_url) == dict.fromkeys(("relay", "overdue", "waiting", "held", "providers"), Level.OK)
     assert ledger.read(database_url).waiting == 0
 
 
@@ -126,6 +126,31 @@ def test_purchases_that_need_a_look(
     write(database_url, insert(PURCHASE).values(**purchase(status, due)))
     assert levels(database_url)[name] is level
     assert ledger.read(database_url).waiting == (status != "held")
+
+
+@pytest.mark.parametrize(
+    ("order", "due", "mend"),
+    [
+        ("abandoned", NOW, "dialstock order cancel"),
+        ("completed", NOW, "dialstock order cancel"),
+        ("open", NOW, "start a worker"),
+        ("loading", NOW, "start a worker"),
+        (None, None, "report it"),
+    ],
+)
+def test_purchases_that_wait_for_what_cannot_come(
+    database_url: str, order: str | None, due: datetime | None, mend: str
+) -> None:
+    order_id = new_id() if order else None
+    if order:
+        times = dict.fromkeys(("cancel_requested_at", "created_at", "updated_at"), LONG_AGO)
+        write(database_url, insert(ORDER).values(id=order_id, status=order, lines=1, metadata={}, **times))
+    row = purchase("queued", due)
+    write(database_url, insert(PURCHASE).values(**row, order_id=order_id))
+    [found] = [finding for finding in ledger.read(database_url).findings if finding.name == "waiting"]
+    assert (found.level, mend in (found.mend or "")) == (Level.FAIL, True)
+    assert row["id"] in found.message
+    assert (order_id or "") in found.message
 
 
 def test_events_that_are_not_published(database_url: str) -> None:

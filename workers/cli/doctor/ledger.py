@@ -10,8 +10,9 @@ from sqlalchemy import Connection, func, or_, select, text
 
 from schemas.config import Config
 from schemas.events import utc_text
-from schemas.status import UNSETTLED, Status
+from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
+from tasks.ledger.waiting import stuck
 from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
@@ -40,7 +41,7 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             counts = status_counts(conn)
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
-            findings = [_relay(conn, now), _overdue(conn, now), _held(held), *_paused(conn)]
+            findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held), *_paused(conn)]
             findings += examine_pools(conn, pools, now)
             findings += examine_accounts(conn, config) if config else []
             return Reading(waiting=waiting, findings=findings)
@@ -70,6 +71,22 @@ def _overdue(conn: Connection, now: datetime) -> Finding:
         return ok("overdue", "no purchase stands still")
     message = f"{count:,} purchases under way or in doubt should have moved on {LATE.total_seconds():.0f} s ago"
     return fail("overdue", message, "the workers' timers move them on: start a worker, or see its log")
+
+
+def _waiting(conn: Connection, now: datetime) -> Finding:
+    found = stuck(conn, now)
+    if not found:
+        return ok("waiting", "no purchase waits for what cannot come")
+    first = found[0]
+    message = f"{len(found):,} purchases wait for what cannot come, the first is {first['id']}"
+    if first["order_id"] is None:
+        mend = "it has no time to be due, and looks like a mistake of ours: report it, and set its due_at to any time"
+        return fail("waiting", message, mend)
+    message += f" of order {first['order_id']}, which is {first['order_status']}"
+    if first["order_status"] in (OrderStatus.LOADING, OrderStatus.OPEN):
+        return fail("waiting", f"{message} and was to be cancelled", "the workers' sweep does it: start a worker")
+    mend = f"dialstock order cancel {first['order_id']} cancels what waits there; then order it anew"
+    return fail("waiting", message, mend)
 
 
 def _held(count: int) -> Finding:
