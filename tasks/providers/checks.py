@@ -49,7 +49,7 @@ def _connection(base_url: str, failure: Outcome | None) -> Check:
     if failure is None or failure.http_status is not None:
         return Check(name="connection", ok=True, message=f"{base_url} answers")
     if failure.held_back:
-        return Check(name="connection", ok=None, message=f"not asked: {failure.error}")
+        return Check(name="connection", ok=False, message=f"not asked: {failure.error}: try again later")
     return Check(name="connection", ok=False, message=f"{failure.error}: check base_url, now {base_url}")
 
 

@@ -1,0 +1,59 @@
+"""The calls of `provider check` and `number search` take their turns among the workers' look-ups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from schemas.config import sandbox_config
+from tasks.policies.pace import Lane, Pace, looking_lane
+from tasks.providers.sandbox import SandboxServer
+from tests.servers import RedisServer
+from tests.workers.cli.running import Cli
+
+SEARCH = ("number", "search", "--provider", "vogent", "--prefix", "415")
+
+
+@pytest.fixture
+def pace(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pace]:
+    """The workers' pace, in the Redis that the command line asks."""
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    with Redis.from_url(redis_server.url) as client:
+        yield Pace(client)
+
+
+@pytest.fixture
+def lane(sandbox: SandboxServer) -> Lane:
+    """The lane of Vogent's look-ups."""
+    vogent = sandbox_config(sandbox.url).providers["vogent"]
+    return looking_lane(vogent.account, vogent.policy)
+
+
+def test_a_search_takes_a_slot_of_the_workers(cli: Cli, pace: Pace, lane: Lane, redis_server: RedisServer) -> None:
+    cli.ok(*SEARCH)
+    with Redis.from_url(redis_server.url) as client:
+        first = float(client.hget(lane.key, "last") or 0)  # type: ignore[arg-type]
+        cli.ok(*SEARCH)
+        assert float(client.hget(lane.key, "last") or 0) > first > 0  # type: ignore[arg-type]
+
+
+def test_what_the_provider_asked_to_wait_for_is_waited_for(cli: Cli, pace: Pace, lane: Lane) -> None:
+    pace.penalise(lane, 3600.0)
+    told = cli.refused(*SEARCH, status=1)
+    assert "vogent is at its look-up limit, or asked to slow down: no reading call before 3," in told
+    result = cli("provider", "check", "vogent", "--json")
+    [line] = json.loads(result.stdout)[0]["checks"]
+    assert (result.exit_code, line["name"], line["ok"]) == (1, "connection", False)
+    assert line["message"].startswith("not asked: vogent is at its look-up limit")
+
+
+def test_without_redis_each_call_waits_for_the_lane_s_interval(
+    cli: Cli, sandbox: SandboxServer, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("workers.cli.account.time.sleep", slept.append)
+    cli.ok("provider", "check", "vogent")
+    assert slept == [lane.interval] * 2
