@@ -85,7 +85,7 @@ def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
 def look(provider: str, items: list[tuple[str, int]]) -> None:
     """Ask a provider about purchases in doubt. Run twice, the second finds other revisions and leaves."""
     try:
-        looking.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items])
+        looking.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
     except RedisError as exc:
         log.warning("%d looks at %s wait, Redis is away: %s", len(items), provider, type(exc).__name__)
 

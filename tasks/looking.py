@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from schemas.outcomes import Look, LookKind
@@ -16,7 +16,7 @@ from tasks.providers.turns import in_turn
 from tasks.reacting import pause_provider, react_to_looks
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
-from tasks.turns import Turns
+from tasks.turns import Stopped, Turns
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,15 @@ LEASE = 6.0
 and a worker may die over it."""
 
 
-def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> list[Status]:
+def look(
+    runtime: Runtime,
+    provider: str,
+    items: Sequence[tuple[str, int]],
+    stopping: Callable[[], bool] = lambda: False,
+) -> list[Status]:
     """Look at the taken purchases (id and revision) that are still as they were.
 
-    Returns the statuses that they have then; nothing where the look-ups are at their limit: they are due again later.
+    Returns the statuses that they have then; nothing where *stopping* ended it: they are due again soon.
     """
     binding = runtime.providers.get(provider)
     if binding is None:
@@ -37,8 +42,12 @@ def look(runtime: Runtime, provider: str, items: Sequence[tuple[str, int]]) -> l
     rows = _begin(runtime, binding, items)
     if not rows:
         return []
-    with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
-        answers = _ask(runtime, binding, rows)
+    try:
+        with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
+            answers = _ask(runtime, binding, rows, stopping)
+    except Stopped:
+        log.info("%d looks at %s are left to another worker", len(rows), provider)
+        return []
     after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
     if refused is not None:
@@ -54,12 +63,12 @@ def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]])
         return looks.begin(conn, binding.account, items, runtime.now() + timedelta(seconds=LEASE))
 
 
-def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Look]:
+def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Callable[[], bool]) -> dict[str, Look]:
     numbers = {row["number"]: row["provider_number_id"] for row in rows}
     if binding.adapter.lookup == "none":
         unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
         return dict.fromkeys(numbers, unable)
-    with in_turn(Turns(runtime=runtime, binding=binding)):
+    with in_turn(Turns(runtime=runtime, binding=binding, stopping=stopping)):
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
     return answers

@@ -15,7 +15,7 @@ PATIENCE = 120.0
 
 
 class Stopped(Exception):
-    """The walk was told to stop half way: it says nothing."""
+    """What was being read was told to stop half way: it says nothing."""
 
 
 @dataclass(kw_only=True)
@@ -23,24 +23,30 @@ class Turns:
     """The turns of one operation's reading calls (`providers.turns.Turn`); a 429 ends it.
 
     The first call waits at most *first* seconds for its turn, 0 for a slot that can be had now; those after it have
-    PATIENCE, for the work before them would be lost. Before each of these *keep* is told how long it may wait.
+    PATIENCE, for the work before them would be lost. Before each of these *keep* is told how long it may wait. Once
+    *stopping* is true no call is made.
     """
 
     runtime: Runtime
     binding: Binding
     first: float = 0.0
     keep: Callable[[float], object] = lambda _: None
+    stopping: Callable[[], bool] = lambda: False
     _begun: bool = False
 
     def __call__(self, throttled: ProviderError | None) -> None:
-        """Wait for the next call's turn. Raises ProviderError where it does not come, and redis.RedisError."""
+        """Wait for the next call's turn. Raises ProviderError where it does not come, redis.RedisError and Stopped."""
         if throttled is not None:
             raise throttled
-        pace, binding, sleep = self.runtime.pace, self.binding, self.runtime.sleep
-        if self._begun:
-            wait_for_turn(pace, binding.looking, binding.alias, sleep=sleep, keep=self.keep)
-        else:
-            wait_for_turn(pace, binding.looking, binding.alias, sleep=sleep, patience=self.first)
+        wait_for_turn(
+            self.runtime.pace,
+            self.binding.looking,
+            self.binding.alias,
+            sleep=self.runtime.sleep,
+            patience=None if self._begun else self.first,
+            stopping=self.stopping,
+            keep=self.keep if self._begun else lambda _: None,
+        )
         self._begun = True
 
 

@@ -128,6 +128,24 @@ def test_a_look_that_has_begun_waits_for_its_further_turns(world: World, monkeyp
     assert world.pace.penalties == []
 
 
+def test_a_look_that_is_told_to_stop_is_left_to_another_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    [row], [message] = due(world)
+    before = world.row(row["id"])
+    turns: list[int] = []
+
+    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        while True:
+            take_turn()
+            turns.append(1)
+
+    monkeypatch.setattr(world.provider, "look", walking)
+    assert looking.look(world.runtime, "acme", message.kwargs["items"], lambda: len(turns) == 3) == []
+    after = world.row(row["id"])
+    assert len(turns) == 3
+    assert (after["revision"], after["status"], after["looks"]) == (before["revision"], Status.UNKNOWN, 0)
+    assert (after["due_at"] - world.clock.moment).total_seconds() <= looking.LEASE
+
+
 def test_redis_that_goes_away_during_a_look_leaves_it_due(world: World) -> None:
     [row], [message] = due(world)
 
