@@ -8,12 +8,15 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, BinaryIO
 from uuid import UUID
 
 from schemas.settling import Verdict
+from schemas.spelling import visible
 from tasks.ledger.resolve import Resolution
-from tasks.orderfile.text import MAX_ROWS, Text
+from tasks.orderfile.heading import read_heading
+from tasks.orderfile.text import END_OF_FILE, MAX_ROWS, Text
 from tasks.orderfile.values import Problem
 
 COLUMNS = ("id", "decision", "provider_number_id", "note")
@@ -62,19 +65,20 @@ def _ndjson(text: Text) -> Iterator[Row | Problem]:
 
 
 def _table(text: Text) -> Iterator[Row | Problem]:
-    header = next((line for line in text if line.strip(" \t\r\n;,")), None)
-    if header is None:
-        raise text.error("is empty: the first line names the columns, like id,decision")
-    delimiter = max(",;\t", key=header.count)
-    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))]
+    names, delimiter = read_heading(text, lambda name: _column(name) in COLUMNS, "id,decision")
+    columns = [_column(name) for name in names]
     problems = list(_header_problems(columns, text.number))
     yield from problems
     if not problems:
         yield from _cells(text, delimiter, columns)
 
 
+def _column(name: str) -> str:
+    return visible(name).lower().replace(" ", "_")
+
+
 def _header_problems(columns: Sequence[str], line: int) -> Iterator[Problem]:
-    for name in columns:
+    for name in filter(None, columns):
         if name not in COLUMNS:
             yield Problem(line, name[:60] or None, f"is no column: known are {', '.join(COLUMNS)}; remove it")
         elif columns.count(name) > 1:
@@ -96,11 +100,15 @@ def _cells(text: Text, delimiter: str, columns: Sequence[str]) -> Iterator[Row |
             ) from exc
         if cells is None:
             return
-        if len(cells) == len(columns):
-            yield line, dict(zip(columns, cells, strict=True))
-        elif any(cell.strip() for cell in cells):
-            counts = f"has {len(cells)} cells where the header has {len(columns)}"
-            yield Problem(line, None, f"{counts}: quote a cell that holds {delimiter!r}, and leave none out")
+        if not visible("".join(cells)).strip(END_OF_FILE):
+            continue
+        beside = [cell for name, cell in zip_longest(columns[: len(cells)], cells) if not name and visible(cell)]
+        if beside:
+            where = "beside the table, in a column without a name"
+            yield Problem(line, None, f"has {beside[0][:60]!r} {where}: empty it, and quote a cell with {delimiter!r}")
+        else:
+            # cells that are missing at the end are empty
+            yield line, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
 
 
 def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Problem]:
@@ -110,6 +118,7 @@ def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Prob
         if name not in COLUMNS
     ]
     values = {name: _text(fields.get(name)) for name in COLUMNS}
+    values |= {name: visible(values[name]) for name in COLUMNS if name != "note"}
     problems += [Problem(line, name, why) for name, value in values.items() if (why := _problem(name, value, values))]
     yield from problems
     if not problems:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.numbers import NumberError, read_number
 from schemas.policy import Kind
 from schemas.requests import Alias, BuyNumber, Key, Metadata, RequestError, check_provider, problems_of
+from schemas.spelling import visible
 from tasks.orderfile.values import Line, Problem, Row
 
 
@@ -57,7 +58,9 @@ class Checker:
             return ""
 
     def _request(self, row: Row, number: str, problems: list[Problem]) -> BuyNumber | None:
-        provider = row.fields.get("provider", self._default_provider)
+        provider = row.fields.get("provider", "")
+        if isinstance(provider, str):
+            provider = visible(provider) or self._default_provider
         if provider is None:
             problems.append(Problem(row.line, "provider", "is missing: name it, or one provider for the whole file"))
             return None

@@ -1,15 +1,18 @@
 """The columns of an order file and of an export.
 
 An order has `number`, `provider`, `idempotency_key`, `options.NAME` and `metadata.NAME`; all but the names of
-metadata are read without regard to case.
+metadata are read without regard to case, to blanks for underscores and to what nobody can see. The number's column is
+known by the other names that it usually has.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 
 from schemas.outcomes import clip
 from schemas.requests import OPTIONS
+from schemas.spelling import visible
 
 EXPORT_COLUMNS = (
     "line",
@@ -33,16 +36,24 @@ REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idemp
 
 _OPTIONS = sorted({f"options.{name}" for model in OPTIONS.values() for name in model.model_fields})
 _KNOWN = ("number", "provider", "idempotency_key", *_OPTIONS)
+_DEVICES = ("phone", "telephone", "tel", "mobile", "mobilephone", "cell", "cellphone", "did", "ddi", "msisdn", "e164")
+# letters and digits only: Phone Number, phone_number and Phone No. are one name
+_NUMBER_NAMES = frozenset(
+    {"number", "numbers", "phones", "numbere164", "phonenumbere164", "phonee164", "phonenumbers"}
+    | {f"{device}{end}" for device in _DEVICES for end in ("", "no", "nr", "number")}
+)
 _MAX_NAME = 60
 
 
 def canonical(name: str) -> str | None:
     """The column's own name, or None where there is no such column."""
-    name = name.strip()
-    if name.lower() in _KNOWN:
-        return name.lower()
-    group, _, rest = name.partition(".")
-    if group.strip().lower() == "metadata" and rest.strip():
+    seen = visible(name).lower()
+    if (column := re.sub(r"[ _-]+", "_", seen)) in _KNOWN:
+        return column
+    if re.sub(r"[^a-z0-9]", "", seen) in _NUMBER_NAMES and seen.isascii():
+        return "number"
+    group, _, rest = name.strip().partition(".")
+    if visible(group).lower() == "metadata" and rest.strip():
         return f"metadata.{rest.strip()}"
     return None
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from tasks.orderfile.columns import EXPORT_COLUMNS, REQUEST_COLUMNS, canonical, unknown
-from tasks.orderfile.text import MAX_LINE, Text
+from tasks.orderfile.text import END_OF_FILE, MAX_LINE, Text
 from tasks.orderfile.values import Problem, Row
 
 _BLOCK = 65_536
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS = re.compile(rf"[ \t\r\n{END_OF_FILE}]*")
 _SHAPE = 'must be a list of objects, or an object {"requests": [...]} and nothing else'
 
 

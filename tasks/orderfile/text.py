@@ -17,9 +17,13 @@ MAX_BYTES = 256 * 1024 * 1024
 MAX_ROWS = 1_000_000
 MAX_LINE = 1024 * 1024  # characters of one line, or of one element of a JSON list
 
+# Ctrl-Z, which old programs write behind the text
+END_OF_FILE = "\x1a"
+
 _HEAD = 65_536
 _SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = (codecs.BOM_UTF8, *_UTF16)
 _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
@@ -38,6 +42,9 @@ class Text:
         self.number = 0
         self._refuse_big(source)
         self._head = _read_fully(source, _HEAD)
+        for mark in _MARKS:
+            while self._head.startswith(mark * 2):
+                self._head = self._head.removeprefix(mark)
         self._refuse_binary()
         self._encoding = "utf-16" if self._head.startswith(_UTF16) else "utf-8-sig"
         raw = io.BufferedReader(_Bounded(source, self._head, self), _HEAD)
@@ -67,7 +74,8 @@ class Text:
         return self
 
     def __next__(self) -> str:
-        line = self._decoded(MAX_LINE + 1, whole_line=True)
+        # behind the last line only: there no line end follows
+        line = self._decoded(MAX_LINE + 1, whole_line=True).rstrip(END_OF_FILE)
         if not line:
             raise StopIteration
         self.number += 1

@@ -60,7 +60,7 @@ def test_a_wrong_take_is_refused_with_the_mend(fields, problem):
     [
         (None, "number: is required"),
         ("415-555", "number: '415-555' is not E.164"),
-        ("6465550123", "two ways"),
+        ("6465550123", "number: '6465550123' can be read in two ways"),
         (7, "number: must be text"),
     ],
 )

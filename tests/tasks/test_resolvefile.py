@@ -47,6 +47,9 @@ def test_objects_are_read_too() -> None:
         f" id , decision \n {A.upper()} , Fail \n",
         f"id,decision\r\n{A.replace('-', '')},fail\r\n",
         f'{{"id": "{A}", "decision": "fail", "note": null}}',
+        f"sep=;\r\nid;decision\r\n{A};fail\r\n",
+        f"\ufeff\ufeffid\u200b,de\u00adcision,,\n,,,\n\u2003{A}\u00a0,\ufefffail,,\n\x1a",
+        f",,id,decision,Provider Number ID,note\n,,{A},fail\n",
     ],
 )
 def test_other_spellings_are_read(content: str) -> None:
@@ -62,11 +65,13 @@ def test_other_spellings_are_read(content: str) -> None:
         ("decision\nfail", [(1, "id", "the column is missing")]),
         (f"id,decision,colour\n{A},fail,red", [(1, "colour", "is no column: known are id, decision")]),
         (f"id,decision,id\n{A},fail,{A}", [(1, "id", "there twice")] * 2),
-        (f"id,decision\n{A}", [(2, None, "has 1 cells where the header has 2")]),
+        (f"id,decision\n{A}", [(2, "decision", "'' is no decision")]),
+        (f"id,decision\n{A},fail,red", [(2, None, "has 'red' beside the table, in a column without a name")]),
+        (f"id,decision,\n{A},fail,red", [(2, None, "has 'red' beside the table, in a column without a name")]),
         (f"id,decision\n{A},perhaps", [(2, "decision", "'perhaps' is no decision: write one of bought, retry, fail")]),
         (f"id,decision\n{A},adopted", [(2, "decision", "is no decision")]),
         ("id,decision\n0190a0a0,fail", [(2, "id", "'0190a0a0' is no id of a purchase: give the whole id")]),
-        ("id,decision\n,", [(2, "id", "is no id"), (2, "decision", "is no decision")]),
+        ("id,decision\n,fail", [(2, "id", "is no id")]),
         (f"id,decision,provider_number_id\n{A},fail,PN1", [(2, "provider_number_id", "goes with the decision bought")]),
         (f"id,decision,provider_number_id\n{A},bought,{'9' * 201}", [(2, "provider_number_id", "at most 200")]),
         (f"id,decision,note\n{A},fail,{'n' * 501}", [(2, "note", "longer than 500 characters: shorten it")]),
@@ -100,6 +105,7 @@ def test_what_is_wrong_in_an_object(content: str, column: str | None, words: str
     [
         (b"", "decisions.csv: is empty: the first line names the columns, like id,decision"),
         (b"id,decision\n", "decisions.csv: has no rows: nothing to settle"),
+        (b"id,decision\n,\n", "decisions.csv: has no rows: nothing to settle"),
         (b"PK\x03\x04", "save it as 'CSV UTF-8'"),
         (b"id,decision\n\xff\xfe,fail\n", "is not UTF-8 text"),
         (f'id,decision,note\n{A},fail,"open\n'.encode(), "its quotes do not match"),

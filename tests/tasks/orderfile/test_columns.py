@@ -15,15 +15,35 @@ from tasks.orderfile.columns import EXPORT_COLUMNS, REQUEST_COLUMNS, canonical, 
         ("IDEMPOTENCY_KEY", "idempotency_key"),
         ("Options.Inbound_Agent", "options.inbound_agent"),
         ("METADATA. Team.Name ", "metadata.Team.Name"),
+        ("Idempotency Key", "idempotency_key"),
+        ("options.stock-item-id", "options.stock_item_id"),
+        ("num\u200bber\ufeff", "number"),
+        ("\u00a0pro\u00advider\u2060", "provider"),
+        ("\u200bmetadata.a\u200b", "metadata.a\u200b"),
+        ("metadata.phone", "metadata.phone"),
+        ("", None),
+        ("no", None),
+        ("num\u00fcber", None),
         ("metadata", None),
         ("metadata. ", None),
         ("metadatax.a", None),
         ("options.stock", None),
-        ("", None),
     ],
 )
 def test_a_column_has_one_name(name, column):
     assert canonical(name) == column
+
+
+USUAL = (
+    *("Phone Number", "phone_number", "PHONE", "Phone No.", "Phone #", "phones", "Tel", "Tel.", "tel_no", "telephone"),
+    *("Telephone Number", "Mobile", "mobile-number", "Cell Phone", "MSISDN", "E.164", "e164_number"),
+    *("Number (E.164)", "DID", "DID Number", "DDI", "phoneNumber", "Numbers"),
+)
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_numbers_column_has_its_usual_names(name):
+    assert canonical(name) == "number"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ BAD_FILES = [
     ("number,provider\n+14155550100,timepay\n+1 415 555 0100,timepay\n", "line 3, number: is line 2 again"),
     ("number,provider,options.inbound_agent\n+14155550100,timepay,a\n", "line 2, options.inbound_agent: unknown"),
     ("number,provider,idempotency_key\n+14155550100,bird,a b\n", "line 2, idempotency_key:"),
-    ("number,provider\n+14155550100\n", "line 2: has 1 cells where the header has 2"),
+    ("number,provider\n+14155550100\n", "line 2, provider: is missing: name it, or one provider"),
+    ("number,provider\n6465550123,timepay\n", "or +64 6 555 0123 (NZ): write the plus and the country code"),
+    ("Phone,Mobile,provider\n+14155550100,,timepay\n", "line 1, number: two columns may be it, 'Phone' and 'Mobile'"),
     (b"number,provider\n\xff\xfe,timepay\n", "is not UTF-8 text"),
     (b"PK\x03\x04rest", "save it as 'CSV UTF-8'"),
 ]
