@@ -18,6 +18,7 @@ ways is refused with both. One rule holds for messages, files and the command li
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
@@ -73,10 +74,19 @@ def digits_only(number: str) -> str:
 
 def region_of(number: str) -> str | None:
     """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code."""
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
+    if _NANP.fullmatch(number, 2) and number.startswith("+1"):
+        return _region_of_area(number[2:5])
+    parsed = phonenumbers.parse(number, None)
+    region = phonenumbers.region_code_for_number(parsed)
     if region is None:
-        region = phonenumbers.region_code_for_country_code(phonenumbers.parse(number, None).country_code or 0)
+        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     return None if region in (None, "ZZ", "001") else region
+
+
+@lru_cache(maxsize=1000)
+def _region_of_area(area: str) -> str:
+    """In +1 an area code is of one country; asking libphonenumber for each number takes longer than all the rest."""
+    return phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678", None)) or "US"
 
 
 def known_country(code: str) -> bool:

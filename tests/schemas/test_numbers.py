@@ -168,7 +168,15 @@ def test_digits_only_drops_the_plus():
 
 @pytest.mark.parametrize(
     ("number", "region"),
-    [("+442079460958", "GB"), ("+14155550100", "US"), ("+80012345678", None), ("+390612345678", "IT")],
+    [
+        ("+442079460958", "GB"),
+        ("+14155550100", "US"),
+        ("+14165550100", "CA"),
+        ("+12642351234", "AI"),
+        ("+12225550100", "US"),
+        ("+80012345678", None),
+        ("+390612345678", "IT"),
+    ],
 )
 def test_region_is_the_country_where_one_can_be_told(number, region):
     assert region_of(number) == region

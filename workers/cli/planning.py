@@ -1,4 +1,4 @@
-"""What a dry run tells: how many per provider, how long at its limits, what is ours or in work already."""
+"""What a dry run tells: how many per provider and country, how long at its limits, what is ours or in work already."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from schemas.numbers import region_of
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from tasks.orders import CHUNK, chunks
@@ -16,19 +17,14 @@ from tasks.runtime import Binding, Runtime
 DAY = timedelta(days=1).total_seconds()
 
 
-@dataclass
-class Plan:
-    """One provider's part of an order: lines to buy, lines that are bought, held or in work already.
+@dataclass(kw_only=True)
+class Counts:
+    """Lines to buy, and lines that are bought, held or in work already."""
 
-    `seconds` is the least time that the buying takes at the provider's limits.
-    """
-
-    provider: str
     to_buy: int = 0
     bought: int = 0
     held: int = 0
     in_work: int = 0
-    seconds: float = 0.0
 
     def add(self, status: Status | None) -> None:
         """Count one line; None where nothing alive has its number."""
@@ -42,22 +38,43 @@ class Plan:
             self.in_work += 1
 
 
-def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> list[Plan]:
-    """The plan of each provider that the requests name."""
+@dataclass
+class Plan(Counts):
+    """One provider's part of an order.
+
+    `seconds` is the least time that the buying takes at the provider's limits.
+    """
+
+    provider: str
+    seconds: float = 0.0
+
+
+@dataclass
+class InCountry(Counts):
+    """The numbers of one country (ISO 3166-1 alpha-2); None for codes that are no country's, like +800."""
+
+    country: str | None
+
+
+def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], list[InCountry]]:
+    """The plan of each provider that the requests name, and of each country, the one with the most to buy first."""
     plans: dict[str, Plan] = {}
+    countries: dict[str | None, InCountry] = {}
     for chunk in chunks(requests, CHUNK):
         numbers: dict[str, list[str]] = {}
         for request in chunk:
             numbers.setdefault(request.provider, []).append(request.number)
         for alias, wanted in numbers.items():
-            plans.setdefault(alias, Plan(alias))
             with runtime.database.read() as conn:
                 alive = alive_purchases(conn, runtime.providers[alias].account, wanted)
             for number in wanted:
-                plans[alias].add(alive.get(number))
+                country = region_of(number)
+                countries.setdefault(country, InCountry(country)).add(alive.get(number))
+                plans.setdefault(alias, Plan(alias)).add(alive.get(number))
     for alias, one in plans.items():
         one.seconds = least_seconds(runtime.providers[alias], one.to_buy)
-    return [plans[alias] for alias in sorted(plans)]
+    first = sorted(countries.values(), key=lambda one: (-one.to_buy, one.country or "~"))
+    return [plans[alias] for alias in sorted(plans)], first
 
 
 def least_seconds(binding: Binding, purchases: int) -> float:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 MAX_NAME = 200
-_COLUMNS = ("provider", "to buy", "bought already", "held", "in work", "at its limits")
+_COUNTS = ("to buy", "bought already", "held", "in work")
+_COLUMNS = ("provider", *_COUNTS, "at its limits")
 
 File = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or NDJSON; - reads standard input.")]
 Provider = Annotated[str | None, typer.Option(metavar="ALIAS", help="The provider of rows that name none.")]
@@ -157,13 +158,17 @@ def _list_problems(checked: Checked, shown: int) -> None:
 def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
     from workers.cli.planning import plan
 
-    plans = plan(desk.runtime, (request for _, request in checked.requests()))
+    plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
     if json:
+        counts = {"providers": [vars(p) for p in plans], "countries": [vars(one) for one in countries]}
         skipped = {"bad_rows": checked.bad_rows, "problems": list(checked.problems)}
-        emit_json({"dry_run": True, "lines": len(checked.lines), "providers": [vars(p) for p in plans], **skipped})
+        emit_json({"dry_run": True, "lines": len(checked.lines), **counts, **skipped})
         return
     rows = [(p.provider, p.to_buy, p.bought, p.held, p.in_work, duration(p.seconds)) for p in plans]
     show_table(_COLUMNS, rows, numbers=_COLUMNS[1:])
+    show()
+    each = [(one.country or "no country", one.to_buy, one.bought, one.held, one.in_work) for one in countries]
+    show_table(("country", *_COUNTS), each, numbers=_COUNTS)
     longest = max((p.seconds for p in plans), default=0.0)
     buy = count(sum(p.to_buy for p in plans), "number")
     show(f"{buy} to buy, in {duration(longest)} at the least. Nothing was accepted: this was a dry run.")

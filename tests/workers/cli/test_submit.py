@@ -142,6 +142,22 @@ def test_a_dry_run_accepts_nothing_and_tells_what_is_ours(cli: Cli, desk: Desk, 
     assert counted(desk) == before
 
 
+def test_a_dry_run_counts_the_numbers_of_each_country(cli: Cli, desk: Desk, home: Path) -> None:
+    cli.submit(simple_file(home, 2))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    rows = [*NUMBERS[:4], "+14165550142", "+1 416 555 0143", "(876) 555-0144", "+442071838750", "+80012345678"]
+    path = csv_file(home, [f"{row},timepay" for row in rows])
+    document = cli.json("order", "submit", str(path), "--country", "US", "--dry-run")
+    found = [(one["country"], one["to_buy"], one["bought"], one["in_work"]) for one in document["countries"]]
+    assert found == [("CA", 2, 0, 0), ("US", 2, 1, 1), ("GB", 1, 0, 0), ("JM", 1, 0, 0), (None, 1, 0, 0)]
+    told = cli.ok("order", "submit", str(path), "--country", "US", "--dry-run")
+    assert [line.split()[:2] for line in told.splitlines() if line.strip().startswith(("CA", "JM", "no"))] == [
+        ["CA", "2"],
+        ["JM", "1"],
+        ["no", "country"],
+    ]
+
+
 def test_the_same_file_again_points_to_the_same_purchases(both: Cli, desk: Desk, home: Path) -> None:
     path = simple_file(home, 5)
     first, second = both.submit(path), both.submit(path)
