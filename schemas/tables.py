@@ -154,7 +154,10 @@ class PurchaseOrderLine(SQLModel, table=True):
 
 
 class OutboxEvent(SQLModel, table=True):
-    """An event, written in the transaction that it tells of, published after."""
+    """An event, written in the transaction that it tells of, published after.
+
+    `replays` counts how often it was put back to be published again: what marks it as published names the count.
+    """
 
     __tablename__: ClassVar[str] = "outbox_event"
     __table_args__ = (
@@ -171,6 +174,7 @@ class OutboxEvent(SQLModel, table=True):
     time: datetime
     data: dict[str, Any] = Field(sa_column=Column(DOCUMENT, nullable=False))
     published_at: datetime | None = None
+    replays: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class RejectedRequest(SQLModel, table=True):

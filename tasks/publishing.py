@@ -1,27 +1,37 @@
 """The relay: events go from the outbox to the Redis stream and channel, at least once and in order.
 
 One relay publishes at a time, by a lease in Redis; the script checks the lease and publishes in one step, so that a
-relay that was frozen past its lease publishes nothing.
+relay that was frozen past its lease publishes nothing. A batch has a name, so that one whose answer was lost is not
+published again when it is sent again.
+
+What was published is marked in the outbox. Where that cannot be written (a database that only reads), the relay
+remembers it, tries the mark again ever later, and publishes none of it again; what has room in its memory still goes
+out. Another relay that takes over, and one that begins anew, publishes it once more: at least once.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables import EVENT, UNPUBLISHED
 from tasks.runtime import Runtime
 
+log = logging.getLogger(__name__)
+
 LEASE_KEY = "dialstock:relay"
+BATCH_KEY = "dialstock:relay:batch"
 LEASE = 10.0
 """Seconds that a relay may be silent before another one takes over."""
 
@@ -30,13 +40,23 @@ STANDBY = 0.5
 
 BATCH = 500
 
+UNMARKED = 4 * BATCH
+"""Events that a relay remembers as published and not marked; with so many it publishes nothing more."""
+
+MARK_AGAIN = 0.5
+"""Seconds until a mark that could not be written is tried again; doubled each time, up to MARK_AGAIN_MAX."""
+
+MARK_AGAIN_MAX = 30.0
+
 _PUBLISH = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-for i = 4, #ARGV do
+if redis.call('GET', KEYS[3]) == ARGV[4] then return 0 end
+for i = 5, #ARGV do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'event', ARGV[i])
   redis.call('PUBLISH', ARGV[2], ARGV[i])
 end
-return #ARGV - 3
+redis.call('SET', KEYS[3], ARGV[4])
+return 1
 """
 
 _LEASE = """
@@ -53,9 +73,13 @@ def relay_token() -> str:
 
 
 class Relay:
-    """One worker's relay; `token` tells it from the others."""
+    """One worker's relay; `token` tells it from the others.
+
+    `trouble` is why the last mark could not be written, as long as it cannot.
+    """
 
     def __init__(self, runtime: Runtime, token: str, *, stream_length: int = STREAM_LENGTH) -> None:
+        self.trouble: SQLAlchemyError | None = None
         self._runtime = runtime
         self._token = token
         self._length = stream_length
@@ -63,24 +87,42 @@ class Relay:
         self._ask_at = 0.0
         self._publish = runtime.redis.register_script(_PUBLISH)
         self._lease = runtime.redis.register_script(_LEASE)
+        self._batch: list[dict[str, Any]] = []
+        self._name = ""
+        self._unmarked: dict[int, int] = {}
+        self._mark_at = self._mark_wait = 0.0
 
     def run_once(self) -> int | None:
         """Publish the next events. Returns how many, None where another relay has the lease.
 
-        Raises redis.RedisError while Redis is away: the events stay in the outbox.
+        Raises redis.RedisError while Redis is away: the events stay in the outbox. Where they cannot be marked,
+        `trouble` says why.
         """
         if not self._has_lease():
             return None
-        rows = self._next()
-        if not rows:
+        if self._unmarked and not self._mark():
             return 0
+        if not self._batch:
+            self._batch, self._name = self._next(), os.urandom(8).hex()
+        if not self._batch:
+            return 0
+        sent = self._send()
+        if sent is not None:
+            self._runtime.reached("published")
+            self._mark()
+        return sent
+
+    def _send(self) -> int | None:
+        """Publish the batch, which stays where no answer comes: it may be published. None: the lease was lost."""
+        rows = self._batch
         events = [json.dumps(cloud_event(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
-        keys = [LEASE_KEY, STREAM]
-        if self._publish(keys=keys, args=[self._token, CHANNEL, self._length, *events]) < 0:
+        keys = [LEASE_KEY, STREAM, BATCH_KEY]
+        held = self._publish(keys=keys, args=[self._token, CHANNEL, self._length, self._name, *events]) >= 0
+        self._batch = []
+        if not held:
             self._holds, self._ask_at = False, 0.0
             return None
-        self._runtime.reached("published")
-        self._mark([row["seq"] for row in rows])
+        self._unmarked |= {row["seq"]: row["replays"] for row in rows}
         return len(rows)
 
     def _has_lease(self) -> bool:
@@ -97,17 +139,49 @@ class Relay:
             self._runtime.redis.delete(LEASE_KEY)
 
     def _next(self) -> list[dict[str, Any]]:
-        query = select(EVENT).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(BATCH)
+        """The oldest events that this relay has not published, as many as it could remember."""
+        known = self._unmarked
+        query = select(EVENT).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(BATCH + len(known))
         with self._runtime.database.read() as conn:
-            return [dict(row) for row in conn.execute(query).mappings()]
+            rows = [dict(row) for row in conn.execute(query).mappings()]
+        return [row for row in rows if known.get(row["seq"]) != row["replays"]][: min(BATCH, UNMARKED - len(known))]
 
-    def _mark(self, seqs: list[int]) -> None:
-        with self._runtime.database.write() as conn:
+    def _mark(self) -> bool:
+        """Mark what was published, if its time has come; False where it has not."""
+        if time.monotonic() < self._mark_at:
+            return False
+        try:
+            mark_published(self._runtime, self._unmarked)
+        except SQLAlchemyError as exc:
+            self._put_off(exc)
+        else:
+            if self.trouble:
+                log.info("%d published events are marked now", len(self._unmarked))
+            self.trouble, self._unmarked = None, {}
+            self._mark_at = self._mark_wait = 0.0
+        return True
+
+    def _put_off(self, exc: SQLAlchemyError) -> None:
+        if self.trouble is None:
+            log.warning("published events cannot be marked, and are remembered: %s", type(exc).__name__)
+        self.trouble = exc
+        self._mark_wait = min(max(2 * self._mark_wait, MARK_AGAIN), MARK_AGAIN_MAX)
+        self._mark_at = time.monotonic() + self._mark_wait
+
+
+def mark_published(runtime: Runtime, sent: Mapping[int, int]) -> None:
+    """Mark the events with these numbers as published, each only as of that count of replays.
+
+    One that was put back since waits to be published again, whatever a relay that was frozen says of it.
+    """
+    at = EVENT.c
+    with runtime.database.write() as conn:
+        for count in sorted(set(sent.values())):
             conn.execute(
                 update(EVENT)
-                .where(EVENT.c.seq.in_(bindparam("seqs", expanding=True)))
-                .values(published_at=self._runtime.now()),
-                {"seqs": seqs},
+                .where(at.seq.in_(bindparam("seqs", expanding=True)), at.replays == bindparam("count"), UNPUBLISHED)
+                .values(published_at=runtime.now()),
+                {"seqs": [seq for seq, replays in sent.items() if replays == count], "count": count},
             )
 
 
@@ -145,7 +219,8 @@ def replay(runtime: Runtime, relay: Relay, selection: Selection, wait: float = 0
 
     A batch goes back into the outbox, and whichever relay has the lease publishes it: *relay* where no other does.
     New events go out between two batches, so that live readers wait for none but the present one. Whatever dies
-    meanwhile, the present batch is sent; *wait* is in seconds. Raises redis.RedisError while Redis is away.
+    meanwhile, the present batch is sent; *wait* is in seconds. Raises redis.RedisError while Redis is away, and
+    sqlalchemy.exc.SQLAlchemyError where *relay* cannot mark what it sent.
     """
     last = 0
     with runtime.database.read() as conn:
@@ -154,6 +229,8 @@ def replay(runtime: Runtime, relay: Relay, selection: Selection, wait: float = 0
         while _unpublished(runtime, seqs[0], seqs[-1]):
             if not relay.run_once():
                 time.sleep(wait)
+            if relay.trouble:
+                raise relay.trouble
         yield len(seqs)
         last = seqs[-1]
 
@@ -162,8 +239,9 @@ def _put_back(runtime: Runtime, selection: Selection, last: int, top: int) -> li
     at = EVENT.c
     query = select(at.seq).where(*selection.where(), at.seq > last, at.seq <= top).order_by(at.seq).limit(BATCH)
     with runtime.database.write() as conn:
-        seqs = list(conn.execute(query).scalars())
-        conn.execute(update(EVENT).where(at.seq.in_(seqs)).values(published_at=None))
+        # Locked: what is cleaned up or put back by another meanwhile is none of ours.
+        seqs = list(conn.execute(query.with_for_update()).scalars())
+        conn.execute(update(EVENT).where(at.seq.in_(seqs)).values(published_at=None, replays=at.replays + 1))
     return seqs
 
 
@@ -175,7 +253,8 @@ def _unpublished(runtime: Runtime, first: int, last: int) -> bool:
 
 def clean_up(runtime: Runtime, keep_seconds: float, limit: int = 1000) -> int:
     """Delete at most *limit* published events older than *keep_seconds*. Returns how many."""
-    before = runtime.now() - timedelta(seconds=keep_seconds)
-    old = select(EVENT.c.seq).where(EVENT.c.time < before, EVENT.c.published_at.is_not(None)).limit(limit)
+    old = EVENT.c.time < runtime.now() - timedelta(seconds=keep_seconds), EVENT.c.published_at.is_not(None)
+    some = select(EVENT.c.seq).where(*old).limit(limit)
     with runtime.database.write() as conn:
-        return conn.execute(delete(EVENT).where(EVENT.c.seq.in_(old))).rowcount
+        # Asked twice: one that a replay puts back between the two must not go.
+        return conn.execute(delete(EVENT).where(EVENT.c.seq.in_(some), *old)).rowcount

@@ -185,6 +185,7 @@ def test_a_question_finds_its_index(filled: World, name: str) -> None:
 def test_the_relay_reads_only_what_is_not_published(filled: World) -> None:
     relay = publishing.Relay.__new__(publishing.Relay)
     relay._runtime = filled.runtime
+    relay._unmarked = {}
     told = _plan_of(filled, relay._next)
     assert "outbox_event_unpublished" in told, told
 

@@ -1,0 +1,294 @@
+"""What was published is marked, or remembered; and what is to be sent again is never taken for sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
+
+from schemas.events import STREAM
+from schemas.tables import EVENT
+from tasks import publishing
+from tasks.publishing import LEASE_KEY, Relay, Selection, clean_up, replay
+from tests.servers import PostgresServer
+from tests.tasks.support import START, World, clear, make_world, number
+from tests.waiting import eventually
+from workers.database import SqlDatabase
+
+Make = Callable[..., World]
+ALL = Selection(since=START)
+
+
+class Switched:
+    """The world's database, which only reads while `read_only`: it says so itself."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self.read = database.read
+        self.read_only = False
+        self.refused = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        if not self.read_only:
+            with self._database.write() as conn:
+                yield conn
+            return
+        self.refused += 1
+        with self._database.write() as conn:
+            sqlite = conn.dialect.name == "sqlite"
+            conn.exec_driver_sql("PRAGMA query_only = 1" if sqlite else "SET TRANSACTION READ ONLY")
+            try:
+                yield conn
+            finally:
+                if sqlite:
+                    conn.exec_driver_sql("PRAGMA query_only = 0")
+
+
+@pytest.fixture
+def world(make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> World:
+    found = make()
+    object.__setattr__(found.runtime, "redis", redis)
+    monkeypatch.setattr(publishing, "MARK_AGAIN", 0.001)
+    monkeypatch.setattr(publishing, "MARK_AGAIN_MAX", 0.002)
+    return found
+
+
+@pytest.fixture
+def switched(world: World) -> Switched:
+    """What the relay writes with; tests write by `world.write`."""
+    found = Switched(world.runtime.database)
+    object.__setattr__(world.runtime, "database", found)
+    return found
+
+
+def add(world: World, count: int, first: int = 0) -> None:
+    """As many events: one of each acceptance."""
+    for n in range(first, first + count):
+        world.accept(number(n))
+
+
+def published(world: World) -> int:
+    return int(world.runtime.redis.xlen(STREAM))
+
+
+def waiting(world: World) -> int:
+    return sum(row["published_at"] is None for row in world.rows(select(EVENT)))
+
+
+def turns(relay: Relay, count: int = 100) -> int:
+    return sum(relay.run_once() or 0 for _ in range(count))
+
+
+def until_marked(world: World, relay: Relay) -> None:
+    eventually(lambda: relay.run_once() == 0 and waiting(world) == 0, what="all is marked")
+
+
+def test_what_cannot_be_marked_is_published_once(
+    world: World, switched: Switched, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    relay = Relay(world.runtime, "a")
+    add(world, 3)
+    switched.read_only = True
+    assert turns(relay) == 3
+    eventually(lambda: relay.run_once() == 0 and switched.refused > 3, what="it tries again")
+    assert (published(world), waiting(world)) == (3, 3)
+    switched.read_only = False
+    until_marked(world, relay)
+    add(world, 1, first=3)
+    assert relay.run_once() == 1
+    assert published(world) == 4
+    told = [record.message for record in caplog.records if record.name == publishing.__name__]
+    assert [line.partition(":")[0] for line in told] == [
+        "published events cannot be marked, and are remembered",
+        "3 published events are marked now",
+    ]
+    assert relay.trouble is None
+
+
+def test_newer_events_go_out_meanwhile_as_long_as_they_can_be_remembered(
+    world: World, switched: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "UNMARKED", 5)
+    relay = Relay(world.runtime, "a")
+    for first, out in ((0, 2), (2, 4), (4, 5), (6, 5)):
+        switched.read_only = False
+        add(world, 2, first=first)
+        switched.read_only = True
+        eventually(lambda out=out: (relay.run_once(), published(world))[1] == out)
+    turns(relay)
+    assert published(world) == 5
+    switched.read_only = False
+    until_marked(world, relay)
+    assert published(world) == 8
+
+
+def test_a_mark_that_fails_is_tried_ever_later(
+    world: World, switched: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "MARK_AGAIN", 30.0)
+    monkeypatch.setattr(publishing, "MARK_AGAIN_MAX", 100.0)
+    relay = Relay(world.runtime, "a")
+    add(world, 1)
+    switched.read_only = True
+    waits = []
+    for _ in range(4):
+        turns(relay, 20)
+        waits.append(relay._mark_wait)
+        relay._mark_at = 0.0
+    assert switched.refused == 4
+    assert waits == [30.0, 60.0, 100.0, 100.0]
+    switched.read_only = False
+    add(world, 1, first=1)
+    turns(relay, 20)
+    assert published(world) == 1
+    relay._mark_at = 0.0
+    until_marked(world, relay)
+    assert published(world) == 2
+
+
+def test_what_is_put_back_meanwhile_is_published_again(world: World, switched: Switched) -> None:
+    relay, other = Relay(world.runtime, "a"), Relay(world.runtime, "b")
+    add(world, 1)
+    switched.read_only = True
+    turns(relay)
+    world.runtime.redis.delete(LEASE_KEY)
+    switched.read_only = False
+    assert other.run_once() == 1
+    other.release()
+    assert len(publishing._put_back(world.runtime, ALL, 0, 10**6)) == 1
+    switched.read_only = True
+    relay._ask_at = 0.0
+    eventually(lambda: relay.run_once() == 1, what="the replay's event")
+    assert published(world) == 3
+    turns(relay)
+    switched.read_only = False
+    until_marked(world, relay)
+    assert published(world) == 3
+
+
+def test_a_replay_that_cannot_mark_says_so_and_leaves_its_batch_to_be_sent(world: World, switched: Switched) -> None:
+    add(world, 2)
+    Relay(world.runtime, "a").run_once()
+    world.runtime.redis.flushall()
+    world.points["published"] = lambda: setattr(switched, "read_only", True)
+    with pytest.raises(DBAPIError):
+        list(replay(world.runtime, Relay(world.runtime, "replay"), ALL, wait=0.001))
+    assert waiting(world) == 2
+    switched.read_only = False
+    world.runtime.redis.delete(LEASE_KEY)
+    assert Relay(world.runtime, "b").run_once() == 2
+
+
+def test_a_relay_that_thaws_does_not_mark_what_a_replay_has_put_back(world: World) -> None:
+    add(world, 2)
+
+    def meanwhile() -> None:
+        # frozen past its lease: another publishes the same, and a replay puts it back
+        world.runtime.redis.delete(LEASE_KEY)
+        other = Relay(world.runtime, "b")
+        assert other.run_once() == 2
+        other.release()
+        assert len(publishing._put_back(world.runtime, ALL, 0, 10**6)) == 2
+
+    world.points["published"] = meanwhile
+    frozen = Relay(world.runtime, "a")
+    frozen.run_once()
+    assert waiting(world) == 2
+    assert Relay(world.runtime, "replay").run_once() == 2
+    assert waiting(world) == 0
+    assert published(world) == 6
+
+
+def test_a_batch_whose_answer_is_lost_is_published_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay = Relay(world.runtime, "a")
+    add(world, 2)
+    publish = relay._publish
+
+    def deaf(**arguments: Any) -> None:
+        publish(**arguments)
+        raise RedisTimeoutError("no answer")
+
+    monkeypatch.setattr(relay, "_publish", deaf)
+    for _ in range(3):
+        with pytest.raises(RedisTimeoutError):
+            relay.run_once()
+    monkeypatch.setattr(relay, "_publish", publish)
+    add(world, 1, first=2)
+    assert [relay.run_once() for _ in range(3)] == [2, 1, 0]
+    assert (published(world), waiting(world)) == (3, 0)
+
+
+def test_a_batch_whose_answer_is_lost_is_left_to_a_relay_that_took_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, other = Relay(world.runtime, "a"), Relay(world.runtime, "b")
+    add(world, 1)
+    relay._has_lease()
+    publish = relay._publish
+    monkeypatch.setattr(relay, "_publish", lambda **_: (_ for _ in ()).throw(RedisTimeoutError("no answer")))
+    with pytest.raises(RedisTimeoutError):
+        relay.run_once()
+    monkeypatch.setattr(relay, "_publish", publish)
+    world.runtime.redis.delete(LEASE_KEY)
+    assert other.run_once() == 1
+    assert relay.run_once() is None
+    other.release()
+    relay._ask_at = 0.0
+    assert relay.run_once() == 0
+    assert published(world) == 1
+
+
+@pytest.fixture
+def two(_postgres_database_of_the_session: SqlDatabase, postgres_server: PostgresServer, redis: Redis) -> World:
+    """Published events in PostgreSQL, where two transactions are open at once."""
+    clear(_postgres_database_of_the_session)
+    found = make_world(_postgres_database_of_the_session)
+    object.__setattr__(found.runtime, "redis", redis)
+    add(found, 4)
+    Relay(found.runtime, "a").run_once()
+    found.clock.advance(3600)
+    return found
+
+
+def meets(world: World, first: Callable[[Connection], object], second: Callable[[], Any]) -> Any:
+    """What *second* says, which meets rows that the transaction of *first* has changed and not committed yet."""
+    said: list[Any] = []
+    thread = threading.Thread(target=lambda: said.append(second()))
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with world.write() as conn:
+        first(conn)
+        thread.start()
+        eventually(lambda: world.rows(waits)[0]["count"] == 1, what="the second one waits")
+    thread.join()
+    return said[0]
+
+
+def test_what_a_replay_puts_back_at_this_moment_is_not_cleaned_up(two: World) -> None:
+    seqs = [row["seq"] for row in two.rows(select(EVENT).order_by(EVENT.c.seq))][:3]
+
+    def put_back(conn: Connection) -> None:
+        conn.execute(EVENT.update().where(EVENT.c.seq.in_(seqs)).values(published_at=None))
+
+    assert meets(two, put_back, lambda: clean_up(two.runtime, 60.0)) == 1
+    assert [row["seq"] for row in two.rows(select(EVENT).order_by(EVENT.c.seq))] == seqs
+
+
+def test_what_is_cleaned_up_at_this_moment_is_not_told_as_sent_again(two: World) -> None:
+    seqs = [row["seq"] for row in two.rows(select(EVENT).order_by(EVENT.c.seq))]
+
+    def delete(conn: Connection) -> None:
+        conn.execute(EVENT.delete().where(EVENT.c.seq.in_(seqs[:3])))
+
+    assert meets(two, delete, lambda: publishing._put_back(two.runtime, ALL, 0, 10**6)) == seqs[3:]
