@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
+from schemas.plain import is_storable
 from schemas.policy import Kind
 from schemas.wording import plain_words
 
@@ -26,11 +27,12 @@ MAX_PLACE = 100
 _PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
-Key = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+MAX_KEY = 200
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY, pattern=r"^[!-~]+$")]
 
 
 class RequestError(ValueError):
-    """A request that is refused. `code` is for programs: invalid_request, unknown_provider, key_conflict, in_pool.
+    """A request that is refused. `code` is for programs, like invalid_request, unknown_provider, key_conflict, in_pool.
 
     `problems` are pairs of field and message, where the refusal is about fields.
     """
@@ -174,6 +176,18 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
     return request.model_copy(update={"options": options})
 
 
+def key_of_message(message_id: object, longest: int | None = MAX_KEY) -> str:
+    """The id of a message, as the key of a request that came without. Raises RequestError (invalid_message_id).
+
+    It has *longest* characters at most, None for any.
+    """
+    if is_storable(message_id) and 0 < len(message_id) <= (longest or len(message_id)):
+        return message_id
+    most = "" if longest is None else f" of at most {longest} characters"
+    wanted = f"a text{most} without NUL and halves of surrogate pairs"
+    raise RequestError(f"the message's id is not {wanted}: send another id, or a key of your own", "invalid_message_id")
+
+
 def problems_of(exc: ValidationError, model: type[BaseModel], prefix: str = "") -> tuple[tuple[str, str], ...]:
     """Pairs of field and message, with the mend, for the first five problems; *prefix* goes before each field."""
     return tuple(_problem(error, model, prefix) for error in exc.errors(include_url=False)[:MAX_PROBLEMS])
@@ -213,6 +227,8 @@ def _problem(error: Any, model: type[BaseModel], prefix: str) -> tuple[str, str]
         return place, f"unknown field: {_hint(str(error['loc'][-1])[:MAX_PLACE], list(fields))}"
     if error["type"] == "missing":
         return place, "is required"
+    if error["type"] == "string_unicode" and not error["loc"]:
+        place += "the name of a field"
     return place, plain_words(error)
 
 

@@ -9,6 +9,7 @@ _WORDS: dict[str, str] = {
     "string_type": "must be text, in quotes",
     "string_too_short": "is empty: give at least {min_length}",
     "string_too_long": "is too long: {max_length} characters at most",
+    "string_unicode": "holds half of a surrogate pair: send whole characters",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "too_short": "is empty: give at least {min_length}",

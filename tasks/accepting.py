@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid5
 
-from kombu.exceptions import OperationalError
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from schemas.events import EventType
 from schemas.outcomes import clip
-from schemas.requests import BuyNumber, Key, RequestError, parse_buy
+from schemas.plain import shown, storable, written
+from schemas.requests import BuyNumber, Key, RequestError, key_of_message, parse_buy
 from schemas.status import Status
 from schemas.tables import REJECTED
 from tasks.dispatching import LOOKAHEAD, purchase_message
 from tasks.ledger import dispatch
 from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted, with_retry
-from tasks.ledger.rows import Row, emit, move, new_id, other_event
+from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
 
@@ -30,18 +30,19 @@ log = logging.getLogger(__name__)
 MAX_BODY = 1_000_000
 """Characters of a rejected message that are kept."""
 
+_MESSAGES = UUID("5f1d5a0c-6c0e-4a55-9d43-0f8b3a1c7e21")
 _TOLD = ("idempotency_key", "number", "provider", "pool")
 _KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
-def buy_number(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> Row:
+def buy_number(runtime: Runtime, fields: Mapping[str, Any], message_id: object) -> Row:
     """Accept one purchase; without a key of its own the message's id is its key.
 
     Returns the purchase's row, which may have been there before. Raises RequestError.
     """
     request = parse_buy(fields, runtime.kinds)
     if request.idempotency_key is None:
-        request = request.model_copy(update={"idempotency_key": message_id})
+        request = request.model_copy(update={"idempotency_key": key_of_message(message_id)})
     return accept_one(runtime, request)
 
 
@@ -59,7 +60,7 @@ def _send(runtime: Runtime, message: Message) -> None:
     """Send the hint; where the broker is away the accepted row is due again by itself."""
     try:
         runtime.send([message])
-    except OperationalError as exc:
+    except Exception as exc:  # noqa: BLE001 - what is accepted stays so, whatever becomes of its hint
         log.warning("purchase %s waits, the broker is away: %s", message.kwargs["purchase_id"], type(exc).__name__)
 
 
@@ -90,36 +91,42 @@ def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, run
     return move(conn, accepted.row, Status.DISPATCHED, now, due_at=until)
 
 
-def reject(runtime: Runtime, task: str | None, message_id: str | None, body: Any, exc: Exception) -> None:
-    """Keep a message that cannot be accepted, whole, and say so on the results channel."""
+def reject(
+    runtime: Runtime, task: object, message_id: object, body: Any, exc: Exception, *, once: bool = False
+) -> None:
+    """Keep a message that cannot be accepted, whole, and say so on the results channel.
+
+    With *once* the same message is kept and told of once, however often it comes. Whatever it holds can be kept: only
+    the database raises.
+    """
     code = exc.code if isinstance(exc, RequestError) else "invalid_request"
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=repr)
     now = runtime.now()
-    rejected_id = new_id()
-    known = body if isinstance(body, Mapping) else {}
-    data = {
-        "request_id": _own_id(known) or rejected_id,
-        "rejected_id": rejected_id,
-        "message_id": message_id,
-        "task": task,
-        "error": clip(str(exc), 2000),
+    row = {
+        "id": new_id(),
+        "received_at": now,
+        "task": shown(task, 200),
+        "message_id": shown(message_id, 200),
+        "body": written(body)[:MAX_BODY],
+        "error": clip(storable(str(exc)), 2000),
         "error_code": code,
-        **{name: clip(str(known[name]), 200) for name in _TOLD if name in known},
     }
+    if once:
+        row["id"] = str(uuid5(_MESSAGES, repr([row[name] for name in ("task", "message_id", "body", "error_code")])))
+    data = _told(row, body if isinstance(body, Mapping) else {})
     with runtime.database.write() as conn:
-        conn.execute(
-            insert(REJECTED).values(
-                id=rejected_id,
-                received_at=now,
-                task=clip(task, 200),
-                message_id=clip(message_id, 200),
-                body=text[:MAX_BODY].replace("\0", "\N{REPLACEMENT CHARACTER}"),
-                error=clip(str(exc), 2000),
-                error_code=code,
-            )
-        )
+        if not insert_once(conn, REJECTED, row):
+            return
         emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=clip(data.get("number"), 100))])
-    log.warning("rejected a message (%s): %s", code, exc)
+    log.warning("rejected a message (%s): %s", code, row["error"])
+
+
+def _told(row: Row, known: Mapping[str, Any]) -> Row:
+    return {
+        "request_id": _own_id(known) or row["id"],
+        "rejected_id": row["id"],
+        **{name: row[name] for name in ("message_id", "task", "error", "error_code")},
+        **{name: shown(known[name], 200) for name in _TOLD if name in known},
+    }
 
 
 def _own_id(fields: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,8 @@
     dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
     dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
 
-The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError.
+The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError; whatever is raised,
+their message is answered, or goes back to the queue.
 """
 
 from __future__ import annotations
@@ -21,43 +22,44 @@ from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks import accepting, audit_runs, looking, orders, purchase
+from tasks.answered import rejected_before
 from tasks.dispatching import BUY, BUY_BATCH, LOOK
 from tasks.patience import DATABASE_AWAY, patiently
 from tasks.pools import reading, replenish, taking
+from tasks.public import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
 from tasks.runtime import Runtime, current
 
 log = logging.getLogger(__name__)
 
-BUY_NUMBER = "dialstock.buy_number"
-SUBMIT_ORDER = "dialstock.submit_order"
-TAKE_NUMBER = "dialstock.take_number"
-RETURN_NUMBER = "dialstock.return_number"
 AUDIT = "dialstock.internal.audit"
 REPLENISH = "dialstock.internal.replenish"
 
-PublicTask = Callable[[Runtime, dict[str, Any], str], object]
+PublicTask = Callable[[Runtime, dict[str, Any], object], object]
+
+KEEP_PAUSE = 5.0
+"""Seconds before a message that could not even be kept goes back to the queue."""
 
 
 @shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
-def buy_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+def buy_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Accept one purchase."""
     _public(self, args, kwargs, accepting.buy_number)
 
 
 @shared_task(name=SUBMIT_ORDER, bind=True, acks_late=True, ignore_result=True)
-def submit_order(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+def submit_order(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Accept an order of many purchases: all of it or nothing."""
     _public(self, args, kwargs, orders.submit_order)
 
 
 @shared_task(name=TAKE_NUMBER, bind=True, acks_late=True, ignore_result=True)
-def take_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+def take_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Take numbers from a pool: all that are asked for or none."""
     _public(self, args, kwargs, _take)
 
 
 @shared_task(name=RETURN_NUMBER, bind=True, acks_late=True, ignore_result=True)
-def return_number(self: Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+def return_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Give a number back to its pool."""
     _public(self, args, kwargs, _give_back)
 
@@ -122,21 +124,40 @@ def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-def _take(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
+def _take(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
     taking.take(runtime, reading.read_take(runtime, fields), message_id)
 
 
-def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: str) -> None:
+def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
     taking.give_back(runtime, reading.read_return(runtime, fields), message_id)
 
 
 def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:
-    """Do what a caller asks for; back to the queue where the database stays away, kept and told where not valid."""
-    runtime = current()
+    """Do what a caller asks for; back to the queue where the database stays away, kept and told in all other cases."""
+    runtime, message_id = current(), self.request.id
+    body = body_of(args, kwargs)
     try:
-        patiently(lambda: do(runtime, _keywords(args, kwargs), self.request.id or ""))
+        if _redelivered(self) and patiently(lambda: rejected_before(runtime, self.name, message_id, body)):
+            return
+        patiently(lambda: do(runtime, _keywords(args, kwargs), message_id))
     except DATABASE_AWAY as exc:
         raise Reject(type(exc).__name__, requeue=True) from exc
     except RequestError as exc:
-        body = {**kwargs, "args": list(args)} if args else kwargs
-        accepting.reject(runtime, self.name, self.request.id, body, exc)
+        _reject(runtime, self, body, exc)
+    except Exception:
+        log.exception("%s ended in an error that nobody foresaw, message %r", self.name, message_id)
+        _reject(runtime, self, body, RequestError(INTERNAL, "internal_error"))
+
+
+def _redelivered(self: Task[Any, Any]) -> bool:
+    return bool((self.request.delivery_info or {}).get("redelivered"))
+
+
+def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
+    """Keep and tell it; where even that fails, the message goes back to its queue, and not so often that it spins."""
+    try:
+        patiently(lambda: accepting.reject(runtime, self.name, self.request.id, body, exc))
+    except Exception as failed:
+        log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
+        runtime.sleep(KEEP_PAUSE)
+        raise Reject(type(failed).__name__, requeue=True) from failed

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType
-from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_order
+from schemas.requests import BuyNumber, RequestError, SubmitOrder, key_of_message, parse_order
 from schemas.status import OrderStatus
 from schemas.tables import ORDER
 from tasks.ledger import sweep
@@ -44,11 +44,11 @@ class OrderError(ValueError):
     """An order that cannot be done; the message says why and what to do."""
 
 
-def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: str) -> Row:
+def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: object) -> Row:
     """Accept an order of one message; delivered again it goes on where it stopped. Raises RequestError."""
     order = parse_order(fields, runtime.kinds)
     if order.idempotency_key is None:
-        order = order.model_copy(update={"idempotency_key": message_id})
+        order = order.model_copy(update={"idempotency_key": key_of_message(message_id)})
     for chunk in chunks(order.requests, CHUNK):
         refuse_key_conflicts(runtime, chunk)
     refuse_reserved_lines(runtime, order)

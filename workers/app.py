@@ -15,7 +15,8 @@ from kombu import Exchange, Queue
 from tasks.runtime import install, queue_of
 from workers.embedded import connect_embedded
 from workers.health import check_database, check_trust
-from workers.intake import on_rejected, on_unknown, use_keeping_transport
+from workers.intake import use_keeping_transport
+from workers.kept_request import kept_requests
 from workers.schedule import PUBLIC_QUEUE, beat_schedule
 from workers.settings import Settings, load_settings
 from workers.starting import or_end
@@ -38,6 +39,7 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
         task_reject_on_worker_lost=False,
         task_default_queue=PUBLIC_QUEUE,
         task_queues=[_queue(PUBLIC_QUEUE), *(_queue(queue_of(alias)) for alias in aliases)],
+        task_annotations=kept_requests(),
         task_store_errors_even_if_ignored=False,
         worker_consumer="workers.intake:KeepingConsumer",
         worker_prefetch_multiplier=1,
@@ -126,5 +128,3 @@ signals.worker_process_init.connect(_worker.start)
 signals.worker_ready.connect(_worker.ready)
 signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
-signals.task_rejected.connect(on_rejected)
-signals.task_unknown.connect(on_unknown)

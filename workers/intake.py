@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from time import sleep
 from typing import Any
 
 from kombu.exceptions import OperationalError
@@ -22,13 +23,18 @@ from schemas.requests import RequestError
 from tasks.accepting import reject
 from tasks.runtime import current
 from workers.hints import HintQoS
+from workers.kept_request import NotKept
 from workers.reconnecting import ReconnectingChannel, ReconnectingConsumer
 
 log = logging.getLogger(__name__)
 
 
+PAUSE = 5.0
+"""Seconds after which a message that could not be kept goes back to its queue."""
+
+
 class KeepingConsumer(ReconnectingConsumer):
-    """Celery's consumer; it tells nobody of a message that it cannot take, so this one does."""
+    """Celery's consumer; it tells nobody of a message that it cannot take, so this one does, before it drops it."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Celery's handler of messages, which a strange one does not end."""
@@ -36,18 +42,43 @@ class KeepingConsumer(ReconnectingConsumer):
 
         def on_message(message: Any) -> None:
             try:
-                handle(message)
-            except (OSError, RedisError, OperationalError):
-                raise  # the broker is away
-            except Exception as exc:  # noqa: BLE001 - whatever a message can hold
-                self.on_decode_error(message, exc)
+                self._handle(handle, message)
+            except NotKept as exc:
+                log.warning("a message could not be kept (%s), and goes back to its queue in %g s", exc, PAUSE)
+                self.timer.call_after(PAUSE, message.requeue)
 
         return on_message
 
+    def _handle(self, handle: Callable[[Any], None], message: Any) -> None:
+        try:
+            handle(message)
+        except (OSError, RedisError, OperationalError, NotKept):
+            raise  # the broker is away, or the database
+        except Exception as exc:  # noqa: BLE001 - whatever a message can hold
+            self.on_decode_error(message, exc)
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Keep the message, then let Celery drop it."""
-        on_rejected(message=message, exc=exc)
+        """A body that cannot be decoded."""
+        keep_invalid(message, exc)
         super().on_decode_error(message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """A message for a task of ours whose headers or body Celery cannot use."""
+        keep_invalid(message, exc)
+        super().on_invalid_task(body, message, exc)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """A message that is no task message."""
+        keep_invalid(message)
+        super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """A message for a task that does not exist."""
+        headers = _headers(message)
+        name = exc.args[0] if exc.args else headers.get("task")
+        error = f"unknown task {name!r}: known are dialstock.buy_number, submit_order, take_number and return_number"
+        _keep(getattr(message, "body", b""), name, headers.get("id"), RequestError(error, "unknown_task"))
+        super().on_unknown_task(body, message, exc)
 
 
 class NotAMessage(ValueError):
@@ -94,7 +125,21 @@ class KeepingTransport(Transport):
             super().on_readable(fileno)
         except (ValueError, RecursionError) as exc:
             # ValueError is what JSON and UTF-8 that are none come as, too.
-            _keep(_entry(exc), None, None, _invalid(exc))
+            self._keep_entry(fileno, _entry(exc), exc)
+
+    def _keep_entry(self, fileno: int, entry: Any, exc: Exception) -> None:
+        """It is out of the broker's list already, and nowhere else: what cannot be kept goes back there, as the last.
+
+        Nothing else is read meanwhile, so that it does not spin.
+        """
+        try:
+            _keep(entry, None, None, _invalid(exc))
+        except NotKept:
+            log.exception("an entry of the broker's list could not be kept, and goes back")
+            sleep(PAUSE)
+            channel = self.cycle._fd_to_chan[fileno][0]  # type: ignore[union-attr]
+            with channel.conn_or_acquire() as client:
+                client.lpush(min(channel.active_queues), entry)
 
 
 def use_keeping_transport() -> None:
@@ -104,17 +149,15 @@ def use_keeping_transport() -> None:
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{KeepingTransport.__name__}"
 
 
-def on_rejected(message: Any = None, exc: BaseException | None = None, **_: Any) -> None:
-    """A message that is no task message, or cannot be decoded."""
+def keep_invalid(message: Any, exc: BaseException | None = None) -> None:
+    """Keep what is no task message, or cannot be decoded. Raises NotKept."""
+    headers = _headers(message)
+    _keep(getattr(message, "body", b""), headers.get("task"), headers.get("id"), _invalid(exc))
+
+
+def _headers(message: Any) -> dict[str, Any]:
     headers = getattr(message, "headers", None)
-    named = headers if isinstance(headers, dict) else {}
-    _keep(getattr(message, "body", b""), _text(named.get("task")), _text(named.get("id")), _invalid(exc))
-
-
-def on_unknown(message: Any = None, name: str | None = None, id: str | None = None, **_: Any) -> None:
-    """A message for a task that does not exist."""
-    error = f"unknown task {name!r}: known are dialstock.buy_number, submit_order, take_number and return_number"
-    _keep(getattr(message, "body", b""), name, id, RequestError(error, "unknown_task"))
+    return headers if isinstance(headers, dict) else {}
 
 
 def _invalid(exc: BaseException | None) -> RequestError:
@@ -129,14 +172,9 @@ def _entry(exc: Exception) -> Any:
     return getattr(exc, "doc", None) or getattr(exc, "object", b"")
 
 
-def _keep(body: Any, task: str | None, message_id: str | None, exc: RequestError) -> None:
+def _keep(body: Any, task: object, message_id: object, exc: RequestError) -> None:
     try:
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         reject(current(), task, message_id, text, exc)
-    except Exception:
-        log.exception("a message that Celery dropped could not be kept")
-
-
-def _text(value: Any) -> str | None:
-    """A header as text; a foreign sender may put anything there."""
-    return None if value is None else str(value)
+    except Exception as failed:
+        raise NotKept(type(failed).__name__) from failed

@@ -181,10 +181,20 @@ def other_event(kind: EventType, now: datetime, data: Row, *, provider: str | No
 
 def insert_new(conn: Connection, table: Table, rows: Iterable[Row]) -> None:
     """Insert the rows that meet no unique index; leave out the others."""
-    dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
     batch = list(rows)
     if batch:
-        conn.execute(dialect.insert(table).on_conflict_do_nothing(), batch)
+        conn.execute(_insert_new(conn, table), batch)
+
+
+def insert_once(conn: Connection, table: Table, row: Row) -> bool:
+    """Insert the row unless it meets a unique index. Returns whether it is new."""
+    return conn.execute(_insert_new(conn, table).returning(*table.primary_key), row).first() is not None
+
+
+def _insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    if conn.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def _values(row: Mapping[str, Any], to: Status, now: datetime) -> Row:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Executable, Integer, Update, bindparam, liter
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.pool_tables import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
-from schemas.requests import digest
+from schemas.requests import digest, key_of_message
 from tasks.ledger.accept import Raced, with_retry
 from tasks.ledger.rows import Row
 from tasks.pools.answering import Request, answered, done, refuse, remember
@@ -67,30 +67,32 @@ _RETURN = (
 )
 
 
-def take(runtime: Runtime, request: TakeNumber, message_id: str) -> Row:
+def take(runtime: Runtime, request: TakeNumber, message_id: object) -> Row:
     """Take the longest available numbers of a pool, all that are asked for or none.
 
-    Without a `request_id` of its own the request is known by *message_id*. Returns the data of the event that tells
+    Without a `request_id` of its own the request is known by *message_id*. Raises RequestError (invalid_message_id).
+    Returns the data of the event that tells
     of it: where `success` is false, `error_code` is pool_empty, not_enough, already_returned or key_conflict. Who was
     refused and still wants one sends a new id.
     """
     return _once(runtime, _with_id(request, message_id), _take_free, _take_waiting)
 
 
-def give_back(runtime: Runtime, request: ReturnNumber, message_id: str) -> Row:
+def give_back(runtime: Runtime, request: ReturnNumber, message_id: object) -> Row:
     """Put a taken number at the end of its pool's line.
 
-    Without a `request_id` of its own the request is known by *message_id*. Returns the data of the event that tells
+    Without a `request_id` of its own the request is known by *message_id*. Raises RequestError (invalid_message_id).
+    Returns the data of the event that tells
     of it: where `success` is false, `error_code` is not_taken, not_yours, gone or key_conflict.
     """
     return _once(runtime, _with_id(request, message_id), _give_back, _give_back)
 
 
-def _with_id(request: R, message_id: str) -> R:
+def _with_id(request: R, message_id: object) -> R:
     if request.request_id is not None:
         return request
-    fits = len(message_id) <= MAX_ID
-    return request.model_copy(update={"request_id": message_id if fits else digest(message_id)})
+    known = key_of_message(message_id, None)
+    return request.model_copy(update={"request_id": known if len(known) <= MAX_ID else digest(known)})
 
 
 def _once(runtime: Runtime, request: R, action: Action[R], alone: Action[R]) -> Row:

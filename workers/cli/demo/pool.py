@@ -16,9 +16,9 @@ from schemas.events import EventType
 from schemas.pool_tables import POOL_RUN
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
-from tasks.entry import TAKE_NUMBER
 from tasks.pools.counting import levels
 from tasks.pools.replenish import NotNow, run
+from tasks.public import TAKE_NUMBER
 from tasks.runtime import Message, Runtime
 from workers.cli.demo.script import POOL, TAKERS, TARGET
 from workers.schedule import PUBLIC_QUEUE

@@ -1,0 +1,232 @@
+"""Whatever a public task meets, its message is answered, or goes back to its queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.exceptions import Reject
+from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
+
+from schemas.requests import RequestError
+from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
+from tasks import accepting, entry, orders, patience
+from tasks.answered import accepted_before, rejected_before
+from tasks.pools import taking
+from tasks.runtime import install
+from tests.tasks.pools.stocking import FIRST, POOL, fill
+from tests.tasks.support import NUMBER, World, number
+
+BUY = {"number": NUMBER, "provider": "acme"}
+SUBMIT = {"requests": [BUY]}
+TAKE = {"pool": POOL}
+RETURN = {"pool": POOL, "number": FIRST}
+HALF = "\ud83d"
+TASKS = [
+    (entry.buy_number, BUY, accepting, "buy_number"),
+    (entry.submit_order, SUBMIT, orders, "submit_order"),
+    (entry.take_number, TAKE, taking, "take"),
+    (entry.return_number, RETURN, taking, "give_back"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _installed(world: World) -> Iterator[None]:
+    app = Celery("test", set_as_current=True)
+    install(world.runtime)
+    config = world.runtime.config.model_copy(update={"pools": {POOL: None}})
+    object.__setattr__(world.runtime, "config", config)
+    yield
+    install(None)
+    app.close()
+
+
+def deliver(task: Any, kwargs: Any, task_id: Any = "message-1", *, again: bool = False) -> Any:
+    """What a worker makes of a message; *again* as the broker says it of one that was delivered before."""
+    info = {"is_eager": True, "exchange": None, "routing_key": None, "priority": None, "redelivered": again}
+    request = {"id": task_id, "kwargs": kwargs, "delivery_info": info, "called_directly": False}
+    task.push_request(**request)
+    try:
+        return task.run(**kwargs)
+    except Reject as exc:
+        return exc
+    finally:
+        task.pop_request()
+
+
+def rejected(world: World) -> list[dict[str, Any]]:
+    return world.rows(select(REJECTED).order_by(REJECTED.c.id))
+
+
+def told(world: World) -> list[dict[str, Any]]:
+    found = world.rows(select(EVENT).where(EVENT.c.type.like("%.rejected")).order_by(EVENT.c.seq))
+    # as the relay writes them
+    assert json.dumps([row["data"] for row in found], ensure_ascii=False).encode()
+    return [row["data"] for row in found]
+
+
+@pytest.mark.parametrize(("task", "kwargs", "module", "name"), TASKS)
+@pytest.mark.parametrize("raised", [RuntimeError("no"), MemoryError(), RecursionError(), KeyError(HALF), OSError(5)])
+def test_an_error_that_nobody_foresaw_is_kept_and_answered(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    task: Any,
+    kwargs: dict[str, Any],
+    module: Any,
+    name: str,
+    raised: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(module, name, fail)
+    deliver(task, {**kwargs, "metadata": {"a": 1}})
+    [kept], [data] = rejected(world), told(world)
+    assert (kept["error_code"], kept["task"], kept["message_id"]) == ("internal_error", task.name, "message-1")
+    assert json.loads(kept["body"]) == {**kwargs, "metadata": {"a": 1}}
+    assert (data["error_code"], data["rejected_id"]) == ("internal_error", kept["id"])
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(("task", "kwargs", "module", "name"), TASKS)
+def test_what_cannot_even_be_kept_goes_back_after_a_pause(
+    world: World, monkeypatch: pytest.MonkeyPatch, task: Any, kwargs: dict[str, Any], module: Any, name: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(patience, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, name, fail)
+    with world.write() as conn:
+        conn.execute(text("ALTER TABLE rejected_request RENAME TO elsewhere"))
+    try:
+        before = world.clock.moment
+        given_back = deliver(task, kwargs)
+        bad = deliver(task, {**kwargs, "strange": 1})
+    finally:
+        with world.write() as conn:
+            conn.execute(text("ALTER TABLE elsewhere RENAME TO rejected_request"))
+    assert isinstance(given_back, Reject)
+    assert isinstance(bad, Reject)
+    assert given_back.requeue
+    assert bad.requeue
+    assert (world.clock.moment - before).total_seconds() == 2 * entry.KEEP_PAUSE
+    assert world.events() == []
+
+
+@pytest.mark.parametrize("metadata", [{"a": HALF}, {HALF: 1}, {"a": ["\udc00"]}])
+@pytest.mark.parametrize(("task", "kwargs"), [one[:2] for one in TASKS])
+def test_half_a_surrogate_pair_is_kept_and_answered(
+    world: World, task: Any, kwargs: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    deliver(task, {**kwargs, "metadata": metadata})
+    [kept], [data] = rejected(world), told(world)
+    assert data["error_code"] == kept["error_code"] == "invalid_request"
+    assert "half surrogates" in data["error"]
+    assert json.loads(kept["body"])["metadata"] == metadata
+
+
+@pytest.mark.parametrize("field", ["idempotency_key", "request_id", "number", "provider", "pool", "taker", HALF])
+@pytest.mark.parametrize("value", [HALF, "a\0b"])
+def test_a_field_that_cannot_be_stored_is_kept_and_answered(world: World, field: str, value: str) -> None:
+    for task, kwargs, *_ in TASKS:
+        deliver(task, {**kwargs, field: value})
+    assert len(rejected(world)) == len(told(world)) == 4
+    assert {data["error_code"] for data in told(world)} <= {"invalid_request", "unknown_pool", "unknown_provider"}
+
+
+IDS: list[Any] = [None, 7, 1.5, True, "", "nul\0", f"half {HALF}", "x" * 201, ["a"], {"a": 1}]
+
+
+@pytest.mark.parametrize("message_id", IDS, ids=lambda one: ascii(one)[:12])
+def test_an_id_that_cannot_be_a_key_is_answered_and_buys_nothing(world: World, message_id: Any) -> None:
+    fill(world, 1)
+    for task, kwargs, *_ in TASKS[:2] if message_id == "x" * 201 else TASKS:
+        deliver(task, kwargs, message_id)
+    assert {data["error_code"] for data in told(world)} == {"invalid_message_id"}
+    assert len(told(world)) == len(rejected(world)) >= 2
+    assert world.rows(select(PURCHASE)) == world.rows(select(KEY)) == []
+    # with a key of its own the message's id is not asked for
+    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"}, message_id)
+    assert [row["idempotency_key"] for row in world.rows(select(KEY))] == ["k"]
+
+
+def test_the_longest_id_is_a_key(world: World) -> None:
+    for _ in range(2):
+        deliver(entry.buy_number, BUY, "\N{SNOWMAN}" * 200)
+    assert len(world.rows(select(KEY))) == len(world.rows(select(PURCHASE))) == 1
+    assert told(world) == []
+
+
+def test_a_field_that_is_called_as_the_task_itself_is_one_that_is_not_known(world: World) -> None:
+    for task, kwargs, *_ in TASKS:
+        deliver(task, {**kwargs, "self": 1})
+    assert ["self: unknown field" in data["error"] for data in told(world)] == [True] * 4
+
+
+def test_what_is_nested_as_deeply_as_can_be_read_is_kept_whole(world: World) -> None:
+    deep: list[Any] = []
+    for _ in range(940):
+        deep = [deep]
+    deliver(entry.buy_number, {"number": deep, "provider": "acme"})
+    [kept] = rejected(world)
+    assert kept["body"].count("[") == 941
+    assert len(told(world)) == 1
+
+
+def test_what_was_rejected_and_is_delivered_again_stays_rejected(world: World) -> None:
+    early = {**BUY, "provider": "late"}
+    deliver(entry.buy_number, early)
+    binding = world.runtime.providers["acme"]
+    object.__setattr__(world.runtime, "providers", {**world.runtime.providers, "late": binding})
+    object.__setattr__(world.runtime, "kinds", {**world.runtime.kinds, "late": binding.kind})
+    deliver(entry.buy_number, early, again=True)
+    assert len(told(world)) == 1
+    assert world.rows(select(PURCHASE)) == []
+    # Sent anew it is done, and so is another message of the same id.
+    deliver(entry.buy_number, {**early, "number": number(1)}, again=True)
+    deliver(entry.buy_number, {**early, "idempotency_key": "k"}, again=True)
+    assert len(world.rows(select(PURCHASE))) == 2
+
+
+def test_once_means_one_row_and_one_event_for_the_same_message(world: World) -> None:
+    expired = RequestError("too late", "expired")
+    for message_id, body in (("m", BUY), ("m", BUY), ("m", TAKE), ("n", BUY)):
+        accepting.reject(world.runtime, "t", message_id, body, expired, once=True)
+    assert len(rejected(world)) == len(told(world)) == 3
+
+
+def test_what_was_answered_is_known_by_its_key_or_its_messages_id(world: World) -> None:
+    runtime = world.runtime
+    fill(world, 1)
+    for task, kwargs, *_ in TASKS:
+        assert not accepted_before(runtime, kwargs, f"id of {task.name}")
+        deliver(task, kwargs, f"id of {task.name}")
+        assert accepted_before(runtime, kwargs, f"id of {task.name}")
+    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"}, "m")
+    assert accepted_before(runtime, {**BUY, "idempotency_key": "k"}, "another")
+    assert not accepted_before(runtime, BUY, "m")
+    assert not any(accepted_before(runtime, BUY, message_id) for message_id in IDS)
+    assert not rejected_before(runtime, "t", "m", BUY)
+
+
+def test_an_order_that_is_not_whole_is_not_answered_yet(world: World) -> None:
+    order = orders.parse_order({**SUBMIT, "idempotency_key": "o"}, world.runtime.kinds)
+    begun = orders.begin(world.runtime, order=order)
+    assert not accepted_before(world.runtime, {"idempotency_key": "o"}, "m")
+    orders.abandon(world.runtime, begun["id"])
+    assert not accepted_before(world.runtime, {"idempotency_key": "o"}, "m")
+
+
+def test_a_hint_that_cannot_be_sent_does_not_undo_what_was_accepted(world: World) -> None:
+    def fail(_: object) -> None:
+        raise ProgrammingError("", None, Exception("of any kind"))
+
+    object.__setattr__(world.runtime, "send", fail)
+    deliver(entry.buy_number, BUY)
+    assert world.events(without="") == ["accepted"]
