@@ -113,12 +113,14 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
     """Have the provider asked about purchases whose look is due. Returns how many."""
     walk = binding.adapter.lookup == "by_list"
     limit = MAX_WALK if walk else binding.looking.calls_within(LOOKAHEAD)
-    now = runtime.now()
     with runtime.database.read() as conn:
-        if not looks.any_due(conn, binding.alias, binding.account, now):
+        if not looks.any_due(conn, binding.alias, binding.account, runtime.now()):
             return 0
+    watch = runtime.watched()
     with runtime.database.write() as conn:
-        rows = looks.take_due(conn, binding.alias, binding.account, now, lease=LOOK_LEASE, limit=limit)
+        rows = looks.take_due(
+            conn, binding.alias, binding.account, watch, binding.policy, lease=LOOK_LEASE, limit=limit
+        )
     items = [[row["id"], row["revision"]] for row in rows]
     batches = [items] if walk else [[item] for item in items]
     runtime.send(
@@ -145,12 +147,12 @@ def sweep_strangers(runtime: Runtime) -> int:
 
 
 def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> int:
-    now = runtime.now()
+    watch = runtime.watched()
     with runtime.database.write() as conn:
-        back = dispatch.take_back(conn, alias, now, overdue=True)
-        lost = sweep.lost_calls(conn, alias, now, SWEEP_BATCH)
+        back = dispatch.take_back(conn, alias, watch.now, overdue=True)
+        lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
         for row in lost:
-            sweep.lose_call(conn, row, policy, now, can_look=can_look)
+            sweep.lose_call(conn, row, policy, watch, can_look=can_look)
     if lost:
         log.warning("provider %s: %d calls left no outcome; they are in doubt now", alias, len(lost))
     return back + len(lost)

@@ -75,5 +75,6 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Call
 
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
+    watch = runtime.watched()
     with runtime.database.write() as conn:
-        return looks.record_look(conn, row, answer, binding.policy, runtime.now())
+        return looks.record_look(conn, row, answer, binding.policy, watch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -20,7 +20,7 @@ from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.patience import patiently
 from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
-from tasks.policies.retry import History, after_call
+from tasks.policies.retry import Decision, History, after_call, call_length
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
 from tasks.providers.turns import in_turn
@@ -136,7 +136,7 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
-    claiming = _claiming(runtime.now, binding.policy.send_within + binding.policy.timeout)
+    claiming = _claiming(runtime.now, call_length(binding.policy))
     claims = runtime.database.transact(claiming, [one.item for one in wanted])
     return [(claim, one) for claim, one in zip(claims, wanted, strict=True) if claim is not None]
 
@@ -253,9 +253,21 @@ def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) 
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
     decision = after_call(outcome, history, binding.policy, look)
-    answer = Answer(claim=claim, outcome=outcome, decision=decision)
-    [after] = patiently(lambda: runtime.database.transact(_recording(runtime.now), [answer]))
+
+    def write() -> Row | None:
+        answer = Answer(claim=claim, outcome=outcome, decision=_dated(runtime, claim, decision))
+        return runtime.database.transact(_recording(runtime.now), [answer])[0]
+
+    after = patiently(write)
     return None if after is None else Status(after["status"])
+
+
+def _dated(runtime: Runtime, claim: Claim, decision: Decision) -> Decision:
+    """Where the clock was set during a call in doubt, its deadline says nothing: all its length is waited for."""
+    if not decision.from_deadline or runtime.watched().saw(claim.started_at):
+        return decision
+    length = (claim.deadline - claim.started_at).total_seconds()
+    return replace(decision, from_deadline=False, delay=decision.delay + length)
 
 
 def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:

@@ -16,6 +16,7 @@ from schemas.config import Config
 from schemas.policy import Kind, Policy
 from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
+from tasks.policies.watch import Watch
 from tasks.providers.base import Provider
 
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class Runtime:
     `reached` is told the points between acceptance and event at which a process may die, in this order: accepted,
     released, taken, reserved, claimed, sending, answered, recorded, published; and those of a
     pool's run: leased, searched, ordering. It does nothing but in chaos tests.
+    `watch` asks what `now` goes by anew; without it no clock is ever set.
     """
 
     config: Config
@@ -105,9 +107,14 @@ class Runtime:
     pace: Pace
     send: Callable[[Iterable[Message]], None]
     now: Callable[[], datetime] = utc_now
+    watch: Callable[[], Watch] | None = None
     sleep: Callable[[float], None] = time.sleep
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     reached: Callable[[str], None] = lambda _point: None
+
+    def watched(self) -> Watch:
+        """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""
+        return Watch(now=self.now()) if self.watch is None else self.watch()
 
     @cached_property
     def accounts(self) -> Mapping[str, Account]:

@@ -7,21 +7,24 @@ running call for lost, look for its number too soon, and buy it again. So all go
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from tasks.policies.watch import Watch
 from tasks.runtime import Database, utc_now
 
 log = logging.getLogger(__name__)
 
-EVERY = 10.0
-"""Seconds between two looks at the database's clock."""
+EVERY = 2.0
+"""Seconds between two looks at the database's clock. A claim may go by a clock that was set since the last one: the
+sweep leaves a call that long after its end (SWEEP_GRACE)."""
 
 SKEW = timedelta(seconds=1)
-"""A machine's clock that is off by more is told of in the log."""
+"""A machine's clock that is off by more is told of in the log; the database's was set where it went on by more."""
 
 # It goes on while a laptop sleeps or a machine is suspended, and nobody sets it.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -32,6 +35,8 @@ class DatabaseClock:
 
     Asks the database at the first call, and when told to; in between, and while it is away, goes on by itself.
     Raises SQLAlchemyError where it was away from the beginning.
+
+    It notices where the database's clock was set: it went on by more, or less, than this machine's that nobody sets.
     """
 
     def __init__(self, database: Database, local: Callable[[], datetime] = utc_now) -> None:
@@ -39,6 +44,8 @@ class DatabaseClock:
         self._local = local
         self._base: tuple[datetime, float] | None = None
         self._off = timedelta(0)
+        self._steady: tuple[datetime, float] | None = None
+        self._asking = threading.Lock()
 
     def __call__(self) -> datetime:
         """The time now, aware, in UTC."""
@@ -50,13 +57,35 @@ class DatabaseClock:
         self._ask()
         return False
 
+    def watch(self) -> Watch:
+        """Ask the database anew, and tell since when its clock was not set. Raises SQLAlchemyError while it is away."""
+        said, since = self._look()
+        return Watch(now=said[0], since=since)
+
     def _ask(self) -> tuple[datetime, float]:
-        with self._database.read() as conn:
-            asked = _passed()
-            said = self._local() if conn.dialect.name == "sqlite" else _time_of(conn)
-            base = self._base = said, (asked + _passed()) / 2
+        base, _ = self._look()
         self._tell(self._local() - self())
         return base
+
+    def _look(self) -> tuple[tuple[datetime, float], datetime]:
+        # One at a time: an answer from before a step must not follow one from after it.
+        with self._asking, self._database.read() as conn:
+            asked = _passed()
+            said = self._local() if conn.dialect.name == "sqlite" else _time_of(conn)
+            unsure = (_passed() - asked) / 2
+            base = self._base = said, asked + unsure
+            return base, self._notice(base, timedelta(seconds=unsure))
+
+    def _notice(self, base: tuple[datetime, float], unsure: timedelta) -> datetime:
+        """Since when the clock was not set. It is compared with the first look, so that small steps add up."""
+        if self._steady is None:
+            self._steady = base
+        said, at = self._steady
+        off = base[0] - said - timedelta(seconds=base[1] - at)
+        if abs(off) > SKEW + unsure:
+            log.warning("the database's clock was set by %+.1f s: what is in doubt waits anew", off.total_seconds())
+            self._steady = base
+        return self._steady[0]
 
     def _tell(self, off: timedelta) -> None:
         """Say it once, and again where it has changed."""

@@ -70,6 +70,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
         pace=Pace(client),
         send=Sender(app),
         now=now,
+        watch=now.watch,
     )
     clock = Timer("clock", EVERY, now.ask)
     clock.start()

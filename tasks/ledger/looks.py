@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from schemas.outcomes import Look, LookKind, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import Status
 from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls import settle, take_evidence
-from tasks.ledger.rows import Row, lock
-from tasks.policies.retry import Decision, History, after_look, after_poll
+from tasks.ledger.rows import Row, lock, watched
+from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
+from tasks.policies.watch import Watch
 
 
-def take_due(conn: Connection, provider: str, account: str, now: datetime, *, lease: float, limit: int) -> list[Row]:
+def take_due(
+    conn: Connection, provider: str, account: str, watch: Watch, policy: Policy, *, lease: float, limit: int
+) -> list[Row]:
     """Take at most *limit* purchases whose next look is due; untaken by their message, they are due again.
 
-    *lease* is in seconds. Returns rows of id and revision.
+    Those in doubt are due only where the wait since their call, or their last look, was watched. *lease* is in seconds.
+    Returns rows of id and revision.
     """
-    at = PURCHASE.c
-    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now)
+    at, now = PURCHASE.c, watch.now
+    waited = or_(at.status == Status.PROCESSING, watched(watch, longest_wait(policy)))
+    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now, waited)
     ids = select(at.id).where(*due).order_by(at.due_at).limit(limit)
     taken = conn.execute(
         update(PURCHASE)
@@ -60,8 +65,9 @@ def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], unti
     return rows
 
 
-def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
+def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: Watch) -> Row | None:
     """Write what a look at *row* said. Returns the purchase after, None where it had moved on."""
+    now = watch.now
     present = lock(conn, row["id"])
     if present is None:
         return None
@@ -72,7 +78,7 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, now: dat
         return settle(conn, present, after_poll(look, history, policy), now)
     decision = after_look(look, history, policy)
     held_back = look.account or look.waiting
-    waited = 0.0 if held_back else max(0.0, (now - present["updated_at"]).total_seconds())
+    waited = 0.0 if held_back else watch.seconds_since(present["updated_at"])
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, Update, bindparam, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
 from schemas.status import DEAD, MOVES, Status, success_of
 from schemas.tables import EVENT, KEY, PURCHASE
+from tasks.policies.watch import Watch
 
 Row = dict[str, Any]
 
@@ -46,6 +47,11 @@ def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
     at = PURCHASE.c
     query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
     return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def watched(watch: Watch, longest: float) -> ColumnElement[bool]:
+    """Of purchases that have waited: those of which all the wait was watched. None waits for more than *longest* s."""
+    return true() if watch.seconds >= longest else PURCHASE.c.updated_at >= watch.since
 
 
 def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **changes: Any) -> Row | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +16,10 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
 from tasks.ledger.attempts import close_attempt
 from tasks.ledger.calls import kept_evidence, settle
-from tasks.ledger.rows import Row, emit, other_event
-from tasks.policies.retry import History, after_call
+from tasks.ledger.intents import SWEEP_GRACE
+from tasks.ledger.rows import Row, emit, other_event, watched
+from tasks.policies.retry import History, after_call, call_length
+from tasks.policies.watch import Watch
 
 LOADING_PATIENCE = timedelta(minutes=10)
 """How long an order may stand in *loading* without a new line before it is given up."""
@@ -45,12 +48,13 @@ def overdue_strangers(conn: Connection, configured: Collection[str], now: dateti
     return sorted(conn.execute(query).scalars())
 
 
-def lost_calls(conn: Connection, provider: str, now: datetime, limit: int) -> list[Row]:
+def lost_calls(conn: Connection, provider: str, watch: Watch, policy: Policy, limit: int) -> list[Row]:
     """Purchases whose call is over by its deadline and left no outcome, locked."""
     at = PURCHASE.c
+    waited = watched(watch, call_length(policy) + SWEEP_GRACE.total_seconds())
     query = (
         select(PURCHASE)
-        .where(at.provider == provider, RUNNING, at.status == Status.PURCHASING, at.due_at <= now)
+        .where(at.provider == provider, RUNNING, at.status == Status.PURCHASING, at.due_at <= watch.now, waited)
         .order_by(at.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -58,13 +62,17 @@ def lost_calls(conn: Connection, provider: str, now: datetime, limit: int) -> li
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
-def lose_call(conn: Connection, row: Row, policy: Policy, now: datetime, *, can_look: bool) -> Row | None:
+def lose_call(conn: Connection, row: Row, policy: Policy, watch: Watch, *, can_look: bool) -> Row | None:
     """A call without an outcome may have been executed: look, or ask a person."""
+    now = watch.now
     close_attempt(conn, row, _GONE, now)
     history = History(
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
     decision = kept_evidence(conn, row) or after_call(_GONE, history, policy)
+    if not watch.saw(row["updated_at"]):
+        # Its deadline is over, but was written by a clock that may have been set since.
+        decision = replace(decision, from_deadline=False)
     first = row["first_attempt_at"] or row["updated_at"]
     return settle(conn, row, decision, now, first_attempt_at=first)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.policy import Policy
@@ -38,7 +39,7 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The next status. `delay` is in seconds: from now, or for looks `from_deadline` of the last call.
+    """The next status. `delay` is in seconds: from now, or for the first look `from_deadline` of the last call.
 
     `counts`: the call counts as an attempt; `timed`: its time, and the wait after it, count as trying. `doubt`: it may
     have been executed.
@@ -62,6 +63,17 @@ def backoff(policy: Policy, attempts: int, rng: Callable[[], float] = random.ran
     """Full jitter: uniform between 0 and min(backoff_max, backoff_initial * 2 ** (attempts - 1)), in seconds."""
     exponent = min(attempts - 1, 30)
     return float(rng() * min(policy.backoff_max, policy.backoff_initial * 2**exponent))
+
+
+def longest_wait(policy: Policy) -> float:
+    """Seconds that a purchase in doubt waits for a look at most: from its call on, or from the look before."""
+    times = policy.reconcile_after
+    return max(call_length(policy) + times[0], *(later - sooner for sooner, later in pairwise(times)), 0.0)
+
+
+def call_length(policy: Policy) -> float:
+    """Seconds from a call's intent to its deadline."""
+    return policy.send_within + policy.timeout
 
 
 def unsent_backoff(policy: Policy, tried_seconds: float, rng: Callable[[], float] = random.random) -> float:
@@ -201,10 +213,12 @@ def _doubtful(said: Decision, history: History, policy: Policy) -> Decision:
 
 
 def _next_look(history: History, policy: Policy) -> Decision | None:
+    """The next look keeps its distance from this one, which may have come late: each is a look at another time."""
     looks = history.looks + 1
     if looks >= len(policy.reconcile_after):
         return None
-    return Decision(status=Status.UNKNOWN, delay=policy.reconcile_after[looks], from_deadline=True, looks=looks)
+    distance = policy.reconcile_after[looks] - policy.reconcile_after[looks - 1]
+    return Decision(status=Status.UNKNOWN, delay=distance, looks=looks)
 
 
 def _absent(history: History, policy: Policy) -> Decision:

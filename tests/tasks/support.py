@@ -34,6 +34,7 @@ from tasks.ledger import intents, pausing
 from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
+from tasks.policies.watch import ALWAYS, Watch
 from tasks.providers.base import Ask, ProviderError, SearchQuery
 from tasks.providers.deadline import present_bounds
 from tasks.providers.looks import unclear
@@ -74,12 +75,32 @@ class Clock:
 
     def __init__(self) -> None:
         self.moment = START
+        self.since = ALWAYS
+        self.set_by = timedelta(0)
 
     def __call__(self) -> datetime:
         return self.moment
 
     def advance(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
+
+    @property
+    def passed(self) -> float:
+        """The seconds that passed indeed."""
+        return (self.moment - self.set_by - START).total_seconds()
+
+    def set(self, seconds: float) -> None:
+        """The clock is set, and the process notices it."""
+        self.advance(seconds)
+        self.set_by += timedelta(seconds=seconds)
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """The process is a new one: it knows nothing of the time before."""
+        self.since = self.moment
+
+    def watch(self) -> Watch:
+        return Watch(now=self.moment, since=self.since)
 
 
 class OpenPace(Pace):
@@ -335,6 +356,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         pace=pace,
         send=send,
         now=clock,
+        watch=clock.watch,
         sleep=clock.advance,
         reached=reached,
     )

@@ -194,7 +194,7 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
     def meanwhile(numbers: dict[str, str | None]) -> dict[str, Look]:
         with world.write() as conn:
             moved = looking.looks.still_due(conn, ACCOUNT, message.kwargs["items"])[0]
-            looking.looks.record_look(conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock())
+            looking.looks.record_look(conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock.watch())
         return dict.fromkeys(numbers, Look(kind=LookKind.ABSENT))
 
     world.provider.look = meanwhile  # type: ignore[assignment, method-assign]

@@ -38,9 +38,11 @@ from tests.tasks.support import (
     DENIED,
     NOT_SENT,
     REFUSED,
+    START,
     THROTTLED,
     UNCLEAR,
     UNKNOWN,
+    Clock,
     Killed,
     ScriptedProvider,
     World,
@@ -63,11 +65,23 @@ picks = st.integers(0, 50)
 delays = st.sampled_from([0.0, 10.0, 40.0, LAST_LOOK])
 
 
+class PassedTime:
+    """The time that passed indeed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @property
+    def moment(self) -> datetime:
+        return START + timedelta(seconds=self._clock.passed)
+
+
 class Market(ScriptedProvider):
     """Sells, now or while nobody listens any more, and shows a sale when it likes."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.clock, world.provider.lookup)
+        # The provider goes by a clock of its own, which nobody sets.
+        super().__init__(PassedTime(world.clock), world.provider.lookup)  # type: ignore[arg-type]
         self.pending: list[tuple[datetime, str]] = []
         self.usable: dict[str, datetime] = {}
 
@@ -180,6 +194,15 @@ class Game(RuleBasedStateMachine):
     def something_is_due(self) -> None:
         self.world.clock.moment = max(self.world.clock.moment, min(self.waiting()))
         self.timers()
+
+    @rule(seconds=st.sampled_from([600.0, 600.0, 15.0, -600.0]))
+    def clock_is_set(self, seconds: float) -> None:
+        self.world.clock.set(seconds)
+        self.timers()
+
+    @rule()
+    def process_starts_anew(self) -> None:
+        self.world.clock.start_anew()
 
     @precondition(lambda self: self.world.sent)
     @rule(pick=picks, act=acts, delay=delays, again=st.booleans())

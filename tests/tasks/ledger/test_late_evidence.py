@@ -189,7 +189,7 @@ def test_an_old_look_counts_where_it_shows_the_number(
     assert held is not None
     before = end(world, held)
     with world.write() as conn:
-        after = looks.record_look(conn, row, answer, world.binding.policy, world.clock())
+        after = looks.record_look(conn, row, answer, world.binding.policy, world.clock.watch())
     if answer is OWNED:
         assert after is not None
         assert world.row(row["id"])["status"] == Status.PURCHASED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
@@ -52,6 +53,15 @@ def test_nothing_in_doubt_is_posted_again_before_the_last_look(world: World) -> 
         world.clock.advance(1)
         assert len(world.attempts(row["id"])) == 1
     assert world.clock.moment >= row["call_deadline"] + timedelta(seconds=120)
+
+
+def test_a_look_that_comes_late_puts_the_next_one_off(world: World) -> None:
+    row = doubtful(world)
+    world.clock.moment = row["due_at"] + timedelta(seconds=600)
+    row = look(world, ABSENT, row)
+    assert row["due_at"] == world.clock.moment + timedelta(seconds=25)
+    row = look(world, ABSENT, row)
+    assert row["due_at"] == world.clock.moment + timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
@@ -168,14 +178,18 @@ def test_an_answer_for_a_row_that_moved_on_changes_nothing(world: World) -> None
     row = doubtful(world)
     moved = look(world, OWNED, row)
     with world.write() as conn:
-        assert looks.record_look(conn, row, ABSENT, world.binding.policy, world.clock()) is None
+        assert looks.record_look(conn, row, ABSENT, world.binding.policy, world.clock.watch()) is None
     assert world.row(row["id"]) == moved
+
+
+def taken(world: World, conn: Connection, alias: str) -> list[Row]:
+    return looks.take_due(conn, alias, ACCOUNT, world.clock.watch(), world.binding.policy, lease=30, limit=3)
 
 
 def test_no_more_are_taken_than_asked_for(world: World) -> None:
     rows = [doubtful(world, number(n)) for n in range(5)]
     world.clock.moment = rows[-1]["due_at"]
     with world.write() as conn:
-        assert len(looks.take_due(conn, "acme", ACCOUNT, world.clock(), lease=30, limit=3)) == 3
-        assert len(looks.take_due(conn, "acme", ACCOUNT, world.clock(), lease=30, limit=3)) == 2
-        assert looks.take_due(conn, "twin", ACCOUNT, world.clock(), lease=30, limit=3) == []
+        assert len(taken(world, conn, "acme")) == 3
+        assert len(taken(world, conn, "acme")) == 2
+        assert taken(world, conn, "twin") == []

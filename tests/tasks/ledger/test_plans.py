@@ -15,6 +15,7 @@ from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
 from tasks.ledger import accept, cancel, cancelled, dispatch, intents, limits, looks, sweep, takeover, waiting
 from tasks.ledger.rows import new_id
+from tasks.policies.watch import Watch
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import START, World, make_world, number
@@ -117,6 +118,7 @@ def plans(world: World, action: Callable[[Connection], Any]) -> str:
 STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
 ACCOUNT = dispatch.Account(("acme", "twin"))
 LATER = START + timedelta(hours=1)
+JUST_SET = Watch(now=LATER, since=LATER)
 
 QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "due_lanes": ("purchase_queued", lambda w, c: dispatch.due_lanes(c, "acme", OWNER, LATER)),
@@ -152,9 +154,12 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "take_back": ("purchase_running", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=True)),
     "pause": ("purchase_running|purchase_by_order", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=False)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
-    "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", LATER, 100)),
+    "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),
     "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),
-    "take_due": ("purchase_followed", lambda w, c: looks.take_due(c, "acme", OWNER, LATER, lease=30, limit=20)),
+    "take_due": (
+        "purchase_followed",
+        lambda w, c: looks.take_due(c, "acme", OWNER, JUST_SET, w.binding.policy, lease=30, limit=20),
+    ),
     "alive": (
         "purchase_alive|purchase_by_number",
         lambda w, c: accept.accept(c, [entry(number(n)) for n in range(3)], LATER),
