@@ -80,7 +80,6 @@ class PoolNumber(SQLModel, table=True):
         Index("pool_number_wanted", "pool", "slot", **where(_WANTED)),
         Index("pool_number_ordered", "pool", "slot", **where(_ORDERED)),
         Index("pool_number_available", "pool", "available_at", "slot", **where(_AVAILABLE)),
-        Index("pool_number_by_order_time", "pool", "ordered_at"),
         Index("pool_number_by_purchase", "purchase_id", unique=True, **where("purchase_id IS NOT NULL")),
         Index("pool_number_by_request", "request_id", **where("request_id IS NOT NULL")),
         # the promise that no number has two takers, whichever account each was bought at

@@ -64,7 +64,7 @@ class PoolConfig(BaseModel):
 
     providers: aliases, in order of preference; several of one account are fine, for each may buy from another carrier.
     country, prefix: of the numbers; the prefix is how the national number begins.
-    max_per_run: numbers ordered by one run. daily_limit: numbers ordered in 24 hours, 0 for no limit.
+    max_per_run: numbers ordered by one run. daily_limit: numbers bought in any 24 hours, 0 for no limit.
     max_price: a month, for numbers found by search. stock_file: numbers to choose from before any search.
     count_held: whether purchases that wait for a person count as on their way.
     """

@@ -17,6 +17,7 @@ _QUEUED = "status = 'queued'"
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _FOLLOWED = "status IN ('processing', 'unknown')"
 _HELD = "status = 'held'"
+_POOLED = "pool IS NOT NULL"
 
 
 class Purchase(SQLModel, table=True):
@@ -25,7 +26,7 @@ class Purchase(SQLModel, table=True):
     Beside the public columns: `doubt` is true once any call may have been executed without an answer;
     `looks` and `look_failures` count what the provider was asked since; `call_deadline` is the end of the
     last call; `tried_seconds` is the time spent trying, pauses and pace left out; `joined` is true once a further
-    request was answered with it, whose key and metadata stand in `purchase_key`.
+    request was answered with it, whose key and metadata stand in `purchase_key`; `pool` is the pool that ordered it.
     """
 
     __tablename__: ClassVar[str] = "purchase"
@@ -40,6 +41,7 @@ class Purchase(SQLModel, table=True):
         Index("purchase_by_order", "order_id", "status", "provider"),
         Index("purchase_by_number", "number"),
         Index("purchase_last_call", "provider", "call_deadline"),
+        Index("purchase_by_pool", "pool", "status", "call_deadline", **where(_POOLED)),
     )
 
     id: str = Field(sa_column=Column(ID, primary_key=True))
@@ -70,6 +72,7 @@ class Purchase(SQLModel, table=True):
     first_attempt_at: datetime | None = None
     tried_seconds: float = 0.0
     joined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    pool: str | None = Field(default=None, max_length=40)
 
 
 class PurchaseKey(SQLModel, table=True):
@@ -276,6 +279,7 @@ DOUBTFUL = text("purchase.doubt")
 RUNNING = text(f"purchase.{_RUNNING}")
 FOLLOWED = text(f"purchase.{_FOLLOWED}")
 HELD = text(f"purchase.{_HELD}")
+POOLED = text(f"purchase.{_POOLED}")
 UNPUBLISHED = text("outbox_event.published_at IS NULL")
 UNFINISHED = text("purchase_order.status IN ('loading', 'open')")
 SHARED = text("purchase_order_line.shared")

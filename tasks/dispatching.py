@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.policy import Policy
-from tasks.ledger import dispatch, looks, pausing, sweep
+from tasks.ledger import dispatch, looks, pausing, spending, sweep
 from tasks.ledger.rows import Row
+from tasks.ledger.spending import Limits
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
         if lanes:
             lanes = _with_room(conn, runtime, binding, lanes, soon)
+        limits = _pool_limits(conn, runtime, lanes)
+        lanes = _within(conn, runtime, binding, lanes, limits)
         if not lanes:
             return 0
     if runtime.pace.next_in(lane) > LOOKAHEAD:
@@ -89,6 +92,7 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
             now=now,
             take_within=binding.policy.take_within,
             counted=not room.free,
+            limits=limits,
         )
     runtime.reached("released")
     runtime.send(purchase_messages(binding, rows, probe=state["paused_at"] is not None))
@@ -107,6 +111,29 @@ def _with_room(
     if room.again:
         return dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, now)
     return lanes if room.free else []
+
+
+def _pool_limits(conn: Connection, runtime: Runtime, lanes: list[str | None]) -> Limits:
+    """The lanes that are orders of pools with a limit. What a pool ordered that is not configured any more has none."""
+    daily = {name: pool.daily_limit for name, pool in runtime.config.pools.items() if pool.daily_limit}
+    return spending.limits_of(conn, lanes, daily)
+
+
+def _within(
+    conn: Connection,
+    runtime: Runtime,
+    binding: Binding,
+    lanes: list[str | None],
+    limits: Limits,
+) -> list[str | None]:
+    """The lanes whose pool's limit leaves some, or counts already what is due there; asked without a lock."""
+    now = runtime.now()
+    spent = {limit for limit in set(limits.values()) if not spending.left(conn, limit, now)}
+    if not spent:
+        return lanes
+    closed = [lane for lane in lanes if limits.get(lane) in spent]
+    counted = dispatch.counted_lanes(conn, binding.alias, binding.account, closed, now)
+    return [lane for lane in lanes if lane not in closed or lane in counted]
 
 
 def look_due(runtime: Runtime, binding: Binding) -> int:

@@ -30,11 +30,12 @@ class Raced(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One request on its way into the ledger, with its provider's account."""
+    """One request on its way into the ledger, with its provider's account, and the pool that it is for, if any."""
 
     request: BuyNumber
     account: str
     line: int = 0
+    pool: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +267,7 @@ def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
         "look_failures": 0,
         "tried_seconds": 0.0,
         "joined": False,
+        "pool": entry.pool,
     }
 
 

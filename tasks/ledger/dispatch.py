@@ -30,6 +30,7 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.rows import Row, insert_new
+from tasks.ledger.spending import NO_LIMITS, Limits, PoolLimit, lock_left
 
 MAX_LANES = 50
 """Orders that share one release."""
@@ -202,22 +203,19 @@ def release(
     now: datetime,
     take_within: float,
     counted: bool = False,
+    limits: Limits = NO_LIMITS,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what the daily limit counts already.
-    Returns rows of id, revision, attempts and doubt.
+    *limits* are the pools'. Returns rows of id, revision, attempts and doubt.
     """
     rows: list[Row] = []
     values = {"of": provider, "owner": account, "now": now, "since": now - _DAY}
     values["until"] = now + timedelta(seconds=take_within)
-    for index, lane in enumerate(lanes):
-        share = -(-(count - len(rows)) // (len(lanes) - index))
-        rows += _release_lane(conn, lane, share, values, counted=counted)
-    # What a lane left over.
-    for lane in lanes:
-        if len(rows) < count:
-            rows += _release_lane(conn, lane, count - len(rows), values, counted=counted)
+    for index, lane in enumerate([*lanes, *lanes]):
+        if share := -(-(count - len(rows)) // max(1, len(lanes) - index)):
+            rows += _release_lane(conn, lane, share, values, counted=counted, limit=limits.get(lane))
     return rows
 
 
@@ -260,15 +258,17 @@ def _bought_today(conn: Connection, account: Account, limit: int, now: datetime)
     return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())
 
 
-def _release_lane(conn: Connection, lane: str | None, count: int, values: Row, *, counted: bool) -> list[Row]:
+def _release_lane(
+    conn: Connection, lane: str | None, count: int, values: Row, *, counted: bool, limit: PoolLimit | None
+) -> list[Row]:
     values = {**values, "lane": lane}
     if counted:
         return _released(conn, _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED, count, values)
     rows: list[Row] = []
-    most = allowance(conn, lane)
+    most = allowance(conn, lane) if limit is None else lock_left(conn, limit, values["now"])
     if most is not None and most < count:
         # What may have been bought is counted already: it goes first, and takes nothing from the limit.
-        rows = _released(conn, _RELEASE_DOUBTFUL, count, values)
+        rows = _released(conn, _RELEASE_DOUBTFUL if limit is None else _RELEASE_COUNTED, count, values)
         count = min(count - len(rows), most)
     return rows + _released(conn, _RELEASE_SINGLES if lane is None else _RELEASE_LANE, count, values)
 

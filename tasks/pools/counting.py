@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 from schemas.pool_tables import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
+from tasks.ledger.spending import spoken_for
 
 DAY = timedelta(hours=24)
 
@@ -45,7 +46,7 @@ class Supply:
 
 @dataclass(frozen=True, kw_only=True)
 class Levels(Supply):
-    """All that is shown of a pool; `bought_today` are the numbers ordered in the last 24 hours that may cost."""
+    """All that is shown of a pool; `bought_today` is what it bought in 24 hours, or is about to buy."""
 
     taken: int
     bought_today: int
@@ -73,21 +74,7 @@ def levels(conn: Connection, name: str, now: datetime) -> Levels:
     query = select(_AT.status, func.count()).where(_AT.pool == name).group_by(_AT.status)
     places = {row[0]: row[1] for row in conn.execute(query)}
     known = supply(conn, name, places.get(Slot.AVAILABLE, 0))
-    return Levels(**vars(known), taken=places.get(Slot.TAKEN, 0), bought_today=bought_today(conn, name, now))
-
-
-def bought_today(conn: Connection, name: str, now: datetime) -> int:
-    """Numbers that were ordered in the last 24 hours and came to something, or may yet."""
-    recent = (_AT.pool == name, _AT.ordered_at > now - DAY, _AT.status != Slot.WANTED)
-    ended = select(_BOUGHT.id).where(
-        _BOUGHT.id == _AT.purchase_id, _BOUGHT.status.in_((Status.FAILED, Status.CANCELLED))
-    )
-    return _count(conn, select(func.count()).select_from(POOL_NUMBER).where(*recent, ~ended.exists()))
-
-
-def left_today(conn: Connection, name: str, daily_limit: int, now: datetime) -> int:
-    """How many numbers a limit in 24 hours leaves; very many for none (0)."""
-    return max(0, daily_limit - bought_today(conn, name, now)) if daily_limit else NO_LIMIT
+    return Levels(**vars(known), taken=places.get(Slot.TAKEN, 0), bought_today=spoken_for(conn, name, now))
 
 
 def _coming(conn: Connection, name: str) -> dict[Status, int]:

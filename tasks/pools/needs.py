@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.rows import Row
+from tasks.ledger.spending import spoken_for
 from tasks.pools import counting, stock
 from tasks.pools.budgets import closed_providers
 from tasks.pools.counting import Supply
@@ -42,8 +43,9 @@ class Need:
     """What a count found.
 
     wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
-    that the day's limit allows, too. stuck: purchases that wait at a provider of `closed`, first those that may move.
-    movable: so many of them may give way to another provider's numbers.
+    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. stuck: those that
+    wait at a provider of `closed`, first those that may move. movable: so many of them may give way to another
+    provider's numbers.
     """
 
     supply: Supply
@@ -52,6 +54,7 @@ class Need:
     wanted: int
     low_by: int
     budget: int
+    held_back: int
     closed: Mapping[str, str]
     stuck: Sequence[Row]
     movable: int
@@ -74,13 +77,12 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     wanted = min(missing, pool.max_per_run)
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
-    left = counting.left_today(conn, this.name, pool.daily_limit, now) if wanted or stuck else 0
-    budget = min(wanted, left)
-    free = [row for row in stuck if row["may_move"]]
-    # what takes the place of a number of these 24 hours adds nothing to them
-    recent = sum(row["ordered_at"] > now - counting.DAY for row in free)
+    left = pool.daily_limit - spoken_for(conn, this.name, now) if pool.daily_limit else counting.NO_LIMIT
+    budget = min(wanted, max(0, left))
+    # what takes the place of a number that waits adds nothing to what is spoken for
+    free = sum(row["may_move"] for row in stuck)
     elsewhere = not closed.keys() >= set(pool.providers)
-    movable = min(len(free), pool.max_per_run - budget, recent + left - budget) if elsewhere else 0
+    movable = min(free, pool.max_per_run - budget) if elsewhere else 0
     return Need(
         supply=supply,
         level=level,
@@ -88,6 +90,7 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
         wanted=wanted,
         low_by=max(0, pool.low - level),
         budget=budget,
+        held_back=max(0, -left),
         closed=closed,
         stuck=stuck,
         movable=movable,

@@ -47,7 +47,10 @@ def order_numbers(conn: Connection, this: Run, wanted: int, chosen: Sequence[Off
         for place, offer in zip(places, chosen, strict=True)
     ]
     accounts = {alias: binding.account for alias, binding in this.runtime.providers.items()}
-    entries = [Entry(request=one, account=accounts[one.provider], line=line) for line, one in enumerate(requests, 1)]
+    entries = [
+        Entry(request=one, account=accounts[one.provider], line=line, pool=this.name)
+        for line, one in enumerate(requests, 1)
+    ]
     try:
         accepted = accept_lines(conn, order_id, entries, now)
     except RequestError as exc:

@@ -232,8 +232,10 @@ def _judge(this: Run, need: Need, found: Found, count: int, moved: int) -> Stand
         limit = this.pool.daily_limit
         spent = limit - max(0, need.budget - count)
         reasons["daily_limit"] = f"{spent} of {limit} numbers in 24 hours are spent, and {need.wanted} were wanted"
+    elif need.held_back:
+        reasons["daily_limit"] = f"{need.held_back} purchases wait until it leaves more than was bought in 24 hours"
     enough = count >= need.budget or (count > 0 and found.searched)
-    if not enough or need.budget < need.wanted or STOCK_FILE in reasons:
+    if not enough or "daily_limit" in reasons or STOCK_FILE in reasons:
         return exhausted(reasons)
     stuck = Counter(row["provider"] for row in need.stuck[moved:])
     return judge(this.name, this.pool, _after(need, count - moved), stuck, need.closed)

@@ -125,7 +125,8 @@ class Supplied(World):
                 for step in WAYS[status]:
                     row = lock(conn, purchase_id)
                     assert row is not None
-                    more = changes if step == status else {}
+                    called = {"call_deadline": self.clock.moment} if step is Status.PURCHASING else {}
+                    more = called | (changes if step == status else {})
                     assert move(conn, row, step, self.clock.moment, **more) is not None
         return ids
 

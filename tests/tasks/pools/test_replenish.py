@@ -210,9 +210,10 @@ def test_no_more_than_the_daily_limit_is_bought_in_24_hours(make: Make) -> None:
     take(world, 10)
     assert world.run().ordered == 2
     assert world.told()[-1][1]["reason"] == "daily_limit: 12 of 12 numbers in 24 hours are spent, and 10 were wanted"
-    world.clock.advance(24 * 3600 - 60)
+    # a call may be executed late
+    world.clock.advance(24 * 3600 + 240)
     assert world.run().ordered == 0
-    world.clock.advance(61)
+    world.clock.advance(60)
     # the first ten are a day old, the last two are not: ten may be bought, and eight are missing
     assert world.run().ordered == 8
 

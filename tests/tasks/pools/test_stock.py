@@ -19,7 +19,7 @@ from schemas.pools import PoolConfig
 from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables import KEY, LINE, PURCHASE
-from tasks.ledger import findings
+from tasks.ledger import findings, spending
 from tasks.ledger.resolve import Settler
 from tasks.pools import counting, offers, replenish, reserved, stock, taking
 from tasks.pools.budgets import budgets
@@ -181,6 +181,7 @@ def _purchase(place: dict[str, Any]) -> dict[str, Any]:
         "already_owned": False,
         "doubt": False,
         "tried_seconds": 0.0,
+        "pool": NAME,
         **dict.fromkeys(flags, 0),
     }
 
@@ -241,7 +242,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "settle": ("pool_number_ordered", lambda w, c: stock.settle(c, START, NAME)),
     "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: counting.supply(c, NAME, 1000)),
     "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
-    "bought today": ("pool_number_by_order_time", lambda w, c: counting.bought_today(c, NAME, START)),
+    "spoken for": ("purchase_by_pool", lambda w, c: spending.spoken_for(c, NAME, START)),
+    "left": ("purchase_by_pool", lambda w, c: spending.lock_left(c, spending.PoolLimit(pool=NAME, daily=9), START)),
     "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
     "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
     "reserved": (

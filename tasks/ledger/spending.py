@@ -1,0 +1,86 @@
+"""A pool's own limit: what it buys in any 24 hours, counted by when its calls were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from schemas.pool_tables import POOL, POOL_RUN
+from schemas.status import Status
+from schemas.tables import POOLED, PURCHASE
+
+WINDOW = timedelta(hours=24, minutes=5)
+"""How long after its deadline a call counts: a day, and as long as it may be executed late (the default's last look is
+120 s after it)."""
+
+_AT = PURCHASE.c
+_MOVING = (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
+# What is held may have been bought.
+_CHARGED = (Status.PURCHASED, Status.HELD, Status.RELEASED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolLimit:
+    """A pool, and how many numbers it may buy in any 24 hours."""
+
+    pool: str
+    daily: int
+
+
+Limits = Mapping[str | None, PoolLimit]
+"""The limits of orders that belong to pools, by order."""
+
+NO_LIMITS: Limits = MappingProxyType({})
+
+
+def limits_of(conn: Connection, order_ids: Sequence[str | None], daily: Mapping[str, int]) -> Limits:
+    """The limits of those of the orders, of which one may be None, that belong to a pool of *daily*."""
+    known = [order_id for order_id in order_ids if order_id is not None]
+    if not daily or not known:
+        return NO_LIMITS
+    query = select(POOL_RUN.c.order_id, POOL_RUN.c.pool).where(POOL_RUN.c.order_id.in_(known))
+    found = conn.execute(query).all()
+    return {order_id: PoolLimit(pool=pool, daily=daily[pool]) for order_id, pool in found if pool in daily}
+
+
+def left(conn: Connection, limit: PoolLimit, now: datetime) -> int:
+    """How many more of the pool's purchases may be released now.
+
+    What waits with a doubt behind it, and was called for within the window, is counted: its next release takes nothing
+    from this.
+    """
+    counts = (*_bought(limit.pool, now), _count(limit.pool, _AT.status == Status.QUEUED, _AT.doubt, _called(now)))
+    return max(0, limit.daily - _sum(conn, counts))
+
+
+def lock_left(conn: Connection, limit: PoolLimit, now: datetime) -> int:
+    """What is `left`, with the pool locked; 0 while another transaction holds it: two of them must not wait."""
+    found = select(POOL.c.name).where(POOL.c.name == limit.pool).with_for_update(skip_locked=True)
+    return 0 if conn.execute(found).first() is None else left(conn, limit, now)
+
+
+def spoken_for(conn: Connection, pool: str, now: datetime) -> int:
+    """How many numbers the pool has bought in these 24 hours, or is about to buy: all that waits, too."""
+    return _sum(conn, (*_bought(pool, now), _count(pool, _AT.status == Status.QUEUED)))
+
+
+def _bought(pool: str, now: datetime) -> tuple[ColumnElement[int], ...]:
+    return _count(pool, _AT.status.in_(_MOVING)), _count(pool, _AT.status.in_(_CHARGED), _called(now))
+
+
+def _called(now: datetime) -> ColumnElement[bool]:
+    recent: ColumnElement[bool] = _AT.call_deadline > now - WINDOW
+    return recent
+
+
+def _count(pool: str, *which: ColumnElement[bool]) -> ColumnElement[int]:
+    return select(func.count()).select_from(PURCHASE).where(POOLED, _AT.pool == pool, *which).scalar_subquery()
+
+
+def _sum(conn: Connection, counts: Sequence[ColumnElement[int]]) -> int:
+    """In one statement: what moves meanwhile is counted once."""
+    return sum(conn.execute(select(*counts)).one())

@@ -1,0 +1,250 @@
+"""What a pool is charged for in any 24 hours is within its limit, whenever it was ordered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from schemas.pool_requests import TakeNumber
+from schemas.pool_tables import PoolStatus
+from schemas.settling import Verdict
+from schemas.status import DEAD, Status
+from schemas.tables import PURCHASE
+from tasks import dispatching, resolving
+from tasks.ledger import pausing
+from tasks.ledger.resolve import Resolution
+from tasks.pools import taking
+from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
+from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear
+from workers.database import SqlDatabase
+
+HOUR, DAY = 3600.0, timedelta(hours=24)
+ALIASES = ("first", "second")
+
+
+def record(world: Supplied) -> list[datetime]:
+    """The moments of all charges from now on."""
+    moments: list[datetime] = []
+    for alias in ALIASES:
+        shop = world.shop(alias)
+
+        def charge(wanted: str, *, charge: Callable[..., Any] = shop.charge, **fields: Any) -> Any:
+            moments.append(world.clock.moment)
+            return charge(wanted, **fields)
+
+        object.__setattr__(shop, "charge", charge)
+    return moments
+
+
+def most_in_a_day(moments: list[datetime]) -> int:
+    """The most charges of any 24 hours."""
+    return max((sum(first <= one < first + DAY for one in moments) for first in moments), default=0)
+
+
+def buy(world: Supplied) -> None:
+    """A minute of timers and workers."""
+    for _ in range(4):
+        for binding in world.runtime.providers.values():
+            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+                timer(world.runtime, binding)
+        world.work()
+        world.clock.advance(15)
+    world.settle_all()
+
+
+def resume(world: Supplied) -> None:
+    with world.write() as conn:
+        for alias in ALIASES:
+            pausing.resume(conn, alias, world.clock(), by_machine=False)
+
+
+def say(world: Supplied, verdict: Verdict, count: int | None = None) -> None:
+    """A person settles held purchases: so where they were not bought."""
+    held = world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.HELD).order_by(PURCHASE.c.id))[:count]
+    ours = {sold for alias in ALIASES for sold, _ in world.shop(alias).charged}
+    said = {row["id"]: Verdict.BOUGHT if row["number"] in ours else verdict for row in held}
+    resolving.resolve(world.runtime, [Resolution(purchase_id=one, verdict=said[one]) for one in said], "ann")
+
+
+def empty(world: Supplied) -> None:
+    """All that is available is taken."""
+    if world.supply().available:
+        taking.take(world.runtime, TakeNumber(pool=NAME, count=world.supply().available), f"{world.clock.moment}")
+
+
+def test_what_waited_for_a_paused_provider_counts_on_the_day_on_which_it_is_bought(make: Make) -> None:
+    world = make(daily_limit=12, low=12, target=12, providers=["first"])
+    charged = record(world)
+    world.run()
+    world.stop_provider()
+    world.clock.advance(23.5 * HOUR)
+    resume(world)
+    for _ in range(35):
+        empty(world)
+        world.run()
+        buy(world)
+    assert len(charged) == 12
+    world.clock.advance(24 * HOUR)
+    world.run()
+    buy(world)
+    assert (len(charged), most_in_a_day(charged)) == (24, 12)
+
+
+@pytest.fixture
+def old(make: Make) -> Supplied:
+    """A pool whose 4 purchases were held two days ago, beside the 4 of today, which are its limit."""
+    world = make(daily_limit=4, low=4, target=4, count_held=False)
+    world.run()
+    world.lead(Status.HELD, doubt=True)
+    world.clock.advance(48 * HOUR)
+    world.run()
+    buy(world)
+    return world
+
+
+def test_what_a_person_has_bought_again_is_held_back_by_the_limit_told_and_bought_later(old: Supplied) -> None:
+    charged = record(old)
+    say(old, Verdict.RETRY, 3)
+    old.sent.clear()
+    buy(old)
+    assert (charged, old.count(Status.QUEUED)) == ([], 3)
+    report = old.run()
+    assert (report.status, report.ordered) == (PoolStatus.EXHAUSTED, 0)
+    assert report.reason == "daily_limit: 3 purchases wait until it leaves more than was bought in 24 hours"
+    old.clock.advance(24 * HOUR + 360)
+    buy(old)
+    assert (len(charged), old.count(Status.QUEUED)) == (3, 0)
+    # a full pool needs nothing, and nothing waits
+    assert old.run().status == PoolStatus.OK
+
+
+def test_what_the_limit_counts_already_is_called_for_again_within_it(make: Make) -> None:
+    world = make(daily_limit=2, low=2, target=2)
+    world.run()
+    world.lead(Status.HELD, doubt=True)
+    say(world, Verdict.RETRY)
+    buy(world)
+    assert world.supply().available == 2
+
+
+def test_what_is_surely_not_bought_takes_nothing_from_the_limit(make: Make) -> None:
+    world = make(daily_limit=3, low=3, target=3)
+    charged = record(world)
+    world.shop().script += [REFUSED, THROTTLED, NOT_SENT]
+    for _ in range(3):
+        world.run()
+        buy(world)
+    assert len(charged) == 3
+
+
+def test_nothing_is_asked_of_the_database_for_pools_without_a_limit(old: Supplied, monkeypatch: Any) -> None:
+    old.configure(daily_limit=0)
+    monkeypatch.setattr(dispatching.spending, "left", lambda *_: pytest.fail("counted"))
+    monkeypatch.setattr(dispatching.dispatch, "lock_left", lambda *_: pytest.fail("locked"))
+    say(old, Verdict.RETRY)
+    buy(old)
+    assert old.count(Status.QUEUED) == 0
+
+
+def test_what_a_pool_ordered_that_is_not_configured_any_more_is_bought(make: Make) -> None:
+    world = make(daily_limit=10)
+    world.run()
+    object.__setattr__(world.runtime.config, "pools", {})
+    buy(world)
+    assert world.count(Status.PURCHASED) == 10
+
+
+def test_no_release_takes_a_write_lock_for_what_the_limit_holds_back(old: Supplied, monkeypatch: Any) -> None:
+    say(old, Verdict.RETRY)
+    monkeypatch.setattr(type(old.runtime.database), "write", lambda _: pytest.fail("a write"))
+    assert dispatching.release_due(old.runtime, old.runtime.providers["first"]) == 0
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_releases_at_two_providers_at_once_keep_to_the_limit(make: Make, attempt: int) -> None:
+    world = make(daily_limit=0, low=20, target=20)
+    world.shop().offers = world.shop().offers[:10]
+    world.run()
+    world.run()
+    assert {len(world.bought(alias)) for alias in ALIASES} == {10}
+    world.configure(daily_limit=10)
+    gate = threading.Barrier(4)
+
+    def release(alias: str) -> None:
+        gate.wait()
+        for _ in range(5):
+            dispatching.release_due(world.runtime, world.runtime.providers[alias])
+
+    threads = [threading.Thread(target=release, args=(alias,)) for alias in ALIASES * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.count(Status.DISPATCHED) == 10
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from([60.0, HOUR, 6 * HOUR, 23.5 * HOUR]),
+        st.sampled_from(["run", "run", "run", "pause", "resume", "retry", "fail", "take", "outage"]),
+        st.sampled_from(["sells", "sells", "unheard", "fails", "refuses", "throttles"]),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+def live(world: Supplied, does: str, act: str) -> None:
+    """What happens in a minute; *act* is what the preferred provider does with its next calls."""
+    shop = world.shop()
+    acts = {"unheard": shop.charge_unseen, "fails": UNKNOWN, "refuses": REFUSED, "throttles": THROTTLED}
+    shop.script.clear()
+    shop.script.extend([acts[act]] * 2 if act in acts else [])
+    shop.lookup = "none" if does == "outage" else "by_number"
+    if does == "pause":
+        world.stop_provider()
+    elif does == "resume":
+        resume(world)
+    elif does in ("retry", "fail"):
+        say(world, Verdict.RETRY if does == "retry" else Verdict.FAIL, 2)
+    elif does == "take":
+        empty(world)
+    world.run()
+    buy(world)
+
+
+def test_in_any_24_hours_no_more_is_charged_than_the_limit(database: SqlDatabase) -> None:
+    quick = database.engine.dialect.name == "sqlite"
+    limited = settings(
+        max_examples=12 if quick else 3,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.reuse, Phase.generate],
+    )
+    limited(given(days=steps)(lambda days: keeps_to_the_limit(database, days)))()
+
+
+def keeps_to_the_limit(database: SqlDatabase, days: Any) -> None:
+    clear(database)
+    world = supplied(database, daily_limit=4, low=5, target=6, count_held=False, max_per_run=3)
+    charged = record(world)
+    for seconds, does, act in days:
+        world.clock.advance(seconds)
+        live(world, does, act)
+    assert most_in_a_day(charged) <= 4
+    # and what was held back is bought, or ended, as the days go by
+    resume(world)
+    for _ in range(4):
+        world.clock.advance(25 * HOUR)
+        live(world, "run", "sells")
+    assert most_in_a_day(charged) <= 4
+    waits = select(func.count().label("n")).where(PURCHASE.c.status.not_in([*DEAD, Status.PURCHASED, Status.HELD]))
+    assert world.rows(waits) == [{"n": 0}]
+    assert world.supply().available + world.supply().moving >= 5
