@@ -138,6 +138,18 @@ def test_a_purchase_run_twice(world: World) -> None:
     assert len(world.provider.charged) == 1
 
 
+def test_a_worker_that_shuts_down_begins_no_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.provider.script.append(UNKNOWN)
+    row = world.accept()
+    world.work()
+    world.clock.advance(60)
+    world.look()
+    [message] = world.sent
+    monkeypatch.setattr("celery.worker.state.should_stop", 0)
+    run(entry.look, dict(message.kwargs))
+    assert (world.provider.asked, world.row(row["id"])["status"]) == ([], Status.UNKNOWN)
+
+
 def test_a_look_run_twice(world: World) -> None:
     world.provider.script.append(UNKNOWN)
     world.accept()
