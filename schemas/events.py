@@ -36,6 +36,7 @@ class EventType(StrEnum):
     AUDIT_ORPHAN = "dialstock.audit.orphan"
     AUDIT_EVIDENCE = "dialstock.audit.evidence"
     AUDIT_MISSING = "dialstock.audit.missing"
+    AUDIT_ABSENT = "dialstock.audit.absent"
     AUDIT_CHARGED_TWICE = "dialstock.audit.charged_twice"
     POOL_TAKEN = "dialstock.pool.taken"
     POOL_RETURNED = "dialstock.pool.returned"
@@ -58,6 +59,7 @@ EVENT_OF_FINDING: dict[FindingKind, EventType] = {
     FindingKind.ORPHAN: EventType.AUDIT_ORPHAN,
     FindingKind.EVIDENCE: EventType.AUDIT_EVIDENCE,
     FindingKind.MISSING: EventType.AUDIT_MISSING,
+    FindingKind.ABSENT: EventType.AUDIT_ABSENT,
     FindingKind.CHARGED_TWICE: EventType.AUDIT_CHARGED_TWICE,
 }
 """The event that a new finding of a scheduled audit is told by."""

@@ -37,7 +37,9 @@ class Policy(BaseModel):
     backoff_initial, backoff_max: full jitter, doubling. reconcile_after: the looks after a doubtful call's deadline.
     on_unknown: ask the provider, or hold for a person. poll_every, poll_for: how an accepted number is followed
     until it is usable. pause_cooldown: after an account's refusal, until one purchase is let through as a probe.
-    audit_every: the provider's list of owned numbers is compared with the table this often; 0 never.
+    audit_every: the provider's list of owned numbers is compared with the table this often; 0 never. settle_after: what
+    is held after a refusal, or after every look said no, fails by that audit once the whole list, read this long after
+    its last call, does not show it; 0 leaves it to a person, and so does on_unknown = "hold".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -64,6 +66,7 @@ class Policy(BaseModel):
     pause_cooldown: Seconds = Field(default=60.0, gt=0)
     pause_after_failures: int = Field(default=20, ge=2, strict=True)
     audit_every: Seconds = 24 * 3600.0
+    settle_after: Seconds = 24 * 3600.0
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

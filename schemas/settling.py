@@ -10,7 +10,7 @@ class Verdict(StrEnum):
     """How a purchase was settled from outside its own calls and looks.
 
     A person: BOUGHT, RETRY (buy again), FAIL. An audit: ADOPTED (ours, and unknown here), EVIDENCE (ours after
-    all), RELEASED (not ours any more).
+    all), RELEASED (not ours any more), ABSENT (held though refused, and long not ours).
     """
 
     BOUGHT = "bought"
@@ -19,18 +19,20 @@ class Verdict(StrEnum):
     ADOPTED = "adopted"
     EVIDENCE = "evidence"
     RELEASED = "released"
+    ABSENT = "absent"
 
 
 class FindingKind(StrEnum):
     """ORPHAN: owned, and no purchase of ours stands for it. EVIDENCE: owned, and our purchase does not know it yet.
 
-    MISSING: purchased here, and not owned. CHARGED_TWICE: two calls of one purchase were executed, or one number is
-    owned under two ids.
+    MISSING: purchased here, and not owned. ABSENT: held though nothing says that it was bought, and not owned.
+    CHARGED_TWICE: two calls of one purchase were executed, or one number is owned under two ids.
     """
 
     ORPHAN = "orphan"
     EVIDENCE = "evidence"
     MISSING = "missing"
+    ABSENT = "absent"
     CHARGED_TWICE = "charged_twice"
 
 

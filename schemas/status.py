@@ -57,7 +57,8 @@ MOVES: dict[Status, frozenset[Status]] = {
 }
 """From each status, the statuses that may follow. From *queued* and *dispatched*, *held* is the end of a cancel that
 meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence, and
-so they are from *failed* and *cancelled*: the number is ours and paid for, whatever a person said of it."""
+so they are from *failed* and *cancelled*: the number is ours and paid for, whatever a person said of it. From *held* to
+*failed* goes what a person, or an audit much later, found not to be ours."""
 
 SUCCESS: dict[Status, bool] = {S.PURCHASED: True, S.FAILED: False, S.CANCELLED: False, S.RELEASED: False}
 """What the column `success` says; null for every other status."""

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from schemas.settling import Finding, FindingKind
-from tasks.auditing import Report, audit
+from tasks.auditing import Report, audit, gone_among, proves_absence
 from tasks.ledger import audit_runs as ledger
 from tasks.ledger import findings as settling
 from tasks.ledger.accept import with_retry
@@ -70,7 +70,7 @@ class _Run:
 
 
 def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:
-    """Audit a provider where its account is due. Evidence is settled, everything else told of, once.
+    """Audit a provider where its account is due. Evidence and absence are settled, everything else told of, once.
 
     Returns how many findings are new, None where there was nothing to do, the list could not be read, or another
     worker took over while this one stood still.
@@ -104,8 +104,8 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
 
 
 def _conclude(run: _Run, report: Report) -> int:
-    """Settle evidence, tell of what is new, and forget what is gone."""
-    new = 0
+    """Settle evidence and absence, tell of what is new, and forget what is gone."""
+    new = _fail_absent(run, report)
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
         new += with_retry(lambda chunk=chunk: _take_evidence(run, chunk))  # type: ignore[misc]
     stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
@@ -119,6 +119,26 @@ def _conclude(run: _Run, report: Report) -> int:
         with run.write() as conn:
             settling.resolve_findings(conn, [before[key] for key in gone], run.runtime.now())
     return new
+
+
+def _fail_absent(run: _Run, report: Report) -> int:
+    """Fail what was held though nothing says that it was bought. By number, where it can be, it is asked for again."""
+    absent = report.of(FindingKind.ABSENT)
+    if absent and not proves_absence(run.runtime, report):
+        log.warning("the list of %s shows none of ours: what is held stays so", run.binding.alias)
+        return 0
+    failed = 0
+    for gone in gone_among(run.runtime, run.binding, absent):
+        failed += with_retry(lambda gone=gone: _fail(run, report, gone))  # type: ignore[misc]
+    return failed
+
+
+def _fail(run: _Run, report: Report, absent: Sequence[Finding]) -> int:
+    settler = Settler(by=BY_MACHINE, now=run.runtime.now())
+    with run.write() as conn:
+        failed = settling.fail_absent(conn, absent, settler, report.walks)
+        run.tell(conn, failed, settler.now, settled=True)
+        return len(failed)
 
 
 def _take_evidence(run: _Run, evidence: Sequence[Finding]) -> int:

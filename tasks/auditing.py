@@ -7,11 +7,12 @@ walked can hide an entry between two pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from schemas.outcomes import LookKind
+from schemas.policy import Policy
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.ledger import audit as ledger
@@ -20,6 +21,7 @@ from tasks.ledger.accept import with_retry
 from tasks.ledger.audit import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks, complete_finished
+from tasks.policies.watch import Watch
 from tasks.providers.turns import in_turn
 from tasks.reacting import react_to_looks
 from tasks.runtime import Binding, Runtime
@@ -71,19 +73,38 @@ def audit(
     Raises ProviderError where the provider did not show its whole list, redis.RedisError while Redis is away,
     Stopped, and Unsupported where the provider has no list.
     """
-    began = runtime.now()
+    watch = runtime.watched()
     walks = Walks(
         provider=binding.alias,
         account=binding.account,
-        began=began,
-        shows_by=began - timedelta(seconds=binding.policy.reconcile_after[-1]),
+        began=watch.now,
+        shows_by=watch.now - timedelta(seconds=binding.policy.reconcile_after[-1]),
+        settles_by=_settles_by(binding.policy, watch),
         last=walk(runtime, binding, progress, stopping),
     )
     report = _compared(runtime, walks)
-    if not report.of(FindingKind.MISSING):
+    if not report.of(FindingKind.MISSING, FindingKind.ABSENT):
         return report
     again = walk(runtime, binding, progress, stopping)
     return _compared(runtime, replace(walks, last=again, earlier=walks.last))
+
+
+def _settles_by(policy: Policy, watch: Watch) -> datetime | None:
+    """When the last call of a held purchase must have been over; None where the policy leaves it to a person.
+
+    A clock that is set ahead can only spare what is left of settle_after: each look has kept its distance, and this
+    process has watched for as long as the last one once more.
+    """
+    watched = watch.seconds >= policy.reconcile_after[-1]
+    machine = policy.settle_after > 0 and policy.on_unknown == "reconcile"
+    return watch.now - timedelta(seconds=policy.settle_after) if watched and machine else None
+
+
+def proves_absence(runtime: Runtime, report: Report) -> bool:
+    """Whether the list shows any of the purchases that it must show: one that shows none is more likely another's."""
+    with runtime.database.read() as conn:
+        bought = settling.count_purchased(conn, report.walks.account, report.walks.shows_by)
+    return bought == 0 or bought > len(report.of(FindingKind.MISSING))
 
 
 def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settlement:
@@ -119,8 +140,7 @@ def mark_released(
         if bought <= len(missing):
             raise NothingLeft
     settled = []
-    for chunk in chunks(missing, CHUNK if binding.adapter.lookup == "by_list" else 1):
-        gone = _gone(runtime, binding, chunk, progress)
+    for gone in gone_among(runtime, binding, missing, progress):
         released = with_retry(lambda gone=gone: _release(runtime, report.walks, gone, by))  # type: ignore[misc]
         settled += [one for one in gone if one.purchase_id in released]
     complete_finished(runtime)
@@ -167,14 +187,25 @@ def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Findin
         return settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=binding.policy.poll_every)
 
 
-def _gone(runtime: Runtime, binding: Binding, missing: Sequence[Finding], progress: Progress) -> list[Finding]:
-    """The last word before numbers may be bought again: those of *missing* that a look finds not to be ours."""
-    numbers = {one.number: next(iter(one.provider_number_ids), None) for one in missing}
+def gone_among(
+    runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress = lambda _: None
+) -> Iterator[list[Finding]]:
+    """The last word before numbers may be bought again: by chunks, those that a look finds not to be ours."""
+    for chunk in chunks(findings, CHUNK if binding.adapter.lookup == "by_list" else 1):
+        yield _gone(runtime, binding, chunk, progress)
+
+
+def _gone(runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
+    numbers = {one.number: next(iter(one.provider_number_ids), None) for one in findings}
     with in_turn(Turns(runtime=runtime, binding=binding, first=PATIENCE)):
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
-    progress(len(missing))
-    return [one for one in missing if answers[one.number].kind in (LookKind.ABSENT, LookKind.LOST)]
+    progress(len(findings))
+    return [one for one in findings if _is_gone(one, answers[one.number].kind)]
+
+
+def _is_gone(finding: Finding, said: LookKind) -> bool:
+    return said is LookKind.ABSENT or (said is LookKind.LOST and finding.kind is FindingKind.MISSING)
 
 
 def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, select
 
 from schemas.outcomes import OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
-from schemas.tables import ALIVE, ATTEMPT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables import ALIVE, ATTEMPT, FINDING, HELD, PURCHASE, RESOLUTION
+from tasks.policies.retry import NOT_BOUGHT
 
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
 """Statuses that a number's being ours settles. A call under way, or an accepted order, settles itself."""
@@ -50,7 +51,8 @@ class Shown:
 class Walks:
     """What the provider showed. `began` is when the first walk began, `shows_by` when all bought before is shown.
 
-    A number is missing only where no walk showed it, and ours only where the last one did.
+    A number is missing, or absent, only where no walk showed it, and ours only where the last one did. What is held is
+    absent only where its last call was over by `settles_by`; None where that is a person's to say.
     """
 
     provider: str
@@ -59,6 +61,11 @@ class Walks:
     shows_by: datetime
     last: Shown
     earlier: Shown = field(default_factory=Shown)
+    settles_by: datetime | None = None
+
+    def showed(self, number: str) -> bool:
+        """Whether any walk showed *number*."""
+        return number in self.last.ids or number in self.earlier.ids
 
 
 def compare(conn: Connection, walks: Walks) -> list[Finding]:
@@ -76,6 +83,7 @@ def compare(conn: Connection, walks: Walks) -> list[Finding]:
             twice[row.number] = row
         if kind := _kind(row, walks):
             findings.append(_finding(kind, row, walks))
+    findings.extend(_finding(FindingKind.ABSENT, row, walks) for row in _absent(conn, walks))
     findings.extend(_orphans(conn, sorted(unknown), walks))
     findings.extend(_unsettled(conn, _charged_twice(conn, twice, walks), walks.account))
     return sorted(findings, key=lambda finding: finding.key)
@@ -87,8 +95,30 @@ def _kind(row: Any, walks: Walks) -> FindingKind | None:
         # A held order that the provider still sets up would only be held again.
         waits = row.status == Status.HELD and row.number in walks.last.unusable
         return None if waits else FindingKind.EVIDENCE
-    gone = row.status == Status.PURCHASED and not shown and row.number not in walks.earlier.ids
+    gone = row.status == Status.PURCHASED and not walks.showed(row.number)
     return FindingKind.MISSING if gone and row.finished_at < walks.shows_by else None
+
+
+def _absent(conn: Connection, walks: Walks) -> Iterator[Any]:
+    if walks.settles_by is None:
+        return
+    at = PURCHASE.c
+    query = select(at.id, at.number, at.provider, at.status, at.provider_number_id).where(
+        at.account == walks.account, *not_bought(walks.settles_by)
+    )
+    yield from (row for row in conn.execute(query) if not walks.showed(row.number))
+
+
+def not_bought(settles_by: datetime) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    """Held purchases of which nothing says that they were bought: the machine gave up when every look had said no.
+
+    No call of theirs was executed as far as the provider said, no order of theirs was taken, and no person, cancel or
+    look that failed is in the way; their last call was over by *settles_by*.
+    """
+    at, call = PURCHASE.c, ATTEMPT.c
+    executed = exists().where(call.purchase_id == at.id, call.outcome.in_(_YES))
+    nothing_said = (at.provider_number_id.is_(None), at.error_code.in_(NOT_BOUGHT), ~executed)
+    return (HELD, at.call_deadline <= settles_by, *nothing_said)
 
 
 def _finding(kind: FindingKind, row: Any, walks: Walks) -> Finding:

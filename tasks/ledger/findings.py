@@ -8,16 +8,19 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from schemas.events import EVENT_OF_FINDING, finding_data
+from schemas.outcomes import clip
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
 from schemas.tables import ALIVE, FINDING, OPEN_FINDING, PURCHASE
-from tasks.ledger.audit import OPEN
+from tasks.ledger.audit import OPEN, Walks, not_bought
 from tasks.ledger.calls import settle
 from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, insert_new, locked, move, new_id, other_event, tell_status
 from tasks.policies.retry import Decision
 from tasks.pools import stock
+
+_MINUTE = "%Y-%m-%d %H:%M"
 
 
 def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: Settler) -> list[Row]:
@@ -74,6 +77,34 @@ def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settl
                 rows.append(after)
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows
+
+
+def fail_absent(conn: Connection, absent: Sequence[Finding], settler: Settler, walks: Walks) -> list[Finding]:
+    """Fail held purchases whose number is not ours, long after their last call. Returns which were."""
+    if walks.settles_by is None:
+        return []
+    by_id = {one.purchase_id: one for one in absent if one.purchase_id}
+    still = select(PURCHASE.c.id).where(PURCHASE.c.id.in_(by_id), *not_bought(walks.settles_by))
+    failed = []
+    # Locked before they are asked for: a person may be settling one.
+    rows = locked(conn, by_id)
+    wanted = set(conn.execute(still).scalars())
+    for row in rows:
+        if row["id"] in wanted:
+            _fail(conn, row, settler, walks)
+            failed.append(by_id[row["id"]])
+    reopen_orders(conn, [one.purchase_id for one in failed if one.purchase_id], settler.now)
+    return failed
+
+
+def _fail(conn: Connection, row: Row, settler: Settler, walks: Walks) -> None:
+    shown = f"{len(walks.last.ids):,} numbers, read twice from {walks.began:{_MINUTE}} UTC on"
+    note = f"not in the provider's whole list of {shown}; its last call was over by {row['call_deadline']:{_MINUTE}}"
+    error = clip(f"not bought: {note} ({row['error']})")
+    after = move(conn, row, Status.FAILED, settler.now, error=error, error_code="not_owned")
+    if after is None:
+        raise RuntimeError(f"purchase {row['id']} moved while it was locked")
+    write_down(conn, after, Verdict.ABSENT, settler, note)
 
 
 def open_findings(conn: Connection, account: str) -> dict[tuple[str, str], str]:

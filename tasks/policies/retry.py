@@ -18,6 +18,11 @@ MAX_LOOK_FAILURES = 8
 """Look-ups that fail in a row before a person is asked."""
 
 
+REFUSED, GAVE_UP = "refused", "gave_up"
+NOT_BOUGHT = (REFUSED, GAVE_UP)
+"""The error_codes of what is held though every look after its last doubtful call said that it is not ours."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class History:
     """What happened to a purchase up to now, the present call included.
@@ -177,9 +182,9 @@ def _again(said: Decision, history: History, policy: Policy) -> Decision:
 def _give_up(said: Decision, history: History, after: str) -> Decision:
     error = f"gave up after {after}: {said.error}"
     if history.doubt:
-        held = _hold(f"{error}; an earlier call may have been executed", "gave_up")
+        held = _hold(f"{error}; an earlier call may have been executed", GAVE_UP)
         return replace(held, counts=said.counts)
-    return replace(said, status=Status.FAILED, error=error, error_code=said.error_code or "gave_up")
+    return replace(said, status=Status.FAILED, error=error, error_code=said.error_code or GAVE_UP)
 
 
 def _refused(said: Decision, history: History, policy: Policy, look: Look | None) -> Decision:
@@ -225,9 +230,9 @@ def _absent(history: History, policy: Policy) -> Decision:
     if again := _next_look(history, policy):
         return again
     if history.refused:
-        return _hold("refused after an earlier call that may have been executed; every look says not ours", "refused")
+        return _hold("refused after an earlier call that may have been executed; every look says not ours", REFUSED)
     if history.attempts >= policy.max_attempts or history.tried_seconds > policy.give_up_after:
-        return _hold(f"{history.attempts} attempts, one of them in doubt; every look says not ours", "gave_up")
+        return _hold(f"{history.attempts} attempts, one of them in doubt; every look says not ours", GAVE_UP)
     return Decision(status=Status.QUEUED, delay=backoff(policy, history.attempts))
 
 

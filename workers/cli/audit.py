@@ -23,6 +23,7 @@ _WORDS = {
     "orphan": "owned, and unknown here",
     "evidence": "ours after all",
     "missing": "bought, and not shown any more",
+    "absent": "held, and not shown",
     "charged_twice": "charged twice",
 }
 _ALL_GONE = "--all-gone"
@@ -75,7 +76,8 @@ def audit(
     Found are numbers that are owned and unknown here, purchases in doubt or held whose number is ours after all,
     purchases whose number is not shown any more, and numbers that were charged twice. All aliases of the provider's
     account count. A purchase is missing only when it is older than the last look of the policy, and two walks through
-    the list do not show it. The status is 1 where anything is left to settle.
+    the list do not show it; likewise what is held after a refusal, settle_after of the policy after its last call. The
+    status is 1 where anything is left to settle.
 
     What was charged twice costs money until you have one of the two given back, or refunded, at the provider. Then
     --settle it: who, when and how is shown by `dialstock purchase show`.
@@ -209,6 +211,8 @@ def _next_step(left: Sequence[Finding]) -> str:
         steps.append("--adopt has purchases stand for what is ours")
     if "missing" in kinds:
         steps.append("--mark-released marks what is gone")
+    if "absent" in kinds:
+        steps.append("the scheduled audit fails what is held and not shown, or `dialstock purchase resolve --fail`")
     if "charged_twice" in kinds:
         steps.append(f"what was charged twice is settled with the provider, then here: {_SETTLE} NUMBER --note HOW")
     return f"{'; '.join(steps)}."

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.policy import Policy
 from schemas.status import Status
 from tasks.policies.pause import Cause
+from tasks.policies.retry import NOT_BOUGHT
 from workers.cli.output import duration, moment
 
 Row = Mapping[str, Any]
@@ -111,10 +112,16 @@ def _unknown(purchase: Row, around: Around) -> str:
     )
 
 
-def _held(purchase: Row, _around: Around) -> str:
+def _held(purchase: Row, around: Around) -> str:
     doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
     settle = "then settle it: `dialstock purchase resolve`"
-    return f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
+    text = f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
+    policy = around.policy
+    if policy is None or policy.on_unknown == "hold" or not (policy.settle_after and policy.audit_every):
+        return text
+    if purchase["error_code"] not in NOT_BOUGHT:
+        return text
+    return f"{text} Not listed as ours {duration(policy.settle_after)} after its call, it fails by the audit."
 
 
 _ALIVE = {

@@ -48,6 +48,24 @@ def kinds(document: dict[str, Any], part: str = "findings") -> list[tuple[str, s
 DIFFERENCES = [("evidence", NUMBERS[1]), ("missing", NUMBERS[2]), ("orphan", NUMBERS[3])]
 
 
+def test_what_is_held_and_not_shown_is_reported_and_left(
+    both: Cli, desk: Desk, home: Path, shop: SandboxServer
+) -> None:
+    bought(both, desk, home, "fluents")
+    shop.control.own("fluents", [NUMBERS[0], NUMBERS[2]])
+    with desk.runtime.database.write() as conn:
+        long_ago = desk.runtime.now().replace(year=2025)
+        refused = {"error_code": "refused", "call_deadline": long_ago, "provider_number_id": None}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.HELD).values(**refused))
+    before = purchases(desk)
+    for options in ([], ["--adopt", "--mark-released"]):
+        assert kinds(both.json("audit", "fluents", *options, status=1)) == [("absent", NUMBERS[1])]
+    assert purchases(desk) == before
+    told = both("audit", "fluents").output
+    assert "held, and not shown" in told
+    assert "the scheduled audit fails what is held and not shown" in told
+
+
 @pytest.mark.parametrize("kind", LISTS)
 def test_differences_are_reported_then_settled(
     both: Cli, desk: Desk, home: Path, shop: SandboxServer, kind: str

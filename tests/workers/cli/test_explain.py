@@ -29,6 +29,7 @@ def step(status: Status, *, policy: Policy | None = None, state: dict[str, Any] 
         "due_at": NOW,
         "call_deadline": NOW + timedelta(seconds=30),
         "cancel_requested_at": None,
+        "error_code": None,
         **row,
         "status": str(status),
     }
@@ -62,6 +63,14 @@ def test_doubt() -> None:
     assert "may have been bought and paid for" in step(Status.HELD, doubt=True)
     assert "may have been bought" not in step(Status.HELD)
     assert "not bought again" in step(Status.PURCHASING, cancel_requested_at=NOW)
+
+
+def test_what_the_audit_settles_is_said() -> None:
+    told = "Not listed as ours 24.0 h after its call, it fails by the audit."
+    assert step(Status.HELD, error_code="refused").endswith(told)
+    assert told not in step(Status.HELD, error_code="look_failed")
+    for policy in (Policy(settle_after=0), Policy(audit_every=0), Policy(on_unknown="hold")):
+        assert told not in step(Status.HELD, error_code="refused", policy=policy)
 
 
 def test_a_pause_says_what_ends_it() -> None:
