@@ -15,7 +15,8 @@ from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import audit_runs, auditing, orders
 from tasks.ledger.rows import Row
-from tasks.providers.base import EachPage, ProviderError
+from tasks.providers.base import ProviderError
+from tasks.providers.turns import take_turn
 from tests.tasks.ledger.test_resolve import updates
 from tests.tasks.shops import Shop
 from tests.tasks.support import ABSENT, NOT_SENT, NUMBER, REFUSED, UNCLEAR, UNKNOWN, World, number
@@ -28,8 +29,8 @@ def listing(world: World, *, hides: Sequence[str] = ()) -> list[float]:
     """Have the provider list what it sold, but for *hides*. Returns when it is asked to, in seconds that passed."""
     walks: list[float] = []
 
-    def owned(each_page: EachPage) -> Iterator[OwnedNumber]:
-        each_page(None)
+    def owned() -> Iterator[OwnedNumber]:
+        take_turn()
         walks.append(world.clock.passed)
         for wanted, known in world.provider.charged:
             if wanted not in hides:
@@ -166,8 +167,8 @@ def test_what_any_walk_shows_stays_held(world: World, shows: int) -> None:
     walks = listing(world)
     plain: Any = world.provider.owned
 
-    def once(each_page: EachPage) -> Iterator[OwnedNumber]:
-        yield from plain(each_page)
+    def once() -> Iterator[OwnedNumber]:
+        yield from plain()
         if len(walks) == shows:
             yield OwnedNumber(number=NUMBER, provider_number_id="late", usable=False)
 
@@ -190,7 +191,7 @@ def test_the_last_word_is_a_look_where_one_can_be_had(world: World, answer: Look
 def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
     row = held(world)
 
-    def broken(_: EachPage) -> Iterator[OwnedNumber]:
+    def broken() -> Iterator[OwnedNumber]:
         yield OwnedNumber(number=number(1), provider_number_id="1")
         raise ProviderError(UNKNOWN)
 
