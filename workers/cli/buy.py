@@ -48,6 +48,7 @@ def buy(
     from tasks.orders import accept_single
     from workers.cli.buying import request_of, tell, wait_for
     from workers.cli.context import open_desk
+    from workers.cli.spending import say_spending
 
     fields = {
         "provider": provider,
@@ -56,6 +57,8 @@ def buy(
         "metadata": pairs(metadata, "--metadata"),
     }
     with open_desk(buys=True) as desk:
-        accepted = accept_single(desk.runtime, request_of(desk.runtime, number, country_code(country), fields))
+        request = request_of(desk.runtime, number, country_code(country), fields)
+        say_spending(desk.runtime.config, {request.provider: 1})
+        accepted = accept_single(desk.runtime, request)
         row = wait_for(desk, accepted.row) if wait else accepted.row
         raise typer.Exit(tell(desk, row, created=accepted.created, waited=wait, json=json))

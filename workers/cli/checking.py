@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -60,11 +61,12 @@ class Spool:
 
 @dataclass
 class Checked:
-    """What the check of a file found; `bad_rows` counts the lines that the problems are on."""
+    """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others."""
 
     lines: Spool = field(default_factory=Spool)
     problems: Spool = field(default_factory=Spool)
     bad_rows: int = 0
+    providers: Counter[str] = field(default_factory=Counter)
     _last_bad: int = -1
 
     def requests(self) -> Iterator[tuple[int, BuyNumber]]:
@@ -75,6 +77,7 @@ class Checked:
     def add_line(self, line: Line) -> None:
         """Keep a purchase."""
         request = line.request
+        self.providers[request.provider] += 1
         self.lines.add([line.line, {name: getattr(request, name) for name in BuyNumber.model_fields}])
 
     def add_problem(self, problem: Problem) -> None:

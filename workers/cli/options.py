@@ -13,7 +13,7 @@ from workers.cli.errors import Failure
 
 Country = Annotated[
     str | None,
-    typer.Option(metavar="CC", help="The country (like US) of numbers without a country code; else they are refused."),
+    typer.Option(metavar="CC", help="The country (like US) of numbers without a plus; those of others are refused."),
 ]
 OrderId = Annotated[
     str, typer.Argument(metavar="ID", help="The order: its id, at least the first 8 characters of it, or 'last'.")

@@ -16,6 +16,7 @@ from tasks.runtime import Runtime
 from workers.cli.context import Desk, worker_hint
 from workers.cli.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
 from workers.cli.progress import Progress, Sampler, summary
+from workers.cli.spending import say_spending
 
 _LINE_FIELDS = (
     *("line", "number", "provider", "status", "success", "error_code", "error", "provider_number_id"),
@@ -107,6 +108,11 @@ def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:
 
 def retry_order(runtime: Runtime, order_id: str) -> dict[str, int]:
     """Buy again what failed or was cancelled. Returns what came of it, and how many lines are held."""
+    again: Counter[str] = Counter()
+    with runtime.database.read() as conn:
+        for row in order_counts(conn, order_id):
+            again[row["provider"]] += row["count"] * (row["status"] in (Status.FAILED, Status.CANCELLED))
+    say_spending(runtime.config, again)
     retried = retrying.retry(runtime, order_id)
     with runtime.database.read() as conn:
         return {**vars(retried), "held": totals(conn, order_id)["held"]}

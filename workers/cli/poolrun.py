@@ -19,6 +19,7 @@ from workers.cli.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.output import count, emit_json, say, show, show_table, working
 from workers.cli.poolview import known_pool
 from workers.cli.servers import open_redis
+from workers.cli.spending import whereabouts
 from workers.wiring import bind_providers
 
 _COLUMNS = ("number", "provider", "price")
@@ -28,6 +29,8 @@ def run_pool(name: str, *, dry_run: bool, without_held: bool, json: bool) -> int
     """Run and tell; returns the exit status. Raises Failure, ConfigError, Away and EmbeddedError."""
     with open_desk(buys=True) as desk:
         with _ready(desk, name) as runtime:
+            if not dry_run:
+                _say_spending(runtime, name)
             try:
                 with working(f"filling {name}"):
                     report = replenish(runtime, name, by_person=True, without_held=without_held, dry_run=dry_run)
@@ -42,6 +45,13 @@ def run_pool(name: str, *, dry_run: bool, without_held: bool, json: bool) -> int
     if STOCK_FILE in report.reasons:
         return WRONG_USE
     return 0 if report.status is PoolStatus.OK else SOME_FAILED
+
+
+def _say_spending(runtime: Runtime, name: str) -> None:
+    pool = runtime.config.pools[name]
+    most = min(pool.target, pool.max_per_run)
+    where = "; ".join(f"{alias} ({whereabouts(runtime.config, alias)})" for alias in pool.providers)
+    say(f"Buying up to {count(most, 'number')} for {name} from {where}")
 
 
 @contextmanager

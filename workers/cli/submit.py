@@ -100,7 +100,9 @@ def _submit(
     json: bool,
 ) -> None:
     from workers.cli.loading import load_order
+    from workers.cli.spending import say_spending
 
+    say_spending(desk.runtime.config, checked.providers, limit)
     loaded = load_order(desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit)
     if json:
         emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})

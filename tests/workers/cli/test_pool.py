@@ -96,6 +96,7 @@ def test_a_pool_from_nothing_to_a_number_and_back(both: Cli, shop: SandboxServer
 
 def test_a_dry_run_shows_what_would_be_bought_and_changes_nothing(both: Cli, shop: SandboxServer, desk: Desk) -> None:
     shown = both.ok("pool", "run", "support", "--dry-run")
+    assert "Buying" not in both("pool", "run", "support", "--dry-run").stderr
     assert all(number in shown for number in FIRST)
     assert "4 numbers would be ordered, of 4 missing." in shown
     assert both.json("pool", "run", "support", "--dry-run")["candidates"][0]["number"] == FIRST[0]
@@ -106,6 +107,7 @@ def test_a_dry_run_shows_what_would_be_bought_and_changes_nothing(both: Cli, sho
 
 def test_a_run_tells_its_order_and_how_to_watch_it(both: Cli, shop: SandboxServer, desk: Desk) -> None:
     result = both("pool", "run", "support")
+    assert "Buying up to 4 numbers for support from " in result.stderr
     assert result.exit_code == 0
     order = both.json("order", "list")[0]["id"]
     assert f"Order {order} is in: 4 numbers, of 4 missing." in result.stdout

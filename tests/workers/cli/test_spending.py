@@ -1,0 +1,46 @@
+"""What is about to be spent on is said before it is: from whom, where, and how many."""
+
+from pathlib import Path
+
+from schemas.config import parse_config, sandbox_config
+from schemas.status import Status
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text, settle, simple_file
+from workers.cli.context import Desk
+from workers.cli.spending import whereabouts
+
+BIRD = "from bird (bird, the sandbox at 127.0.0.1:8790)"
+
+
+def test_buying_one_says_where_it_goes(cli: Cli, home: Path) -> None:
+    assert f"Buying up to 1 number {BIRD}\n" in cli("buy", NUMBERS[0], "--provider", "bird").stderr
+    (home / "providers.toml").write_text(sandbox_config_text("https://shop.example"))
+    told = cli("buy", NUMBERS[1], "--provider", "bird").stderr
+    assert "Buying up to 1 number from bird (bird, at shop.example)\n" in told
+
+
+def test_an_order_says_how_many_go_to_each_provider(cli: Cli, home: Path) -> None:
+    path = csv_file(home, [*(f"{number},bird" for number in NUMBERS[:3]), f"{NUMBERS[3]},vogent", "12,vogent"])
+    told = cli("order", "submit", str(path), "--skip-invalid").stderr
+    assert f"Buying up to 3 numbers {BIRD}\n" in told
+    assert "Buying up to 1 number from vogent (vogent, the sandbox at 127.0.0.1:8790)\n" in told
+    assert "Buying" not in cli("order", "submit", str(path)).output
+    assert "Buying" not in cli("order", "submit", str(path), "--skip-invalid", "--dry-run").output
+    limited = cli("order", "submit", str(path), "--skip-invalid", "--max", "2").stderr
+    assert f"Buying up to 3 numbers {BIRD}, and of all no more than 2\n" in limited
+
+
+def test_a_retry_says_how_many_are_bought_again(cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 3, "bird"))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    settle(desk, NUMBERS[1], Status.FAILED)
+    settle(desk, NUMBERS[2], Status.CANCELLED)
+    assert f"Buying up to 2 numbers {BIRD}\n" in cli("order", "retry", order).stderr
+    assert "Buying" not in cli("order", "retry", order).output
+    assert "Buying" not in cli("order", "cancel", order).output
+
+
+def test_a_host_is_told_without_what_stands_before_and_behind_it() -> None:
+    config = parse_config(sandbox_config_text("https://gate.example:8443/path"), "providers.toml")
+    assert whereabouts(config, "vogent") == "vogent, at gate.example:8443"
+    assert whereabouts(sandbox_config(), "vogent") == "vogent, the sandbox at 127.0.0.1:8790"
+    assert whereabouts(config, "gone") == "not configured: nothing is bought until it is"
