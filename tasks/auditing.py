@@ -168,8 +168,7 @@ def settle_charged_twice(runtime: Runtime, report: Report, numbers: Sequence[str
 
 
 def _compared(runtime: Runtime, walks: Walks) -> Report:
-    with runtime.database.read() as conn:
-        return Report(walks=walks, findings=ledger.compare(conn, walks))
+    return Report(walks=walks, findings=ledger.compare(runtime.database.read, walks))
 
 
 def _settler(runtime: Runtime, by: str) -> Settler:

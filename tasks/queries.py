@@ -25,7 +25,10 @@ from schemas.tables import (
     RUNNING,
     SHARED,
 )
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Read, Row
+
+STEP = 1000
+"""Lines that one transaction reads of an order."""
 
 _REPLACEABLE = (Status.FAILED, Status.CANCELLED)
 """What `dialstock order retry` buys again."""
@@ -69,8 +72,23 @@ def list_orders(conn: Connection, limit: int) -> list[Row]:
     return [dict(row) for row in found]
 
 
-def order_results(conn: Connection, order_id: str, status: str | None = None) -> Iterator[Row]:
-    """Each line of an order with its purchase, in the file's order, as a stream; only those in *status*, if given.
+def each_result(read: Read, order_id: str, status: str | None = None) -> Iterator[Row]:
+    """Each line of an order once, as `order_results` gives it, however slowly it is taken.
+
+    Read in steps: each line is as of its step's moment, and no transaction is open in between.
+    """
+    last = 0
+    while True:
+        with read() as conn:
+            rows = order_results(conn, order_id, status, after=last)
+        yield from rows
+        if len(rows) < STEP:
+            return
+        last = rows[-1]["line"]
+
+
+def order_results(conn: Connection, order_id: str, status: str | None = None, *, after: int = 0) -> list[Row]:
+    """The next STEP lines of an order with their purchases, in the file's order; only those in *status*, if given.
 
     The key stands only where the line made its purchase: that of another's request is not the line's own.
     """
@@ -78,14 +96,18 @@ def order_results(conn: Connection, order_id: str, status: str | None = None) ->
     query = (
         select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
         .join(PURCHASE, at.id == LINE.c.purchase_id)
-        .where(LINE.c.order_id == order_id)
+        .where(LINE.c.order_id == order_id, LINE.c.line > after)
         .order_by(LINE.c.line)
+        .limit(STEP)
     )
     if status is not None:
         query = query.where(at.status == status)
-    for row in conn.execution_options(yield_per=1000).execute(query).mappings():
-        own = {} if row["line_metadata"] is None else {"metadata": row["line_metadata"], "idempotency_key": None}
-        yield {**row, "purchase_id": row["id"], **own}
+    return [_as_the_lines_own(dict(row)) for row in conn.execute(query).mappings()]
+
+
+def _as_the_lines_own(row: Row) -> Row:
+    own = {} if row["line_metadata"] is None else {"metadata": row["line_metadata"], "idempotency_key": None}
+    return {**row, "purchase_id": row["id"], **own}
 
 
 def list_purchases(conn: Connection, limit: int, **equal: Any) -> list[Row]:

@@ -79,7 +79,7 @@ def _postgres_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A reader may take its time: it holds no lock, and its rows may go to a pager.
+        # A reader may take its time between two questions: it holds no lock then, and no snapshot.
         if connection.get_execution_options().get("dialstock_read", False):
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 

@@ -13,6 +13,7 @@ from schemas.outcomes import OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
 from schemas.tables import ALIVE, ATTEMPT, FINDING, HELD, PURCHASE, RESOLUTION
+from tasks.ledger.rows import Read
 from tasks.policies.retry import NOT_BOUGHT
 
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
@@ -20,6 +21,9 @@ OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
 
 _YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 _CHUNK = 500
+
+STEP = 1000
+"""Purchases that one transaction reads."""
 
 
 @dataclass
@@ -68,25 +72,41 @@ class Walks:
         return number in self.last.ids or number in self.earlier.ids
 
 
-def compare(conn: Connection, walks: Walks) -> list[Finding]:
-    """Every difference, sorted. The table is read after the walks: what was bought meanwhile is none."""
-    at = PURCHASE.c
-    alive = select(at.id, at.number, at.provider, at.status, at.provider_number_id, at.finished_at).where(
-        at.account == walks.account, ALIVE
-    )
+def compare(read: Read, walks: Walks) -> list[Finding]:
+    """Every difference, sorted. The table is read after the walks: what was bought meanwhile is none.
+
+    It is read in steps. They need no common moment: a purchase is judged by its own row, and a number that none seemed
+    to stand for is looked for once more, so that what comes to life meanwhile is found.
+    """
     unknown = set(walks.last.ids)
     findings: list[Finding] = []
     twice: dict[str, Any] = {}
-    for row in conn.execution_options(yield_per=1000).execute(alive):
+    for row in _alive(read, walks.account):
         unknown.discard(row.number)
         if row.number in walks.last.again:
             twice[row.number] = row
         if kind := _kind(row, walks):
             findings.append(_finding(kind, row, walks))
-    findings.extend(_finding(FindingKind.ABSENT, row, walks) for row in _absent(conn, walks))
-    findings.extend(_orphans(conn, sorted(unknown), walks))
-    findings.extend(_unsettled(conn, _charged_twice(conn, twice, walks), walks.account))
+    findings.extend(_orphans(read, sorted(unknown), walks))
+    with read() as conn:
+        findings.extend(_finding(FindingKind.ABSENT, row, walks) for row in _absent(conn, walks))
+        findings.extend(_unsettled(conn, _charged_twice(conn, twice, walks), walks.account))
     return sorted(findings, key=lambda finding: finding.key)
+
+
+def _alive(read: Read, account: str) -> Iterator[Any]:
+    """The purchases of *account* that stand, by their numbers: of each there is one at most."""
+    at = PURCHASE.c
+    columns = at.id, at.number, at.provider, at.status, at.provider_number_id, at.finished_at
+    last = ""
+    while True:
+        query = select(*columns).where(at.account == account, ALIVE, at.number > last).order_by(at.number).limit(STEP)
+        with read() as conn:
+            rows = conn.execute(query).all()
+        yield from rows
+        if len(rows) < STEP:
+            return
+        last = rows[-1].number
 
 
 def _kind(row: Any, walks: Walks) -> FindingKind | None:
@@ -134,20 +154,23 @@ def _finding(kind: FindingKind, row: Any, walks: Walks) -> Finding:
     )
 
 
-def _orphans(conn: Connection, unknown: Sequence[str], walks: Walks) -> Iterator[Finding]:
+def _orphans(read: Read, unknown: Sequence[str], walks: Walks) -> Iterator[Finding]:
     """Numbers that no purchase stands for. One that ended during the walks was shown as it was before: leave it."""
     at = PURCHASE.c
     for start in range(0, len(unknown), _CHUNK):
         chunk = unknown[start : start + _CHUNK]
         query = (
             select(at.id, at.number, at.provider, at.status, at.finished_at)
-            .where(at.account == walks.account, at.number.in_(chunk), at.status.in_(DEAD))
+            .where(at.account == walks.account, at.number.in_(chunk))
             .order_by(at.id)
         )
-        ended = {row.number: row for row in conn.execute(query)}
+        with read() as conn:
+            rows = conn.execute(query).all()
+        ended = {row.number: row for row in rows if row.status in DEAD}
+        stands = {row.number for row in rows if row.status not in DEAD}
         for number in chunk:
             row = ended.get(number)
-            if row is None or row.finished_at < walks.began:
+            if number not in stands and (row is None or row.finished_at < walks.began):
                 yield _orphan(number, row, walks)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -18,6 +19,11 @@ from schemas.tables import EVENT, KEY, PURCHASE
 from tasks.policies.watch import Watch
 
 Row = dict[str, Any]
+
+Read = Callable[[], AbstractContextManager[Connection]]
+"""Begins a short transaction that only reads. What reads much does it in steps, each in its own: one that is left open
+keeps SQLite's log growing, and PostgreSQL from cleaning up.
+"""
 
 _INSERT_EVENT = insert(EVENT)
 _FINISHED = DEAD | {Status.PURCHASED}

@@ -142,9 +142,9 @@ def test_a_mark_that_fails_is_tried_ever_later(
     switched.read_only = True
     waits = []
     for _ in range(4):
+        relay._mark_at = 0.0
         turns(relay, 20)
         waits.append(relay._mark_wait)
-        relay._mark_at = 0.0
     assert switched.refused == 4
     assert waits == [30.0, 60.0, 100.0, 100.0]
     switched.read_only = False

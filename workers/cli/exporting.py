@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tasks.orderfile import Format, write_export
-from tasks.queries import order_results
+from tasks.queries import each_result
 from tasks.runtime import Runtime
 from workers.cli.errors import Failure
 
@@ -27,12 +27,11 @@ def format_of(output: Path | None, *, json: bool) -> Format:
 
 def export_order(runtime: Runtime, order_id: str, output: Path | None, format: Format) -> int:
     """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
-    with runtime.database.read() as conn:
-        rows = _Counted(order_results(conn, order_id))
-        if output is None:
-            write_export(rows, sys.stdout, format)
-        else:
-            _write_whole(rows, output, format)
+    rows = _Counted(each_result(runtime.database.read, order_id))
+    if output is None:
+        write_export(rows, sys.stdout, format)
+    else:
+        _write_whole(rows, output, format)
     return rows.count
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks import orders, retrying
 from tasks.ledger.cancel import left_to_others
-from tasks.queries import order_counts, order_results
+from tasks.queries import each_result, order_counts
 from tasks.runtime import Runtime
 from workers.cli.context import Desk, worker_hint
 from workers.cli.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
@@ -84,13 +84,12 @@ def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
 def show_lines(runtime: Runtime, order_id: str, status: Status | None, *, json: bool) -> None:
     """The order's lines, one at a time: there may be very many."""
     shown = 0
-    with runtime.database.read() as conn:
-        for row in order_results(conn, order_id, status):
-            shown += 1
-            if json:
-                emit_json({name: row[name] for name in _LINE_FIELDS})
-            else:
-                show_line(_line(row))
+    for row in each_result(runtime.database.read, order_id, status):
+        shown += 1
+        if json:
+            emit_json({name: row[name] for name in _LINE_FIELDS})
+        else:
+            show_line(_line(row))
     if not json:
         show(count(shown, "line"))
 

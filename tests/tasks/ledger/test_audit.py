@@ -45,8 +45,7 @@ def walks(world: World, last: Shown, **others: Any) -> Walks:
 
 
 def compare(world: World, last: Shown, **others: Any) -> list[Finding]:
-    with world.runtime.database.read() as conn:
-        return audit.compare(conn, walks(world, last, **others))
+    return audit.compare(world.runtime.database.read, walks(world, last, **others))
 
 
 def standing(world: World, status: Status, wanted: str = NUMBER, *, provider: str = "acme", age: float = 3600.0) -> Row:
@@ -135,8 +134,7 @@ def test_what_was_bought_during_the_walk_is_neither_missing_nor_an_orphan(world:
     standing(world, Status.PURCHASED, number(1), age=1)
     standing(world, Status.PURCHASED, number(2), age=1)
     seen = walks(world, shown(number(1)), began=began, shows_by=began - LAST_LOOK)
-    with world.runtime.database.read() as conn:
-        assert audit.compare(conn, seen) == []
+    assert audit.compare(world.runtime.database.read, seen) == []
 
 
 def test_what_ended_during_the_walk_is_no_orphan(world: World) -> None:

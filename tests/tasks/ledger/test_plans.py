@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, event, insert
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
-from tasks.ledger import accept, cancel, cancelled, dispatch, intents, limits, looks, sweep, takeover, waiting
+from tasks.ledger import accept, audit, cancel, cancelled, dispatch, intents, limits, looks, sweep, takeover, waiting
 from tasks.ledger.rows import new_id
 from tasks.policies.watch import Watch
 from tests.tasks.ledger.test_accept import entry
@@ -175,6 +176,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "half_cancelled": ("purchase_by_order", lambda w, c: cancelled.half_cancelled(c, LATER)),
     "stuck": ("purchase_queued", lambda w, c: waiting.stuck(c, LATER)),
     "left_to_others": ("purchase_order_line_shared", lambda w, c: cancel.left_to_others(c, ORDERS[0])),
+    "audit": (
+        "purchase_alive|purchase_by_number",
+        lambda w, c: list(audit._alive(lambda: nullcontext(c), "acme-account")),
+    ),
     "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
 }
 
