@@ -111,7 +111,8 @@ def finding_data(finding: Finding) -> dict[str, Any]:
 def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
     """An outbox row as a CloudEvents 1.0 JSON object.
 
-    `sequence` is the CloudEvents extension of that name, a string that sorts: it rises within one purchase.
+    `sequence` is the CloudEvents extension of that name, a string that sorts: it rises within one purchase, and
+    is the same for those that tell several requesters of one step.
     """
     event = {
         "specversion": "1.0",

@@ -181,7 +181,7 @@ class OutboxEvent(SQLModel, table=True):
 
 
 class RejectedRequest(SQLModel, table=True):
-    """A message that was not valid, whole, and why."""
+    """A message that was not accepted, whole, and why: not valid, expired, revoked, or met by an error of ours."""
 
     __tablename__: ClassVar[str] = "rejected_request"
 

@@ -61,6 +61,23 @@ def test_the_same_key_with_another_request_is_rejected(
     assert place.charged([first, second]) == {first: 1}
 
 
+def test_services_that_ask_for_one_number_are_told_each_under_its_own_key(
+    place: Place, results: Results, number: str, send: Callable[..., str]
+) -> None:
+    asked = {f"{name}-{number}": {"of": name} for name in ("crm", "dialer", "billing")}
+    for key, metadata in asked.items():
+        send(number=number, provider="signalwire", idempotency_key=key, metadata=metadata)
+    results.wait(PURCHASED, number, count=3)
+    late = send(number=number, provider="signalwire", metadata={"of": "late"})
+    results.wait(PURCHASED, number, count=4)
+
+    told = [event["data"] for event in results.all(PURCHASED, number)]
+    assert {data["idempotency_key"]: data["metadata"] for data in told} == {**asked, late: {"of": "late"}}
+    assert len(told) == 4
+    assert len({data["purchase_id"] for data in told}) == 1
+    assert place.charged([number]) == {number: 1}
+
+
 def test_one_message_delivered_five_times_buys_once(
     place: Place, results: Results, number: str, send: Callable[..., str]
 ) -> None:
