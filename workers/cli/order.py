@@ -117,7 +117,7 @@ def cancel(order: OrderId, *, json: Json = False) -> None:
 
     A call under way ends first. What may have been bought is never just cancelled: it is looked up, then held.
     What another order waits for too, or was there before this order, is left to the others and goes on; this order
-    completes when that is settled.
+    completes when that is settled. A cancel that stops half way is gone on with by the workers.
     """
     from workers.cli.orderview import cancel_order
 

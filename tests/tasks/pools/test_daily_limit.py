@@ -18,7 +18,7 @@ from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
 from tasks import dispatching, resolving
-from tasks.ledger import pausing
+from tasks.ledger import pausing, spending
 from tasks.ledger.resolve import Resolution
 from tasks.pools import taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
@@ -111,16 +111,16 @@ def old(make: Make) -> Supplied:
 
 def test_what_a_person_has_bought_again_is_held_back_by_the_limit_told_and_bought_later(old: Supplied) -> None:
     charged = record(old)
-    say(old, Verdict.RETRY, 3)
+    say(old, Verdict.RETRY)
     old.sent.clear()
     buy(old)
-    assert (charged, old.count(Status.QUEUED)) == ([], 3)
+    assert (charged, old.count(Status.QUEUED)) == ([], 4)
     report = old.run()
     assert (report.status, report.ordered) == (PoolStatus.EXHAUSTED, 0)
-    assert report.reason == "daily_limit: 3 purchases wait until it leaves more than was bought in 24 hours"
+    assert report.reason == "daily_limit: 4 purchases wait until it leaves more than was bought in 24 hours"
     old.clock.advance(24 * HOUR + 360)
     buy(old)
-    assert (len(charged), old.count(Status.QUEUED)) == (3, 0)
+    assert (len(charged), old.count(Status.QUEUED)) == (4, 0)
     # a full pool needs nothing, and nothing waits
     assert old.run().status == PoolStatus.OK
 
@@ -132,6 +132,19 @@ def test_what_the_limit_counts_already_is_called_for_again_within_it(make: Make)
     say(world, Verdict.RETRY)
     buy(world)
     assert world.supply().available == 2
+
+
+def test_what_waits_with_a_doubt_counts_for_a_day_after_its_call(make: Make) -> None:
+    world = make(low=4, target=4)
+    world.run()
+    world.lead(Status.HELD, 2, doubt=True)
+    say(world, Verdict.RETRY)
+    found = []
+    for seconds in (0.0, 24 * HOUR, 301.0):
+        world.clock.advance(seconds)
+        with world.runtime.database.read() as conn:
+            found.append(spending.left(conn, spending.PoolLimit(pool=NAME, daily=4), world.clock()))
+    assert found == [2, 2, 4]
 
 
 def test_what_is_surely_not_bought_takes_nothing_from_the_limit(make: Make) -> None:
