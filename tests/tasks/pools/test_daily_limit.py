@@ -125,6 +125,18 @@ def test_what_a_person_has_bought_again_is_held_back_by_the_limit_told_and_bough
     assert old.run().status == PoolStatus.OK
 
 
+def test_an_old_doubt_takes_from_the_limit_when_it_is_called_for_again(make: Make) -> None:
+    world = make(daily_limit=4, low=4, target=4)
+    charged = record(world)
+    world.run()
+    world.lead(Status.HELD, doubt=True)
+    world.clock.advance(48 * HOUR)
+    world.configure(daily_limit=2)
+    say(world, Verdict.RETRY)
+    buy(world)
+    assert (len(charged), world.count(Status.QUEUED)) == (2, 2)
+
+
 def test_what_the_limit_counts_already_is_called_for_again_within_it(make: Make) -> None:
     world = make(daily_limit=2, low=2, target=2)
     world.run()

@@ -66,7 +66,8 @@ def deliver(desk: Desk, to: Status = Status.PURCHASED) -> None:
     """Do what workers do with all that is queued."""
     for number, row in purchases(desk).items():
         if row["status"] == Status.QUEUED:
-            settle(desk, number, to, **({"provider_number_id": "pn-1"} if to is Status.PURCHASED else {}))
+            known = {"provider_number_id": "pn-1"} if to is Status.PURCHASED else {}
+            settle(desk, number, to, call_deadline=desk.runtime.now(), **known)
     with desk.runtime.database.write() as conn:
         stock.settle(conn, desk.runtime.now())
 
