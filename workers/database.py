@@ -45,9 +45,14 @@ class SqlDatabase:
         with self._writer, self.engine.begin() as connection:
             yield connection
 
-    def transact(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+    def transact(
+        self,
+        action: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        then: Callable[[Sequence[T]], Sequence[T]] | None = None,
+    ) -> list[T]:
         """Run *action* on *items*, in a transaction that it shares with other threads that wait at the same time."""
-        return self._group.run(action, items)
+        return self._group.run(action, items, then)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Item = TypeVar("Item")
 Action = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+Then = Callable[[Sequence[Any]], Sequence[Any]]
 
 MAX_GROUP = 100
 
@@ -27,9 +28,10 @@ GATHER = 0.01
 class _Waiting:
     """One thread's items, and what became of them: `results` once they are committed, or `error`."""
 
-    def __init__(self, action: Action, items: Sequence[Any]) -> None:
+    def __init__(self, action: Action, items: Sequence[Any], then: Then | None) -> None:
         self.action = action
         self.items = items
+        self.then = then
         self.results: list[Any] | None = None
         self.error: BaseException | None = None
         # Held until it is this thread's turn: to go, or to lead the next group.
@@ -50,12 +52,20 @@ class GroupCommit:
         self._led = False
         self._lock = threading.Lock()
 
-    def run(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+    def run(
+        self,
+        action: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        then: Callable[[Sequence[T]], Sequence[T]] | None = None,
+    ) -> list[T]:
         """Run *action* on *items* and on those that other threads wait with for the same action.
 
         Returns the results of *items* when they are committed. Raises what the action or the commit raised.
+
+        *then* is given the committed results, once for all threads that brought it, and returns what they get instead.
+        The next group commits meanwhile. What it raises is seen by one thread; the others get what was committed.
         """
-        mine = _Waiting(action, items)
+        mine = _Waiting(action, items, then)
         with self._lock:
             self._line.append(mine)
             waits, self._led = self._led, True
@@ -71,19 +81,25 @@ class GroupCommit:
         group: list[_Waiting] = []
         try:
             try:
-                if gather:
-                    sleep(gather)
+                self._take(group, gather)
+                self._commit(group)
             finally:
-                group += [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
-            self._commit(group)
+                self._hand_over()
+            _go_on(group)
         except BaseException as exc:
             for one in group:
                 one.error = one.error or exc
             raise
         finally:
-            self._hand_over()
             for one in group:
                 one.turn.release()
+
+    def _take(self, group: list[_Waiting], gather: float) -> None:
+        try:
+            if gather:
+                sleep(gather)
+        finally:
+            group += [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
 
     def _hand_over(self) -> None:
         with self._lock:
@@ -114,3 +130,15 @@ class GroupCommit:
         for waiting, results in found:
             for one in waiting:
                 one.results = list(islice(results, len(one.items)))
+
+
+def _go_on(group: list[_Waiting]) -> None:
+    """What follows the commit, once for all threads of the group that brought the same."""
+    together: dict[Then, list[_Waiting]] = {}
+    for one in group:
+        if one.then is not None and one.results:
+            together.setdefault(one.then, []).append(one)
+    for then, waiting in together.items():
+        results = iter(then([result for one in waiting for result in one.results or ()]))
+        for one in waiting:
+            one.results = list(islice(results, len(one.items)))

@@ -17,7 +17,7 @@ from schemas.tables import PROVIDER
 from tests.waiting import eventually
 from workers import group_commit
 from workers.database import SqlDatabase
-from workers.group_commit import MAX_GROUP, Action, GroupCommit
+from workers.group_commit import MAX_GROUP, GroupCommit
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -30,6 +30,7 @@ class Line:
         self.group = GroupCommit(self.begin)
         self.ran: list[list[str]] = []
         self.fails_with: list[BaseException] = []
+        self.marked: list[tuple[list[str], bool]] = []
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -46,7 +47,12 @@ class Line:
     def add_other(self, conn: Connection, names: Sequence[str]) -> list[str]:
         return self.add(conn, names)
 
-    def together(self, *wanted: tuple[Action, list[str]]) -> list[Any]:
+    def mark(self, names: Sequence[str]) -> list[str]:
+        """What follows a commit: it sees what is committed, and no transaction is open."""
+        self.marked.append((list(names), self.rows() >= {name.lower() for name in names}))
+        return [f"{name}!" for name in names]
+
+    def together(self, *wanted: tuple[Any, ...]) -> list[Any]:
         """What each of *wanted* came to, in a thread of its own: its results, or its error."""
         gate = threading.Event()
         with ThreadPoolExecutor(len(wanted) + 1) as pool:
@@ -144,3 +150,43 @@ def test_a_longer_line_goes_in_groups(line: Line) -> None:
     done = line.together(*((line.add, [f"p{n}"]) for n in range(MAX_GROUP + 5)))
     assert done == [[f"P{n}"] for n in range(MAX_GROUP + 5)]
     assert [len(names) for names in line.ran] == [MAX_GROUP, 5]
+
+
+def test_what_follows_a_commit_is_done_once_for_all_that_ask_for_it(line: Line) -> None:
+    wanted = [(line.add, ["a", "b"], line.mark), (line.add, ["c"]), (line.add_other, ["x"], line.mark)]
+    assert line.together(*wanted) == [["A!", "B!"], ["C"], ["X!"]]
+    # `==` of bound methods: the same of the same line.
+    assert line.marked == [(["A", "B", "X"], True)]
+
+
+def test_nothing_follows_what_was_rolled_back(line: Line) -> None:
+    done = line.together((line.add, ["a"], line.mark), (line.add, ["b", "b"], line.mark))
+    assert done[0] == ["A!"]
+    assert isinstance(done[1], IntegrityError)
+    assert line.marked == [(["A"], True)]
+
+
+def test_who_fails_after_the_commit_fails_alone_and_the_line_goes_on(line: Line) -> None:
+    def fails(_names: Sequence[str]) -> list[str]:
+        raise OSError("full")
+
+    done = line.together((line.add, ["a"], fails), (line.add, ["b"], fails))
+    assert sorted(map(str, done)) == ["['B']", "full"]
+    assert line.group.run(line.add, ["c"], line.mark) == ["C!"]
+    assert line.rows() == {"a", "b", "c"}
+
+
+def test_the_next_group_commits_while_the_first_one_goes_on(line: Line) -> None:
+    went_on, gate = threading.Event(), threading.Event()
+
+    def waits(names: Sequence[str]) -> Sequence[str]:
+        went_on.set()
+        assert gate.wait(10)
+        return names
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(line.group.run, line.add, ["a"], waits)
+        assert went_on.wait(10)
+        assert line.group.run(line.add, ["b"]) == ["B"]
+        gate.set()
+        assert first.result() == ["A"]
