@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
+from tasks.claiming import claim
 from tasks.ledger import calls, dispatch, intents
 from tasks.ledger.calls import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.patience import patiently
 from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
-from tasks.policies.retry import Decision, History, after_call, call_length
+from tasks.policies.retry import Decision, History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
 from tasks.providers.turns import in_turn
@@ -136,15 +137,8 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
-    claiming = _claiming(runtime.now, call_length(binding.policy))
-    claims = runtime.database.transact(claiming, [one.item for one in wanted])
-    return [(claim, one) for claim, one in zip(claims, wanted, strict=True) if claim is not None]
-
-
-@cache
-def _claiming(now: Now, seconds: float) -> Callable[[Connection, Sequence[intents.Wanted]], list[Claim | None]]:
-    """Made once for each *seconds*: what threads do at the same time is done together where it is the same."""
-    return lambda conn, wanted: intents.claim(conn, wanted, now(), seconds)
+    claims = claim(runtime, binding, [one.item for one in wanted])
+    return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
 
 
 @cache
@@ -160,7 +154,7 @@ def _call(
     asks = [(claim, _ask(claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)]
     if not asks:
         return done
-    outcomes = _send(runtime, binding, asks[0][0], [ask for _, ask in asks], slot)
+    outcomes = _send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
     return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
 
 
@@ -176,14 +170,18 @@ class _HeldBack(Exception):
         self.code = code
 
 
-def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask], slot: Slot) -> list[Outcome]:
-    """Make the call, unless its slot or its time have passed; *claim* is the earliest of its claims."""
+def _send(
+    runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask], slot: Slot
+) -> list[Outcome]:
+    """Make the call, unless its slot or its time have passed, or an intent is not marked; all began with the first."""
+    first = claims[0]
     try:
+        _need_marks(claims)
         looked_at = time.monotonic()
         bounds = Bounds(
-            connected=looked_at + _fresh_for(runtime, binding, claim),
-            end=looked_at + (claim.deadline - runtime.now()).total_seconds(),
-            gate=partial(_wait_for_slot, runtime, binding, claim, slot),
+            connected=looked_at + _fresh_for(runtime, binding, first),
+            end=looked_at + (first.deadline - runtime.now()).total_seconds(),
+            gate=partial(_wait_for_slot, runtime, binding, first, slot),
         )
         runtime.reached("sending")
         with bounded(bounds):
@@ -191,6 +189,12 @@ def _send(runtime: Runtime, binding: Binding, claim: Claim, asks: Sequence[Ask],
     except _HeldBack as held:
         outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
         return [outcome] * len(asks)
+
+
+def _need_marks(claims: Sequence[Claim]) -> None:
+    """No call goes out that a database back in time would not be known to have lost. Raises _HeldBack."""
+    if not all(one.marked for one in claims):
+        raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
 
 
 def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:

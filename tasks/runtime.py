@@ -18,6 +18,7 @@ from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
 from tasks.providers.base import Provider
+from tasks.watermark import Watermark
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -29,11 +30,17 @@ class Database(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """A transaction that commits at the end of the block, or rolls back on an exception."""
 
-    def transact(self, action: Callable[[Connection, Sequence[Item]], Sequence[T]], items: Sequence[Item]) -> list[T]:
+    def transact(
+        self,
+        action: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        then: Callable[[Sequence[T]], Sequence[T]] | None = None,
+    ) -> list[T]:
         """Run *action* on *items*, in a transaction that it may share with others; returns a result for each item.
 
         It is run once for the items of all threads that wait with the same *action*. It may be run again after a
-        roll-back, so it changes nothing but the database.
+        roll-back, so it changes nothing but the database. *then* is run on the results once they are committed, once
+        for all threads too; what it returns is what they get.
         """
 
     def read(self) -> AbstractContextManager[Connection]:
@@ -105,6 +112,7 @@ class Runtime:
     database: Database
     redis: Any
     pace: Pace
+    watermark: Watermark
     send: Callable[[Iterable[Message]], None]
     now: Callable[[], datetime] = utc_now
     watch: Callable[[], Watch] | None = None

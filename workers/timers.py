@@ -1,4 +1,4 @@
-"""The timers that each worker runs: release, looks, sweep, orders, pools, relay. No single process's death matters."""
+"""The timers that each worker runs: release, looks, sweep, orders, history, pools, relay. No one's death matters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks import dispatching, orders, publishing
+from tasks import dispatching, history, orders, publishing
 from tasks.pools import stock
 from tasks.publishing import Relay, relay_token
 from tasks.runtime import Runtime
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
 POOLS_EVERY = 1.0
+HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
 CLEAN_EVERY = 60.0
@@ -82,6 +83,7 @@ class Timers:
         self._timers = [
             Timer("release", RELEASE_EVERY, partial(_release, runtime)),
             Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
+            Timer("history", HISTORY_EVERY, partial(history.compare, runtime)),
             Timer("pools", POOLS_EVERY, partial(stock.settle_due, runtime)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),

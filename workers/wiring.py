@@ -13,13 +13,14 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
-from tasks import accounts
+from tasks import accounts, history
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.http import ssl_context
 from tasks.providers.registry import build
 from tasks.runtime import Binding, Runtime
+from tasks.watermark import Watermark
 from workers.clock import EVERY, DatabaseClock
 from workers.database import SqlDatabase, migrate
 from workers.sending import Sender
@@ -68,6 +69,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
         database=database,
         redis=client,
         pace=Pace(client),
+        watermark=Watermark(client),
         send=Sender(app),
         now=now,
         watch=now.watch,
@@ -80,7 +82,8 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
 def prepare_providers(runtime: Runtime) -> None:
     """Have a state row for each provider and pool, so that a release finds one to lock, and what a first call needs.
 
-    Building the SSL context takes longer than a call may be late for its slot. Raises AccountChanged.
+    Building the SSL context takes longer than a call may be late for its slot. A database that went back in time stops
+    buying before anything is released. Raises AccountChanged.
     """
     accounts.settle(runtime)
     accounts.tell_stranded(runtime)
@@ -89,6 +92,7 @@ def prepare_providers(runtime: Runtime) -> None:
     with runtime.database.write() as conn:
         ensure_providers(conn, list(runtime.providers), runtime.now())
         ensure_pools(conn, runtime.config.pools, runtime.now())
+    _compare_history(runtime)
 
 
 def _prime_pace(runtime: Runtime) -> None:
@@ -99,6 +103,14 @@ def _prime_pace(runtime: Runtime) -> None:
             runtime.pace.next_in(binding.looking)
     except redis.exceptions.RedisError as exc:
         log.warning("Redis is away: %s", type(exc).__name__)
+
+
+def _compare_history(runtime: Runtime) -> None:
+    try:
+        history.compare(runtime)
+    except redis.exceptions.RedisError as exc:
+        # Nothing is claimed on a connection that nobody looked at.
+        log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)
 
 
 def read_config(settings: Settings) -> Config:

@@ -28,7 +28,7 @@ def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: S
 
     A number that somebody asked for at this instant has its purchase already, and is left out.
     """
-    made = [_adopted(orphan, account, settler.now) for orphan in sorted(orphans, key=lambda one: one.number)]
+    made = [stand_in(orphan, account, settler.now) for orphan in sorted(orphans, key=lambda one: one.number)]
     insert_new(conn, PURCHASE, made)
     ids = [row["id"] for row in made]
     present = set(conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.id.in_(ids))).scalars())
@@ -160,7 +160,8 @@ def settle_charged_twice(
     return settled
 
 
-def _adopted(orphan: Finding, account: str, now: datetime) -> Row:
+def stand_in(orphan: Finding, account: str, now: datetime) -> Row:
+    """A new purchase for a number that is ours and has none."""
     return {
         "id": new_id(),
         "order_id": None,

@@ -48,11 +48,15 @@ Wanted = tuple[str, int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`."""
+    """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.
+
+    `marked` is whether the intent stands in the watermark: until then no call may go out.
+    """
 
     row: Row
     started_at: datetime
     deadline: datetime
+    marked: bool = False
 
 
 def keep(conn: Connection, wanted: Sequence[Wanted], until: datetime) -> dict[Wanted, Row]:

@@ -20,12 +20,16 @@ def state_of(conn: Connection, provider: str) -> Row | None:
 
 
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
-    """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause."""
+    """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
+
+    A database that went back in time begins one of its own where the machine's stood: that one would have probed.
+    """
     state = _locked(conn, provider, now)
-    begins = state["paused_at"] is None
-    cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
-    if not begins and wanted.cause is not Cause.PERSON and (state["cause"] == Cause.PERSON or _waits(state, now)):
+    paused = state["paused_at"] is not None
+    if paused and _stays(state, wanted, now):
         return False
+    begins = not paused or wanted.cause is Cause.BEHIND
+    cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
     values = {
         "paused_at": now if begins else state["paused_at"],
         "reason": wanted.reason,
@@ -53,21 +57,45 @@ def probe_refused(conn: Connection, provider: str, reason: str, now: datetime) -
 def probe_failed(conn: Connection, provider: str, reason: str, now: datetime) -> None:
     """Lengthen the machine's pause whose probe failed; a pause that is over, or a person's, stays as it is."""
     state = _locked(conn, provider, now)
-    if state["paused_at"] is None or state["cause"] == Cause.PERSON:
+    if state["paused_at"] is None or not Cause(state["cause"]).by_machine:
         return
     wanted = Pause(cause=Cause(state["cause"]), reason=f"the probe failed: {reason}", cooldown=state["cooldown"])
     pause(conn, provider, wanted, now)
 
 
 def resume(conn: Connection, provider: str, now: datetime, *, by_machine: bool) -> bool:
-    """End a pause; the machine ends only its own. True where this ended it."""
+    """End a pause; the machine ends only its own, and nobody so that of a database behind. True where this ended it."""
     state = _locked(conn, provider, now)
-    if state["paused_at"] is None or (by_machine and state["cause"] == Cause.PERSON):
+    cause = state["cause"]
+    if state["paused_at"] is None or cause == Cause.BEHIND or (by_machine and not Cause(cause).by_machine):
         return False
-    cleared = {"paused_at": None, "reason": None, "cause": None, "probe_at": None, "cooldown": None}
-    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == provider).values(**cleared, updated_at=now))
-    _tell(conn, EventType.PROVIDER_RESUMED, provider, state, now)
+    _end(conn, state, now)
     return True
+
+
+def resume_behind(conn: Connection, provider: str, now: datetime, *, by: str, note: str) -> bool:
+    """End the pause of a database that went back in time: *by* said so, and *note* why. True where this ended it."""
+    state = _locked(conn, provider, now)
+    if state["paused_at"] is None or state["cause"] != Cause.BEHIND:
+        return False
+    _end(conn, state, now, by=by, note=note)
+    return True
+
+
+def _end(conn: Connection, state: Row, now: datetime, **said: str) -> None:
+    cleared = {"paused_at": None, "reason": None, "cause": None, "probe_at": None, "cooldown": None}
+    provider = state["provider"]
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == provider).values(**cleared, updated_at=now))
+    _tell(conn, EventType.PROVIDER_RESUMED, provider, state, now, **said)
+
+
+def _stays(state: Row, wanted: Pause, now: datetime) -> bool:
+    """Whether the present pause is the stronger one: only a person's word is stronger than any."""
+    if wanted.cause is Cause.PERSON:
+        return False
+    if not Cause(state["cause"]).by_machine:
+        return True
+    return wanted.cause is not Cause.BEHIND and _waits(state, now)
 
 
 def _waits(state: Row, now: datetime) -> bool:
@@ -81,12 +109,13 @@ def _locked(conn: Connection, provider: str, now: datetime) -> Row:
     return dict(conn.execute(query).mappings().one())
 
 
-def _tell(conn: Connection, kind: EventType, provider: str, state: Row, now: datetime) -> None:
+def _tell(conn: Connection, kind: EventType, provider: str, state: Row, now: datetime, **said: str) -> None:
     data = {
         "provider": provider,
         "reason": state["reason"],
         "cause": state["cause"],
         "paused_at": utc_text(state["paused_at"]),
         "probe_at": None if state["probe_at"] is None else utc_text(state["probe_at"]),
+        **said,
     }
     emit(conn, [other_event(kind, now, data, provider=provider, subject=None)])

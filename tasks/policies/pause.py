@@ -14,12 +14,21 @@ MAX_COOLDOWN = 3600.0
 
 
 class Cause(StrEnum):
-    """Who or what paused a provider; a person's pause is ended by a person."""
+    """Who or what paused a provider; a person's pause is ended by a person.
+
+    BEHIND: the database went back in time. That is ended by an audit that takes in what is ours, or by a person's word.
+    """
 
     ACCOUNT = "account"
     REFUSALS = "refusals"
     FAILURES = "failures"
+    BEHIND = "database_behind"
     PERSON = "person"
+
+    @property
+    def by_machine(self) -> bool:
+        """Whether the machine may end it, or let it cool down for longer, by what it hears from the provider."""
+        return self not in (Cause.PERSON, Cause.BEHIND)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from schemas.policy import MAX_BATCH
 from tasks.policies.pace import Pace
 from tasks.providers.sandbox import SandboxControl
 from tasks.runtime import Runtime
+from tasks.watermark import Watermark
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.history import keep_history
 from tests.chaos.traps import Traps
@@ -187,6 +188,7 @@ def _runtime(config_path: Path, database: SqlDatabase, redis_url: str) -> Runtim
         database=database,
         redis=client,
         pace=Pace(client),
+        watermark=Watermark(client),
         send=lambda _messages: None,
     )
 

@@ -40,6 +40,7 @@ from tasks.providers.deadline import present_bounds
 from tasks.providers.looks import unclear
 from tasks.providers.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
+from tasks.watermark import KEPT, Mark, Watermark
 from workers.database import SqlDatabase
 
 NUMBER = "+14155550100"
@@ -129,6 +130,23 @@ class OpenPace(Pace):
         return False
 
 
+class OpenWatermark(Watermark):
+    """Marks in memory, for worlds without Redis."""
+
+    def __init__(self) -> None:
+        self.marks: dict[str, list[Mark]] = {}
+
+    def write(self, account: str, marks: Iterable[Mark]) -> None:
+        self.marks.setdefault(account, [])[:0] = reversed(list(marks))
+
+    def newest(self, account: str, count: int = KEPT) -> list[Mark]:
+        return self.marks.get(account, [])[:count]
+
+    def forget(self, account: str, marks: Iterable[Mark]) -> None:
+        gone = set(marks)
+        self.marks[account] = [mark for mark in self.marks.get(account, []) if mark not in gone]
+
+
 Action = Outcome | Callable[[str], Outcome]
 
 THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, http_status=429, retry_after=7.0)
@@ -204,8 +222,11 @@ class ScriptedProvider:
     def search(self, query: SearchQuery) -> list[Candidate]:
         raise NotImplementedError
 
-    def owned(self) -> Iterator[OwnedNumber]:
-        raise NotImplementedError
+    def owned(self, each_page: Callable[[ProviderError | None], None]) -> Iterator[OwnedNumber]:
+        each_page(None)
+        for wanted in self.shows:
+            if (identity := self.owned_id(wanted)) is not None:
+                yield OwnedNumber(number=wanted, provider_number_id=identity)
 
     def check(self) -> list[Check]:
         raise NotImplementedError
@@ -354,6 +375,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         database=database,
         redis=redis,
         pace=pace,
+        watermark=OpenWatermark() if redis is None else Watermark(redis),
         send=send,
         now=clock,
         watch=clock.watch,

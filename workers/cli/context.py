@@ -19,6 +19,7 @@ from tasks.policies.pace import Pace
 from tasks.providers.base import Provider
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
+from tasks.watermark import Watermark
 from workers.cli.errors import Failure
 from workers.clock import DatabaseClock
 from workers.database import SqlDatabase, migrate, revisions
@@ -119,6 +120,7 @@ def _runtime(config: Config, database: SqlDatabase) -> Runtime:
         database=database,
         redis=_NOT_HERE,
         pace=cast(Pace, _NOT_HERE),
+        watermark=cast(Watermark, _NOT_HERE),
         send=_send_nothing,
         now=DatabaseClock(database),
     )

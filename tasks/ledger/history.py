@@ -1,0 +1,120 @@
+"""A database that went back in time: which calls to buy it has lost, and what becomes of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select
+
+from schemas.events import EventType
+from schemas.settling import Finding, FindingKind
+from schemas.status import Status
+from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.ledger.findings import stand_in
+from tasks.ledger.resolve import Settler
+from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
+from tasks.watermark import Mark
+
+_CHUNK = 500
+_VOUCHED = "dialstock_vouched"
+_WAITS = (Status.QUEUED, Status.DISPATCHED)
+# By id alone: SQLite finds no index for pairs.
+_STARTED = select(ATTEMPT.c.purchase_id, ATTEMPT.c.revision, ATTEMPT.c.started_at).where(
+    ATTEMPT.c.purchase_id.in_(bindparam("ids", expanding=True))
+)
+
+
+class Unvouched(Exception):
+    """Nobody has looked yet whether the server behind this connection knows what was bought."""
+
+
+class WentBack(Exception):
+    """The database has lost calls to buy of an account: nothing may be bought there."""
+
+
+def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
+    """Those of the marks whose attempt the database does not have.
+
+    One at the same revision that began at another time is another call, made by who did not know of the first.
+    """
+    known: set[tuple[str, int, datetime]] = set()
+    for chunk in _chunks(marks):
+        rows = conn.execute(_STARTED, {"ids": list({mark.purchase_id for mark in chunk})})
+        known.update((row.purchase_id, row.revision, row.started_at) for row in rows)
+    return [mark for mark in marks if (mark.purchase_id, mark.revision, mark.started_at) not in known]
+
+
+def vouch(conn: Connection, account: str, marks: Sequence[Mark] | None) -> None:
+    """Let nothing be bought on a connection before it was looked up whether its server knows *marks* of *account*.
+
+    Raises Unvouched where they are needed and None, and WentBack.
+    """
+    if account in vouched(conn):
+        return
+    if marks is None:
+        raise Unvouched(account)
+    if missing := lost(conn, marks):
+        raise WentBack(f"the database has lost {len(missing)} of the newest calls to buy at {account}")
+    vouched(conn).add(account)
+
+
+def vouched(conn: Connection) -> set[str]:
+    """The accounts whose newest marks were looked up on this very connection, and found.
+
+    A server that was restored or promoted cannot be reached by a connection to the one before it: it is a new
+    connection that must be looked at, and each only once.
+    """
+    found: set[str] = conn.info.setdefault(_VOUCHED, set())
+    return found
+
+
+def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, settler: Settler, why: str) -> list[Row]:
+    """Hold a purchase for each lost call's number that nothing else stands for: it may have been bought.
+
+    A purchase that waits to be bought is held. Where there is none, one is made, under the lost one's id where that is
+    free, so that a late answer and those who know it find it. Returns those that were held.
+    """
+    newest = {mark.number: mark for mark in sorted(marks, key=lambda one: one.revision)}
+    error = f"the database lost a call that may have bought it; {settler.by} let {alias} go on: {why}"
+    changes = {"error": error, "error_code": "history_lost", "doubt": True}
+    alive = _alive(conn, account, sorted(newest))
+    waiting = [row for row in alive.values() if row["status"] in _WAITS]
+    held = [after for row in waiting if (after := move(conn, row, Status.HELD, settler.now, **changes))]
+    unknown = [newest[number] for number in sorted(newest) if number not in alive]
+    taken = _present(conn, [mark.purchase_id for mark in unknown])
+    made = [{**_lost_purchase(mark, taken, account, alias, settler.now), **changes} for mark in unknown]
+    insert_new(conn, PURCHASE, made)
+    present = _present(conn, [row["id"] for row in made])
+    new = [row for row in made if row["id"] in present]
+    emit(conn, [purchase_event(EventType.HELD, row, settler.now) for row in new])
+    return held + new
+
+
+def _alive(conn: Connection, account: str, numbers: Sequence[str]) -> dict[str, Row]:
+    at = PURCHASE.c
+    query = select(PURCHASE).where(at.account == account, ALIVE, at.number.in_(numbers)).order_by(at.id)
+    return {row["number"]: dict(row) for row in conn.execute(query.with_for_update()).mappings()}
+
+
+def _present(conn: Connection, ids: Sequence[str]) -> set[str]:
+    return set(conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.id.in_(ids))).scalars())
+
+
+def _lost_purchase(mark: Mark, taken: set[str], account: str, alias: str, now: datetime) -> Row:
+    return {
+        **stand_in(Finding(kind=FindingKind.ORPHAN, number=mark.number, provider=alias), account, now),
+        "id": new_id() if mark.purchase_id in taken else mark.purchase_id,
+        "revision": mark.revision + 1,
+        "attempts": 1,
+        "call_deadline": mark.deadline,
+        "status": Status.HELD,
+        "success": None,
+        "already_owned": False,
+        "finished_at": None,
+    }
+
+
+def _chunks(marks: Sequence[Mark]) -> Iterator[Sequence[Mark]]:
+    for start in range(0, len(marks), _CHUNK):
+        yield marks[start : start + _CHUNK]

@@ -1,0 +1,122 @@
+"""Which marked calls a database has lost, and what is held for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from schemas.status import Status
+from schemas.tables import PURCHASE
+from tasks.ledger import history
+from tasks.ledger.history import Unvouched, WentBack
+from tasks.ledger.resolve import Settler
+from tasks.ledger.rows import Row, new_id
+from tasks.watermark import Mark
+from tests.tasks.support import START, World, number
+
+
+def mark(index: int, revision: int = 2, purchase_id: str | None = None) -> Mark:
+    return Mark(
+        purchase_id=purchase_id or new_id(),
+        revision=revision,
+        number=number(index),
+        started_at=START,
+        deadline=START + timedelta(seconds=32),
+    )
+
+
+def known(world: World, index: int) -> Mark:
+    claim = world.claimed(number(index))
+    return replace(mark(index, claim.row["revision"], claim.row["id"]), started_at=claim.started_at)
+
+
+def lost(world: World, marks: Sequence[Mark]) -> list[Mark]:
+    with world.runtime.database.read() as conn:
+        return history.lost(conn, marks)
+
+
+def hold(world: World, *marks: Mark) -> list[Row]:
+    with world.write() as conn:
+        settler = Settler(by="ann", now=world.clock())
+        return history.hold(conn, marks, account="acme-account", alias="acme", settler=settler, why="seen")
+
+
+def test_what_is_lost_is_what_has_no_attempt(world: World) -> None:
+    marks = [mark(1), known(world, 2), mark(3)]
+    assert lost(world, marks) == [marks[0], marks[2]]
+    assert lost(world, []) == []
+
+
+def test_an_attempt_of_another_time_or_revision_is_another_call(world: World) -> None:
+    one = known(world, 1)
+    others = [replace(one, started_at=START + timedelta(microseconds=1)), replace(one, revision=one.revision + 2)]
+    assert lost(world, [one, *others]) == others
+
+
+def test_many_marks_are_looked_up_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_CHUNK", 2)
+    marks = [known(world, index) for index in range(5)]
+    assert lost(world, [*marks, mark(9)])[0].number == number(9)
+    assert lost(world, marks) == []
+
+
+def test_a_connection_is_vouched_for_by_account_and_only_by_marks_that_are_known(world: World) -> None:
+    world.runtime.database.close()  # type: ignore[attr-defined]
+    marks = [known(world, 1)]
+    with world.runtime.database.read() as conn:
+        history.vouched(conn).clear()
+        with pytest.raises(Unvouched):
+            history.vouch(conn, "acme-account", None)
+        with pytest.raises(WentBack):
+            history.vouch(conn, "acme-account", [mark(2), *marks])
+        history.vouch(conn, "acme-account", marks)
+        history.vouch(conn, "acme-account", None)
+        with pytest.raises(Unvouched):
+            history.vouch(conn, "other-account", None)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.DISPATCHED])
+def test_what_waits_to_be_bought_is_held(world: World, status: Status) -> None:
+    row = world.queued(number(1)) if status is Status.QUEUED else world.accept(number(1))
+    [held] = hold(world, mark(1), mark(1, 4))
+    after = world.row(row["id"])
+    assert (held["id"], after["status"], after["doubt"]) == (row["id"], Status.HELD, True)
+    assert after["error"] == "the database lost a call that may have bought it; ann let acme go on: seen"
+
+
+@pytest.mark.parametrize("status", [Status.PURCHASING, Status.UNKNOWN, Status.PURCHASED, Status.HELD])
+def test_what_settles_itself_or_is_settled_stays(world: World, status: Status) -> None:
+    row = world.claimed(number(1)).row
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status=status))
+    before = world.row(row["id"])
+    assert hold(world, mark(1)) == []
+    assert world.row(row["id"]) == before
+
+
+def test_what_is_unknown_here_is_held_under_its_own_id(world: World) -> None:
+    one = mark(1, 4)
+    assert [row["id"] for row in hold(world, mark(1, 2), one)] == [one.purchase_id]
+    after = world.row(one.purchase_id)
+    assert (after["status"], after["success"], after["doubt"], after["already_owned"]) == (
+        Status.HELD,
+        None,
+        True,
+        False,
+    )
+    assert (after["revision"], after["call_deadline"], after["due_at"]) == (5, one.deadline, None)
+    assert world.events(of=one.purchase_id) == ["held"]
+    assert hold(world, one) == []
+
+
+def test_one_whose_id_is_another_ended_purchase_gets_an_id_of_its_own(world: World) -> None:
+    ended = world.claimed(number(1)).row
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status=Status.FAILED, finished_at=world.clock()))
+    [held] = hold(world, mark(1, 6, ended["id"]))
+    assert held["id"] != ended["id"]
+    assert world.row(ended["id"])["status"] == Status.FAILED

@@ -1,0 +1,117 @@
+"""The claim before a call: marked outside the database first, on a connection that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from schemas.outcomes import Outcome
+from schemas.status import Status
+from tasks import purchase
+from tasks.watermark import Mark, Watermark
+from tests.tasks.support import NUMBER, OpenWatermark, World, number
+from workers.database import SqlDatabase
+
+
+class Watched(OpenWatermark):
+    """Counts, and may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[int] = []
+        self.read = 0
+        self.away = False
+
+    def write(self, account: str, marks: Iterable[Mark]) -> None:
+        if self.away:
+            raise RedisConnectionError
+        batch = list(marks)
+        self.written.append(len(batch))
+        super().write(account, batch)
+
+    def newest(self, account: str, count: int = 1) -> list[Mark]:
+        if self.away:
+            raise RedisConnectionError
+        self.read += 1
+        return super().newest(account, count)
+
+
+@pytest.fixture
+def watched(world: World) -> Watched:
+    """The world's watermark; none of its connections was looked at."""
+    found = Watched()
+    world.runtime = replace(world.runtime, watermark=found)
+    again(world)
+    return found
+
+
+def again(world: World) -> None:
+    """Have new connections from now on."""
+    assert isinstance(world.runtime.database, SqlDatabase)
+    world.runtime.database.close()
+
+
+def test_the_intent_is_committed_then_marked_then_called_for(world: World, redis: Redis) -> None:
+    world.runtime = replace(world.runtime, watermark=Watermark(redis))
+    row = world.accept()
+    seen = []
+
+    def answer(wanted: str) -> Outcome:
+        [mark] = Watermark(redis).newest(world.binding.account)
+        seen.append((mark.purchase_id, mark.revision, mark.number, world.attempts(row["id"])))
+        return world.provider.charge(wanted)
+
+    world.provider.script.append(answer)
+    world.work()
+    assert seen == [(row["id"], row["revision"] + 1, NUMBER, [None])]
+
+
+def test_without_a_mark_no_call_goes_out(world: World, watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    world.accept(number(1))
+    world.work()
+    row = world.accept(number(2))
+    watched.away = True
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["error_code"], after["attempts"]) == (Status.QUEUED, "watermark", 0)
+    assert world.provider.charged == [(number(1), "id-1")]
+    assert "cannot be marked: ConnectionError" in caplog.text
+    watched.away = False
+    assert world.settle(row["id"])["status"] == Status.PURCHASED
+    assert world.provider.charged == [(number(1), "id-1"), (number(2), "id-2")]
+
+
+def test_a_connection_that_nobody_looked_at_claims_nothing_without_redis(world: World, watched: Watched) -> None:
+    row = world.accept()
+    watched.away = True
+    with pytest.raises(RedisConnectionError):
+        world.work()
+    assert (world.row(row["id"])["status"], world.attempts(row["id"])) == (Status.DISPATCHED, [])
+
+
+def test_a_batch_is_one_write(world: World, watched: Watched) -> None:
+    rows = [world.accept(number(index)) for index in range(3)]
+    done = purchase.buy_batch(world.runtime, [(row["id"], row["revision"]) for row in rows], "acme")
+    assert (done, watched.written) == ([Status.PURCHASED] * 3, [3])
+
+
+def test_what_had_moved_on_is_not_marked(world: World, watched: Watched) -> None:
+    world.accept()
+    [message] = world.sent
+    world.deliver(message)
+    world.deliver(message)
+    assert watched.written == [1]
+
+
+def test_marks_are_read_once_for_each_connection(world: World, watched: Watched) -> None:
+    for turn in range(2):
+        for index in range(3):
+            world.accept(number(10 * turn + index))
+            world.work()
+        assert watched.read == turn + 1
+        again(world)
+    assert len(world.provider.charged) == 6

@@ -1,0 +1,86 @@
+"""The watermark, in a real Redis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tasks import watermark
+from tasks.watermark import Mark, Watermark
+from tests.servers import RedisServer
+from tests.tasks.support import START, number
+
+ONE = Mark(
+    purchase_id="019a0000-0000-7000-8000-000000000001",
+    revision=2,
+    number=number(1),
+    started_at=START + timedelta(microseconds=1),
+    deadline=START + timedelta(seconds=32),
+)
+ACCOUNT = "https://one.example|a b|ü"
+
+
+def mark(index: int) -> Mark:
+    return replace(ONE, number=number(index), revision=index)
+
+
+def numbers(marks: list[Mark]) -> list[str]:
+    return [one.number for one in marks]
+
+
+def test_a_mark_is_read_as_it_was_written(redis: Redis) -> None:
+    Watermark(redis).write(ACCOUNT, [ONE])
+    assert Watermark(redis).newest(ACCOUNT) == [ONE]
+
+
+def test_marks_of_several_workers_stand_newest_first_and_apart_by_account(redis: Redis) -> None:
+    one, two = Watermark(redis), Watermark(redis)
+    one.write(ACCOUNT, [mark(1), mark(2)])
+    two.write(ACCOUNT, [mark(3)])
+    two.write("other", [mark(4)])
+    assert numbers(one.newest(ACCOUNT)) == [number(3), number(2), number(1)]
+    assert numbers(one.newest(ACCOUNT, 2)) == [number(3), number(2)]
+    assert numbers(one.newest("other")) == [number(4)]
+    assert one.newest("nobody") == []
+
+
+def test_only_so_many_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    Watermark(redis).write(ACCOUNT, (mark(index) for index in range(2_500)))
+    for _ in range(8):
+        Watermark(redis).write(ACCOUNT, (mark(index) for index in range(2_500)))
+    assert len(Watermark(redis).newest(ACCOUNT, 100_000)) == watermark.KEPT
+
+
+def test_what_is_forgotten_is_that_and_nothing_else(redis: Redis) -> None:
+    marks = Watermark(redis)
+    marks.write(ACCOUNT, [mark(1), mark(2), mark(3)])
+    marks.forget(ACCOUNT, [mark(2), mark(9)])
+    marks.forget(ACCOUNT, [])
+    assert numbers(marks.newest(ACCOUNT)) == [number(3), number(1)]
+
+
+def test_one_call_of_many_marks_is_one_command(redis: Redis) -> None:
+    marks = Watermark(redis)
+    marks.write(ACCOUNT, [mark(1)])
+    before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    marks.write(ACCOUNT, [mark(index) for index in range(100)])
+    assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
+
+
+def test_redis_away_is_told(redis_server: RedisServer) -> None:
+    marks = Watermark(Redis.from_url(redis_server.url))
+    redis_server.kill()
+    with pytest.raises(RedisError):
+        marks.write(ACCOUNT, [ONE])
+    with pytest.raises(RedisError):
+        marks.newest(ACCOUNT)
+
+
+@pytest.mark.parametrize("text", ["", "a b c", "a x +1415 2026-01-01 2026-01-01"])
+def test_what_is_no_mark_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        Mark.parse(text)
