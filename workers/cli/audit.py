@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers.cli.errors import SOME_FAILED, Failure
-from workers.cli.output import Json, Meter, count, emit_json, say, show, show_line
+from workers.cli.output import Json, Meter, count, emit_json, moment, say, show, show_line
 from workers.cli.person import MAX_NOTE, By, person
 from workers.cli.resolve import bound
 
 if TYPE_CHECKING:
     from schemas.settling import Finding
     from tasks.auditing import Report
+    from tasks.history import GoingOn
     from tasks.runtime import Binding, Runtime
 
 _WORDS = {
@@ -26,6 +28,7 @@ _WORDS = {
     "absent": "held, and not shown",
     "charged_twice": "charged twice",
 }
+_WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
 _ALL_GONE = "--all-gone"
 _SETTLE = "--settle"
 
@@ -81,8 +84,10 @@ def audit(
 
     What was charged twice costs money until you have one of the two given back, or refunded, at the provider. Then
     --settle it: who, when and how is shown by `dialstock purchase show`.
+
+    After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
-    from tasks import auditing
+    from tasks import auditing, history
 
     if report and (adopt or mark_released or settle):
         raise Failure(f"--report only tells: leave it out, or --adopt, --mark-released and {_SETTLE}")
@@ -94,14 +99,17 @@ def audit(
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
+        going: GoingOn | None = None
         if adopt:
-            settled += auditing.adopt(runtime, binding, found, name).settled
+            done = auditing.adopt(runtime, binding, found, name)
+            settled += done.settled
+            going = history.take_in(runtime, binding, found, done, name)
         if mark_released:
             settled += _release(runtime, binding, found, name, all_gone=all_gone)
     keys = {one.key for one in settled}
     left = [one for one in found.findings if one.key not in keys]
-    _emit(found, settled, left) if json else _tell(found, settled, left)
-    raise typer.Exit(SOME_FAILED if left else 0)
+    _emit(found, settled, left, going) if json else _tell(found, settled, left, going)
+    raise typer.Exit(SOME_FAILED if left or (going is not None and not going.settled) else 0)
 
 
 def _numbers(settle: Sequence[str], note: str | None) -> list[str]:
@@ -123,6 +131,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     from dataclasses import replace
 
     from tasks.policies.pace import Pace
+    from tasks.watermark import Watermark
     from workers.cli.account import adapter_of
     from workers.cli.context import known_provider, open_desk
     from workers.cli.servers import open_redis
@@ -133,11 +142,14 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
         adapter = adapter_of(config, alias)
         if adapter.lookup == "none":
             kind = desk.runtime.kinds[alias]
-            raise Failure(f"{alias} cannot be audited: {kind} documents no list of owned numbers: see its dashboard")
+            raise Failure(
+                f"{alias} cannot be audited: {kind} documents no list of owned numbers: see its dashboard. {_WORD}"
+            )
         binding = replace(desk.runtime.providers[alias], adapter=adapter)
+        providers = {**desk.runtime.providers, alias: binding}
         with open_redis(desk.settings) as client:
-            runtime = replace(desk.runtime, providers={alias: binding}, redis=client, pace=Pace(client))
-            yield runtime, binding
+            ours = replace(desk.runtime, redis=client, pace=Pace(client), watermark=Watermark(client))
+            yield replace(ours, providers=providers), binding
 
 
 def _walk(runtime: Runtime, binding: Binding) -> Report:
@@ -176,7 +188,7 @@ def _release(runtime: Runtime, binding: Binding, found: Report, by: str, *, all_
         return []
 
 
-def _emit(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) -> None:
+def _emit(found: Report, settled: Sequence[Finding], left: Sequence[Finding], going: GoingOn | None) -> None:
     from schemas.events import finding_data
 
     emit_json(
@@ -187,11 +199,12 @@ def _emit(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) ->
             "owned": found.owned,
             "settled": [finding_data(one) for one in settled],
             "findings": [finding_data(one) for one in left],
+            "lost_history": None if going is None else asdict(going),
         }
     )
 
 
-def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) -> None:
+def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding], going: GoingOn | None) -> None:
     for findings, words in ((settled, "settled"), (left, "left")):
         for one in findings:
             ids = ", ".join(one.provider_number_ids)
@@ -202,6 +215,20 @@ def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding]) ->
     show(f"{found.walks.provider} shows {owned} of ours: {differences} settled, {len(left):,} left.")
     if left:
         show(_next_step(left))
+    if going is not None:
+        _tell_going(going)
+
+
+def _tell_going(going: GoingOn) -> None:
+    """What becomes of an account that the database was behind for."""
+    if going.audit_at is not None:
+        show(f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}.")
+    elif not going.settled:
+        show("The account goes on by an audit that leaves none of these.")
+    for number in going.unseen:
+        show_line(f"lost     {'called for, and not ours':<30}  {number}")
+    if going.aliases:
+        show(f"{', '.join(going.aliases)} goes on.")
 
 
 def _next_step(left: Sequence[Finding]) -> str:

@@ -38,6 +38,8 @@ def pause_in_words(state: Row | None, now: datetime) -> str | None:
     if state is None or state["paused_at"] is None:
         return None
     text = f"paused since {moment(state['paused_at'])} ({state['cause']}): {state['reason']}"
+    if state["cause"] == Cause.BEHIND:
+        return f"{text}; until `dialstock audit {state['provider']} --adopt`"
     if state["cause"] == Cause.PERSON or state["probe_at"] is None:
         return f"{text}; until `dialstock provider resume {state['provider']}`"
     return f"{text}; one purchase tries again {when(state['probe_at'], now)}"

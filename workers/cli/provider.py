@@ -8,13 +8,22 @@ from typing import Annotated
 import typer
 
 from workers.cli.output import Json, emit_json, say, show, show_table
+from workers.cli.person import By, person
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
 Gone = Annotated[str, typer.Argument(metavar="FROM", help="The alias that they stand under, configured or not.")]
 Home = Annotated[str, typer.Argument(metavar="TO", help="The alias that they go on under; it may be the same.")]
-Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere but with --lost-history.")]
+LostHistory = Annotated[
+    bool,
+    typer.Option(
+        "--lost-history",
+        help="Go on although the database went back in time, and the provider was not audited. What it lost and may "
+        "have bought is held, each number. Needs --reason.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,11 +86,20 @@ def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
     show(f"Let it go on:  dialstock provider resume {alias}")
 
 
-def resume(alias: Alias, *, reason: Why = "", json: Json = False) -> None:
-    """Let a provider go on: end its pause, whoever paused it, and the cool-down that it asked for by a 429."""
+def resume(
+    alias: Alias, *, reason: Why = "", lost_history: LostHistory = False, by: By = None, json: Json = False
+) -> None:
+    """Let a provider go on: end its pause, whoever paused it, and the cool-down that it asked for by a 429.
+
+    A provider whose purchases the database has lost goes on by `dialstock audit ALIAS --adopt`. Where it has no list,
+    see at its dashboard what is ours, and give --lost-history.
+    """
     from workers.cli.context import open_desk
     from workers.cli.providerview import resume_by_person
 
+    if lost_history:
+        _resume_lost(alias, reason, person(by), json=json)
+        return
     with open_desk() as desk:
         ended, cooled = resume_by_person(desk, alias)
     if json:
@@ -132,3 +150,16 @@ def leave(alias: Gone, *, json: Json = False) -> None:
     else:
         provideraccount.tell_left(alias, done)
     raise typer.Exit(1 if done.under_way else 0)
+
+
+def _resume_lost(alias: str, reason: str, by: str, *, json: bool) -> None:
+    from workers.cli.context import open_desk
+    from workers.cli.providerhistory import go_on_by_word, tell_gone_on
+
+    with open_desk() as desk:
+        aliases, held = go_on_by_word(desk, alias, reason, by)
+    if json:
+        found = [{"number": row["number"], "purchase_id": row["id"]} for row in held]
+        emit_json({"provider": alias, "goes_on": aliases, "held": found, "reason": reason.strip(), "by": by})
+    else:
+        tell_gone_on(aliases, held)

@@ -12,6 +12,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from workers.cli.context import Desk, known_provider
+from workers.cli.doctor.history import mend_of
 from workers.cli.errors import Failure
 from workers.cli.explain import pause_in_words
 from workers.cli.providercooling import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
@@ -40,22 +41,30 @@ def stranded_in_words(runtime: Runtime) -> list[str]:
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
     """Pause a provider until a person resumes it. True where it was not paused before. Raises Failure."""
     known_provider(runtime.config, alias)
-    reason = reason.strip()
-    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
-        raise Failure(f"--reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
-    wanted = Pause(cause=Cause.PERSON, reason=reason, cooldown=None)
+    wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
     with runtime.database.write() as conn:
         return pausing.pause(conn, alias, wanted, runtime.now())
 
 
-def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
-    """End a pause, whoever began it, and the cool-down. Whether there was the one, and the other. Raises Failure.
+def said(reason: str) -> str:
+    """*reason* as it is written down. Raises Failure for what is none."""
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise Failure(f"--reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
+    return reason
 
-    None: Redis is away, and may know of a cool-down.
+
+def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
+    """End a pause, whoever began it, and the cool-down. Whether there was the one, and the other.
+
+    None: Redis is away, and may know of a cool-down. Raises Failure where the database went back in time.
     """
     provider = known_provider(desk.runtime.config, alias)
     with desk.runtime.database.write() as conn:
         paused = pausing.resume(conn, alias, desk.runtime.now(), by_machine=False)
+        state = pausing.state_of(conn, alias)
+    if state is not None and state["cause"] == Cause.BEHIND:
+        raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias)}")
     return paused, lift_cool_down(desk.settings, provider)
 
 

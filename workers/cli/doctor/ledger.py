@@ -13,9 +13,11 @@ from schemas.events import utc_text
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.ledger.waiting import stuck
+from tasks.policies.pause import Cause
 from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.cli.doctor.history import mend_of
 from workers.cli.doctor.pools import examine_pools
 from workers.clock import DatabaseClock
 from workers.database import SqlDatabase
@@ -101,4 +103,7 @@ def _paused(conn: Connection) -> Iterator[Finding]:
         yield ok("providers", "none is paused")
     for alias, row in sorted(paused.items()):
         message = f"{alias} is paused since {utc_text(row['paused_at'])[:19]}Z: {row['reason']}"
-        yield warn("providers", message, f"mend the cause, then dialstock provider resume {alias}")
+        if row["cause"] == Cause.BEHIND:
+            yield fail("providers", message, mend_of(alias))
+        else:
+            yield warn("providers", message, f"mend the cause, then dialstock provider resume {alias}")

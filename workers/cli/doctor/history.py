@@ -1,0 +1,46 @@
+"""Whether the database knows what was bought, or went back in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.config import Config
+from tasks.history import Lost, lost_calls
+from tasks.watermark import Watermark
+from workers.cli.context import open_redis
+from workers.cli.doctor.findings import Finding, fail, ok
+from workers.database import SqlDatabase
+from workers.settings import Settings
+
+
+def mend_of(alias: str) -> str:
+    """What to do for a provider whose purchases the database has lost."""
+    return (
+        f"dialstock audit {alias} --adopt; what has no list, see at its dashboard, then "
+        f"dialstock provider resume {alias} --lost-history --reason WHY"
+    )
+
+
+def history(settings: Settings, config: Config) -> Iterator[Finding]:
+    """A line for each account of which the database has lost calls to buy; one where it has lost none."""
+    aliases = {provider.account: alias for alias, provider in sorted(config.providers.items())}
+    try:
+        found = [lost for account in aliases if (lost := _lost(settings, account)).calls]
+    except (RedisError, SQLAlchemyError):
+        return  # that they are away is told of already
+    if not found:
+        yield ok("history", "the database knows what was bought last")
+    for lost in found:
+        yield fail("history", str(lost), mend_of(aliases[lost.account]))
+
+
+def _lost(settings: Settings, account: str) -> Lost:
+    database = SqlDatabase(settings.database_url)
+    try:
+        with open_redis(settings) as client:
+            return lost_calls(database, account, Watermark(client).newest(account))
+    finally:
+        database.close()
