@@ -136,6 +136,7 @@ def test_prepare_refuses_what_is_not_in_stock(server: ScriptedServer, items: lis
         (CUT, OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, b"<html>"), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, {"results": {}}), OutcomeKind.NOT_SENT, "search_failed"),
+        (reply(200, {"results": [], "errors": ["down"]}), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(429, None, {"Retry-After": "2"}), OutcomeKind.THROTTLED, "http_429"),
         (reply(401), OutcomeKind.ACCOUNT, "http_401"),
         (reply(402), OutcomeKind.ACCOUNT, "http_402"),
