@@ -222,8 +222,8 @@ class ScriptedProvider:
     def search(self, query: SearchQuery) -> list[Candidate]:
         raise NotImplementedError
 
-    def owned(self, each_page: Callable[[ProviderError | None], None]) -> Iterator[OwnedNumber]:
-        each_page(None)
+    def owned(self) -> Iterator[OwnedNumber]:
+        take_turn()
         for wanted in self.shows:
             if (identity := self.owned_id(wanted)) is not None:
                 yield OwnedNumber(number=wanted, provider_number_id=identity)
