@@ -87,6 +87,7 @@ def test_waiting_ends_with_the_result(cli: Cli, desk: Desk, start: Start) -> Non
 def test_ctrl_c_ends_the_waiting_only(cli: Cli, desk: Desk, start: Start) -> None:
     process = start("buy", NUMBERS[0], "--provider", "timepay", "--wait")
     assert process.stderr is not None
+    assert process.stderr.readline().startswith("Buying up to 1 number from timepay")
     assert process.stderr.readline().startswith("queued: ")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
