@@ -26,7 +26,7 @@ def read_order(
 
     *name* is the file's name for messages and, where *format* is None, for the format by its suffix. *kinds* maps
     the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
-    alpha-2) is that of numbers without a country code.
+    alpha-2) is that of numbers without a plus, which are never read as another's.
     Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before
     the end is reached.
     """

@@ -61,9 +61,11 @@ def submit(
 ) -> None:
     """Buy the numbers of a file.
 
-    Columns: number, provider; if wanted idempotency_key, options.NAME, metadata.NAME. Every row is checked before any
-    is accepted. A number that is bought or in work already is not bought again: the order points to that purchase,
-    so that the same file may be submitted again. Workers do the buying: Ctrl-C after the order is in stops nothing.
+    Columns: number (or phone, tel, msisdn and the like), provider; if wanted idempotency_key, options.NAME,
+    metadata.NAME. Every row is checked before any is accepted. A number without a plus is of --country, and refused
+    where it can be read in two ways. A number that is bought or in work already is not bought again: the order points
+    to that purchase, so that the same file may be submitted again. Workers do the buying: Ctrl-C after the order is in
+    stops nothing.
     """
     from schemas.outcomes import clip
     from workers.cli.checking import bounded, check_file
