@@ -46,8 +46,7 @@ def statuses(place: Place, numbers: list[str]) -> Counter[str]:
 
 
 def paused(place: Place, alias: str) -> bool:
-    [row] = place.rows(PROVIDER, provider=alias)
-    return bool(row["cause"] == "database_behind")
+    return any(row["cause"] == "database_behind" for row in place.rows(PROVIDER, provider=alias))
 
 
 def stays(place: Place, numbers: list[str], charged: Counter[str]) -> None:

@@ -11,6 +11,7 @@ from redis import Redis
 
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import PostgresServer, RedisServer
+from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
 from workers.database import SqlDatabase, migrate
@@ -105,3 +106,10 @@ def shop(request: pytest.FixtureRequest, open_shop: Callable[..., Shop]) -> Shop
 def fluents(open_shop: Callable[..., Shop]) -> Shop:
     """One of them."""
     return open_shop("fluents")
+
+
+@pytest.fixture
+def past(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
+    """A world whose database can go back in time, on each kind of database."""
+    with started(database_url, redis_server) as found:
+        yield found

@@ -1,36 +1,17 @@
-"""A database that went back in time: nothing is bought twice, it is told, and it goes on once that was mended."""
+"""A database that went back in time: nothing is bought twice, and it is told."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
 
 import pytest
-from redis import Redis
-from sqlalchemy import select
 
-from schemas.outcomes import Outcome
 from schemas.status import Status
-from schemas.tables import EVENT
-from tasks import auditing, history
-from tasks.auditing import Settlement
-from tasks.history import GoingOn
 from tasks.ledger import pausing
-from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
-from tasks.watermark import Watermark
 from tests.servers import RedisServer
-from tests.servers.backups import Backup
-from tests.tasks.support import NUMBER, UNKNOWN, Killed, OpenWatermark, World, die, make_world, number
-from workers.database import SqlDatabase
-
-TWO = [number(1), number(2)]
-CALL = 32.0
-"""Seconds from an intent to the end of its call."""
+from tests.tasks.past import TWO, Past, started
+from tests.tasks.support import NUMBER, Killed, OpenWatermark, die, number
 
 
 class DeadlyWatermark(OpenWatermark):
@@ -38,90 +19,6 @@ class DeadlyWatermark(OpenWatermark):
 
     def write(self, *_: object) -> None:
         die()
-
-
-def audit(past: Past) -> GoingOn | None:
-    """What `dialstock audit acme --adopt` does."""
-    runtime, binding = past.world.runtime, past.world.binding
-    report = auditing.audit(runtime, binding)
-    done = auditing.adopt(runtime, binding, report, "ann")
-    return history.take_in(runtime, binding, report, done, "ann")
-
-
-@dataclass
-class Past:
-    """A world whose database can go back to where it was backed up, as a worker finds it that is started then."""
-
-    world: World
-    url: str
-    redis: Any
-    copy: Backup | None = None
-
-    def keep(self) -> None:
-        self.database.close()
-        self.copy = Backup(self.url)
-
-    def go_back(self) -> None:
-        self.database.close()
-        assert self.copy is not None
-        self.copy.restore()
-
-    @property
-    def database(self) -> SqlDatabase:
-        found = self.world.runtime.database
-        assert isinstance(found, SqlDatabase)
-        return found
-
-    def compare(self) -> None:
-        history.compare(self.world.runtime)
-
-    def state(self, alias: str = "acme") -> Row:
-        with self.database.read() as conn:
-            return pausing.state_of(conn, alias) or {}
-
-    def causes(self) -> list[str | None]:
-        return [self.state(alias).get("cause") for alias in ("acme", "twin")]
-
-    def told(self, kind: str) -> list[Row]:
-        return [row["data"] for row in self.world.rows(select(EVENT)) if row["type"] == f"dialstock.provider.{kind}"]
-
-    def charged(self) -> list[str]:
-        return [sold for sold, _ in self.world.provider.charged]
-
-    def lose(self, *numbers: str) -> list[Row]:
-        """Buy what is queued in the copy already, and go back. Returns the rows as they were bought."""
-        rows = [self.world.queued(one) for one in numbers]
-        self.keep()
-        self.world.tick()
-        bought = [self.world.row(row["id"]) for row in rows]
-        assert {row["status"] for row in bought} == {Status.PURCHASED}
-        self.go_back()
-        return bought
-
-    def buy_what_is_left(self) -> None:
-        """All that workers do in ten minutes."""
-        for _ in range(20):
-            self.world.tick()
-            self.world.clock.advance(30)
-
-
-@pytest.fixture
-def past(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
-    """A world on each kind of database."""
-    with started(database_url, redis_server) as found:
-        yield found
-
-
-@contextmanager
-def started(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
-    with Redis.from_url(redis_server.url) as client:
-        world = make_world(SqlDatabase(database_url))
-        world.runtime = replace(world.runtime, redis=client, watermark=Watermark(client))
-        found = Past(world, database_url, client)
-        yield found
-        found.database.close()
-        if found.copy is not None:
-            found.copy.close()
 
 
 def test_a_database_that_is_as_it_was_buys(past: Past) -> None:
@@ -291,101 +188,3 @@ def test_a_persons_pause_stays_and_what_it_hides_comes_after_it(past: Past) -> N
     past.world.tick()
     assert past.charged() == TWO
     assert past.causes() == [Cause.BEHIND] * 2
-
-
-def test_an_audit_that_took_in_what_is_ours_lets_it_go_on(past: Past) -> None:
-    """Lost are a purchase whose row waits in the copy, one that was accepted later, and a call that bought nothing."""
-    past.world.queued(number(1))
-    past.keep()
-    past.world.queued(number(2))
-    past.world.queued(number(3))
-    past.world.provider.script += [past.world.provider.charge, past.world.provider.charge, UNKNOWN]
-    past.world.tick()
-    past.go_back()
-    past.compare()
-    early = audit(past)
-    policy = past.world.binding.policy
-    assert early == GoingOn(audit_at=past.state()["paused_at"] + timedelta(seconds=CALL + policy.reconcile_after[-1]))
-    assert past.causes() == [Cause.BEHIND] * 2
-    past.world.clock.moment = early.audit_at
-    bought, [not_bought] = past.charged(), {number(n) for n in (1, 2, 3)} - set(past.charged())
-    assert audit(past) == GoingOn(settled=True, aliases=("acme", "twin"), unseen=(not_bought,))
-    assert audit(past) is None
-    past.compare()
-    assert past.causes() == [None, None]
-    told = past.told("resumed")
-    assert [(one["provider"], one["cause"], one["by"]) for one in told] == [
-        ("acme", "database_behind", "ann"),
-        ("twin", "database_behind", "ann"),
-    ]
-    for one in bought:
-        assert past.world.accept(one)["status"] == Status.PURCHASED
-    past.world.accept(number(8))
-    past.buy_what_is_left()
-    assert Counter(past.charged())[number(8)] == 1
-    assert max(Counter(past.charged()).values()) == 1
-
-
-def test_an_audit_that_left_something_does_not_let_it_go_on(past: Past) -> None:
-    past.lose(*TWO)
-    past.compare()
-    past.world.clock.advance(3600)
-    runtime, binding = past.world.runtime, past.world.binding
-    report = auditing.audit(runtime, binding)
-    left = Settlement(left=report.findings)
-    assert history.take_in(runtime, binding, report, left, "ann") == GoingOn()
-    assert past.causes() == [Cause.BEHIND] * 2
-
-
-def test_a_pause_whose_marks_redis_lost_still_needs_the_audit(past: Past) -> None:
-    past.lose(*TWO)
-    past.compare()
-    past.redis.flushall()
-    past.compare()
-    assert past.causes() == [Cause.BEHIND] * 2
-    assert audit(past) is not None
-    past.world.clock.advance(3600)
-    assert audit(past) == GoingOn(settled=True, aliases=("acme", "twin"))
-    past.buy_what_is_left()
-    assert past.charged() == TWO
-
-
-def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
-    """One waits in the copy, the other was accepted later; both are held, and neither is bought again."""
-    waits = past.world.queued(number(1))
-    past.keep()
-    later = past.world.queued(number(2))
-    past.world.tick()
-    past.go_back()
-    past.compare()
-    aliases, held = history.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
-    assert (aliases, {row["id"] for row in held}) == (["acme", "twin"], {waits["id"], later["id"]})
-    past.compare()
-    assert past.causes() == [None, None]
-    past.buy_what_is_left()
-    assert Counter(past.charged()) == {number(1): 1, number(2): 1}
-    for row in held:
-        after = past.world.row(row["id"])
-        assert (after["status"], after["doubt"], after["error_code"]) == (Status.HELD, True, "history_lost")
-        assert "ann let acme go on: seen at the dashboard" in after["error"]
-        assert past.world.events(of=row["id"])[-1] == "held"
-    assert past.world.accept(number(2))["id"] == later["id"]
-    assert history.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
-
-
-def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> None:
-    """The worker whose call was lost with its purchase hears that it was bought."""
-    past.keep()
-    row = past.world.queued(number(2))
-    past.world.release()
-
-    def lost_meanwhile(wanted: str) -> Outcome:
-        past.go_back()
-        past.compare()
-        history.believe(past.world.runtime, past.world.binding, "ann", "seen")
-        return past.world.provider.charge(wanted)
-
-    past.world.provider.script.append(lost_meanwhile)
-    past.world.work()
-    assert past.world.row(row["id"])["status"] == Status.PURCHASED
-    assert past.charged() == [number(2)]

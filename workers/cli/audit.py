@@ -87,8 +87,6 @@ def audit(
 
     After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
-    from tasks import auditing, history
-
     if report and (adopt or mark_released or settle):
         raise Failure(f"--report only tells: leave it out, or --adopt, --mark-released and {_SETTLE}")
     if all_gone and not mark_released:
@@ -99,11 +97,8 @@ def audit(
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
-        going: GoingOn | None = None
-        if adopt:
-            done = auditing.adopt(runtime, binding, found, name)
-            settled += done.settled
-            going = history.take_in(runtime, binding, found, done, name)
+        done, going = _adopt(runtime, binding, found, name) if adopt else ([], None)
+        settled += done
         if mark_released:
             settled += _release(runtime, binding, found, name, all_gone=all_gone)
     keys = {one.key for one in settled}
@@ -162,6 +157,15 @@ def _walk(runtime: Runtime, binding: Binding) -> Report:
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
         raise Failure(message, SOME_FAILED) from exc
+
+
+def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[list[Finding], GoingOn | None]:
+    """Take in what is ours, and let go on what the database was behind for."""
+    from tasks.auditing import adopt
+    from tasks.history import take_in
+
+    done = adopt(runtime, binding, found, by)
+    return done.settled, take_in(runtime, binding, found, done, by)
 
 
 def _settle(runtime: Runtime, found: Report, numbers: Sequence[str], by: str, note: str) -> list[Finding]:

@@ -45,6 +45,14 @@ def pause_in_words(state: Row | None, now: datetime) -> str | None:
     return f"{text}; one purchase tries again {when(state['probe_at'], now)}"
 
 
+def mend_of(alias: str) -> str:
+    """What to do for a provider whose purchases the database has lost."""
+    return (
+        f"dialstock audit {alias} --adopt; what has no list, see at its dashboard, then "
+        f"dialstock provider resume {alias} --lost-history --reason WHY"
+    )
+
+
 def when(value: datetime, now: datetime) -> str:
     """'in 12 s', 'now', or the time of day where it is more than a few minutes off."""
     seconds = (value - now).total_seconds()

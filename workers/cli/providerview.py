@@ -12,9 +12,8 @@ from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from workers.cli.context import Desk, known_provider
-from workers.cli.doctor.history import mend_of
 from workers.cli.errors import Failure
-from workers.cli.explain import pause_in_words
+from workers.cli.explain import mend_of, pause_in_words
 from workers.cli.providercooling import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
 
 COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")

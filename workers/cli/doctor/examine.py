@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config import Config, ConfigError
-from workers.cli.doctor import here, history, ledger, servers
+from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.errors import AWAY, WRONG_USE
 from workers.health import first_line, has_tables
@@ -40,7 +40,9 @@ def examine(*, quick: bool) -> Iterator[Finding]:
         waiting = yield from _tables(settings.database_url, config)
     if config is not None and all(finding.level is not Level.FAIL for finding in findings):
         if database.level is Level.OK and has_tables(settings.database_url):
-            yield from history.history(settings, config)
+            from workers.cli.doctor.history import history
+
+            yield from history(settings, config)
         yield from servers.cool_downs(settings, config)
         yield servers.workers(settings, config, waiting)
 

@@ -12,16 +12,9 @@ from tasks.history import Lost, lost_calls
 from tasks.watermark import Watermark
 from workers.cli.context import open_redis
 from workers.cli.doctor.findings import Finding, fail, ok
+from workers.cli.explain import mend_of
 from workers.database import SqlDatabase
 from workers.settings import Settings
-
-
-def mend_of(alias: str) -> str:
-    """What to do for a provider whose purchases the database has lost."""
-    return (
-        f"dialstock audit {alias} --adopt; what has no list, see at its dashboard, then "
-        f"dialstock provider resume {alias} --lost-history --reason WHY"
-    )
 
 
 def history(settings: Settings, config: Config) -> Iterator[Finding]:

@@ -17,8 +17,8 @@ from tasks.policies.pause import Cause
 from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
-from workers.cli.doctor.history import mend_of
 from workers.cli.doctor.pools import examine_pools
+from workers.cli.explain import mend_of
 from workers.clock import DatabaseClock
 from workers.database import SqlDatabase
 
