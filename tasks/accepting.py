@@ -20,10 +20,11 @@ from schemas.status import Status
 from schemas.tables import REJECTED
 from tasks.dispatching import LOOKAHEAD, purchase_message
 from tasks.ledger import dispatch
-from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted, with_retry
+from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted
 from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
+from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ from schemas.settling import Finding, FindingKind
 from tasks.auditing import Report, audit, gone_among, proves_absence
 from tasks.ledger import audit_runs as ledger
 from tasks.ledger import findings as settling
-from tasks.ledger.accept import with_retry
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks
 from tasks.providers.base import ProviderError
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
+from tasks.transactions import with_retry
 from tasks.turns import Stopped
 
 log = logging.getLogger(__name__)

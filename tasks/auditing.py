@@ -17,7 +17,6 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.ledger import audit as ledger
 from tasks.ledger import findings as settling
-from tasks.ledger.accept import with_retry
 from tasks.ledger.audit import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks, complete_finished
@@ -112,10 +111,10 @@ def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settle
     settled = []
     usable = [one for one in report.of(FindingKind.ORPHAN) if one.usable]
     for chunk in chunks(usable, CHUNK):
-        adopted = with_retry(lambda chunk=chunk: _adopt(runtime, binding, chunk, by))  # type: ignore[misc]
+        adopted = _adopt(runtime, binding, chunk, by)
         settled += [one for one in chunk if one.number in adopted]
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        settled += with_retry(lambda chunk=chunk: _take_evidence(runtime, binding, chunk, by))  # type: ignore[misc]
+        settled += _take_evidence(runtime, binding, chunk, by)
     complete_finished(runtime)
     return _settlement(report, settled, FindingKind.ORPHAN, FindingKind.EVIDENCE)
 
@@ -141,7 +140,7 @@ def mark_released(
             raise NothingLeft
     settled = []
     for gone in gone_among(runtime, binding, missing, progress):
-        released = with_retry(lambda gone=gone: _release(runtime, report.walks, gone, by))  # type: ignore[misc]
+        released = _release(runtime, report.walks, gone, by)
         settled += [one for one in gone if one.purchase_id in released]
     complete_finished(runtime)
     return _settlement(report, settled, FindingKind.MISSING)
@@ -159,12 +158,11 @@ def settle_charged_twice(runtime: Runtime, report: Report, numbers: Sequence[str
         if twice[number].status != Status.PURCHASED:
             raise NotCharged(f"{number} is {twice[number].status or 'unknown'} here: settle that first")
 
-    def settle() -> list[Finding]:
-        wanted = [twice[number] for number in dict.fromkeys(numbers)]
-        with runtime.database.write() as conn:
-            return settling.settle_charged_twice(conn, wanted, report.walks.account, _settler(runtime, by), note)
-
-    return _settlement(report, with_retry(settle), FindingKind.CHARGED_TWICE)
+    wanted = [twice[number] for number in dict.fromkeys(numbers)]
+    settled = runtime.database.run(
+        lambda conn: settling.settle_charged_twice(conn, wanted, report.walks.account, _settler(runtime, by), note)
+    )
+    return _settlement(report, settled, FindingKind.CHARGED_TWICE)
 
 
 def _compared(runtime: Runtime, walks: Walks) -> Report:
@@ -176,14 +174,15 @@ def _settler(runtime: Runtime, by: str) -> Settler:
 
 
 def _adopt(runtime: Runtime, binding: Binding, orphans: Sequence[Finding], by: str) -> set[str]:
-    with runtime.database.write() as conn:
-        rows = settling.adopt(conn, orphans, binding.account, _settler(runtime, by))
+    rows = runtime.database.run(lambda conn: settling.adopt(conn, orphans, binding.account, _settler(runtime, by)))
     return {row["number"] for row in rows}
 
 
 def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Finding], by: str) -> list[Finding]:
-    with runtime.database.write() as conn:
-        return settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=binding.policy.poll_every)
+    poll_every = binding.policy.poll_every
+    return runtime.database.run(
+        lambda conn: settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=poll_every)
+    )
 
 
 def gone_among(
@@ -208,8 +207,9 @@ def _is_gone(finding: Finding, said: LookKind) -> bool:
 
 
 def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:
-    with runtime.database.write() as conn:
-        rows = settling.release_missing(conn, gone, _settler(runtime, by), walks.shows_by)
+    rows = runtime.database.run(
+        lambda conn: settling.release_missing(conn, gone, _settler(runtime, by), walks.shows_by)
+    )
     return {row["id"] for row in rows}
 
 

@@ -13,6 +13,7 @@ from schemas.policy import Policy
 from tasks.ledger import dispatch, looks, pausing, spending, sweep
 from tasks.ledger.rows import Row
 from tasks.ledger.spending import Limits
+from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)
@@ -74,29 +75,36 @@ def release_due(runtime: Runtime, binding: Binding) -> int:
         return 0
     # With room for fewer than there are lanes, each has its turn by chance.
     random.shuffle(lanes)
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        account = runtime.accounts[binding.account]
-        state = dispatch.lock_provider(conn, binding.alias, account, now)
-        if state is None:
-            return 0
-        room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
-        if not (room.free or room.again):
-            return 0
-        rows = dispatch.release(
-            conn,
-            binding.alias,
-            binding.account,
-            lanes,
-            count=room.free or room.again,
-            now=now,
-            take_within=binding.policy.take_within,
-            counted=not room.free,
-            limits=limits,
-        )
-    runtime.reached("released")
-    runtime.send(purchase_messages(binding, rows, probe=state["paused_at"] is not None))
+    rows, probe = runtime.database.run(lambda conn: _release(conn, runtime, binding, lanes, soon=soon, limits=limits))
+    if rows:
+        runtime.reached("released")
+        runtime.send(purchase_messages(binding, rows, probe=probe))
     return len(rows)
+
+
+def _release(
+    conn: Connection, runtime: Runtime, binding: Binding, lanes: Sequence[str | None], *, soon: int, limits: Limits
+) -> tuple[list[Row], bool]:
+    """Release from *lanes* what there is room for. Returns it, and whether it is a paused provider's probe."""
+    now, account = runtime.now(), runtime.accounts[binding.account]
+    state = dispatch.lock_provider(conn, binding.alias, account, now)
+    if state is None:
+        return [], False
+    room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
+    if not (room.free or room.again):
+        return [], False
+    rows = dispatch.release(
+        conn,
+        binding.alias,
+        binding.account,
+        lanes,
+        count=room.free or room.again,
+        now=now,
+        take_within=binding.policy.take_within,
+        counted=not room.free,
+        limits=limits,
+    )
+    return rows, state["paused_at"] is not None
 
 
 def _with_room(
@@ -143,11 +151,7 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
     with runtime.database.read() as conn:
         if not looks.any_due(conn, binding.alias, binding.account, runtime.now()):
             return 0
-    watch = runtime.watched()
-    with runtime.database.write() as conn:
-        rows = looks.take_due(
-            conn, binding.alias, binding.account, watch, binding.policy, lease=LOOK_LEASE, limit=limit
-        )
+    rows = runtime.database.run(lambda conn: _take_looks(conn, runtime, binding, limit))
     items = [[row["id"], row["revision"]] for row in rows]
     batches = [items] if walk else [[item] for item in items]
     runtime.send(
@@ -156,6 +160,11 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
         if batch
     )
     return len(rows)
+
+
+def _take_looks(conn: Connection, runtime: Runtime, binding: Binding, limit: int) -> list[Row]:
+    watch, policy = runtime.watched(), binding.policy
+    return looks.take_due(conn, binding.alias, binding.account, watch, policy, lease=LOOK_LEASE, limit=limit)
 
 
 def sweep_provider(runtime: Runtime, binding: Binding) -> int:
@@ -174,12 +183,18 @@ def sweep_strangers(runtime: Runtime) -> int:
 
 
 def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> int:
-    watch = runtime.watched()
-    with runtime.database.write() as conn:
-        back = dispatch.take_back(conn, alias, watch.now, overdue=True)
-        lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
-        for row in lost:
-            sweep.lose_call(conn, row, policy, watch, can_look=can_look)
+    back, lost = runtime.database.run(
+        lambda conn: _bring_back(conn, alias, policy, runtime.watched(), can_look=can_look)
+    )
     if lost:
-        log.warning("provider %s: %d calls left no outcome; they are in doubt now", alias, len(lost))
-    return back + len(lost)
+        log.warning("provider %s: %d calls left no outcome; they are in doubt now", alias, lost)
+    return back + lost
+
+
+def _bring_back(conn: Connection, alias: str, policy: Policy, watch: Watch, *, can_look: bool) -> tuple[int, int]:
+    """How many were not taken, and how many left no outcome."""
+    back = dispatch.take_back(conn, alias, watch.now, overdue=True)
+    lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
+    for row in lost:
+        sweep.lose_call(conn, row, policy, watch, can_look=can_look)
+    return back, len(lost)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+
+from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
@@ -59,8 +62,8 @@ def look(
 
 
 def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[Row]:
-    with runtime.database.write() as conn:
-        return looks.begin(conn, binding.account, items, runtime.now() + timedelta(seconds=LEASE))
+    until = timedelta(seconds=LEASE)
+    return runtime.database.run(lambda conn: looks.begin(conn, binding.account, items, runtime.now() + until))
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Callable[[], bool]) -> dict[str, Look]:
@@ -75,6 +78,11 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Call
 
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
-    watch = runtime.watched()
-    with runtime.database.write() as conn:
-        return looks.record_look(conn, row, answer, binding.policy, watch)
+    """Not for ever: what a look said can be asked again."""
+    policy = binding.policy
+    try:
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, answer, policy, runtime.watched()))
+    except (DataError, ValueError) as exc:
+        log.warning("a look at %s is written without what was said: %s", row["number"], type(exc).__name__)
+        bare = replace(answer, error="what the provider said cannot be stored")
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, bare, policy, runtime.watched()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -24,7 +25,6 @@ from tasks.ledger.accept import (
     open_order,
     refuse_given_up,
     tell_accepted,
-    with_retry,
 )
 from tasks.ledger.cancel import cancel_order, forget_keys
 from tasks.ledger.cancelled import half_cancelled, still_cancelled
@@ -60,8 +60,7 @@ def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: object
             load(runtime, row["id"], lines)
         finish(runtime, row["id"])
     else:
-        with runtime.database.write() as conn:
-            _tell_accepted(conn, row["id"], runtime.now(), repeat=True)
+        runtime.database.run(lambda conn: _tell_accepted(conn, row["id"], runtime.now(), repeat=True))
     return row
 
 
@@ -86,26 +85,21 @@ def begin(
         "metadata": order.metadata if order else metadata or {},
     }
 
-    def insert_order() -> Row:
-        with runtime.database.write() as conn:
-            return begin_order(conn, values, runtime.now())
-
-    return with_retry(insert_order)
+    return runtime.database.run(lambda conn: begin_order(conn, values, runtime.now()))
 
 
 def accept_single(runtime: Runtime, request: BuyNumber) -> Accepted:
     """Accept one purchase and leave its release to the workers' timers: needs no Redis. Raises RequestError."""
     entry = Entry(request=request, account=runtime.providers[request.provider].account)
 
-    def accept_one() -> Accepted:
+    def accept_one(conn: Connection) -> Accepted:
         now = runtime.now()
-        with runtime.database.write() as conn:
-            accepted = accept(conn, [entry], now)[0]
-            refuse_reserved(conn, [accepted])
-            tell_accepted(conn, accepted, request, now)
+        accepted = accept(conn, [entry], now)[0]
+        refuse_reserved(conn, [accepted])
+        tell_accepted(conn, accepted, request, now)
         return accepted
 
-    return with_retry(accept_one)
+    return runtime.database.run(accept_one)
 
 
 def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]) -> list[Accepted]:
@@ -118,14 +112,13 @@ def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]
         for line, request in lines
     ]
 
-    def accept_chunk() -> list[Accepted]:
-        with runtime.database.write() as conn:
-            accepted = accept_lines(conn, order_id, entries, runtime.now())
-            refuse_reserved(conn, accepted)
+    def accept_chunk(conn: Connection) -> list[Accepted]:
+        accepted = accept_lines(conn, order_id, entries, runtime.now())
+        refuse_reserved(conn, accepted)
         return accepted
 
     try:
-        return with_retry(accept_chunk)
+        return runtime.database.run(accept_chunk)
     except RequestError:
         abandon(runtime, order_id)
         raise
@@ -133,24 +126,20 @@ def load(runtime: Runtime, order_id: str, lines: Sequence[tuple[int, BuyNumber]]
 
 def finish(runtime: Runtime, order_id: str) -> None:
     """Let a whole order start. Raises RequestError (order_abandoned) where it was given up."""
-    with runtime.database.write() as conn:
-        if open_order(conn, order_id, runtime.now()):
-            _tell_accepted(conn, order_id, runtime.now(), repeat=False)
-        else:
+
+    def open_it(conn: Connection) -> None:
+        opened = open_order(conn, order_id, runtime.now())
+        if not opened:
             refuse_given_up(conn, order_id)
-            # Another delivery of the same message opened it at this instant: this one is answered too.
-            _tell_accepted(conn, order_id, runtime.now(), repeat=True)
+        # Where another delivery of the same message opened it at this instant, this one is answered too.
+        _tell_accepted(conn, order_id, runtime.now(), repeat=not opened)
+
+    runtime.database.run(open_it)
 
 
 def abandon(runtime: Runtime, order_id: str) -> None:
     """Give up an order that is still loading, and cancel what it had brought in; an open order goes on."""
-    with runtime.database.write() as conn:
-        asked = conn.execute(
-            update(ORDER)
-            .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
-            .values(cancel_requested_at=runtime.now())
-        )
-    if asked.rowcount:
+    if _ask_to_stop(runtime, order_id, OrderStatus.LOADING):
         _cancel(runtime, order_id)
 
 
@@ -160,29 +149,37 @@ def cancel(runtime: Runtime, order_id: str) -> int:
     Returns how many purchases were asked to stop. What another order waits for too is left to that one, and this order
     completes when it is settled.
     """
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        conn.execute(
-            update(ORDER)
-            .where(ORDER.c.id == order_id, ORDER.c.status.in_((OrderStatus.LOADING, OrderStatus.OPEN)))
-            .values(cancel_requested_at=now, updated_at=now)
-        )
+    _ask_to_stop(runtime, order_id, OrderStatus.LOADING, OrderStatus.OPEN)
     return _cancel(runtime, order_id)
+
+
+def _ask_to_stop(runtime: Runtime, order_id: str, *statuses: OrderStatus) -> bool:
+    """Have an order in one of *statuses* buy no more. Whether it was."""
+    mine = (ORDER.c.id == order_id, ORDER.c.status.in_(statuses))
+
+    def ask(conn: Connection) -> bool:
+        now = runtime.now()
+        asked = conn.execute(update(ORDER).where(*mine).values(cancel_requested_at=now, updated_at=now))
+        return asked.rowcount > 0
+
+    return runtime.database.run(ask)
 
 
 def _cancel(runtime: Runtime, order_id: str) -> int:
     """Cancel the purchases first: an order is abandoned only when nothing of it is left, whoever dies meanwhile."""
     total = cancel_purchases(runtime, order_id, cancelled=True)
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        given_up = conn.execute(
-            update(ORDER)
-            .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
-            .values(status=OrderStatus.ABANDONED, updated_at=now, completed_at=now)
-        )
-        if given_up.rowcount:
-            forget_keys(conn, order_id)
+    runtime.database.run(lambda conn: _give_up(conn, order_id, runtime.now()))
     return total
+
+
+def _give_up(conn: Connection, order_id: str, now: datetime) -> None:
+    given_up = conn.execute(
+        update(ORDER)
+        .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)
+        .values(status=OrderStatus.ABANDONED, updated_at=now, completed_at=now)
+    )
+    if given_up.rowcount:
+        forget_keys(conn, order_id)
 
 
 def cancel_purchases(runtime: Runtime, order_id: str, *, cancelled: bool = False) -> int:
@@ -192,18 +189,18 @@ def cancel_purchases(runtime: Runtime, order_id: str, *, cancelled: bool = False
     """
     total = 0
     while True:
-        found, asked = with_retry(lambda: _cancel_chunk(runtime, order_id, cancelled=cancelled))
+        found, asked = runtime.database.run(
+            lambda conn: _cancel_chunk(conn, order_id, runtime.now(), cancelled=cancelled)
+        )
         total += asked
         if found == 0:
             return total
 
 
-def _cancel_chunk(runtime: Runtime, order_id: str, *, cancelled: bool) -> tuple[int, int]:
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        if cancelled and not still_cancelled(conn, order_id, now):
-            return 0, 0
-        return cancel_order(conn, order_id, now, CHUNK)
+def _cancel_chunk(conn: Connection, order_id: str, now: datetime, *, cancelled: bool) -> tuple[int, int]:
+    if cancelled and not still_cancelled(conn, order_id, now):
+        return 0, 0
+    return cancel_order(conn, order_id, now, CHUNK)
 
 
 def complete_finished(runtime: Runtime) -> int:
@@ -222,12 +219,13 @@ def complete_finished(runtime: Runtime) -> int:
         _cancel(runtime, order_id)
     for order_id in stale:
         abandon(runtime, order_id)
-    done = 0
-    for order_id in finished:
-        with runtime.database.write() as conn:
-            if sweep.lock_finished(conn, order_id):
-                done += sweep.complete_order(conn, order_id, runtime.now(), order_event_data(conn, order_id))
-    return done
+    return sum(runtime.database.run(partial(_complete, order_id=order_id, now=runtime.now())) for order_id in finished)
+
+
+def _complete(conn: Connection, *, order_id: str, now: datetime) -> bool:
+    if not sweep.lock_finished(conn, order_id):
+        return False
+    return sweep.complete_order(conn, order_id, now, order_event_data(conn, order_id))
 
 
 def refuse_key_conflicts(runtime: Runtime, requests: Sequence[BuyNumber]) -> None:

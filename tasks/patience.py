@@ -1,4 +1,4 @@
-"""Waiting for a database that is away: a provider's answer must not be lost to a restart."""
+"""Waiting for a database that is away: for a while where it can be asked for again, and for ever with money in hand."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from tasks.runtime import Database
+from tasks.transactions import Raced, Unanswered
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PATIENCE = 300.0
-"""Seconds that a worker with an answer in its hands waits."""
+"""Seconds that is waited for what can be asked for again: a message is in the queue still, a look is made again."""
+
+PAUSE = 0.5
+"""Seconds between two tries."""
+
+FIRST_TOLD, SELDOM_TOLD = 1.0, 300.0
+"""Seconds after which is told again what is in hand, at first; each time after twice as long, and at last this long."""
 
 # InternalError is what PostgreSQL calls a transaction that stood still for too long.
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, Unanswered)
 
 
 def patiently(action: Callable[[], T]) -> T:
-    """Run *action* until the database takes it: a provider's answer must not be lost to a restart.
-
-    Raises what the database raised after five minutes; the sweep then takes the call for lost.
-    """
+    """Run *action* until the database takes it. Raises what the database raised after five minutes."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -32,5 +38,28 @@ def patiently(action: Callable[[], T]) -> T:
         except DATABASE_AWAY as exc:
             if time.monotonic() > deadline:
                 raise
-            log.warning("the database does not take an outcome, trying again: %s", type(exc).__name__)
-            time.sleep(0.5)
+            log.warning("the database is away, trying again: %s", type(exc).__name__)
+            time.sleep(PAUSE)
+
+
+def until_written(database: Database, action: Callable[[], T], holds: str) -> T:
+    """Run *action* until it is written, for as long as this process lives: nobody else has what it *holds*.
+
+    Whatever the database says against it, it is asked again, on fresh connections; *holds* is told in the log, so that
+    what dies with the process can be read there. The sweep takes the call for lost meanwhile: the answer still counts
+    when it comes. Raises what is none of the database's errors.
+    """
+    began, wait = time.monotonic(), 0.0
+    told = began
+    while True:
+        try:
+            return action()
+        except (SQLAlchemyError, Raced) as exc:
+            now = time.monotonic()
+            if now >= told + wait:
+                why = str(getattr(exc, "orig", None) or exc).partition("\n")[0]
+                seconds, kind = now - began, type(exc).__name__
+                log.error("not written for %.0f s, trying on: %s (%s: %s)", seconds, holds, kind, why)  # noqa: TRY400
+                told, wait = now, min(2 * wait or FIRST_TOLD, SELDOM_TOLD)
+        database.renew()
+        time.sleep(PAUSE)

@@ -7,25 +7,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.claiming import claim
-from tasks.ledger import calls, dispatch, intents
+from tasks import claiming
+from tasks.ledger import dispatch, intents
 from tasks.ledger.calls import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
-from tasks.patience import patiently
 from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.providers.base import Ask
 from tasks.providers.deadline import Bounds, bounded
 from tasks.providers.turns import in_turn
 from tasks.reacting import react, react_to_looks
+from tasks.recording import told, write_answer
 from tasks.runtime import Binding, Runtime
 from tasks.turns import Turns
 
@@ -111,8 +111,7 @@ def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]
 def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> dict[intents.Wanted, Row]:
     """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
     longest = HORIZON + binding.policy.timeout + binding.policy.take_within
-    with runtime.database.write() as conn:
-        return intents.keep(conn, items, runtime.now() + timedelta(seconds=longest))
+    return runtime.database.run(lambda conn: intents.keep(conn, items, runtime.now() + timedelta(seconds=longest)))
 
 
 def _find_stock(runtime: Runtime, binding: Binding, row: Row, keep: Callable[[], object]) -> Ask | Outcome:
@@ -129,21 +128,18 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
             return slot
         runtime.pace.refund(binding.buying, slot)
         slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        for one in wanted:
-            dispatch.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=slot.wait), now)
+    runtime.database.run(partial(_postpone, wanted=wanted, now=runtime.now(), seconds=slot.wait))
     return None
 
 
+def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
+    for one in sorted(wanted, key=lambda one: one.purchase_id):
+        dispatch.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
+
+
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
-    claims = claim(runtime, binding, [one.item for one in wanted])
+    claims = claiming.claim(runtime, binding, [one.item for one in wanted])
     return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
-
-
-@cache
-def _recording(now: Now) -> Callable[[Connection, Sequence[Answer]], list[Row | None]]:
-    return lambda conn, answers: calls.record_all(conn, answers, now())
 
 
 def _call(
@@ -239,11 +235,22 @@ def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
 def _conclude(
     runtime: Runtime, binding: Binding, outcomes: Sequence[tuple[Claim, Outcome]], *, probe: bool
 ) -> list[Status | None]:
-    """Record each outcome; those that need a look come last, so that none waits for another's."""
+    """Record each outcome; those that need a look come last, so that none waits for another's.
+
+    One that fails keeps none from being recorded; what it failed with is raised then.
+    """
     in_order = sorted(outcomes, key=lambda pair: pair[1].kind is OutcomeKind.REFUSED)
-    after = [_record(runtime, binding, claim, outcome) for claim, outcome in in_order]
+    after, failures = [], []
+    for claim, outcome in in_order:
+        try:
+            after.append(_record(runtime, binding, claim, outcome))
+        except Exception as exc:
+            log.exception("an answer could not be written: %s", told(claim, outcome))
+            failures.append(exc)
     runtime.reached("recorded")
     react(runtime, binding, [(claim.row["number"], outcome) for claim, outcome in in_order], probe=probe)
+    if failures:
+        raise failures[0]
     return after
 
 
@@ -257,12 +264,8 @@ def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) 
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
     decision = after_call(outcome, history, binding.policy, look)
-
-    def write() -> Row | None:
-        answer = Answer(claim=claim, outcome=outcome, decision=_dated(runtime, claim, decision))
-        return runtime.database.transact(_recording(runtime.now), [answer])[0]
-
-    after = patiently(write)
+    answer = Answer(claim=claim, outcome=outcome, decision=_dated(runtime, claim, decision))
+    after = write_answer(runtime, answer)
     return None if after is None else Status(after["status"])
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
 from schemas.outcomes import BATCH_REFUSED, Look, Outcome, OutcomeKind
 from tasks.ledger import pausing
@@ -52,7 +53,8 @@ def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *,
 
 def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
     """End the pause where the provider answered the probe, else let it cool down for longer."""
-    with runtime.database.write() as conn:
+
+    def conclude(conn: Connection) -> None:
         reason = outcome.error or str(outcome.kind)
         if outcome.yes:
             pausing.resume(conn, alias, runtime.now(), by_machine=True)
@@ -61,12 +63,12 @@ def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
         else:
             pausing.probe_failed(conn, alias, reason, runtime.now())
 
+    runtime.database.run(conclude)
+
 
 def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
     """Pause a provider, and say so once."""
-    with runtime.database.write() as conn:
-        began = pausing.pause(conn, alias, wanted, runtime.now())
-    if began:
+    if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now())):
         log.error("provider %s is paused: %s", alias, wanted.reason)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import Connection
 
 from schemas.settling import Verdict
 from schemas.status import Status
 from tasks.ledger import resolve as ledger
-from tasks.ledger.accept import with_retry
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, chunks, complete_finished
@@ -77,7 +79,8 @@ def resolve(
     revisions = check(runtime, wanted)
     done = Resolved()
     for chunk in chunks(wanted, CHUNK):
-        rows = with_retry(lambda chunk=chunk: _resolve(runtime, chunk, revisions, by))  # type: ignore[misc]
+        settling = partial(_resolve, runtime=runtime, chunk=chunk, revisions=revisions, by=by)
+        rows = runtime.database.run(settling)
         verdicts = {one.purchase_id: one.verdict for one in chunk}
         done.settled.extend(_settled(row, verdicts.pop(row["id"])) for row in rows)
         done.moved.extend(one for one in chunk if one.purchase_id in verdicts)
@@ -86,9 +89,10 @@ def resolve(
     return done
 
 
-def _resolve(runtime: Runtime, chunk: Sequence[Resolution], revisions: Mapping[str, int], by: str) -> list[Row]:
-    with runtime.database.write() as conn:
-        return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()))
+def _resolve(
+    conn: Connection, *, runtime: Runtime, chunk: Sequence[Resolution], revisions: Mapping[str, int], by: str
+) -> list[Row]:
+    return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()))
 
 
 def _settled(row: Row, verdict: Verdict) -> Settled:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, select, update
 
@@ -11,7 +13,7 @@ from schemas.pool_tables import POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
-from tasks.ledger.accept import Entry, accept, with_retry
+from tasks.ledger.accept import Entry, accept
 from tasks.ledger.cancel import left_to_others
 from tasks.ledger.limits import MAY_BUY_MORE
 from tasks.ledger.rows import Row
@@ -41,8 +43,11 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
     with runtime.database.read() as conn:
         dead = _dead_lines(conn, order_id)
         _refuse(conn, order_id, more=bool(dead))
-    waiting = _wait_again(runtime, order_id)
-    done = [with_retry(lambda chunk=chunk: _buy_again(runtime, order_id, chunk)) for chunk in chunks(dead, CHUNK)]  # type: ignore[misc]
+    waiting = runtime.database.run(lambda conn: _wait_again(conn, order_id))
+    done = [
+        runtime.database.run(partial(_buy_again, order_id=order_id, lines=chunk, now=runtime.now()))
+        for chunk in chunks(dead, CHUNK)
+    ]
     return Retried(again=sum(one.again for one in done), found=waiting + sum(one.found for one in done))
 
 
@@ -72,37 +77,34 @@ def _refuse(conn: Connection, order_id: str, *, more: bool) -> None:
         raise OrderError(f"{message}: submit the numbers that you want too as a new order")
 
 
-def _wait_again(runtime: Runtime, order_id: str) -> int:
+def _wait_again(conn: Connection, order_id: str) -> int:
     """Take back the cancel of an order of which lines wait for another's purchase. Returns how many lines do."""
     stopped = (ORDER.c.id == order_id, ORDER.c.status == OrderStatus.OPEN, ORDER.c.cancel_requested_at.is_not(None))
-    with runtime.database.write() as conn:
-        waiting = left_to_others(conn, order_id)
-        if waiting and conn.execute(update(ORDER).where(*stopped).values(cancel_requested_at=None)).rowcount:
-            return waiting
+    waiting = left_to_others(conn, order_id)
+    if waiting and conn.execute(update(ORDER).where(*stopped).values(cancel_requested_at=None)).rowcount:
+        return waiting
     return 0
 
 
-def _buy_again(runtime: Runtime, order_id: str, lines: Sequence[Row]) -> Retried:
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        # The order first: who completes it, or buys the same lines again, waits here.
-        reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
-        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
-        wanted = [((row["account"], row["number"]), row) for row in _still_dead(conn, order_id, lines)]
-        # What a pool has by now is not bought for somebody else.
-        pools = pools_of(conn, [one for one, _ in wanted])
-        entries = [_entry_again(row) for one, row in wanted if one not in pools]
-        answers = accept(conn, entries, now, order_id)
-        for entry, accepted in zip(entries, answers, strict=True):
-            conn.execute(
-                update(LINE)
-                .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
-                .values(
-                    purchase_id=accepted.row["id"],
-                    shared=not (accepted.created or accepted.taken),
-                    metadata=None if accepted.created else entry.request.metadata,
-                )
+def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: datetime) -> Retried:
+    # The order first: who completes it, or buys the same lines again, waits here.
+    reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
+    conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
+    wanted = [((row["account"], row["number"]), row) for row in _still_dead(conn, order_id, lines)]
+    # What a pool has by now is not bought for somebody else.
+    pools = pools_of(conn, [one for one, _ in wanted])
+    entries = [_entry_again(row) for one, row in wanted if one not in pools]
+    answers = accept(conn, entries, now, order_id)
+    for entry, accepted in zip(entries, answers, strict=True):
+        conn.execute(
+            update(LINE)
+            .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
+            .values(
+                purchase_id=accepted.row["id"],
+                shared=not (accepted.created or accepted.taken),
+                metadata=None if accepted.created else entry.request.metadata,
             )
+        )
     again = sum(accepted.created or accepted.taken for accepted in answers)
     return Retried(again=again, found=len(answers) - again)
 

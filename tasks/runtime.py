@@ -27,8 +27,15 @@ Item = TypeVar("Item")
 class Database(Protocol):
     """Short transactions. No transaction is open during a call to a provider."""
 
+    def run(self, action: Callable[[Connection], T]) -> T:
+        """The result of *action* in a transaction of its own, once that is committed: the way to write.
+
+        Run again, so it changes nothing but the database, where it met another transaction. Raises Unanswered where the
+        answer to the commit was lost for good, and what *action* raises.
+        """
+
     def write(self) -> AbstractContextManager[Connection]:
-        """A transaction that commits at the end of the block, or rolls back on an exception."""
+        """A transaction that commits at the end of the block, or rolls back on an exception; it is tried once."""
 
     def transact(
         self,
@@ -45,6 +52,9 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads."""
+
+    def renew(self) -> None:
+        """Have fresh connections from now on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,10 @@ from workers.tls import broker_options
 from workers.wiring import Wiring, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800
-"""Seconds: five times the longest task, which is a call, a look, and an answer that waits for the database."""
+"""Seconds: five times the longest task while the database is there, which is a call and a look.
+
+An answer that waits for the database longer has its message delivered again: that finds another revision, and leaves.
+"""
 
 
 def make_app(settings: Settings, aliases: list[str]) -> Celery:

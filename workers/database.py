@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
+from tasks.transactions import Raced, with_retry
+from workers.commits import Commits
 from workers.group_commit import GroupCommit
 
 T = TypeVar("T")
@@ -38,6 +41,30 @@ class SqlDatabase:
         sqlite = self.engine.dialect.name == "sqlite"
         self._writer = threading.Lock() if sqlite else nullcontext()
         self._group = GroupCommit(self.write)
+        self._commits = Commits(self.engine)
+
+    def run(self, action: Callable[[Connection], T]) -> T:
+        """The result of *action* in a transaction that is committed; run again where it met another one.
+
+        Where the answer to the commit is lost, the database is asked whether it took place: then what *action* returned
+        holds, else it is run again. Raises Unanswered where that cannot be told, and what *action* raises.
+        """
+        self._commits.prepare()
+        return with_retry(lambda: self._run(action))
+
+    def _run(self, action: Callable[[Connection], T]) -> T:
+        commits = False
+        try:
+            with self.write() as conn:
+                result = action(conn)
+                mark = self._commits.mark(conn)
+                commits = True
+        except DBAPIError as exc:
+            if not (commits and exc.connection_invalidated):
+                raise
+            if (mark is None or mark.number is not None) and not self._commits.took_place(mark, exc):
+                raise Raced from exc
+        return result
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -51,8 +78,11 @@ class SqlDatabase:
         items: Sequence[Item],
         then: Callable[[Sequence[T]], Sequence[T]] | None = None,
     ) -> list[T]:
-        """Run *action* on *items*, in a transaction that it shares with other threads that wait at the same time."""
-        return self._group.run(action, items, then)
+        """Run *action* on *items*, in a transaction that it shares with other threads that wait at the same time.
+
+        Run again where it met another one. Where the answer to the commit is lost, that is what it raises.
+        """
+        return with_retry(lambda: self._group.run(action, items, then))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -60,6 +90,11 @@ class SqlDatabase:
         # Begun here, before a caller asks for a stream of rows: what begins a transaction is no stream.
         with self.engine.connect().execution_options(dialstock_read=True) as connection, connection.begin():
             yield connection
+
+    def renew(self) -> None:
+        """Have fresh connections from now on: an old one may lead to a server that takes no writes any more."""
+        if self.engine.dialect.name != "sqlite":
+            self.engine.dispose()
 
     def close(self) -> None:
         """Give back all connections."""
@@ -74,21 +109,41 @@ def make_engine(url: str) -> Engine:
 
 
 def _postgres_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True)
+    # AUTOCOMMIT keeps the driver from its own BEGIN: each transaction is begun below, in our words.
+    engine = create_engine(
+        url, isolation_level="AUTOCOMMIT", pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True
+    )
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        # A worker that is frozen within a transaction must not hold up all others for as long as it is.
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN:g}s'")
+    def _configure(connection: Any, record: Any) -> None:
+        level = connection.execute("SHOW synchronous_commit").fetchone()[0]
         connection.commit()
+        record.info["begin"] = _begin_writing("remote_apply" if level == "remote_apply" else "on")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A reader may take its time between two questions: it holds no lock then, and no snapshot.
-        if connection.get_execution_options().get("dialstock_read", False):
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            reading = options.get("dialstock_read", False)
+            connection.exec_driver_sql(_BEGIN_READING if reading else connection.info["begin"])
 
     return engine
+
+
+# What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds
+# behind a pooler that lends each transaction another session, where SET would stay with somebody else's.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = "
+# A reader may take its time: it holds no lock, and its rows may go to a pager.
+_BEGIN_READING = f"{_BEGIN} 0"
+
+
+def _begin_writing(level: str) -> str:
+    """What was committed must survive the server's death, an intent most of all: with a default of `off` it may not.
+
+    *level* is `on`, or the server's own where that is stronger. Who is frozen within a transaction must not hold up all
+    others for as long as that lasts.
+    """
+    return f"{_BEGIN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -11,6 +11,7 @@ import redis
 from celery import Celery
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
+from sqlalchemy import Connection
 
 from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
 from tasks import accounts, history
@@ -89,10 +90,14 @@ def prepare_providers(runtime: Runtime) -> None:
     accounts.tell_stranded(runtime)
     ssl_context()
     _prime_pace(runtime)
-    with runtime.database.write() as conn:
+
+    def have_rows(conn: Connection) -> None:
         ensure_providers(conn, list(runtime.providers), runtime.now())
         ensure_pools(conn, runtime.config.pools, runtime.now())
+
     _compare_history(runtime)
+
+    runtime.database.run(have_rows)
 
 
 def _prime_pace(runtime: Runtime) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import Connection, and_, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
 
 from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
@@ -17,15 +15,10 @@ from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.joining import join, remember_keys
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.ledger.takeover import go_on, take_over
+from tasks.transactions import Raced
 
-T = TypeVar("T")
-_TRIES = 5
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))
 _NOT_WHOLE = (OrderStatus.LOADING, OrderStatus.ABANDONED)
-
-
-class Raced(Exception):
-    """Another transaction took the same number or key at the same instant: do it again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +45,6 @@ class Accepted:
     taken: bool = False
     known: bool = False
     joined: bool = False
-
-
-def with_retry(action: Callable[[], T]) -> T:
-    """Run a transaction again where it met another one. Raises what the last try raised."""
-    for _ in range(_TRIES - 1):
-        try:
-            return action()
-        except (Raced, IntegrityError, OperationalError) as exc:
-            if isinstance(exc, OperationalError) and "deadlock" not in str(exc).lower():
-                raise
-    return action()
 
 
 def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str | None = None) -> list[Accepted]:

@@ -32,6 +32,9 @@ _LOCK = (
     .with_for_update()
 )
 
+LONGEST_DELAY = 24 * 3600.0
+"""Seconds that a bare answer puts a purchase off at the most."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -40,6 +43,20 @@ class Answer:
     claim: Claim
     outcome: Outcome
     decision: Decision
+
+    def bare(self) -> Answer:
+        """The same in ASCII and without the provider's words, for a database that has no place for those."""
+        known = _ascii(self.outcome.provider_number_id)
+        outcome = Outcome(kind=self.outcome.kind, provider_number_id=known, error_code="not_storable")
+        delay = min(self.decision.delay, LONGEST_DELAY)
+        bare = replace(
+            self.decision,
+            delay=delay,
+            provider_number_id=_ascii(self.decision.provider_number_id),
+            error="what the provider said cannot be stored",
+            error_code=outcome.error_code,
+        )
+        return replace(self, outcome=outcome, decision=bare)
 
 
 def record_all(conn: Connection, answers: Sequence[Answer], now: datetime) -> list[Row | None]:
@@ -79,6 +96,10 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
         raise WrongMove("a purchase that was locked has moved")
     conn.execute(CLOSE, [closing(one.claim.row, one.outcome, now) for one in plain])
     return dict(zip(standing, after, strict=True))
+
+
+def _ascii(text: str | None) -> str | None:
+    return None if text is None else text.encode("ascii", "replace").decode().replace("\0", "?")
 
 
 def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, select
 
 from schemas.requests import BuyNumber, RequestError
 from schemas.tables import KEY
-from tasks.ledger.accept import Entry, Raced, accept_lines, begin_order, open_order
+from tasks.ledger.accept import Entry, accept_lines, begin_order, open_order
 from tasks.ledger.cancel import cancel
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.needs import Run
 from tasks.pools.offers import Offer
+from tasks.transactions import Raced
 
 
 def give_way(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> None:

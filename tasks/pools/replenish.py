@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.pool_tables import POOL_RUN, PoolStatus
 from schemas.status import Status
-from tasks.ledger.accept import with_retry
 from tasks.ledger.rows import Row, new_id
 from tasks.patience import DATABASE_AWAY
 from tasks.pools import stock
@@ -102,17 +103,18 @@ def run(
 def _top_up(this: Run) -> Report:
     with this.runtime.database.read() as conn:
         _refuse(this, stock.find_pool(conn, this.name))
-    begun = with_retry(lambda: _begin(this))
+    begun = this.runtime.database.run(lambda conn: _begin(conn, this))
     if isinstance(begun, Report):
         return begun
     this.runtime.reached("leased")
     try:
         found = find(this.runtime, this.pool, begun.most, urgent=begun.low_by)
         this.runtime.reached("searched")
-        return with_retry(lambda: _conclude(this, found))
+        return this.runtime.database.run(lambda conn: _conclude(conn, this, found))
     except Exception:
-        # nothing was ordered: due as before
-        _give_up(this)
+        # Nothing was ordered: due as before, or as soon as the lease lapses.
+        with suppress(SQLAlchemyError):
+            _give_up(this)
         raise
 
 
@@ -129,33 +131,35 @@ def _refuse(this: Run, state: Row | None) -> None:
         raise NotNow(f"pool {this.name} is not due before {state['next_run_at']}")
 
 
-def _begin(this: Run) -> Report | Need:
+def _begin(conn: Connection, this: Run) -> Report | Need:
     """Take the lease and tell what is needed; where that is nothing, the run is over."""
     now = this.runtime.now()
-    with this.runtime.database.write() as conn:
-        _refuse(this, stock.lock_pool(conn, this.name, this.pool, now))
-        stock.settle(conn, now, this.name)
-        need = count_need(conn, this, now)
-        if need.most == 0:
-            return _finish(conn, this, need, Found(), now)
-        stock.set_lease(conn, this.name, now + this.lease)
+    _refuse(this, stock.lock_pool(conn, this.name, this.pool, now))
+    stock.settle(conn, now, this.name)
+    need = count_need(conn, this, now)
+    if need.most == 0:
+        return _finish(conn, this, need, Found(), now)
+    stock.set_lease(conn, this.name, now + this.lease)
     return need
 
 
 def _give_up(this: Run) -> None:
-    with this.runtime.database.write() as conn:
-        stock.set_lease(conn, this.name, None)
+    this.runtime.database.run(lambda conn: stock.set_lease(conn, this.name, None))
 
 
 def _back_off(this: Run, exc: Exception) -> None:
     """Block the pool, and wait for as long as its runs fail already, within bounds. Counts nothing: that may fail."""
     now, stands = this.runtime.now(), broken(exc)
-    with this.runtime.database.write() as conn:
+
+    def block(conn: Connection) -> tuple[Row, timedelta]:
         state = stock.lock_pool(conn, this.name, this.pool, now)
         write_standing(conn, this.name, this.pool, now, stands=stands)
         failing_for = now - state["since"] if tells_of_failure(state["reason"]) else SHORTEST_WAIT
         wait = min(max(failing_for, SHORTEST_WAIT), LONGEST_WAIT)
         stock.end_run(conn, this.name, now, now + wait)
+        return state, wait
+
+    state, wait = this.runtime.database.run(block)
     if state["reason"] == stands.reason:
         log.warning("pool %s: a run failed again, with %s; the next one is in %s", this.name, type(exc).__name__, wait)
     else:
@@ -171,13 +175,12 @@ def _look(this: Run) -> Report:
     return _report(this, need, found, chosen, moved)
 
 
-def _conclude(this: Run, found: Found) -> Report:
+def _conclude(conn: Connection, this: Run, found: Found) -> Report:
     """Count again, order, and end the run."""
     now = this.runtime.now()
-    with this.runtime.database.write() as conn:
-        stock.lock_pool(conn, this.name, this.pool, now)
-        stock.settle(conn, now, this.name)
-        return _finish(conn, this, count_need(conn, this, now, lock=True), found, now)
+    stock.lock_pool(conn, this.name, this.pool, now)
+    stock.settle(conn, now, this.name)
+    return _finish(conn, this, count_need(conn, this, now, lock=True), found, now)
 
 
 def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime) -> Report:

@@ -75,8 +75,7 @@ def settle_due(runtime: Runtime) -> bool:
     with runtime.database.read() as conn:
         if conn.execute(_ANY_ENDED).first() is None:
             return False
-    with runtime.database.write() as conn:
-        return settle(conn, runtime.now()) == CHUNK
+    return runtime.database.run(lambda conn: settle(conn, runtime.now())) == CHUNK
 
 
 def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Executable, Integer, Update, bindparam, liter
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.pool_tables import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from schemas.requests import digest, key_of_message
-from tasks.ledger.accept import Raced, with_retry
 from tasks.ledger.rows import Row
 from tasks.pools.answering import Request, answered, done, refuse, remember
 from tasks.runtime import Runtime
+from tasks.transactions import Raced
 
 MAX_ID = 200
 """Characters that the table has for the id of a request."""
@@ -97,9 +97,9 @@ def _with_id(request: R, message_id: object) -> R:
 
 def _once(runtime: Runtime, request: R, action: Action[R], alone: Action[R]) -> Row:
     """The answer of *action*, in a transaction with others; where it has none, that of *alone*."""
-    [answer] = with_retry(lambda: runtime.database.transact(_together(runtime.now, action), [request]))
+    [answer] = runtime.database.transact(_together(runtime.now, action), [request])
     if answer is None:
-        answer = with_retry(lambda: _by_itself(runtime, request, alone))
+        answer = runtime.database.run(lambda conn: _by_itself(conn, runtime, request, alone))
     runtime.reached("recorded")
     return answer
 
@@ -124,9 +124,8 @@ def _place(request: Request) -> str:
     return request.number if isinstance(request, ReturnNumber) else request.request_id or ""
 
 
-def _by_itself(runtime: Runtime, request: R, action: Action[R]) -> Row:
-    with runtime.database.write() as conn:
-        answer = action(conn, request, runtime.now())
+def _by_itself(conn: Connection, runtime: Runtime, request: R, action: Action[R]) -> Row:
+    answer = action(conn, request, runtime.now())
     if answer is None:
         raise Raced
     return answer

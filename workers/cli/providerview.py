@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from tasks import accounts
 from tasks.ledger import pausing
 from tasks.policies.pace import buying_lane
@@ -41,8 +43,7 @@ def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
     """Pause a provider until a person resumes it. True where it was not paused before. Raises Failure."""
     known_provider(runtime.config, alias)
     wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
-    with runtime.database.write() as conn:
-        return pausing.pause(conn, alias, wanted, runtime.now())
+    return runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now()))
 
 
 def said(reason: str) -> str:
@@ -59,9 +60,7 @@ def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
     None: Redis is away, and may know of a cool-down. Raises Failure where the database went back in time.
     """
     provider = known_provider(desk.runtime.config, alias)
-    with desk.runtime.database.write() as conn:
-        paused = pausing.resume(conn, alias, desk.runtime.now(), by_machine=False)
-        state = pausing.state_of(conn, alias)
+    paused, state = desk.runtime.database.run(lambda conn: _resume(conn, alias, desk.runtime.now()))
     if state is not None and state["cause"] == Cause.BEHIND:
         raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias)}")
     return paused, lift_cool_down(desk.settings, provider)
@@ -98,3 +97,7 @@ def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime) -> di
         "no_lookups_until": cooling.get("look-ups"),
         "state": "; ".join(filter(None, words)) or "open",
     }
+
+
+def _resume(conn: Connection, alias: str, now: datetime) -> tuple[bool, dict[str, Any] | None]:
+    return pausing.resume(conn, alias, now, by_machine=False), pausing.state_of(conn, alias)

@@ -12,7 +12,8 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import DEAD, OrderStatus, Status
 from schemas.tables import KEY, LINE, ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger.accept import Entry, Raced, accept, key_conflicts, with_retry
+from tasks.ledger.accept import Entry, accept, key_conflicts
+from tasks.transactions import Raced, with_retry
 from tests.tasks.support import NUMBER, World, number
 
 
