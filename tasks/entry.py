@@ -28,6 +28,7 @@ from tasks.patience import DATABASE_AWAY, patiently
 from tasks.pools import reading, replenish, taking
 from tasks.public import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
 from tasks.runtime import Runtime, current
+from tasks.transactions import Raced
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         if _redelivered(self) and patiently(lambda: rejected_before(runtime, self.name, message_id, body)):
             return
         patiently(lambda: do(runtime, _keywords(args, kwargs), message_id))
-    except DATABASE_AWAY as exc:
+    except (*DATABASE_AWAY, Raced) as exc:
         raise Reject(type(exc).__name__, requeue=True) from exc
     except RequestError as exc:
         _reject(runtime, self, body, exc)

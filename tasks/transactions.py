@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 T = TypeVar("T")
 
-TRIES = 8
+TRIES = 12
 """How often a transaction is begun before its last error is raised."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5

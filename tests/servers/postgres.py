@@ -35,9 +35,13 @@ _OPTIONS = {
 
 
 class PostgresServer:
-    """One server; `url` stays the same over kill and restart. Its databases come from `database`."""
+    """One server; `url` stays the same over kill and restart. Its databases come from `database`.
 
-    def __init__(self, package: Path) -> None:
+    *options* are settings of its own.
+    """
+
+    def __init__(self, package: Path, **options: str) -> None:
+        self._options = {**_OPTIONS, **options}
         self._owner = _unprivileged_user()
         self._temporary = tempfile.TemporaryDirectory(prefix="dialstock-pg-")
         self._folder = Path(self._temporary.name)
@@ -88,7 +92,7 @@ class PostgresServer:
     def restart(self) -> None:
         """Start it again, after a kill or not; returns when it takes connections."""
         self.stop()
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data, "-k", self._folder, *options],
@@ -114,6 +118,18 @@ class PostgresServer:
 
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")[-2000:]
+
+    @contextmanager
+    def replica(self, folder: Path) -> Iterator[None]:
+        """Something that follows the server's log as a replica does."""
+        folder.chmod(0o777)
+        command = [self._bin / "pg_receivewal", "-h", self._folder, "-U", "postgres", "-D", folder, "--no-loop"]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self._as_owner())
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT)
 
     @property
     def _data(self) -> Path:

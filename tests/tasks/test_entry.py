@@ -20,6 +20,7 @@ from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from tasks import entry, patience
 from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
+from tasks.transactions import Raced, Unanswered
 from tests.tasks.pools.stocking import FIRST, POOL, fill, take
 from tests.tasks.support import START, UNKNOWN, World, number
 
@@ -114,12 +115,13 @@ def test_a_pool_that_is_not_configured_any_more_takes_back_and_gives_nothing(wor
     assert world.events()[-2:] == ["rejected", "rejected"]
 
 
+@pytest.mark.parametrize("error", [OperationalError("", None, Exception("away")), Unanswered(), Raced()])
 @pytest.mark.parametrize("name", ["take_number", "return_number"])
 def test_the_database_away_for_long_leaves_the_message_in_the_queue(
-    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
 ) -> None:
     def away(*_: object) -> None:
-        raise OperationalError("", None, Exception("away"))
+        raise error
 
     monkeypatch.setattr(patience, "PATIENCE", 0.0)
     monkeypatch.setattr(world.runtime.database, "transact", away)
