@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.policy import Policy
-from tasks.ledger import dispatch, looks, pausing, spending, sweep
+from tasks.ledger import dispatch, looks, pausing, returning, spending, sweep
 from tasks.ledger.rows import Row
 from tasks.ledger.spending import Limits
 from tasks.policies.watch import Watch
@@ -193,7 +193,7 @@ def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> i
 
 def _bring_back(conn: Connection, alias: str, policy: Policy, watch: Watch, *, can_look: bool) -> tuple[int, int]:
     """How many were not taken, and how many left no outcome."""
-    back = dispatch.take_back(conn, alias, watch.now, overdue=True)
+    back = returning.take_back(conn, alias, watch.now, overdue=True)
     lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
     for row in lost:
         sweep.lose_call(conn, row, policy, watch, can_look=can_look)

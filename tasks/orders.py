@@ -143,6 +143,12 @@ def abandon(runtime: Runtime, order_id: str) -> None:
         _cancel(runtime, order_id)
 
 
+def status_of(runtime: Runtime, order_id: str) -> OrderStatus:
+    """The order's present status."""
+    with runtime.database.read() as conn:
+        return OrderStatus(conn.execute(select(ORDER.c.status).where(ORDER.c.id == order_id)).scalar_one())
+
+
 def cancel(runtime: Runtime, order_id: str) -> int:
     """Cancel what the order has not bought yet; one that is loading is given up.
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks import claiming
-from tasks.ledger import dispatch, intents
-from tasks.ledger.calls import Answer
+from tasks.ledger import intents, returning
+from tasks.ledger.answers import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
@@ -134,7 +134,7 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
     for one in sorted(wanted, key=lambda one: one.purchase_id):
-        dispatch.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
+        returning.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Outcome, clip
 from tasks.ledger import calls
-from tasks.ledger.calls import Answer
+from tasks.ledger.answers import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.patience import until_written

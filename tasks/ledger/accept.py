@@ -13,8 +13,9 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.joining import join, remember_keys
+from tasks.ledger.locking import hold
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
-from tasks.ledger.takeover import go_on, take_over
+from tasks.ledger.takeover import change_hands
 from tasks.transactions import Raced
 
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))
@@ -68,7 +69,9 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     rows = join(conn, rows, joined.values())
     # A single request with a known key was delivered again: it takes back no cancel that came since.
     wanted = [row for e, row in zip(entries, rows, strict=True) if order_id or e.request.idempotency_key not in known]
-    taken = take_over(conn, rows, order_id) | go_on(conn, wanted, order_id)
+    if order_id:
+        hold(conn, [row["id"] for n, row in enumerate(rows) if n not in made or made[n]["id"] != row["id"]])
+    taken = change_hands(conn, rows, wanted, order_id)
     # Of two entries with the same number, the first created it, or took it.
     first = {row["id"]: n for n, row in reversed([*enumerate(rows)])}
     ours = {n for n, row in enumerate(rows) if n in made and made[n]["id"] == row["id"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,18 @@ from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.ledger.answers import Answer
 from tasks.ledger.attempts import CLOSE, close_attempt, closing, other_yes
 from tasks.ledger.intents import Claim
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, WrongMove, emit, lock, move, move_all, purchase_event
+from tasks.ledger.rows import Row, WrongMove, emit, find, lock, move, move_all, purchase_event
 from tasks.policies.retry import Decision
+from tasks.transactions import Raced
 
 log = logging.getLogger(__name__)
+
+_ENDED = (Status.HELD, Status.FAILED, Status.CANCELLED)
 
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
@@ -29,34 +34,8 @@ _LOCK = (
     select(_AT.id, _AT.revision, _AT.joined)
     .where(_AT.id.in_(bindparam("ids", expanding=True)))
     .order_by(_AT.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
-
-LONGEST_DELAY = 24 * 3600.0
-"""Seconds that a bare answer puts a purchase off at the most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a claimed call came to, and what follows from it."""
-
-    claim: Claim
-    outcome: Outcome
-    decision: Decision
-
-    def bare(self) -> Answer:
-        """The same in ASCII and without the provider's words, for a database that has no place for those."""
-        known = _ascii(self.outcome.provider_number_id)
-        outcome = Outcome(kind=self.outcome.kind, provider_number_id=known, error_code="not_storable")
-        delay = min(self.decision.delay, LONGEST_DELAY)
-        bare = replace(
-            self.decision,
-            delay=delay,
-            provider_number_id=_ascii(self.decision.provider_number_id),
-            error="what the provider said cannot be stored",
-            error_code=outcome.error_code,
-        )
-        return replace(self, outcome=outcome, decision=bare)
 
 
 def record_all(conn: Connection, answers: Sequence[Answer], now: datetime) -> list[Row | None]:
@@ -74,11 +53,12 @@ def record_all(conn: Connection, answers: Sequence[Answer], now: datetime) -> li
 def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) -> dict[int, Row]:
     """Write the plain yeses. Returns the purchases after, by the answers' places."""
     places: dict[str, int] = {}
+    mine = [one.claim.row["id"] for one in answers]
     for place, one in enumerate(answers):
         if one.outcome.kind is OutcomeKind.PURCHASED and not one.claim.row["doubt"]:
             # The first of two about one purchase: the second has to see what the first has written.
             places.setdefault(one.claim.row["id"], place)
-    at = {row.id: row for row in conn.execute(_LOCK, {"ids": list(places)})}
+    at = {row.id: row for row in conn.execute(_LOCK, {"ids": mine})}
     standing = {
         place: answers[place]
         for key, place in places.items()
@@ -96,10 +76,6 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
         raise WrongMove("a purchase that was locked has moved")
     conn.execute(CLOSE, [closing(one.claim.row, one.outcome, now) for one in plain])
     return dict(zip(standing, after, strict=True))
-
-
-def _ascii(text: str | None) -> str | None:
-    return None if text is None else text.encode("ascii", "replace").decode().replace("\0", "?")
 
 
 def record(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
@@ -200,7 +176,7 @@ def kept_evidence(conn: Connection, row: Row) -> Decision | None:
 
 def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
     """Evidence wins: a yes for a purchase that has moved on since the call was claimed."""
-    row = lock(conn, claimed["id"])
+    row = _locked_late(conn, claimed["id"])
     if row is None:
         return None
     close_attempt(conn, claimed, outcome, now)
@@ -256,6 +232,17 @@ def _pass_on(conn: Connection, row: Row, decision: Decision, now: datetime) -> R
     elif not other["already_owned"] and (known is None or known != other["provider_number_id"]):
         _tell_twice(conn, other, [known, other["provider_number_id"]], now)
     return None
+
+
+def _locked_late(conn: Connection, purchase_id: str) -> Row | None:
+    """The purchase, locked; one that has ended after its orders, which are told. Raises Raced where it ended since."""
+    seen = find(conn, purchase_id)
+    if seen is not None and seen["status"] in _ENDED:
+        return next(iter(locked_with_orders(conn, [purchase_id])), None)
+    row = lock(conn, purchase_id)
+    if row is not None and row["status"] in _ENDED:
+        raise Raced
+    return row
 
 
 def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> Row:

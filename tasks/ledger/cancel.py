@@ -14,6 +14,7 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls import cancelled_changes
 from tasks.ledger.limits import MAY_BUY_MORE, allowance
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.rows import Row, lock, move
 
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
@@ -35,13 +36,9 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
     Returns how many there were, 0 when that was all, and how many of them were asked to stop.
     """
     at = PURCHASE.c
-    query = (
-        select(PURCHASE)
-        .where(at.order_id == order_id, at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
-        .limit(limit)
-        .with_for_update()
-    )
-    rows = [dict(row) for row in conn.execute(query).mappings()]
+    going_on = (at.order_id == order_id, at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
+    found = list(conn.execute(select(at.id).where(*going_on).limit(limit)).scalars())
+    rows = [row for row in locked_with_orders(conn, found) if _goes_on(row, order_id)]
     heirs = _heirs(conn, order_id, rows)
     if heirs:
         _hand_over(conn, order_id, heirs)
@@ -51,7 +48,13 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
         elif row["status"] == Status.DISPATCHED:
             # Nobody calls yet: it is released again, within the heir's own limit.
             move(conn, row, Status.QUEUED, now, due_at=now)
-    return len(rows), len(rows) - len(heirs)
+    return len(found), len(rows) - len(heirs)
+
+
+def _goes_on(row: Row, order_id: str) -> bool:
+    """Whether it still is the order's to cancel, now that it is locked."""
+    waits = row["status"] in (*_WAITING, *_RUNNING)
+    return bool(waits and row["order_id"] == order_id and row["cancel_requested_at"] is None)
 
 
 def left_to_others(conn: Connection, order_id: str) -> int:

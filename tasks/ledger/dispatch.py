@@ -28,7 +28,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
 from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
-from tasks.ledger.limits import MAY_BUY_MORE, allowance
+from tasks.ledger.limits import MAY_BUY_MORE, allowance, lock_limited
 from tasks.ledger.rows import Row, insert_new
 from tasks.ledger.spending import NO_LIMITS, Limits, PoolLimit, lock_left
 
@@ -56,9 +56,12 @@ def _due(lane: ColumnElement[bool]) -> Select[Any]:
 
 
 def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    # What another transaction has in its hands is left to the next release. As a common table expression it is asked
+    # once: asked again, it would pass over what is updated, and give more than the limit.
+    due = _due(lane).with_for_update(skip_locked=True, key_share=True).cte("due")
     return (
         update(PURCHASE)
-        .where(_AT.id.in_(_due(lane)), QUEUED)
+        .where(_AT.id.in_(select(due.c.id)), QUEUED)
         .values(
             status=literal(str(Status.DISPATCHED)),
             revision=_AT.revision + 1,
@@ -213,9 +216,12 @@ def release(
     rows: list[Row] = []
     values = {"of": provider, "owner": account, "now": now, "since": now - _DAY}
     values["until"] = now + timedelta(seconds=take_within)
+    orders = [lane for lane in lanes if lane is not None]
+    limited = lock_limited(conn, orders) if orders and not counted else set()
     for index, lane in enumerate([*lanes, *lanes]):
         if share := -(-(count - len(rows)) // max(1, len(lanes) - index)):
-            rows += _release_lane(conn, lane, share, values, counted=counted, limit=limits.get(lane))
+            of_pool, of_order = limits.get(lane), lane in limited
+            rows += _release_lane(conn, lane, share, values, counted=counted, of_pool=of_pool, of_order=of_order)
     return rows
 
 
@@ -259,44 +265,31 @@ def _bought_today(conn: Connection, account: Account, limit: int, now: datetime)
 
 
 def _release_lane(
-    conn: Connection, lane: str | None, count: int, values: Row, *, counted: bool, limit: PoolLimit | None
+    conn: Connection,
+    lane: str | None,
+    count: int,
+    values: Row,
+    *,
+    counted: bool,
+    of_pool: PoolLimit | None,
+    of_order: bool,
 ) -> list[Row]:
     values = {**values, "lane": lane}
     if counted:
         return _released(conn, _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED, count, values)
     rows: list[Row] = []
-    most = allowance(conn, lane) if limit is None else lock_left(conn, limit, values["now"])
+    most = allowance(conn, lane) if of_order else None
+    if of_pool is not None:
+        most = lock_left(conn, of_pool, values["now"])
     if most is not None and most < count:
         # What may have been bought is counted already: it goes first, and takes nothing from the limit.
-        rows = _released(conn, _RELEASE_DOUBTFUL if limit is None else _RELEASE_COUNTED, count, values)
+        rows = _released(conn, _RELEASE_DOUBTFUL if of_pool is None else _RELEASE_COUNTED, count, values)
         count = min(count - len(rows), most)
     return rows + _released(conn, _RELEASE_SINGLES if lane is None else _RELEASE_LANE, count, values)
 
 
 def _released(conn: Connection, statement: ReturningUpdate[Any], count: int, values: Row) -> list[Row]:
     return [dict(row) for row in conn.execute(statement, {**values, "most": count}).mappings()]
-
-
-def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:
-    """Put dispatched purchases back into the queue: those not taken in time, or all when the provider is paused."""
-    at = PURCHASE.c
-    late = (at.due_at <= now,) if overdue else ()
-    changed = conn.execute(
-        update(PURCHASE)
-        .where(at.provider == provider, RUNNING, at.status == Status.DISPATCHED, *late)
-        .values(status=Status.QUEUED, revision=at.revision + 1, due_at=now, updated_at=now)
-    )
-    return changed.rowcount
-
-
-def postpone(conn: Connection, purchase_id: str, revision: int, until: datetime, now: datetime) -> None:
-    """Put one dispatched purchase back, due at *until*: its pace has no slot before."""
-    at = PURCHASE.c
-    conn.execute(
-        update(PURCHASE)
-        .where(at.id == purchase_id, at.status == Status.DISPATCHED, at.revision == revision)
-        .values(status=Status.QUEUED, revision=at.revision + 1, due_at=until, updated_at=now)
-    )
 
 
 def ensure_providers(conn: Connection, aliases: Sequence[str], now: datetime) -> None:

@@ -14,9 +14,10 @@ from schemas.status import Status
 from schemas.tables import ALIVE, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit import OPEN, Walks, not_bought
 from tasks.ledger.calls import settle
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.resolve import Settler, write_down
-from tasks.ledger.rows import Row, emit, insert_new, locked, move, new_id, other_event, tell_status
+from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, tell_status
 from tasks.policies.retry import Decision
 from tasks.pools import stock
 
@@ -48,7 +49,7 @@ def take_evidence(
     """
     by_id = {one.purchase_id: one for one in evidence}
     taken = []
-    for row in locked(conn, [one.purchase_id for one in evidence if one.purchase_id]):
+    for row in locked_with_orders(conn, [one.purchase_id for one in evidence if one.purchase_id]):
         finding = by_id[row["id"]]
         if row["status"] in OPEN and (finding.usable or row["status"] != Status.HELD):
             _take(conn, row, finding, settler, poll_every)
@@ -67,7 +68,7 @@ def count_purchased(conn: Connection, account: str, shows_by: datetime) -> int:
 def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settler, shows_by: datetime) -> list[Row]:
     """Mark purchases as released whose number is not ours any more. Returns them as they are then."""
     rows = []
-    for row in locked(conn, [one.purchase_id for one in missing if one.purchase_id]):
+    for row in locked_with_orders(conn, [one.purchase_id for one in missing if one.purchase_id]):
         if row["status"] == Status.PURCHASED and row["finished_at"] < shows_by:
             error = "not among the numbers that the provider shows as ours: lost, or given back there"
             after = move(conn, row, Status.RELEASED, settler.now, error=error, error_code="not_owned")
@@ -87,7 +88,7 @@ def fail_absent(conn: Connection, absent: Sequence[Finding], settler: Settler, w
     still = select(PURCHASE.c.id).where(PURCHASE.c.id.in_(by_id), *not_bought(walks.settles_by))
     failed = []
     # Locked before they are asked for: a person may be settling one.
-    rows = locked(conn, by_id)
+    rows = locked_with_orders(conn, by_id)
     wanted = set(conn.execute(still).scalars())
     for row in rows:
         if row["id"] in wanted:
@@ -149,7 +150,7 @@ def settle_charged_twice(
     """
     by_id = {one.purchase_id: one for one in twice}
     settled = []
-    for row in locked(conn, [one.purchase_id for one in twice if one.purchase_id]):
+    for row in locked_with_orders(conn, [one.purchase_id for one in twice if one.purchase_id]):
         if row["status"] == Status.PURCHASED:
             after = move(conn, row, Status.PURCHASED, settler.now, finished_at=row["finished_at"])
             if after is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, literal, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, tuple_, update
 
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
@@ -23,10 +23,13 @@ _WANTED = (
     tuple_(_AT.id, _AT.revision, _AT.account).in_(bindparam("wanted", expanding=True)),
     _AT.status == literal(str(Status.DISPATCHED)),
 )
-_KEEP = update(PURCHASE).where(*_WANTED).values(due_at=bindparam("until")).returning(*_AT)
+# Locked by id, before the update locks them in any order.
+_THERE = select(_AT.id).where(*_WANTED).order_by(_AT.id).with_for_update(key_share=True)
+_MINE = (_AT.id.in_(_THERE), _AT.status == literal(str(Status.DISPATCHED)))
+_KEEP = update(PURCHASE).where(*_MINE).values(due_at=bindparam("until")).returning(*_AT)
 _CLAIM = (
     update(PURCHASE)
-    .where(*_WANTED)
+    .where(*_MINE)
     .values(
         status=literal(str(Status.PURCHASING)),
         revision=_AT.revision + 1,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from schemas.requests import BuyNumber
 from schemas.tables import KEY, PURCHASE
-from tasks.ledger.rows import Row, locked
+from tasks.ledger.locking import reserve
+from tasks.ledger.rows import Row
 
 
 def remember_keys(
@@ -36,7 +37,7 @@ def remember_keys(
             joined[key] = place
             keys[key] |= {"metadata": request.metadata, "order_id": order_id}
     if keys:
-        conn.execute(insert(KEY), list(keys.values()))
+        conn.execute(insert(KEY), [keys[key] for key in sorted(keys, key=str)])
     return joined
 
 
@@ -48,7 +49,9 @@ def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[R
     ids = {rows[place]["id"] for place in places}
     if not ids:
         return list(rows)
-    present = {row["id"]: {**row, "joined": True} for row in locked(conn, ids)}
+    reserve(conn, ids)
+    found = conn.execute(select(PURCHASE).where(PURCHASE.c.id.in_(ids))).mappings()
+    present = {row["id"]: {**row, "joined": True} for row in found}
     conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(joined=True))
     return [present.get(row["id"], row) for row in rows]
 

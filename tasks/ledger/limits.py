@@ -29,6 +29,12 @@ MAY_BUY_MORE: ColumnElement[bool] = or_(
 """Whether an order has no limit, or has not come to it."""
 
 
+def lock_limited(conn: Connection, order_ids: Sequence[str]) -> set[str]:
+    """Those of the orders that have a limit, locked by id."""
+    query = select(ORDER.c.id).where(ORDER.c.id.in_(order_ids), ORDER.c.max_purchases.is_not(None))
+    return set(conn.execute(query.order_by(ORDER.c.id).with_for_update()).scalars())
+
+
 def allowance(conn: Connection, order_id: str | None) -> int | None:
     """How many more of the order's purchases may be released, with the order locked; None for no limit.
 

@@ -12,6 +12,7 @@ from schemas.policy import Policy
 from schemas.status import Status
 from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls import settle, take_evidence
+from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, lock, watched
 from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
 from tasks.policies.watch import Watch
@@ -28,10 +29,11 @@ def take_due(
     at, now = PURCHASE.c, watch.now
     waited = or_(at.status == Status.PROCESSING, watched(watch, longest_wait(policy)))
     due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now, waited)
-    ids = select(at.id).where(*due).order_by(at.due_at).limit(limit)
+    first = select(at.id).where(*due).order_by(at.due_at).limit(limit)
+    free = first.with_for_update(skip_locked=True, key_share=True).cte("free")
     taken = conn.execute(
         update(PURCHASE)
-        .where(at.id.in_(ids), *due)
+        .where(at.id.in_(select(free.c.id)), *due)
         .values(revision=at.revision + 1, due_at=now + timedelta(seconds=lease))
         .returning(at.id, at.revision)
     )
@@ -61,6 +63,7 @@ def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], unti
     rows = still_due(conn, account, taken)
     ids = [row["id"] for row in rows]
     if ids:
+        reserve(conn, ids)
         conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids), FOLLOWED).values(due_at=until))
     return rows
 

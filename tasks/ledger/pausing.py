@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType, utc_text
 from schemas.tables import PROVIDER
-from tasks.ledger.dispatch import ensure_providers, take_back
+from tasks.ledger.dispatch import ensure_providers
+from tasks.ledger.returning import take_back
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.pause import Cause, Pause, longer
 

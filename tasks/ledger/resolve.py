@@ -17,8 +17,9 @@ from schemas.outcomes import clip
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import PURCHASE, RESOLUTION
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, locked, move
+from tasks.ledger.rows import Row, move
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
 
@@ -64,9 +65,8 @@ def resolve(
     Returns them as they are then.
     """
     by_id = {one.purchase_id: one for one in wanted}
-    held = [
-        row for row in locked(conn, by_id) if row["status"] == Status.HELD and row["revision"] == revisions[row["id"]]
-    ]
+    found = locked_with_orders(conn, by_id)
+    held = [row for row in found if row["status"] == Status.HELD and row["revision"] == revisions[row["id"]]]
     rows = [_resolve(conn, row, by_id[row["id"]], settler) for row in held]
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows

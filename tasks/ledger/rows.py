@@ -44,15 +44,8 @@ def find(conn: Connection, purchase_id: str) -> Row | None:
 
 
 def lock(conn: Connection, purchase_id: str) -> Row | None:
-    """The purchase, locked until the transaction ends."""
-    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id).with_for_update())
-
-
-def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
-    """These purchases, locked in the order of their ids, so that two who lock several never wait for each other."""
-    at = PURCHASE.c
-    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
-    return [dict(row) for row in conn.execute(query).mappings()]
+    """The purchase, locked until the transaction ends; lines may come to point to it all the same."""
+    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id).with_for_update(key_share=True))
 
 
 def watched(watch: Watch, longest: float) -> ColumnElement[bool]:

@@ -15,17 +15,32 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
 from tasks.ledger.cancelled import STOPPABLE
 from tasks.ledger.limits import allowance
+from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
 
 
-def take_over(conn: Connection, rows: Sequence[Row], order_id: str | None) -> set[str]:
+def change_hands(conn: Connection, rows: Sequence[Row], stopping: Sequence[Row], order_id: str | None) -> set[str]:
     """Make those of *rows* that wait in another's loading order belong to *order_id* (None: to no order).
 
+    The same for those of *stopping* that a cancel has not come to yet, and that goes on then: they wait for the end of
+    their call, or stand in an order whose cancel is under way, or was left half way.
     Returns the ids of the purchases that changed hands; their old order's lines point to them as shared.
     """
     others = {row["order_id"] for row in rows if _waits(row)} - {order_id}
     loading = _orders(conn, others, ORDER.c.status == OrderStatus.LOADING)
-    wanted = [row["id"] for row in rows if row["order_id"] in loading]
+    waiting = [row["id"] for row in rows if row["order_id"] in loading]
+    going = [row for row in stopping if _goes(row, order_id)]
+    half = {row["order_id"] for row in going if row["status"] in STOPPABLE}
+    cancelled = _orders(conn, half, ORDER.c.cancel_requested_at.is_not(None))
+    stopped = [row["id"] for row in going if row["cancel_requested_at"]]
+    stopped += [row["id"] for row in going if row["status"] in STOPPABLE and row["order_id"] in cancelled]
+    reserve(conn, [*waiting, *stopped])
+    return _take_over(conn, waiting, loading, order_id) | _go_on(
+        conn, list(dict.fromkeys(stopped)), cancelled, order_id
+    )
+
+
+def _take_over(conn: Connection, wanted: Sequence[str], loading: set[str], order_id: str | None) -> set[str]:
     if not wanted:
         return set()
     at = PURCHASE.c
@@ -38,26 +53,16 @@ def take_over(conn: Connection, rows: Sequence[Row], order_id: str | None) -> se
     return _share(conn, taken.scalars())
 
 
-def go_on(conn: Connection, rows: Sequence[Row], order_id: str | None) -> set[str]:
-    """Take the cancel back of those of *rows* that it has not come to yet, and make them belong to *order_id*.
-
-    They wait for the end of their call, or stand in an order whose cancel is under way, or was left half way. Only as
-    many as the order may buy: each may be bought by now. No revision: the call keeps its claim. Returns the ids of the
-    purchases that changed hands, as `take_over` does.
-    """
-    others = [row for row in rows if row["status"] in UNSETTLED and (order_id is None or row["order_id"] != order_id)]
-    going = [row for row in others if row["status"] in STOPPABLE]
-    stopped = _orders(conn, {row["order_id"] for row in going}, ORDER.c.cancel_requested_at.is_not(None))
-    wanted = dict.fromkeys(row["id"] for row in others if row["cancel_requested_at"])
-    wanted |= dict.fromkeys(row["id"] for row in going if row["order_id"] in stopped)
+def _go_on(conn: Connection, wanted: Sequence[str], cancelled: set[str], order_id: str | None) -> set[str]:
+    """Only as many as the order may buy: each may be bought by now. No revision: the call keeps its claim."""
     if not wanted:
         return set()
     at = PURCHASE.c
-    may = list(wanted)[: allowance(conn, order_id)]
+    may = wanted[: allowance(conn, order_id)]
     kept = conn.execute(
         update(PURCHASE)
         .where(at.id.in_(may), at.status.in_(UNSETTLED))
-        .where(or_(at.cancel_requested_at.is_not(None), at.order_id.in_(stopped)))
+        .where(or_(at.cancel_requested_at.is_not(None), at.order_id.in_(cancelled)))
         .values(order_id=order_id, cancel_requested_at=None)
         .returning(at.id)
     )
@@ -69,6 +74,10 @@ def _share(conn: Connection, purchase_ids: Iterable[str]) -> set[str]:
     ids = set(purchase_ids)
     conn.execute(update(LINE).where(LINE.c.purchase_id.in_(ids)).values(shared=True))
     return ids
+
+
+def _goes(row: Row, order_id: str | None) -> bool:
+    return row["status"] in UNSETTLED and (order_id is None or row["order_id"] != order_id)
 
 
 def _waits(row: Row) -> bool:

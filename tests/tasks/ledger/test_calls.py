@@ -12,7 +12,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger import calls, cancel
-from tasks.ledger.calls import Answer
+from tasks.ledger.answers import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row, move
 from tasks.policies.retry import History, after_call

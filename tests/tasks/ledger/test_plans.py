@@ -14,7 +14,20 @@ from sqlalchemy import Connection, event, insert
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
 from tasks import publishing, queries
-from tasks.ledger import accept, audit, cancel, cancelled, dispatch, intents, limits, looks, sweep, takeover, waiting
+from tasks.ledger import (
+    accept,
+    audit,
+    cancel,
+    cancelled,
+    dispatch,
+    intents,
+    limits,
+    looks,
+    returning,
+    sweep,
+    takeover,
+    waiting,
+)
 from tasks.ledger.rows import new_id
 from tasks.policies.watch import Watch
 from tests.tasks.ledger.test_accept import entry
@@ -99,7 +112,7 @@ def plans(world: World, action: Callable[[Connection], Any]) -> str:
     asked: list[tuple[str, Any]] = []
 
     def note(_conn: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
-        if not many and statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE"):
+        if not many and statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE", "WITH"):
             asked.append((statement, values))
 
     engine = world.runtime.database.engine  # type: ignore[attr-defined]
@@ -152,8 +165,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
             soon=99,
         ),
     ),
-    "take_back": ("purchase_running", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=True)),
-    "pause": ("purchase_running|purchase_by_order", lambda w, c: dispatch.take_back(c, "acme", LATER, overdue=False)),
+    "take_back": ("purchase_running", lambda w, c: returning.take_back(c, "acme", LATER, overdue=True)),
+    "pause": ("purchase_running|purchase_by_order", lambda w, c: returning.take_back(c, "acme", LATER, overdue=False)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),
     "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),

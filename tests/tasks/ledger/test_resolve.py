@@ -12,6 +12,7 @@ from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks import orders
+from tasks.ledger import locking
 from tasks.ledger import resolve as ledger
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, move
@@ -228,7 +229,7 @@ def test_long_words_are_cut(world: World) -> None:
 def test_purchases_are_locked_in_one_order(world: World) -> None:
     rows = [held(world, number(n)) for n in range(5)]
     with world.write() as conn:
-        assert [row["id"] for row in ledger.locked(conn, [row["id"] for row in reversed(rows)])] == sorted(
+        assert [row["id"] for row in locking.locked_with_orders(conn, [row["id"] for row in reversed(rows)])] == sorted(
             row["id"] for row in rows
         )
 

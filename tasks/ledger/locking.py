@@ -1,0 +1,57 @@
+"""Locks of several rows, taken in the one order that the package's first page tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from schemas.tables import LINE, ORDER, PURCHASE
+from tasks.ledger.rows import Row
+from tasks.transactions import Raced
+
+
+def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
+    """These purchases, locked in the order of their ids; no line that points to one of them comes meanwhile."""
+    at = PURCHASE.c
+    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def locked_with_orders(conn: Connection, ids: Iterable[str]) -> list[Row]:
+    """These purchases, locked after all orders that have one of them on a line, own or shared.
+
+    Raises Raced where another order came to wait for one of them meanwhile: that one is not locked.
+    """
+    wanted = list(ids)
+    orders = _waiting(conn, wanted)
+    if orders:
+        conn.execute(select(ORDER.c.id).where(ORDER.c.id.in_(orders)).order_by(ORDER.c.id).with_for_update())
+    rows = locked(conn, wanted)
+    if conn.dialect.name == "postgresql" and not _waiting(conn, wanted) <= orders:
+        raise Raced
+    return rows
+
+
+def hold(conn: Connection, ids: Iterable[str]) -> None:
+    """Keep these purchases from being cancelled, or settled, until lines point to them; workers' calls go on.
+
+    The lines' foreign key does it too, but in the lines' order.
+    """
+    at, wanted = PURCHASE.c, list(ids)
+    if wanted:
+        query = select(at.id).where(at.id.in_(wanted)).order_by(at.id)
+        conn.execute(query.with_for_update(read=True, key_share=True))
+
+
+def reserve(conn: Connection, ids: Iterable[str]) -> None:
+    """Keep others from changing these purchases."""
+    at, wanted = PURCHASE.c, list(ids)
+    if wanted:
+        query = select(at.id).where(at.id.in_(wanted)).order_by(at.id)
+        conn.execute(query.with_for_update(key_share=True))
+
+
+def _waiting(conn: Connection, purchase_ids: list[str]) -> set[str]:
+    query = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids)).distinct()
+    return set(conn.execute(query).scalars())

@@ -1,0 +1,144 @@
+"""The one order of locks: whatever is done to the same orders at once, no two transactions wait for each other."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.engine.interfaces import ExceptionContext
+
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.requests import BuyNumber, RequestError
+from schemas.settling import Finding, FindingKind, Verdict
+from schemas.status import OrderStatus, Status
+from schemas.tables import ORDER, PURCHASE
+from tasks import orders, resolving, retrying
+from tasks.ledger import findings
+from tasks.ledger.resolve import Resolution, Settler
+from tests.tasks.support import REFUSED, UNKNOWN, World, make_world, number
+from workers.database import SqlDatabase
+
+NUMBERS, ORDERS, PROCESSES, THREADS, ROUNDS = 24, 5, 2, 4, 30
+
+
+class Process(World):
+    """A worker process, or a person at the command line, who does anything to anything."""
+
+    def draw(self, rng: random.Random) -> str:
+        name = rng.choice(("submit", "submit", "cancel", "retry", "settle", "evidence", "pause", *["work"] * 5))
+        with suppress(RequestError, orders.OrderError, resolving.ResolveError):
+            getattr(self, name)(rng)
+        return name
+
+    def submit(self, rng: random.Random) -> None:
+        wanted = rng.sample(range(NUMBERS), NUMBERS // 2)
+        order_id = orders.begin(self.runtime, name="shared", max_purchases=rng.choice((None, 3, 6)))["id"]
+        requests = [BuyNumber(number=number(one), provider=rng.choice(("acme", "twin"))) for one in wanted]
+        for chunk in orders.chunks(enumerate(requests, 1), 5):
+            orders.load(self.runtime, order_id, chunk)
+        (orders.abandon if rng.random() < 0.3 else orders.finish)(self.runtime, order_id)
+
+    def cancel(self, rng: random.Random) -> None:
+        orders.cancel(self.runtime, self.any_order(rng))
+        orders.complete_finished(self.runtime)
+
+    def retry(self, rng: random.Random) -> None:
+        retrying.retry(self.runtime, self.any_order(rng))
+
+    def settle(self, rng: random.Random) -> None:  # type: ignore[override]
+        held = [row["id"] for row in self.rows(select(PURCHASE).where(PURCHASE.c.status == Status.HELD))]
+        wanted = rng.sample(held, min(len(held), 6))
+        resolving.resolve(
+            self.runtime, [Resolution(purchase_id=one, verdict=rng.choice([*Verdict][:3])) for one in wanted], "kim"
+        )
+
+    def evidence(self, rng: random.Random) -> None:
+        rows = self.rows(select(PURCHASE).where(PURCHASE.c.status.in_((Status.QUEUED, Status.HELD, Status.UNKNOWN))))
+        found = [
+            Finding(
+                kind=FindingKind.EVIDENCE,
+                number=row["number"],
+                provider=row["provider"],
+                purchase_id=row["id"],
+                usable=True,
+            )
+            for row in rng.sample(rows, min(len(rows), 4))
+        ]
+        settler = Settler(by="audit", now=self.clock())
+        self.runtime.database.run(lambda conn: findings.take_evidence(conn, found, settler, poll_every=5.0))
+
+    def pause(self, rng: random.Random) -> None:  # type: ignore[override]
+        super().pause(cooldown=0.1)
+
+    def work(self, rng: random.Random) -> None:  # type: ignore[override]
+        self.clock.advance(1.0)
+        self.tick_alone(rng)
+
+    def tick_alone(self, rng: random.Random) -> None:
+        for step in rng.sample([self.sweep, self.release, self.look], 3):
+            step()
+        while self.sent:
+            with suppress(IndexError):
+                message = self.sent.pop(0)
+                self.deliver(message)
+                if rng.random() < 0.2:
+                    self.deliver(message)
+
+    def any_order(self, rng: random.Random) -> str:
+        open_ones = self.rows(select(ORDER.c.id).where(ORDER.c.status != OrderStatus.ABANDONED))
+        return str(rng.choice(open_ones)["id"])
+
+
+@pytest.fixture
+def processes(postgres_url: str) -> Iterator[list[Process]]:
+    """Worker processes on one database, each with connections of its own."""
+    databases = [SqlDatabase(postgres_url) for _ in range(PROCESSES)]
+    made = [make_world(database, max_batch=5, reconcile_after=[1, 2]) for database in databases]
+    for world in made[1:]:
+        object.__setattr__(world.runtime, "providers", made[0].runtime.providers)
+    yield [Process(**vars(world)) for world in made]
+    for database in databases:
+        database.close()
+
+
+def answers(rng: random.Random) -> Callable[[str], Outcome]:
+    """Whatever a provider says."""
+    yes = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="x")
+    return lambda _: rng.choice((yes, yes, REFUSED, UNKNOWN))
+
+
+def dawdle(*_: object) -> None:
+    """Between two statements there is time for others to come in between."""
+    time.sleep(random.uniform(0, 0.003))
+
+
+def test_whatever_is_done_at_once_nobody_waits_for_ever(processes: list[Process], seed: int) -> None:
+    deadlocks: list[object] = []
+    for process in processes:
+        engine = process.runtime.database.engine  # type: ignore[attr-defined]
+        event.listen(engine, "after_cursor_execute", dawdle)
+        event.listen(engine, "handle_error", lambda found: deadlocks.append(met_deadlock(found)))
+        process.provider.script.extend([answers(random.Random(seed))] * 5000)
+    rng = random.Random(seed)
+    for _ in range(ORDERS):
+        processes[0].submit(rng)
+
+    def many(place: int) -> Counter[str]:
+        mine = random.Random(seed + place)
+        return Counter(processes[place % PROCESSES].draw(mine) for _ in range(ROUNDS))
+
+    with ThreadPoolExecutor(PROCESSES * THREADS) as pool:
+        done = sum(pool.map(many, range(PROCESSES * THREADS)), Counter())
+    assert done.total() == PROCESSES * THREADS * ROUNDS
+    assert [one for one in deadlocks if one] == []
+
+
+def met_deadlock(found: ExceptionContext) -> str | None:
+    """What was asked when the server ended a transaction for another's sake."""
+    return found.statement if getattr(found.original_exception, "sqlstate", None) == "40P01" else None
