@@ -46,6 +46,7 @@ def _away(exc: Exception) -> Failure | None:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+    from tasks.transactions import Unanswered
     from workers.embedded import EmbeddedError
     from workers.health import Away, first_line
 
@@ -55,6 +56,9 @@ def _away(exc: Exception) -> Failure | None:
         return Failure(f"Redis cannot be used: {first_line(exc)}: start it, or mend REDIS_URL", AWAY)
     if isinstance(exc, CommandError):
         return Failure(f"the database cannot be migrated: {first_line(exc)}", AWAY)
+    if isinstance(exc, Unanswered):
+        look = "look there (`dialstock order show`, `purchase list`, `pool show`) before you run this again"
+        return Failure(f"{exc}: whether it was written is not known. When the database is back, {look}", AWAY)
     if isinstance(exc, DBAPIError | PoolTimeout):
         return Failure(f"the database cannot be used: {first_line(exc)}: start it, or mend DATABASE_URL", AWAY)
     if isinstance(exc, OSError):

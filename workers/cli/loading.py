@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.status import OrderStatus
 from tasks import orders
 from tasks.runtime import Runtime
+from tasks.transactions import Unanswered
 from workers.cli.checking import Checked
-from workers.cli.errors import SOME_FAILED, Failure, failure_of
+from workers.cli.errors import AWAY, SOME_FAILED, Failure, failure_of
 from workers.cli.output import Meter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -49,12 +53,18 @@ def load_order(
     Raises Failure where it was interrupted or could not be loaded; the order is given up then, and none of it bought.
     """
     with _signals_noted() as stop:
-        order_id = orders.begin(runtime, name=name, metadata=dict(metadata), max_purchases=max_purchases)["id"]
+        try:
+            order_id = orders.begin(runtime, name=name, metadata=dict(metadata), max_purchases=max_purchases)["id"]
+        except Unanswered as exc:
+            raise Failure(f"{exc}; no line was loaded: nothing was bought, submit the file again", AWAY) from exc
         try:
             new = _load_lines(runtime, order_id, checked, stop)
-            orders.finish(runtime, order_id)
         except Exception as exc:
             raise _given_up(runtime, order_id, exc) from exc
+        try:
+            orders.finish(runtime, order_id)
+        except Exception as exc:  # noqa: BLE001 - whatever was heard, the order may have started
+            _refuse_unless_open(runtime, order_id, exc)
     return Loaded(order_id, len(checked.lines), new)
 
 
@@ -70,8 +80,8 @@ def _load_lines(runtime: Runtime, order_id: str, checked: Checked, stop: _Stop) 
 
 
 def _given_up(runtime: Runtime, order_id: str, exc: Exception) -> Failure:
-    """The failure to tell, after the order was given up where that can be done now."""
-    failure = failure_of(exc) or Failure(f"{type(exc).__name__}: {exc}", SOME_FAILED)
+    """The failure to tell of an order that has not started, once it was given up where that can be done now."""
+    failure = _failure(exc)
     try:
         orders.abandon(runtime, order_id)
     except Exception as second:  # noqa: BLE001 - the first failure is the one to tell
@@ -79,6 +89,23 @@ def _given_up(runtime: Runtime, order_id: str, exc: Exception) -> Failure:
     else:
         left = f"order {order_id} was given up"
     return Failure(f"{failure}; {left}: nothing of it was bought, submit the file again", failure.status)
+
+
+def _refuse_unless_open(runtime: Runtime, order_id: str, exc: Exception) -> None:
+    """What became of an order that was told to start: it may have, whatever was heard of it. Raises Failure."""
+    try:
+        orders.abandon(runtime, order_id)
+        status = orders.status_of(runtime, order_id)
+    except SQLAlchemyError:
+        look = f"`dialstock order show {order_id}`, when the database is back"
+        message = f"{_failure(exc)}; whether order {order_id} has started is not known: {look}, tells it"
+        raise Failure(f"{message}. Do not submit the file again unless it was abandoned", AWAY) from exc
+    if status in (OrderStatus.LOADING, OrderStatus.ABANDONED):
+        raise _given_up(runtime, order_id, exc) from exc
+
+
+def _failure(exc: Exception) -> Failure:
+    return failure_of(exc) or Failure(f"{type(exc).__name__}: {exc}", SOME_FAILED)
 
 
 @contextmanager
