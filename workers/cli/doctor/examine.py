@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config import Config, ConfigError
 from workers.cli.doctor import here, ledger, servers
+from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.errors import AWAY, WRONG_USE
 from workers.health import first_line, has_tables
@@ -64,8 +65,10 @@ def _tables(url: str, config: Config | None) -> Generator[Finding, None, int]:
     """Returns how many purchases wait for the workers."""
     try:
         reading = ledger.read(url, list(config.pools) if config else [], config)
+        kept = durability(url)
     except SQLAlchemyError as exc:
         yield fail("database", f"it cannot be read: {first_line(exc)}", status=AWAY)
         return 0
+    yield from kept
     yield from reading.findings
     return reading.waiting
