@@ -23,13 +23,12 @@ _WANTED = (
     tuple_(_AT.id, _AT.revision, _AT.account).in_(bindparam("wanted", expanding=True)),
     _AT.status == literal(str(Status.DISPATCHED)),
 )
-# Locked by id, before the update locks them in any order.
-_THERE = select(_AT.id).where(*_WANTED).order_by(_AT.id).with_for_update(key_share=True)
-_MINE = (_AT.id.in_(_THERE), _AT.status == literal(str(Status.DISPATCHED)))
-_KEEP = update(PURCHASE).where(*_MINE).values(due_at=bindparam("until")).returning(*_AT)
-_CLAIM = (
+# Several are locked by id, before the update locks them in any order.
+_SEVERAL = (_AT.id.in_(select(_AT.id).where(*_WANTED).order_by(_AT.id).with_for_update(key_share=True)), _WANTED[-1])
+_KEEP = update(PURCHASE).where(*_SEVERAL).values(due_at=bindparam("until")).returning(*_AT)
+_CLAIM_ONE, _CLAIM_SEVERAL = (
     update(PURCHASE)
-    .where(*_MINE)
+    .where(*mine)
     .values(
         status=literal(str(Status.PURCHASING)),
         revision=_AT.revision + 1,
@@ -41,6 +40,7 @@ _CLAIM = (
         updated_at=bindparam("updated_at"),
     )
     .returning(*_AT)
+    for mine in (_WANTED, _SEVERAL)
 )
 _INTENT = insert(ATTEMPT)
 
@@ -79,7 +79,8 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     """
     deadline = now + timedelta(seconds=seconds)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
-    found = [dict(row) for row in conn.execute(_CLAIM, {**_which(wanted), **times}).mappings()]
+    statement = _CLAIM_ONE if len(wanted) == 1 else _CLAIM_SEVERAL
+    found = [dict(row) for row in conn.execute(statement, {**_which(wanted), **times}).mappings()]
     intents = [
         {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
         for row in found
