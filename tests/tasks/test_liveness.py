@@ -92,6 +92,13 @@ class Game(RuleBasedStateMachine):
     def one_is_bought(self, index: int, alias: str, commit: int | None) -> None:
         self.does(lambda: self.world.accept(number(index), provider=alias), commit)
 
+    @rule(alias=aliases, wanted=numbers, commit=commits)
+    def somebody_changes_his_mind(self, alias: str, wanted: list[int], commit: int | None) -> None:
+        """An order that is open is cancelled before much of it is bought."""
+        self.a_file_is_submitted(wanted=wanted, alias=alias, most=None, commit=None)
+        last = self.orders()[-1]["id"]
+        self.does(lambda: orders.cancel(self.world.runtime, last), commit)
+
     @precondition(lambda self: self.orders())
     @rule(pick=picks, again=st.booleans(), commit=commits)
     def an_order_is_cancelled_or_retried(self, pick: int, again: bool, commit: int | None) -> None:
