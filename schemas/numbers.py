@@ -101,6 +101,8 @@ def _international(text: str, given: str, without_trunk: str | None = None) -> s
     parsed = _parse(given, None)
     if parsed is None:
         raise NumberError(text, "is not a phone number with a known country code, like +14155550100")
+    if not _E164.fullmatch(given):
+        raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
     if reason == ValidationResult.TOO_SHORT:
         raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
