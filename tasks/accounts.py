@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from schemas.config import ConfigError
 from schemas.status import Status
@@ -95,8 +98,7 @@ def move(runtime: Runtime, under: Under, home: Home) -> Moved:
         after = rows[-1]["id"]
         former |= {row["account"] for row in rows} - {home.account}
     for account in former:
-        with runtime.database.write() as conn:
-            ledger.move_findings(conn, account, home, runtime.now())
+        runtime.database.run(lambda conn, account=account: ledger.move_findings(conn, account, home, runtime.now()))  # type: ignore[misc]
     return done
 
 
@@ -111,9 +113,7 @@ def leave(runtime: Runtime, under: Under) -> Left:
         after = rows[-1]["id"]
     if under.provider in runtime.providers:
         home = Home(provider=under.provider, account=runtime.providers[under.provider].account)
-        with runtime.database.write() as conn:
-            ensure_providers(conn, [home.provider], runtime.now())
-            ledger.remember(conn, home, runtime.now())
+        runtime.database.run(lambda conn: _remember(conn, home, runtime.now()))
     return done
 
 
@@ -121,14 +121,21 @@ def _settle(runtime: Runtime, home: Home) -> str | None:
     provider = runtime.config.providers.get(home.provider)
     if provider is not None:
         move(runtime, Under(provider=home.provider, of=provider.former_account), home)
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        ensure_providers(conn, [home.provider], now)
-        elsewhere = ledger.alive_elsewhere(conn, home)
-        if not elsewhere:
-            ledger.remember(conn, home, now)
-            return None
-    return "\n".join(_changed(home, elsewhere))
+    elsewhere = runtime.database.run(lambda conn: _remember_alone(conn, home, runtime.now()))
+    return "\n".join(_changed(home, elsewhere)) or None
+
+
+def _remember_alone(conn: Connection, home: Home, now: datetime) -> list[Stranded]:
+    """Remember where nothing of another account would be left behind; else what would."""
+    elsewhere = ledger.alive_elsewhere(conn, home)
+    if not elsewhere:
+        _remember(conn, home, now)
+    return elsewhere
+
+
+def _remember(conn: Connection, home: Home, now: datetime) -> None:
+    ensure_providers(conn, [home.provider], now)
+    ledger.remember(conn, home, now)
 
 
 def _changed(home: Home, elsewhere: list[Stranded]) -> Iterator[str]:
@@ -139,19 +146,24 @@ def _changed(home: Home, elsewhere: list[Stranded]) -> Iterator[str]:
 
 
 def _move_chunk(runtime: Runtime, under: Under, home: Home, after: str, done: Moved) -> list[Row]:
-    with runtime.database.write() as conn:
-        rows = ledger.next_chunk(conn, under, after, CHUNK)
-        moved = ledger.move_home(conn, rows, home) if rows else set()
+    rows, moved = runtime.database.run(lambda conn: _move_rows(conn, under, home, after))
     done.count += len(moved)
     done.left += [row for row in rows if row["id"] not in moved]
     return rows
 
 
+def _move_rows(conn: Connection, under: Under, home: Home, after: str) -> tuple[list[Row], set[str]]:
+    rows = ledger.next_chunk(conn, under, after, CHUNK)
+    return rows, ledger.move_home(conn, rows, home) if rows else set()
+
+
+def _leave_rows(conn: Connection, under: Under, after: str, now: datetime) -> tuple[list[Row], list[str]]:
+    rows = ledger.next_chunk(conn, under, after, CHUNK)
+    return rows, [one["status"] for row in rows if (one := ledger.leave(conn, row, now))]
+
+
 def _leave_chunk(runtime: Runtime, under: Under, after: str, done: Left) -> list[Row]:
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        rows = ledger.next_chunk(conn, under, after, CHUNK)
-        ended = [one["status"] for row in rows if (one := ledger.leave(conn, row, now))]
+    rows, ended = runtime.database.run(lambda conn: _leave_rows(conn, under, after, runtime.now()))
     done.cancelled += ended.count(Status.CANCELLED)
     done.held += ended.count(Status.HELD)
     done.under_way += sum(row["status"] == Status.PURCHASING for row in rows)

@@ -62,11 +62,10 @@ class _Run:
 
     def end(self, owned: int | None, error: str | None) -> None:
         """Write down how it went, unless another took its place."""
-        now = self.runtime.now()
-        with self.runtime.database.write() as conn:
-            ledger.end(
-                conn, self.binding.account, self.binding.policy, began=self.began, now=now, owned=owned, error=error
-            )
+        now, of = self.runtime.now(), self.binding
+        self.runtime.database.run(
+            lambda conn: ledger.end(conn, of.account, of.policy, began=self.began, now=now, owned=owned, error=error)
+        )
 
 
 def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:
@@ -79,17 +78,15 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
     if binding is None or binding.adapter.lookup == "none" or not binding.policy.audit_every:
         return None
     run = _Run(runtime=runtime, binding=binding, began=runtime.now())
-    with runtime.database.write() as conn:
-        if not ledger.claim(conn, binding.account, alias, run.began):
-            return None
+    if not runtime.database.run(lambda conn: ledger.claim(conn, binding.account, alias, run.began)):
+        return None
     try:
         with renewed(ledger.LEASE.total_seconds() / 3, run.renew):
             report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())
             new = _conclude(run, report)
     except Stopped:
         log.info("the audit of %s is left to another worker", alias)
-        with runtime.database.write() as conn:
-            ledger.give_back(conn, binding.account, run.began)
+        runtime.database.run(lambda conn: ledger.give_back(conn, binding.account, run.began))
         return None
     except (ProviderError, RedisError) as exc:
         log.warning("the audit of %s could not be done: %s", alias, exc)

@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
 
 from schemas.events import utc_text
 from tasks.auditing import Report, Settlement
@@ -140,8 +143,9 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     held = []
     for chunk in chunks(lost.calls, CHUNK):
         settler = Settler(by=by, now=runtime.now())
-        with runtime.database.write() as conn:
-            held += ledger.hold(conn, chunk, account=account, alias=binding.alias, settler=settler, why=why)
+        held += runtime.database.run(
+            partial(ledger.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
+        )
     runtime.watermark.forget(account, lost.calls)
     return _go_on(runtime, list(_behind(runtime, account)), by, why), held
 
@@ -169,9 +173,10 @@ def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
 
 
 def _go_on(runtime: Runtime, aliases: Sequence[str], by: str, note: str) -> list[str]:
-    now = runtime.now()
-    with runtime.database.write() as conn:
-        return [alias for alias in aliases if pausing.resume_behind(conn, alias, now, by=by, note=note)]
+    def go_on(conn: Connection) -> list[str]:
+        return [alias for alias in aliases if pausing.resume_behind(conn, alias, runtime.now(), by=by, note=note)]
+
+    return runtime.database.run(go_on)
 
 
 def _second(moment: datetime) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
@@ -281,17 +282,18 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     """Whether a number that was just refused is ours already."""
     number, patience = claim.row["number"], binding.policy.timeout
     keep = partial(_leave_alone, runtime, binding, claim)
-    keep(patience)
     try:
+        keep(patience)
         with in_turn(Turns(runtime=runtime, binding=binding, first=patience, keep=keep)):
             answer = binding.adapter.look({number: None})[number]
-    except RedisError as exc:
-        return Look(kind=LookKind.UNCLEAR, error=f"no pace without Redis: {type(exc).__name__}", waiting=True)
+    except (RedisError, SQLAlchemyError) as exc:
+        # The refusal is in our hands: it is written first, and looked into after that.
+        return Look(kind=LookKind.UNCLEAR, error=f"no look without servers: {type(exc).__name__}", waiting=True)
     react_to_looks(runtime, binding, [answer])
     return answer
 
 
 def _leave_alone(runtime: Runtime, binding: Binding, claim: Claim, seconds: float) -> None:
     """Keep the sweep away for a call that may wait *seconds* for its turn."""
-    with runtime.database.write() as conn:
-        intents.extend(conn, claim, runtime.now() + timedelta(seconds=seconds + binding.policy.timeout))
+    until = timedelta(seconds=seconds + binding.policy.timeout)
+    runtime.database.run(lambda conn: intents.extend(conn, claim, runtime.now() + until))
