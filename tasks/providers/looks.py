@@ -125,7 +125,7 @@ def unclear(outcome: Outcome) -> Look:
         account=outcome.kind is OutcomeKind.ACCOUNT,
         throttled=throttled,
         waiting=throttled or outcome.held_back,
-        unsent=outcome.kind is OutcomeKind.NOT_SENT,
+        unsent=outcome.kind is OutcomeKind.NOT_SENT and not outcome.held_back,
         retry_after=outcome.retry_after,
     )
 

@@ -27,10 +27,23 @@ class DeadlyDatabase:
             yield conn
         self._count()
 
-    def transact(self, action: Callable[[Connection, Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> list[Any]:
-        done = self._database.transact(action, items)
+    def run(self, action: Callable[[Connection], Any]) -> Any:
+        done = self._database.run(action)
         self._count()
         return done
+
+    def transact(
+        self,
+        action: Callable[[Connection, Sequence[Any]], Sequence[Any]],
+        items: Sequence[Any],
+        then: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+    ) -> list[Any]:
+        done = self._database.transact(action, items, then)
+        self._count()
+        return done
+
+    def renew(self) -> None:
+        self._database.renew()
 
     def read(self) -> AbstractContextManager[Connection]:
         return self._database.read()
