@@ -58,6 +58,15 @@ def open_desk(*, configured: bool = True, buys: bool = False) -> Iterator[Desk]:
         database.close()
 
 
+def check_accounts(settings: Settings, config: Config) -> None:
+    """Raise AccountChanged where no worker would start, with a database that is in order."""
+    database = SqlDatabase(settings.database_url)
+    try:
+        accounts.settle(_runtime(config, database))
+    finally:
+        database.close()
+
+
 def known_provider(config: Config, alias: str) -> ProviderConfig:
     """The provider that *alias* names. Raises Failure."""
     if alias not in config.providers:

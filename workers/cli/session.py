@@ -15,6 +15,7 @@ from rich.text import Text
 
 from schemas.config import Config
 from workers.cli import children
+from workers.cli.context import check_accounts
 from workers.cli.errors import Failure
 from workers.cli.output import count, emit_json, error_console, say, show, show_fields
 from workers.cli.run import PASSWORD_VARIABLE, check_password, concurrency_for
@@ -71,6 +72,7 @@ def run(settings: Settings, config: Config, options: Options) -> bool:
     door = None if options.flower_port is None else _door(options.flower_port)
     with ExitStack() as stack, Signals() as signals:
         settings = children.start_servers(settings, os.environ, stack)
+        check_accounts(settings, config)
         nodes, programs = _programs(config, options, door)
         supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
         facts = describe(settings, config, door, show_urls=options.show_urls)

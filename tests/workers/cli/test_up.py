@@ -133,6 +133,22 @@ def test_a_bad_configuration_starts_nothing(tmp_path: Path, environ: dict[str, s
     assert not (tmp_path / "home").exists()
 
 
+def test_an_alias_that_is_another_account_now_starts_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
+    assert (
+        execute(
+            "buy", "+14155550100", "--provider", "vogent", home=tmp_path / "home", cwd=tmp_path, **environ
+        ).returncode
+        == 0
+    )
+    path = tmp_path / "providers.toml"
+    path.write_text(path.read_text().replace("[providers.vogent]", '[providers.vogent]\naccount_id = "another"'))
+    done = execute("up", "--no-flower", home=tmp_path / "home", cwd=tmp_path, **environ)
+    assert done.returncode == 2
+    assert "dialstock provider move vogent vogent" in done.stderr
+    assert "worker" not in done.stdout
+    eventually(lambda: not _of(tmp_path / "home"), what="the embedded server is gone")
+
+
 def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden")
     port = str(unused_port())
