@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders
+from tasks import accounts, orders
 from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.running import Cli, csv_file, settle
 from workers import commits
@@ -37,6 +37,8 @@ def desk(proxy: PostgresProxy, postgres_url: str, monkeypatch: pytest.MonkeyPatc
     """The same database by the straight way."""
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     with open_desk() as opened:
+        # What the first command that buys writes down does not count among the commits of those that follow.
+        accounts.settle(opened.runtime)
         monkeypatch.setenv("DATABASE_URL", proxy.url)
         yield opened
 

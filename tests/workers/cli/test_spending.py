@@ -11,8 +11,11 @@ from workers.cli.spending import whereabouts
 BIRD = "from bird (bird, the sandbox at 127.0.0.1:8790)"
 
 
-def test_buying_one_says_where_it_goes(cli: Cli, home: Path) -> None:
+def test_buying_one_says_that_it_goes_to_the_sandbox(cli: Cli) -> None:
     assert f"Buying up to 1 number {BIRD}\n" in cli("buy", NUMBERS[0], "--provider", "bird").stderr
+
+
+def test_buying_one_says_where_it_goes(cli: Cli, home: Path) -> None:
     (home / "providers.toml").write_text(sandbox_config_text("https://shop.example"))
     told = cli("buy", NUMBERS[1], "--provider", "bird").stderr
     assert "Buying up to 1 number from bird (bird, at shop.example)\n" in told

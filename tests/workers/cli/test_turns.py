@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from schemas.config import sandbox_config
+from schemas.config import load_config
 from tasks.policies.pace import Lane, Pace, looking_lane
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
@@ -26,9 +27,9 @@ def pace(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def lane(sandbox: SandboxServer) -> Lane:
+def lane(sandbox: SandboxServer, home: Path) -> Lane:
     """The lane of Vogent's look-ups."""
-    vogent = sandbox_config(sandbox.url).providers["vogent"]
+    vogent = load_config(home / "providers.toml").providers["vogent"]
     return looking_lane(vogent.account, vogent.policy)
 
 
