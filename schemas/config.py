@@ -128,7 +128,7 @@ def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     for alias, table in tables.items():
         providers[alias], found = _provider(alias, table)
         problems += found
-    return providers, problems + _unlike_twins(providers) + _nameless_twins(providers)
+    return providers, problems + _unlike_twins(providers) + _nameless_twins(providers) + _split_twins(providers)
 
 
 _SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight", "daily_limit")
@@ -163,6 +163,21 @@ def _nameless_twins(providers: dict[str, Any]) -> list[Problem]:
         for alias in several
         if len(several) > 1 and not providers[alias].account_id
     ]
+
+
+def _split_twins(providers: dict[str, Any]) -> list[Problem]:
+    """Aliases that the kind says are one account, and account_id says are two: a number could be bought for each."""
+    first: dict[str, tuple[str, str]] = {}
+    problems = []
+    for alias, provider in providers.items():
+        own = provider and provider.own_account
+        if own is None:
+            continue
+        other, account = first.setdefault(own, (alias, provider.account))
+        if account != provider.account:
+            same = f"{alias!r} is the same account as {other!r} at the provider"
+            problems.append(Problem(("providers", alias), f"{same}: give both the same account_id, or none"))
+    return problems
 
 
 def _provider(alias: str, table: Any) -> tuple[Provider | None, list[Problem]]:

@@ -81,9 +81,13 @@ class Provider(BaseModel):
 
         `account_id`, else what the kind says is the account, else the alias. A sandbox's account is never another's.
         """
-        identity = self.account_id or _canonical(self._own_account()) or f"@{self._alias}"
-        sandbox = "sandbox:" if self.is_sandbox else ""
-        return f"{sandbox}{self.kind}|{identity}"
+        return self._account(self.account_id or self._own_account() or f"@{self._alias}")
+
+    @property
+    def own_account(self) -> str | None:
+        """The account as the kind alone says it, whatever `account_id` calls it; None where the kind does not say."""
+        own = self._own_account()
+        return None if own is None else self._account(own)
 
     @property
     def former_account(self) -> str:
@@ -98,6 +102,10 @@ class Provider(BaseModel):
     def is_sandbox(self) -> bool:
         """Whether its token is that of `dialstock sandbox`, which sells nothing."""
         return self.token_env == SANDBOX_VARIABLE
+
+    def _account(self, identity: str) -> str:
+        sandbox = "sandbox:" if self.is_sandbox else ""
+        return f"{sandbox}{self.kind}|{_canonical(identity)}"
 
     def _own_account(self) -> str | None:
         return None
@@ -202,10 +210,10 @@ def _read_secret(path: Path) -> str:
         raise ConfigError(f"token_file {path} is not text: put the token alone there") from None
 
 
-def _canonical(identity: str | None) -> str | None:
+def _canonical(identity: str) -> str:
     """A UUID in one spelling; anything else as it is."""
     try:
-        return str(UUID(identity)) if identity else None
+        return str(UUID(identity))
     except ValueError:
         return identity
 

@@ -379,6 +379,35 @@ def test_aliases_that_may_be_one_account_must_say_which_it_is():
     assert len({provider.account for provider in other.providers.values()}) == 2
 
 
+@pytest.mark.parametrize("second", ["", 'account_id = "second"\n'])
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("signalwire", 'project_id = "{0}"'),
+        ("bird", 'workspace_id = "{0}"\norganization_id = "o"'),
+        ("fluents", 'telephony_provider = "twilio"\ntelephony_account_connection = "{0}"'),
+    ],
+)
+def test_aliases_that_the_kind_says_are_one_account_cannot_be_called_two(kind: str, own: str, second: str) -> None:
+    def twins(first: str, second: str) -> str:
+        same = "550e8400-e29b-41d4-a716-446655440000"
+        return "".join(
+            f'[providers.{alias}]\nkind = "{kind}"\nbase_url = "https://x.example"\ntoken_env = "T"\n'
+            f"{own.format(project)}\n{given}"
+            for alias, project, given in (("one", same, first), ("two", same.upper(), second))
+        )
+
+    found = problems(twins('account_id = "first"\n', second))
+    assert "'two' is the same account as 'one' at the provider: give both the same account_id, or none" in found[-1]
+    one_account = parse_config(twins('account_id = "first"\n', 'account_id = "first"\n'), "p.toml")
+    assert {provider.account for provider in one_account.providers.values()} == {f"{kind}|first"}
+
+
+def test_an_account_id_that_is_a_uuid_is_one_account_in_every_spelling() -> None:
+    given = "550E8400-E29B-41D4-A716-446655440000"
+    assert signalwire(account_id=given).account == signalwire(account_id=None, project_id=given.lower()).account
+
+
 def test_aliases_of_one_account_must_know_the_same_limits() -> None:
     with pytest.raises(ConfigError, match=r"twins.toml:8: 'two' is the same account as 'one', so rate_limits must be"):
         parse_config(f'{TWINS}[providers.two.policy]\nrate_limits = ["9/second"]\n', "twins.toml")
