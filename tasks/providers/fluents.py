@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from schemas.config import FluentsConfig
@@ -102,18 +103,19 @@ class Fluents:
         )
 
     def _get(self, number: str, _known: str | None) -> Look | None:
-        """What a get shows; None where it shows nothing."""
+        """What a get shows; None where it shows nothing. A record has an id: an error may well repeat the number."""
         answer = self._session.exchange("GET", GET, params={"phone_number": number})
         if answer.status == 404:
             return None
         body = self._session.require(answer).body
         listed = _items(body)
         for record in [fields(body)] if listed is None else entries(listed):
-            if same_number(record.get("number"), number):
-                return Look(kind=LookKind.OWNED, provider_number_id=self._session.identify(record.get("id")))
+            known = self._session.identify(record.get("id"))
+            if known is not None and same_number(record.get("number"), number):
+                return Look(kind=LookKind.OWNED, provider_number_id=known)
         if body == [] or (listed == [] and self._is_end(answer)):
             return None
-        raise ProviderError(self._session.unsettled(answer, "no_record", f"something other than {number}"))
+        raise ProviderError(self._session.unsettled(answer, "no_record", f"no record of {number}"))
 
     def _is_end(self, answer: Answer) -> bool:
         page = LISTING.page(self._session, answer, None)
@@ -126,7 +128,9 @@ class Fluents:
         page = LISTING.page(self._session, answer, str(number + 1) if more is True else None)
         if not isinstance(more, bool) or (more and not page.entries):
             raise ProviderError(self._session.unsettled(answer, "unreadable_list", "no clear word on further pages"))
-        return page
+        if (shown := fields(answer.body).get("page")) in (None, number) and not isinstance(shown, bool):
+            return page
+        return replace(page, unread=self._session.unsettled(answer, "wrong_page", f"another page than {number}"))
 
     def _list(self, page: int, size: int) -> Answer:
         return self._session.call("GET", LIST, params={"page": page, "size": size})

@@ -50,6 +50,7 @@ class _Whole:
     def __init__(self) -> None:
         self._shown: set[Entry] = set()
         self._total: int | None = None
+        self._shrank = False
         self._unread: Outcome | None = None
 
     def grows(self, page: Page) -> bool:
@@ -59,6 +60,7 @@ class _Whole:
         self._unread = self._unread or page.unread
         if page.total is not None:
             # The least that it said: a list may grow while it is walked.
+            self._shrank = self._shrank or (self._total is not None and page.total < self._total)
             self._total = page.total if self._total is None else min(self._total, page.total)
         return len(self._shown) > before or not page.entries
 
@@ -66,6 +68,9 @@ class _Whole:
         """Raises ProviderError where it is not whole."""
         if self._unread is not None:
             raise ProviderError(self._unread)
+        if self._shrank:
+            # What moves up to a page that was read already is shown by none.
+            raise _failed("shrinking_list", "the list became shorter while it was read")
         if self._total is not None and len(self._shown) < self._total:
             raise _failed("short_list", f"the list shows {len(self._shown)} numbers and says that it has {self._total}")
 

@@ -83,6 +83,8 @@ def hostile(kind: str) -> Iterator[Said]:
     yield from _further_pages(kind, whole)
     if kind == "fluents":
         yield from (Said(200, {**whole, "total": total}) for total in (99, "1", -1, [], True))
+        # as from a cache that leaves the query out of its key
+        yield from (Said(200, {**whole, "page": index}) for index in (7, "2", [], True, 0))
 
 
 def _without_a_list(whole: Any) -> Iterator[Said]:

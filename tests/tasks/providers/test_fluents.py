@@ -55,7 +55,7 @@ def test_a_record_without_an_id_is_no_record(server: ScriptedServer, body: Any) 
     assert buy(adapter("fluents", server.url), "fluents").kind is OutcomeKind.UNKNOWN
 
 
-LISTED = {"items": [{"id": ID, "number": OTHER}], "page": 1, "size": 100, "has_more": False, "total": 1}
+LISTED = {"items": [{"id": ID, "number": OTHER}], "size": 100, "has_more": False, "total": 1}
 NOT_FOUND = [
     (404, {"message": "Number not found", "error": "Not Found", "statusCode": 404}),
     (404, {"message": "Cannot GET /v1/numbers", "error": "Not Found", "statusCode": 404}),
@@ -74,6 +74,7 @@ NOT_FOUND = [
         (200, [RECORD], LookKind.OWNED),
         (200, {"items": [{"number": OTHER}, RECORD], "has_more": False}, LookKind.OWNED),
         (200, {**RECORD, "number": OTHER}, LookKind.UNCLEAR),
+        (200, {"error": "no such number", "number": NUMBER}, LookKind.UNCLEAR),
         (200, [{"number": OTHER}], LookKind.UNCLEAR),
         (200, {"items": [{"number": OTHER}], "has_more": True}, LookKind.UNCLEAR),
         (200, {"items": 5}, LookKind.UNCLEAR),
@@ -190,6 +191,9 @@ def test_owned_walks_the_pages(server: ScriptedServer) -> None:
         [{"items": [RECORD], "has_more": False, "total": "1"}],
         [{"items": [RECORD], "has_more": False, "total": True}],
         [{"items": [RECORD], "has_more": True, "total": 3}, {**LISTED, "total": 3}],
+        [{"items": [RECORD], "has_more": True, "total": 3}, {**LISTED, "total": 2}],
+        [{"items": [RECORD], "has_more": True}, {**LISTED, "page": 3}],
+        [{"items": [RECORD], "has_more": False, "page": True}],
     ],
 )
 def test_a_list_that_is_not_whole_is_none(server: ScriptedServer, pages: list[Any]) -> None:

@@ -67,7 +67,7 @@ def test_a_walk_past_what_cannot_be_read_shows_the_rest_and_raises(spoilt: str |
 
 
 @pytest.mark.parametrize(
-    ("totals", "whole"), [((3, 3), True), ((3, 4), True), ((4, 3), True), ((4, 4), False), ((4, None), False)]
+    ("totals", "whole"), [((3, 3), True), ((3, 4), True), ((4, 3), False), ((4, 4), False), ((4, None), False)]
 )
 def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | None, ...], whole: bool) -> None:
     pages = {
@@ -77,7 +77,7 @@ def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | No
     if whole:
         assert list(walk(pages.__getitem__)) == [A, A, B, C]
         return
-    with pytest.raises(ProviderError, match="shows 3 numbers and says that it has 4"):
+    with pytest.raises(ProviderError, match=r"shows 3 numbers and says that it has 4|became shorter"):
         list(walk(pages.__getitem__))
 
 

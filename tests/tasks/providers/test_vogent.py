@@ -85,10 +85,24 @@ def test_the_walk_ends_when_all_are_found(server: ScriptedServer) -> None:
     assert len(server.seen) == 1
 
 
-def test_a_sip_user_name_of_digits_is_not_our_number(server: ScriptedServer) -> None:
+def test_a_number_that_is_called_a_sip_user_name_is_neither_ours_nor_absent(server: ScriptedServer) -> None:
+    """A purchase answered 200 with such a record would be made again and again, if its look said 'not ours'."""
     entry = {"id": ID, "number": NUMBER, "type": "SIP_USERNAME", "agentId": None}
-    server.queue(reply(200, {"data": [entry], "cursor": None}))
-    assert adapter("vogent", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
+    listed = reply(200, {"data": [entry], "cursor": None})
+    server.queue(listed, listed)
+    provider = adapter("vogent", server.url)
+    looks = provider.look({NUMBER: None, OTHER: None})
+    assert {number: look.kind for number, look in looks.items()} == {
+        NUMBER: LookKind.UNCLEAR,
+        OTHER: LookKind.ABSENT,
+    }
+    assert list(provider.owned()) == [OwnedNumber(number=NUMBER, provider_number_id=ID, usable=False)]
+
+
+def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) -> None:
+    entry = {"id": "sip-1", "number": NUMBER, "type": "SIP_USERNAME", "agentId": None}
+    server.queue(page(NUMBER, others=[entry]))
+    assert adapter("vogent", server.url).look({NUMBER: None})[NUMBER].provider_number_id == ID
 
 
 @pytest.mark.parametrize(
