@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -50,7 +50,8 @@ def settle(runtime: Runtime, aliases: Collection[str] | None = None) -> None:
     """Remember which account each configured alias is, or each of *aliases*.
 
     Purchases of an alias that is the account it was, which was written in another way formerly, are taken along.
-    Raises AccountChanged, before anything is bought, for each alias that would leave purchases of another behind.
+    Raises AccountChanged, before anything is bought, for each alias that would leave purchases of another behind: it is
+    another account now, or may be one that is gone from the file, by a new name under which all is bought again.
     """
     with runtime.database.read() as conn:
         known = ledger.remembered(conn)
@@ -58,7 +59,8 @@ def settle(runtime: Runtime, aliases: Collection[str] | None = None) -> None:
     changed = [
         Home(provider=alias, account=account) for alias, account in wanted.items() if known.get(alias) != account
     ]
-    problems = [problem for one in changed if (problem := _settle(runtime, one))]
+    problems = [*_renamed(runtime, known, changed)]
+    problems += [problem for one in changed if (problem := _settle(runtime, one))] if not problems else []
     if problems:
         raise AccountChanged("\n".join(problems))
 
@@ -105,7 +107,8 @@ def move(runtime: Runtime, under: Under, home: Home) -> Moved:
 def leave(runtime: Runtime, under: Under) -> Left:
     """End with what stands *under* an alias: cancel what waits, hold what may be bought. What is bought stays.
 
-    Where the alias is configured, it is remembered as the account that it is now. Repeatable at any point.
+    Where the alias is configured, it is remembered as the account that it is now, else forgotten. Repeatable at any
+    point.
     """
     done = Left()
     after = FIRST
@@ -114,7 +117,32 @@ def leave(runtime: Runtime, under: Under) -> Left:
     if under.provider in runtime.providers:
         home = Home(provider=under.provider, account=runtime.providers[under.provider].account)
         runtime.database.run(lambda conn: _remember(conn, home, runtime.now()))
+    else:
+        runtime.database.run(lambda conn: ledger.forget(conn, under.provider, runtime.now()))
     return done
+
+
+def _renamed(runtime: Runtime, known: Mapping[str, str | None], changed: Sequence[Home]) -> Iterator[str]:
+    """A new alias beside one of its kind that is gone: where only their names say who they are, they may be one."""
+    gone = [
+        Home(provider=alias, account=account)
+        for alias, account in known.items()
+        if account is not None and alias not in runtime.providers and account not in runtime.accounts
+    ]
+    for new in changed:
+        perhaps = [one for one in gone if known.get(new.provider) is None and _may_be_one(one.account, new.account)]
+        with runtime.database.read() as conn:
+            alive = ledger.alive_under(conn, perhaps)
+        for one in alive:
+            left = f"{one.provider!r} of the same kind is gone from the file with {one.count:,} purchases"
+            mends = mend(one.provider).replace("ALIAS", new.provider)
+            yield f"[providers.{new.provider}] is new, and {left}, which it would buy again: {mends}"
+
+
+def _may_be_one(one: str, other: str) -> bool:
+    """Whether nothing tells that two accounts are two: they are of one kind, and one is known by its alias alone."""
+    (kind, _, identity), (same, _, its) = one.partition("|"), other.partition("|")
+    return kind == same and (identity.startswith("@") or its.startswith("@"))
 
 
 def _settle(runtime: Runtime, home: Home) -> str | None:

@@ -71,6 +71,17 @@ def alive_elsewhere(conn: Connection, home: Home) -> list[Stranded]:
     return _counted(conn, ALIVE, and_(_AT.provider == home.provider, _AT.account != home.account))
 
 
+def alive_under(conn: Connection, homes: Sequence[Home]) -> list[Stranded]:
+    """What is alive under each of these aliases, for the account that it was."""
+    where = (and_(_AT.provider == one.provider, _AT.account == one.account) for one in homes)
+    return _counted(conn, ALIVE, or_(*where)) if homes else []
+
+
+def forget(conn: Connection, alias: str, now: datetime) -> None:
+    """Forget which account an alias was: nobody comes back to it."""
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(account=None, updated_at=now))
+
+
 def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
     """What waits under an alias that is not configured, or is another account now.
 

@@ -66,6 +66,31 @@ def test_a_renamed_alias_is_told_and_handed_on(bought: Cli, home: Path) -> None:
     assert "wait under" not in bought("provider", "list").output
 
 
+@pytest.mark.parametrize("more", ["", 'account_id = "acme"'])
+def test_nothing_is_bought_again_under_the_new_name_of_an_account(bought: Cli, home: Path, more: str) -> None:
+    configure(home, "renamed", more=more)
+    told = bought.refused("buy", NUMBERS[0], "--provider", "renamed")
+    assert "[providers.renamed] is new, and 'vogent' of the same kind is gone from the file with 2 purchases" in told
+    assert "dialstock provider move vogent renamed; where" in told
+    bought.ok("provider", "move", "vogent", "renamed")
+    assert bought.json("buy", NUMBERS[0], "--provider", "renamed")["created"] is False
+
+
+def test_a_new_alias_buys_once_the_one_that_is_gone_was_left(bought: Cli, home: Path) -> None:
+    configure(home, "other")
+    bought.refused("buy", NUMBERS[0], "--provider", "other")
+    bought.ok("provider", "leave", "vogent")
+    assert bought.json("buy", NUMBERS[0], "--provider", "other")["created"] is True
+
+
+def test_a_new_alias_beside_the_others_buys(bought: Cli, home: Path) -> None:
+    own = 'account_id = "{0}"'
+    configure(home, more=own.format("a"))
+    bought.ok("provider", "move", "vogent", "vogent")
+    configure(home, "other", more=own.format("b"))
+    assert bought.json("buy", NUMBERS[0], "--provider", "other")["created"] is True
+
+
 def test_an_account_that_is_not_used_any_more_is_left(bought: Cli, home: Path) -> None:
     configure(home, more='account_id = "acme"')
     assert bought.json("provider", "leave", "vogent") == {
