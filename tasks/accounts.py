@@ -104,6 +104,19 @@ def move(runtime: Runtime, under: Under, home: Home) -> Moved:
     return done
 
 
+def move_marks(runtime: Runtime, under: Under, home: Home) -> None:
+    """Have *home* answer for the calls marked for what stands *under* an alias, before that is moved there.
+
+    A database that goes back to before the move has lost them all the same, and nobody looks at an account that no
+    alias is any more. Raises redis.RedisError while Redis is away.
+    """
+    with runtime.database.read() as conn:
+        former = {*ledger.accounts_under(conn, under), ledger.remembered(conn).get(under.provider)}
+    for account in former - {home.account, *runtime.accounts}:
+        if account is not None:
+            runtime.watermark.hand_on(account, home.account)
+
+
 def leave(runtime: Runtime, under: Under) -> Left:
     """End with what stands *under* an alias: cancel what waits, hold what may be bought. What is bought stays.
 

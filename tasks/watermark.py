@@ -31,6 +31,18 @@ redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
 """
 
 
+# In the order of their times again: whatever is lost, one of the newest is.
+_HAND_ON = f"""
+local marks = redis.call('LRANGE', KEYS[1], 0, -1)
+if #marks == 0 then return end
+for _, mark in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do marks[#marks + 1] = mark end
+local function began(mark) return string.match(mark, '^%S+ %S+ %S+ (%S+)') end
+table.sort(marks, function(one, other) return began(one) > began(other) end)
+redis.call('DEL', KEYS[1], KEYS[2])
+for place = 1, math.min(#marks, {KEPT}) do redis.call('RPUSH', KEYS[2], marks[place]) end
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mark:
     """One committed intent: a purchase's attempt by its key, its number, and its times by the database's clock."""
@@ -66,6 +78,7 @@ class Watermark:
     def __init__(self, redis: Any) -> None:
         self._redis = redis
         self._script = redis.register_script(_WRITE)
+        self._hand_on = redis.register_script(_HAND_ON)
 
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         """Keep these marks of *account*, the newest last."""
@@ -75,6 +88,10 @@ class Watermark:
         """At most *count* marks of *account*, the newest first."""
         found = self._redis.lrange(_key(account), 0, count - 1)
         return [Mark.parse(one.decode() if isinstance(one, bytes) else one) for one in found]
+
+    def hand_on(self, former: str, account: str) -> None:
+        """Have the marks of *former* be those of *account*: it is the same, by another name."""
+        self._hand_on(keys=[_key(former), _key(account)])
 
     def forget(self, account: str, marks: Iterable[Mark]) -> None:
         """Take out the marks that somebody answered for; what was written meanwhile stays."""

@@ -101,6 +101,11 @@ def next_chunk(conn: Connection, under: Under, after: str, limit: int) -> list[R
     return [dict(row) for row in conn.execute(query.order_by(_AT.id).limit(limit).with_for_update()).mappings()]
 
 
+def accounts_under(conn: Connection, under: Under) -> list[str]:
+    """The accounts that purchases stand there for."""
+    return sorted(conn.execute(select(_AT.account).where(*under.conditions()).distinct()).scalars())
+
+
 def move_home(conn: Connection, rows: Sequence[Row], home: Home) -> set[str]:
     """Have purchases belong to *home*, with their lines and places. No revision: a call under way keeps its claim.
 

@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from schemas.status import Status
+from tasks import accounts
+from tasks.accounts import AccountChanged
 from tasks.ledger import pausing
+from tasks.ledger.accounts import Home, Under
 from tasks.policies.pause import Cause
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started
@@ -186,5 +189,33 @@ def test_a_persons_pause_stays_and_what_it_hides_comes_after_it(past: Past) -> N
         assert pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
         assert not pausing.resume(conn, "twin", past.world.clock(), by_machine=False)
     past.world.tick()
+    assert past.charged() == TWO
+    assert past.causes() == [Cause.BEHIND] * 2
+
+
+def test_one_that_went_back_to_before_an_account_was_written_anew_buys_nothing_twice(past: Past) -> None:
+    """The marks of its calls stand under the new name then, and the copy's purchases are moved there once more."""
+    world = past.world
+    for one in TWO:
+        world.queued(one)
+    past.keep()
+    world.tick()
+    home = Home(provider="acme", account="new-account")
+    bindings = {alias: replace(one, account=home.account) for alias, one in world.runtime.providers.items()}
+    world.runtime = replace(world.runtime, providers=bindings)
+
+    def write_anew() -> None:
+        under = Under(provider="acme", but=home.account)
+        accounts.move_marks(world.runtime, under, home)
+        accounts.move(world.runtime, under, home)
+        accounts.settle(world.runtime)
+
+    write_anew()
+    past.go_back()
+    with pytest.raises(AccountChanged):
+        accounts.settle(world.runtime)
+    write_anew()
+    past.compare()
+    past.buy_what_is_left()
     assert past.charged() == TWO
     assert past.causes() == [Cause.BEHIND] * 2

@@ -84,3 +84,16 @@ def test_redis_away_is_told(redis_server: RedisServer) -> None:
 def test_what_is_no_mark_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):
         Mark.parse(text)
+
+
+def test_marks_that_are_handed_on_stand_in_the_order_of_their_times(redis: Redis) -> None:
+    def at(index: int, microseconds: int) -> Mark:
+        return replace(mark(index), started_at=START + timedelta(microseconds=microseconds))
+
+    marks = Watermark(redis)
+    marks.write("former", [at(1, 0), at(2, 5), at(3, 2_000_000)])
+    marks.write(ACCOUNT, [at(4, 3), at(5, 1_000_000)])
+    for _ in range(2):
+        marks.hand_on("former", ACCOUNT)
+        assert numbers(marks.newest(ACCOUNT)) == [number(index) for index in (3, 5, 2, 4, 1)]
+        assert marks.newest("former") == []

@@ -126,7 +126,7 @@ def move(source: Gone, target: Home, *, json: Json = False) -> None:
     from workers.cli.context import open_desk
 
     with open_desk() as desk:
-        done = provideraccount.move(desk.runtime, source, target)
+        done = provideraccount.move(desk, source, target)
     if json:
         emit_json(provideraccount.moved_document(source, target, done))
     else:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tasks import accounts
 from tasks.accounts import Left, Moved
 from tasks.ledger.accounts import Home, Under
 from tasks.runtime import Runtime
-from workers.cli.context import known_provider
+from tasks.watermark import Watermark
+from workers.cli.context import Desk, known_provider
 from workers.cli.errors import Failure
 from workers.cli.output import count, show, show_table
+from workers.cli.servers import open_redis
 
 
-def move(runtime: Runtime, source: str, target: str) -> Moved:
-    """Have what stands under the alias *source* belong to *target*, which is the same account. Raises Failure."""
+def move(desk: Desk, source: str, target: str) -> Moved:
+    """Have what stands under the alias *source* belong to *target*, which is the same account.
+
+    Raises Failure; Away or EmbeddedError where there is no Redis, which knows the account's newest calls.
+    """
+    runtime = desk.runtime
     account = known_provider(runtime.config, target).account
     own = runtime.providers.get(source)
     if source != target and own is not None and own.account != account:
@@ -24,7 +30,10 @@ def move(runtime: Runtime, source: str, target: str) -> Moved:
         )
         raise Failure(f"{message}: mend the file first, or name the alias that is gone")
     under = Under(provider=source, but=account if source == target else None)
-    done = accounts.move(runtime, under, Home(provider=target, account=account))
+    home = Home(provider=target, account=account)
+    with open_redis(desk.settings) as client:
+        accounts.move_marks(replace(runtime, redis=client, watermark=Watermark(client)), under, home)
+    done = accounts.move(runtime, under, home)
     if not done.left:
         accounts.settle(runtime, [target])
     return done
