@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from schemas.config import BirdConfig
-from schemas.numbers import region_of
+from schemas.numbers import digits_only, region_of
 from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers import bird_records, candidates, looks
 from tasks.providers.answers import entries, fields, identifier, same_number
@@ -154,8 +154,9 @@ class Bird:
         shown = self._get(number, known) if known and _PATH_ID.fullmatch(known) else []
         if any(entry.kind in bird_records.OUTCOMES for entry in shown):
             return looks.look_through(shown, [number])[number]
-        # The list may know the number under a newer id.
-        return looks.look_through(chain(shown, self._walk({"numberString": number})), [number])[number]
+        # The list may know the number under a newer id. Without the plus, which a gateway may take for a blank.
+        listed = self._walk({"numberString": digits_only(number)})
+        return looks.look_through(chain(shown, listed), [number])[number]
 
     def _get(self, number: str, known: str) -> list[Entry]:
         """The record with this id; none where there is none. Raises ProviderError for another number's."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from schemas.config import SignalWireConfig
+from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers import candidates, looks
 from tasks.providers.answers import fields
@@ -95,7 +96,8 @@ class SignalWire:
         )
 
     def _look(self, number: str, _known: str | None) -> Look:
-        entries = self._walk({"filter_number": number, "page_size": MAX_RESULTS})
+        # Without the plus, which a gateway may take for a blank: then nothing would be found.
+        entries = self._walk({"filter_number": digits_only(number), "page_size": MAX_RESULTS})
         return looks.look_through(entries, [number])[number]
 
     def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:

@@ -158,8 +158,8 @@ def test_a_look_by_number_compares_exactly_and_walks(server: ScriptedServer) -> 
     look = adapter("bird", server.url).look({NUMBER: None})[NUMBER]
     assert (look.kind, look.provider_number_id) == (LookKind.OWNED, ID)
     assert [seen.query for seen in server.seen] == [
-        {"numberString": [NUMBER], "limit": ["99"]},
-        {"numberString": [NUMBER], "limit": ["99"], "pageToken": ["t1"]},
+        {"numberString": [NUMBER[1:]], "limit": ["99"]},
+        {"numberString": [NUMBER[1:]], "limit": ["99"], "pageToken": ["t1"]},
     ]
 
 

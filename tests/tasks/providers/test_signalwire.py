@@ -71,7 +71,7 @@ def test_a_look_compares_exactly_and_follows_the_pages(server: ScriptedServer) -
     )
     look = adapter("signalwire", server.url).look({NUMBER: None})[NUMBER]
     assert (look.kind, look.provider_number_id) == (LookKind.OWNED, ID)
-    common = {"filter_number": [NUMBER], "page_size": ["100"]}
+    common = {"filter_number": [NUMBER[1:]], "page_size": ["100"]}
     assert [seen.query for seen in server.seen] == [
         common,
         {**common, "page_number": ["1"], "page_token": ["PA1"]},
