@@ -72,7 +72,7 @@ class HttpClient:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float) -> None:
         self._base_url = base_url.rstrip("/")
-        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "Cache-Control": "no-cache"}
         self._headers = {**accepted, "User-Agent": "dialstock", **headers}
         self._timeouts = {"timeout": httpx.Timeout(timeout, connect=connect_timeout).as_dict()}
         self._seconds = timeout

@@ -68,7 +68,7 @@ class Listing:
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
         wanted = [record for record in records if not self.passed_over(record)]
-        wrong = next(self._wrong(body), None) or next(filter(None, map(self._unread, wanted)), None)
+        wrong = _kept(answer) or next(self._wrong(body), None) or next(filter(None, map(self._unread, wanted)), None)
         entries = [entry for record in wanted if (entry := self.entry(session, record))]
         return Page(
             entries=entries,
@@ -117,6 +117,12 @@ def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ProviderError(session.unsettled(answer, "unreadable_answer", "a next page that is no text"))
     return value or None
+
+
+def _kept(answer: Answer) -> str | None:
+    """Why an answer is not of now; None where it is. A cache says how old it is (RFC 9111, 5.1)."""
+    age = answer.headers.get("age", "0").strip()
+    return None if age.strip("0") == "" else f"a list that a cache has kept for {age[:20]} s"
 
 
 def _count(value: Any) -> int | None:

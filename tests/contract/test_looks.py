@@ -79,6 +79,19 @@ def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
         assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
 
 
+def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    pages = listed(kind, [OTHER], [THIRD])
+    for age, found in (("0", LookKind.ABSENT), ("240", LookKind.UNCLEAR), ("?", LookKind.UNCLEAR)):
+        for index in range(len(pages)):
+            server.clear()
+            kept = [reply(one.status, one.body, {"Age": age} if n == index else {}) for n, one in enumerate(pages)]
+            server.queue(*(one.raw for one in gets(kind)), *kept)
+            assert provider.look({NUMBER: ID})[NUMBER].kind is found
+    assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
+
+
 def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Provider, server: ScriptedServer) -> None:
     good = [*gets(kind), *listed(kind)]
     for index in range(len(good)):
