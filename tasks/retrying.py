@@ -45,8 +45,8 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
         _refuse(conn, order_id, more=bool(dead))
     waiting = runtime.database.run(lambda conn: _wait_again(conn, order_id))
     done = [
-        runtime.database.run(partial(_buy_again, order_id=order_id, lines=chunk, now=runtime.now()))
-        for chunk in chunks(dead, CHUNK)
+        runtime.database.run(partial(_buy_again, order_id=order_id, lines=chunk, now=runtime.now(), begins=n == 0))
+        for n, chunk in enumerate(chunks(dead, CHUNK))
     ]
     return Retried(again=sum(one.again for one in done), found=waiting + sum(one.found for one in done))
 
@@ -86,10 +86,13 @@ def _wait_again(conn: Connection, order_id: str) -> int:
     return 0
 
 
-def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: datetime) -> Retried:
-    # The order first: who completes it, or buys the same lines again, waits here.
+def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: datetime, begins: bool = True) -> Retried:
+    """Buy again a chunk of lines. The first takes a cancel back; one that came since then stands."""
+    stands = () if begins else (ORDER.c.cancel_requested_at.is_(None),)
     reopened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
-    conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
+    # The order first: who completes it, or buys the same lines again, waits here.
+    if conn.execute(update(ORDER).where(ORDER.c.id == order_id, *stands).values(**reopened)).rowcount == 0:
+        return Retried()
     wanted = [((row["account"], row["number"]), row) for row in _still_dead(conn, order_id, lines)]
     # What a pool has by now is not bought for somebody else.
     pools = pools_of(conn, [one for one, _ in wanted])

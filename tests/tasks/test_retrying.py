@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection, update
+
+from schemas.tables import ORDER
 from tasks import orders, retrying
+from tasks.ledger.cancel import cancel_order
 from tests.tasks.support import World
 from tests.tasks.test_orders import counts, order, run, submit
 from tests.tasks.test_orders_sharing import limited
@@ -42,3 +47,29 @@ def test_an_order_at_its_limit_with_nothing_to_retry_has_nothing_left_for_it(wor
     first = limited(world, 1, 1)
     run(world)
     assert retrying.retry(world.runtime, first) == retrying.Retried()
+
+
+def test_a_cancel_that_comes_over_a_retry_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "CHUNK", 2)
+    first = submit(world, *range(5))
+    orders.cancel(world.runtime, first)
+    again, chunks = retrying._buy_again, []
+
+    def buy_again(conn: Connection, **chunk: Any) -> retrying.Retried:
+        if len(chunks) == 1:
+            # Between two transactions: this one has done nothing yet.
+            cancelled_meanwhile(world, conn, first)
+        chunks.append(chunk)
+        return again(conn, **chunk)
+
+    monkeypatch.setattr(retrying, "_buy_again", buy_again)
+    assert retrying.retry(world.runtime, first) == retrying.Retried(again=2)
+    assert len(chunks) == 3
+    run(world)
+    assert counts(world, first) == {"cancelled": 5}
+    assert world.provider.charged == []
+
+
+def cancelled_meanwhile(world: World, conn: Connection, order_id: str) -> None:
+    conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(cancel_requested_at=world.clock.moment))
+    cancel_order(conn, order_id, world.clock.moment, 10)
