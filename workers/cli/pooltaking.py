@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError
 
 from schemas.numbers import NumberError, read_number
 from tasks.ledger.rows import Row, new_id
+from tasks.patience import DATABASE_AWAY
 from tasks.pools import taking
 from tasks.pools.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
+from tasks.transactions import Unanswered
 from workers.cli.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.output import count, emit_json, say, show_line
 from workers.cli.poolview import known_pool
@@ -19,7 +23,8 @@ _CONFLICT = "key_conflict"
 
 def take_numbers(runtime: Runtime, fields: Mapping[str, Any], *, json: bool) -> int:
     """Take and print them; returns the exit status. Raises RequestError."""
-    answer = taking.take(runtime, read_take(runtime, fields), new_id())
+    request = read_take(runtime, fields)
+    answer = _answered(lambda known: taking.take(runtime, request, known))
     if json:
         emit_json(answer)
     if not answer["success"]:
@@ -38,7 +43,10 @@ def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: s
     country = _country(runtime, name)
     wanted = [{"pool": name, "number": _read(number, country), "taker": taker} for number in numbers]
     requests = [read_return(runtime, fields) for fields in wanted]
-    answers = [taking.give_back(runtime, request, new_id()) for request in requests]
+    answers = [
+        _answered(lambda known, request=request: taking.give_back(runtime, request, known))  # type: ignore[misc]
+        for request in requests
+    ]
     done = [answer for answer in answers if answer["success"]]
     refused = [
         {"number": request.number, "error": answer["error"], "error_code": answer["error_code"]}
@@ -52,6 +60,23 @@ def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: s
     for one in refused:
         say(f"dialstock: {one['error']}", "red")
     return SOME_FAILED if refused else 0
+
+
+def _answered(ask: Callable[[str], Row]) -> Row:
+    """The answer to a request: one that was lost on its way is asked for again, by the id that the request has.
+
+    Raises Unanswered where the database does not come back.
+    """
+    known = new_id()
+    try:
+        return ask(known)
+    except DBAPIError as exc:
+        if not exc.connection_invalidated:
+            raise
+    try:
+        return ask(known)
+    except DATABASE_AWAY as exc:
+        raise Unanswered("the answer to a commit was lost") from exc
 
 
 def _tell(name: str, done: Sequence[Row]) -> None:
