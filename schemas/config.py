@@ -28,6 +28,7 @@ from schemas.provider_config import (
     SignalWireConfig,
     TimePayConfig,
     VogentConfig,
+    is_tried_out,
     read_token,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "SignalWireConfig",
     "TimePayConfig",
     "VogentConfig",
+    "is_tried_out",
     "load_config",
     "parse_config",
     "read_token",
@@ -110,7 +112,7 @@ def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[s
     }
     providers, problems = _read({"providers": tables})
     if problems:
-        raise ConfigError("\n".join(f"sandbox: {problem.message}" for problem in problems))
+        raise ConfigError("\n".join(dict.fromkeys(problem.message for problem in problems)))
     return Config(providers=providers)
 
 

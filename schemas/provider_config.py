@@ -18,6 +18,8 @@ from schemas.wording import ACCOUNT_ID
 
 SANDBOX_VARIABLE = "DIALSTOCK_SANDBOX_TOKEN"
 SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox sells nothing
+SANDBOX_ACCOUNT = "sandbox:"
+"""How each account of the sandbox begins, and none of another."""
 
 _VISIBLE = re.compile(r"[!-~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -69,6 +71,13 @@ class Provider(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _sandbox_is_here(self) -> Self:
+        if self.is_sandbox and not _is_loopback(urlsplit(self.base_url).hostname or ""):
+            message = f"{SANDBOX_VARIABLE} is the token of `dialstock sandbox`, which is on this machine"
+            raise ValueError(f"token_env: {message}: name another variable for a real account")
+        return self
+
+    @model_validator(mode="after")
     def _known_batch(self) -> Self:
         kind: Kind = getattr(self, "kind")  # noqa: B009 - declared by each subclass as its own literal
         if self.policy.max_batch > MAX_BATCH[kind]:
@@ -104,7 +113,7 @@ class Provider(BaseModel):
         return self.token_env == SANDBOX_VARIABLE
 
     def _account(self, identity: str) -> str:
-        sandbox = "sandbox:" if self.is_sandbox else ""
+        sandbox = SANDBOX_ACCOUNT if self.is_sandbox else ""
         return f"{sandbox}{self.kind}|{_canonical(identity)}"
 
     def _own_account(self) -> str | None:
@@ -173,6 +182,11 @@ class BirdConfig(Provider):
 
     def _former_account_id(self) -> str:
         return self.account_id or self.workspace_id
+
+
+def is_tried_out(account: str) -> bool:
+    """Whether an account, as `Provider.account` writes it, is one of the sandbox."""
+    return account.startswith(SANDBOX_ACCOUNT)
 
 
 ProviderConfig = Annotated[

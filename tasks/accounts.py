@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from schemas.config import ConfigError
+from schemas.config import ConfigError, is_tried_out
 from schemas.status import Status
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded, Under
@@ -20,6 +20,8 @@ from tasks.orders import CHUNK
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+APART = "the sandbox and a real account share no purchases"
 
 FIRST = str(UUID(int=0))
 """Before every id."""
@@ -31,10 +33,14 @@ class AccountChanged(ConfigError):
 
 @dataclass(kw_only=True)
 class Moved:
-    """How many purchases found their home, and those that did not: their number is alive there already."""
+    """How many purchases found their home, and those that did not: their number is alive there already.
+
+    *apart* counts those that are alive and never move: the sandbox's, where the home is real, and the other way round.
+    """
 
     count: int = 0
     left: list[Row] = field(default_factory=list)
+    apart: int = 0
 
 
 @dataclass(kw_only=True)
@@ -84,23 +90,36 @@ def in_words(one: Stranded, runtime: Runtime) -> str:
     return f"{one.count:,} purchases wait under {one.provider!r}, {why} (they are of {one.account})"
 
 
-def mend(alias: str) -> str:
-    """What a person can do about purchases under an alias that are not its own."""
+def mend(one: Stranded, account: str | None = None) -> str:
+    """What a person can do about purchases under an alias that are not its own; *account* is what it is, if any."""
+    if account is not None and is_tried_out(account) and not is_tried_out(one.account):
+        return f"{APART}, so try things out with another DIALSTOCK_HOME or DATABASE_URL"
+    if is_tried_out(one.account):
+        leave = f"or end with what was tried out: dialstock provider leave {one.provider}"
+        return f"{APART}: name another DIALSTOCK_HOME or DATABASE_URL, {leave}"
     return (
-        f"where it is one account, renamed or written anew: dialstock provider move {alias} ALIAS; "
-        f"where that account is not used any more: dialstock provider leave {alias}"
+        f"where it is one account, renamed or written anew: dialstock provider move {one.provider} "
+        f"{'ALIAS' if account is None else one.provider}; "
+        f"where that account is not used any more: dialstock provider leave {one.provider}"
     )
 
 
 def move(runtime: Runtime, under: Under, home: Home) -> Moved:
-    """Have what stands *under* an alias belong to *home*. Repeatable at any point."""
+    """Have what stands *under* an alias belong to *home*. Repeatable at any point.
+
+    What was tried out at the sandbox never moves to a real account, nor what is real to the sandbox.
+    """
     done = Moved()
+    if under.of is None:
+        under = replace(under, tried_out=is_tried_out(home.account))
     after, former = FIRST, set()
     while rows := _move_chunk(runtime, under, home, after, done):
         after = rows[-1]["id"]
         former |= {row["account"] for row in rows} - {home.account}
     for account in former:
         runtime.database.run(lambda conn, account=account: ledger.move_findings(conn, account, home, runtime.now()))  # type: ignore[misc]
+    with runtime.database.read() as conn:
+        done.apart = ledger.alive_apart(conn, under)
     return done
 
 
@@ -113,7 +132,7 @@ def move_marks(runtime: Runtime, under: Under, home: Home) -> None:
     with runtime.database.read() as conn:
         former = {*ledger.accounts_under(conn, under), ledger.remembered(conn).get(under.provider)}
     for account in former - {home.account, *runtime.accounts}:
-        if account is not None:
+        if account is not None and is_tried_out(account) == is_tried_out(home.account):
             runtime.watermark.hand_on(account, home.account)
 
 
@@ -148,7 +167,7 @@ def _renamed(runtime: Runtime, known: Mapping[str, str | None], changed: Sequenc
             alive = ledger.alive_under(conn, perhaps)
         for one in alive:
             left = f"{one.provider!r} of the same kind is gone from the file with {one.count:,} purchases"
-            mends = mend(one.provider).replace("ALIAS", new.provider)
+            mends = mend(one).replace("ALIAS", new.provider)
             yield f"[providers.{new.provider}] is new, and {left}, which it would buy again: {mends}"
 
 
@@ -182,7 +201,7 @@ def _remember(conn: Connection, home: Home, now: datetime) -> None:
 def _changed(home: Home, elsewhere: list[Stranded]) -> Iterator[str]:
     for one in elsewhere:
         what = f"[providers.{home.provider}] is the account {home.account}, and {one.count:,} purchases under it are of"
-        mends = f"{mend(home.provider).replace('ALIAS', home.provider)}; where it is another: give it another alias"
+        mends = f"{mend(one, home.account)}; where it is another: give it another alias"
         yield f"{what} {one.account}: {mends}"
 
 

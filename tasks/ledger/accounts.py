@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
 
 from schemas.pool_tables import POOL_NUMBER
+from schemas.provider_config import SANDBOX_ACCOUNT
 from schemas.status import DEAD, Status
 from schemas.tables import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
 from tasks.ledger.calls import cancelled_changes
@@ -43,16 +44,21 @@ class Home:
 
 @dataclass(frozen=True, kw_only=True)
 class Under:
-    """What stands under an alias: for the account *of* alone, or for all but *but*; with neither, all."""
+    """What stands under an alias: for the account *of* alone, or for all but *but*; with neither, all.
+
+    *tried_out*: of those only what is the sandbox's, or only what is not.
+    """
 
     provider: str
     of: str | None = None
     but: str | None = None
+    tried_out: bool | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The same for a query."""
         found = [_AT.provider == self.provider] + ([] if self.of is None else [_AT.account == self.of])
-        return found if self.but is None else [*found, _AT.account != self.but]
+        found += [] if self.but is None else [_AT.account != self.but]
+        return found if self.tried_out is None else [*found, _tried_out(yes=self.tried_out)]
 
 
 def remembered(conn: Connection) -> dict[str, str | None]:
@@ -80,6 +86,14 @@ def alive_under(conn: Connection, homes: Sequence[Home]) -> list[Stranded]:
 def forget(conn: Connection, alias: str, now: datetime) -> None:
     """Forget which account an alias was: nobody comes back to it."""
     conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(account=None, updated_at=now))
+
+
+def alive_apart(conn: Connection, under: Under) -> int:
+    """How many purchases are alive under the alias that *under* leaves out for being tried out, or for not being."""
+    if under.tried_out is None:
+        return 0
+    others = and_(_AT.provider == under.provider, _tried_out(yes=not under.tried_out))
+    return sum(one.count for one in _counted(conn, ALIVE, others))
 
 
 def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
@@ -149,6 +163,11 @@ def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
     if row["status"] in _IN_DOUBT:
         return move(conn, row, Status.HELD, now, error=_LEFT, error_code="account_left")
     return None
+
+
+def _tried_out(*, yes: bool) -> ColumnElement[bool]:
+    sandbox: ColumnElement[bool] = _AT.account.startswith(SANDBOX_ACCOUNT)
+    return sandbox if yes else ~sandbox
 
 
 def _counted(conn: Connection, kept: TextClause, where: ColumnElement[bool] | None) -> list[Stranded]:

@@ -18,6 +18,7 @@ from tasks.runtime import Runtime
 from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
 
 OTHER = "another-account"
+TRIED = "sandbox:vogent|@acme"
 FILE = """
 [providers.acme]
 kind = "vogent"
@@ -174,6 +175,38 @@ def test_of_two_that_are_alive_with_one_number_one_moves(world: World) -> None:
         as_account(world, OTHER), Under(provider="acme", but=OTHER), Home(provider="acme", account=OTHER)
     )
     assert (done.count, len(done.left)) == (1, 1)
+
+
+@pytest.mark.parametrize("target", ["acme", "renamed"])
+@pytest.mark.parametrize("real", [True, False])
+def test_what_was_tried_out_and_what_is_real_never_move_to_each_other(world: World, target: str, *, real: bool) -> None:
+    here, there = (TRIED, OTHER) if real else (ACCOUNT, TRIED)
+    rows = [world.queued(number(0)), world.queued(number(1)), world.queued(number(2))]
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(account=here))
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account=f"{there}-formerly"))
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[2]["id"]).values(status=Status.CANCELLED))
+    done = accounts.move(as_account(world, there, target), Under(provider="acme"), Home(provider=target, account=there))
+    assert (done.count, done.left, done.apart) == (1, [], 1)
+    found = {row["id"]: (row["provider"], row["account"]) for row in world.rows(select(PURCHASE))}
+    assert found == {
+        rows[0]["id"]: ("acme", here),
+        rows[1]["id"]: (target, there),
+        rows[2]["id"]: ("acme", here),
+    }
+
+
+@pytest.mark.parametrize(("here", "there"), [(TRIED, OTHER), (ACCOUNT, TRIED)])
+def test_the_mend_for_a_trial_never_has_it_bought_for_real(world: World, here: str, there: str) -> None:
+    world.accept()
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(account=here))
+    with pytest.raises(AccountChanged) as caught:
+        accounts.settle(as_account(world, there))
+    assert "another DIALSTOCK_HOME or DATABASE_URL" in str(caught.value)
+    assert "provider move" not in str(caught.value)
+    # What is real is not cancelled for a trial.
+    assert ("provider leave acme" in str(caught.value)) == (here != ACCOUNT)
 
 
 def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(world: World) -> None:

@@ -131,7 +131,7 @@ def move(source: Gone, target: Home, *, json: Json = False) -> None:
         emit_json(provideraccount.moved_document(source, target, done))
     else:
         provideraccount.tell_moved(source, target, done)
-    raise typer.Exit(1 if done.left else 0)
+    raise typer.Exit(1 if done.left or done.apart else 0)
 
 
 def leave(alias: Gone, *, json: Json = False) -> None:

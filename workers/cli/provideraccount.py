@@ -34,7 +34,7 @@ def move(desk: Desk, source: str, target: str) -> Moved:
     with open_redis(desk.settings) as client:
         accounts.move_marks(replace(runtime, redis=client, watermark=Watermark(client)), under, home)
     done = accounts.move(runtime, under, home)
-    if not done.left:
+    if not (done.left or done.apart):
         accounts.settle(runtime, [target])
     return done
 
@@ -48,12 +48,15 @@ def leave(runtime: Runtime, alias: str) -> Left:
 def moved_document(source: str, target: str, done: Moved) -> dict[str, Any]:
     """For programs."""
     left = [{"purchase_id": row["id"], "number": row["number"], "status": row["status"]} for row in done.left]
-    return {"from": source, "to": target, "moved": done.count, "left": left}
+    apart = {"apart": done.apart} if done.apart else {}
+    return {"from": source, "to": target, "moved": done.count, "left": left, **apart}
 
 
 def tell_moved(source: str, target: str, done: Moved) -> None:
     """For people."""
     show(f"{count(done.count, 'purchase')} of {source} go on under {target}.")
+    if done.apart:
+        show(f"{count(done.apart, 'purchase')} of {source} stay: {accounts.APART}.")
     if done.left:
         show("These stay: their number is alive there already. See at the provider how often it was charged:")
         show_table(("purchase", "number", "status"), [(row["id"], row["number"], row["status"]) for row in done.left])

@@ -28,10 +28,10 @@ def _changed(conn: Connection, config: Config) -> Iterator[Finding]:
         for one in accounts.alive_elsewhere(conn, Home(provider=alias, account=provider.account)):
             if one.account != provider.former_account:
                 message = f"{alias} is {provider.account} in the file, and {one.count:,} purchases are of {one.account}"
-                yield fail("accounts", f"{message}: no worker starts", mend(alias).replace("ALIAS", alias))
+                yield fail("accounts", f"{message}: no worker starts", mend(one, provider.account))
 
 
 def _stranded(conn: Connection, configured: dict[str, str]) -> Iterator[Finding]:
     for one in accounts.stranded(conn, configured):
         message = f"{one.count:,} purchases wait under {one.provider} for {one.account}, which no worker buys for"
-        yield fail("accounts", message, mend(one.provider))
+        yield fail("accounts", message, mend(one))
