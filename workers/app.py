@@ -72,8 +72,7 @@ def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
-def _settings() -> Settings:
-    settings = load_settings()
+def _served(settings: Settings) -> Settings:
     if not settings.embedded_redis:
         return settings
     server = connect_embedded(settings.home)
@@ -83,8 +82,10 @@ def _settings() -> Settings:
 
 use_keeping_transport()
 with or_end():
-    settings = _settings()
+    settings = load_settings()
+    # Before anything is started or written: without it, nothing is.
     config = read_config(settings)
+    settings = _served(settings)
 app = make_app(settings, list(config.providers))
 app.conf.beat_schedule = beat_schedule(config)
 

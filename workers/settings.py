@@ -3,8 +3,11 @@
 DATABASE_URL       postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH; else SQLite under DIALSTOCK_HOME
 REDIS_URL          redis://:PASSWORD@HOST:6379/0 or rediss://...; else the embedded server under DIALSTOCK_HOME
 CELERY_BROKER_URL  as REDIS_URL, and by default the same
-DIALSTOCK_CONFIG   the providers' file, by default providers.toml; without that file only the sandbox is known
+DIALSTOCK_CONFIG   the providers' file, by default providers.toml; without that file nothing can be bought
 DIALSTOCK_HOME     what runs embedded keeps its data here, by default .dialstock
+DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8790, instead of the file and the servers
+                   above: what is tried out has its own, in the folder `sandbox` of DIALSTOCK_HOME, and shares nothing
+                   with what is real; `dialstock --sandbox` sets it
 
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
@@ -21,7 +24,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -29,11 +32,17 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from schemas.config import SANDBOX_URL
 from schemas.events import STREAM_LENGTH
 from schemas.rates import parse_duration
 from workers import tls
 
 EVENT_RETENTION = 7 * 86400.0
+SANDBOX = "DIALSTOCK_SANDBOX"
+
+_URLS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+_REAL = ("DIALSTOCK_CONFIG", *_URLS, *(f"{name}_FILE" for name in _URLS))
+"""What names the file of the real providers, and servers that may hold what is real."""
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -58,7 +67,7 @@ class Settings:
     """What one process needs to find the rest.
 
     redis_url and broker_url are empty where the embedded server is meant, whose address is known once it runs.
-    event_retention is in seconds.
+    sandbox_url is empty unless the sandbox was chosen. event_retention is in seconds.
     """
 
     database_url: str
@@ -70,6 +79,7 @@ class Settings:
     embedded_database: bool
     event_retention: float = EVENT_RETENTION
     stream_length: int = STREAM_LENGTH
+    sandbox_url: str = ""
 
     def with_redis(self, url: str) -> Settings:
         """The same with the embedded server's address filled in."""
@@ -83,7 +93,9 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings; creates nothing. Raises SettingsError."""
     env = os.environ if environ is None else environ
+    sandbox = _sandbox_url(env)
     home = Path(env.get("DIALSTOCK_HOME") or ".dialstock").expanduser().absolute()
+    home = home / "sandbox" if sandbox else home
     database = _url(env, "DATABASE_URL")
     redis = _redis_url(env, "REDIS_URL")
     return Settings(
@@ -96,12 +108,29 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         embedded_database=not database,
         event_retention=_event_retention(env),
         stream_length=_stream_length(env),
+        sandbox_url=sandbox,
     )
+
+
+def choose_sandbox(environ: MutableMapping[str, str]) -> None:
+    """Have this process and its children try things out: whatever else *environ* names is left aside."""
+    environ[SANDBOX] = environ.get(SANDBOX, "").strip() or SANDBOX_URL
+    for name in _REAL:
+        # Out of the environment, for Celery reads CELERY_BROKER_URL itself, and prefers it to what it is told.
+        environ.pop(name, None)
 
 
 def redacted(url: str) -> str:
     """*url* with its passwords as `***`, for messages and logs; takes broken URLs too."""
     return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
+
+
+def _sandbox_url(env: Mapping[str, str]) -> str:
+    value = env.get(SANDBOX, "").strip().rstrip("/")
+    if value and (real := [name for name in _REAL if env.get(name, "").strip()]):
+        message = f"{SANDBOX} is set, and {', '.join(real)} too: what is tried out and what is real share nothing"
+        raise SettingsError(f"{message}: unset the one or the other (`dialstock --sandbox` leaves the real ones aside)")
+    return value
 
 
 def _url(env: Mapping[str, str], name: str) -> str:

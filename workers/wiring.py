@@ -25,7 +25,7 @@ from tasks.watermark import Watermark
 from workers.clock import EVERY, DatabaseClock
 from workers.database import SqlDatabase, migrate
 from workers.sending import Sender
-from workers.settings import Settings
+from workers.settings import SANDBOX, Settings
 from workers.timers import Timer
 from workers.tls_connection import TlsConnection
 
@@ -118,13 +118,37 @@ def _compare_history(runtime: Runtime) -> None:
         log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)
 
 
+class NoConfig(ConfigError):
+    """There is no configuration file, and nobody chose the sandbox."""
+
+
 def read_config(settings: Settings) -> Config:
-    """The configuration file, or the five sandboxes where there is none. Raises ConfigError."""
-    if settings.config_path.exists():
-        return load_config(settings.config_path)
-    if "DIALSTOCK_CONFIG" in os.environ:
-        raise ConfigError(f"{settings.config_path}: no such file: DIALSTOCK_CONFIG names it")
-    return sandbox_config()
+    """The configuration file; the five sandboxes only where they were chosen. Raises ConfigError, NoConfig."""
+    if settings.sandbox_url:
+        return _sandboxes(settings.sandbox_url)
+    # A link to nowhere is a file that cannot be read.
+    if not os.path.lexists(settings.config_path):
+        raise NoConfig(
+            f"there is no {settings.config_path}, so there is nobody to buy from: write it (providers.example.toml "
+            "shows how) or name it in DIALSTOCK_CONFIG; to try things out: `dialstock sandbox`, and beside it "
+            "`dialstock --sandbox COMMAND`"
+        )
+    return load_config(settings.config_path)
+
+
+def read_config_if_any(settings: Settings) -> Config:
+    """For what buys nothing: without a file no provider is known. Raises ConfigError."""
+    try:
+        return read_config(settings)
+    except NoConfig:
+        return Config(providers={})
+
+
+def _sandboxes(url: str) -> Config:
+    try:
+        return sandbox_config(url)
+    except ConfigError as exc:
+        raise ConfigError(f"{SANDBOX} names {url!r}, where no sandbox can be: {exc}") from exc
 
 
 def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Binding]:

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from tests.waiting import eventually
+from tests.workers.cli.commands import choose_sandbox
 from workers.launch import WITH_PARENT, celery_command
 
 PARENT = """
@@ -38,6 +39,7 @@ def test_a_child_whose_parent_went_before_does_not_begin() -> None:
 
 
 def test_celery_runs_on_our_app(tmp_path: Path) -> None:
+    choose_sandbox(tmp_path)
     environ = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "DIALSTOCK_HOME": str(tmp_path)}
     done = subprocess.run(
         celery_command(["report"], with_parent=True),
@@ -63,6 +65,7 @@ def test_what_keeps_it_from_starting_is_told_in_a_line(
     tmp_path: Path, environ: dict[str, str], status: int, message: str
 ) -> None:
     (tmp_path / "bad.toml").write_text("[")
+    choose_sandbox(tmp_path)
     done = subprocess.run(
         celery_command(["report"]),
         env={**os.environ, "DIALSTOCK_HOME": str(tmp_path), **environ},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from workers.settings import SettingsError, load_settings, redacted
+from workers.settings import SettingsError, choose_sandbox, load_settings, redacted
 
 SECRET = "s3cr3t"
 
@@ -130,6 +130,26 @@ def test_a_wrong_value_is_named_with_its_mend_and_without_its_password(name: str
 )
 def test_redacted_hides_the_password_and_only_that(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+def test_what_is_tried_out_has_a_home_of_its_own(tmp_path: Path) -> None:
+    settings = load_settings({"DIALSTOCK_HOME": str(tmp_path), "DIALSTOCK_SANDBOX": " http://127.0.0.1:1/ "})
+    assert (settings.home, settings.sandbox_url) == (tmp_path / "sandbox", "http://127.0.0.1:1")
+    assert settings.database_url == f"sqlite:///{tmp_path}/sandbox/dialstock.db"
+    assert load_settings({"DIALSTOCK_SANDBOX": " "}).sandbox_url == ""
+
+
+def test_choosing_the_sandbox_leaves_aside_what_is_real() -> None:
+    real = ("DIALSTOCK_CONFIG", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+    names = [*real, *(f"{name}_FILE" for name in real[1:])]
+    for name in names:
+        with pytest.raises(SettingsError, match=f"DIALSTOCK_SANDBOX is set, and {name} too"):
+            load_settings({"DIALSTOCK_SANDBOX": "http://127.0.0.1:1", name: "x"})
+    environ = {**dict.fromkeys(names, "x"), "OTHER": "y"}
+    choose_sandbox(environ)
+    assert environ == {"OTHER": "y", "DIALSTOCK_SANDBOX": "http://127.0.0.1:8790"}
+    choose_sandbox(named := {"DIALSTOCK_SANDBOX": "http://127.0.0.1:1"})
+    assert named["DIALSTOCK_SANDBOX"] == "http://127.0.0.1:1"
 
 
 def test_settings_can_be_logged() -> None:

@@ -10,13 +10,21 @@ import pytest
 from celery import Celery
 from redis.exceptions import RedisError
 
-from schemas.config import ConfigError, parse_config
+from schemas.config import SANDBOX_URL, ConfigError, parse_config, sandbox_config
 from schemas.pool_tables import POOL
 from schemas.tables import PROVIDER
 from tests.servers import RedisServer
 from workers.clock import DatabaseClock
 from workers.settings import Settings, load_settings
-from workers.wiring import bind_providers, connect_redis, prepare_providers, read_config, wire
+from workers.wiring import (
+    NoConfig,
+    bind_providers,
+    connect_redis,
+    prepare_providers,
+    read_config,
+    read_config_if_any,
+    wire,
+)
 
 TWO = """
 [providers.one]
@@ -40,15 +48,30 @@ def settings(tmp_path: Path, redis_server: RedisServer) -> Settings:
     return replace(found, redis_url=redis_server.url, config_path=tmp_path / "providers.toml")
 
 
-def test_without_a_file_the_five_sandboxes_are_known(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
-    assert sorted(read_config(settings).providers) == ["bird", "fluents", "signalwire", "timepay", "vogent"]
+@pytest.fixture
+def tried_out(settings: Settings) -> Settings:
+    """The same for who chose the sandbox."""
+    return replace(settings, sandbox_url=SANDBOX_URL)
 
 
-def test_a_file_that_was_named_must_be_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIALSTOCK_CONFIG", str(settings.config_path))
-    with pytest.raises(ConfigError, match=r"providers\.toml: no such file"):
+def test_without_a_file_nobody_is_known(settings: Settings) -> None:
+    with pytest.raises(NoConfig, match=r"there is no /.*/providers\.toml, so there is nobody to buy from: write it"):
         read_config(settings)
+    assert read_config_if_any(settings).providers == {}
+
+
+def test_a_file_that_cannot_be_read_is_an_error_for_all(settings: Settings) -> None:
+    settings.config_path.mkdir()
+    for read in (read_config, read_config_if_any):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read(settings)
+
+
+def test_the_five_sandboxes_are_known_where_they_were_chosen(tried_out: Settings) -> None:
+    tried_out.config_path.write_text(TWO)
+    assert read_config(tried_out) == read_config_if_any(tried_out) == sandbox_config()
+    with pytest.raises(ConfigError, match="DIALSTOCK_SANDBOX names 'ftp://x', where no sandbox can be"):
+        read_config(replace(tried_out, sandbox_url="ftp://x"))
 
 
 def test_every_missing_secret_is_named_at_once() -> None:
@@ -70,9 +93,8 @@ def test_a_binding_has_what_its_provider_needs() -> None:
     assert "s3cret" not in repr(bound)
 
 
-def test_the_embedded_database_is_brought_up_to_date(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
-    wiring = wire(settings, Celery(set_as_current=False))
+def test_the_embedded_database_is_brought_up_to_date(tried_out: Settings) -> None:
+    wiring = wire(tried_out, Celery(set_as_current=False))
     try:
         for _ in range(2):
             prepare_providers(wiring.runtime)
@@ -85,8 +107,7 @@ def test_the_embedded_database_is_brought_up_to_date(settings: Settings, monkeyp
         wiring.close()
 
 
-def test_a_pool_is_due_from_the_first_start_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
+def test_a_pool_is_due_from_the_first_start_on(settings: Settings) -> None:
     pool = '[pools.support]\nproviders = ["one"]\nprefix = "415"\nlow = 1\ntarget = 2\ndaily_limit = 0\n'
     settings.config_path.write_text(TWO + pool)
     wiring = wire(settings, Celery(set_as_current=False), {"ONE_TOKEN": "s3cret", "TWO_TOKEN": "s3cret"})
@@ -101,11 +122,8 @@ def test_a_pool_is_due_from_the_first_start_on(settings: Settings, monkeypatch: 
         wiring.close()
 
 
-def test_a_database_that_is_not_ours_is_not_migrated(
-    settings: Settings, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DIALSTOCK_CONFIG", raising=False)
-    theirs = replace(settings, database_url=empty_database_url, embedded_database=False)
+def test_a_database_that_is_not_ours_is_not_migrated(tried_out: Settings, empty_database_url: str) -> None:
+    theirs = replace(tried_out, database_url=empty_database_url, embedded_database=False)
     wiring = wire(theirs, Celery(set_as_current=False))
     with wiring.runtime.database.read() as conn:
         assert not conn.dialect.has_table(conn, "purchase")

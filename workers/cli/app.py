@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer._click.exceptions import ClickException, UsageError
@@ -28,10 +28,18 @@ from workers.cli.sandbox import register as register_sandbox
 from workers.cli.up import register as register_up
 
 TRACEBACK = "DIALSTOCK_TRACEBACK"
+SANDBOX = "--sandbox"
 
 
 class Root(TyperGroup):
     """The whole command line: no exception leaves it as a traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --sandbox for the whole command line, wherever it stands."""
+        end = args.index("--") if "--" in args else len(args)
+        if SANDBOX in args[:end]:
+            args = [SANDBOX, *(one for one in args[:end] if one != SANDBOX), *args[end:]]
+        return super().parse_args(ctx, args)
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run a command and exit with its status."""
@@ -79,6 +87,30 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 some failed or held, or a pool has too few, 2 wrong use, 3 database or Redis away "
     "or behind, 130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME.",
 )
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    *,
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            SANDBOX,
+            help="Try things out: buy from `dialstock sandbox`, with a database and a Redis of its own in the folder "
+            "*sandbox* of DIALSTOCK_HOME. Nothing real is read or bought, and every command on it needs this option. "
+            "DIALSTOCK_SANDBOX is its address, by default http://127.0.0.1:8790.",
+        ),
+    ] = False,
+) -> None:
+    """Have the whole process, and what it starts, take the sandbox where that is asked for."""
+    if sandbox and ctx.invoked_subcommand not in ("sandbox", "demo"):
+        from workers.settings import choose_sandbox  # noqa: PLC0415 - so that --help is quick
+
+        choose_sandbox(os.environ)
+        say("This is the sandbox: nothing real is bought, and every command on it needs --sandbox.")
+
+
 for register in (
     register_demo,
     register_up,

@@ -26,7 +26,7 @@ from workers.database import SqlDatabase, migrate, revisions
 from workers.health import check_database
 from workers.settings import Settings, load_settings, redacted
 from workers.supervisor import Files
-from workers.wiring import read_config
+from workers.wiring import read_config, read_config_if_any
 
 _REDIS_PATIENCE = 1.0
 
@@ -40,14 +40,14 @@ class Desk:
 
 
 @contextmanager
-def open_desk(*, configured: bool = True, buys: bool = False) -> Iterator[Desk]:
-    """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration too.
+def open_desk(*, configured: bool = True, reads: bool = False, buys: bool = False) -> Iterator[Desk]:
+    """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration first.
 
-    For a command that *buys*, each alias must be the account that it was. Raises SettingsError, ConfigError, and Away
-    where the database is away or behind.
+    Without a configuration file nothing is opened, unless the command only *reads*. For one that *buys*, each alias
+    must be the account that it was. Raises SettingsError, ConfigError, and Away where the database is away or behind.
     """
     settings = load_settings()
-    config = read_config(settings) if configured else Config(providers={})
+    config = _config(settings, reads=reads) if configured else Config(providers={})
     database = _open_database(settings)
     try:
         runtime = _runtime(config, database)
@@ -77,7 +77,8 @@ def known_provider(config: Config, alias: str) -> ProviderConfig:
 
 def worker_hint(settings: Settings) -> str | None:
     """What to do where no worker seems to run; None where one does. Workers' relay keeps a key fresh in Redis."""
-    start = "no worker seems to be running: start them with `dialstock up`"
+    up = "dialstock --sandbox up" if settings.sandbox_url else "dialstock up"
+    start = f"no worker seems to be running: start them with `{up}`"
     try:
         with open_redis(settings) as client:
             return None if client.exists(LEASE_KEY) else start
@@ -98,6 +99,10 @@ def open_redis(settings: Settings) -> redis.Redis:
         socket_connect_timeout=_REDIS_PATIENCE,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def _config(settings: Settings, *, reads: bool) -> Config:
+    return read_config_if_any(settings) if reads else read_config(settings)
 
 
 def _open_database(settings: Settings) -> SqlDatabase:

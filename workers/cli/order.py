@@ -65,7 +65,7 @@ def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None,
     from workers.cli.ids import order_id
     from workers.cli.orderview import show_lines, show_progress
 
-    with open_desk(configured=not (lines or status)) as desk:
+    with open_desk(configured=not (lines or status), reads=True) as desk:
         with desk.runtime.database.read() as conn:
             found = order_id(conn, order)
         if lines or status:
@@ -109,7 +109,7 @@ def retry(order: OrderId, *, json: Json = False) -> None:
     """
     from workers.cli.orderview import retry_order
 
-    _change(order, retry_order, configured=True, json=json)
+    _change(order, retry_order, buys=True, json=json)
 
 
 def cancel(order: OrderId, *, json: Json = False) -> None:
@@ -121,15 +121,15 @@ def cancel(order: OrderId, *, json: Json = False) -> None:
     """
     from workers.cli.orderview import cancel_order
 
-    _change(order, cancel_order, configured=False, json=json)
+    _change(order, cancel_order, buys=False, json=json)
 
 
-def _change(order: str, action: Callable[[Any, str], dict[str, int]], *, configured: bool, json: bool) -> None:
+def _change(order: str, action: Callable[[Any, str], dict[str, int]], *, buys: bool, json: bool) -> None:
     from workers.cli.context import open_desk
     from workers.cli.ids import order_id
     from workers.cli.orderview import tell_changed
 
-    with open_desk(configured=configured) as desk:
+    with open_desk(configured=buys, buys=buys) as desk:
         with desk.runtime.database.read() as conn:
             found = order_id(conn, order)
         with working(f"order {found}"):

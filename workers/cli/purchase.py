@@ -74,7 +74,7 @@ def show_purchase(purchase: PurchaseId, *, json: Json = False) -> None:
     from workers.cli.ids import purchase_id
     from workers.cli.purchaseview import purchase_document, show_document
 
-    with open_desk() as desk:
+    with open_desk(reads=True) as desk:
         with desk.runtime.database.read() as conn:
             found = purchase_id(conn, purchase)
         document = purchase_document(desk.runtime, found)

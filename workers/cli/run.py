@@ -13,6 +13,8 @@ import typer
 
 from schemas.config import Config
 from workers.cli.errors import Failure
+from workers.cli.output import say
+from workers.cli.spending import sellers
 from workers.cli.startup import checked, is_loopback
 
 MAX_CONCURRENCY = 400
@@ -53,6 +55,7 @@ def worker(
     Further arguments go to Celery's worker: -Q purchases.signalwire does that provider's work only.
     """
     _, config = checked()
+    say(f"Buying from {sellers(config)}")
     name = f"worker-{secrets.token_hex(3)}@%h"
     count = concurrency or concurrency_for(config)
     _become(worker_arguments(name, count, log_level, events=not no_events) + ctx.args)

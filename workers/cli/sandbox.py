@@ -37,6 +37,8 @@ def sandbox(
 ) -> None:
     """Serve sandboxes of all five providers until Ctrl-C. They sell nothing, and keep a ledger of what they charged.
 
+    Who buys from them: `dialstock --sandbox COMMAND`, or every command where a providers.toml says so (--write-config).
+
     The faults: throttle, refuse, account, error_before, error_after, cut_before, cut_after, silence_before,
     silence_after, drip, html, missing_item, wrong_number, slow, late_show. (before, after: the charge.)
     """

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from schemas.config import SANDBOX_TOKEN, SANDBOX_VARIABLE, sandbox_config
+from schemas.config import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE, sandbox_config
 from tasks.providers.sandbox import SandboxServer
 from tasks.providers.sandbox.faults import Planner
 from workers.cli.errors import Failure
 from workers.cli.output import emit_json, say, show
+from workers.settings import SANDBOX
 
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - told apart, not listened on
 
@@ -97,6 +98,8 @@ def announce(url: str, text: str, faults: Sequence[str], written: Path | None, *
     if faults:
         show(f"Faults: {', '.join(faults)}")
     show(f"What it charged: {url}/_sandbox/ledger")
+    address = "" if url == SANDBOX_URL else f"{SANDBOX}={url} "
+    show(f"Buy from it, without a providers.toml: {address}dialstock --sandbox up")
     if written is not None:
         show(f"Its configuration is in {written}; use it with DIALSTOCK_CONFIG={written}")
     else:

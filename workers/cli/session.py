@@ -19,6 +19,7 @@ from workers.cli.context import check_accounts
 from workers.cli.errors import Failure
 from workers.cli.output import count, emit_json, error_console, say, show, show_fields
 from workers.cli.run import PASSWORD_VARIABLE, check_password, concurrency_for
+from workers.cli.spending import sellers
 from workers.fleet import wait_for
 from workers.processes import Program, Signals, Supervisor, Tell
 from workers.settings import Settings, redacted
@@ -77,7 +78,7 @@ def run(settings: Settings, config: Config, options: Options) -> bool:
         supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
         facts = describe(settings, config, door, show_urls=options.show_urls)
         if not options.json:
-            _show(facts)
+            _show(facts, config)
         clean = _live(supervisor, signals, settings.broker_url, nodes, facts, json=options.json)
     if settings.embedded_redis:
         children.wait_until_gone(settings.home, _SERVER_GOES)
@@ -95,7 +96,8 @@ def describe(settings: Settings, config: Config, door: Door | None, *, show_urls
         "redis": shown(settings.redis_url),
         "redis_url_file": str(file) if file else None,
         "broker": shown(settings.broker_url),
-        "config": str(settings.config_path) if settings.config_path.exists() else None,
+        "config": None if settings.sandbox_url else str(settings.config_path),
+        "sandbox": settings.sandbox_url or None,
         "providers": list(config.providers),
     }
 
@@ -166,7 +168,7 @@ def _start(supervisor: Supervisor, signals: Signals, broker_url: str, nodes: Seq
     return None
 
 
-def _show(facts: Mapping[str, Any]) -> None:
+def _show(facts: Mapping[str, Any], config: Config) -> None:
     flower = facts["flower"] or {}
     where = f"{facts['redis']}  (the password is in {facts['redis_url_file']})"
     password = f"{flower.get('user')} / {flower.get('password')}" if flower.get("password") else None
@@ -176,13 +178,13 @@ def _show(facts: Mapping[str, Any]) -> None:
             "Database": facts["database"],
             "Redis": where if ":***@" in facts["redis"] and facts["redis_url_file"] else facts["redis"],
             "Broker": facts["broker"] if facts["broker"] != facts["redis"] else None,
-            "Providers": ", ".join(facts["providers"]),
+            "Providers": sellers(config),
             "Flower": flower.get("url"),
             "Log in": password or ("with FLOWER_BASIC_AUTH" if flower else None),
         }
     )
-    if facts["config"] is None:
-        show("There is no providers.toml here, so only the sandbox is known. Start it in another terminal:")
+    if facts["sandbox"]:
+        show("Nothing real is bought. Where the sandbox does not run yet, start it in another terminal:")
         show("    dialstock sandbox")
     if os.geteuid() == 0:
         say("This runs as root: better as a user of its own.", "yellow")

@@ -17,6 +17,11 @@ def say_spending(config: Config, numbers: Mapping[str, int], limit: int | None =
             say(f"Buying up to {count(many, 'number')} from {alias} ({whereabouts(config, alias)}){some}")
 
 
+def sellers(config: Config) -> str:
+    """All providers, for what buys from any of them."""
+    return ", ".join(f"{alias} ({whereabouts(config, alias)})" for alias in config.providers)
+
+
 def whereabouts(config: Config, alias: str) -> str:
     """The provider's kind, and the host that its calls go to."""
     provider = config.providers.get(alias)

@@ -19,7 +19,7 @@ def watch(order: OrderId, *, json: Json = False) -> None:
     from workers.cli.ids import order_id
     from workers.cli.watching import follow
 
-    with open_desk() as desk:
+    with open_desk(reads=True) as desk:
         with desk.runtime.database.read() as conn:
             found = order_id(conn, order)
         raise typer.Exit(follow(desk, found, json=json))

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from schemas.config import SANDBOX_URL
+from workers.cli.sandboxing import sandbox_toml
+
 PROJECT = Path(__file__).parents[3]
 # What the console script does, without the working directory on the path.
 COMMAND = [sys.executable, "-P", "-c", "from workers.cli import main; main()"]
@@ -34,6 +37,11 @@ def execute(
         timeout=timeout,
         check=False,
     )
+
+
+def choose_sandbox(folder: Path, url: str = SANDBOX_URL) -> None:
+    """Have a file in the folder say that the sandbox is meant."""
+    (folder / "providers.toml").write_text(sandbox_toml(url))
 
 
 def unused_port() -> int:

@@ -11,20 +11,23 @@ from pathlib import Path
 import pytest
 
 from tasks.providers.sandbox import SandboxServer
+from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
 from workers.cli.context import Desk, open_desk
 
 _OURS = (
     *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_CONFIG", "DIALSTOCK_HOME", "DIALSTOCK_TRACEBACK"),
     *("DATABASE_URL_FILE", "REDIS_URL_FILE", "CELERY_BROKER_URL_FILE", "FORCE_COLOR", "TTY_COMPATIBLE"),
+    *("DIALSTOCK_SANDBOX", "DIALSTOCK_SANDBOX_TOKEN"),
 )
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and no settings but DIALSTOCK_HOME."""
+    """A folder to work in, in which only a file says that the sandbox is meant; no settings but DIALSTOCK_HOME."""
     for name in _OURS:
         monkeypatch.delenv(name, raising=False)
+    choose_sandbox(tmp_path)
     monkeypatch.setenv("DIALSTOCK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -21,6 +21,7 @@ FOREIGN = {
     "REDIS_URL_FILE": "/nowhere",
     "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
     "DIALSTOCK_CONFIG": "/nowhere/providers.toml",
+    "DIALSTOCK_SANDBOX": "http://127.0.0.1:1",
     "DIALSTOCK_SANDBOX_TOKEN": "another",
 }
 

@@ -15,7 +15,7 @@ from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.policies.pace import Pace, buying_lane
 from tests.servers import RedisServer
-from tests.workers.cli.commands import PROJECT, execute
+from tests.workers.cli.commands import PROJECT, choose_sandbox, execute
 from workers.cli.doctor import ledger, servers
 from workers.cli.doctor.findings import Finding, Level, exit_status, fail, ok, warn
 from workers.database import SqlDatabase
@@ -25,11 +25,15 @@ NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(minutes=10)
 
 
-def test_a_fresh_machine_is_well_and_stays_untouched(tmp_path: Path) -> None:
+def test_a_fresh_machine_lacks_a_file_alone_and_stays_untouched(tmp_path: Path) -> None:
     done = execute("doctor", home=tmp_path / "home", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    assert "only the sandbox is known" in done.stdout
-    assert "none answers" in done.stdout
+    assert done.returncode == 2, done.stdout
+    [wrong] = [line for line in done.stdout.splitlines() if line.startswith("fail")]
+    assert f"there is no {tmp_path}/providers.toml" in wrong
+    tried = execute("--sandbox", "doctor", home=tmp_path / "home", cwd=tmp_path)
+    assert tried.returncode == 0, tried.stdout
+    assert "the sandbox at http://127.0.0.1:8790: timepay, fluents" in tried.stdout
+    assert "none answers" in tried.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,6 +89,7 @@ def test_a_bad_configuration(tmp_path: Path, environ: dict[str, str], message: s
 
 
 def test_a_token_is_never_shown(tmp_path: Path) -> None:
+    choose_sandbox(tmp_path)
     done = execute("doctor", "--json", home=tmp_path / "home", cwd=tmp_path, DIALSTOCK_SANDBOX_TOKEN="hidden")
     assert done.returncode == 0
     assert "tokens of all 5" in done.stdout
@@ -175,6 +180,7 @@ def test_a_provider_that_asked_to_slow_down(tmp_path: Path, redis_server: RedisS
         bird = sandbox_config().providers["bird"]
         Pace(client).penalise(buying_lane(bird.account, bird.policy), 3600.0)
     urls = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url}
+    choose_sandbox(tmp_path)
     done = execute("doctor", "--json", home=tmp_path / "home", cwd=tmp_path, **urls)
     found = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "providers"]
     assert [check["level"] for check in found] == ["ok", "warn"]
@@ -193,6 +199,7 @@ def test_redis_that_loses_messages_is_told(redis_server: RedisServer, monkeypatc
 def test_nobody_works_while_purchases_wait(tmp_path: Path, redis_server: RedisServer, sqlite_url: str) -> None:
     write(sqlite_url, insert(PURCHASE).values(**purchase("queued", NOW)))
     urls = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url}
+    choose_sandbox(tmp_path)
     done = execute("doctor", home=tmp_path / "home", cwd=tmp_path, **urls)
     assert done.returncode == 1
     assert "none answers, and 1 purchases wait" in done.stdout

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.servers import PostgresServer
 from tests.waiting import eventually
-from tests.workers.cli.commands import execute
+from tests.workers.cli.commands import choose_sandbox, execute
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Level
 from workers.database import SqlDatabase
@@ -40,6 +40,7 @@ def test_what_a_power_cut_loses_is_told_with_its_mend(postgres_url: str, tmp_pat
     found = durability(postgres_url)
     assert [one.level for one in found] == [Level.FAIL, Level.WARN]
     assert ["fsync = on" in str(found[0].mend), "full_page_writes = on" in str(found[1].mend)] == [True, True]
+    choose_sandbox(tmp_path)
     done = execute("doctor", home=tmp_path, cwd=tmp_path, DATABASE_URL=postgres_url)
     assert (done.returncode, "fsync is off" in done.stdout) == (1, True)
 

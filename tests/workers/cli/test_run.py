@@ -16,7 +16,7 @@ from tasks.ledger.rows import find
 from tasks.providers.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
-from tests.workers.cli.commands import PROJECT, Running, environment, execute, unused_port
+from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute, unused_port
 from workers.cli.errors import Failure
 from workers.cli.run import check_password, concurrency_for, worker_arguments
 from workers.cli.sandboxing import sandbox_toml
@@ -146,6 +146,7 @@ def test_flower_beyond_loopback_starts_nothing(tmp_path: Path) -> None:
 
 def test_flower_takes_its_password_from_the_environment_alone(tmp_path: Path) -> None:
     port = unused_port()
+    choose_sandbox(tmp_path)
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden-password")
     url = f"http://127.0.0.1:{port}/broker"
     with Running("flower", "--port", str(port), cwd=tmp_path, environ=environ) as flower:

@@ -11,7 +11,7 @@ from workers.cli.spending import whereabouts
 BIRD = "from bird (bird, the sandbox at 127.0.0.1:8790)"
 
 
-def test_buying_one_says_that_it_goes_to_the_sandbox(cli: Cli) -> None:
+def test_trying_one_out_says_that_it_is_the_sandbox(cli: Cli) -> None:
     assert f"Buying up to 1 number {BIRD}\n" in cli("buy", NUMBERS[0], "--provider", "bird").stderr
 
 

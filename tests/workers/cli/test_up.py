@@ -152,15 +152,15 @@ def test_an_alias_that_is_another_account_now_starts_nothing(tmp_path: Path, env
 def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden")
     port = str(unused_port())
-    with Running("up", "--workers", "1", "--flower-port", port, cwd=tmp_path, environ=environ) as up:
+    with Running("--sandbox", "up", "--workers", "1", "--flower-port", port, cwd=tmp_path, environ=environ) as up:
         told = ""
         while "Ready" not in told:
             told += up.line()
-        password = _password(Files(tmp_path / "home").read_url() or "")
+        password = _password(Files(tmp_path / "home" / "sandbox").read_url() or "")
         assert up.stop() == 0
-    assert "only the sandbox is known" in told
+    assert "bird (bird, the sandbox at 127.0.0.1:8790)" in told
     assert "dialstock sandbox" in told
-    assert str(tmp_path / "home" / "redis" / "url") in told
+    assert str(tmp_path / "home" / "sandbox" / "redis" / "url") in told
     assert "1 worker" in told
     assert "hidden" not in told
     assert password not in told + up.log

@@ -21,12 +21,13 @@ from workers.cli.output import say
 from workers.cli.run import concurrency_for
 from workers.cli.sandboxing import sandbox_toml
 from workers.processes import Signals, Supervisor
-from workers.settings import load_settings
+from workers.settings import SANDBOX, load_settings
 from workers.wiring import wire
 
 WORKERS = 2
 _SERVER_GOES = 20.0
 _NOT_OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+_NOT_READ = (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX, SANDBOX_VARIABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
 def _environ(home: Path, sandbox_url: str) -> dict[str, str]:
     config = home / "providers.toml"
     config.write_text(f"{sandbox_toml(sandbox_url, POLICY)}\n{POOL_TABLE}", encoding="utf-8")
-    for name in (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX_VARIABLE):
+    for name in _NOT_READ:
         # Out of this process too: Celery reads CELERY_BROKER_URL itself, and prefers it to what it is told.
         os.environ.pop(name, None)
     return {**os.environ, "DIALSTOCK_HOME": str(home), "DIALSTOCK_CONFIG": str(config)}
