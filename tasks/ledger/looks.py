@@ -76,12 +76,12 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
         return None
     if present["revision"] != row["revision"]:
         return _late_look(conn, present, look, policy, now)
-    history = _history(conn, present, now)
+    waited = watch.seconds_since(present["updated_at"])
+    history = _history(conn, present, present["tried_seconds"] + waited)
     if present["status"] == Status.PROCESSING:
-        return settle(conn, present, after_poll(look, history, policy), now)
+        return settle(conn, present, after_poll(look, history, policy), now, tried_seconds=history.processing_for)
     decision = after_look(look, history, policy)
-    held_back = look.account or look.waiting
-    waited = 0.0 if held_back else watch.seconds_since(present["updated_at"])
+    waited = 0.0 if look.account or look.waiting else waited
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
 
 
@@ -89,7 +89,7 @@ def _late_look(conn: Connection, present: Row, look: Look, policy: Policy, now: 
     """Evidence wins over what came meanwhile; everything else that an old look says is old."""
     if look.kind not in (LookKind.OWNED, LookKind.PROCESSING):
         return None
-    return take_evidence(conn, present, after_look(look, _history(conn, present, now), policy), now)
+    return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now)
 
 
 def needs_owner(look: Look) -> bool:
@@ -97,11 +97,10 @@ def needs_owner(look: Look) -> bool:
     return look.kind is LookKind.UNCLEAR and look.account
 
 
-def _history(conn: Connection, row: Row, now: datetime) -> History:
+def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
     last = (
         select(ATTEMPT.c.outcome).where(ATTEMPT.c.purchase_id == row["id"]).order_by(ATTEMPT.c.revision.desc()).limit(1)
     )
-    since = row["first_attempt_at"] or row["created_at"]
     return History(
         attempts=row["attempts"],
         tried_seconds=row["tried_seconds"],
@@ -109,7 +108,7 @@ def _history(conn: Connection, row: Row, now: datetime) -> History:
         looks=row["looks"],
         look_failures=row["look_failures"],
         refused=conn.execute(last).scalar() == OutcomeKind.REFUSED,
-        processing_for=(now - since).total_seconds(),
+        processing_for=followed,
     )
 
 

@@ -29,7 +29,7 @@ class History:
 
     `attempts` counts calls; `tried_seconds` is the time spent trying; `doubt`: an earlier call may have been
     executed; `can_look`: the provider can be asked for the number; `looks` and `look_failures` count answers
-    since the last call; `refused`: the last call was refused; `processing_for`: seconds since it was accepted.
+    since the last call; `refused`: the last call was refused; `processing_for`: seconds of trying and following.
     """
 
     attempts: int = 1

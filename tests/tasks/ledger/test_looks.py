@@ -150,6 +150,34 @@ def test_what_does_not_become_usable_is_held(world: World, answer: Look, code: s
     assert (row["status"], row["error_code"], row["provider_number_id"]) == (Status.HELD, code, "id-1")
 
 
+def followed(world: World) -> Row:
+    """A purchase that the provider has accepted."""
+    world.provider.script.append(Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1"))
+    row = world.accept()
+    world.work()
+    return world.row(row["id"])
+
+
+@pytest.mark.parametrize("answer", [ABSENT, Look(kind=LookKind.PROCESSING)])
+def test_a_clock_that_is_set_ahead_does_not_end_the_following(world: World, answer: Look) -> None:
+    row = followed(world)
+    world.clock.set(world.binding.policy.poll_for)
+    row = look(world, answer, row)
+    assert row["status"] == Status.PROCESSING
+    world.clock.advance(world.binding.policy.poll_for)
+    assert look(world, answer, row)["status"] == Status.HELD
+
+
+def test_what_is_followed_by_one_process_after_another_ends_in_time(world: World) -> None:
+    row = followed(world)
+    for _ in range(4):
+        assert row["status"] == Status.PROCESSING
+        world.clock.advance(world.binding.policy.poll_for / 4)
+        row = look(world, Look(kind=LookKind.PROCESSING), row)
+        world.clock.start_anew()
+    assert row["status"] == Status.HELD
+
+
 def test_a_look_is_taken_once_and_taken_over_where_nobody_asked(world: World) -> None:
     row = doubtful(world)
     world.clock.moment = row["due_at"]
