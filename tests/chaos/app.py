@@ -1,7 +1,8 @@
 """The product's Celery app with traps laid in it: `celery -A tests.chaos.app:app worker|beat`.
 
-Nothing of the product is replaced but the no-op that is told each point, and what makes a disk full: SQLite's own
-max_page_count, which each connection sets for itself while a file named `full` stands in $CHAOS_FOLDER.
+Nothing of the product is replaced but the no-op that is told each point, the database's clock, which is ahead by what
+`clock` says, and what makes a disk full: SQLite's own max_page_count, which each connection sets for itself while a
+file named `full` stands in $CHAOS_FOLDER.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from sqlalchemy import Engine, event
 
 import workers.app as product
 from tasks.runtime import install
+from tests.chaos.clock import go_by
 from tests.chaos.traps import Traps
 
 FOLDER = Path(os.environ["CHAOS_FOLDER"])
 FULL = FOLDER / "full"
 _NO_LIMIT = 4_294_967_294
+
+go_by(FOLDER)
 
 app = product.app
 # Short enough for messages of killed and frozen workers to come back while the suite watches.

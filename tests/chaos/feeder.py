@@ -16,7 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import parse_buy, parse_order
-from schemas.tables import KEY
+from schemas.status import OrderStatus
+from schemas.tables import KEY, ORDER
 from tasks import orders
 from tests.chaos.world import KINDS, World
 
@@ -30,13 +31,13 @@ class Feeder:
     """Brings what is asked for in, by orders and by messages, in a thread of its own. A refused try is made again.
 
     It comes in `shares`, each begun by `next_share`, so that there is work whenever a blow falls. `messages` are those
-    sent by message, by their key: a customer whose message is lost sends it again.
+    sent by message, and `orders` those loaded, by their key: a customer who is not known sends the same again.
     """
 
     def __init__(self, world: World, asked: list[Ask], *, shares: int = 1, seed: int = 0) -> None:
         self._world = world
         self.asked = asked
-        self.orders: list[str] = []
+        self.orders: dict[str, list[Ask]] = {}
         self.messages: dict[str, Ask] = {}
         self.resent = 0
         batches = _batches(random.Random(seed), asked)
@@ -69,16 +70,18 @@ class Feeder:
             raise self._error
 
     def missing(self) -> list[str]:
-        """The keys of messages that left no trace."""
+        """The keys of messages that left no trace, and of orders that were loaded and are not there, or not whole."""
+        whole = ORDER.c.status.in_((OrderStatus.OPEN, OrderStatus.COMPLETED))
         with self._world.runtime.database.read() as conn:
             known = set(conn.execute(select(KEY.c.idempotency_key)).scalars())
-        return [key for key in self.messages if key not in known]
+            known.update(conn.execute(select(ORDER.c.idempotency_key).where(whole)).scalars())
+        return [key for key in (*self.messages, *self.orders) if key not in known]
 
     def send_again(self) -> None:
         """What a customer does whose message left no trace: the same again, under the same key."""
         lost = self.missing()
         for key in lost:
-            self._send(key)
+            self._load(key) if key in self.orders else self._send(key)
         self.resent += len(lost)
 
     def _run(self) -> None:
@@ -86,21 +89,26 @@ class Feeder:
             for share in self._shares:
                 self._begun.acquire()
                 for way, asks in share:
-                    self._load(asks) if way == "order" else self._post(asks, way)
+                    self._order(asks) if way == "order" else self._post(asks, way)
                     self._hurry.wait(PAUSE)
         except BaseException as exc:
             self._error = exc
 
-    def _load(self, asks: list[Ask]) -> None:
-        runtime, key = self._world.runtime, f"order-{asks[0]['number']}"
+    def _order(self, asks: list[Ask]) -> None:
+        key = f"order-{asks[0]['number']}"
+        self.orders[key] = asks
+        self._load(key)
+
+    def _load(self, key: str) -> None:
+        runtime, asks = self._world.runtime, self.orders[key]
         order = parse_order({"requests": asks, "idempotency_key": key}, runtime.kinds)
         lines = [(n, parse_buy(ask, runtime.kinds)) for n, ask in enumerate(asks, 1)]
 
         def load() -> None:
-            begun = orders.begin(runtime, order=order)
-            orders.load(runtime, begun["id"], lines)
-            orders.finish(runtime, begun["id"])
-            self.orders.append(begun["id"])
+            with self._world.desk:
+                begun = orders.begin(runtime, order=order)
+                orders.load(runtime, begun["id"], lines)
+                orders.finish(runtime, begun["id"])
 
         _persist(load)
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,6 +34,7 @@ class Fleet:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._over = threading.Event()
+        self._keeping = threading.Lock()
         self._lock = threading.Lock()
         self._keeper = threading.Thread(target=self._keep, name="keeper")
         self.deaths: list[tuple[str, int]] = []
@@ -52,6 +53,15 @@ class Fleet:
     def kill(self, pid: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """All workers are killed, and none is started meanwhile."""
+        with self._keeping:
+            for pid in self.workers:
+                self.kill(pid)
+            eventually(lambda: not self.workers, what="all workers are gone")
+            yield
 
     def freeze(self, pid: int) -> None:
         os.kill(pid, signal.SIGSTOP)
@@ -104,10 +114,14 @@ class Fleet:
 
     def _keep(self) -> None:
         while not self._over.wait(0.05):
-            for name, one in list(self._running.items()):
-                if (status := one.poll()) is not None:
-                    self.deaths.append((name, status))
-                    self._start(name)
+            with self._keeping:
+                self._start_again()
+
+    def _start_again(self) -> None:
+        for name, one in list(self._running.items()):
+            if (status := one.poll()) is not None:
+                self.deaths.append((name, status))
+                self._start(name)
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:

@@ -8,15 +8,24 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.chaos import blows
+from tests.chaos import blows, gateways, histories
 from tests.chaos.blows import Blow
 from tests.chaos.campaign import run
+from tests.chaos.commands import killed_commands
 from tests.chaos.conftest import LONG
 from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
+NEW: list[Blow] = [
+    histories.restored_database,
+    histories.stale_redis,
+    histories.set_clock,
+    killed_commands,
+    gateways.MIXED,
+]
 
-@pytest.mark.timeout(600)
+
+@pytest.mark.timeout(900)
 def test_whatever_dies_and_whenever(
     set_stage: Callable[..., AbstractContextManager[World]], seed: int, database_url: str
 ) -> None:
@@ -31,10 +40,11 @@ def draw(rng: random.Random) -> list[Blow]:
     """All blows, those at the points twice; or for the short form some of each sort."""
     if LONG:
         drawn = [*blows.ALL, *(blows.kill_at(point) for point in POINTS), blows.database_away]
+        drawn += [*NEW, *gateways.ALL, histories.restored_database, killed_commands]
     else:
         kills = [blows.kill_at(point) for point in rng.sample(POINTS, 2)]
         freeze = rng.choice([blows.freeze_at("claimed"), blows.freeze_at("answered"), blows.freeze_in_call])
         redis = rng.choice([blows.flush, blows.restart_redis, blows.lose_redis])
-        drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages]
+        drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages, *NEW]
     rng.shuffle(drawn)
     return drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from tasks.policies.pace import Pace
 from tasks.providers.sandbox import SandboxControl
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
+from tests.chaos.clock import SetClock
+from tests.chaos.command import Commands
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.history import keep_history
 from tests.chaos.traps import Traps
@@ -75,7 +78,9 @@ class World:
 
     `seen` are the events that stood in the stream, before it was wiped out or at the end; `resumed` tells for each
     time that Redis was away for how long, and after how long the first purchase call was made, in seconds;
-    `missed` are the points at which a blow met nobody.
+    `missed` are the points at which a blow met nobody. `desk` is held by who works with the database in this process.
+    `undone` are the events that a restored database has lost, and `ordered` the numbers of orders whose commands are
+    killed.
     """
 
     folder: Path
@@ -87,7 +92,12 @@ class World:
     shop: SandboxControl
     fleet: Fleet
     traps: Traps
-    seen: list[dict[str, Any]] = field(default_factory=list)
+    clock: SetClock
+    command: Commands
+    seen: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+    ordered: set[str] = field(default_factory=set)
+    desk: threading.Lock = field(default_factory=threading.Lock)
     resumed: list[tuple[float, float]] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     batch: int = 1
@@ -113,17 +123,23 @@ class World:
             entries, _ = pipeline.execute()
             self._remember(entries)
 
-    def lose_redis(self) -> None:
-        """SIGKILL, and start again without any data. Writes stand still meanwhile, so that the stream is known."""
+    def lose_redis(self, back_to: Path | None = None) -> None:
+        """SIGKILL, and start again without any data, or with an older copy of it.
+
+        Writes stand still meanwhile, so that the stream is known.
+        """
         with self.client() as client:
             client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
             self._remember(client.xrange(STREAM))
         self.redis.kill()
         self.redis.lose_data()
+        if back_to is not None:
+            self.redis.put_back(back_to)
         self.redis.restart()
 
     def _remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        self.seen += [json.loads(fields[b"event"]) for _, fields in entries]
+        # A stream that went back in time shows entries again.
+        self.seen |= {key: json.loads(fields[b"event"]) for key, fields in entries}
 
 
 @contextmanager
@@ -140,7 +156,7 @@ def stage(
     beats: int = 0,
 ) -> Iterator[World]:
     """Set everything up, and take it down again. *batch* numbers go in a call where a provider takes so many."""
-    with open_shop(seed, RATES if rates is None else rates) as shop_url, SandboxControl(shop_url) as shop:
+    with open_shop(folder, seed, RATES if rates is None else rates) as shop_url, SandboxControl(shop_url) as shop:
         config = folder / "providers.toml"
         config.write_text(_toml(shop_url, {**POLICY, **(policy or {})}, batch))
         environ = {
@@ -153,21 +169,23 @@ def stage(
         }
         database = SqlDatabase(url)
         keep_history(database.engine)
-        traps = Traps(folder)
+        traps, clock = Traps(folder), SetClock(folder)
         broker = Celery(broker=redis.url, set_as_current=False)
         try:
-            with Fleet(folder, environ, beats=beats) as fleet:
-                runtime = _runtime(config, database, redis.url)
-                yield World(folder, redis, postgres, runtime, database, broker, shop, fleet, traps, batch=batch)
+            with Commands(folder, environ) as command, Fleet(folder, environ, beats=beats) as fleet:
+                runtime = _runtime(config, database, redis.url, clock)
+                yield World(
+                    folder, redis, postgres, runtime, database, broker, shop, fleet, traps, clock, command, batch=batch
+                )
         finally:
             broker.close()
             database.close()
 
 
 @contextmanager
-def open_shop(seed: int, rates: Mapping[str, float]) -> Iterator[str]:
+def open_shop(folder: Path, seed: int, rates: Mapping[str, float]) -> Iterator[str]:
     """The sandboxes' address."""
-    command = [sys.executable, "-m", "tests.chaos.shop", str(seed), json.dumps(dict(rates))]
+    command = [sys.executable, "-m", "tests.chaos.shop", str(seed), json.dumps(dict(rates)), str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -176,7 +194,7 @@ def open_shop(seed: int, rates: Mapping[str, float]) -> Iterator[str]:
             process.terminate()
 
 
-def _runtime(config_path: Path, database: SqlDatabase, redis_url: str) -> Runtime:
+def _runtime(config_path: Path, database: SqlDatabase, redis_url: str, clock: SetClock) -> Runtime:
     """What loads orders in this process: as the command line has it, it accepts and leaves the rest to workers."""
     config = load_config(config_path)
     providers = bind_providers(config, {})
@@ -190,6 +208,7 @@ def _runtime(config_path: Path, database: SqlDatabase, redis_url: str) -> Runtim
         pace=Pace(client),
         watermark=Watermark(client),
         send=lambda _messages: None,
+        now=clock,
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,7 @@ _copies = (f"copy_{number}" for number in itertools.count(1))
 
 
 class Backup:
-    """The database at *url* as it is now. Nobody may be connected to a PostgreSQL database while it is copied."""
+    """The database at *url* as it is now, while others work with it: PostgreSQL ends their connections for that."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
@@ -22,7 +23,8 @@ class Backup:
         if self._sqlite:
             _copy_file(self._file, self._file.with_name(self._copy))
         else:
-            _execute(self._url, f"CREATE DATABASE {self._copy} TEMPLATE {self._url.database}")
+            with _closed(self._url):
+                _execute(self._url, f"CREATE DATABASE {self._copy} TEMPLATE {self._url.database}")
 
     def restore(self) -> None:
         """Put it back. PostgreSQL ends all connections; on SQLite nobody may have the file open."""
@@ -51,6 +53,18 @@ class Backup:
 def _copy_file(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
+
+
+@contextmanager
+def _closed(url: URL) -> Iterator[None]:
+    """Nobody is connected, and nobody can be."""
+    _execute(url, f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS false")
+    try:
+        others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'"
+        _execute(url, others)
+        yield
+    finally:
+        _execute(url, f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS true")
 
 
 def _execute(url: URL, statement: str) -> None:

@@ -59,7 +59,15 @@ class RedisServer:
     def lose_data(self) -> None:
         """Forget everything on disk; for a server that is dead."""
         assert self._running().poll() is not None
-        shutil.rmtree(Path(self._folder.name) / "appendonlydir", ignore_errors=True)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def copy_data(self, to: Path) -> None:
+        """Copy what is on disk now, as a snapshot of the disk does."""
+        shutil.copytree(self._data, to)
+
+    def put_back(self, copy: Path) -> None:
+        """Have the data of a copy; for a server that is dead and has none."""
+        shutil.copytree(copy, self._data)
 
     def ensure_running(self) -> None:
         if self._running().poll() is not None:
@@ -77,6 +85,10 @@ class RedisServer:
 
     def log(self) -> str:
         return (Path(self._folder.name) / "log").read_text(errors="replace")[-2000:]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "appendonlydir"
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None
