@@ -20,7 +20,7 @@ CALL = POLICY["send_within"] + POLICY["timeout"]
 PAST = CALL + POLICY["reconcile_after"][-1] + 3.0
 """Seconds from the intent until others have looked, and may have bought anew: a worker that wakes then is too late."""
 
-TRAP_PATIENCE = 6.0
+TRAP_PATIENCE = 12.0
 QUEUES = ["purchases", *(f"purchases.{kind}" for kind in KINDS)]
 
 

@@ -146,7 +146,7 @@ def _moves(verdict: Verdict, history: Mapping[str, Sequence[tuple[str, str, date
 def _outbox(verdict: Verdict, purchases: Sequence[Row], orders: Sequence[Row], events: Sequence[Row]) -> None:
     # Who asks for a number that an audit adopted meanwhile is told by an event under his own key.
     about = [(event["data"], event["type"]) for event in events if "purchase_id" in event["data"]]
-    told = Counter((data["purchase_id"], data["idempotency_key"], kind) for data, kind in about)
+    told = Counter((data["purchase_id"], data.get("idempotency_key"), kind) for data, kind in about)
     for row in purchases:
         terminal = {status: told[row["id"], row["idempotency_key"], EVENT_OF[status]] for status in TERMINAL}
         wanted = {status: int(row["status"] == status) for status in TERMINAL}

@@ -16,13 +16,8 @@ from tests.chaos.conftest import LONG
 from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
-NEW: list[Blow] = [
-    histories.restored_database,
-    histories.stale_redis,
-    histories.set_clock,
-    killed_commands,
-    gateways.MIXED,
-]
+IN_TURN: list[Blow] = [histories.set_clock, killed_commands, gateways.MIXED]
+"""One of them is in each short run."""
 
 
 @pytest.mark.timeout(900)
@@ -40,11 +35,13 @@ def draw(rng: random.Random) -> list[Blow]:
     """All blows, those at the points twice; or for the short form some of each sort."""
     if LONG:
         drawn = [*blows.ALL, *(blows.kill_at(point) for point in POINTS), blows.database_away]
-        drawn += [*NEW, *gateways.ALL, histories.restored_database, killed_commands]
+        drawn += [*IN_TURN, *gateways.ALL, killed_commands, histories.stale_redis]
+        drawn += [histories.restored_database] * 2
     else:
         kills = [blows.kill_at(point) for point in rng.sample(POINTS, 2)]
         freeze = rng.choice([blows.freeze_at("claimed"), blows.freeze_at("answered"), blows.freeze_in_call])
-        redis = rng.choice([blows.flush, blows.restart_redis, blows.lose_redis])
-        drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages, *NEW]
+        redis = rng.choice([blows.flush, blows.restart_redis, blows.lose_redis, histories.stale_redis])
+        drawn = [*kills, freeze, redis, blows.database_away, blows.tamper_with_messages]
+        drawn += [histories.restored_database, rng.choice(IN_TURN)]
     rng.shuffle(drawn)
     return drawn
