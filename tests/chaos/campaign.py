@@ -89,7 +89,7 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int) -> Report
             time.sleep(rng.random())
             begun = time.monotonic()
             report.note(f"{blow(world, rng)} ({time.monotonic() - begun:.1f} s)")
-            eventually(world.fleet.ready, seconds=60, what=f"both workers run again\n{world.fleet.log()}")
+            eventually(world.fleet.ready, seconds=180, what=f"both workers run again\n{world.fleet.log()}")
         feeder.finish()
         report.note(f"the last blow has fallen, everything is asked for; open: {unsettled(world)}")
         settle(world, feeder)

@@ -83,7 +83,7 @@ class Fleet:
         for name in self._commands:
             self._start(name)
         self._keeper.start()
-        eventually(self.ready, seconds=60, what=f"both workers are ready\n{self.log()}")
+        eventually(self.ready, seconds=180, what=f"both workers are ready\n{self.log()}")
         return self
 
     def __exit__(
