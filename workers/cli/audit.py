@@ -31,6 +31,7 @@ _WORDS = {
 _WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
 _ALL_GONE = "--all-gone"
 _SETTLE = "--settle"
+_CHANGES = f"--adopt, --mark-released and {_SETTLE}"
 
 Alias = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as providers.toml names it.")]
 OnlyReport = Annotated[bool, typer.Option("--report", help="Only tell what was found; that is the default.")]
@@ -87,10 +88,8 @@ def audit(
 
     After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
-    if report and (adopt or mark_released or settle):
-        raise Failure(f"--report only tells: leave it out, or --adopt, --mark-released and {_SETTLE}")
-    if all_gone and not mark_released:
-        raise Failure(f"{_ALL_GONE} goes with --mark-released")
+    _refuse(report and (adopt or mark_released or settle), f"--report only tells: leave it out, or {_CHANGES}")
+    _refuse(all_gone and not mark_released, f"{_ALL_GONE} goes with --mark-released")
     note = None if note is None else note.strip()
     numbers = _numbers(settle or [], note)
     name = person(by)
@@ -105,6 +104,11 @@ def audit(
     left = [one for one in found.findings if one.key not in keys]
     _emit(found, settled, left, going) if json else _tell(found, settled, left, going)
     raise typer.Exit(SOME_FAILED if left or (going is not None and not going.settled) else 0)
+
+
+def _refuse(wrong: object, message: str) -> None:
+    if wrong:
+        raise Failure(message)
 
 
 def _numbers(settle: Sequence[str], note: str | None) -> list[str]:

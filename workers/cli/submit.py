@@ -68,27 +68,35 @@ def submit(
     stops nothing.
     """
     from schemas.outcomes import clip
-    from workers.cli.checking import bounded, check_file
-    from workers.cli.context import known_provider, open_desk
+    from workers.cli.checking import bounded
+    from workers.cli.context import open_desk
 
     extra = bounded(pairs(metadata, "--metadata"))
-    with open_desk(buys=True) as desk:
-        if provider is not None:
-            known_provider(desk.runtime.config, provider)
-        with _opened(file) as source:
-            label = "standard input" if file == STDIN else file
-            checked = check_file(
-                desk.runtime, source, name=label, format=format, provider=provider, country=country_code(country)
-            )
-        try:
-            _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
-            if dry_run:
-                _tell_plan(desk, checked, json=json)
-                return
-            title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
-            _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
-        finally:
-            checked.close()
+    label = "standard input" if file == STDIN else file
+    how = {"format": format, "provider": provider, "country": country_code(country)}
+    with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
+        _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
+        if dry_run:
+            _tell_plan(desk, checked, json=json)
+            return
+        title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
+        _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
+
+
+@contextmanager
+def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
+    """Every row of a file, checked; *how* are its format, and the provider and country of rows that name none."""
+    from workers.cli.checking import check_file
+    from workers.cli.context import known_provider
+
+    if how["provider"] is not None:
+        known_provider(desk.runtime.config, how["provider"])
+    with _opened(file) as source:
+        checked = check_file(desk.runtime, source, name=label, **how)
+    try:
+        yield checked
+    finally:
+        checked.close()
 
 
 def _submit(
