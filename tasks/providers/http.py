@@ -118,10 +118,18 @@ def _read(response: httpx.Response) -> Answer:
             raise Doubtful("too_large", f"the answer is larger than {MAX_BODY} bytes")
     text = content.decode("utf-8", "replace")
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         body = None
     return Answer(status=response.status_code, headers=response.headers, body=body, text=text)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that stands twice one value would hide the other: such an object cannot be read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return found
 
 
 def _reason(exc: Exception) -> str:

@@ -29,6 +29,14 @@ def test_an_exchange(server: ScriptedServer) -> None:
     assert (seen.headers["x-one"], seen.headers["user-agent"]) == ("1", "dialstock")
 
 
+def test_a_name_that_stands_twice_makes_a_body_unreadable(server: ScriptedServer) -> None:
+    body = b'{"data": [{"number": "+14155550100"}], "data": []}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server.queue(head + body)
+    answer = client(server.url).request("GET", "/")
+    assert (answer.status, answer.body) == (200, None)
+
+
 def test_no_redirect_is_followed_no_cookie_kept_no_proxy_taken(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
