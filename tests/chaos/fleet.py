@@ -83,7 +83,11 @@ class Fleet:
         for name in self._commands:
             self._start(name)
         self._keeper.start()
-        eventually(self.ready, seconds=180, what=f"both workers are ready\n{self.log()}")
+        try:
+            eventually(self.ready, seconds=180, what=f"both workers are ready\n{self.log()}")
+        except BaseException as exc:
+            self.__exit__(type(exc), exc, exc.__traceback__)
+            raise
         return self
 
     def __exit__(
