@@ -53,7 +53,8 @@ def test_a_cancel_that_comes_over_a_retry_stands(world: World, monkeypatch: pyte
     monkeypatch.setattr(retrying, "CHUNK", 2)
     first = submit(world, *range(5))
     orders.cancel(world.runtime, first)
-    again, chunks = retrying._buy_again, []
+    again = retrying._buy_again
+    chunks: list[object] = []
 
     def buy_again(conn: Connection, **chunk: Any) -> retrying.Retried:
         if len(chunks) == 1:
