@@ -6,19 +6,25 @@ begin, a thread pool would never acknowledge.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
 from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks.accepting import reject
 from tasks.answered import accepted_before, rejected_before
 from tasks.public import INTERNAL, PUBLIC, body_of
 from tasks.runtime import current
+
+log = logging.getLogger(__name__)
 
 _DROPPED = {
     "expired": "the message expired before a worker had it: nothing was accepted",
@@ -29,6 +35,10 @@ _CELERYS = ("args", "kwargs", "hostname", "is_eager")
 
 class NotKept(Exception):
     """A message could not be kept now: it must not be acknowledged."""
+
+
+_COMES_AGAIN = (OSError, RedisError, OperationalError, NotKept)
+"""The broker is away, or the database: a message that is not acknowledged then is delivered again."""
 
 
 class KeptRequest(Request):
@@ -42,6 +52,20 @@ class KeptRequest(Request):
             raise InvalidTaskError("the body is not [args, kwargs, embed]: a list and an object come first")
         if not isinstance(embedded, Mapping | None) or any(name in named for name in _CELERYS):
             raise InvalidTaskError("the body is not [args, kwargs, embed]: the third is an object of Celery's, or null")
+        if not isinstance(self.name, str):
+            raise InvalidTaskError("the header `shadow` is no text")
+
+    @property
+    def _apply_result(self) -> Any:
+        return self.__dict__.get("_result")
+
+    @_apply_result.setter
+    def _apply_result(self, result: Any) -> None:
+        """Celery remembers, by a weak reference, what its pool makes of the message: there the end can be heard of."""
+        self.__dict__["_result"] = result
+        future = getattr(result(), "f", None) if result is not None else None
+        if future is not None:
+            future.add_done_callback(self._ended)
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:  # noqa: FBT001 - as Celery calls it
         error = RequestError(_DROPPED.get(reason, f"the message was {reason}"), reason)
@@ -65,6 +89,19 @@ class KeptRequest(Request):
             self.reject(requeue=True)
         else:
             super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _ended(self, future: Future[Any]) -> None:
+        """A thread pool tells nobody of an error of Celery's own, which a message can cause by what it holds."""
+        error = None if future.cancelled() else future.exception()
+        if error is None or self.acknowledged or isinstance(error, _COMES_AGAIN):
+            return
+        log.error("Celery could not end message %r of %s", self.id, self.task.name, exc_info=error)
+        try:
+            self._keep(RequestError(INTERNAL, "internal_error"), answered=self._accepted())
+        except NotKept:
+            self.reject(requeue=True)
+        else:
+            self.acknowledge()
 
     def _again(self) -> bool:
         return bool(self.delivery_info["redelivered"])

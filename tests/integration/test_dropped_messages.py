@@ -135,6 +135,8 @@ def test_what_was_revoked_is_kept_and_answered_once(
         ([[], {"number": "+14155550001"}, None], {"eta": "soon"}),
         ([[], {"number": "+14155550001"}, None], {"expires": "never"}),
         ([[], {"number": "+14155550001"}, None], {"stamped_headers": 5, "expires": PAST}),
+        ([[], {"number": "+14155550001"}, None], {"shadow": {"a": 1}}),
+        ([[], {"number": "+14155550001"}, None], {"shadow": [1]}),
     ],
     ids=repr,
 )
@@ -147,6 +149,17 @@ def test_what_a_worker_cannot_even_begin_is_kept_and_answered(
     send.wait()
     [row] = place.rejected(message_id)
     assert row["id"] == data["rejected_id"]
+
+
+@pytest.mark.parametrize("chain", [[5], [{"task": "nowhere"}]], ids=repr)
+def test_what_celery_cannot_go_on_with_is_done_and_leaves_the_queue(
+    place: Place, results: Results, send: Sender, number: str, message_id: str, chain: Any
+) -> None:
+    kwargs = {"number": number, "provider": "vogent"}
+    send(BUY, None, message_id, body=[[], kwargs, {"chain": chain}])
+    assert results.wait("dialstock.purchase.purchased", number)["data"]["idempotency_key"] == message_id
+    send.wait()
+    assert (place.rejected(message_id), place.charged([number])) == ([], {number: 1})
 
 
 @pytest.mark.parametrize(
