@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
@@ -27,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables import EVENT, UNPUBLISHED
 from tasks.runtime import Runtime
+from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +153,7 @@ class Relay:
         if time.monotonic() < self._mark_at:
             return False
         try:
-            mark_published(self._runtime, self._unmarked)
+            with_retry(partial(mark_published, self._runtime, self._unmarked))
         except SQLAlchemyError as exc:
             self._put_off(exc)
         else:
@@ -225,7 +227,7 @@ def replay(runtime: Runtime, relay: Relay, selection: Selection, wait: float = 0
     last = 0
     with runtime.database.read() as conn:
         top = conn.execute(select(func.max(EVENT.c.seq)).where(*selection.where())).scalar() or 0
-    while seqs := _put_back(runtime, selection, last, top):
+    while seqs := with_retry(partial(_put_back, runtime, selection, last, top)):
         while _unpublished(runtime, seqs[0], seqs[-1]):
             if not relay.run_once():
                 time.sleep(wait)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis import Redis
 from sqlalchemy import event, select, update
 
 from schemas.events import EventType
@@ -14,7 +15,8 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks import orders, reacting, retrying
 from tasks.policies.pause import Cause, Pause
-from tests.tasks.support import REFUSED, World, clear, make_world, number
+from tasks.publishing import Relay, Selection, replay
+from tests.tasks.support import REFUSED, START, World, clear, make_world, number
 from workers.database import SqlDatabase
 
 # The server says it in the words of its own language: only the code is the same everywhere.
@@ -38,9 +40,11 @@ class Collisions:
 
 
 @pytest.fixture
-def world(postgres_url: str) -> Iterator[World]:
+def world(postgres_url: str, redis: Redis) -> Iterator[World]:
     database = SqlDatabase(postgres_url)
-    yield make_world(database)
+    found = make_world(database)
+    object.__setattr__(found.runtime, "redis", redis)
+    yield found
     database.close()
 
 
@@ -182,7 +186,19 @@ def lost_call(world: World) -> Callable[[], object]:
     return act
 
 
-SITES = (load, cancel, hand_over, wait_again, buy_again, abandon, pause, purchase, refusal, lost_call)
+def send_again(world: World) -> Callable[[], object]:
+    world.accept()
+    relay = Relay(world.runtime, "relay")
+    while relay.run_once():
+        pass
+
+    def act() -> None:
+        assert sum(replay(world.runtime, relay, Selection(since=START))) == 1
+
+    return act
+
+
+SITES = (load, cancel, hand_over, wait_again, buy_again, abandon, pause, purchase, refusal, lost_call, send_again)
 
 
 @pytest.mark.parametrize("code", ["40P01", "40001"])
