@@ -1,6 +1,7 @@
 """Cancelling: at once where nobody is calling, else as soon as the call and its doubt are settled.
 
-A purchase that another order waits for too is handed over to it instead.
+A purchase that another order waits for too is handed over to it instead; one that another request asked for goes on
+by itself.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def cancel(conn: Connection, purchase_id: str, now: datetime) -> Row | None:
 
 
 def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> tuple[int, int]:
-    """Cancel at most *limit* of the order's purchases, and hand over those among them that another order waits for.
+    """Cancel at most *limit* of the order's purchases, and hand over those among them that somebody else waits for.
 
     Returns how many there were, 0 when that was all, and how many of them were asked to stop.
     """
@@ -39,7 +40,7 @@ def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> 
     going_on = (at.order_id == order_id, at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
     found = list(conn.execute(select(at.id).where(*going_on).limit(limit)).scalars())
     rows = [row for row in locked_with_orders(conn, found) if _goes_on(row, order_id)]
-    heirs = _heirs(conn, order_id, rows)
+    heirs = _alone(conn, rows) | _heirs(conn, order_id, rows)
     if heirs:
         _hand_over(conn, order_id, heirs)
     for row in rows:
@@ -86,7 +87,18 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
 
 
-def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tuple[str, int]]:
+def _alone(conn: Connection, rows: Sequence[Row]) -> dict[str, tuple[str | None, int]]:
+    """Those of *rows* that a request outside of any order asked for too: they go on without one."""
+    joined = [row["id"] for row in rows if row["joined"]]
+    if not joined:
+        return {}
+    own = KEY.c.idempotency_key.is_distinct_from(PURCHASE.c.idempotency_key)
+    others = select(KEY.c.purchase_id).join(PURCHASE, PURCHASE.c.id == KEY.c.purchase_id)
+    query = others.where(KEY.c.purchase_id.in_(joined), KEY.c.order_id.is_(None), own)
+    return dict.fromkeys(conn.execute(query).scalars(), (None, 0))
+
+
+def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tuple[str | None, int]]:
     """The order and line that each of *rows* is handed over to, by purchase.
 
     An order that is loading may still be given up, and then nothing of it was tried: it inherits nothing that was.
@@ -100,7 +112,7 @@ def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tu
     query = select(at.purchase_id, at.order_id, at.line).where(at.purchase_id.in_(ids), at.order_id.in_(status))
     lines = conn.execute(query).all() if status else []
     left = {heir: allowance(conn, heir) for heir in status}
-    heirs: dict[str, tuple[str, int]] = {}
+    heirs: dict[str, tuple[str | None, int]] = {}
     # Open orders come first.
     for purchase_id, heir, line in sorted(lines, key=lambda one: status[one.order_id], reverse=True):
         may = status[heir] == OrderStatus.OPEN or purchase_id in untried
@@ -122,7 +134,7 @@ def _lock_others(conn: Connection, order_id: str, purchase_ids: Sequence[str]) -
     return {row.id: row.status for row in conn.execute(query.order_by(ORDER.c.id).with_for_update())}
 
 
-def _hand_over(conn: Connection, order_id: str, heirs: Mapping[str, tuple[str, int]]) -> None:
+def _hand_over(conn: Connection, order_id: str, heirs: Mapping[str, tuple[str | None, int]]) -> None:
     """No revision here either: a call that is under way goes on, for another order."""
     at = LINE.c
     conn.execute(update(LINE).where(at.order_id == order_id, at.purchase_id.in_(heirs)).values(shared=True))

@@ -8,9 +8,11 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 
 from schemas.requests import BuyNumber
+from schemas.status import DEAD
 from schemas.tables import KEY, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
+from tasks.transactions import Raced
 
 
 def remember_keys(
@@ -44,6 +46,8 @@ def remember_keys(
 def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[Row]:
     """Have the purchases at *places* tell of it. Returns *rows*, those as they are now that they are locked.
 
+    Raises Raced where one has ended without the number meanwhile: who asks for it then gets a purchase of his own.
+
     What moves a purchase sees who joined it before, and who joins it sees where it has moved: each is told once.
     """
     ids = {rows[place]["id"] for place in places}
@@ -52,6 +56,8 @@ def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[R
     reserve(conn, ids)
     found = conn.execute(select(PURCHASE).where(PURCHASE.c.id.in_(ids))).mappings()
     present = {row["id"]: {**row, "joined": True} for row in found}
+    if any(row["status"] in DEAD for row in present.values()):
+        raise Raced
     conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(joined=True))
     return [present.get(row["id"], row) for row in rows]
 

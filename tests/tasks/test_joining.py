@@ -150,11 +150,11 @@ def test_a_number_that_an_audit_took_in_is_told_to_who_asks_for_it(world: World)
     assert told(world) == [("purchased", "a")]
 
 
-def test_what_is_cancelled_with_its_order_is_told_to_who_joined_it(world: World) -> None:
-    order_id = load(world, line("a"))
-    orders.finish(world.runtime, order_id)
-    ask(world, "b")
-    orders.cancel(world.runtime, order_id)
+def test_what_is_cancelled_with_all_its_orders_is_told_to_who_joined_it(world: World) -> None:
+    order_ids = [load(world, line("a")), load(world, line("b"))]
+    for step in (orders.finish, orders.cancel):
+        for order_id in order_ids:
+            step(world.runtime, order_id)
     assert told(world) == [("cancelled", "a"), ("cancelled", "b")]
 
 
