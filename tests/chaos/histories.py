@@ -10,9 +10,8 @@ from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
-from schemas.outcomes import OutcomeKind
 from schemas.tables import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.history import lost_calls, newest_marks
 from tasks.policies.pause import Cause
@@ -23,6 +22,9 @@ from tests.waiting import eventually
 
 MORE = 12
 """Purchase calls that are made between a copy and its return, where so many are made in time."""
+
+_ANSWERED = ATTEMPT.c.http_status.is_not(None)
+"""Calls that were surely made."""
 
 
 def restored_database(world: World, rng: random.Random) -> str:
@@ -39,10 +41,11 @@ def restored_database(world: World, rng: random.Random) -> str:
         killed = world.postgres is None or rng.random() < 0.5
         if killed:
             stack.enter_context(world.fleet.down())
-        before, at = _calls(world), world.clock()
+        before, at = _calls(world, _ANSWERED), world.clock()
         world.database.close()
         copy.restore()
-        lost = {alias: calls - _calls(world)[alias] for alias, calls in before.items()}
+        after = _calls(world)
+        lost = {alias: calls - after[alias] for alias, calls in before.items()}
     behind = {alias for alias, calls in lost.items() if calls}
     eventually(lambda: behind <= _paused(world), what=f"{behind} are paused")
     while left := _paused(world) | _unknown(world):
@@ -80,13 +83,12 @@ def _buy_more(world: World) -> int:
     return len(world.shop.calls()) - before
 
 
-def _calls(world: World) -> dict[str, set[tuple[Any, ...]]]:
-    """The calls to buy that were surely made, by alias."""
+def _calls(world: World, *which: ColumnElement[bool]) -> dict[str, set[tuple[Any, ...]]]:
+    """The calls to buy that the database knows, by alias."""
     query = (
         select(PURCHASE.c.provider, ATTEMPT.c.purchase_id, ATTEMPT.c.revision, ATTEMPT.c.started_at)
         .join(PURCHASE, PURCHASE.c.id == ATTEMPT.c.purchase_id)
-        .where(ATTEMPT.c.outcome.is_not(None), ATTEMPT.c.outcome != OutcomeKind.NOT_SENT)
-        .where(ATTEMPT.c.http_status.is_not(None))
+        .where(*which)
     )
     calls: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
     with world.database.read() as conn:
