@@ -85,7 +85,10 @@ def test_celery_s_own_command_ends_without_a_file_before_anything_starts(bare: P
     assert [path.name for path in bare.iterdir()] == ["numbers.csv"]
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")], ids=str)
+KINDS = ["directory", "empty", "link"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")], ids=KINDS)
 def test_what_is_no_file_of_providers_is_no_choice_of_the_sandbox(bare: Path, make: Callable[[Path], object]) -> None:
     make(bare / "providers.toml")
     assert "providers.toml" in Cli().refused("buy", NUMBER, "--provider", "bird")
