@@ -69,7 +69,7 @@ lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes 
 installed: $(STAMP) ## what a user installs, in clean environments: each module imports, and the demo runs
 	@tests/deploy/installed.sh
 
-chaos: $(STAMP) ## kill things at random, 10 minutes long, with a report (SEED=... repeats a run)
+chaos: $(STAMP) ## kill things at random, 10 minutes a database, with a report (SEED=... repeats a run)
 	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements-bench.lock
