@@ -144,7 +144,7 @@ def test_an_alias_that_is_another_account_now_starts_nothing(tmp_path: Path, env
     path.write_text(path.read_text().replace("[providers.vogent]", '[providers.vogent]\naccount_id = "another"'))
     done = execute("up", "--no-flower", home=tmp_path / "home", cwd=tmp_path, **environ)
     assert done.returncode == 2
-    assert "dialstock provider move vogent vogent" in done.stderr
+    assert "dialstock provider leave vogent" in done.stderr
     assert "worker" not in done.stdout
     eventually(lambda: not _of(tmp_path / "home"), what="the embedded server is gone")
 
