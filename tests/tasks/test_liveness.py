@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from sqlalchemy import select
 
 from schemas.pool_tables import Slot
@@ -30,6 +30,7 @@ from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
 from tasks.pools import replenish, stock
 from tests.tasks.killing import killed_at, make_deadly
+from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied
 from tests.tasks.support import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear, number
 from workers.database import SqlDatabase
@@ -244,20 +245,12 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_comes_to_an_end(database: SqlDatabase) -> None:
-    quick = database.engine.dialect.name == "sqlite"
-
-    class OnThisDatabase(Game):
-        pass
-
-    OnThisDatabase.database = database
-    run_state_machine_as_test(
-        OnThisDatabase,
-        settings=settings(
-            max_examples=EXAMPLES or (20 if quick else 5),
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.reuse, Phase.generate],
-            report_multiple_bugs=False,
-        ),
+    play(
+        Game,
+        database,
+        sqlite=EXAMPLES or 20,
+        others=EXAMPLES or 5,
+        stateful_step_count=25,
+        phases=[Phase.reuse, Phase.generate],
+        report_multiple_bugs=False,
     )

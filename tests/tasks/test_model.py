@@ -34,6 +34,7 @@ from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
 from tasks.policies.retry import Decision
 from tasks.runtime import Message
+from tests.tasks.playing import play
 from tests.tasks.support import (
     DENIED,
     NOT_SENT,
@@ -355,21 +356,7 @@ class Game(RuleBasedStateMachine):
 
 
 def test_never_twice_and_never_lost(database: SqlDatabase) -> None:
-    quick = database.engine.dialect.name == "sqlite"
-
-    class OnThisDatabase(Game):
-        pass
-
-    OnThisDatabase.database = database
-    run_state_machine_as_test(
-        OnThisDatabase,
-        settings=settings(
-            max_examples=40 if quick else 10,
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(Game, database, sqlite=40, others=10, stateful_step_count=40)
 
 
 def test_the_model_notices_a_machine_that_posts_again_before_it_asks(

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,7 +23,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy import select
 
@@ -42,6 +40,7 @@ from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import replenish, stock, taking
 from tasks.providers.base import ProviderError, SearchQuery
+from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
 from tests.tasks.test_model import ACTS, LAST_LOOK, Frozen, Market
 from workers.database import SqlDatabase
@@ -494,21 +493,7 @@ class Game(RuleBasedStateMachine):
 
 
 def test_never_above_target_never_twice_and_never_lost(database: SqlDatabase) -> None:
-    quick = database.engine.dialect.name == "sqlite"
-
-    class OnThisDatabase(Game):
-        pass
-
-    OnThisDatabase.database = database
-    run_state_machine_as_test(
-        OnThisDatabase,
-        settings=settings(
-            max_examples=EXAMPLES or (16 if quick else 5),
-            stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(Game, database, sqlite=EXAMPLES or 16, others=EXAMPLES or 5, stateful_step_count=40)
 
 
 def test_what_is_in_doubt_keeps_its_place_while_its_provider_is_paused(database: SqlDatabase) -> None:
