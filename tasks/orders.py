@@ -27,7 +27,7 @@ from tasks.ledger.accept import (
     tell_accepted,
 )
 from tasks.ledger.cancel import cancel_order, forget_keys
-from tasks.ledger.cancelled import half_cancelled, still_cancelled
+from tasks.ledger.cancelled import half_cancelled
 from tasks.ledger.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
@@ -196,17 +196,11 @@ def cancel_purchases(runtime: Runtime, order_id: str, *, cancelled: bool = False
     total = 0
     while True:
         found, asked = runtime.database.run(
-            lambda conn: _cancel_chunk(conn, order_id, runtime.now(), cancelled=cancelled)
+            lambda conn: cancel_order(conn, order_id, runtime.now(), CHUNK, cancelled=cancelled)
         )
         total += asked
         if found == 0:
             return total
-
-
-def _cancel_chunk(conn: Connection, order_id: str, now: datetime, *, cancelled: bool) -> tuple[int, int]:
-    if cancelled and not still_cancelled(conn, order_id, now):
-        return 0, 0
-    return cancel_order(conn, order_id, now, CHUNK)
 
 
 def complete_finished(runtime: Runtime) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, exists, func, select, update
 from schemas.status import OrderStatus, Status
 from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls import cancelled_changes
+from tasks.ledger.cancelled import still_cancelled
 from tasks.ledger.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.rows import Row, lock, move
@@ -31,15 +32,21 @@ def cancel(conn: Connection, purchase_id: str, now: datetime) -> Row | None:
     return None if row is None else _cancel(conn, row, now)
 
 
-def cancel_order(conn: Connection, order_id: str, now: datetime, limit: int) -> tuple[int, int]:
+def cancel_order(
+    conn: Connection, order_id: str, now: datetime, limit: int, *, cancelled: bool = False
+) -> tuple[int, int]:
     """Cancel at most *limit* of the order's purchases, and hand over those among them that somebody else waits for.
 
-    Returns how many there were, 0 when that was all, and how many of them were asked to stop.
+    *cancelled*: only as long as the order's cancel stands. Returns how many there were, 0 when that was all, and how
+    many of them were asked to stop.
     """
     at = PURCHASE.c
     going_on = (at.order_id == order_id, at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
     found = list(conn.execute(select(at.id).where(*going_on).limit(limit)).scalars())
-    rows = [row for row in locked_with_orders(conn, found) if _goes_on(row, order_id)]
+    locked = locked_with_orders(conn, found)
+    if cancelled and not still_cancelled(conn, order_id, now):
+        return 0, 0
+    rows = [row for row in locked if _goes_on(row, order_id)]
     heirs = _alone(conn, rows) | _heirs(conn, order_id, rows)
     if heirs:
         _hand_over(conn, order_id, heirs)

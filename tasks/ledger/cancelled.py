@@ -17,7 +17,7 @@ STOPPABLE = UNSETTLED - {Status.PROCESSING}
 
 
 def still_cancelled(conn: Connection, order_id: str, now: datetime) -> bool:
-    """Whether the order is cancelled, with the order locked: a retry may have taken the cancel back.
+    """Whether the order, which the caller has locked, is cancelled: a retry may have taken the cancel back.
 
     Also where it came to its end otherwise: what waits in it is released by nobody. Tells the sweep that somebody is
     at it.

@@ -303,7 +303,7 @@ def test_an_order_whose_loading_stopped_is_given_up(world: World) -> None:
 def test_giving_up_goes_on_where_its_worker_died(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = begin(world, 1, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(orders, "cancel_order", lambda *_: die())
+        patch.setattr(orders, "cancel_order", lambda *_, **__: die())
         with pytest.raises(Killed):
             orders.abandon(world.runtime, order_id)
     # nobody brings it to life again meanwhile
