@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -34,18 +36,37 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     """
     seconds = call_length(binding.policy)
     marking = _marking(runtime.watermark, binding.account)
+    claiming = partial(_claiming, runtime.now, binding.account, seconds)
+    usual = _usual(runtime.now, binding.account, seconds)
+    look = _looks[binding.account]
     try:
-        try:
-            return runtime.database.transact(_usual(runtime.now, binding.account, seconds), items, marking)
-        except Unvouched:
-            # Read outside of any transaction: Redis may take its time.
-            marks = history.newest_marks(runtime, binding.account)
-            claiming = _claiming(runtime.now, binding.account, seconds, marks)
-            return runtime.database.transact(claiming, items, marking)
+        while True:
+            done = look.done
+            try:
+                return runtime.database.transact(usual, items, marking)
+            except Unvouched:
+                with look.lock:
+                    if look.done == done:
+                        # Read outside of any transaction: Redis may take its time.
+                        marks = history.newest_marks(runtime, binding.account)
+                        claims = runtime.database.transact(claiming(marks), items, marking)
+                        look.done += 1
+                        return claims
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
         history.compare(runtime)
         return [None] * len(items)
+
+
+@dataclass
+class _Look:
+    """One thread at a time looks at a connection; who met the same meanwhile tries again: it may be mended."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: int = 0
+
+
+_looks: defaultdict[str, _Look] = defaultdict(_Look)
 
 
 def _claiming(now: Now, account: str, seconds: float, marks: Sequence[Mark] | None = None) -> Claiming:

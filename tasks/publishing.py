@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables import EVENT, UNPUBLISHED
+from tasks.ledger.among import among
 from tasks.runtime import Runtime
 from tasks.transactions import with_retry
 
@@ -181,7 +182,7 @@ def mark_published(runtime: Runtime, sent: Mapping[int, int]) -> None:
         for count in sorted(set(sent.values())):
             conn.execute(
                 update(EVENT)
-                .where(at.seq.in_(bindparam("seqs", expanding=True)), at.replays == bindparam("count"), UNPUBLISHED)
+                .where(among(at.seq, "seqs"), at.replays == bindparam("count"), UNPUBLISHED)
                 .values(published_at=runtime.now()),
                 {"seqs": [seq for seq, replays in sent.items() if replays == count], "count": count},
             )

@@ -32,6 +32,10 @@ class Raced(Exception):
     """Another transaction was faster, or this one was rolled back for another's sake: do it again."""
 
 
+class NotHere(Exception):
+    """What was asked for is not done on this connection, whoever asks: all who share the transaction are told."""
+
+
 class Unanswered(SQLAlchemyError):
     """A commit was sent, its answer was lost, and the database could not be asked whether it took place."""
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from tasks.transactions import NotHere
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -43,7 +45,7 @@ class GroupCommit:
     """Runs what threads wait with together: one of them commits for all that came meanwhile, then the next leads.
 
     A group that fails is rolled back; then what each thread came with runs in a transaction of its own, so that only
-    its own thread sees the error.
+    its own thread sees the error. Raises NotHere to all threads that came with the same.
     """
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -110,26 +112,38 @@ class GroupCommit:
     def _commit(self, group: list[_Waiting]) -> None:
         try:
             self._try(group)
-        except Exception as exc:  # noqa: BLE001 - it is handed to the thread that it belongs to
-            if len(group) == 1:
-                group[0].error = exc
+        except Exception as exc:  # noqa: BLE001 - it is handed to the threads that it belongs to
+            parts = _parts(group, exc)
+            if len(parts) == 1:
+                for one in group:
+                    one.error = exc
                 return
-            log.info("%d threads' writes are tried one by one: %s", len(group), type(exc).__name__)
-            for one in group:
-                self._commit([one])
+            log.info("%d threads' writes are tried in %d parts: %s", len(group), len(parts), type(exc).__name__)
+            for part in parts:
+                self._commit(part)
 
     def _try(self, group: list[_Waiting]) -> None:
-        together: dict[Action, list[_Waiting]] = {}
-        for one in group:
-            together.setdefault(one.action, []).append(one)
         with self._begin() as connection:
             found = [
-                (waiting, iter(action(connection, [item for one in waiting for item in one.items])))
-                for action, waiting in together.items()
+                (waiting, iter(waiting[0].action(connection, [item for one in waiting for item in one.items])))
+                for waiting in _by_action(group)
             ]
         for waiting, results in found:
             for one in waiting:
                 one.results = list(islice(results, len(one.items)))
+
+
+def _by_action(group: list[_Waiting]) -> list[list[_Waiting]]:
+    together: dict[Action, list[_Waiting]] = {}
+    for one in group:
+        together.setdefault(one.action, []).append(one)
+    return list(together.values())
+
+
+def _parts(group: list[_Waiting], exc: Exception) -> list[list[_Waiting]]:
+    """What to try each by itself after a group failed: who did the same, then each thread."""
+    parts = _by_action(group)
+    return parts if len(parts) > 1 or isinstance(exc, NotHere) else [[one] for one in group]
 
 
 def _go_on(group: list[_Waiting]) -> None:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.answers import Answer
 from tasks.ledger.attempts import CLOSE, close_attempt, closing, other_yes
 from tasks.ledger.intents import Claim
@@ -32,7 +33,7 @@ _ENDED = (Status.HELD, Status.FAILED, Status.CANCELLED)
 _AT = PURCHASE.c
 _LOCK = (
     select(_AT.id, _AT.revision, _AT.joined)
-    .where(_AT.id.in_(bindparam("ids", expanding=True)))
+    .where(among(_AT.id, "ids"))
     .order_by(_AT.id)
     .with_for_update(key_share=True)
 )

@@ -28,6 +28,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from schemas.policy import Policy
 from schemas.status import OrderStatus, Status
 from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
+from tasks.ledger.among import among
 from tasks.ledger.limits import MAY_BUY_MORE, allowance, lock_limited
 from tasks.ledger.rows import Row, insert_new
 from tasks.ledger.spending import NO_LIMITS, Limits, PoolLimit, lock_left
@@ -73,14 +74,10 @@ def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
 
 
 # Asked ten times a second by every worker, so built once.
-_LOCK = (
-    select(PROVIDER)
-    .where(PROVIDER.c.provider.in_(bindparam("aliases", expanding=True)))
-    .with_for_update(skip_locked=True)
-)
+_LOCK = select(PROVIDER).where(among(PROVIDER.c.provider, "aliases")).with_for_update(skip_locked=True)
 _COUNT_RUNNING = (
     select(_AT.provider, _AT.status, func.count())
-    .where(_AT.provider.in_(bindparam("aliases", expanding=True)), RUNNING)
+    .where(among(_AT.provider, "aliases"), RUNNING)
     .group_by(_AT.provider, _AT.status)
 )
 _DUE_SINGLES = _due(_AT.order_id.is_(None))
@@ -95,7 +92,7 @@ _RELEASE_COUNTED = _release(and_(_AT.order_id == bindparam("lane"), _COUNTED))
 _COUNTED_LANES = union(
     *(
         select(_AT.provider, _AT.account, _AT.order_id).where(lane, QUEUED, _COUNTED, _AT.due_at <= bindparam("now"))
-        for lane in (_AT.order_id.in_(bindparam("lanes", expanding=True)), _AT.order_id.is_(None))
+        for lane in (among(_AT.order_id, "lanes"), _AT.order_id.is_(None))
     )
 )
 _DUE_IN_ORDER = exists().where(_OF, QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now"))
@@ -163,7 +160,7 @@ def counted_lanes(
 
 def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
     """The provider's state, locked with those of its account's other aliases; None while another worker holds one."""
-    aliases = {"aliases": account.aliases}
+    aliases = {"aliases": list(account.aliases)}
     found = conn.execute(_LOCK, aliases).mappings().all()
     if len(found) < len(account.aliases):
         ensure_providers(conn, account.aliases, now)
@@ -227,7 +224,7 @@ def release(
 
 def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
     """How many purchases are dispatched and purchasing, for each alias."""
-    found = conn.execute(_COUNT_RUNNING, {"aliases": account.aliases})
+    found = conn.execute(_COUNT_RUNNING, {"aliases": list(account.aliases)})
     return Counter({(provider, status): count for provider, status, count in found})
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from schemas.events import EventType
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
+from tasks.transactions import NotHere
 from tasks.watermark import Mark
 
 _CHUNK = 500
@@ -21,11 +23,11 @@ _VOUCHED = "dialstock_vouched"
 _WAITS = (Status.QUEUED, Status.DISPATCHED)
 # By id alone: SQLite finds no index for pairs.
 _STARTED = select(ATTEMPT.c.purchase_id, ATTEMPT.c.revision, ATTEMPT.c.started_at).where(
-    ATTEMPT.c.purchase_id.in_(bindparam("ids", expanding=True))
+    among(ATTEMPT.c.purchase_id, "ids")
 )
 
 
-class Unvouched(Exception):
+class Unvouched(NotHere):
     """Nobody has looked yet whether the server behind this connection knows what was bought."""
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.rows import Row
 
 SWEEP_GRACE = timedelta(seconds=2)
@@ -17,18 +18,17 @@ SWEEP_GRACE = timedelta(seconds=2)
 
 # Built once: building a statement costs more than running it.
 _AT = PURCHASE.c
-_WANTED = (
-    # SQLite finds no index for tuples, and would read the whole table.
-    _AT.id.in_(bindparam("ids", expanding=True)),
-    tuple_(_AT.id, _AT.revision, _AT.account).in_(bindparam("wanted", expanding=True)),
-    _AT.status == literal(str(Status.DISPATCHED)),
+# By id, so that two who claim the same do not wait for each other.
+_DISPATCHED = (
+    select(PURCHASE)
+    .where(among(_AT.id, "ids"), _AT.status == literal(str(Status.DISPATCHED)))
+    .order_by(_AT.id)
+    .with_for_update(key_share=True)
 )
-# Several are locked by id, before the update locks them in any order.
-_SEVERAL = (_AT.id.in_(select(_AT.id).where(*_WANTED).order_by(_AT.id).with_for_update(key_share=True)), _WANTED[-1])
-_KEEP = update(PURCHASE).where(*_SEVERAL).values(due_at=bindparam("until")).returning(*_AT)
-_CLAIM_ONE, _CLAIM_SEVERAL = (
+_KEEP = update(PURCHASE).where(among(_AT.id, "ids")).values(due_at=bindparam("until"))
+_CLAIM = (
     update(PURCHASE)
-    .where(*mine)
+    .where(among(_AT.id, "ids"))
     .values(
         status=literal(str(Status.PURCHASING)),
         revision=_AT.revision + 1,
@@ -39,8 +39,6 @@ _CLAIM_ONE, _CLAIM_SEVERAL = (
         look_failures=0,
         updated_at=bindparam("updated_at"),
     )
-    .returning(*_AT)
-    for mine in (_WANTED, _SEVERAL)
 )
 _INTENT = insert(ATTEMPT)
 
@@ -67,8 +65,10 @@ def keep(conn: Connection, wanted: Sequence[Wanted], until: datetime) -> dict[Wa
 
     Returns those that are at their revision, and of their account, still.
     """
-    found = conn.execute(_KEEP, {**_which(wanted), "until": until}).mappings()
-    return {(row["id"], row["revision"], row["account"]): dict(row) for row in found}
+    found = _lock(conn, wanted)
+    if found:
+        conn.execute(_KEEP, {"ids": _ids(found), "until": until})
+    return {one: {**row, "due_at": until} for one, row in found.items()}
 
 
 def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: float) -> list[Claim | None]:
@@ -78,19 +78,14 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     another account: its alias was pointed elsewhere.
     """
     deadline = now + timedelta(seconds=seconds)
+    found = _lock(conn, wanted)
+    if not found:
+        return [None] * len(wanted)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
-    statement = _CLAIM_ONE if len(wanted) == 1 else _CLAIM_SEVERAL
-    found = [dict(row) for row in conn.execute(statement, {**_which(wanted), **times}).mappings()]
-    intents = [
-        {"purchase_id": row["id"], "revision": row["revision"], "started_at": now, "deadline": deadline}
-        for row in found
-    ]
-    if intents:
-        conn.execute(_INTENT, intents)
-    claims = {
-        (row["id"], row["revision"] - 1, row["account"]): Claim(row=row, started_at=now, deadline=deadline)
-        for row in found
-    }
+    conn.execute(_CLAIM, {"ids": _ids(found), **times})
+    claims = {one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline) for one, row in found.items()}
+    mine = [{"purchase_id": one.row["id"], "revision": one.row["revision"]} for one in claims.values()]
+    conn.execute(_INTENT, [{**one, "started_at": now, "deadline": deadline} for one in mine])
     # Taken out: of two messages for one purchase, one has the claim.
     return [claims.pop(one, None) for one in wanted]
 
@@ -105,5 +100,18 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
     )
 
 
-def _which(wanted: Sequence[Wanted]) -> Row:
-    return {"ids": [purchase_id for purchase_id, *_ in wanted], "wanted": wanted}
+def _lock(conn: Connection, wanted: Sequence[Wanted]) -> dict[Wanted, Row]:
+    """Those of the wanted that are dispatched, at their revision and of their account still, locked."""
+    rows = conn.execute(_DISPATCHED, {"ids": [purchase_id for purchase_id, *_ in wanted]}).mappings()
+    found = {(row["id"], row["revision"], row["account"]): dict(row) for row in rows}
+    return {one: found[one] for one in wanted if one in found}
+
+
+def _ids(found: Mapping[Wanted, Row]) -> list[str]:
+    return [purchase_id for purchase_id, *_ in found]
+
+
+def _claimed(row: Row, times: Row) -> Row:
+    """The row as the claim leaves it."""
+    counts = {"revision": row["revision"] + 1, "attempts": row["attempts"] + 1, "looks": 0, "look_failures": 0}
+    return {**row, **counts, **times, "status": str(Status.PURCHASING)}

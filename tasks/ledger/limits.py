@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
 
 from schemas.status import OrderStatus, Status
 from schemas.tables import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
+from tasks.ledger.among import among, any_of
 
 _AT = PURCHASE.c
 # What waits with a doubt behind it, and what is held, may have been bought: both count.
@@ -18,7 +19,7 @@ _COUNTED = (*_MOVING, Status.PURCHASED, Status.HELD, Status.RELEASED)
 def _count(order_id: object, statuses: Sequence[Status]) -> ColumnElement[int]:
     """How many of an order's purchases are in *statuses*, or wait with a doubt; each is read from its own index."""
     count = select(func.count()).select_from(PURCHASE).where(_AT.order_id == order_id)
-    either = [count.where(_AT.status.in_(statuses)), count.where(QUEUED, DOUBTFUL)]
+    either = [count.where(any_of(_AT.status, statuses)), count.where(QUEUED, DOUBTFUL)]
     first, second = (one.correlate(ORDER).scalar_subquery() for one in either)
     return first + second
 
@@ -29,10 +30,20 @@ MAY_BUY_MORE: ColumnElement[bool] = or_(
 """Whether an order has no limit, or has not come to it."""
 
 
+_LOCK_LIMITED = (
+    select(ORDER.c.id)
+    .where(among(ORDER.c.id, "ids"), ORDER.c.max_purchases.is_not(None))
+    .order_by(ORDER.c.id)
+    .with_for_update()
+)
+_USED_UP = select(ORDER.c.id).where(
+    UNFINISHED, ORDER.c.status == literal(str(OrderStatus.OPEN)), ~MAY_BUY_MORE, _count(ORDER.c.id, _MOVING) == 0
+)
+
+
 def lock_limited(conn: Connection, order_ids: Sequence[str]) -> set[str]:
     """Those of the orders that have a limit, locked by id."""
-    query = select(ORDER.c.id).where(ORDER.c.id.in_(order_ids), ORDER.c.max_purchases.is_not(None))
-    return set(conn.execute(query.order_by(ORDER.c.id).with_for_update()).scalars())
+    return set(conn.execute(_LOCK_LIMITED, {"ids": list(order_ids)}).scalars())
 
 
 def allowance(conn: Connection, order_id: str | None) -> int | None:
@@ -49,10 +60,4 @@ def allowance(conn: Connection, order_id: str | None) -> int | None:
 
 def used_up(conn: Connection) -> list[str]:
     """Open orders that have bought all they may, with nothing under way: what still waits is to be cancelled."""
-    query = select(ORDER.c.id).where(
-        UNFINISHED,
-        ORDER.c.status == OrderStatus.OPEN,
-        ~MAY_BUY_MORE,
-        _count(ORDER.c.id, _MOVING) == 0,
-    )
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(_USED_UP).scalars())

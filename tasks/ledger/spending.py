@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, TextClause, func, select
 
 from schemas.pool_tables import POOL, POOL_RUN
 from schemas.status import Status
 from schemas.tables import POOLED, PURCHASE
+from tasks.ledger.among import any_of
 
 WINDOW = timedelta(hours=24, minutes=5)
 """How long after its deadline a call counts: a day, and as long as it may be executed late (the default's last look is
@@ -69,7 +70,7 @@ def spoken_for(conn: Connection, pool: str, now: datetime) -> int:
 
 
 def _bought(pool: str, now: datetime) -> tuple[ColumnElement[int], ...]:
-    return _count(pool, _AT.status.in_(_MOVING)), _count(pool, _AT.status.in_(_CHARGED), _called(now))
+    return _count(pool, any_of(_AT.status, _MOVING)), _count(pool, any_of(_AT.status, _CHARGED), _called(now))
 
 
 def _called(now: datetime) -> ColumnElement[bool]:
@@ -77,7 +78,7 @@ def _called(now: datetime) -> ColumnElement[bool]:
     return recent
 
 
-def _count(pool: str, *which: ColumnElement[bool]) -> ColumnElement[int]:
+def _count(pool: str, *which: ColumnElement[bool] | TextClause) -> ColumnElement[int]:
     return select(func.count()).select_from(PURCHASE).where(POOLED, _AT.pool == pool, *which).scalar_subquery()
 
 

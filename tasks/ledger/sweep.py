@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Select, exists, or_, select, update
+from sqlalchemy import Connection, exists, literal, or_, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
+from tasks.ledger.among import any_of
 from tasks.ledger.attempts import close_attempt
 from tasks.ledger.calls import kept_evidence, settle
 from tasks.ledger.intents import SWEEP_GRACE
@@ -77,24 +77,21 @@ def lose_call(conn: Connection, row: Row, policy: Policy, watch: Watch, *, can_l
     return settle(conn, row, decision, now, first_attempt_at=first)
 
 
+_UNSETTLED = any_of(PURCHASE.c.status, UNSETTLED)
+_OWN = exists().where(PURCHASE.c.order_id == ORDER.c.id, _UNSETTLED)
+_SHARED = exists().where(LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_id == PURCHASE.c.id, _UNSETTLED)
+_FINISHED = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == literal(str(OrderStatus.OPEN)), ~_OWN, ~_SHARED)
+
+
 def finished_orders(conn: Connection) -> list[str]:
     """Open orders of which every line is settled."""
-    return list(conn.execute(_finished()).scalars())
+    return list(conn.execute(_FINISHED).scalars())
 
 
 def lock_finished(conn: Connection, order_id: str) -> bool:
     """Whether this order is still finished, asked again with the order locked: a retry may have brought lines."""
     conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
-    return conn.execute(_finished().where(ORDER.c.id == order_id)).first() is not None
-
-
-def _finished() -> Select[Any]:
-    at = PURCHASE.c
-    own = exists().where(at.order_id == ORDER.c.id, at.status.in_(UNSETTLED))
-    shared = exists().where(
-        LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_id == at.id, at.status.in_(UNSETTLED)
-    )
-    return select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.OPEN, ~own, ~shared)
+    return conn.execute(_FINISHED.where(ORDER.c.id == order_id)).first() is not None
 
 
 def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) -> bool:

@@ -72,8 +72,10 @@ class HttpClient:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float) -> None:
         self._base_url = base_url.rstrip("/")
-        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "Cache-Control": "no-cache"}
+        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
         self._headers = {**accepted, "User-Agent": "dialstock", **headers}
+        # What a cache between us and the provider keeps is what was, not what is.
+        self._fresh = {**self._headers, "Cache-Control": "no-cache"}
         self._timeouts = {"timeout": httpx.Timeout(timeout, connect=connect_timeout).as_dict()}
         self._seconds = timeout
         self._local = threading.local()
@@ -84,9 +86,8 @@ class HttpClient:
         transport.begin(self._seconds)
         url = f"{self._base_url}{path}"
         try:
-            request = httpx.Request(
-                method, url, params=params, headers=self._headers, json=json, extensions=self._timeouts
-            )
+            headers = self._fresh if method == "GET" else self._headers
+            request = httpx.Request(method, url, params=params, headers=headers, json=json, extensions=self._timeouts)
             with closing(transport.handle_request(request)) as response:
                 return _read(response)
         # UnicodeError: a host that cannot be looked up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from schemas.status import Status
 from tasks import purchase
 from tasks.watermark import Mark, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
+from workers import group_commit
 from workers.database import SqlDatabase
 
 
@@ -115,3 +117,16 @@ def test_marks_are_read_once_for_each_connection(world: World, watched: Watched)
         assert watched.read == turn + 1
         again(world)
     assert len(world.provider.charged) == 6
+
+
+def test_threads_that_come_to_a_new_connection_at_once_do_not_each_read_the_marks(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [world.accept(number(index)) for index in range(20)]
+    monkeypatch.setattr(group_commit, "GATHER", 0.1)
+    world.sent.clear()
+    with ThreadPoolExecutor(len(rows)) as pool:
+        buy = [pool.submit(purchase.buy_batch, world.runtime, [(row["id"], row["revision"])], "acme") for row in rows]
+    assert [one.result() for one in buy] == [[Status.PURCHASED]] * len(rows)
+    assert len(world.provider.charged) == len(rows)
+    assert watched.read <= world.runtime.database.engine.pool.checkedin()  # type: ignore[attr-defined]

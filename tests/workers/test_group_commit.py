@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
+from tasks.transactions import NotHere
 from tests.waiting import eventually
 from workers import group_commit
 from workers.database import SqlDatabase
@@ -94,6 +95,21 @@ def test_who_fails_fails_alone(line: Line) -> None:
     assert isinstance(done[1], IntegrityError)
     assert done[2] == ["C"]
     assert line.rows() == {"a", "c"}
+
+
+def test_what_is_not_done_on_a_connection_is_told_to_all_who_came_with_it_and_to_no_other(line: Line) -> None:
+    tried: list[list[str]] = []
+
+    def refuse(_conn: Connection, names: Sequence[str]) -> list[str]:
+        tried.append(list(names))
+        raise NotHere
+
+    done = line.together((refuse, ["a"]), (line.add, ["x"]), (refuse, ["b"]), (line.add, ["y"]))
+    assert [type(one) for one in (done[0], done[2])] == [NotHere, NotHere]
+    assert (done[1], done[3]) == (["X"], ["Y"])
+    assert tried == [["a", "b"], ["a", "b"]]
+    assert line.ran == [["x", "y"]]
+    assert line.rows() == {"x", "y"}
 
 
 def test_a_commit_that_fails_once_is_made_for_each(line: Line) -> None:

@@ -29,6 +29,13 @@ def test_an_exchange(server: ScriptedServer) -> None:
     assert (seen.headers["x-one"], seen.headers["user-agent"]) == ("1", "dialstock")
 
 
+def test_what_is_read_comes_out_of_no_cache(server: ScriptedServer) -> None:
+    server.queue(reply(200, {}), reply(200, {}))
+    for method in ("GET", "POST"):
+        client(server.url).request(method, "/")
+    assert [seen.headers.get("cache-control") for seen in server.seen] == ["no-cache", None]
+
+
 def test_a_name_that_stands_twice_makes_a_body_unreadable(server: ScriptedServer) -> None:
     body = b'{"data": [{"number": "+14155550100"}], "data": []}'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
