@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, Column, ColumnElement, TextClause, any_, bindparam, text
+from sqlalchemy import ARRAY, Column, ColumnElement, TextClause, any_, bindparam, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -26,8 +26,8 @@ def any_of(column: Column[Any], values: Iterable[str]) -> TextClause:
 class among(FunctionElement[bool]):  # noqa: N801 - it reads as what it stands for
     """Whether *column* is one of the values that are given as parameter *name* when the statement runs."""
 
+    # No type: SQLite would be asked for `(...) = 1`, for which it finds no index.
     inherit_cache = True
-    type = Boolean()
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         super().__init__(column, bindparam(name, type_=column.type, expanding=True))

@@ -102,8 +102,8 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
 
 def _lock(conn: Connection, wanted: Sequence[Wanted]) -> dict[Wanted, Row]:
     """Those of the wanted that are dispatched, at their revision and of their account still, locked."""
-    rows = conn.execute(_DISPATCHED, {"ids": [purchase_id for purchase_id, *_ in wanted]}).mappings()
-    found = {(row["id"], row["revision"], row["account"]): dict(row) for row in rows}
+    rows = map(dict, conn.execute(_DISPATCHED, {"ids": [purchase_id for purchase_id, *_ in wanted]}).mappings())
+    found = {(row["id"], row["revision"], row["account"]): row for row in rows}
     return {one: found[one] for one in wanted if one in found}
 
 
