@@ -195,8 +195,17 @@ def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) 
         yield Problem((*path, "max_price"), message)
 
 
-# where a national number may begin with 0, though 0 is also dialled before others
-_ZERO_TWICE = frozenset({"ID", "JP", "KR", "RW", "UY"})
+# How the national numbers begin that have a 0 of their own, where 0 is also dialled before all others.
+_OWN_ZERO = {
+    "BG": "00800",
+    "ID": "00",
+    "IN": "000800",
+    "JP": "00",
+    "KR": "00",
+    "RW": "06",
+    "TH": "001800",
+    "UY": "0004",
+}
 
 
 def _contradiction(country: str, prefix: str) -> str | None:
@@ -209,9 +218,15 @@ def _contradiction(country: str, prefix: str) -> str | None:
         return f"is longer than a national number of {country}, which has {longest} digits at most"
     if metadata.country_code == 1 and prefix[0] in "01":
         return f"begins no number of {country}: write the area code without 1, like 415"
-    if metadata.national_prefix == "0" == prefix[0] and country not in _ZERO_TWICE:
-        return f"begins with the 0 that is dialled inside {country} only: write {prefix.lstrip('0')!r}"
+    if metadata.national_prefix == "0" == prefix[0] and not _may_begin(_OWN_ZERO.get(country), prefix):
+        without = prefix.lstrip("0")
+        mend = f"write {without!r}" if without else "leave it out"
+        return f"begins with the 0 that is dialled inside {country} only: {mend}"
     return _elsewhere(country, prefix) if metadata.country_code == 1 and len(prefix) >= 3 else None
+
+
+def _may_begin(start: str | None, prefix: str) -> bool:
+    return start is not None and (start.startswith(prefix) or prefix.startswith(start))
 
 
 def _elsewhere(country: str, prefix: str) -> str | None:

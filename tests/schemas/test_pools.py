@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import subprocess
 import sys
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 
 import pytest
+import regex
 from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
 from schemas.config import Config, ConfigError, load_config, parse_config, sandbox_config
 from schemas.pools import PoolConfig, Price, _contradiction, parse_price
+
+SHORT = [first + "".join(rest) for first in "01" for more in range(3) for rest in product("0123456789", repeat=more)]
+"""All prefixes with a 0 or 1 in front, of three digits at most."""
 
 PROVIDERS = """\
 [providers.timepay]
@@ -301,16 +305,31 @@ def test_a_prefix_of_no_number_of_the_country_is_refused(country, prefix, proble
     assert (line, message.startswith(problem)) == (1, True)
 
 
-@pytest.mark.parametrize("first", "01")
-def test_no_prefix_of_a_real_number_is_refused(first):
-    rng = random.Random(7)
-    for country in SUPPORTED_REGIONS:
-        if _contradiction(country, first):
-            description = PhoneMetadata.metadata_for_region(country).general_desc
-            national = re.compile(description.national_number_pattern)
-            for _ in range(500):
-                length = rng.choice(description.possible_length)
-                assert not national.fullmatch(first + str(rng.randrange(10**length)).zfill(length)[1:]), country
+@pytest.mark.parametrize("country", sorted(SUPPORTED_REGIONS))
+def test_a_prefix_with_a_0_or_1_is_refused_only_where_it_begins_no_number(country):
+    numbers = regex.compile(PhoneMetadata.metadata_for_region(country).general_desc.national_number_pattern)
+    for prefix in SHORT:
+        if _contradiction(country, prefix):
+            assert not numbers.fullmatch(prefix, partial=True), prefix
+
+
+@pytest.mark.parametrize(
+    ("country", "prefix", "mend"),
+    [
+        ("JP", "03", "write '3'"),
+        ("TH", "02", "write '2'"),
+        ("BG", "0080", None),
+        ("IN", "0008001", None),
+        ("JP", "00120", None),
+    ],
+)
+def test_the_0_of_a_country_is_told_from_that_of_its_numbers(country, prefix, mend):
+    told = _contradiction(country, prefix)
+    assert told is None if mend is None else told.endswith(mend)
+
+
+def test_a_0_alone_is_left_out():
+    assert _contradiction("GB", "0").endswith("dialled inside GB only: leave it out")
 
 
 def test_a_pool_of_durations_imports_neither_celery_nor_phonenumbers():
