@@ -117,7 +117,8 @@ def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tu
     counted = {row["id"] for row in rows if row["status"] in _RUNNING or row["doubt"]}
     status = _lock_others(conn, order_id, ids)
     query = select(at.purchase_id, at.order_id, at.line).where(at.purchase_id.in_(ids), at.order_id.in_(status))
-    lines = conn.execute(query).all() if status else []
+    # The oldest order first, whatever order the table is in.
+    lines = conn.execute(query.order_by(at.order_id, at.line)).all() if status else []
     left = {heir: allowance(conn, heir) for heir in status}
     heirs: dict[str, tuple[str | None, int]] = {}
     # Open orders come first.

@@ -186,7 +186,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "record": ("autoindex_purchase_1|purchase_pkey", lambda w, c: calls.record_all(c, _answers(w, c), LATER)),
     "history": ("purchase_attempt_(1|pkey)", lambda w, c: history.lost(c, [_mark() for _ in range(3)])),
     "running": (
-        "purchase_running",
+        "purchase_running|purchase_by_order",
         lambda w, c: dispatch.room(
             c, w.binding.policy.model_copy(update={"daily_limit": 0}), STATE, ACCOUNT, now=LATER, soon=9
         ),
