@@ -70,6 +70,15 @@ def world(database: SqlDatabase) -> World:
     return make_world(database)
 
 
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest) -> World:
+    """A world on PostgreSQL, where transactions run side by side."""
+    request.getfixturevalue("postgres_server")
+    found: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
+    clear(found)
+    return make_world(found)
+
+
 @pytest.fixture(scope="session")
 def _sandbox_of_the_session() -> Iterator[SandboxServer]:
     with SandboxServer(port=0) as server:

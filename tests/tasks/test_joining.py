@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, event, select, text, update
+from sqlalchemy import delete, event, select, update
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
@@ -24,9 +24,8 @@ from tasks.ledger.calls import Answer, record, record_all
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.policies.retry import Decision
-from tests.tasks.support import NUMBER, REFUSED, UNKNOWN, World, clear, make_world, number
-from tests.waiting import eventually
-from workers.database import SqlDatabase
+from tests.tasks.beside import beside
+from tests.tasks.support import NUMBER, REFUSED, UNKNOWN, World, number
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 BOUGHT = Decision(status=Status.PURCHASED, counts=True)
@@ -257,33 +256,6 @@ def test_whoever_joins_at_the_instant_of_the_end_is_told_it_once(world: World, s
         assert Counter(told(world)).most_common(1)[0][1] == 1
         mine = {key for kind, key in told(world) if kind == "purchased"}
         assert mine >= {f"{n}", *keys}
-
-
-@pytest.fixture
-def postgres(request: pytest.FixtureRequest) -> World:
-    """A world on PostgreSQL, where transactions run side by side."""
-    request.getfixturevalue("postgres_server")
-    database: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(database)
-    return make_world(database)
-
-
-@contextmanager
-def beside(world: World, action: Callable[[], object]) -> Iterator[Connection]:
-    """A transaction that *action*, in a thread of its own, has to wait for."""
-    with ThreadPoolExecutor(1) as executor:
-        with world.write() as conn:
-            conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            yield conn
-            waiting = executor.submit(action)
-            eventually(lambda: _one_waits(world), what="a transaction waits for another")
-        waiting.result(20)
-
-
-def _one_waits(world: World) -> bool:
-    query = text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-    with world.runtime.database.read() as conn:
-        return conn.execute(query).first() is not None
 
 
 def test_an_end_that_waits_for_who_joins_tells_him(postgres: World) -> None:

@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import ATTEMPT
-from tasks.ledger import intents
+from tasks.ledger import cancel, intents
+from tasks.ledger.intents import Claim
+from tests.tasks.beside import beside
 from tests.tasks.support import ACCOUNT, World, number
 
 
@@ -63,3 +65,17 @@ def test_what_is_kept_for_a_search_stays_claimable_at_its_revision(world: World)
         kept = intents.keep(conn, wanted, until)
     assert kept == {wanted[0]: {**rows[0], "due_at": until}}
     assert [world.row(row["id"]) for row in rows] == [kept[wanted[0]], claimed.row, rows[2]]
+
+
+def test_a_claim_that_waits_for_a_cancel_claims_nothing(postgres: World) -> None:
+    row = postgres.accept()
+    claims: list[Claim | None] = []
+
+    def claim() -> None:
+        with postgres.write() as conn:
+            claims.extend(intents.claim(conn, [(row["id"], row["revision"], ACCOUNT)], postgres.clock(), 32.0))
+
+    with beside(postgres, claim) as conn:
+        cancel.cancel(conn, row["id"], postgres.clock())
+    assert claims == [None]
+    assert (postgres.row(row["id"])["status"], postgres.attempts(row["id"])) == (Status.CANCELLED, [])

@@ -20,7 +20,7 @@ from schemas.pool_tables import POOL_NUMBER
 from tasks.ledger.rows import Row
 from tasks.pools import taking
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
-from tests.tasks.support import World, clear, make_world
+from tests.tasks.support import World, make_world
 from tests.waiting import eventually
 from workers.database import SqlDatabase
 
@@ -128,15 +128,6 @@ def taker(world: World, name: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.tasks.pools.taker", url_of(world), POOL, "20", "40", name]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
-
-
-@pytest.fixture
-def postgres(request: pytest.FixtureRequest) -> World:
-    """A world on PostgreSQL, where transactions run side by side."""
-    request.getfixturevalue("postgres_server")
-    database: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(database)
-    return make_world(database)
 
 
 @pytest.fixture
