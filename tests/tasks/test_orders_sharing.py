@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
-from schemas.outcomes import Outcome
+from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders, resolving, retrying
+from tasks.ledger.calls import record
 from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.resolve import Resolution
+from tasks.policies.retry import Decision
 from tasks.queries import order_results
+from tests.tasks.beside import beside
 from tests.tasks.support import NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
 from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
+
+YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 
 
 def limited(world: World, limit: int, *indexes: int) -> str:
@@ -231,6 +237,36 @@ def test_orders_that_are_cancelled_at_the_same_instant_leave_nothing_behind(worl
     orders.complete_finished(world.runtime)
     assert [counts(world, one) for one in ids] == [{"cancelled": 8}] * 3
     assert {order(world, one)["status"] for one in ids} == {OrderStatus.COMPLETED}
+
+
+def test_a_cancel_that_waits_for_an_order_holds_no_other_meanwhile(postgres: World) -> None:
+    first = begin(postgres)
+    second = submit(postgres, 1)
+    orders.load(postgres.runtime, first, [(1, request(1))])
+    orders.finish(postgres.runtime, first)
+
+    def lock(conn: Connection, order_id: str) -> None:
+        conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update(nowait=True))
+
+    with postgres.write() as conn:
+        conn.execute(update(ORDER).where(ORDER.c.id == second).values(cancel_requested_at=postgres.clock()))
+    cancel = partial(orders.cancel_purchases, postgres.runtime, second, cancelled=True)
+    with beside(postgres, cancel, meanwhile=lambda conn: lock(conn, second)) as conn:
+        lock(conn, first)
+    assert purchase(postgres, 1)["order_id"] == first
+
+
+def test_what_is_bought_while_its_cancel_waits_stays_with_its_order(postgres: World) -> None:
+    first = submit(postgres, 1)
+    postgres.release()
+    claim = postgres.claim(purchase(postgres, 1)["id"])
+    second = limited(postgres, 2, 1, 2, 3)
+    with beside(postgres, lambda: orders.cancel(postgres.runtime, first)) as conn:
+        record(conn, claim, YES, Decision(status=Status.PURCHASED), postgres.clock())
+    bought = purchase(postgres, 1)
+    assert (bought["status"], bought["order_id"], bought["cancel_requested_at"]) == (Status.PURCHASED, first, None)
+    run(postgres)
+    assert counts(postgres, second) == {"purchased": 3}
 
 
 def test_a_held_line_that_a_person_gives_another_try_is_bought_although_its_order_was_cancelled(world: World) -> None:
