@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from redis import Redis
@@ -126,6 +127,17 @@ def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
     finally:
         running.stop()
     assert {message.kwargs.get("purchase_id") for message in world.sent} >= {queued["id"]}
+
+
+def test_what_is_under_way_at_an_alias_that_is_gone_is_swept(world: World) -> None:
+    claim = world.claimed()
+    world.clock.advance(60)
+    running = Timers(replace(world.runtime, providers={}), SETTINGS)
+    running.start()
+    try:
+        eventually(lambda: world.row(claim.row["id"])["status"] == Status.UNKNOWN, what="a sweep")
+    finally:
+        running.stop()
 
 
 def test_few_events_wait_for_company_and_a_full_batch_does_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

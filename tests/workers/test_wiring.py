@@ -12,7 +12,9 @@ from redis.exceptions import RedisError
 
 from schemas.config import SANDBOX_URL, ConfigError, parse_config, sandbox_config
 from schemas.pool_tables import POOL
+from schemas.requests import BuyNumber
 from schemas.tables import PROVIDER
+from tasks.orders import accept_single
 from tests.servers import RedisServer
 from workers.clock import DatabaseClock
 from workers.settings import Settings, load_settings
@@ -120,6 +122,20 @@ def test_a_pool_is_due_from_the_first_start_on(settings: Settings) -> None:
         assert row.next_run_at <= wiring.runtime.now()
     finally:
         wiring.close()
+
+
+def test_what_no_worker_buys_for_is_told_at_the_start(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.config_path.write_text(TWO)
+    wiring = wire(settings, Celery(set_as_current=False), {"ONE_TOKEN": "s3cret", "TWO_TOKEN": "s3cret"})
+    try:
+        prepare_providers(wiring.runtime)
+        accept_single(wiring.runtime, BuyNumber(number="+14155550100", provider="two"))
+        assert caplog.text == ""
+        one = {"one": wiring.runtime.providers["one"]}
+        prepare_providers(replace(wiring.runtime, providers=one))
+    finally:
+        wiring.close()
+    assert "1 purchases wait under 'two', which is not configured" in caplog.text
 
 
 def test_a_database_that_is_not_ours_is_not_migrated(tried_out: Settings, empty_database_url: str) -> None:
