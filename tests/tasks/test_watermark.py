@@ -48,11 +48,11 @@ def test_marks_of_several_workers_stand_newest_first_and_apart_by_account(redis:
     assert one.newest("nobody") == []
 
 
-def test_only_so_many_are_kept(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    Watermark(redis).write(ACCOUNT, (mark(index) for index in range(2_500)))
-    for _ in range(8):
-        Watermark(redis).write(ACCOUNT, (mark(index) for index in range(2_500)))
-    assert len(Watermark(redis).newest(ACCOUNT, 100_000)) == watermark.KEPT
+def test_only_so_many_are_kept_and_those_the_newest(redis: Redis) -> None:
+    for first in range(0, 22_500, 2_500):
+        Watermark(redis).write(ACCOUNT, (mark(first + index) for index in range(2_500)))
+    kept = Watermark(redis).newest(ACCOUNT, 100_000)
+    assert (len(kept), kept[0], kept[-1]) == (watermark.KEPT, mark(22_499), mark(2_500))
 
 
 def test_what_is_forgotten_is_that_and_nothing_else(redis: Redis) -> None:
