@@ -84,6 +84,11 @@ def test_a_clock_that_is_set_in_between_changes_nothing(database_url: str) -> No
     database.close()
 
 
+def test_what_passes_is_told_by_a_clock_that_nobody_sets() -> None:
+    up = time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    assert clock._passed() == pytest.approx(up, abs=MOMENT.total_seconds())
+
+
 def test_sqlite_has_the_machines_clock(sqlite_url: str) -> None:
     database = SqlDatabase(sqlite_url)
     now = DatabaseClock(database, off_by(HOUR))
