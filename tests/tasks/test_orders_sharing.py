@@ -15,13 +15,14 @@ from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders, resolving, retrying
+from tasks.ledger import dispatch
 from tasks.ledger.calls import record
 from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.resolve import Resolution
 from tasks.policies.retry import Decision
 from tasks.queries import order_results
 from tests.tasks.beside import beside
-from tests.tasks.support import NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.support import ACCOUNT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
 from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
@@ -40,6 +41,11 @@ def purchase(world: World, index: int) -> dict[str, Any]:
     """The newest purchase of a number."""
     query = select(PURCHASE).where(PURCHASE.c.number == number(index)).order_by(PURCHASE.c.id.desc())
     return world.rows(query)[0]
+
+
+def lock(conn: Connection, order_id: str) -> None:
+    """Lock an order that nobody else has locked."""
+    conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update(nowait=True))
 
 
 def left(world: World, order_id: str) -> int:
@@ -244,16 +250,24 @@ def test_a_cancel_that_waits_for_an_order_holds_no_other_meanwhile(postgres: Wor
     second = submit(postgres, 1)
     orders.load(postgres.runtime, first, [(1, request(1))])
     orders.finish(postgres.runtime, first)
-
-    def lock(conn: Connection, order_id: str) -> None:
-        conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update(nowait=True))
-
     with postgres.write() as conn:
         conn.execute(update(ORDER).where(ORDER.c.id == second).values(cancel_requested_at=postgres.clock()))
     cancel = partial(orders.cancel_purchases, postgres.runtime, second, cancelled=True)
     with beside(postgres, cancel, meanwhile=lambda conn: lock(conn, second)) as conn:
         lock(conn, first)
     assert purchase(postgres, 1)["order_id"] == first
+
+
+def test_a_release_that_waits_for_an_order_holds_no_other_meanwhile(postgres: World) -> None:
+    first, second = limited(postgres, 1, 1), limited(postgres, 1, 2)
+
+    def release() -> None:
+        with postgres.write() as conn:
+            lanes, now = [second, first], postgres.clock()
+            assert len(dispatch.release(conn, "acme", ACCOUNT, lanes, count=2, now=now, take_within=8.0)) == 2
+
+    with beside(postgres, release, meanwhile=lambda conn: lock(conn, second)) as conn:
+        lock(conn, first)
 
 
 def test_what_is_bought_while_its_cancel_waits_stays_with_its_order(postgres: World) -> None:
