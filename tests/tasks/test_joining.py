@@ -18,7 +18,7 @@ from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, KEY, PURCHASE
 from tasks import accepting, orders
-from tasks.ledger import findings, resolve
+from tasks.ledger import cancel, findings, resolve
 from tasks.ledger.accept import Entry, accept, tell_accepted
 from tasks.ledger.calls import Answer, record, record_all
 from tasks.ledger.intents import Claim
@@ -277,3 +277,14 @@ def test_who_joins_and_waits_for_the_end_is_told_it(postgres: World) -> None:
         record(conn, claim, YES, BOUGHT, postgres.clock())
     assert told(postgres) == [("purchased", "a"), ("purchased", "b")]
     assert postgres.rows(select(PURCHASE.c.joined)) == [{"joined": True}]
+
+
+def test_who_joins_and_waits_for_an_end_without_the_number_gets_a_purchase_of_his_own(postgres: World) -> None:
+    row = ask(postgres, "a")
+    found: list[Row] = []
+    with beside(postgres, lambda: found.append(ask(postgres, "b"))) as conn:
+        cancel.cancel(conn, row["id"], postgres.clock())
+    assert [(one["id"] != row["id"], one["idempotency_key"], one["status"]) for one in found] == [
+        (True, "b", Status.DISPATCHED)
+    ]
+    assert told(postgres) == [("cancelled", "a")]

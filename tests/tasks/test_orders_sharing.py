@@ -16,11 +16,14 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders, resolving, retrying
 from tasks.ledger import dispatch
+from tasks.ledger.accept import Entry, accept_lines
 from tasks.ledger.calls import record
 from tasks.ledger.cancel import cancel_order, left_to_others
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.resolve import Resolution
 from tasks.policies.retry import Decision
 from tasks.queries import order_results
+from tasks.transactions import Raced
 from tests.tasks.beside import beside
 from tests.tasks.support import ACCOUNT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
 from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
@@ -268,6 +271,18 @@ def test_a_release_that_waits_for_an_order_holds_no_other_meanwhile(postgres: Wo
 
     with beside(postgres, release, meanwhile=lambda conn: lock(conn, second)) as conn:
         lock(conn, first)
+
+
+def test_what_another_order_came_to_wait_for_meanwhile_is_locked_anew(postgres: World) -> None:
+    submit(postgres, 1)
+    second, wanted = begin(postgres), purchase(postgres, 1)["id"]
+
+    def lock_all() -> None:
+        with postgres.write() as conn, pytest.raises(Raced):
+            locked_with_orders(conn, [wanted])
+
+    with beside(postgres, lock_all) as conn:
+        accept_lines(conn, second, [Entry(request=request(1), account=ACCOUNT, line=1)], postgres.clock())
 
 
 def test_what_is_bought_while_its_cancel_waits_stays_with_its_order(postgres: World) -> None:
