@@ -1,0 +1,150 @@
+"""The walls of the box: what code under test takes for the time, for chance and for other threads while a world runs.
+
+Patched by the thread that asks: who is no actor (pytest, its time-outs) sees what is real.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import tasks.claiming
+import tasks.entry
+import tasks.ledger.rows
+import tasks.providers.answers
+import tasks.providers.sandbox.ledger
+import tasks.reacting
+import tasks.recording
+import tasks.renewing
+import workers.clock
+import workers.database
+import workers.group_commit
+from tests.simulation.clockwork import MICRO, Clockwork, Escaped
+from tests.simulation.threads import Threads
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WAITING = (tasks.claiming, tasks.renewing, workers.clock, workers.database, workers.group_commit)
+"""The modules that wait for other threads."""
+DATED = (tasks.providers.answers, tasks.providers.sandbox.ledger)
+"""Those that ask `datetime` for the time."""
+CACHES = (tasks.claiming._usual, tasks.claiming._marking, tasks.recording._recording)
+"""What code under test keeps for the life of a process."""
+
+
+@contextmanager
+def closed(clockwork: Clockwork) -> Iterator[None]:
+    """Close the box around the actors of *clockwork*."""
+    before = random.getstate()
+    random.seed(clockwork.rng.getrandbits(64))
+    threads: Any = Threads(clockwork)
+    with ExitStack() as stack:
+        for module in WAITING:
+            stack.enter_context(patch.object(module, "threading", threads))
+        for module in DATED:
+            stack.enter_context(patch.object(module, "datetime", _dated(clockwork)))
+        for target, name, value in _patches(clockwork):
+            stack.enter_context(patch.object(target, name, value))
+        try:
+            yield
+        finally:
+            random.setstate(before)
+            for cache in CACHES:
+                cache.cache_clear()
+
+
+def wall_clock(clockwork: Clockwork) -> datetime:
+    """The virtual time of day, in UTC."""
+    return START + timedelta(microseconds=clockwork.now)
+
+
+def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
+    """What is replaced, everywhere at once or in one module."""
+    ours = _by_thread(clockwork)
+    per_process = [
+        (tasks.reacting, "_streaks", _PerProcess(clockwork, dict)),
+        (tasks.claiming, "_looks", _PerProcess(clockwork, lambda: defaultdict(tasks.claiming._Look))),
+        (tasks.claiming, "_Look", lambda: _look(clockwork)),
+    ]
+    return [
+        (time, "monotonic", ours(time.monotonic, clockwork.seconds)),
+        (time, "time", ours(time.time, lambda: wall_clock(clockwork).timestamp())),
+        (time, "sleep", ours(time.sleep, clockwork.sleep)),
+        (time, "clock_gettime", ours(time.clock_gettime, lambda _which: clockwork.seconds())),
+        (workers.group_commit, "sleep", clockwork.sleep),
+        (os, "urandom", ours(os.urandom, lambda size: clockwork.rng.randbytes(size))),
+        (tasks.ledger.rows, "uuid7", lambda: _uuid7(clockwork)),
+        (threading.Thread, "start", ours(threading.Thread.start, _escaped)),
+        (socket.socket, "connect", ours(socket.socket.connect, _escaped)),
+        *per_process,
+    ]
+
+
+def _by_thread(clockwork: Clockwork) -> Callable[[Any, Any], Any]:
+    """Chooses between what is real and what is virtual."""
+
+    def choose(real: Any, virtual: Any) -> Any:
+        def either(*given: Any, **named: Any) -> Any:
+            return (real if clockwork.me is None else virtual)(*given, **named)
+
+        return either
+
+    return choose
+
+
+def _escaped(*_: Any, **__: Any) -> None:
+    raise Escaped("a real thread or socket is begun in the box")
+
+
+def _look(clockwork: Clockwork) -> Any:
+    look = object.__new__(_LOOK)
+    look.lock, look.done = Threads(clockwork).Lock(), 0
+    return look
+
+
+_LOOK = tasks.claiming._Look
+
+
+class _PerProcess:
+    """A module's dictionary: each process of the world has its own."""
+
+    def __init__(self, clockwork: Clockwork, make: Callable[[], Any]) -> None:
+        self._clockwork = clockwork
+        self._of: defaultdict[Any, Any] = defaultdict(make)
+
+    @property
+    def _mine(self) -> Any:
+        me = self._clockwork.me
+        assert me is not None
+        return self._of[me.process]
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._mine[key]
+
+    def setdefault(self, key: Any, value: Any) -> Any:
+        return self._mine.setdefault(key, value)
+
+
+def _uuid7(clockwork: Clockwork) -> UUID:
+    milliseconds = int(START.timestamp()) * 1000 + clockwork.now * 1000 // MICRO
+    chance = clockwork.rng.getrandbits(74)
+    version = milliseconds << 80 | 7 << 76 | (chance >> 62) << 64
+    return UUID(int=version | 2 << 62 | chance & (1 << 62) - 1)
+
+
+def _dated(clockwork: Clockwork) -> type[datetime]:
+    class Dated(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return wall_clock(clockwork) if clockwork.me else datetime.now(tz)
+
+    return Dated

@@ -1,0 +1,128 @@
+"""The messages: lost, doubled and out of order as the seed has it, and back again where a worker died over one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Reject
+
+from tasks import entry
+from tasks.dispatching import BUY, BUY_BATCH, LOOK
+from tasks.public import BUY_NUMBER, SUBMIT_ORDER
+from tasks.runtime import Message
+from tests.simulation.clockwork import Actor, Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_TASKS: dict[str, Any] = {
+    BUY: entry.buy,
+    BUY_BATCH: entry.buy_batch,
+    LOOK: entry.look,
+    BUY_NUMBER: entry.buy_number,
+    SUBMIT_ORDER: entry.submit_order,
+}
+_PUBLIC = (BUY_NUMBER, SUBMIT_ORDER)
+
+
+@dataclass(eq=False)
+class Sent:
+    """A message on its way; `id` is its sender's."""
+
+    message: Message
+    id: str
+    redelivered: bool = False
+
+    def __str__(self) -> str:
+        given = self.message.kwargs
+        about = given.get("purchase_id") or given.get("items") or given.get("number") or given.get("idempotency_key")
+        return f"{self.message.task.rsplit('.', 1)[1]} {about}"
+
+
+class Broker:
+    """One list for all queues: every worker takes from all of them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.waiting: list[Sent] = []
+        self._taken: dict[Process, list[Sent]] = {}
+        self._idle: list[Actor] = []
+        self._count = 0
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """What `Runtime.send` is."""
+        for message in messages:
+            self._world.clockwork.boundary("sends a message")
+            self.post(message)
+
+    def post(self, message: Message, identity: str | None = None) -> None:
+        """Put a message into its queue; *identity* is its id, where its sender has one for it."""
+        faults = self._world.faults
+        self._count += 1
+        sent = Sent(message, identity or f"message-{self._count}")
+        if faults.happens("message lost"):
+            return
+        self.waiting += [sent, sent] if faults.happens("message doubled") else [sent]
+        self._call()
+
+    def take(self) -> Sent:
+        """The next message, waited for; its process has it until `done`."""
+        clockwork = self._world.clockwork
+        me = clockwork.me
+        assert me is not None
+        while not self.waiting:
+            self._idle.append(me)
+            try:
+                clockwork.wait()
+            finally:
+                if me in self._idle:
+                    self._idle.remove(me)
+        place = 0
+        if len(self.waiting) > 1 and self._world.faults.happens("message out of order"):
+            place = clockwork.rng.randrange(len(self.waiting))
+        sent = self.waiting.pop(place)
+        self._taken.setdefault(me.process, []).append(sent)
+        return sent
+
+    def work(self, sent: Sent) -> None:
+        """Do what a worker does with a message, and acknowledge it."""
+        clockwork = self._world.clockwork
+        clockwork.note(f"takes the message {sent}")
+        try:
+            _run(sent)
+        except Reject:
+            self.waiting.append(sent)
+        except Exception as exc:  # Celery acknowledges what failed, too
+            clockwork.note(f"the task ends in {type(exc).__name__}")
+        assert clockwork.me is not None
+        self._taken[clockwork.me.process].remove(sent)
+
+    def bury(self, process: Process) -> None:
+        """What a dead process had taken comes back, or is lost."""
+        for sent in self._taken.pop(process, []):
+            if not self._world.faults.happens("message lost"):
+                sent.redelivered = True
+                self.waiting.append(sent)
+                self._call()
+
+    def empty(self) -> None:
+        """Redis is emptied: no message is left."""
+        self.waiting.clear()
+
+    def _call(self) -> None:
+        if self._idle:
+            self._world.clockwork.wake(self._idle[self._world.clockwork.rng.randrange(len(self._idle))])
+
+
+def _run(sent: Sent) -> None:
+    task = _TASKS[sent.message.task]
+    if sent.message.task not in _PUBLIC:
+        task.run(**sent.message.kwargs)
+        return
+    task.push_request(id=sent.id, delivery_info={"redelivered": sent.redelivered})
+    try:
+        task.run(**sent.message.kwargs)
+    finally:
+        task.pop_request()

@@ -1,0 +1,142 @@
+"""What breaks, each with a rate that the seed draws: every call here may raise, wait, or change what happens.
+
+A new fault is a rate in RATES, and a method that a boundary asks: `happens` draws it and counts it for the report.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import httpcore
+
+from tasks.providers.sandbox.control import Control
+from tests.simulation.clockwork import Actor
+from tests.simulation.store import gone
+from tests.simulation.tables import away
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+RATES: dict[str, tuple[float, ...]] = {
+    # by boundary
+    "killed": (0.0, 0.0005, 0.002, 0.005),
+    "stands still": (0.0, 0.001, 0.005),
+    # by message
+    "message lost": (0.0, 0.05, 0.3),
+    "message doubled": (0.0, 0.1, 0.5),
+    "message out of order": (0.0, 0.3, 1.0),
+    # by transaction
+    "database away": (0.0, 0.002, 0.01),
+    "commit fails": (0.0, 0.002, 0.02),
+    "commit's answer lost": (0.0, 0.005, 0.03),
+    # by call
+    "redis away": (0.0, 0.002, 0.01),
+    "redis answer lost": (0.0, 0.002, 0.01),
+    "connection refused": (0.0, 0.02, 0.1),
+    "connection takes too long": (0.0, 0.02),
+    "reading fails": (0.0, 0.05, 0.3),
+    # by round of the weather, a few seconds each
+    "redis emptied": (0.0, 0.02, 0.1),
+    "redis starts anew": (0.0, 0.02, 0.1),
+}
+PROVIDER_RATES: dict[str, tuple[float, ...]] = {
+    "throttle": (0.0, 0.05, 0.2),
+    "refuse": (0.0, 0.05, 0.2),
+    "account": (0.0, 0.01),
+    "error_before": (0.0, 0.05),
+    "error_after": (0.0, 0.1),
+    "cut_before": (0.0, 0.05),
+    "cut_after": (0.0, 0.05, 0.1),
+    "silence_before": (0.0, 0.03),
+    "silence_after": (0.0, 0.05),
+    "drip": (0.0, 0.03),
+    "html": (0.0, 0.03),
+    "missing_item": (0.0, 0.03),
+    "wrong_number": (0.0, 0.03),
+    "slow": (0.0, 0.05),
+    "late_show": (0.0, 0.1),
+}
+"""The sandbox's own faults (`tasks/providers/sandbox/faults.py`), by purchase call."""
+
+READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
+STILL = (0.02, 0.3, 1.5, 4.0, 12.0)
+"""Seconds for which an actor stands still."""
+
+SENDING = "bytes go out"
+"""Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
+
+
+class Faults:
+    """The faults of one world; `counts` is how often each was met."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._rng = world.clockwork.rng
+        self.on = True
+        self.rates = {name: self._rng.choice(rates) for name, rates in RATES.items()}
+        self.provider = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        self.counts: Counter[str] = Counter()
+
+    def happens(self, name: str) -> bool:
+        """Whether the fault is met now."""
+        rate = self.rates[name]
+        if not (self.on and rate and self._rng.random() < rate):
+            return False
+        self.met(name)
+        return True
+
+    def met(self, name: str) -> None:
+        """Count it."""
+        self.counts[name] += 1
+        self._world.clockwork.note(f"FAULT: {name}")
+
+    def at_boundary(self, actor: Actor, what: str) -> float:
+        """Seconds that *actor* stands still here; below 0: its process is killed."""
+        if not actor.process.mortal:
+            return 0.0
+        if self.happens("killed"):
+            return -1.0
+        if what != SENDING and self.happens("stands still"):
+            return self._rng.choice(STILL)
+        return 0.0
+
+    def database_before(self, _what: str) -> None:
+        if self.happens("database away"):
+            raise away()
+
+    def database_at_commit(self, _what: str) -> None:
+        if self.happens("commit fails"):
+            raise away()
+
+    def database_after(self, _what: str) -> None:
+        if self.happens("commit's answer lost"):
+            self._world.judge.after_commit()
+            raise away()
+
+    def redis_before(self, _what: str) -> None:
+        if self.happens("redis away"):
+            raise gone()
+
+    def redis_after(self, _what: str) -> None:
+        if self.happens("redis answer lost"):
+            raise gone()
+
+    def connecting(self, timeout: float) -> None:
+        if self.happens("connection refused"):
+            raise httpcore.ConnectError("connection refused")
+        if self.happens("connection takes too long"):
+            self._world.clockwork.sleep(timeout)
+            raise httpcore.ConnectTimeout("no connection in time")
+
+    def reading(self, control: Control, kind: str) -> None:
+        if self.happens("reading fails"):
+            control.plan(kind, self._rng.choice(READING), on="read")
+
+    def on_the_way(self, kind: str) -> float:
+        """Seconds until a call is in the provider's log: what the pace allows for."""
+        return self._rng.random() * self._world.config.providers[kind].policy.rate_guard / 2
+
+    def answer_takes(self) -> float:
+        """Seconds until an answer's first byte."""
+        return self._rng.choice((0.001, 0.02, 0.2))

@@ -1,0 +1,140 @@
+"""The promises, asked of what the provider's books and the committed rows say: at every call, every commit, and the end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from schemas.events import EVENT_OF, EventType
+from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
+from tests.simulation.clockwork import MICRO, Broken
+
+if TYPE_CHECKING:
+    from tests.simulation.people import Request
+    from tests.simulation.world import World
+
+MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
+TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
+_ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({', '.join(f'{s!r}' for s in map(str, DEAD))})"  # noqa: E501
+
+
+class Judge:
+    """Raises Broken, which code under test cannot catch. `charged` is the provider's own count by kind and number."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._db = world.files.reader()
+        self.charged: Counter[tuple[str, str]] = Counter()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
+        """What is committed now."""
+        return [dict(row) for row in self._db.execute(query, given)]
+
+    def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool) -> None:
+        """A provider has executed a request."""
+        self._pace(kind, log, buying=buying)
+        for charge in charges:
+            self._charge(charge["kind"], charge["number"])
+
+    def after_commit(self) -> None:
+        """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
+        standing: dict[tuple[str, str], str] = {}
+        for provider, number, status in self._db.execute(_ROWS):
+            standing[provider, number] = status
+            if status == Status.PURCHASED and not self.charged[provider, number]:
+                raise Broken(f"{number} at {provider} is purchased, and was never charged")
+        for one in self.charged:
+            if standing.get(one) not in MAY_BE_CHARGED:
+                raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+
+    def unanswered(self, requests: Sequence[Request]) -> list[Request]:
+        """The requests that were neither accepted nor rejected."""
+        known = {row["key"] for row in self.rows("SELECT idempotency_key AS key FROM purchase_key")}
+        loaded = "SELECT idempotency_key AS key FROM purchase_order WHERE status <> 'loading'"
+        known |= {row["key"] for row in self.rows(loaded)}
+        known |= {_key_of(row["body"]) for row in self.rows("SELECT body FROM rejected_request")}
+        return [request for request in requests if request.key not in known]
+
+    def unsettled(self) -> list[str]:
+        """What the machine still has work with, in words."""
+        open_ = ", ".join(f"'{status}'" for status in sorted(UNSETTLED))
+        found = [
+            f"{row['provider']} {row['number']} is {row['status']} ({row['error_code']}), due {row['due_at']}"
+            for row in self.rows(f"SELECT * FROM purchase WHERE status IN ({open_})")
+        ]
+        loose = "SELECT id, status FROM purchase_order WHERE status IN ('loading', 'open')"
+        found += [f"order {row['id']} is {row['status']}" for row in self.rows(loose)]
+        left = self.rows("SELECT type FROM outbox_event WHERE published_at IS NULL")
+        found += [f"{row['type']} is not published" for row in left]
+        return found + [f"{request.key} was never answered" for request in self.unanswered(self._world.requests)]
+
+    def at_the_end(self) -> None:
+        """Everything is settled: each request has its one end, told once, and published."""
+        self.after_commit()
+        events = self.rows("SELECT id, type, subject, data FROM outbox_event ORDER BY seq")
+        told = Counter[tuple[str, str | None, str]]()
+        for event in events:
+            data = json.loads(event["data"])
+            if "purchase_id" in data:
+                told[data["purchase_id"], data.get("idempotency_key"), event["type"]] += 1
+            if event["type"] == EventType.CHARGED_TWICE:
+                raise Broken(f"an event says that {data.get('number')} was charged twice")
+        self._one_end_each(told)
+        self._orders_told(Counter(event["subject"] for event in events if event["type"] == EventType.ORDER_COMPLETED))
+        published = {json.loads(one)["id"] for one in self._world.store.all_published()}
+        if missing := [event["type"] for event in events if event["id"] not in published]:
+            raise Broken(f"never published: {missing[0]}, and {len(missing) - 1} more")
+
+    def _charge(self, kind: str, number: str) -> None:
+        self.charged[kind, number] += 1
+        if self.charged[kind, number] > 1:
+            raise Broken(f"{number} at {kind} is charged twice")
+        if (kind, number) not in self._world.asked:
+            raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
+        query = (
+            "SELECT p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
+            "WHERE p.provider = ? AND p.number = ? AND a.outcome IS NULL"
+        )
+        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number)):
+            raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
+
+    def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
+        policy = self._world.config.providers[kind].policy
+        for rate in policy.rate_limits if buying else policy.lookup_rate_limits:
+            recent = sorted(log[-2 * rate.limit :])
+            for first, beyond in zip(recent, recent[rate.limit :], strict=False):
+                if beyond - first < rate.window * MICRO:
+                    what = "purchase" if buying else "reading"
+                    took = (beyond - first) / MICRO
+                    raise Broken(f"{kind}: {rate.limit + 1} {what} calls within {took:.3f} s, its limit is {rate}")
+
+    def _one_end_each(self, told: Counter[tuple[str, str | None, str]]) -> None:
+        for row in self.rows("SELECT id, number, provider, status, idempotency_key AS key FROM purchase"):
+            keys = {row["key"]} | {
+                one["key"]
+                for one in self.rows("SELECT idempotency_key AS key FROM purchase_key WHERE purchase_id = ?", row["id"])
+            }
+            for key in sorted(keys, key=str):
+                found = [status for status in TERMINAL for _ in range(told[row["id"], key, EVENT_OF[status]])]
+                wanted = [row["status"]] if row["status"] in TERMINAL else []
+                if found != wanted:
+                    raise Broken(f"{row['number']} at {row['provider']} is {row['status']}; {key} was told {found}")
+
+    def _orders_told(self, completed: Counter[str]) -> None:
+        for order in self.rows("SELECT id, status FROM purchase_order"):
+            wanted = int(order["status"] == OrderStatus.COMPLETED)
+            if completed[order["id"]] != wanted:
+                raise Broken(f"order {order['id']} is {order['status']}, completed by {completed[order['id']]} events")
+
+
+def _key_of(body: str) -> str | None:
+    try:
+        found: str | None = json.loads(body).get("idempotency_key")
+    except ValueError:
+        return None
+    return found

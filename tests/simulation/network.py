@@ -1,0 +1,155 @@
+"""The way to the providers: httpcore's bytes go to the real sandboxes' desks, and theirs come back. No socket.
+
+A request is executed with its last byte, whatever becomes of who sent it; a call's time in the provider's log is up to
+half of the rate guard later, which is what the pace allows for on the way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpcore
+import httpx
+
+from schemas.config import SANDBOX_TOKEN
+from tasks.providers.sandbox.control import Control
+from tasks.providers.sandbox.engine import Engine
+from tasks.providers.sandbox.exchange import Incoming
+from tasks.providers.sandbox.sale import Delivery
+from tests.simulation.clockwork import MICRO
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+DRIPS = 4
+
+
+class Network:
+    """All five providers behind one host. `calls` and `reads` are when each kind was called, in microseconds."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.control = Control(seed=world.seed, rates={}, latency=0.0, ledger_path=None)
+        self._engine = Engine(self.control, SANDBOX_TOKEN)
+        self.calls: defaultdict[str, list[int]] = defaultdict(list)
+        self.reads: defaultdict[str, list[int]] = defaultdict(list)
+
+    def connect(
+        self, _backend: object, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.NetworkStream:
+        """In the place of httpcore's connect_tcp. Raises what it raises where nobody answers."""
+        self.world.clockwork.boundary("connects")
+        self.world.faults.connecting(timeout or 0.0)
+        return Wire(self)
+
+    def answer(self, incoming: Incoming) -> Delivery:
+        """What the provider does with a whole request."""
+        kind, log = incoming.path.split("/")[1], self.calls if incoming.method == "POST" else self.reads
+        world = self.world
+        arrived = world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO)
+        log[kind].append(arrived)
+        if incoming.method == "GET":
+            world.faults.reading(self.control, kind)
+        before = len(self.control.ledger.charges)
+        delivery = self._engine.answer(incoming)
+        charges = self.control.ledger.charges[before:]
+        sold = "".join(f", charges {charge['number']}" for charge in charges)
+        call = self.control.ledger.calls[-1] if incoming.method == "POST" and self.control.ledger.calls else None
+        fault = f" ({call['fault']})" if call and call["fault"] else ""
+        target = incoming.path if incoming.method == "GET" else f"{incoming.path} {','.join(call['numbers'])}"  # type: ignore[index]
+        world.clockwork.note(
+            f"{incoming.method} {target}: the provider {_words(delivery)}{fault}{sold}"
+        )
+        if call and call["fault"]:
+            world.faults.met(f"provider {call['fault']}")
+        world.judge.after_call(kind, log[kind], charges, buying=incoming.method == "POST")
+        return delivery
+
+
+def _words(delivery: Delivery) -> str:
+    if delivery.way in ("cut", "silence"):
+        return {"cut": "cuts the connection", "silence": "never answers"}[delivery.way]
+    late = f" after {delivery.wait:.1f} s" if delivery.wait else ""
+    return f"answers {delivery.reply.status}{late}"
+
+
+class Wire(httpcore.NetworkStream):
+    """One connection: requests in, answers out, each when its time has come."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._world = network.world
+        self._clockwork = network.world.clockwork
+        self._in = b""
+        self._out: list[tuple[int, bytes]] = []
+        self._silent = self._closed = False
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._clockwork.boundary("bytes go out")
+        self._in += buffer
+        incoming = _whole(self._in)
+        if incoming is not None:
+            self._in = b""
+            self._deliver(self._network.answer(incoming))
+        self._clockwork.boundary("bytes are out")
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        patience = timeout if timeout is not None else 60.0
+        if not self._out and self._closed:
+            return b""
+        due = self._out[0][0] if self._out else None
+        if due is None or due - self._clockwork.now > patience * MICRO:
+            self._clockwork.sleep(patience)
+            raise httpcore.ReadTimeout("no answer in time")
+        if due > self._clockwork.now:
+            self._clockwork.sleep((due - self._clockwork.now) / MICRO)
+        self._clockwork.boundary("bytes came in")
+        return self._out.pop(0)[1]
+
+    def close(self) -> None:
+        self._closed = True
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._closed if info == "is_readable" else None
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery.way == "silence":
+            return
+        at = self._clockwork.now + round((delivery.wait + self._world.faults.answer_takes()) * MICRO)
+        if delivery.way == "cut":
+            self._out.append((at, b""))
+            self._closed = True
+            return
+        data = _bytes(delivery)
+        parts = DRIPS if delivery.way == "drip" else 1
+        size = -(-len(data) // parts)
+        for part in range(parts):
+            wait = round(delivery.seconds * part / parts * MICRO)
+            self._out.append((at + wait, data[part * size : (part + 1) * size]))
+
+
+def _whole(data: bytes) -> Incoming | None:
+    """The request, once its last byte is there."""
+    head, ends, body = data.partition(b"\r\n\r\n")
+    if not ends:
+        return None
+    first, *lines = head.decode("ascii").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers: Mapping[str, str] = httpx.Headers([line.split(": ", 1) for line in lines])  # type: ignore[misc]
+    if len(body) < int(headers.get("Content-Length", "0")):
+        return None
+    url = urlsplit(target)
+    query = parse_qs(url.query, keep_blank_values=True) if url.query else {}
+    return Incoming(method=method, path=url.path, query=query, headers=headers, body=body)
+
+
+def _bytes(delivery: Delivery) -> bytes:
+    body, content_type = delivery.reply.encoded()
+    status = delivery.reply.status
+    headers = {"Content-Type": content_type, "Content-Length": str(len(body)), **delivery.reply.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + body

@@ -1,0 +1,129 @@
+"""Those outside: callers who send until they are answered, and people on call who may do anything, but tell no lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.requests import RequestError
+from schemas.settling import Verdict
+from schemas.status import Status
+from schemas.tables import KEY, ORDER, PURCHASE
+from tasks import orders, resolving, retrying
+from tasks.ledger import cancel, pausing
+from tasks.ledger.resolve import Resolution
+from tasks.policies.pause import Cause, Pause
+from tasks.public import BUY_NUMBER, SUBMIT_ORDER
+from tasks.reacting import pause_provider
+from tasks.runtime import Message
+from tasks.transactions import Raced
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+PATIENCE = 15.0
+"""Seconds until a message that was not answered is sent again."""
+
+PUBLIC = "purchases"
+_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced)
+
+
+def caller(world: World) -> None:
+    """Sends every request of the world, by message, and again where it was lost."""
+    rng = world.clockwork.rng
+    for request in world.requests:
+        world.asked.update(request.wanted)
+        world.broker.post(request.message, request.key)
+        world.clockwork.sleep(rng.choice((0.01, 0.1, 1.0)))
+    while True:
+        world.clockwork.sleep(PATIENCE)
+        for request in world.judge.unanswered(world.requests):
+            world.clockwork.note(f"sends {request.key} again")
+            world.broker.post(request.message, request.key)
+
+
+class Request:
+    """A purchase or an order under a key: `wanted` are its providers and numbers."""
+
+    def __init__(self, key: str, wanted: list[tuple[str, str]], *, order: bool) -> None:
+        self.key, self.wanted, self.order = key, wanted, order
+        lines: list[dict[str, Any]] = [{"provider": kind, "number": number} for kind, number in wanted]
+        fields = {"requests": lines} if order else lines[0]
+        task = SUBMIT_ORDER if order else BUY_NUMBER
+        self.message = Message(task=task, queue=PUBLIC, kwargs={**fields, "idempotency_key": key})
+
+
+def person(world: World) -> None:
+    """Someone on call, who does something now and then as long as faults are on."""
+    rng = world.clockwork.rng
+    acts: list[Callable[[World], None]] = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume]
+    while world.faults.on:
+        world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
+        act = rng.choice(acts)
+        try:
+            act(world)
+        except _SAID_NO as exc:
+            world.clockwork.note(f"{act.__name__} is answered with {type(exc).__name__}")
+
+
+def _one(world: World, query: Any) -> Any:
+    """One row of *query*'s, by the seed; None where there is none."""
+    with world.staff.runtime.database.read() as conn:
+        rows = conn.execute(query).all()
+    return rows[world.clockwork.rng.randrange(len(rows))] if rows else None
+
+
+def _cancel(world: World) -> None:
+    runtime, at = world.staff.runtime, PURCHASE.c
+    if row := _one(world, select(at.id).order_by(at.id)):
+        world.clockwork.note(f"a person cancels {row.id}")
+        runtime.database.run(lambda conn: cancel.cancel(conn, row.id, runtime.now()))
+
+
+def _cancel_order(world: World) -> None:
+    if row := _one(world, select(ORDER.c.id).order_by(ORDER.c.id)):
+        world.clockwork.note(f"a person cancels the order {row.id}")
+        orders.cancel(world.staff.runtime, row.id)
+
+
+def _retry(world: World) -> None:
+    if row := _one(world, select(ORDER.c.id).order_by(ORDER.c.id)):
+        world.clockwork.note(f"a person retries the order {row.id}")
+        retrying.retry(world.staff.runtime, row.id)
+
+
+def _resolve(world: World) -> None:
+    """Settle what is held by what the provider's own books say."""
+    at = PURCHASE.c
+    row = _one(world, select(at.id, at.provider, at.number).where(at.status == Status.HELD).order_by(at.id))
+    if row is None:
+        return
+    bought = world.judge.charged[row.provider, row.number] > 0
+    verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
+    world.clockwork.note(f"a person says of {row.id}: {verdict}")
+    resolving.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
+
+
+def _pause(world: World) -> None:
+    alias = world.clockwork.rng.choice(world.kinds)
+    world.clockwork.note(f"a person pauses {alias}")
+    pause_provider(world.staff.runtime, alias, Pause(cause=Cause.PERSON, reason="by hand", cooldown=None))
+
+
+def _resume(world: World) -> None:
+    resume_all(world)
+
+
+def resume_all(world: World) -> None:
+    """End every pause."""
+    runtime = world.staff.runtime
+    for alias in world.kinds:
+        runtime.database.run(lambda conn, alias=alias: pausing.resume(conn, alias, runtime.now(), by_machine=False))  # type: ignore[misc]
+
+
+ANSWERED = (select(KEY.c.idempotency_key), select(ORDER.c.idempotency_key))
+"""Where a request that was accepted stands."""

@@ -1,0 +1,126 @@
+"""The processes: workers with their task threads and timers, wired as `workers.wiring` does, and begun again when dead."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from schemas.config import SANDBOX_TOKEN, SANDBOX_VARIABLE
+from tasks.policies.pace import Pace
+from tasks.runtime import Runtime
+from tasks.watermark import Watermark
+from tests.simulation.box import wall_clock
+from tests.simulation.clockwork import Process
+from tests.simulation.store import ProcessRedis
+from tests.simulation.tables import ProcessDatabase
+from workers.clock import DatabaseClock
+from workers.timers import Timer, Timers
+from workers.wiring import bind_providers, prepare_providers
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+THREADS = 2
+TIMERS = ("release", "sweep", "history", "relay")
+AGAIN = 0.5
+"""Seconds between two looks after who died, and after a start that failed."""
+
+_SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86_400.0)
+
+
+def runtime_of(world: World, number: int) -> Runtime:
+    """A runtime of its own for the world's process *number*."""
+    database = ProcessDatabase(world, world.files.engine(number))
+    redis = ProcessRedis(world.store)
+    providers = bind_providers(world.config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
+    now = DatabaseClock(database, lambda: wall_clock(world.clockwork))
+    return Runtime(
+        config=world.config,
+        providers=providers,
+        kinds={alias: binding.kind for alias, binding in providers.items()},
+        database=database,
+        redis=redis,
+        pace=Pace(redis),
+        watermark=Watermark(redis),
+        send=world.broker.send,
+        now=now,
+        watch=now.watch,
+        sleep=world.clockwork.sleep,
+        reached=world.clockwork.boundary,
+    )
+
+
+class Staff:
+    """Who works: `runtimes` has each living process's own."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.runtimes: dict[Process, Runtime] = {}
+        self._lives: list[Process] = []
+        self._bodies: list[Any] = []
+
+    @property
+    def runtime(self) -> Runtime:
+        """The running actor's: what `tasks.runtime.current` is."""
+        me = self._world.clockwork.me
+        assert me is not None
+        return self.runtimes[me.process]
+
+    def hire(self, name: str, body: Any) -> None:
+        """A process that runs *body* whenever it is started."""
+        number = len(self._lives)
+        self._bodies.append(body)
+        self._lives.append(self._start(name, number))
+
+    def watch(self) -> None:
+        """Begin again who died, some time later; for ever."""
+        while True:
+            self._world.clockwork.sleep(AGAIN)
+            for number, life in enumerate(self._lives):
+                if life.gone and self._world.clockwork.rng.random() < AGAIN:
+                    self._world.broker.bury(life)
+                    self.runtimes.pop(life, None)
+                    self._lives[number] = self._start(life.name, number)
+
+    def _start(self, name: str, number: int) -> Process:
+        process = Process(name)
+
+        def begin() -> None:
+            self.runtimes[process] = runtime_of(self._world, number)
+            self._bodies[number]()
+
+        self._world.clockwork.note(f"{name} starts")
+        self._world.clockwork.spawn(name, process, begin)
+        return process
+
+
+def worker(world: World) -> None:
+    """A worker's main thread: everything is made ready, then threads and timers begin."""
+    runtime, me = world.staff.runtime, world.clockwork.me
+    assert me is not None
+    while not _ready(world, runtime):
+        world.clockwork.sleep(AGAIN)
+    for number in range(THREADS):
+        world.clockwork.spawn(f"{me.name}/task {number + 1}", me.process, lambda: _work(world))
+    for timer in Timers(runtime, _SETTINGS)._timers:
+        if timer.name in TIMERS:
+            world.clockwork.spawn(f"{me.name}/{timer.name}", me.process, lambda timer=timer: _tick(world, timer))  # type: ignore[misc]
+
+
+def _ready(world: World, runtime: Runtime) -> bool:
+    try:
+        prepare_providers(runtime)
+    except Exception as exc:
+        world.clockwork.note(f"cannot start: {type(exc).__name__}")
+        return False
+    return True
+
+
+def _work(world: World) -> None:
+    while True:
+        world.broker.work(world.broker.take())
+
+
+def _tick(world: World, timer: Timer) -> None:
+    while True:
+        world.clockwork.sleep(timer._once() or 0.001)

@@ -1,0 +1,117 @@
+"""Redis: a real Valkey runs our real Lua, and is given the time. Each call has a boundary before and after it.
+
+What Redis itself would do by its own clock is done in the prelude by the world's: TIME, keys that expire, and
+`master_replid`, which names the server's present life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisGone
+
+from schemas.events import STREAM
+from tests.simulation.box import START
+from tests.simulation.clockwork import MICRO
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_PRELUDE = """
+local real, redis = redis, {error_reply = redis.error_reply}
+local second, micro, replid = string.match(table.remove(ARGV), '^(%d+) (%d+) (%w+)$')
+local present = second * 1000000 + micro
+local function lapse(key)
+  local ends = real.call('GET', 'until:' .. key)
+  if ends and tonumber(ends) <= present then real.call('DEL', key, 'until:' .. key) end
+end
+redis.call = function(name, key, value, how, milliseconds, ...)
+  if name == 'TIME' then return {second, micro} end
+  if name == 'INFO' then return 'master_replid:' .. replid end
+  if name == 'GET' then lapse(key) end
+  if how == 'PX' then
+    real.call('SET', 'until:' .. key, string.format('%.0f', present + milliseconds * 1000))
+    return real.call('SET', key, value)
+  end
+  if milliseconds ~= nil then return real.call(name, key, value, how, milliseconds, ...) end
+  if how ~= nil then return real.call(name, key, value, how) end
+  if value ~= nil then return real.call(name, key, value) end
+  return real.call(name, key)
+end
+"""
+
+
+class Store:
+    """The server as one world knows it: which life it is in, and what its stream held before it was emptied."""
+
+    def __init__(self, client: Redis, world: World) -> None:
+        self.client = client
+        self.world = world
+        self.life = 1
+        self.published: list[bytes] = []
+        client.flushall()
+
+    @property
+    def clock(self) -> str:
+        """What the prelude is told."""
+        now = int(START.timestamp()) * MICRO + self.world.clockwork.now
+        return f"{now // MICRO} {now % MICRO} {self.life:040d}"
+
+    def empty(self, *, restarts: bool) -> None:
+        """FLUSHALL; a server that *restarts* has another life, too."""
+        self.published += self._stream()
+        self.client.flushall()
+        self.life += restarts
+
+    def all_published(self) -> list[bytes]:
+        """Every event that ever stood in the stream, in order."""
+        return self.published + self._stream()
+
+    def _stream(self) -> list[bytes]:
+        return [entry[b"event"] for _, entry in self.client.xrange(STREAM)]  # type: ignore[union-attr]
+
+
+class ProcessRedis:
+    """One process's client: what code under test calls of redis-py."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def client(self) -> ProcessRedis:
+        return self
+
+    def register_script(self, script: str) -> Callable[..., Any]:
+        whole = self._store.client.register_script(_PRELUDE + script)
+        name = _name_of(script)
+
+        def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
+            what = args[0] if name == "pace" else name
+            return self._call(f"redis {what}", lambda: whole(keys=keys, args=[*args, self._store.clock]))
+
+        return run
+
+    def lrange(self, key: str, first: int, last: int) -> Any:
+        return self._call("redis lrange", lambda: self._store.client.lrange(key, first, last))
+
+    def _call(self, what: str, run: Callable[[], Any]) -> Any:
+        world = self._store.world
+        world.clockwork.boundary(what)
+        world.faults.redis_before(what)
+        answer = run()
+        world.faults.redis_after(what)
+        world.clockwork.boundary(f"{what}: answered")
+        return answer
+
+
+def _name_of(script: str) -> str:
+    for name, sign in {"pace": "'TIME'", "publish": "XADD", "lease": "'PX'", "mark": "LTRIM"}.items():
+        if sign in script:
+            return name
+    return "script"
+
+
+def gone() -> RedisGone:
+    """What a client sees of a server that is away."""
+    return RedisGone("Redis is away")

@@ -1,0 +1,251 @@
+"""One world: what the seed makes of it, its life under faults, and its end without them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import httpcore
+
+import tasks.entry
+import workers.timers
+from redis import Redis
+from schemas.config import Config, sandbox_config
+from tests.simulation import box, people, staff
+from tests.simulation.broker import Broker
+from tests.simulation.clockwork import Broken, Clockwork, Process
+from tests.simulation.faults import Faults
+from tests.simulation.judge import Judge
+from tests.simulation.network import Network
+from tests.simulation.people import Request
+from tests.simulation.store import Store
+from tests.simulation.tables import Files
+
+URL = "http://127.0.0.1:1"
+"""No socket leads there: `network.Network` answers."""
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+POLICY: dict[str, Any] = {
+    "timeout": 2.0,
+    "connect_timeout": 1.0,
+    "send_within": 1.0,
+    "take_within": 2.0,
+    "reconcile_after": [1, 2, 3],
+    "poll_every": 1,
+    "poll_for": 60,
+    "backoff_initial": 0.2,
+    "backoff_max": 1.0,
+    "pause_cooldown": 1.0,
+    "daily_limit": 0,
+    "settle_after": 0,
+}
+"""The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
+
+SETTLED_WITHIN = 300.0
+"""Virtual seconds after the faults in which everything is settled: a pause that grew, and all looks after it."""
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What came of a world: `broken` is None where every promise held."""
+
+    seed: int
+    broken: BaseException | None
+    steps: int
+    purchases: int
+    charges: int
+    virtual: float
+    statuses: Counter[str]
+    faults: Counter[str]
+    trace: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """What two runs of a seed have in common, byte for byte."""
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
+
+
+class World:
+    """Everything of one run; *files* and *client* are used by one world at a time."""
+
+    def __init__(self, seed: int, files: Files, client: Redis) -> None:
+        self.seed = seed
+        self.files = files
+        files.begin()
+        self.clockwork = Clockwork(seed)
+        rng = self.clockwork.rng
+        self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
+        self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 2, 5))))
+        self.config = _config(rng)
+        self.faults = Faults(self)
+        self.clockwork.may_happen = self.faults.at_boundary
+        self.store = Store(client, self)
+        self.broker = Broker(self)
+        self.network = Network(self)
+        self.network.control.rates(seed, _at_most_one(self.faults.provider))
+        self.network.control.provision_seconds = rng.choice((0.0, 0.5, 5.0))
+        self.judge = Judge(self)
+        self.staff = staff.Staff(self)
+        self.asked: set[tuple[str, str]] = set()
+        self.requests = _requests(rng, self.kinds)
+
+    def live(self) -> Lived:
+        """Run to the end."""
+        broken: BaseException | None = None
+        with box.closed(self.clockwork), _handed_in(self):
+            self._people()
+            try:
+                self.clockwork.run()
+            except BaseException as exc:
+                broken = exc
+        found = self._told(broken)
+        self.judge.close()
+        return found
+
+    def _people(self) -> None:
+        rng = self.clockwork.rng
+        for number in range(rng.choice((1, 2, 3))):
+            self.staff.hire(f"worker {number + 1}", lambda: staff.worker(self))
+        self.staff.hire("on call", lambda: people.person(self))
+        for name, body in (
+            ("caller", lambda: people.caller(self)),
+            ("supervisor", self.staff.watch),
+            ("weather", self._weather),
+            ("director", self._direct),
+        ):
+            self._immortal(name, body)
+
+    def _immortal(self, name: str, body: Any) -> None:
+        process = Process(name, mortal=False)
+
+        def begin() -> None:
+            self.staff.runtimes[process] = staff.runtime_of(self, OUTSIDE)
+            body()
+
+        self.clockwork.spawn(name, process, begin if name == "director" else body)
+
+    def _weather(self) -> None:
+        """What happens to servers by itself."""
+        while True:
+            self.clockwork.sleep(2.0)
+            restarts = self.faults.happens("redis starts anew")
+            if restarts or self.faults.happens("redis emptied"):
+                self.store.empty(restarts=restarts)
+                self.broker.empty()
+
+    def _direct(self) -> None:
+        """Faults for a while; then none, and everything must come to its end."""
+        self.clockwork.sleep(self.clockwork.rng.choice((10.0, 30.0, 60.0)))
+        self.clockwork.note("no more faults from here on")
+        self.faults.on = False
+        self.network.control.planner.clear()
+        began = self.clockwork.seconds()
+        while left := self.judge.unsettled():
+            people.resume_all(self)
+            if self.clockwork.seconds() > began + SETTLED_WITHIN:
+                raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
+            self.clockwork.sleep(2.0)
+        self.judge.at_the_end()
+        self.clockwork.stop()
+
+    def _told(self, broken: BaseException | None) -> Lived:
+        rows = self.judge.rows("SELECT status, count(*) AS n FROM purchase GROUP BY status")
+        return Lived(
+            seed=self.seed,
+            broken=broken,
+            steps=self.clockwork.steps,
+            purchases=sum(row["n"] for row in rows),
+            charges=self.judge.charged.total(),
+            virtual=self.clockwork.seconds(),
+            statuses=Counter({row["status"]: row["n"] for row in rows}),
+            faults=self.faults.counts,
+            trace=tuple(f"{at / 1e6:11.6f}  {who}: {what}" for at, who, what in self.clockwork.trace),
+        )
+
+
+OUTSIDE = 9
+"""The number of the director's database."""
+
+
+def _config(rng: Any) -> Config:
+    rules = {
+        **POLICY,
+        "rate_limits": [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))],
+        "rate_guard": rng.choice((0.025, 0.2)),
+        "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
+        "max_in_flight": rng.choice((1, 4, 20)),
+    }
+    batch = rng.choice((1, 1, 5))
+    own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
+    return sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in KINDS})
+
+
+def _requests(rng: Any, kinds: list[str]) -> list[Request]:
+    """Single purchases and orders; some ask for the same numbers."""
+    count = rng.choice((4, 10, 25))
+    numbers = [f"+1415555{number:04d}" for number in range(count)]
+    found = []
+    for number in range(count):
+        some = rng.sample(numbers, rng.randint(1, min(count, 8))) if rng.random() < 0.15 else [rng.choice(numbers)]
+        wanted = [(rng.choice(kinds), one) for one in some]
+        found.append(Request(f"key-{number}", wanted, order=len(some) > 1))
+    return found
+
+
+def _at_most_one(rates: dict[str, float]) -> dict[str, float]:
+    total = max(1.0, sum(rates.values()))
+    return {name: rate / total for name, rate in rates.items()}
+
+
+def _handed_in(world: World) -> Any:
+    """What code under test reaches by a name of a module, and not through the runtime."""
+    rng = world.clockwork.rng
+    stack = box.ExitStack()
+    clock = {
+        "RELEASE_EVERY": rng.choice((0.2, 1.0)),
+        "SWEEP_EVERY": rng.choice((0.5, 2.0)),
+        "HISTORY_EVERY": 5.0,
+        "RELAY_EVERY": rng.choice((0.3, 2.0)),
+        "AWAY_WAIT": 1.0,
+    }
+    for name, seconds in clock.items():
+        stack.enter_context(patch.object(workers.timers, name, seconds))
+    stack.enter_context(patch.object(tasks.entry, "current", lambda: world.staff.runtime))
+    stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
+    stack.enter_context(_listening(world))
+    return stack
+
+
+class _Ear(logging.Handler):
+    """An error that nobody foresaw is a broken promise, too."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self._world.clockwork.note(f"LOG: {record.getMessage()}: {record.exc_info[1]!r}")
+            self._world.clockwork.stop(record.exc_info[1])
+
+
+@box.contextmanager
+def _listening(world: World) -> Any:
+    ear, before = _Ear(world), {}
+    for name in ("tasks", "workers"):
+        log = logging.getLogger(name)
+        before[name] = log.propagate, log.level
+        log.propagate = False
+        log.setLevel(logging.ERROR)
+        log.addHandler(ear)
+    try:
+        yield
+    finally:
+        for name, (propagates, level) in before.items():
+            log = logging.getLogger(name)
+            log.removeHandler(ear)
+            log.propagate = propagates
+            log.setLevel(level)
