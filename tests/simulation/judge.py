@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
+from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Broken
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Judge:
 
     def after_commit(self) -> None:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
+        self._world.idle.stir()
         standing: dict[tuple[str, str], str] = {}
         for provider, number, status in self._db.execute(_ROWS):
             standing[provider, number] = status
@@ -51,6 +55,14 @@ class Judge:
         for one in self.charged:
             if standing.get(one) not in MAY_BE_CHARGED:
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+
+    def seconds_to_due(self) -> float:
+        """Until the next purchase is due; infinity where none waits, 0 where one does already."""
+        [(due,)] = self._db.execute("SELECT min(due_at) FROM purchase WHERE due_at IS NOT NULL")
+        if due is None:
+            return math.inf
+        left = datetime.fromisoformat(due).replace(tzinfo=UTC) - wall_clock(self._world.clockwork)
+        return max(0.0, left.total_seconds())
 
     def unanswered(self, requests: Sequence[Request]) -> list[Request]:
         """The requests that were neither accepted nor rejected."""

@@ -78,8 +78,8 @@ class World:
         self.clockwork = Clockwork(seed)
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
-        self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 2, 5))))
-        self.config = _config(rng)
+        self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))))
+        self.config = _config(rng, self.kinds)
         self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
         self.store = Store(client, self)
@@ -89,6 +89,7 @@ class World:
         self.network.control.provision_seconds = rng.choice((0.0, 0.5, 5.0))
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
+        self.idle = staff.Idle(self)
         self.asked: set[tuple[str, str]] = set()
         self.requests = _requests(rng, self.kinds)
 
@@ -138,7 +139,9 @@ class World:
 
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
-        self.clockwork.sleep(self.clockwork.rng.choice((10.0, 30.0, 60.0)))
+        end = self.clockwork.rng.choice((10.0, 30.0, 60.0))
+        while self.clockwork.seconds() < end and (self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
+            self.clockwork.sleep(2.0)
         self.clockwork.note("no more faults from here on")
         self.faults.on = False
         self.network.control.planner.clear()
@@ -170,7 +173,7 @@ OUTSIDE = 9
 """The number of the director's database."""
 
 
-def _config(rng: Any) -> Config:
+def _config(rng: Any, kinds: list[str]) -> Config:
     rules = {
         **POLICY,
         "rate_limits": [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))],
@@ -180,7 +183,8 @@ def _config(rng: Any) -> Config:
     }
     batch = rng.choice((1, 1, 5))
     own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
-    return sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in KINDS})
+    whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
+    return Config(providers={kind: whole.providers[kind] for kind in kinds})
 
 
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
@@ -205,10 +209,10 @@ def _handed_in(world: World) -> Any:
     rng = world.clockwork.rng
     stack = box.ExitStack()
     clock = {
-        "RELEASE_EVERY": rng.choice((0.2, 1.0)),
-        "SWEEP_EVERY": rng.choice((0.5, 2.0)),
-        "HISTORY_EVERY": 5.0,
-        "RELAY_EVERY": rng.choice((0.3, 2.0)),
+        "RELEASE_EVERY": rng.choice((0.3, 1.0)),
+        "SWEEP_EVERY": rng.choice((1.0, 3.0)),
+        "HISTORY_EVERY": 10.0,
+        "RELAY_EVERY": rng.choice((0.5, 2.0)),
         "AWAY_WAIT": 1.0,
     }
     for name, seconds in clock.items():

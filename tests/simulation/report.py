@@ -1,0 +1,81 @@
+"""A world's story in words, and a search's report in numbers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.simulation.clockwork import Broken
+from tests.simulation.faults import PROVIDER_RATES, RATES
+from tests.simulation.world import Lived
+
+TAIL = 40
+"""The last steps that a story tells whatever they are about."""
+
+_TOLD = re.compile(r"FAULT|takes the message|charges|the provider|a person|killed|starts$|stands still|LOG|no more faults")
+_NUMBER = re.compile(r"\+\d{8,15}")
+
+
+def story(lived: Lived, *, whole: bool = False) -> str:
+    """Who did what, and when; what it ended in; how to see it again."""
+    lines = list(lived.trace)
+    if not whole:
+        told, end = lines[:-TAIL], lines[-TAIL:]
+        lines = [line for line in told if _TOLD.search(line) and _concerns(line, lived)] + end
+    return "\n".join([*lines, "", _end(lived), f"again: make simulate SEED={lived.seed}", ""])
+
+
+def _concerns(line: str, lived: Lived) -> bool:
+    """Whether a line tells of what broke: of its number, or of no number at all."""
+    broken, numbers = _NUMBER.search(str(lived.broken)), _NUMBER.findall(line)
+    return broken is None or not numbers or broken[0] in numbers
+
+
+def _end(lived: Lived) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(lived.statuses.items()))
+    if lived.broken is None:
+        return f"every promise held: {counts} after {lived.virtual:.0f} virtual seconds"
+    what = "" if isinstance(lived.broken, Broken) else f"{type(lived.broken).__name__}: "
+    return f"BROKEN after {lived.virtual:.3f} virtual seconds: {what}{lived.broken} ({counts})"
+
+
+@dataclass
+class Report:
+    """What a search met. `found` are the seeds that broke a promise."""
+
+    worlds: int = 0
+    steps: int = 0
+    purchases: int = 0
+    charges: int = 0
+    virtual: float = 0.0
+    statuses: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    found: dict[int, str] = field(default_factory=dict)
+
+    def add(self, lived: Lived) -> None:
+        """Count one world."""
+        self.worlds += 1
+        self.steps += len(lived.trace)
+        self.purchases += lived.purchases
+        self.charges += lived.charges
+        self.virtual += lived.virtual
+        self.statuses += lived.statuses
+        self.faults += lived.faults
+        if lived.broken is not None:
+            self.found[lived.seed] = f"{type(lived.broken).__name__}: {lived.broken}"
+
+    def text(self, seconds: float) -> str:
+        """The report, as people read it."""
+        known = [*RATES, *(f"provider {name}" for name in PROVIDER_RATES)]
+        lines = [
+            f"{self.worlds:,} worlds, {self.steps:,} steps, {self.purchases:,} purchases, {self.charges:,} charges, "
+            f"{self.virtual / 3600:.1f} virtual hours in {seconds:.0f} s",
+            f"{self.worlds / seconds:.2f} worlds and {self.purchases / seconds:.1f} purchases a second",
+            "ended " + ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items())),
+            "faults met:",
+            *(f"  {self.faults[name]:7,}  {name}" for name in known),
+            f"broken: {len(self.found)}",
+            *(f"  SEED={seed}: {what}" for seed, what in self.found.items()),
+        ]
+        return "\n".join(lines)

@@ -1,0 +1,30 @@
+"""What worlds are played on, one after the other: a database's file, and a Valkey that is connected before the box closes."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from tests.servers import RedisServer
+from tests.simulation.tables import Files
+from tests.simulation.world import Lived, World
+
+
+class Stage:
+    """A context manager. One world at a time."""
+
+    def __init__(self, program: str) -> None:
+        self._files = Files()
+        self._server = RedisServer(program)
+        self._client = Redis.from_url(self._server.url)
+
+    def live(self, seed: int) -> Lived:
+        """The world of *seed*, lived to its end."""
+        return World(seed, self._files, self._client).live()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._server.close()
+        self._files.close()
