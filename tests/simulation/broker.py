@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Reject
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from tasks import entry
 from tasks.dispatching import BUY, BUY_BATCH, LOOK
 from tasks.public import BUY_NUMBER, SUBMIT_ORDER
 from tasks.runtime import Message
+from tasks.transactions import Raced
 from tests.simulation.clockwork import Actor, Process
 
 if TYPE_CHECKING:
@@ -94,7 +97,7 @@ class Broker:
             _run(sent)
         except Reject:
             self.waiting.append(sent)
-        except Exception as exc:  # Celery acknowledges what failed, too
+        except (SQLAlchemyError, RedisError, Raced) as exc:  # Celery acknowledges what failed, too
             clockwork.note(f"the task ends in {type(exc).__name__}")
         assert clockwork.me is not None
         self._taken[clockwork.me.process].remove(sent)

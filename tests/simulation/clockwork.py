@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 MICRO = 1_000_000
 
+SPINS = 100_000
+"""How often the time may be asked for while none passes."""
+
 _start = threading.Thread.start
 """The real one: in the box nobody else may have it."""
 
@@ -73,6 +76,7 @@ class Clockwork:
         self.ending = False
         self.may_happen: Callable[[Actor, str], float] = lambda _actor, _what: 0.0
         self._limit = steps
+        self._asked = 0
         self._actors: list[Actor] = []
         self._mine = threading.local()
         self._main = threading.Lock()
@@ -84,7 +88,10 @@ class Clockwork:
         return getattr(self._mine, "actor", None)
 
     def seconds(self) -> float:
-        """Virtual time since the world began."""
+        """Virtual time since the world began. Raises Broken to who asks for ever and never waits."""
+        self._asked += 1
+        if self._asked > SPINS:
+            raise Broken("somebody waits for a time that never comes, and lets none pass")
         return self.now / MICRO
 
     def note(self, what: str) -> None:
@@ -149,7 +156,9 @@ class Clockwork:
 
     def wait(self) -> None:
         """Until `wake`, or the process's death."""
-        self._living()
+        me = self._living()
+        if me is not None and me.busy:
+            raise Escaped("a wait within a transaction")
         self._pause(None)
 
     def wake(self, actor: Actor) -> None:
@@ -186,6 +195,7 @@ class Clockwork:
             return None
         ready = [actor for actor in waiting if actor.wake <= self.now]  # type: ignore[operator]
         if not ready:
+            self._asked = 0
             self.now = min(actor.wake for actor in waiting)  # type: ignore[type-var,assignment]
             ready = [actor for actor in waiting if actor.wake == self.now]
         return ready[0] if len(ready) == 1 else ready[self.rng.randrange(len(ready))]

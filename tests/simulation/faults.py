@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 RATES: dict[str, tuple[float, ...]] = {
-    # by boundary
-    "killed": (0.0, 0.0005, 0.002, 0.005),
-    "stands still": (0.0, 0.001, 0.005),
+    # by boundary; IDLE of it where nothing is in hand
+    "killed": (0.0, 0.005, 0.03, 0.1),
+    "stands still": (0.0, 0.01, 0.05),
     # by message
     "message lost": (0.0, 0.05, 0.3),
     "message doubled": (0.0, 0.1, 0.5),
@@ -39,6 +39,8 @@ RATES: dict[str, tuple[float, ...]] = {
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
+    # by purchase call
+    "shows after the last look": (0.0, 0.0, 0.05, 0.2),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -63,6 +65,12 @@ READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
 STILL = (0.02, 0.3, 1.5, 4.0, 12.0)
 """Seconds for which an actor stands still."""
 
+IDLE = 0.02
+"""The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
+
+POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
+AFTER_THE_LAST_LOOK = 12.0
+
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
 
@@ -78,9 +86,9 @@ class Faults:
         self.provider = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
         self.counts: Counter[str] = Counter()
 
-    def happens(self, name: str) -> bool:
+    def happens(self, name: str, share: float = 1.0) -> bool:
         """Whether the fault is met now."""
-        rate = self.rates[name]
+        rate = self.rates[name] * share
         if not (self.on and rate and self._rng.random() < rate):
             return False
         self.met(name)
@@ -95,9 +103,11 @@ class Faults:
         """Seconds that *actor* stands still here; below 0: its process is killed."""
         if not actor.process.mortal:
             return 0.0
-        if self.happens("killed"):
+        busy = what in POINTS or what.startswith("bytes") or what.endswith(": written")
+        share = 1.0 if busy else IDLE
+        if self.happens("killed", share):
             return -1.0
-        if what != SENDING and self.happens("stands still"):
+        if what != SENDING and self.happens("stands still", share):
             return self._rng.choice(STILL)
         return 0.0
 
@@ -133,10 +143,17 @@ class Faults:
         if self.happens("reading fails"):
             control.plan(kind, self._rng.choice(READING), on="read")
 
+    def buying(self, control: Control, kind: str) -> bool:
+        """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told."""
+        if not (self._world.can_look(kind) and self.happens("shows after the last look")):
+            return False
+        control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
+        return True
+
     def on_the_way(self, kind: str) -> float:
         """Seconds until a call is in the provider's log: what the pace allows for."""
         return self._rng.random() * self._world.config.providers[kind].policy.rate_guard / 2
 
     def answer_takes(self) -> float:
         """Seconds until an answer's first byte."""
-        return self._rng.choice((0.001, 0.02, 0.2))
+        return self._rng.choice((0.001, 0.05, 0.3, 1.2))

@@ -48,26 +48,33 @@ class Network:
 
     def answer(self, incoming: Incoming) -> Delivery:
         """What the provider does with a whole request."""
-        kind, log = incoming.path.split("/")[1], self.calls if incoming.method == "POST" else self.reads
-        world = self.world
-        arrived = world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO)
-        log[kind].append(arrived)
-        if incoming.method == "GET":
+        kind, world = incoming.path.split("/")[1], self.world
+        buying = incoming.method == "POST"
+        log = (self.calls if buying else self.reads)[kind]
+        log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
+        if buying:
+            unseen = world.faults.buying(self.control, kind)
+        else:
+            unseen = False
             world.faults.reading(self.control, kind)
         before = len(self.control.ledger.charges)
         delivery = self._engine.answer(incoming)
         charges = self.control.ledger.charges[before:]
-        sold = "".join(f", charges {charge['number']}" for charge in charges)
-        call = self.control.ledger.calls[-1] if incoming.method == "POST" and self.control.ledger.calls else None
-        fault = f" ({call['fault']})" if call and call["fault"] else ""
-        target = incoming.path if incoming.method == "GET" else f"{incoming.path} {','.join(call['numbers'])}"  # type: ignore[index]
-        world.clockwork.note(
-            f"{incoming.method} {target}: the provider {_words(delivery)}{fault}{sold}"
-        )
-        if call and call["fault"]:
-            world.faults.met(f"provider {call['fault']}")
-        world.judge.after_call(kind, log[kind], charges, buying=incoming.method == "POST")
+        self._tell(incoming, delivery, [charge["number"] for charge in charges])
+        if unseen:
+            world.judge.unseen.update((kind, charge["number"]) for charge in charges)
+        world.judge.after_call(kind, log, charges, buying=buying)
         return delivery
+
+    def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str]) -> None:
+        what = f"{incoming.method} {incoming.path}"
+        if incoming.method == "POST":
+            call = self.control.ledger.calls[-1]
+            what += f" {','.join(call['numbers'])}"
+            if call["fault"]:
+                self.world.faults.met(f"provider {call['fault']}")
+        charges = "".join(f", charges {number}" for number in sold)
+        self.world.clockwork.note(f"{what}: the provider {_words(delivery)}{charges}")
 
 
 def _words(delivery: Delivery) -> str:
@@ -95,7 +102,7 @@ class Wire(httpcore.NetworkStream):
         if incoming is not None:
             self._in = b""
             self._deliver(self._network.answer(incoming))
-        self._clockwork.boundary("bytes are out")
+            self._clockwork.boundary("bytes are out")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         patience = timeout if timeout is not None else 60.0

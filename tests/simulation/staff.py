@@ -12,7 +12,7 @@ from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Actor, Process
 from tests.simulation.store import ProcessRedis
-from tests.simulation.tables import ProcessDatabase
+from tests.simulation.tables import ProcessDatabase, Quiet
 from workers.clock import DatabaseClock
 from workers.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
@@ -36,7 +36,8 @@ def runtime_of(world: World, number: int) -> Runtime:
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
     providers = bind_providers(world.config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
-    now = DatabaseClock(database, lambda: wall_clock(world.clockwork))
+    quiet: Any = Quiet(database)
+    now = DatabaseClock(quiet, lambda: wall_clock(world.clockwork))
     return Runtime(
         config=world.config,
         providers=providers,

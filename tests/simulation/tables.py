@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -111,6 +111,16 @@ class ProcessDatabase(SqlDatabase):
             yield
         finally:
             me.busy -= 1
+
+
+class Quiet:
+    """The same database without boundaries, for the clock: it is asked within transactions."""
+
+    def __init__(self, database: ProcessDatabase) -> None:
+        self._database = database
+
+    def read(self) -> AbstractContextManager[Connection]:
+        return SqlDatabase.read(self._database)
 
 
 def away() -> OperationalError:

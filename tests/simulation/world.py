@@ -15,6 +15,7 @@ import tasks.entry
 import workers.timers
 from redis import Redis
 from schemas.config import Config, sandbox_config
+from tasks.providers.registry import lists_owned
 from tests.simulation import box, people, staff
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
@@ -87,11 +88,16 @@ class World:
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
         self.network.control.provision_seconds = rng.choice((0.0, 0.5, 5.0))
+        self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
         self.idle = staff.Idle(self)
         self.asked: set[tuple[str, str]] = set()
         self.requests = _requests(rng, self.kinds)
+
+    def can_look(self, kind: str) -> bool:
+        """Whether a provider shows what it sold."""
+        return lists_owned(self.config.providers[kind].kind)
 
     def live(self) -> Lived:
         """Run to the end."""

@@ -1,0 +1,253 @@
+"""Faults of our own, put in on purpose: a simulation that does not find them proves nothing.
+
+`python -m tests.simulation.mutants [--seconds N]` searches each and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import select, update
+
+import tasks.claiming
+import tasks.dispatching
+import tasks.ledger.calls
+import tasks.ledger.sweep
+import tasks.looking
+import tasks.policies.pace
+import tasks.policies.retry
+import tasks.publishing
+import tasks.purchase
+from schemas.outcomes import OutcomeKind
+from schemas.status import Status
+from schemas.tables import ATTEMPT, PURCHASE
+from tasks.ledger import intents
+from tasks.ledger.history import vouch
+from tasks.policies.pace import Pace, Slot
+from tasks.policies.retry import Decision
+from tests.simulation.stage import Stage
+from workers.embedded import find_server
+
+
+def unclear_is_absent() -> AbstractContextManager[Any]:
+    """A look that could not be read counts as one that says 'not ours'."""
+    absent = tasks.policies.retry._absent
+    return patch.object(tasks.policies.retry, "_look_failed", lambda _look, history, policy: absent(history, policy))
+
+
+def posted_before_asked() -> AbstractContextManager[Any]:
+    """A doubtful call goes back to the queue without a look."""
+    careful = tasks.purchase.after_call
+
+    def careless(outcome: Any, *rest: Any) -> Decision:
+        again = Decision(status=Status.QUEUED)
+        return again if outcome.kind is OutcomeKind.UNKNOWN else careful(outcome, *rest)
+
+    return patch.object(tasks.purchase, "after_call", careless)
+
+
+def lost_call_is_queued() -> AbstractContextManager[Any]:
+    """The sweep takes a call without an outcome for one that was not made."""
+    return patch.object(tasks.ledger.sweep, "after_call", lambda *_: Decision(status=Status.QUEUED))
+
+
+def doubt_forgotten() -> AbstractContextManager[Any]:
+    """A refusal fails a purchase, whatever an earlier call may have done."""
+    refused = tasks.policies.retry._refused
+
+    def certain(said: Any, history: Any, *rest: Any) -> Decision:
+        return refused(said, replace(history, doubt=False), *rest)
+
+    return patch.object(tasks.policies.retry, "_refused", certain)
+
+
+def intent_after_call() -> AbstractContextManager[Any]:
+    """The claim is not committed before the call; it is rolled back."""
+
+    def claim(runtime: Any, binding: Any, items: Any) -> Any:
+        seconds = tasks.policies.retry.call_length(binding.policy)
+        try:
+            with runtime.database.write() as conn:
+                claims = intents.claim(conn, items, runtime.now(), seconds)
+                raise _RollBack
+        except _RollBack:
+            return [one and replace(one, marked=True) for one in claims]
+
+    return patch.object(tasks.claiming, "claim", claim)
+
+
+class _RollBack(Exception):
+    pass
+
+
+def claim_without_revision() -> AbstractContextManager[Any]:
+    """A claim takes the purchase as it finds it: at any revision, in any status but an end."""
+
+    def lock(conn: Any, wanted: Any) -> Any:
+        alive = (Status.DISPATCHED, Status.QUEUED, Status.PURCHASING)
+        found = {}
+        for one in wanted:
+            query = select(PURCHASE).where(PURCHASE.c.id == one[0], PURCHASE.c.status.in_(alive))
+            row = conn.execute(query).mappings().first()
+            taken = row and conn.execute(
+                select(ATTEMPT.c.revision).where(
+                    ATTEMPT.c.purchase_id == one[0], ATTEMPT.c.revision == row["revision"] + 1
+                )
+            ).first()
+            if row and not taken:
+                found[one] = dict(row)
+        return found
+
+    return patch.object(intents, "_lock", lock)
+
+
+def bought_without_claim() -> AbstractContextManager[Any]:
+    """A released message is bought as it comes: nothing is written before the call."""
+
+    def claim(runtime: Any, binding: Any, items: Any) -> Any:
+        seconds, now = tasks.policies.retry.call_length(binding.policy), runtime.now()
+        with runtime.database.read() as conn:
+            rows = [conn.execute(select(PURCHASE).where(PURCHASE.c.id == one[0])).mappings().first() for one in items]
+        rows = [row and {**row, "call_deadline": now} for row in rows]
+        deadline = now + tasks.ledger.intents.timedelta(seconds=seconds)
+        return [row and intents.Claim(row=dict(row), started_at=now, deadline=deadline, marked=True) for row in rows]
+
+    return patch.object(tasks.claiming, "claim", claim)
+
+
+def no_slot() -> AbstractContextManager[Any]:
+    """Every call may go at once: none is reserved before its claim."""
+    reserve = Pace.reserve
+
+    def at_once(pace: Any, lane: Any, *given: Any, notice: float = 0.0, **named: Any) -> Any:
+        return Slot(0.0, 0, time.monotonic()) if notice else reserve(pace, lane, *given, **named)
+
+    return patch.object(Pace, "reserve", at_once)
+
+
+def missed_slot_used() -> AbstractContextManager[Any]:
+    """A call that comes too late for its slot goes all the same."""
+    return patch.object(tasks.purchase, "_missed", lambda *_: False)
+
+
+def limiter_starts_full() -> AbstractContextManager[Any]:
+    """A limiter that Redis does not know (any more) has its calls to give at once."""
+    full = tasks.policies.pace._SCRIPT.replace("now + HORIZON + burst * interval", "now")
+    assert full != tasks.policies.pace._SCRIPT
+    return patch.object(tasks.policies.pace, "_SCRIPT", full)
+
+
+def sent_however_late() -> AbstractContextManager[Any]:
+    """Nobody looks at the clock before the call is sent."""
+    return patch.object(tasks.purchase, "_fresh_for", lambda *_: 600.0)
+
+
+def marked_unpublished() -> AbstractContextManager[Any]:
+    """The relay marks events as published, and then publishes them."""
+
+    def next_(relay: Any) -> Any:
+        rows = original(relay)
+        tasks.publishing.mark_published(relay._runtime, {row["seq"]: row["replays"] for row in rows})
+        return rows
+
+    original = tasks.publishing.Relay._next
+    return patch.object(tasks.publishing.Relay, "_next", next_)
+
+
+@contextmanager
+def answer_dropped() -> Iterator[None]:
+    """An answer whose write fails once is let go."""
+
+    def once(_database: Any, action: Callable[[], Any], _holds: str) -> Any:
+        try:
+            return action()
+        except Exception:
+            return None
+
+    with patch("tasks.recording.until_written", once), lost_call_is_queued():
+        yield
+
+
+def cancelled_and_bought() -> AbstractContextManager[Any]:
+    """A cancel is told as done while its call is under way."""
+
+    def cancel(conn: Any, row: Any, now: Any) -> Any:
+        values = {"status": str(Status.CANCELLED), "due_at": None, "updated_at": now}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**values))
+        return None
+
+    return patch("tasks.ledger.cancel._cancel", cancel)
+
+
+MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
+    unclear_is_absent,
+    posted_before_asked,
+    lost_call_is_queued,
+    doubt_forgotten,
+    intent_after_call,
+    claim_without_revision,
+    bought_without_claim,
+    no_slot,
+    missed_slot_used,
+    limiter_starts_full,
+    sent_however_late,
+    marked_unpublished,
+    answer_dropped,
+    cancelled_and_bought,
+)
+_ = vouch
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What a search for one mutant came to; `found` is how often, `after` the seconds and worlds until the first."""
+
+    worlds: int
+    found: int
+    after: tuple[float, int] | None
+    what: str
+
+
+def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, first: int = 0) -> Hunt:
+    """Search worlds with *mutant* in the code, at least until one breaks or *seconds* are over."""
+    began, worlds, found = time.perf_counter(), 0, 0
+    after, what = None, ""
+    with mutant():
+        while time.perf_counter() - began < seconds:
+            lived = stage.live(first + worlds)
+            worlds += 1
+            if lived.broken is not None:
+                found += 1
+                if after is None:
+                    after, what = (time.perf_counter() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
+    return Hunt(worlds, found, after, what)
+
+
+def main() -> int:
+    """The table of all mutants. Status 1 where one was not found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    missed = 0
+    with Stage(find_server(os.environ)) as stage:
+        for mutant in MUTANTS:
+            if given.names and mutant.__name__ not in given.names:
+                continue
+            done = hunt(stage, mutant, given.seconds)
+            missed += not done.found
+            first = f"first after {done.after[0]:.1f} s, world {done.after[1]}" if done.after else "NOT FOUND"
+            print(f"{mutant.__name__:24} {done.found:3} of {done.worlds:3} worlds, {first}: {done.what[:200]}", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
