@@ -3,6 +3,7 @@ SHELL = /bin/sh
 PYTHON =
 ARGS =
 SEED =
+MINUTES =
 STAMP = .venv/.set-up
 BENCH_STAMP = .venv/.set-up-bench
 BIN = .venv/bin
@@ -12,7 +13,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup demo test unit check lint format lock installed chaos bench clean
+.PHONY: help setup demo test unit check lint format lock installed chaos simulate bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -71,6 +72,9 @@ installed: $(STAMP) ## what a user installs, in clean environments: each module 
 
 chaos: $(STAMP) ## kill things at random, 10 minutes a database, with a report (SEED=... repeats a run)
 	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
+
+simulate: $(STAMP) ## search for a broken promise in one process, in virtual time (MINUTES=..., SEED=... repeats a world)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements-bench.lock
 	@echo "installing what the benchmarks compare with: $$(grep -c '==' requirements-bench.lock) locked packages"

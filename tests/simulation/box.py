@@ -81,7 +81,7 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
         (time, "sleep", ours(time.sleep, clockwork.sleep)),
         (time, "clock_gettime", ours(time.clock_gettime, lambda _which: clockwork.seconds())),
         (workers.group_commit, "sleep", clockwork.sleep),
-        (os, "urandom", ours(os.urandom, lambda size: clockwork.rng.randbytes(size))),
+        (os, "urandom", ours(os.urandom, clockwork.rng.randbytes)),
         (tasks.ledger.rows, "uuid7", lambda: _uuid7(clockwork)),
         (threading.Thread, "start", ours(threading.Thread.start, _escaped)),
         (socket.socket, "connect", ours(socket.socket.connect, _escaped)),
@@ -107,7 +107,8 @@ def _escaped(*_: Any, **__: Any) -> None:
 
 def _look(clockwork: Clockwork) -> Any:
     look = object.__new__(_LOOK)
-    look.lock, look.done = Threads(clockwork).Lock(), 0
+    lock: Any = Threads(clockwork).Lock()
+    look.lock, look.done = lock, 0
     return look
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RATES: dict[str, tuple[float, ...]] = {
     # by boundary; IDLE of it where nothing is in hand
     "killed": (0.0, 0.005, 0.03, 0.1),
-    "stands still": (0.0, 0.01, 0.05),
+    "stands still": (0.0, 0.02, 0.1),
     # by message
     "message lost": (0.0, 0.05, 0.3),
     "message doubled": (0.0, 0.1, 0.5),
@@ -35,7 +35,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "redis answer lost": (0.0, 0.002, 0.01),
     "connection refused": (0.0, 0.02, 0.1),
     "connection takes too long": (0.0, 0.02),
-    "reading fails": (0.0, 0.05, 0.3),
+    "reading fails": (0.0, 0.1, 0.6),
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),

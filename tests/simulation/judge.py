@@ -1,4 +1,4 @@
-"""The promises, asked of what the provider's books and the committed rows say: at every call, every commit, and the end."""
+"""The promises, asked of the provider's books and the committed rows: at every call, every commit, and the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
-_ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({', '.join(f'{s!r}' for s in map(str, DEAD))})"  # noqa: E501
+_ROWS = (
+    f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({', '.join(f'{s!r}' for s in map(str, DEAD))})"
+)
 
 
 class Judge:

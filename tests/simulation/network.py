@@ -146,7 +146,8 @@ def _whole(data: bytes) -> Incoming | None:
         return None
     first, *lines = head.decode("ascii").split("\r\n")
     method, target, _ = first.split(" ")
-    headers: Mapping[str, str] = httpx.Headers([line.split(": ", 1) for line in lines])  # type: ignore[misc]
+    pairs = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    headers: Mapping[str, str] = httpx.Headers(pairs)
     if len(body) < int(headers.get("Content-Length", "0")):
         return None
     url = urlsplit(target)

@@ -13,7 +13,9 @@ from tests.simulation.world import Lived
 TAIL = 40
 """The last steps that a story tells whatever they are about."""
 
-_TOLD = re.compile(r"FAULT|takes the message|charges|the provider|a person|killed|starts$|stands still|LOG|no more faults")
+_TOLD = re.compile(
+    r"FAULT|takes the message|charges|the provider|a person|killed|starts$|stands still|LOG|no more faults"
+)
 _NUMBER = re.compile(r"\+\d{8,15}")
 
 

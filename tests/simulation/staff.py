@@ -1,4 +1,4 @@
-"""The processes: workers with their task threads and timers, wired as `workers.wiring` does, and begun again when dead."""
+"""The processes: workers with task threads and timers, wired as `workers.wiring` does, and begun again when dead."""
 
 from __future__ import annotations
 

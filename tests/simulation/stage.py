@@ -1,4 +1,4 @@
-"""What worlds are played on, one after the other: a database's file, and a Valkey that is connected before the box closes."""
+"""What worlds are played on, one after the other: a database's file, and a Valkey that is connected from the start."""
 
 from __future__ import annotations
 

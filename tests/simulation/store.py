@@ -70,7 +70,8 @@ class Store:
         return self.published + self._stream()
 
     def _stream(self) -> list[bytes]:
-        return [entry[b"event"] for _, entry in self.client.xrange(STREAM)]  # type: ignore[union-attr]
+        entries: Any = self.client.xrange(STREAM)
+        return [entry[b"event"] for _, entry in entries]
 
 
 class ProcessRedis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from tests.simulation.clockwork import MICRO, Actor, Clockwork
@@ -112,7 +113,7 @@ class Thread:
         daemon: bool = False,
     ) -> None:
         self._clockwork = clockwork
-        self._call = lambda: target(*args, **(kwargs or {}))
+        self._call: Callable[[], object] = partial(target, *args, **(kwargs or {}))
         self._name = name
         self._over = Event(clockwork)
 

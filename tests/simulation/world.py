@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 import httpcore
+from redis import Redis
 
 import tasks.entry
 import workers.timers
-from redis import Redis
 from schemas.config import Config, sandbox_config
 from tasks.providers.registry import lists_owned
 from tests.simulation import box, people, staff
@@ -195,7 +196,7 @@ def _config(rng: Any, kinds: list[str]) -> Config:
 
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
     """Single purchases and orders; some ask for the same numbers."""
-    count = rng.choice((4, 10, 25))
+    count = rng.choice((5, 15, 40))
     numbers = [f"+1415555{number:04d}" for number in range(count)]
     found = []
     for number in range(count):
@@ -213,7 +214,7 @@ def _at_most_one(rates: dict[str, float]) -> dict[str, float]:
 def _handed_in(world: World) -> Any:
     """What code under test reaches by a name of a module, and not through the runtime."""
     rng = world.clockwork.rng
-    stack = box.ExitStack()
+    stack = ExitStack()
     clock = {
         "RELEASE_EVERY": rng.choice((0.3, 1.0)),
         "SWEEP_EVERY": rng.choice((1.0, 3.0)),
@@ -242,7 +243,7 @@ class _Ear(logging.Handler):
             self._world.clockwork.stop(record.exc_info[1])
 
 
-@box.contextmanager
+@contextmanager
 def _listening(world: World) -> Any:
     ear, before = _Ear(world), {}
     for name in ("tasks", "workers"):
