@@ -69,6 +69,9 @@ IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
 
 POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
+IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
+"""Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
+
 AFTER_THE_LAST_LOOK = 12.0
 
 SENDING = "bytes go out"
@@ -103,8 +106,7 @@ class Faults:
         """Seconds that *actor* stands still here; below 0: its process is killed."""
         if not actor.process.mortal:
             return 0.0
-        busy = what in POINTS or what.startswith("bytes") or what.endswith(": written")
-        share = 1.0 if busy else IDLE
+        share = 1.0 if what in POINTS or what.startswith(IN_HAND) or what.endswith(": written") else IDLE
         if self.happens("killed", share):
             return -1.0
         if what != SENDING and self.happens("stands still", share):

@@ -216,8 +216,8 @@ def _handed_in(world: World) -> Any:
     rng = world.clockwork.rng
     stack = ExitStack()
     clock = {
-        "RELEASE_EVERY": rng.choice((0.3, 1.0)),
-        "SWEEP_EVERY": rng.choice((1.0, 3.0)),
+        "RELEASE_EVERY": rng.choice((0.5, 2.0)),
+        "SWEEP_EVERY": rng.choice((1.5, 4.0)),
         "HISTORY_EVERY": 10.0,
         "RELAY_EVERY": rng.choice((0.5, 2.0)),
         "AWAY_WAIT": 1.0,
