@@ -35,19 +35,19 @@ RATES: dict[str, tuple[float, ...]] = {
     "redis answer lost": (0.0, 0.002, 0.01),
     "connection refused": (0.0, 0.02, 0.1),
     "connection takes too long": (0.0, 0.02),
-    "reading fails": (0.0, 0.1, 0.6),
+    "reading fails": (0.0, 0.2, 0.8),
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
     # by purchase call
-    "shows after the last look": (0.0, 0.0, 0.05, 0.2),
+    "shows after the last look": (0.0, 0.1, 0.4),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
     "refuse": (0.0, 0.05, 0.2),
     "account": (0.0, 0.01),
     "error_before": (0.0, 0.05),
-    "error_after": (0.0, 0.1),
+    "error_after": (0.0, 0.1, 0.3),
     "cut_before": (0.0, 0.05),
     "cut_after": (0.0, 0.05, 0.1),
     "silence_before": (0.0, 0.03),
@@ -62,7 +62,10 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
 """The sandbox's own faults (`tasks/providers/sandbox/faults.py`), by purchase call."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
-STILL = (0.02, 0.3, 1.5, 4.0, 12.0)
+ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
+"""Seconds until an answer's first byte: a world has one of these."""
+
+STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0)
 """Seconds for which an actor stands still."""
 
 IDLE = 0.02
@@ -72,7 +75,7 @@ POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "an
 IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
 
-AFTER_THE_LAST_LOOK = 12.0
+AFTER_THE_LAST_LOOK = 30.0
 
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
@@ -88,6 +91,8 @@ class Faults:
         self.rates = {name: self._rng.choice(rates) for name, rates in RATES.items()}
         self.provider = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
         self.counts: Counter[str] = Counter()
+        self._remembers = self._rng.random() < 0.7
+        self._answers = self._rng.choice(ANSWERS)
 
     def happens(self, name: str, share: float = 1.0) -> bool:
         """Whether the fault is met now."""
@@ -113,24 +118,24 @@ class Faults:
             return self._rng.choice(STILL)
         return 0.0
 
-    def database_before(self, _what: str) -> None:
+    def database_before(self) -> None:
         if self.happens("database away"):
             raise away()
 
-    def database_at_commit(self, _what: str) -> None:
+    def database_at_commit(self) -> None:
         if self.happens("commit fails"):
             raise away()
 
-    def database_after(self, _what: str) -> None:
+    def database_after(self) -> None:
         if self.happens("commit's answer lost"):
             self._world.judge.after_commit()
             raise away()
 
-    def redis_before(self, _what: str) -> None:
+    def redis_before(self) -> None:
         if self.happens("redis away"):
             raise gone()
 
-    def redis_after(self, _what: str) -> None:
+    def redis_after(self) -> None:
         if self.happens("redis answer lost"):
             raise gone()
 
@@ -145,8 +150,15 @@ class Faults:
         if self.happens("reading fails"):
             control.plan(kind, self._rng.choice(READING), on="read")
 
-    def buying(self, control: Control, kind: str) -> bool:
-        """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told."""
+    def buying(self, control: Control, kind: str, body: str) -> bool:
+        """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told.
+
+        What a provider sold before and does not show yet, it may refuse to sell again.
+        """
+        for sold_at, number in sorted(self._world.judge.unseen):
+            if self.on and self._remembers and sold_at == kind and number.removeprefix("+") in body:
+                control.plan(kind, "refuse", number=number)
+                return False
         if not (self._world.can_look(kind) and self.happens("shows after the last look")):
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
@@ -158,4 +170,4 @@ class Faults:
 
     def answer_takes(self) -> float:
         """Seconds until an answer's first byte."""
-        return self._rng.choice((0.001, 0.05, 0.3, 1.2))
+        return self._rng.choice(self._answers)

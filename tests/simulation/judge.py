@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
-_ROWS = (
-    f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({', '.join(f'{s!r}' for s in map(str, DEAD))})"
-)
+_DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
+_ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
 
 
 class Judge:

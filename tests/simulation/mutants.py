@@ -208,7 +208,7 @@ class Hunt:
     what: str
 
 
-def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 3) -> Hunt:
+def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
     """Search worlds with *mutant* in the code, from seed 0 on, until *enough* broke or *seconds* are over."""
     began, worlds, found = time.perf_counter(), 0, 0
     after, what = None, ""

@@ -53,7 +53,7 @@ class Network:
         log = (self.calls if buying else self.reads)[kind]
         log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
         if buying:
-            unseen = world.faults.buying(self.control, kind)
+            unseen = world.faults.buying(self.control, kind, incoming.body.decode())
         else:
             unseen = False
             world.faults.reading(self.control, kind)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.requests import RequestError
 from schemas.settling import Verdict
 from schemas.status import Status
-from schemas.tables import KEY, ORDER, PURCHASE
+from schemas.tables import ORDER, PURCHASE
 from tasks import orders, resolving, retrying
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
@@ -123,7 +123,3 @@ def resume_all(world: World) -> None:
     runtime = world.staff.runtime
     for alias in world.kinds:
         runtime.database.run(lambda conn, alias=alias: pausing.resume(conn, alias, runtime.now(), by_machine=False))  # type: ignore[misc]
-
-
-ANSWERED = (select(KEY.c.idempotency_key), select(ORDER.c.idempotency_key))
-"""Where a request that was accepted stands."""

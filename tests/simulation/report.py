@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from tests.simulation.world import Lived
 
 TAIL = 40
 """The last steps that a story tells whatever they are about."""
+
+FRAMES = 8
+"""Lines of a traceback that a story ends with."""
 
 _TOLD = re.compile(
     r"FAULT|takes the message|charges|the provider|a person|killed|starts$|stands still|LOG|no more faults"
@@ -25,7 +29,14 @@ def story(lived: Lived, *, whole: bool = False) -> str:
     if not whole:
         told, end = lines[:-TAIL], lines[-TAIL:]
         lines = [line for line in told if _TOLD.search(line) and _concerns(line, lived)] + end
-    return "\n".join([*lines, "", _end(lived), f"again: make simulate SEED={lived.seed}", ""])
+    return "\n".join([*lines, "", *_line(lived.broken), _end(lived), f"again: make simulate SEED={lived.seed}", ""])
+
+
+def _line(broken: BaseException | None) -> list[str]:
+    """Where code under test raised what nobody foresaw, or left the box."""
+    if broken is None or isinstance(broken, Broken):
+        return []
+    return [line.rstrip() for line in traceback.format_exception(broken)[-FRAMES:]]
 
 
 def _concerns(line: str, lived: Lived) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
 from schemas.config import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
@@ -114,7 +117,7 @@ def worker(world: World) -> None:
 def _ready(world: World, runtime: Runtime) -> bool:
     try:
         prepare_providers(runtime)
-    except Exception as exc:
+    except (SQLAlchemyError, RedisError) as exc:
         world.clockwork.note(f"cannot start: {type(exc).__name__}")
         return False
     return True

@@ -99,9 +99,9 @@ class ProcessRedis:
     def _call(self, what: str, run: Callable[[], Any]) -> Any:
         world = self._store.world
         world.clockwork.boundary(what)
-        world.faults.redis_before(what)
+        world.faults.redis_before()
         answer = run()
-        world.faults.redis_after(what)
+        world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
         return answer
 

@@ -86,11 +86,11 @@ class ProcessDatabase(SqlDatabase):
     def write(self) -> Iterator[Connection]:
         clockwork, faults, what = self._world.clockwork, self._world.faults, _who()
         clockwork.boundary(f"{what}: begins to write")
-        faults.database_before(what)
+        faults.database_before()
         with self._alone(), super().write() as conn:
             yield conn
-            faults.database_at_commit(what)
-        faults.database_after(what)
+            faults.database_at_commit()
+        faults.database_after()
         self._world.judge.after_commit()
         clockwork.boundary(f"{what}: written")
 
@@ -98,7 +98,7 @@ class ProcessDatabase(SqlDatabase):
     def read(self) -> Iterator[Connection]:
         what = _who()
         self._world.clockwork.boundary(f"{what}: begins to read")
-        self._world.faults.database_before(what)
+        self._world.faults.database_before()
         with self._alone(), super().read() as conn:
             yield conn
 

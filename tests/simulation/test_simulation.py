@@ -19,7 +19,7 @@ from tests.simulation.report import Report, story
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-SEEDS = (2, 9, 10, 14, 22, 23, 25, 36)
+SEEDS = (2, 5, 6, 13, 15, 18, 22, 36)
 DIGEST = "import os; from tests.simulation.stage import Stage; from workers.embedded import find_server\n"
 DIGEST += "with Stage(find_server(os.environ)) as stage: print(stage.live({seed}).digest)"
 
@@ -38,11 +38,11 @@ def test_a_world_keeps_its_promises(stage: Stage, seed: int) -> None:
 
 
 def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
-    first = stage.live(9)
+    first = stage.live(12)
     stage.live(2)
-    assert stage.live(9).trace == first.trace
+    assert stage.live(12).trace == first.trace
     done = subprocess.run(
-        [sys.executable, "-c", DIGEST.format(seed=9)],
+        [sys.executable, "-c", DIGEST.format(seed=12)],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -57,7 +57,7 @@ def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
     [
         (mutants.posted_before_asked, "charged"),
         (mutants.intent_after_call, "no intent stands in the table"),
-        (mutants.no_slot, "calls within"),
+        (mutants.claim_without_revision, "charged twice"),
     ],
 )
 def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], what: str) -> None:
@@ -66,7 +66,7 @@ def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractCon
 
 def test_a_finding_is_told_as_a_story_with_the_way_to_repeat_it(stage: Stage) -> None:
     with mutants.intent_after_call():
-        lived = stage.live(9)
+        lived = stage.live(2)
     told, report = story(lived), Report()
     report.add(lived)
     assert isinstance(lived.broken, Broken)

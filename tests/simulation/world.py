@@ -186,7 +186,7 @@ def _config(rng: Any, kinds: list[str]) -> Config:
         "rate_limits": [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))],
         "rate_guard": rng.choice((0.025, 0.2)),
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
-        "max_in_flight": rng.choice((1, 4, 20)),
+        "max_in_flight": rng.choice((2, 5, 20)),
     }
     batch = rng.choice((1, 1, 5))
     own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
