@@ -7,8 +7,8 @@ ways is refused with both. One rule holds for messages, files and the command li
 - With a plus (or 00) the digits are the number, whatever country is named. Only a trunk zero in brackets, +44 (0)20,
   is left out.
 - Without a plus and with a country it is a number of that country: a national one, or one that begins with the
-  country's own code. It never becomes another country's. Where two readings are possible, it is the one that is
-  valid; where both are, it is refused.
+  country's own code. It never becomes another country's, not even of one that shares the code. Where two readings are
+  possible, it is the one that is valid; where both are, it is refused.
 - Without both, the digits must be an international number and nothing else. Ten digits or fewer are refused, for most
   national numbers have that many: 6465550100 is of New York or of New Zealand. More are taken where some country
   assigns them as they stand (14155550100, 919876543210), and where they may be of a new range; but not where they are
@@ -75,7 +75,7 @@ def digits_only(number: str) -> str:
 def region_of(number: str) -> str | None:
     """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code."""
     if _NANP.fullmatch(number, 2) and number.startswith("+1"):
-        return _region_of_area(number[2:5])
+        return _region_of_area(number[2:5]) or "US"
     parsed = phonenumbers.parse(number, None)
     region = phonenumbers.region_code_for_number(parsed)
     if region is None:
@@ -84,9 +84,9 @@ def region_of(number: str) -> str | None:
 
 
 @lru_cache(maxsize=1000)
-def _region_of_area(area: str) -> str:
+def _region_of_area(area: str) -> str | None:
     """In +1 an area code is of one country; asking libphonenumber for each number takes longer than all the rest."""
-    return phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678", None)) or "US"
+    return phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678", None))
 
 
 def known_country(code: str) -> bool:
@@ -140,11 +140,24 @@ def _of_country(text: str, digits: str, country: str) -> str:
     if _possible(number) is None:
         mend = "mend it, or write the plus and the country code if it is of another"
         raise NumberError(text, f"is not a possible number of {country}: {mend}")
+    _refuse_elsewhere(text, number, country)
     if number == f"+{digits}":
         _refuse_other(text, number, f"+{code}{digits}")
     elif digits.startswith(str(code)) or (len(digits) > _MAX_NATIONAL and not _valid(_possible(number))):
         _refuse_other(text, number, f"+{digits}")
     return number
+
+
+def _refuse_elsewhere(text: str, number: str, country: str) -> None:
+    """Refuse a number of another country with the same code: 613 is of Canada, though it is dialled alike in the US."""
+    parsed = phonenumbers.parse(number, None)
+    if len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[parsed.country_code or 0]) == 1:
+        return
+    nanp = number.startswith("+1") and _NANP.fullmatch(number, 2)
+    region = _region_of_area(number[2:5]) if nanp else phonenumbers.region_code_for_number(parsed)
+    # Of 800 and the like all have a share.
+    if region not in (None, country) and not phonenumbers.is_valid_number_for_region(parsed, country):
+        raise NumberError(text, f"is of {region}, not of {country}: write {number}, or name that country")
 
 
 def _refuse_other(text: str, number: str, other: str) -> None:

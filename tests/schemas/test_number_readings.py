@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, parse_e164, read_number
+from schemas.numbers import NumberError, digits_only, parse_e164, read_number, region_of
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 SEPARATORS = st.sampled_from(["", "", "", " ", "-", ".", " - ", ") ", " (", "/", ",", "'"])
@@ -33,7 +33,30 @@ def test_ten_digits_of_north_america_are_nobody_elses(line):
         for read in (read_number, parse_e164):
             with pytest.raises(NumberError, match="country code"):
                 read(f"{area}{line}")
-        assert read_number(f"{area}{line}", "US") == f"+1{area}{line}"
+        if region_of(f"+1{area}{line}") == "US":
+            assert read_number(f"{area}{line}", "US") == f"+1{area}{line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "owner"),
+    [
+        ("2425550100", "US", "BS"),
+        ("(868) 555-0100", "US", "TT"),
+        ("1 613 555 0100", "US", "CA"),
+        ("4155550100", "CA", "US"),
+        ("77012345678", "RU", "KZ"),
+        ("07797 123456", "GB", "JE"),
+    ],
+)
+def test_a_number_of_another_country_with_the_same_code_is_refused(text, country, owner):
+    with pytest.raises(NumberError, match=rf"is of {owner}, not of {country}: write \+\d+, or name that country"):
+        read_number(text, country)
+    assert region_of(read_number(text, owner)) == owner
+
+
+@pytest.mark.parametrize("country", ["US", "CA", "BS"])
+def test_what_all_countries_of_a_code_share_is_nobody_elses(country):
+    assert read_number("800 555 0100", country) == "+18005550100"
 
 
 @pytest.mark.parametrize(

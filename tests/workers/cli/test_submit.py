@@ -145,7 +145,7 @@ def test_a_dry_run_accepts_nothing_and_tells_what_is_ours(cli: Cli, desk: Desk, 
 def test_a_dry_run_counts_the_numbers_of_each_country(cli: Cli, desk: Desk, home: Path) -> None:
     cli.submit(simple_file(home, 2))
     settle(desk, NUMBERS[0], Status.PURCHASED)
-    rows = [*NUMBERS[:4], "+14165550142", "+1 416 555 0143", "(876) 555-0144", "+442071838750", "+80012345678"]
+    rows = [*NUMBERS[:4], "+14165550142", "+1 416 555 0143", "+1 (876) 555-0144", "+442071838750", "+80012345678"]
     path = csv_file(home, [f"{row},timepay" for row in rows])
     document = cli.json("order", "submit", str(path), "--country", "US", "--dry-run")
     found = [(one["country"], one["to_buy"], one["bought"], one["in_work"]) for one in document["countries"]]
