@@ -197,7 +197,7 @@ class RejectedRequest(SQLModel, table=True):
 class ProviderState(SQLModel, table=True):
     """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again.
 
-    `account` is who the alias was at the provider when it was used last.
+    `account` is who the alias was at the provider when it was used last, `own_account` who it was by its kind alone.
     """
 
     __tablename__: ClassVar[str] = "provider_state"
@@ -209,6 +209,7 @@ class ProviderState(SQLModel, table=True):
     probe_at: datetime | None = None
     cooldown: float | None = None
     account: str | None = Field(default=None, max_length=400)
+    own_account: str | None = Field(default=None, sa_column=Column(Text))
     updated_at: datetime
 
 

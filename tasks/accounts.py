@@ -61,11 +61,9 @@ def settle(runtime: Runtime, aliases: Collection[str] | None = None) -> None:
     """
     with runtime.database.read() as conn:
         known = ledger.remembered(conn)
-    wanted = {alias: runtime.providers[alias].account for alias in sorted(aliases or runtime.providers)}
-    changed = [
-        Home(provider=alias, account=account) for alias, account in wanted.items() if known.get(alias) != account
-    ]
-    problems = [*_renamed(runtime, known, changed)]
+    wanted = [_home(runtime, alias) for alias in sorted(aliases or runtime.providers)]
+    changed = [home for home in wanted if known.get(home.provider) != home]
+    problems = [*_renamed(runtime, known, wanted)]
     problems += [problem for one in changed if (problem := _settle(runtime, one))] if not problems else []
     if problems:
         raise AccountChanged("\n".join(problems))
@@ -130,9 +128,10 @@ def move_marks(runtime: Runtime, under: Under, home: Home) -> None:
     alias is any more. Raises redis.RedisError while Redis is away.
     """
     with runtime.database.read() as conn:
-        former = {*ledger.accounts_under(conn, under), ledger.remembered(conn).get(under.provider)}
+        was = ledger.remembered(conn).get(under.provider)
+        former = {*ledger.accounts_under(conn, under), *([] if was is None else [was.account])}
     for account in former - {home.account, *runtime.accounts}:
-        if account is not None and is_tried_out(account) == is_tried_out(home.account):
+        if is_tried_out(account) == is_tried_out(home.account):
             runtime.watermark.hand_on(account, home.account)
 
 
@@ -147,34 +146,50 @@ def leave(runtime: Runtime, under: Under) -> Left:
     while rows := _leave_chunk(runtime, under, after, done):
         after = rows[-1]["id"]
     if under.provider in runtime.providers:
-        home = Home(provider=under.provider, account=runtime.providers[under.provider].account)
+        home = _home(runtime, under.provider)
         runtime.database.run(lambda conn: _remember(conn, home, runtime.now()))
     else:
         runtime.database.run(lambda conn: ledger.forget(conn, under.provider, runtime.now()))
     return done
 
 
-def _renamed(runtime: Runtime, known: Mapping[str, str | None], changed: Sequence[Home]) -> Iterator[str]:
-    """A new alias beside one of its kind that is gone: where only their names say who they are, they may be one."""
+def _home(runtime: Runtime, alias: str) -> Home:
+    provider = runtime.config.providers.get(alias)
+    own = None if provider is None else provider.own_account
+    return Home(provider=alias, account=runtime.providers[alias].account, own=own)
+
+
+def _renamed(runtime: Runtime, known: Mapping[str, Home], wanted: Sequence[Home]) -> Iterator[str]:
+    """An alias beside one of its kind that is gone with purchases, where nothing tells that they are two accounts.
+
+    However well it is known: who goes back to a former name finds it remembered.
+    """
     gone = [
-        Home(provider=alias, account=account)
-        for alias, account in known.items()
-        if account is not None and alias not in runtime.providers and account not in runtime.accounts
+        one for alias, one in known.items() if alias not in runtime.providers and one.account not in runtime.accounts
     ]
-    for new in changed:
-        perhaps = [one for one in gone if known.get(new.provider) is None and _may_be_one(one.account, new.account)]
-        with runtime.database.read() as conn:
-            alive = ledger.alive_under(conn, perhaps)
-        for one in alive:
-            left = f"{one.provider!r} of the same kind is gone from the file with {one.count:,} purchases"
-            mends = mend(one).replace("ALIAS", new.provider)
-            yield f"[providers.{new.provider}] is new, and {left}, which it would buy again: {mends}"
+    perhaps = [(new, one) for new in wanted for one in gone if _may_be_one(one, new)]
+    if not perhaps:
+        return
+    with runtime.database.read() as conn:
+        alive = {one.provider: one for one in ledger.alive_under(conn, [*{one for _, one in perhaps}])}
+    for new, left in ((new, alive[one.provider]) for new, one in perhaps if one.provider in alive):
+        where, file = ("in the file", "it") if new.provider in known else ("new", "the file")
+        what = f"[providers.{new.provider}] is {where}, and {left.provider!r} of the same kind is gone from {file}"
+        mends = mend(left).replace("ALIAS", new.provider)
+        yield f"{what} with {left.count:,} purchases, which it would buy again: {mends}"
 
 
-def _may_be_one(one: str, other: str) -> bool:
-    """Whether nothing tells that two accounts are two: they are of one kind, and one is known by its alias alone."""
-    (kind, _, identity), (same, _, its) = one.partition("|"), other.partition("|")
-    return kind == same and (identity.startswith("@") or its.startswith("@"))
+def _may_be_one(gone: Home, new: Home) -> bool:
+    """Whether nothing tells that two accounts of one kind are two.
+
+    What the kind itself says does, whatever `account_id` calls them; where it says nothing, `account_id` of both does.
+    """
+    (kind, _, identity), (same, _, its) = gone.account.partition("|"), new.account.partition("|")
+    if kind != same:
+        return False
+    if new.own is None:
+        return identity.startswith("@") or its.startswith("@")
+    return gone.own is None or gone.own == new.own
 
 
 def _settle(runtime: Runtime, home: Home) -> str | None:

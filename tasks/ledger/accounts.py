@@ -36,10 +36,14 @@ class Stranded:
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """Where purchases belong: an alias, and the account that it is."""
+    """Where purchases belong: an alias, and the account that it is.
+
+    *own*: who it is by its kind alone, whatever `account_id` calls it; None where that is not known.
+    """
 
     provider: str
     account: str
+    own: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +65,17 @@ class Under:
         return found if self.tried_out is None else [*found, _tried_out(yes=self.tried_out)]
 
 
-def remembered(conn: Connection) -> dict[str, str | None]:
-    """The account that each alias was when it was used last; None from before that was written down."""
-    return {row.provider: row.account for row in conn.execute(select(PROVIDER.c.provider, PROVIDER.c.account))}
+def remembered(conn: Connection) -> dict[str, Home]:
+    """Who each alias was when it was used last, where that was written down and is not forgotten."""
+    at = PROVIDER.c
+    found = conn.execute(select(at.provider, at.account, at.own_account).where(at.account.is_not(None)))
+    return {row.provider: Home(provider=row.provider, account=row.account, own=row.own_account) for row in found}
 
 
 def remember(conn: Connection, home: Home, now: datetime) -> None:
     """Write down which account an alias is; its row is there already."""
-    at = PROVIDER.c
-    conn.execute(update(PROVIDER).where(at.provider == home.provider).values(account=home.account, updated_at=now))
+    values = {"account": home.account, "own_account": home.own, "updated_at": now}
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == home.provider).values(**values))
 
 
 def alive_elsewhere(conn: Connection, home: Home) -> list[Stranded]:
@@ -85,7 +91,8 @@ def alive_under(conn: Connection, homes: Sequence[Home]) -> list[Stranded]:
 
 def forget(conn: Connection, alias: str, now: datetime) -> None:
     """Forget which account an alias was: nobody comes back to it."""
-    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(account=None, updated_at=now))
+    values = {"account": None, "own_account": None, "updated_at": now}
+    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(**values))
 
 
 def alive_apart(conn: Connection, under: Under) -> int:

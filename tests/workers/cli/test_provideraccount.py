@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from schemas.status import Status
+from schemas.tables import PROVIDER
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from workers.cli.context import Desk, open_desk
 
@@ -107,3 +109,138 @@ def test_two_accounts_of_the_file_are_not_made_one(bought: Cli, home: Path) -> N
 
 def test_a_target_that_is_not_configured_is_refused(bought: Cli) -> None:
     assert "provider 'vogant' is not configured" in bought.refused("provider", "move", "vogent", "vogant")
+
+
+OWN = {
+    "signalwire": 'project_id = "{0}"',
+    "bird": 'workspace_id = "{0}"\norganization_id = "o"',
+    "fluents": 'telephony_provider = "twilio"\ntelephony_account_connection = "{0}"',
+}
+NAMED = 'account_id = "main"'
+
+
+def own_file(home: Path, kind: str, *aliases: tuple[str, str, str]) -> None:
+    """A file of aliases of one kind: the name of each, who it is by the kind itself, and what stands there too."""
+    tables = (
+        f'[providers.{alias}]\nkind = "{kind}"\nbase_url = "https://a.signalwire.com"\ntoken_env = "T"\n'
+        f"{OWN[kind].format(own)}\n{more}\n"
+        for alias, own, more in aliases
+    )
+    (home / "providers.toml").write_text("\n".join(tables))
+
+
+def buy(cli: Cli, alias: str, number: str = NUMBERS[0]) -> bool:
+    """Whether a purchase came of it; False where there was one."""
+    return bool(cli.json("buy", number, "--provider", alias)["created"])
+
+
+def buy_all_the_way(cli: Cli, alias: str) -> None:
+    assert buy(cli, alias)
+    with open_desk() as desk:
+        settle(desk, NUMBERS[0], Status.PURCHASED)
+
+
+@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize(("before", "after"), [("", NAMED), (NAMED, ""), (NAMED, 'account_id = "else"')])
+def test_an_alias_renamed_with_its_account_id_in_one_edit_is_refused(
+    cli: Cli, home: Path, kind: str, before: str, after: str
+) -> None:
+    own_file(home, kind, ("old", "p", before))
+    buy_all_the_way(cli, "old")
+    own_file(home, kind, ("new", "p", after))
+    told = cli.refused("buy", NUMBERS[0], "--provider", "new")
+    assert "[providers.new] is new, and 'old' of the same kind is gone from the file with 1 purchases" in told
+    assert "dialstock provider move old new; where" in told
+    assert "dialstock provider leave old" in told
+    cli.ok("provider", "move", "old", "new")
+    assert not buy(cli, "new")
+
+
+@pytest.mark.parametrize(("before", "after"), [("", NAMED), (NAMED, ""), (NAMED, 'account_id = "else"'), ("", "")])
+def test_another_project_is_another_account_whatever_account_id_calls_it(
+    cli: Cli, home: Path, before: str, after: str
+) -> None:
+    own_file(home, "signalwire", ("old", "p", before))
+    buy_all_the_way(cli, "old")
+    own_file(home, "signalwire", ("new", "q", after))
+    assert buy(cli, "new")
+
+
+def test_where_nobody_wrote_down_who_the_old_alias_was_it_may_be_the_new_one(cli: Cli, home: Path) -> None:
+    own_file(home, "signalwire", ("old", "p", NAMED))
+    buy_all_the_way(cli, "old")
+    with open_desk() as desk, desk.runtime.database.write() as conn:
+        conn.execute(update(PROVIDER).values(own_account=None))
+    own_file(home, "signalwire", ("new", "q", ""))
+    assert "dialstock provider leave old" in cli.refused("buy", NUMBERS[0], "--provider", "new")
+    cli.ok("provider", "leave", "old")
+    assert buy(cli, "new")
+
+
+def test_who_an_alias_is_by_itself_is_written_down_where_it_was_not(cli: Cli, home: Path) -> None:
+    own_file(home, "signalwire", ("old", "p", NAMED))
+    buy_all_the_way(cli, "old")
+    with open_desk() as desk, desk.runtime.database.write() as conn:
+        conn.execute(update(PROVIDER).values(own_account=None))
+    assert not buy(cli, "old")
+    own_file(home, "signalwire", ("new", "q", ""))
+    assert buy(cli, "new")
+
+
+def test_an_alias_renamed_back_does_not_buy_again(bought: Cli, home: Path) -> None:
+    configure(home, "b")
+    bought.ok("provider", "move", "vogent", "b")
+    assert not buy(bought, "b")
+    configure(home, "vogent")
+    told = bought.refused("buy", NUMBERS[0], "--provider", "vogent")
+    assert "[providers.vogent] is in the file, and 'b' of the same kind is gone from it with 2 purchases" in told
+    assert "dialstock provider move b vogent; where" in told
+    bought.ok("provider", "move", "b", "vogent")
+    assert not buy(bought, "vogent")
+
+
+def test_an_alias_that_comes_back_does_not_buy_what_another_bought_meanwhile(cli: Cli, home: Path) -> None:
+    configure(home, "a")
+    cli.json("buy", NUMBERS[1], "--provider", "a")
+    with open_desk() as desk:
+        settle(desk, NUMBERS[1], Status.CANCELLED)
+    configure(home, "b")
+    buy_all_the_way(cli, "b")
+    configure(home, "a")
+    assert "dialstock provider move b a" in cli.refused("buy", NUMBERS[0], "--provider", "a")
+    cli.ok("provider", "leave", "b")
+    assert buy(cli, "a")
+
+
+def test_a_project_renamed_back_with_another_account_id_does_not_buy_again(cli: Cli, home: Path) -> None:
+    own_file(home, "signalwire", ("a", "p", ""))
+    buy_all_the_way(cli, "a")
+    own_file(home, "signalwire", ("b", "p", NAMED))
+    cli.ok("provider", "move", "a", "b")
+    own_file(home, "signalwire", ("a", "p", ""))
+    assert "dialstock provider move b a" in cli.refused("buy", NUMBERS[0], "--provider", "a")
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_of_two_accounts_that_were_in_the_file_one_goes_and_the_other_buys_on(cli: Cli, home: Path, kind: str) -> None:
+    first, second = ("a", "p", 'account_id = "one"'), ("b", "q", 'account_id = "two"')
+    own_file(home, kind, first, second)
+    buy_all_the_way(cli, "a")
+    assert buy(cli, "b")
+    own_file(home, kind, second)
+    assert not buy(cli, "b")
+    assert buy(cli, "b", NUMBERS[1])
+
+
+def test_of_two_aliases_of_one_account_one_goes_and_the_other_has_its_purchases(cli: Cli, home: Path) -> None:
+    own_file(home, "signalwire", ("a", "p", ""), ("b", "p", ""))
+    buy_all_the_way(cli, "a")
+    own_file(home, "signalwire", ("b", "p", ""))
+    assert not buy(cli, "b")
+
+
+def test_what_a_person_left_is_no_hindrance_to_an_alias_that_was_there(bought: Cli, home: Path) -> None:
+    configure(home, "b")
+    bought.ok("provider", "leave", "vogent")
+    assert buy(bought, "b", NUMBERS[1])
+    assert not buy(bought, "b", NUMBERS[1])

@@ -23,7 +23,7 @@ def examine_accounts(conn: Connection, config: Config) -> Iterator[Finding]:
 def _changed(conn: Connection, config: Config) -> Iterator[Finding]:
     known = accounts.remembered(conn)
     for alias, provider in config.providers.items():
-        if known.get(alias) == provider.account:
+        if alias in known and known[alias].account == provider.account:
             continue
         for one in accounts.alive_elsewhere(conn, Home(provider=alias, account=provider.account)):
             if one.account != provider.former_account:
