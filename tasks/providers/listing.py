@@ -20,6 +20,7 @@ NUMBER_KEYS = ("number", "numberString", "phone_number", "phoneNumber", "e164")
 """Where providers write an entry's number. One entry that names two numbers cannot be read."""
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
+_FEWEST_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Listing:
     """How a provider documents its list of owned numbers.
 
     `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there. In an entry,
-    `number` and `ids` are keys, `kind` tells its state, and `passed_over` is true of what is documented as no number.
+    `number` and `ids` are keys, `kind` tells its state, and `passed_over` is true of what is documented as no number:
+    it is passed over where it has a name that is surely none.
     """
 
     entries: str
@@ -67,7 +69,7 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wanted = [record for record in records if not self.passed_over(record)]
+        wanted = [record for record in records if not (self.passed_over(record) and self._names_no_number(record))]
         wrong = _kept(answer) or next(self._wrong(body), None) or next(filter(None, map(self._unread, wanted)), None)
         entries = [entry for record in wanted if (entry := self.entry(session, record))]
         return Page(
@@ -95,6 +97,14 @@ class Listing:
 
     def _counts(self, body: Mapping[str, Any]) -> bool:
         return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True
+
+    def _names_no_number(self, record: Mapping[str, Any]) -> bool:
+        """Whether an entry has a name that is surely no phone number, in no spelling and behind no mask."""
+        name = record.get(self.number)
+        if not isinstance(name, str) or not name.strip() or "+" in name or "*" in name:
+            return False
+        others = (record.get(key) for key in NUMBER_KEYS if key != self.number)
+        return sum(map(str.isdigit, name)) < _FEWEST_DIGITS and all(other is None for other in others)
 
     def _unread(self, record: Mapping[str, Any]) -> str | None:
         """Why an entry cannot be read; None where it can.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from schemas.config import VogentConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers import candidates, looks
-from tasks.providers.answers import e164, fields
+from tasks.providers.answers import fields
 from tasks.providers.base import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.listing import Listing, Page, text_or_none
@@ -107,13 +107,9 @@ def _is_user_name(record: Mapping[str, Any]) -> bool:
     return record.get("type") == "SIP_USERNAME"
 
 
-def _names_no_number(record: Mapping[str, Any]) -> bool:
-    return _is_user_name(record) and e164(record.get("number")) is None
-
-
 def _state(record: Mapping[str, Any]) -> LookKind:
     """A user name that reads as a phone number may be ours under a wrong type: it is no yes, and no sign of absence."""
     return LookKind.UNCLEAR if _is_user_name(record) else LookKind.OWNED
 
 
-LISTING = Listing(entries="data", needs=("cursor",), kind=_state, passed_over=_names_no_number)
+LISTING = Listing(entries="data", needs=("cursor",), kind=_state, passed_over=_is_user_name)

@@ -77,7 +77,7 @@ def hostile(kind: str) -> Iterator[Said]:
         yield from (Said(200, {**body, key: ["part of the list was not read"]}) for body in (whole, empty))
     for word in ({"partial": True}, {"success": False}, {"statusCode": 503}, {"records": [record(kind, NUMBER)]}):
         yield Said(200, {**empty, **word})
-    for entry in _unreadable(kind):
+    for entry in (*_unreadable(kind), *(_called_user_names() if kind == "vogent" else ())):
         yield Said(200, {**whole, ENTRIES[kind]: [entry]})
         yield Said(200, {**whole, ENTRIES[kind]: [record(kind, THIRD), entry]})
     yield from _further_pages(kind, whole)
@@ -114,6 +114,13 @@ def _unreadable(kind: str) -> Iterator[Any]:
         yield {**good, key: value}
     for value in ("+1415555****", "+1415555010", "sip:14155550100", 4155550100, True, [NUMBER], {"e164": NUMBER}):
         yield {**good, key: value}
+
+
+def _called_user_names() -> Iterator[Any]:
+    """Entries of the type that is documented as no number, which may well be one."""
+    for entry in _unreadable("vogent"):
+        if isinstance(entry, dict) and entry.get("number") != "null":
+            yield {**entry, "type": "SIP_USERNAME"}
 
 
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:

@@ -68,8 +68,16 @@ def test_a_number_with_its_plus_is_read_in_any_spelling(value: str) -> None:
 
 
 def test_what_is_documented_as_no_number_is_passed_over() -> None:
-    assert of({"number": "sip-user", "type": "SIP_USERNAME"}, {"number": NUMBER, "type": "SIP_USERNAME"}) == of()
+    assert of({"number": "sip-user", "type": "SIP_USERNAME"}, {"number": "1001", "type": "SIP_USERNAME"}) == of()
     assert of({"number": "sip-user", "type": "PSTN"}).unread is not None
+
+
+def test_what_may_be_a_number_is_not_passed_over_by_its_type() -> None:
+    assert of({"id": ID, "number": NUMBER, "type": "SIP_USERNAME"}) == of({"id": ID, "number": NUMBER})
+    for number in (None, "", [NUMBER], f"tel:{NUMBER}", "+1415555****", "+1\xa0415\xa0555\xa00100"):
+        assert of({"number": number, "type": "SIP_USERNAME"}).unread is not None
+    for key in ("e164", "numberString", "phone_number", "phoneNumber"):
+        assert of({"number": "sip-user", key: NUMBER, "type": "SIP_USERNAME"}).unread is not None
 
 
 @pytest.mark.parametrize(

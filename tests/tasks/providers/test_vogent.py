@@ -106,6 +106,30 @@ def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) ->
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        *({"number": value} for value in (None, "", " ", 5, [NUMBER], {"e164": NUMBER}, f"tel:{NUMBER}", "4155550100")),
+        *({"number": value} for value in ("+1415555****", "+1******0100", "******0100", f"alice {NUMBER}")),
+        *({"number": f"+1{blank}415{blank}555{blank}0100"} for blank in "\u2011\xa0\u2009/"),
+        *({"number": value, "e164": NUMBER} for value in (None, "sip-user")),
+        *({key: NUMBER} for key in ("phoneNumber", "phone_number", "numberString")),
+    ],
+)
+def test_what_may_be_a_number_is_not_passed_over_as_a_sip_user_name(server: ScriptedServer, changes: Any) -> None:
+    server.queue(*[page(OTHER, others=[{**USER, **changes}])] * 2)
+    provider = adapter("vogent", server.url)
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+    with pytest.raises(ProviderError):
+        list(provider.owned())
+
+
+@pytest.mark.parametrize("name", ["alice", "1001", "sip:alice@example.com", "user_2026-x"])
+def test_a_sip_user_name_does_not_hide_that_a_number_is_absent(server: ScriptedServer, name: str) -> None:
+    server.queue(page(OTHER, others=[{**USER, "number": name}]))
+    assert adapter("vogent", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
+
+
+@pytest.mark.parametrize(
     ("answer", "account", "retry_after"),
     [
         (reply(500), False, None),
