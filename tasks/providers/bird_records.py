@@ -25,17 +25,18 @@ _MOST = 10**15
 def state(record: Mapping[str, Any]) -> LookKind:
     """OWNED, PROCESSING, LOST, or UNCLEAR for a state that the page does not name.
 
-    A number that is provisioned is ours, whatever its order says; one still on its way is lost with its order.
+    A number that is provisioned is ours, whatever its order says; one still on its way is lost with its order. In a
+    state that is not documented it may be ours, though its order was given up.
     """
     endpoint, order = fields(record.get("endpoint")), fields(record.get("order")).get("status")
     status = endpoint.get("provisioningStatus")
     shown = _PROVISIONING.get(status) if isinstance(status, str) else None
     if shown in (LookKind.OWNED, LookKind.LOST):
         return shown
-    if order in _GIVEN_UP:
-        return LookKind.LOST
     if shown is None and status is not None:
         return LookKind.UNCLEAR
+    if order in _GIVEN_UP:
+        return LookKind.LOST
     return LookKind.PROCESSING if shown or order in _UNDER_WAY else LookKind.OWNED
 
 

@@ -29,6 +29,8 @@ NUMBERS = "/api/relay/rest/phone_numbers"
 SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
 MAX_RESULTS = 100
+_LINKS = {"self", "first", "next", "prev", "last"}
+"""Any other word beside them, an error or a `Next`, leaves open whether the list goes on."""
 LISTING = Listing(entries="data", needs=("links",))
 
 
@@ -111,7 +113,7 @@ class SignalWire:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""
         links = fields(answer.body).get("links", {})
         link = fields(links).get("next")
-        if isinstance(links, dict) and link in (None, ""):
+        if isinstance(links, dict) and link in (None, "") and links.keys() <= _LINKS:
             return None
         try:
             parts = urlsplit(link if isinstance(link, str) else "")

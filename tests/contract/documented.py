@@ -126,7 +126,20 @@ def _called_user_names() -> Iterator[Any]:
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
     words: dict[str, tuple[str, tuple[Any, ...]]] = {
         "fluents": ("has_more", (None, 1, 0, "false", [], {})),
-        "signalwire": ("links", (None, [], "", 5, {"next": 5}, {"next": {}}, {"next": "/other?page_number=2"})),
+        "signalwire": (
+            "links",
+            (
+                None,
+                [],
+                "",
+                5,
+                {"next": 5},
+                {"next": {}},
+                {"next": "/other?page_number=2"},
+                {"error": "x"},
+                {"Next": "/x"},
+            ),
+        ),
         "vogent": ("cursor", (5, 0, False, [], {})),
         "bird": ("nextPageToken", (5, 0, False, [], {})),
     }

@@ -51,6 +51,7 @@ def test_the_request_is_the_page_s(server: ScriptedServer) -> None:
         ("deprovisioned", "fulfilled", OutcomeKind.UNKNOWN, LookKind.LOST),
         ("deprovisioning", "processing", OutcomeKind.UNKNOWN, LookKind.LOST),
         ("exploded", "fulfilled", OutcomeKind.UNKNOWN, LookKind.UNCLEAR),
+        ("PROVISIONED", "cancelled", OutcomeKind.UNKNOWN, LookKind.UNCLEAR),
         (["provisioned"], "fulfilled", OutcomeKind.UNKNOWN, LookKind.UNCLEAR),
         (None, ["rejected"], OutcomeKind.PURCHASED, LookKind.OWNED),
     ],
