@@ -25,8 +25,8 @@ _MOST = 10**15
 def state(record: Mapping[str, Any]) -> LookKind:
     """OWNED, PROCESSING, LOST, or UNCLEAR for a state that the page does not name.
 
-    A number that is provisioned is ours, whatever its order says; one still on its way is lost with its order. In a
-    state that is not documented it may be ours, though its order was given up.
+    A number that is provisioned is ours, whatever its order says; one still on its way is lost with its order, but not
+    one in a state that nobody knows.
     """
     endpoint, order = fields(record.get("endpoint")), fields(record.get("order")).get("status")
     status = endpoint.get("provisioningStatus")

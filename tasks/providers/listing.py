@@ -49,14 +49,15 @@ class Page:
 class Listing:
     """How a provider documents its list of owned numbers.
 
-    `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there. In an entry,
-    `number` and `ids` are keys, `kind` tells its state, and `passed_over` is true of what is documented as no number:
-    it is passed over where it has a name that is surely none.
+    `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there; `strange` tells
+    what is wrong inside of those, None where nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
+    state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none.
     """
 
     entries: str
     needs: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
+    strange: Callable[[Mapping[str, Any]], str | None] = lambda _: None
     number: str = "number"
     ids: tuple[str, ...] = ("id",)
     kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
@@ -94,6 +95,8 @@ class Listing:
         yield from (f"{key!r} beside its list" for key in body if key not in documented and body[key] not in _NOTHING)
         if self._counts(body) and _count(body.get("total")) is None:
             yield "a total that is no count"
+        if (strange := self.strange(body)) is not None:
+            yield strange
 
     def _counts(self, body: Mapping[str, Any]) -> bool:
         return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True

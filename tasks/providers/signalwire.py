@@ -29,9 +29,7 @@ NUMBERS = "/api/relay/rest/phone_numbers"
 SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
 MAX_RESULTS = 100
-_LINKS = {"self", "first", "next", "prev", "last"}
-"""Any other word beside them, an error or a `Next`, leaves open whether the list goes on."""
-LISTING = Listing(entries="data", needs=("links",))
+LINKS = ("self", "first", "next", "prev")
 
 
 class SignalWire:
@@ -113,7 +111,7 @@ class SignalWire:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""
         links = fields(answer.body).get("links", {})
         link = fields(links).get("next")
-        if isinstance(links, dict) and link in (None, "") and links.keys() <= _LINKS:
+        if isinstance(links, dict) and link in (None, ""):
             return None
         try:
             parts = urlsplit(link if isinstance(link, str) else "")
@@ -130,8 +128,24 @@ class SignalWire:
         return self._session.clean(region) if isinstance(region, str) else None
 
 
+def _strange_links(body: Mapping[str, Any]) -> str | None:
+    """What of `links` is not as documented: a page that shows no number is the only one."""
+    links = fields(body.get("links"))
+    foreign = next((key for key in links if key not in LINKS), None)
+    if foreign is not None:
+        return f"{foreign!r} among its links"
+    if not all(link is None or isinstance(link, str) for link in links.values()):
+        return "a link that is no text"
+    if not body.get("data") and (links.get("next") or links.get("prev")):
+        return "no number, and a link to another page"
+    return None
+
+
 def _search_filter(prefix: str) -> dict[str, str]:
     # An area code is three digits; `starts_with` takes 3 to 7, and a shorter prefix has no filter.
     if len(prefix) == 3:
         return {"areacode": prefix}
     return {"starts_with": prefix[:7]} if len(prefix) > 3 else {}
+
+
+LISTING = Listing(entries="data", needs=("links",), strange=_strange_links)

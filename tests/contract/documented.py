@@ -123,27 +123,25 @@ def _called_user_names() -> Iterator[Any]:
             yield {**entry, "type": "SIP_USERNAME"}
 
 
+def _strange_links() -> Iterator[Any]:
+    for key in ("error", "errors", "Next", "NEXT", " next", "nextPage", "next_page", "last", ""):
+        yield {"self": _PATH, key: f"{_PATH}?page_number=9"}
+    yield from ({"error": ["down"]}, {"errors": []}, {"total": 99})
+    yield from ({key: value} for key in ("self", "first", "prev") for value in (5, 0, False, [], {}, {"error": "x"}))
+
+
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
     words: dict[str, tuple[str, tuple[Any, ...]]] = {
         "fluents": ("has_more", (None, 1, 0, "false", [], {})),
-        "signalwire": (
-            "links",
-            (
-                None,
-                [],
-                "",
-                5,
-                {"next": 5},
-                {"next": {}},
-                {"next": "/other?page_number=2"},
-                {"error": "x"},
-                {"Next": "/x"},
-            ),
-        ),
+        "signalwire": ("links", (None, [], "", 5, {"next": 5}, {"next": {}}, {"next": "/other?page_number=2"})),
         "vogent": ("cursor", (5, 0, False, [], {})),
         "bird": ("nextPageToken", (5, 0, False, [], {})),
     }
     key, values = words[kind]
     yield from (Said(200, {**whole, key: value}) for value in values)
+    if kind == "signalwire":
+        yield from (Said(200, {**body, key: links}) for links in _strange_links() for body in (whole, page(kind)))
+        further = f"{_PATH}?page_number=9&page_token=PA9"
+        yield from (Said(200, {**page(kind), key: {"self": _PATH, name: further}}) for name in ("next", "prev"))
     if kind in ALWAYS:
         yield Said(200, {name: value for name, value in whole.items() if name != key})

@@ -92,6 +92,34 @@ def test_a_number_that_no_page_shows_is_absent(server: ScriptedServer) -> None:
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
 
 
+@pytest.mark.parametrize("links", [{}, {"self": PATH, "first": f"{PATH}?page_number=0", "next": None, "prev": ""}])
+def test_links_that_lead_nowhere_end_a_list(server: ScriptedServer, links: Any) -> None:
+    server.queue(reply(200, {"links": links, "data": []}))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        *({key: f"{PATH}?page_number=9"} for key in ("Next", "last", "next_page", "error")),
+        *({"error": value} for value in ("down", ["down"], None)),
+        *({"self": 5}, {"first": {}}, {"prev": False}),
+    ],
+)
+def test_links_that_are_not_as_documented_settle_nothing_and_hide_no_number(server: ScriptedServer, links: Any) -> None:
+    provider = adapter("signalwire", server.url)
+    server.queue(reply(200, {"links": links, "data": [RECORD]}), reply(200, {"links": links, "data": []}))
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.OWNED
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+
+
+def test_a_page_without_a_number_has_no_other_pages(server: ScriptedServer) -> None:
+    server.queue(page(following=f"{PATH}?page_number=1&page_token=PA1"), page(OTHER))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+    server.queue(reply(200, {"links": {"self": PATH, "prev": f"{PATH}?page_number=0"}, "data": []}))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+
+
 @pytest.mark.parametrize(
     "following",
     [
