@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from schemas.plain import is_storable, shown, written
+from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.pool_tables import POOL_REQUEST
+from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, parse_order
 from schemas.status import OrderStatus
 from schemas.tables import KEY, ORDER, REJECTED
 from tasks.accepting import MAX_BODY
+from tasks.pools.taking import known_as
+from tasks.public import BUY_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.runtime import Runtime
 
-_ORDERED = and_(ORDER.c.status != OrderStatus.LOADING, ORDER.c.status != OrderStatus.ABANDONED)
+Request = BuyNumber | SubmitOrder | TakeNumber | ReturnNumber
+
+_MODELS: Mapping[str, type[Request]] = {
+    BUY_NUMBER: BuyNumber,
+    SUBMIT_ORDER: SubmitOrder,
+    TAKE_NUMBER: TakeNumber,
+    RETURN_NUMBER: ReturnNumber,
+}
+_PARSERS: Mapping[str, Callable[..., BuyNumber | SubmitOrder]] = {BUY_NUMBER: parse_buy, SUBMIT_ORDER: parse_order}
 
 
-def accepted_before(runtime: Runtime, fields: Mapping[str, Any], message_id: object) -> bool:
-    """Whether it was accepted, done or refused, under its own key or its message's id."""
-    keys = [key for key in (fields.get("idempotency_key"), fields.get("request_id")) if key is not None] or [message_id]
-    known = [key for key in keys if is_storable(key)]
+def accepted_before(runtime: Runtime, task: str, fields: Mapping[str, Any], message_id: object) -> bool:
+    """Whether this very request was accepted, done or refused, under its own key or its message's id.
+
+    Another request with its key was not: what is asked for counts, as it counts where a key comes again.
+    """
+    request = _read(runtime, task, fields)
+    key = message_id if request is None else _key(request) or message_id
+    if request is None or not is_storable(key):
+        return False
     with runtime.database.read() as conn:
-        return any(
-            _there(conn, condition)
-            for condition in (
-                KEY.c.idempotency_key.in_(known),
-                and_(ORDER.c.idempotency_key.in_(known), _ORDERED),
-                POOL_REQUEST.c.request_id.in_(known),
-            )
-        )
+        return _there(conn, _answered(request, key))
 
 
 def rejected_before(runtime: Runtime, task: object, message_id: object, body: Any) -> bool:
@@ -40,6 +51,32 @@ def rejected_before(runtime: Runtime, task: object, message_id: object, body: An
     )
     with runtime.database.read() as conn:
         return _there(conn, same)
+
+
+def _read(runtime: Runtime, task: str, fields: Mapping[str, Any]) -> Request | None:
+    """The request, None where it never was one; what it names may have left the configuration since."""
+    try:
+        if task in _PARSERS:
+            return _PARSERS[task](fields, runtime.kinds)
+    except RequestError:
+        pass
+    try:
+        return _MODELS[task].model_validate(dict(fields))
+    except ValidationError:
+        return None
+
+
+def _key(request: Request) -> str | None:
+    return request.idempotency_key if isinstance(request, BuyNumber | SubmitOrder) else request.request_id
+
+
+def _answered(request: Request, key: str) -> ColumnElement[bool]:
+    if isinstance(request, BuyNumber):
+        return and_(KEY.c.idempotency_key == key, KEY.c.fingerprint == request.fingerprint)
+    if isinstance(request, SubmitOrder):
+        whole = (ORDER.c.status != OrderStatus.LOADING, ORDER.c.status != OrderStatus.ABANDONED)
+        return and_(ORDER.c.idempotency_key == key, ORDER.c.fingerprint == request.fingerprint, *whole)
+    return and_(POOL_REQUEST.c.request_id == known_as(key), POOL_REQUEST.c.fingerprint == request.fingerprint)
 
 
 def _there(conn: Connection, condition: ColumnElement[bool]) -> bool:

@@ -108,7 +108,7 @@ class KeptRequest(Request):
 
     def _accepted(self) -> bool:
         with _or_not_kept():
-            return accepted_before(current(), self.kwargs, self.id)
+            return accepted_before(current(), self.task.name, self.kwargs, self.id)
 
     def _keep(self, error: RequestError, *, answered: bool = False) -> None:
         """What was *answered* when it was delivered before, or before its pool failed, gets no other answer."""

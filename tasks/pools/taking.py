@@ -91,8 +91,12 @@ def give_back(runtime: Runtime, request: ReturnNumber, message_id: object) -> Ro
 def _with_id(request: R, message_id: object) -> R:
     if request.request_id is not None:
         return request
-    known = key_of_message(message_id, None)
-    return request.model_copy(update={"request_id": known if len(known) <= MAX_ID else digest(known)})
+    return request.model_copy(update={"request_id": known_as(key_of_message(message_id, None))})
+
+
+def known_as(message_id: str) -> str:
+    """The `request_id` of a request that came without, from its message's id."""
+    return message_id if len(message_id) <= MAX_ID else digest(message_id)
 
 
 def _once(runtime: Runtime, request: R, action: Action[R], alone: Action[R]) -> Row:

@@ -17,6 +17,7 @@ from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
 from tasks import accepting, entry, orders, patience
 from tasks.answered import accepted_before, rejected_before
 from tasks.pools import taking
+from tasks.public import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill
 from tests.tasks.support import NUMBER, World, number
@@ -205,22 +206,69 @@ def test_what_was_answered_is_known_by_its_key_or_its_messages_id(world: World) 
     runtime = world.runtime
     fill(world, 1)
     for task, kwargs, *_ in TASKS:
-        assert not accepted_before(runtime, kwargs, f"id of {task.name}")
+        assert not accepted_before(runtime, task.name, kwargs, f"id of {task.name}")
         deliver(task, kwargs, f"id of {task.name}")
-        assert accepted_before(runtime, kwargs, f"id of {task.name}")
+        assert accepted_before(runtime, task.name, kwargs, f"id of {task.name}")
     deliver(entry.buy_number, {**BUY, "idempotency_key": "k"}, "m")
-    assert accepted_before(runtime, {**BUY, "idempotency_key": "k"}, "another")
-    assert not accepted_before(runtime, BUY, "m")
-    assert not any(accepted_before(runtime, BUY, message_id) for message_id in IDS)
+    assert accepted_before(runtime, BUY_NUMBER, {**BUY, "idempotency_key": "k"}, "another")
+    assert not accepted_before(runtime, BUY_NUMBER, BUY, "m")
+    assert not any(accepted_before(runtime, BUY_NUMBER, BUY, message_id) for message_id in IDS)
     assert not rejected_before(runtime, "t", "m", BUY)
 
 
+@pytest.mark.parametrize(
+    ("task", "kwargs", "other"),
+    [
+        (entry.buy_number, BUY, {"number": number(1)}),
+        (entry.buy_number, BUY, {"metadata": {"of": "another"}}),
+        (entry.submit_order, SUBMIT, {"requests": [{**BUY, "number": number(1)}]}),
+        (entry.take_number, TAKE, {"count": 2}),
+        (entry.return_number, RETURN, {"number": number(1)}),
+    ],
+)
+def test_another_request_with_the_same_key_was_not_answered(
+    world: World, task: Any, kwargs: dict[str, Any], other: dict[str, Any]
+) -> None:
+    fill(world, 1)
+    key = "idempotency_key" if task in (entry.buy_number, entry.submit_order) else "request_id"
+    for own in ({key: "k"}, {}):
+        deliver(task, {**kwargs, **own}, "m")
+        assert accepted_before(world.runtime, task.name, {**kwargs, **own}, "m")
+        assert not accepted_before(world.runtime, task.name, {**kwargs, **own, **other}, "m")
+
+
+def test_what_another_task_answered_under_the_key_is_no_answer(world: World) -> None:
+    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"})
+    assert not accepted_before(world.runtime, SUBMIT_ORDER, {**SUBMIT, "idempotency_key": "k"}, "m")
+
+
+def test_what_left_the_configuration_since_was_answered_all_the_same(world: World) -> None:
+    fill(world, 1)
+    for task, kwargs, *_ in TASKS:
+        deliver(task, kwargs, f"id of {task.name}")
+    for name, without in (("kinds", {}), ("config", world.runtime.config.model_copy(update={"pools": {}}))):
+        object.__setattr__(world.runtime, name, without)
+    for task, kwargs, *_ in TASKS:
+        assert accepted_before(world.runtime, task.name, kwargs, f"id of {task.name}")
+
+
+def test_a_long_id_of_a_message_for_a_pool_is_known(world: World) -> None:
+    fill(world, 1)
+    deliver(entry.take_number, TAKE, "m" * 300)
+    assert accepted_before(world.runtime, TAKE_NUMBER, TAKE, "m" * 300)
+
+
+def test_what_is_no_request_was_not_answered(world: World) -> None:
+    deliver(entry.buy_number, BUY, "m")
+    assert not accepted_before(world.runtime, BUY_NUMBER, {"number": 5, "provider": "acme"}, "m")
+
+
 def test_an_order_that_is_not_whole_is_not_answered_yet(world: World) -> None:
-    order = orders.parse_order({**SUBMIT, "idempotency_key": "o"}, world.runtime.kinds)
-    begun = orders.begin(world.runtime, order=order)
-    assert not accepted_before(world.runtime, {"idempotency_key": "o"}, "m")
+    fields = {**SUBMIT, "idempotency_key": "o"}
+    begun = orders.begin(world.runtime, order=orders.parse_order(fields, world.runtime.kinds))
+    assert not accepted_before(world.runtime, SUBMIT_ORDER, fields, "m")
     orders.abandon(world.runtime, begun["id"])
-    assert not accepted_before(world.runtime, {"idempotency_key": "o"}, "m")
+    assert not accepted_before(world.runtime, SUBMIT_ORDER, fields, "m")
 
 
 def test_a_hint_that_cannot_be_sent_does_not_undo_what_was_accepted(world: World) -> None:
