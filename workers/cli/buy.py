@@ -61,4 +61,5 @@ def buy(
         say_spending(desk.runtime.config, {request.provider: 1})
         accepted = accept_single(desk.runtime, request)
         row = wait_for(desk, accepted.row) if wait else accepted.row
-        raise typer.Exit(tell(desk, row, created=accepted.created, waited=wait, json=json))
+        own = request.idempotency_key
+        raise typer.Exit(tell(desk, row, key=own, created=accepted.created, waited=wait, json=json))

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.numbers import NumberError, read_number
 from schemas.requests import BuyNumber, parse_buy
 from schemas.status import SETTLED, Status
-from tasks.ledger.rows import Row, find
+from tasks.ledger.rows import Row, find, new_id
 from tasks.runtime import Runtime
 from workers.cli.context import Desk, worker_hint
 from workers.cli.errors import INTERRUPTED, SOME_FAILED, Failure
@@ -25,11 +25,15 @@ _HINT_AFTER = 3.0
 
 
 def request_of(runtime: Runtime, number: str, country: str | None, fields: Mapping[str, Any]) -> BuyNumber:
-    """The request as it would come in a message. Raises Failure or RequestError."""
+    """The request as it would come in a message. Raises Failure or RequestError.
+
+    One without a key gets its own, as a message has its id: it shares the purchase of another and its events like one.
+    """
     try:
-        return parse_buy({**fields, "number": read_number(number, country)}, runtime.kinds)
+        request = parse_buy({**fields, "number": read_number(number, country)}, runtime.kinds)
     except NumberError as exc:
         raise Failure(f"{exc} (--country names the country)" if "name the country" in str(exc) else str(exc)) from exc
+    return request if request.idempotency_key else request.model_copy(update={"idempotency_key": new_id()})
 
 
 def wait_for(desk: Desk, row: Row) -> Row:
@@ -52,16 +56,16 @@ def wait_for(desk: Desk, row: Row) -> Row:
     return row
 
 
-def tell(desk: Desk, row: Row, *, created: bool, waited: bool, json: bool) -> int:
-    """Print the purchase; returns the exit status."""
+def tell(desk: Desk, row: Row, *, key: str | None, created: bool, waited: bool, json: bool) -> int:
+    """Print the purchase, and the *key* under which the request is told of it; returns the exit status."""
     with desk.runtime.database.read() as conn:
         step = describe(desk.runtime, conn, row)
     if json:
-        emit_json({"created": created, "next": step, "purchase": row})
+        emit_json({"created": created, "next": step, "idempotency_key": key, "purchase": row})
     else:
         if not created:
             show("This purchase was there before:")
-        show_fields({name: row[name] for name in _FIELDS})
+        show_fields({name: row[name] for name in _FIELDS} | {"idempotency_key": key})
         show(step)
     if row["status"] not in SETTLED:
         _hint(desk)

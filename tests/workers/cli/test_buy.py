@@ -40,6 +40,26 @@ def test_a_number_in_work_is_not_bought_again(cli: Cli, desk: Desk, home: Path) 
     assert "Done: the number is ours." in told
 
 
+def test_it_is_told_of_what_an_order_asked_for_before_and_outlives_its_cancel(
+    both: Cli, desk: Desk, home: Path
+) -> None:
+    order = both.submit(simple_file(home, 2))
+    first, second = (both.json("buy", NUMBERS[0], "--provider", "timepay", "--metadata", f"of={n}") for n in "ab")
+    assert first["purchase"]["id"] == second["purchase"]["id"]
+    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 1, "left": 1}
+    assert {number: row["status"] for number, row in purchases(desk).items()} == {
+        NUMBERS[0]: Status.QUEUED,
+        NUMBERS[1]: Status.CANCELLED,
+    }
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    events = both.json("purchase", "show", first["purchase"]["id"])["events"]
+    told = [event["data"] for event in events if event["type"] == "dialstock.purchase.purchased"]
+    assert [(data["idempotency_key"], data["metadata"]) for data in told[1:]] == [
+        (first["idempotency_key"], {"of": "a"}),
+        (second["idempotency_key"], {"of": "b"}),
+    ]
+
+
 def test_the_same_key_is_the_same_purchase_even_if_it_failed(cli: Cli, desk: Desk) -> None:
     command = ("buy", NUMBERS[0], "--provider", "timepay", "--key", "k1")
     first = cli.json(*command)
