@@ -18,7 +18,7 @@ from tasks.ledger import audit_runs as ledger
 from tasks.ledger import findings as settling
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks
-from tasks.providers.base import ProviderError
+from tasks.providers.adapter import ProviderError
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime
 from tasks.transactions import with_retry

@@ -21,7 +21,7 @@ from tasks.ledger.audit import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks, complete_finished
 from tasks.policies.watch import Watch
-from tasks.providers.turns import in_turn
+from tasks.providers.transport.turns import in_turn
 from tasks.reacting import react_to_looks
 from tasks.runtime import Binding, Runtime
 from tasks.turns import PATIENCE, Turns

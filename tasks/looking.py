@@ -15,7 +15,7 @@ from tasks.ledger import looks
 from tasks.ledger.rows import Row
 from tasks.patience import patiently
 from tasks.policies.pause import Cause, Pause
-from tasks.providers.turns import in_turn
+from tasks.providers.transport.turns import in_turn
 from tasks.reacting import pause_provider, react_to_looks
 from tasks.renewing import renewed
 from tasks.runtime import Binding, Runtime

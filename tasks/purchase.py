@@ -22,9 +22,9 @@ from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
-from tasks.providers.base import Ask
-from tasks.providers.deadline import Bounds, bounded
-from tasks.providers.turns import in_turn
+from tasks.providers.adapter import Ask
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.turns import in_turn
 from tasks.reacting import react, react_to_looks
 from tasks.recording import told, write_answer
 from tasks.runtime import Binding, Runtime

@@ -17,7 +17,7 @@ from schemas.policy import Kind, Policy
 from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
-from tasks.providers.base import Provider
+from tasks.providers.adapter import Provider
 from tasks.watermark import Watermark
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from schemas.outcomes import Outcome, OutcomeKind
 from tasks.policies.pace import HORIZON, Lane, Later, Pace
-from tasks.providers.base import ProviderError
+from tasks.providers.adapter import ProviderError
 from tasks.runtime import Binding, Runtime
 
 PATIENCE = 120.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks.ledger.audit import Shown
-from tasks.providers.base import ProviderError
-from tasks.providers.turns import in_turn
+from tasks.providers.adapter import ProviderError
+from tasks.providers.transport.turns import in_turn
 from tasks.runtime import Binding, Runtime
 from tasks.turns import wait_for_turn
 

@@ -18,8 +18,8 @@ from tasks import accounts, history
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
-from tasks.providers.http import ssl_context
 from tasks.providers.registry import build
+from tasks.providers.transport.http import ssl_context
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Watermark
 from workers.clock import EVERY, DatabaseClock

@@ -11,9 +11,9 @@ from tasks.orders import chunks
 from tasks.pools.budgets import Budget, budgets, closed_providers
 from tasks.pools.offers import Offer, usable
 from tasks.pools.stockfile import Listed, StockFileError, read_stock
-from tasks.providers.base import ProviderError, SearchQuery, Unsupported
-from tasks.providers.candidates import offered
-from tasks.providers.turns import in_turn
+from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.reading.search import offered
+from tasks.providers.transport.turns import in_turn
 from tasks.runtime import Binding, Runtime
 from tasks.turns import Turns
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from schemas.config import BirdConfig, FluentsConfig, ProviderConfig, SignalWireConfig, TimePayConfig
 from schemas.policy import Kind
-from tasks.providers.base import Provider
-from tasks.providers.bird import Bird
-from tasks.providers.fluents import Fluents
-from tasks.providers.signalwire import SignalWire
-from tasks.providers.timepay import TimePay
-from tasks.providers.vogent import Vogent
+from tasks.providers.adapter import Provider
+from tasks.providers.bird.adapter import Bird
+from tasks.providers.fluents.adapter import Fluents
+from tasks.providers.signalwire.adapter import SignalWire
+from tasks.providers.timepay.adapter import TimePay
+from tasks.providers.vogent.adapter import Vogent
 
 _ADAPTERS: dict[Kind, type[Provider]] = {
     Kind.TIMEPAY: TimePay,

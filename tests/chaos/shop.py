@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.providers.sandbox import serve, server
-from tasks.providers.sandbox.engine import Engine
 from tasks.providers.sandbox.exchange import Incoming, Reply
-from tasks.providers.sandbox.sale import Delivery
+from tasks.providers.sandbox.purchase import Delivery
+from tasks.providers.sandbox.router import Engine
 
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _UPSTREAM = [{"code": "upstream", "detail": "part of the list was not read"}]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.providers.sandbox import SandboxServer
-from tasks.providers.turns import at_once, in_turn
+from tasks.providers.transport.turns import at_once, in_turn
 from tests.scripted import ScriptedServer
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from schemas.outcomes import LookKind
-from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
-from tasks.providers.turns import in_turn
+from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery
+from tasks.providers.transport.turns import in_turn
 from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter

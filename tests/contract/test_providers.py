@@ -11,10 +11,10 @@ import pytest
 
 from schemas.config import SANDBOX_TOKEN, sandbox_config
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
-from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery, Unsupported
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxServer
-from tasks.providers.turns import at_once, in_turn
+from tasks.providers.transport.turns import at_once, in_turn
 
 NUMBER, OTHER = "+14155550100", "+14155550101"
 UNKNOWN = OutcomeKind.UNKNOWN

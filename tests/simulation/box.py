@@ -21,8 +21,8 @@ from uuid import UUID
 import tasks.claiming
 import tasks.entry
 import tasks.ledger.rows
-import tasks.providers.answers
 import tasks.providers.sandbox.ledger
+import tasks.providers.transport.answers
 import tasks.reacting
 import tasks.recording
 import tasks.renewing
@@ -35,7 +35,7 @@ from tests.simulation.threads import Threads
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = (tasks.claiming, tasks.renewing, workers.clock, workers.database, workers.group_commit)
 """The modules that wait for other threads."""
-DATED = (tasks.providers.answers, tasks.providers.sandbox.ledger)
+DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
 """Those that ask `datetime` for the time."""
 CACHES = (tasks.claiming._usual, tasks.claiming._marking, tasks.recording._recording)
 """What code under test keeps for the life of a process."""

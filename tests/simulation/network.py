@@ -17,9 +17,9 @@ import httpx
 
 from schemas.config import SANDBOX_TOKEN
 from tasks.providers.sandbox.control import Control
-from tasks.providers.sandbox.engine import Engine
 from tasks.providers.sandbox.exchange import Incoming
-from tasks.providers.sandbox.sale import Delivery
+from tasks.providers.sandbox.purchase import Delivery
+from tasks.providers.sandbox.router import Engine
 from tests.simulation.clockwork import MICRO
 
 if TYPE_CHECKING:

@@ -35,10 +35,10 @@ from tasks.ledger.rows import Row, find
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.policies.watch import ALWAYS, Watch
-from tasks.providers.base import Ask, ProviderError, SearchQuery
-from tasks.providers.deadline import present_bounds
-from tasks.providers.looks import unclear
-from tasks.providers.turns import take_turn
+from tasks.providers.adapter import Ask, ProviderError, SearchQuery
+from tasks.providers.reading.lookup import unclear
+from tasks.providers.transport.deadline import present_bounds
+from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
 from tasks.watermark import KEPT, Mark, Watermark
 from workers.database import SqlDatabase

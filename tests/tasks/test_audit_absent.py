@@ -15,8 +15,8 @@ from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import audit_runs, auditing, orders
 from tasks.ledger.rows import Row
-from tasks.providers.base import ProviderError
-from tasks.providers.turns import take_turn
+from tasks.providers.adapter import ProviderError
+from tasks.providers.transport.turns import take_turn
 from tests.tasks.ledger.test_resolve import updates
 from tests.tasks.shops import Shop
 from tests.tasks.support import ABSENT, NOT_SENT, NUMBER, REFUSED, UNCLEAR, UNKNOWN, World, number

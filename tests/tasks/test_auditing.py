@@ -16,8 +16,8 @@ from tasks import auditing
 from tasks.auditing import NotCharged, NothingLeft
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Pace
-from tasks.providers.base import ProviderError, Unsupported
-from tasks.providers.turns import at_once, in_turn
+from tasks.providers.adapter import ProviderError, Unsupported
+from tasks.providers.transport.turns import at_once, in_turn
 from tests.tasks.shops import PAGES, Shop
 from tests.tasks.support import number
 

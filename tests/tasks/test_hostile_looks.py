@@ -17,7 +17,7 @@ from schemas.status import Status
 from tasks import auditing
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Pace
-from tasks.providers.base import ProviderError
+from tasks.providers.adapter import ProviderError
 from tasks.runtime import Binding
 from tests.contract.documented import ENTRIES, LOOKS, NUMBER_KEY, Said, gets, page, record
 from tests.scripted import ScriptedServer, Seen, reply

@@ -12,9 +12,9 @@ from schemas.status import Status
 from tasks import looking
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Later, Slot
-from tasks.providers.base import ProviderError
-from tasks.providers.looks import unclear
-from tasks.providers.turns import take_turn
+from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.lookup import unclear
+from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Message
 from tests.tasks.support import ACCOUNT, TOO_MANY, UNKNOWN, Killed, World, die, number
 from tests.waiting import eventually

@@ -10,8 +10,8 @@ import pytest
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, Later, Pace, Slot
-from tasks.providers.base import Ask, ProviderError
-from tasks.providers.turns import take_turn
+from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.transport.turns import take_turn
 from tests.tasks.support import NOT_SENT, REFUSED, Killed, World, number
 
 Make = Callable[..., World]

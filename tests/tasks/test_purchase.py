@@ -17,8 +17,8 @@ from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import patience, purchase
 from tasks.policies.pace import NOTICE, Lane, Later, Slot
-from tasks.providers.base import Ask
-from tasks.providers.http import HttpClient
+from tasks.providers.adapter import Ask
+from tasks.providers.transport.http import HttpClient
 from tests.scripted import ScriptedServer, reply
 from tests.servers import RedisServer
 from tests.tasks.pacing import saved_up

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from schemas.outcomes import Look, OutcomeKind
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, Later, Slot
-from tasks.providers.base import ProviderError
-from tasks.providers.turns import in_turn, take_turn
+from tasks.providers.adapter import ProviderError
+from tasks.providers.transport.turns import in_turn, take_turn
 from tasks.turns import PATIENCE, Turns
 from tests.tasks.support import ABSENT, REFUSED, World
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from schemas.tables import AUDIT_RUN
 from tasks.policies.pace import Lane, Later, Pace, Slot, looking_lane
-from tasks.providers.base import ProviderError
+from tasks.providers.adapter import ProviderError
 from tasks.turns import Stopped
 from tasks.walking import TRIES
 from tests.tasks.shops import PAGES, Shop

@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from schemas.config import Config, ProviderConfig, read_token
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
-from tasks.providers.base import Provider, ProviderError
+from tasks.providers.adapter import Provider, ProviderError
 from tasks.providers.registry import build
-from tasks.providers.turns import in_turn
+from tasks.providers.transport.turns import in_turn
 from tasks.turns import wait_for_turn
 from workers.cli.context import known_provider, open_redis
 from workers.settings import load_settings

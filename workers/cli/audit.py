@@ -153,7 +153,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
 
 def _walk(runtime: Runtime, binding: Binding) -> Report:
     from tasks.auditing import audit
-    from tasks.providers.base import ProviderError
+    from tasks.providers.adapter import ProviderError
 
     try:
         with Meter(f"{binding.alias}: numbers shown") as meter:

@@ -16,7 +16,7 @@ from schemas.config import Config, ProviderConfig
 from schemas.config_errors import did_you_mean
 from tasks import accounts
 from tasks.policies.pace import Pace
-from tasks.providers.base import Provider
+from tasks.providers.adapter import Provider
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
 from tasks.watermark import Watermark

@@ -44,7 +44,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Ask a provider which numbers it has for sale. Costs nothing, and buys nothing."""
-    from tasks.providers.base import ProviderError, SearchQuery, Unsupported
+    from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
     from workers.cli.account import asking, read_providers
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from tasks.providers.sandbox.door import PREFIX
+from tasks.providers.sandbox.control_api import PREFIX
 from tasks.providers.sandbox.ledger import Call, Charge
 
 

@@ -11,7 +11,7 @@ from schemas.numbers import parse_e164
 from schemas.policy import Kind
 from tasks.providers.sandbox.faults import NOT_FOR_READS, Planner, make_fault
 from tasks.providers.sandbox.ledger import Call, Charge, Ledger, new_record, of_kind
-from tasks.providers.sandbox.shelf import Shelf
+from tasks.providers.sandbox.stock import Shelf
 
 KINDS = tuple(str(kind) for kind in Kind)
 

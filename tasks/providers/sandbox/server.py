@@ -16,11 +16,11 @@ from tornado.httputil import HTTPServerRequest
 
 from schemas.config import SANDBOX_TOKEN
 from tasks.providers.sandbox.control import Control
-from tasks.providers.sandbox.delivery import deliver, deliver_now
-from tasks.providers.sandbox.door import PREFIX, Door
-from tasks.providers.sandbox.engine import Engine
+from tasks.providers.sandbox.control_api import PREFIX, Door
 from tasks.providers.sandbox.exchange import Incoming
-from tasks.providers.sandbox.sale import Delivery
+from tasks.providers.sandbox.purchase import Delivery
+from tasks.providers.sandbox.response import deliver, deliver_now
+from tasks.providers.sandbox.router import Engine
 
 
 class _Front:

@@ -22,8 +22,8 @@ from tasks.ledger.rows import Row, lock, move
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import counting, replenish, stock
 from tasks.pools.replenish import Report
-from tasks.providers.base import ProviderError, SearchQuery
-from tasks.providers.turns import take_turn
+from tasks.providers.adapter import ProviderError, SearchQuery
+from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding
 from tests.tasks.support import Clock, ScriptedProvider, World, make_world, policy
 from workers.database import SqlDatabase

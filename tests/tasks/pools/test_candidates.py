@@ -18,7 +18,7 @@ from tasks.policies.pace import HORIZON, Later, Slot
 from tasks.pools import candidates
 from tasks.pools.candidates import STOCK_FILE, Found, find
 from tasks.pools.offers import Offer
-from tasks.providers.bird import Bird
+from tasks.providers.bird.adapter import Bird
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxServer
 from tasks.runtime import Binding

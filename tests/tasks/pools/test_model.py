@@ -39,7 +39,7 @@ from tasks.ledger import cancel, findings, pausing, resolve
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import replenish, stock, taking
-from tasks.providers.base import ProviderError, SearchQuery
+from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
 from tests.tasks.test_model import ACTS, LAST_LOOK, Frozen, Market

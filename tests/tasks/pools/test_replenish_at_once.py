@@ -21,7 +21,7 @@ from schemas.tables import ORDER, PURCHASE
 from tasks import accepting
 from tasks.pools import ordering, replenish, stock, taking
 from tasks.pools.replenish import NotNow
-from tasks.providers.base import SearchQuery
+from tasks.providers.adapter import SearchQuery
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
 from tests.tasks.support import Killed, clear, die
 from workers.database import SqlDatabase

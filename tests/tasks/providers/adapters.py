@@ -7,7 +7,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from schemas.config import ProviderConfig, sandbox_config
 from schemas.outcomes import Outcome
-from tasks.providers.base import Ask, Provider
+from tasks.providers.adapter import Ask, Provider
 from tasks.providers.registry import build
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")

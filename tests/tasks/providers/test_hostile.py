@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.outcomes import LookKind, OutcomeKind
-from tasks.providers.base import Provider, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Provider, ProviderError, SearchQuery, Unsupported
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, adapter, buy, success
 

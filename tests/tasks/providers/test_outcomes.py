@@ -10,7 +10,7 @@ import pytest
 
 from schemas.outcomes import MAX_TEXT, OutcomeKind
 from schemas.policy import NEEDS_PREFIX, SEARCHES
-from tasks.providers.base import Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
 from tests.scripted import CUT, SILENCE, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, KINDS, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy, success
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from schemas.config_errors import ConfigError
-from tasks.providers.bird import Bird
-from tasks.providers.fluents import Fluents
+from tasks.providers.bird.adapter import Bird
+from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.registry import build
-from tasks.providers.signalwire import SignalWire
-from tasks.providers.timepay import TimePay
-from tasks.providers.vogent import Vogent
+from tasks.providers.signalwire.adapter import SignalWire
+from tasks.providers.timepay.adapter import TimePay
+from tasks.providers.vogent.adapter import Vogent
 from tests.tasks.providers.adapters import KINDS, config
 
 URL = "http://127.0.0.1:9"

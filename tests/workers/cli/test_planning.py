@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from schemas.policy import Kind, policy_for
-from tasks.providers.base import Provider
+from tasks.providers.adapter import Provider
 from tasks.runtime import Binding
 from workers.cli.planning import DAY, least_seconds
 

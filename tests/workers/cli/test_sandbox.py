@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from schemas.config import load_config, read_token, sandbox_config
-from tasks.providers.base import Ask
+from tasks.providers.adapter import Ask
 from tasks.providers.registry import build
 from tasks.providers.sandbox import SandboxControl, SandboxServer
-from tasks.providers.turns import at_once, in_turn
+from tasks.providers.transport.turns import at_once, in_turn
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.errors import Failure
 from workers.cli.sandboxing import make_server, reachable, read_rates, sandbox_toml

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tasks.providers.sandbox import SandboxControl, SandboxServer
-from tests.tasks.providers.sandbox.conftest import NUMBER, OTHER, Shopper
+from tests.tasks.providers.shopper import NUMBER, OTHER, Shopper
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.providers.sandbox import SandboxServer
 from tasks.providers.sandbox.control import Control
-from tests.tasks.providers.sandbox.conftest import KINDS, NUMBER, OTHER, Shopper
+from tests.tasks.providers.shopper import KINDS, NUMBER, OTHER, Shopper
 
 
 @pytest.fixture

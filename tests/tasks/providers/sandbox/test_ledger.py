@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.providers.sandbox import SandboxServer
 from tasks.providers.sandbox.ledger import Ledger, new_record
-from tests.tasks.providers.sandbox.conftest import KINDS, NUMBER, OTHER, Shopper
+from tests.tasks.providers.shopper import KINDS, NUMBER, OTHER, Shopper
 
 
 def test_a_restarted_sandbox_remembers(tmp_path: Path) -> None:

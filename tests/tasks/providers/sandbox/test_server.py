@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tasks.providers.sandbox import SandboxControl, SandboxServer
-from tests.tasks.providers.sandbox.conftest import BEARER, KINDS, NUMBER, Shopper
+from tests.tasks.providers.shopper import BEARER, KINDS, NUMBER, Shopper
 
 PROGRAM = """
 import sys

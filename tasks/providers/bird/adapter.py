@@ -1,0 +1,195 @@
+"""Bird, page 'Buy a Number', for buying; the vendor's other Numbers pages for the rest.
+
+POST /workspaces/{w}/numbers-long-code buys up to 25 stock items by id and answers 201 with their records. A number
+may still be on its way then: `endpoint.provisioningStatus`. The page asks to reserve items first 'as a User', but no
+reservation is documented and the vendor's own buying guide goes from search to purchase: so do we. Whether a batch is
+all or nothing is not said: each number needs its own record.
+
+From 'Search Available Numbers' and 'Long Code Numbers': GET /organizations/{o}/numbers-stock-items (prefix in full
+international form, with countryCodes) and GET numbers-long-code?numberString= (leading digits), 99 a page, the
+last page without nextPageToken. From 'Common API usage': not enough balance is a 4xx.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, ClassVar
+
+from schemas.config import BirdConfig
+from schemas.numbers import digits_only, region_of
+from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.bird import records as bird_records
+from tasks.providers.reading import lookup as looks
+from tasks.providers.reading import search as candidates
+from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.owned_list import Entry, Listing, Page, text_or_none
+from tasks.providers.transport.answers import entries, fields, identifier, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+
+PAGE_SIZE = 99
+LISTING = Listing(
+    entries="results",
+    may=("nextPageToken",),
+    number="numberString",
+    ids=("id", "endpointId"),
+    kind=bird_records.state,
+)
+_PATH_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class Bird:
+    """One Bird workspace, and the stock of its organization."""
+
+    lookup: ClassVar[LookupWay] = "by_number"
+    can_search: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 25
+    prepares: ClassVar[bool] = True
+
+    def __init__(self, config: BirdConfig, token: str) -> None:
+        self._session = Session("Bird", config, token=token, scheme="AccessKey")
+        self._numbers = f"/workspaces/{config.workspace_id}/numbers-long-code"
+        self._stock = f"/organizations/{config.organization_id}/numbers-stock-items"
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        """Find the number's stock item, unless the request names one.
+
+        Nothing is bought here, so a search that fails is 'not sent', whatever its failure.
+        """
+        if ask.options.get("stock_item_id"):
+            return ask
+        try:
+            found = self._in_stock(ask.number)
+        except ProviderError as exc:
+            return _search_failed(exc.outcome)
+        if found is None:
+            return self._session.outcome(
+                OutcomeKind.REFUSED,
+                code="not_in_stock",
+                error=f"Bird has {ask.number} not in stock: search for another",
+            )
+        return replace(ask, options={**ask.options, "stock_item_id": found})
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Buy up to 25 stock items in one call; each number is found in the answer by itself."""
+        body = {"numberStockItemIds": [str(ask.options["stock_item_id"]) for ask in asks]}
+        answer = self._session.purchase(self._numbers, body, len(asks))
+        if isinstance(answer, Outcome):
+            return [_refused_batch(answer)] * len(asks)
+        return [self._bought(answer, ask.number) for ask in asks]
+
+    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        """Get each number by its id where that is known, else list what begins like it, and compare exactly."""
+        return looks.look_each(numbers, self._look)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        """The organization's stock, with its monthly price; items on back order are left out."""
+        prefix = {"prefix": candidates.international_prefix(query)} if query.prefix else {}
+        limit = candidates.page_size(query, PAGE_SIZE)
+        items = self._stock_items({"countryCodes": query.country, "limit": limit, **prefix})
+        found = (
+            candidates.offered(
+                item.get("numberString"),
+                query,
+                price=self._session.clean(bird_records.price(item.get("monthlyPrice"))),
+                stock=self._session.identify(item.get("id")),
+            )
+            for item in items
+        )
+        return [candidate for candidate in found if candidate][:limit]
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk the list, 99 a page, without what Bird took back or never delivered."""
+        return looks.owned(self._walk({}))
+
+    def check(self) -> list[Check]:
+        """List one number of the workspace, then one stock item of the organization."""
+        return run_probes(
+            self._session.base_url,
+            [
+                Probe(
+                    name="workspace",
+                    call=lambda: self._session.call("GET", self._numbers, params={"limit": 1}),
+                    proves="the workspace's numbers are listed",
+                    mend="check workspace_id and base_url",
+                ),
+                Probe(
+                    name="organization",
+                    call=lambda: self.search(SearchQuery(limit=1)),
+                    proves="the organization's stock is searched",
+                    mend="check organization_id",
+                ),
+            ],
+        )
+
+    def _in_stock(self, number: str) -> str | None:
+        country = region_of(number)
+        prefix = {"countryCodes": country, "prefix": number} if country else {"prefix": number}
+        for item in self._stock_items({**prefix, "limit": PAGE_SIZE}):
+            if same_number(item.get("numberString"), number) and (found := identifier(item.get("id"))):
+                return found
+        return None
+
+    def _stock_items(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        answer = self._session.call("GET", self._stock, params=params)
+        items = self._session.page(answer, fields(answer.body).get("results"))
+        return [item for item in items if item.get("backOrderRequired") is not True]
+
+    def _bought(self, answer: Answer, number: str) -> Outcome:
+        results = entries(fields(answer.body).get("results"))
+        records = [record for record in results if same_number(record.get("numberString"), number)]
+        known = self._known(records[0]) if len(records) == 1 else None
+        if known is None:
+            return self._session.unsettled(answer, "no_record", f"no single record of {number}")
+        kind = bird_records.OUTCOMES.get(bird_records.state(records[0]))
+        if kind is None:
+            return self._session.unsettled(
+                answer, "not_delivered", f"a record of {number} that is not on its way to us"
+            )
+        return self._session.yes(answer, known, kind)
+
+    def _look(self, number: str, known: str | None) -> Look:
+        shown = self._get(number, known) if known and _PATH_ID.fullmatch(known) else []
+        if any(entry.kind in bird_records.OUTCOMES for entry in shown):
+            return looks.look_through(shown, [number])[number]
+        # The list may know the number under a newer id. Without the plus, which a gateway may take for a blank.
+        listed = self._walk({"numberString": digits_only(number)})
+        return looks.look_through(chain(shown, listed), [number])[number]
+
+    def _get(self, number: str, known: str) -> list[Entry]:
+        """The record with this id; none where there is none. Raises ProviderError for another number's."""
+        answer = self._session.exchange("GET", f"{self._numbers}/{known}")
+        if answer.status == 404:
+            return []
+        entry = LISTING.entry(self._session, fields(self._session.require(answer).body))
+        if entry is None or entry.number != number:
+            raise ProviderError(self._session.unsettled(answer, "wrong_number", f"no record of {number}"))
+        return [entry]
+
+    def _known(self, record: Mapping[str, Any]) -> str | None:
+        # The page says that both are the same.
+        return self._session.identify(record.get("id")) or self._session.identify(record.get("endpointId"))
+
+    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
+        def fetch(token: str | None) -> Page:
+            paging = {"limit": PAGE_SIZE, **({"pageToken": token} if token else {})}
+            answer = self._session.call("GET", self._numbers, params={**params, **paging})
+            following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
+            return LISTING.page(self._session, answer, following)
+
+        return looks.walk(fetch)
+
+
+def _search_failed(outcome: Outcome) -> Outcome:
+    if outcome.held_back or outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
+        return outcome
+    return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")
+
+
+def _refused_batch(outcome: Outcome) -> Outcome:
+    """A refused batch may have bought some of its numbers: the page does not say that it is all or nothing."""
+    return replace(outcome, kind=OutcomeKind.UNKNOWN) if outcome.error_code == BATCH_REFUSED else outcome

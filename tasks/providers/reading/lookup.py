@@ -1,0 +1,151 @@
+"""Walking lists, and looking numbers up.
+
+**Absent is a finding.** A look says that a number is not ours, or was lost, only after a whole list: every page of the
+documented shape, every entry read and another number. Whatever else came is *unclear*: a walk that breaks off or goes
+round, a foreign word beside the list, an entry that cannot be read, a list that is shorter than it says, any status.
+A number that was shown is ours whatever came with it. `look_through` is the one place that says so, for every provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.owned_list import Entry, Page
+
+# At 100 a page a million numbers: no account is larger, but a list without end could be.
+MAX_PAGES = 10_000
+
+_BEST_FIRST = (LookKind.OWNED, LookKind.PROCESSING, LookKind.UNCLEAR, LookKind.LOST)
+
+
+def walk(fetch: Callable[[str | None], Page]) -> Iterator[Entry]:
+    """All entries of a paged list. *fetch* gets what leads to a page, None for the first.
+
+    Raises ProviderError where the list goes round in circles; at its end, where anything of it could not be read, or
+    it has fewer entries than it said on every page; and what *fetch* raises. Whoever comes through has seen all of it.
+    """
+    whole = _Whole()
+    cursor: str | None = None
+    seen: set[str] = set()
+    for _ in range(MAX_PAGES):
+        page = fetch(cursor)
+        yield from page.entries
+        if not whole.grows(page):
+            break
+        cursor = page.following
+        if cursor is None:
+            whole.require()
+            return
+        if cursor in seen:
+            break
+        seen.add(cursor)
+    raise _failed("endless_list", f"the list has no end: a page leads back, or beyond {MAX_PAGES} pages")
+
+
+class _Whole:
+    """Whether a walk has shown a whole list."""
+
+    def __init__(self) -> None:
+        self._shown: set[Entry] = set()
+        self._total: int | None = None
+        self._shrank = False
+        self._unread: Outcome | None = None
+
+    def grows(self, page: Page) -> bool:
+        """Take a page. False where it shows, or says that there is, more of the same only."""
+        before = len(self._shown)
+        self._shown.update(page.entries)
+        self._unread = self._unread or page.unread
+        if page.total is not None:
+            # The least that it said: a list may grow while it is walked.
+            self._shrank = self._shrank or (self._total is not None and page.total < self._total)
+            self._total = page.total if self._total is None else min(self._total, page.total)
+        return len(self._shown) > before or not page.entries
+
+    def require(self) -> None:
+        """Raises ProviderError where it is not whole."""
+        if self._unread is not None:
+            raise ProviderError(self._unread)
+        if self._shrank:
+            # What moves up to a page that was read already is shown by none.
+            raise _failed("shrinking_list", "the list became shorter while it was read")
+        if self._total is not None and len(self._shown) < self._total:
+            raise _failed("short_list", f"the list shows {len(self._shown)} numbers and says that it has {self._total}")
+
+
+def owned(entries: Iterable[Entry]) -> Iterator[OwnedNumber]:
+    """What a list shows as ours, without what the provider took back or never delivered."""
+    for entry in entries:
+        if entry.kind is not LookKind.LOST:
+            usable = entry.kind is LookKind.OWNED
+            yield OwnedNumber(number=entry.number, provider_number_id=entry.provider_number_id or "", usable=usable)
+
+
+def look_through(entries: Iterable[Entry], numbers: Collection[str]) -> dict[str, Look]:
+    """What a walk says about *numbers*, read no further than needed. Of several records of a number the best counts:
+    one that was given back and bought again has two.
+    """
+    best: dict[str, Entry] = {}
+    otherwise = Look(kind=LookKind.ABSENT)
+    try:
+        for entry in entries:
+            if entry.number not in numbers:
+                continue
+            best[entry.number] = min(best.get(entry.number, entry), entry, key=_rank)
+            if len(best) == len(numbers) and all(one.kind is LookKind.OWNED for one in best.values()):
+                break
+    except ProviderError as exc:
+        otherwise = unclear(exc.outcome)
+    return {number: _shown(best.get(number), otherwise) for number in numbers}
+
+
+def look_each(numbers: Mapping[str, str | None], look: Callable[[str, str | None], Look | None]) -> dict[str, Look]:
+    """Look the numbers up one by one; those of which *look* says nothing are left out.
+
+    After a 429, a refused account or a turn that does not come no further call is made, and all that are left are told
+    so.
+    """
+    looks: dict[str, Look] = {}
+    for number, known in numbers.items():
+        try:
+            found = look(number, known)
+        except ProviderError as exc:
+            found = unclear(exc.outcome)
+        if found is None:
+            continue
+        looks[number] = found
+        if found.account or found.waiting:
+            return {one: looks.get(one, found) for one in numbers}
+    return looks
+
+
+def unclear(outcome: Outcome) -> Look:
+    """What a failed look-up says: nothing, and why."""
+    throttled = outcome.kind is OutcomeKind.THROTTLED
+    return Look(
+        kind=LookKind.UNCLEAR,
+        error=outcome.error,
+        account=outcome.kind is OutcomeKind.ACCOUNT,
+        throttled=throttled,
+        waiting=throttled or outcome.held_back,
+        unsent=outcome.kind is OutcomeKind.NOT_SENT and not outcome.held_back,
+        retry_after=outcome.retry_after,
+    )
+
+
+def _rank(entry: Entry) -> int:
+    return _BEST_FIRST.index(entry.kind)
+
+
+def _shown(entry: Entry | None, otherwise: Look) -> Look:
+    """What the best record of a number says; *otherwise* is said of those that a walk did not show."""
+    if entry is None or (entry.kind is LookKind.LOST and otherwise.kind is LookKind.UNCLEAR):
+        return otherwise
+    error = "its state is not documented" if entry.kind is LookKind.UNCLEAR else None
+    return Look(kind=entry.kind, provider_number_id=entry.provider_number_id, error=error)
+
+
+def _failed(code: str, error: str) -> ProviderError:
+    return ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code=code, error=error))

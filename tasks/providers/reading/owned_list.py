@@ -1,0 +1,142 @@
+"""Reading lists of owned numbers: what of a page is as the provider documents it, and what is not.
+
+A page is read by its documented shape. What is not of it does not hide the rest, for a number that is shown is
+evidence all the same; but the page is then not whole, and nobody learns from it that a number is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.outcomes import LookKind, Outcome
+from tasks.providers.adapter import ProviderError
+from tasks.providers.transport.answers import e164, fields
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+
+NUMBER_KEYS = ("number", "numberString", "phone_number", "phoneNumber", "e164")
+"""Where providers write an entry's number. One entry that names two numbers cannot be read."""
+
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+_FEWEST_DIGITS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One owned number: E.164 with the plus, the provider's id where it has one, and what state it is in."""
+
+    number: str
+    provider_number_id: str | None = None
+    kind: LookKind = LookKind.OWNED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The entries of one page that could be read, and what leads to the next, None at the end.
+
+    `unread` is set where anything of the page could not be read; `total` is how many entries the list has.
+    """
+
+    entries: list[Entry]
+    following: str | None = None
+    unread: Outcome | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """How a provider documents its list of owned numbers.
+
+    `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there; `strange` tells
+    what is wrong inside of those, None where nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
+    state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none.
+    """
+
+    entries: str
+    needs: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    strange: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+    number: str = "number"
+    ids: tuple[str, ...] = ("id",)
+    kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
+    passed_over: Callable[[Mapping[str, Any]], bool] = lambda _: False
+
+    def page(self, session: Session, answer: Answer, following: str | None) -> Page:
+        """Read one page. Raises ProviderError where there is no list in it."""
+        body = fields(answer.body)
+        listed = body.get(self.entries)
+        if answer.status != 200 or not isinstance(listed, list):
+            raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
+        records = [fields(value) for value in listed]
+        wanted = [record for record in records if not (self.passed_over(record) and self._names_no_number(record))]
+        wrong = _kept(answer) or next(self._wrong(body), None) or next(filter(None, map(self._unread, wanted)), None)
+        entries = [entry for record in wanted if (entry := self.entry(session, record))]
+        return Page(
+            entries=entries,
+            following=following,
+            unread=session.unsettled(answer, "unreadable_list", wrong) if wrong else None,
+            total=_count(body.get("total")) if self._counts(body) else None,
+        )
+
+    def entry(self, session: Session, record: Mapping[str, Any]) -> Entry | None:
+        """The owned number that a record shows; None where it shows none."""
+        number = e164(record.get(self.number))
+        if number is None:
+            return None
+        known = (session.identify(record.get(key)) for key in self.ids)
+        return Entry(number, next(filter(None, known), None), self.kind(record))
+
+    def _wrong(self, body: Mapping[str, Any]) -> Iterator[str]:
+        """What of an envelope is not as documented. A foreign key that holds nothing says nothing."""
+        documented = {self.entries, *self.needs, *self.may}
+        yield from (f"no {key!r} beside its list" for key in self.needs if key not in body)
+        yield from (f"{key!r} beside its list" for key in body if key not in documented and body[key] not in _NOTHING)
+        if self._counts(body) and _count(body.get("total")) is None:
+            yield "a total that is no count"
+        if (strange := self.strange(body)) is not None:
+            yield strange
+
+    def _counts(self, body: Mapping[str, Any]) -> bool:
+        return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True
+
+    def _names_no_number(self, record: Mapping[str, Any]) -> bool:
+        """Whether an entry has a name that is surely no phone number, in no spelling and behind no mask."""
+        name = record.get(self.number)
+        if not isinstance(name, str) or not name.strip() or "+" in name or "*" in name:
+            return False
+        others = (record.get(key) for key in NUMBER_KEYS if key != self.number)
+        return sum(map(str.isdigit, name)) < _FEWEST_DIGITS and all(other is None for other in others)
+
+    def _unread(self, record: Mapping[str, Any]) -> str | None:
+        """Why an entry cannot be read; None where it can.
+
+        Only with its plus is a number surely international: a national one may be any country's, ours too.
+        """
+        given = record.get(self.number)
+        number = e164(given)
+        if number is None or not isinstance(given, str) or not given.strip().startswith("+"):
+            shown = given if isinstance(given, str | int) else type(given).__name__
+            return f"an entry whose number cannot be read: {shown}"
+        others = [record[key] for key in NUMBER_KEYS if record.get(key) is not None]
+        if any(e164(other) != number for other in others):
+            return f"an entry that names {number} and another number"
+        return None
+
+
+def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
+    """What leads to the next page; None where there is none. Raises ProviderError for what is no text."""
+    if value is not None and not isinstance(value, str):
+        raise ProviderError(session.unsettled(answer, "unreadable_answer", "a next page that is no text"))
+    return value or None
+
+
+def _kept(answer: Answer) -> str | None:
+    """Why an answer is not of now; None where it is. A cache says how old it is (RFC 9111, 5.1)."""
+    age = answer.headers.get("age", "0").strip()
+    return None if age.strip("0") == "" else f"a list that a cache has kept for {age[:20]} s"
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,35 @@
+"""Numbers for sale: what a search asks for, and what its answer offers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import phonenumbers
+
+from schemas.numbers import region_of
+from schemas.outcomes import Candidate
+from tasks.providers.adapter import SearchQuery, Unsupported
+from tasks.providers.transport.answers import e164
+
+
+def international_prefix(query: SearchQuery) -> str:
+    """The query's prefix with the plus and the country's calling code. Raises Unsupported for an unknown country."""
+    code = phonenumbers.country_code_for_region(query.country)
+    if not code:
+        raise Unsupported(f"{query.country!r} is no country: use an ISO 3166-1 code like US")
+    return f"+{code}{query.prefix}"
+
+
+def page_size(query: SearchQuery, most: int) -> int:
+    """The query's limit within what the provider's page allows."""
+    return min(max(query.limit, 1), most)
+
+
+def offered(
+    value: Any, query: SearchQuery, *, region: str | None = None, price: str | None = None, stock: str | None = None
+) -> Candidate | None:
+    """The candidate for a foreign number; None where it is none, or not what was asked for."""
+    number = e164(value)
+    if number is None or not number.startswith(international_prefix(query)) or region_of(number) != query.country:
+        return None
+    return Candidate(number=number, region=region, price=price, stock_item_id=stock)

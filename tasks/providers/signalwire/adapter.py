@@ -1,0 +1,152 @@
+"""SignalWire, page 'Purchase phone number', for buying; its public API specification for the rest.
+
+POST /api/relay/rest/phone_numbers {number} answers 200 with the number's record; the token needs the Numbers scope.
+From the specification and the pages 'Paging' and 'Error codes': GET phone_numbers?filter_number= finds a substring,
+page_size is 1 to 1000, `links.next` leads on; GET phone_numbers/search takes areacode or starts_with and gives 100
+at most. A 422 may come with a null `detail` and the status as its code. Our reading: `starts_with` counts from the
+area code, so what comes back is filtered again here; some answers name the number `e164`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from schemas.config import SignalWireConfig
+from schemas.numbers import digits_only
+from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
+from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.reading import lookup as looks
+from tasks.providers.reading import search as candidates
+from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.owned_list import Entry, Listing, Page
+from tasks.providers.transport.answers import fields
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session, only
+
+NUMBERS = "/api/relay/rest/phone_numbers"
+SEARCH = f"{NUMBERS}/search"
+PAGE_SIZE = 1000
+MAX_RESULTS = 100
+LINKS = ("self", "first", "next", "prev")
+
+
+class SignalWire:
+    """One SignalWire project."""
+
+    lookup: ClassVar[LookupWay] = "by_number"
+    can_search: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 1
+    prepares: ClassVar[bool] = False
+
+    def __init__(self, config: SignalWireConfig, token: str) -> None:
+        credential = base64.b64encode(f"{config.project_id}:{token}".encode()).decode()
+        self._session = Session("SignalWire", config, token=token, scheme="Basic", credential=credential)
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        """Nothing to prepare."""
+        return ask
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Buy one number."""
+        number = only(asks).number
+        answer = self._session.purchase(NUMBERS, {"number": number})
+        if isinstance(answer, Outcome):
+            return [answer]
+        return [self._session.record(answer, fields(answer.body), number)]
+
+    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        """List what contains each number, and compare exactly."""
+        return looks.look_each(numbers, self._look)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        """Numbers for sale; no price is shown."""
+        limit = candidates.page_size(query, MAX_RESULTS)
+        answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix)})
+        items = self._session.page(answer, fields(answer.body).get("data"))
+        found = (
+            candidates.offered(item.get("e164") or item.get("number"), query, region=self._region(item))
+            for item in items
+        )
+        return [candidate for candidate in found if candidate][:limit]
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk the list, 1000 a page."""
+        return looks.owned(self._walk({"page_size": PAGE_SIZE}))
+
+    def check(self) -> list[Check]:
+        """List one owned number, then search one."""
+        return run_probes(
+            self._session.base_url,
+            [
+                Probe(
+                    name="project",
+                    call=lambda: self._session.call("GET", NUMBERS, params={"page_size": 1}),
+                    proves="numbers are listed: project_id and token belong together",
+                    mend="check base_url, https://SPACE.signalwire.com",
+                ),
+                Probe(
+                    name="search",
+                    call=lambda: self.search(SearchQuery(limit=1)),
+                    proves="numbers for sale are found",
+                    mend="check base_url",
+                ),
+            ],
+        )
+
+    def _look(self, number: str, _known: str | None) -> Look:
+        # Without the plus, which a gateway may take for a blank: then nothing would be found.
+        entries = self._walk({"filter_number": digits_only(number), "page_size": MAX_RESULTS})
+        return looks.look_through(entries, [number])[number]
+
+    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
+        def fetch(query: str | None) -> Page:
+            answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
+            return LISTING.page(self._session, answer, self._next(answer))
+
+        return looks.walk(fetch)
+
+    def _next(self, answer: Answer) -> str | None:
+        """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""
+        links = fields(answer.body).get("links", {})
+        link = fields(links).get("next")
+        if isinstance(links, dict) and link in (None, ""):
+            return None
+        try:
+            parts = urlsplit(link if isinstance(link, str) else "")
+        except ValueError:
+            parts = urlsplit("")
+        ours = urlsplit(self._session.base_url)
+        elsewhere = parts.netloc and (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc)
+        if elsewhere or not parts.path.endswith(NUMBERS) or not parts.query:
+            raise ProviderError(self._session.unsettled(answer, "foreign_link", "a next page that is not its own"))
+        return parts.query
+
+    def _region(self, item: Mapping[str, Any]) -> str | None:
+        region = item.get("region")
+        return self._session.clean(region) if isinstance(region, str) else None
+
+
+def _strange_links(body: Mapping[str, Any]) -> str | None:
+    """What of `links` is not as documented: a page that shows no number is the only one."""
+    links = fields(body.get("links"))
+    foreign = next((key for key in links if key not in LINKS), None)
+    if foreign is not None:
+        return f"{foreign!r} among its links"
+    if not all(link is None or isinstance(link, str) for link in links.values()):
+        return "a link that is no text"
+    if not body.get("data") and (links.get("next") or links.get("prev")):
+        return "no number, and a link to another page"
+    return None
+
+
+def _search_filter(prefix: str) -> dict[str, str]:
+    # An area code is three digits; `starts_with` takes 3 to 7, and a shorter prefix has no filter.
+    if len(prefix) == 3:
+        return {"areacode": prefix}
+    return {"starts_with": prefix[:7]} if len(prefix) > 3 else {}
+
+
+LISTING = Listing(entries="data", needs=("links",), strange=_strange_links)

@@ -1,0 +1,141 @@
+"""The edge to the providers: one HTTP exchange within one deadline, and what its failure means in money.
+
+    ExchangeError
+      NotSent     no byte of the request left: none was given to the connection
+      Doubtful    it may have been executed: write or read failed, the deadline passed, the answer broke off
+
+Redirects are never followed, nothing is retried, no cookie is kept, no proxy is taken from the environment.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import ssl
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tasks.providers.transport.deadline import DeadlineTransport
+
+MAX_BODY = 16 * 1024 * 1024
+# A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
+KEEPALIVE_EXPIRY = 3.0
+
+
+class ExchangeError(Exception):
+    """An exchange that gave no answer; `reason` is a short word for programs."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotSent(ExchangeError):
+    """No byte of the request left this machine."""
+
+
+class Doubtful(ExchangeError):
+    """The provider may have executed the request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A whole HTTP answer; `body` is the JSON it carries, None where it carries none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    text: str
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One thread's way out."""
+
+    transport: DeadlineTransport
+
+
+class HttpClient:
+    """Calls one provider, from any thread.
+
+    One httpx transport for each thread, all on one SSL context: one shared by 100 threads is three times slower.
+    Without httpx's client, which adds redirects, cookies and authentication to it, and a sixth to its cost.
+    `timeout` is for the whole call in seconds.
+    """
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        self._headers = {**accepted, "User-Agent": "dialstock", **headers}
+        # What a cache between us and the provider keeps is what was, not what is.
+        self._fresh = {**self._headers, "Cache-Control": "no-cache"}
+        self._timeouts = {"timeout": httpx.Timeout(timeout, connect=connect_timeout).as_dict()}
+        self._seconds = timeout
+        self._local = threading.local()
+
+    def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+        """Exchange once. Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`)."""
+        transport = self._line().transport
+        transport.begin(self._seconds)
+        url = f"{self._base_url}{path}"
+        try:
+            headers = self._fresh if method == "GET" else self._headers
+            request = httpx.Request(method, url, params=params, headers=headers, json=json, extensions=self._timeouts)
+            with closing(transport.handle_request(request)) as response:
+                return _read(response)
+        # UnicodeError: a host that cannot be looked up
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as exc:
+            error = Doubtful if transport.begun else NotSent
+            raise error(_reason(exc), _describe(exc)) from exc
+
+    def _line(self) -> _Line:
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is None:
+            limits = httpx.Limits(max_connections=2, keepalive_expiry=KEEPALIVE_EXPIRY)
+            line = self._local.line = _Line(DeadlineTransport(verify=ssl_context(), limits=limits))
+            # Connections go with their thread, with this object, or at the end of the process.
+            weakref.finalize(line, line.transport.close)
+        return line
+
+
+@functools.cache
+def ssl_context() -> ssl.SSLContext:
+    """The one SSL context of this process: building one costs more than a hundred clients on it."""
+    return httpx.create_ssl_context()
+
+
+def _read(response: httpx.Response) -> Answer:
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise Doubtful("too_large", f"the answer is larger than {MAX_BODY} bytes")
+    text = content.decode("utf-8", "replace")
+    try:
+        body = json.loads(text, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError):
+        body = None
+    return Answer(status=response.status_code, headers=response.headers, body=body, text=text)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that stands twice one value would hide the other: such an object cannot be read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return found
+
+
+def _reason(exc: Exception) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(exc).__name__).lower()
+
+
+def _describe(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__

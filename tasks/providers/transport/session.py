@@ -1,0 +1,221 @@
+"""One account's way to its provider: HTTP exchanges, and the outcomes that they come to, free of secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from schemas.config import ProviderConfig
+from schemas.config_errors import ConfigError
+from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
+from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.transport import answers
+from tasks.providers.transport.answers import fields
+from tasks.providers.transport.classify import Said, error_code, kind_of, read_said
+from tasks.providers.transport.http import Answer, ExchangeError, HttpClient, NotSent
+from tasks.providers.transport.turns import take_turn
+
+_SENTENCES = {
+    OutcomeKind.REFUSED: "refused the request",
+    OutcomeKind.ACCOUNT: "refused the account",
+    OutcomeKind.THROTTLED: "asks to slow down",
+    OutcomeKind.UNKNOWN: "gave an answer that settles nothing",
+}
+
+
+class Session:
+    """Calls one provider under one account, from any thread.
+
+    `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text.
+    Raises ConfigError for a token that no header can carry.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ProviderConfig,
+        *,
+        token: str,
+        scheme: str,
+        credential: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        credential = credential or token
+        sent = {"Authorization": f"{scheme} {credential}", **(headers or {})}
+        for header, value in sent.items():
+            if not (value.isascii() and value.isprintable()):
+                raise ConfigError(f"{name}: {header} has characters that no header can carry: check the token")
+        self.name = name
+        self.base_url = config.base_url
+        self._secrets = _spellings(token, credential)
+        policy = config.policy
+        self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
+
+    def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+        """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
+
+        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn raises.
+        """
+        throttled: ProviderError | None = None
+        while True:
+            take_turn(throttled)
+            answer = self._send(method, path, json=json, params=params)
+            throttled = self._refused(answer)
+            if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
+                return answer
+
+    def call(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+        """One reading exchange that must succeed. Raises ProviderError for anything outside 2xx."""
+        return self.require(self.exchange(method, path, json=json, params=params))
+
+    def require(self, answer: Answer) -> Answer:
+        """*answer* where it is a 2xx. Raises ProviderError with what else it comes to."""
+        if refused := self._refused(answer):
+            raise refused
+        return answer
+
+    def purchase(self, path: str, body: Any, count: int = 1) -> Answer | Outcome:
+        """Post a purchase of *count* numbers: the 2xx answer, or the outcome that it has for each of them.
+
+        Its moment is its caller's (`deadline.Bounds`), and it is made once. The refusal of a whole batch does not
+        refuse its numbers: each of them may be bought by itself.
+        """
+        try:
+            return self.require(self._send("POST", path, json=body))
+        except ProviderError as exc:
+            outcome = exc.outcome
+        if outcome.kind is OutcomeKind.REFUSED and count > 1:
+            error = f"{self.name} refused the whole call of {count} numbers: {outcome.error}"
+            return self.outcome(
+                outcome.kind, code=BATCH_REFUSED, error=error, status=outcome.http_status, detail=outcome.detail
+            )
+        return outcome
+
+    def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
+        """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an
+        error.
+        """
+        body = fields(answer.body)
+        beside = body.get("error") or body.get("errors")
+        if not beside and isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+            return entries
+        raise ProviderError(self.unsettled(answer, "unreadable_answer", "no list as documented"))
+
+    def record(self, answer: Answer, record: Mapping[str, Any], number: str) -> Outcome:
+        """The outcome of a 2xx whose body should be *number*'s record: {id, number}."""
+        if not answers.same_number(record.get("number"), number):
+            code = "wrong_number" if "number" in record else "no_record"
+            return self.unsettled(answer, code, f"no record of {number}")
+        known = self.identify(record.get("id"))
+        if known is None:
+            return self.unsettled(answer, "no_record", f"a record of {number} without an id")
+        return self.yes(answer, known)
+
+    def yes(self, answer: Answer, known: str | None, kind: OutcomeKind = OutcomeKind.PURCHASED) -> Outcome:
+        """The outcome of a 2xx with a record of our number; *known* is the provider's id for it."""
+        return self.outcome(kind, known=known, status=answer.status, detail=_whole(answer))
+
+    def refusal(self, answer: Answer, said: Said, kind: OutcomeKind, code: str | None = None) -> Outcome:
+        """The outcome of an answer that is a no of some *kind*; *code* in place of its own."""
+        reason = f": {said.text}" if said.text else ""
+        return self.outcome(
+            kind,
+            code=code or error_code(answer.status, said),
+            error=f"{self.name} {_SENTENCES[kind]} (HTTP {answer.status}){reason}",
+            status=answer.status,
+            detail=_whole(answer),
+            retry_after=answers.retry_after(answer.headers) if kind is OutcomeKind.THROTTLED else None,
+        )
+
+    def unsettled(self, answer: Answer, code: str, what: str) -> Outcome:
+        """The outcome of a 2xx that does not say what it should; *what* it says instead."""
+        return self.outcome(
+            OutcomeKind.UNKNOWN,
+            code="unreadable_answer" if answer.body is None else code,
+            error=f"{self.name} answered HTTP {answer.status}, but with {what}",
+            status=answer.status,
+            detail=_whole(answer),
+        )
+
+    def outcome(
+        self,
+        kind: OutcomeKind,
+        *,
+        code: str | None = None,
+        error: str | None = None,
+        known: str | None = None,
+        status: int | None = None,
+        detail: str | None = None,
+        retry_after: float | None = None,
+    ) -> Outcome:
+        """An outcome whose texts are bounded and free of secrets."""
+        return Outcome(
+            kind=kind,
+            provider_number_id=self.clean(known),
+            error_code=self.clean(code),
+            error=self.clean(error),
+            http_status=status,
+            retry_after=retry_after,
+            detail=self.clean(detail),
+        )
+
+    def said(self, body: Any) -> Said:
+        """What an error's body says, free of secrets."""
+        said = read_said(body)
+        return Said(codes=self._clean_all(said.codes), parts=self._clean_all(said.parts))
+
+    def identify(self, value: Any) -> str | None:
+        """A foreign id as text, free of secrets; None for what cannot be one."""
+        return self.clean(answers.identifier(value))
+
+    def clean(self, text: str | None) -> str | None:
+        """*text* without this account's secrets, bounded, on one line."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***") if text else text
+        return clip(text)
+
+    def _clean_all(self, texts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.clean(text) or "" for text in texts)
+
+    def _send(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+        try:
+            return self._http.request(method, path, json=json, params=params)
+        except ExchangeError as exc:
+            raise ProviderError(self._failed(exc)) from exc
+
+    def _refused(self, answer: Answer) -> ProviderError | None:
+        if 200 <= answer.status < 300:
+            return None
+        said = self.said(answer.body)
+        return ProviderError(self.refusal(answer, said, kind_of(answer.status, said)))
+
+    def _failed(self, exc: ExchangeError) -> Outcome:
+        if isinstance(exc, NotSent):
+            return self.outcome(
+                OutcomeKind.NOT_SENT, code=exc.reason, error=f"{self.name} was not reached: nothing was sent: {exc}"
+            )
+        error = f"{self.name} gave no whole answer, and may have executed the request: {exc}"
+        return self.outcome(OutcomeKind.UNKNOWN, code=exc.reason, error=error)
+
+
+def only(asks: Sequence[Ask]) -> Ask:
+    """The one ask of a provider that buys one number in a call. Raises ValueError for more."""
+    if len(asks) != 1:
+        raise ValueError(f"one number in a call, not {len(asks)}: this provider knows no batch")
+    return asks[0]
+
+
+def _spellings(*secrets: str) -> list[str]:
+    # As it is, as JSON writes it, as a URL writes it; the longest first, for one may contain another.
+    found = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""))}
+    return sorted(found - {""}, key=len, reverse=True)
+
+
+def _whole(answer: Answer) -> str:
+    """The body in one spelling, so that a secret has one spelling too."""
+    try:
+        return answer.text if answer.body is None else json.dumps(answer.body, ensure_ascii=False)
+    except RecursionError:
+        return answer.text

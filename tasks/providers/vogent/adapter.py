@@ -1,0 +1,116 @@
+"""Vogent, page 'Purchase available number', and the newer pages that it points to.
+
+The page deprecates POST /api/phone_numbers/purchase {number} for POST /api/phone_numbers, whose own page has
+{type: "purchase", purchase: {number}}; `purchase_endpoint` of the configuration chooses. Both answer 200 with the
+number's record. 400 and 422 are documented without a body. Known from the vendor's other pages: the list has no
+filter by number (limit to 100, `cursor`), and the search wants a prefix and gives 10 at most. Our reading: the
+search shows numbers as E.164 with the plus, as the list does, and so they are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from schemas.config import VogentConfig
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
+from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
+from tasks.providers.reading import lookup as looks
+from tasks.providers.reading import search as candidates
+from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.owned_list import Listing, Page, text_or_none
+from tasks.providers.transport.answers import fields
+from tasks.providers.transport.session import Session, only
+
+NUMBERS = "/api/phone_numbers"
+DEPRECATED_BUY = f"{NUMBERS}/purchase"
+SEARCH = f"{NUMBERS}/search"
+PAGE_SIZE = 100
+MAX_CANDIDATES = 10
+
+
+class Vogent:
+    """One Vogent account."""
+
+    lookup: ClassVar[LookupWay] = "by_list"
+    can_search: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 1
+    prepares: ClassVar[bool] = False
+
+    def __init__(self, config: VogentConfig, token: str) -> None:
+        self._session = Session("Vogent", config, token=token, scheme="Bearer")
+        self._deprecated = config.purchase_endpoint == "phone_numbers/purchase"
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        """Nothing to prepare."""
+        return ask
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Buy one number at the configured endpoint."""
+        number = only(asks).number
+        if self._deprecated:
+            answer = self._session.purchase(DEPRECATED_BUY, {"number": number})
+        else:
+            answer = self._session.purchase(NUMBERS, {"type": "purchase", "purchase": {"number": number}})
+        if isinstance(answer, Outcome):
+            return [answer]
+        record = fields(answer.body)
+        return [self._session.record(answer, {} if _is_user_name(record) else record, number)]
+
+    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        """Walk the list once for all *numbers*."""
+        return looks.look_through(looks.walk(self._page), numbers)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""
+        if not query.prefix:
+            raise Unsupported("Vogent searches by prefix only: give an area code like 415")
+        limit = candidates.page_size(query, MAX_CANDIDATES)
+        body = {"prefix": query.prefix, "country": query.country, "limit": limit}
+        answer = self._session.call("POST", SEARCH, json=body)
+        items = self._session.page(answer, answer.body)
+        found = (candidates.offered(item.get("number"), query) for item in items)
+        return [candidate for candidate in found if candidate][:limit]
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk the list, 100 a page; SIP user names in it are no numbers."""
+        return looks.owned(looks.walk(self._page))
+
+    def check(self) -> list[Check]:
+        """List one owned number, then search one."""
+        return run_probes(
+            self._session.base_url,
+            [
+                Probe(
+                    name="path",
+                    call=lambda: self._session.call("GET", NUMBERS, params={"limit": 1}),
+                    proves="numbers are listed",
+                    mend="check base_url",
+                ),
+                Probe(
+                    name="search",
+                    call=lambda: self.search(SearchQuery(prefix="415", limit=1)),
+                    proves="numbers for sale are found",
+                    mend="check base_url",
+                ),
+            ],
+        )
+
+    def _page(self, cursor: str | None) -> Page:
+        params = {"limit": PAGE_SIZE, **({"cursor": cursor} if cursor else {})}
+        answer = self._session.call("GET", NUMBERS, params=params)
+        following = text_or_none(self._session, answer, fields(answer.body).get("cursor"))
+        return LISTING.page(self._session, answer, following)
+
+
+def _is_user_name(record: Mapping[str, Any]) -> bool:
+    """Whether a record is none of a phone number; an older form of the page has no type."""
+    return record.get("type") == "SIP_USERNAME"
+
+
+def _state(record: Mapping[str, Any]) -> LookKind:
+    """A user name that reads as a phone number may be ours under a wrong type: it is no yes, and no sign of absence."""
+    return LookKind.UNCLEAR if _is_user_name(record) else LookKind.OWNED
+
+
+LISTING = Listing(entries="data", needs=("cursor",), kind=_state, passed_over=_is_user_name)

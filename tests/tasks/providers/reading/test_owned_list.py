@@ -1,0 +1,124 @@
+"""Pages of lists: what is read of them, and what keeps them from being whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.outcomes import LookKind
+from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.owned_list import Entry, Listing, Page
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, config
+
+LISTING = Listing(
+    entries="data",
+    needs=("cursor",),
+    may=("total", "total_is_estimated"),
+    ids=("id", "key"),
+    kind=lambda record: LookKind.LOST if record.get("lost") else LookKind.OWNED,
+    passed_over=lambda record: record.get("type") == "SIP_USERNAME",
+)
+
+
+def read(body: Any, status: int = 200) -> Page:
+    session = Session("Vogent", config("vogent", "http://127.0.0.1:9"), token=TOKEN, scheme="Bearer")
+    return LISTING.page(session, Answer(status=status, headers={}, body=body, text=""), None)
+
+
+def of(*records: Any, **beside: Any) -> Page:
+    return read({"data": list(records), "cursor": None, **beside})
+
+
+def test_a_page_as_documented_is_whole() -> None:
+    page = of({"id": ID, "number": NUMBER}, {"id": None, "key": 7, "number": OTHER, "lost": True}, total=2)
+    assert page == Page(entries=[Entry(NUMBER, ID), Entry(OTHER, "7", LookKind.LOST)], total=2)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *({"id": ID, "number": value} for value in (None, "", 5, True, [NUMBER], {}, "sip-user", "tel:+14155550100")),
+        *({"id": ID, "number": value} for value in ("4155550100", "(415) 555-0100", "0014155550100", "+1415555010")),
+        *({"id": ID, "number": value} for value in (f"{NUMBER}, {OTHER}", f"{NUMBER}99999", "+44 (0)20 7123 4567")),
+        *({"id": ID, key: NUMBER} for key in ("e164", "numberString", "phone_number", "Number")),
+        *({"number": OTHER, "e164": value} for value in (NUMBER, "4155550100", "?", 0, [])),
+        *(None, 5, NUMBER, [NUMBER], {}),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_told_of(record: Any) -> None:
+    page = of({"id": ID, "number": OTHER}, record)
+    assert page.unread is not None
+    assert page.unread.error_code == "unreadable_list"
+    assert Entry(OTHER, ID) in page.entries
+
+
+@pytest.mark.parametrize("value", ["14155550100", 14155550100, " 1 415 555 0100"])
+def test_a_number_without_its_plus_is_shown_and_does_not_count_as_another_s(value: Any) -> None:
+    page = of({"id": ID, "number": value})
+    assert page.entries == [Entry(NUMBER, ID)]
+    assert page.unread is not None
+
+
+@pytest.mark.parametrize("value", [NUMBER, "+1 415-555-0100", "+1 (415) 555-0100", f" {NUMBER} "])
+def test_a_number_with_its_plus_is_read_in_any_spelling(value: str) -> None:
+    assert of({"id": ID, "number": value, "e164": NUMBER}) == Page(entries=[Entry(NUMBER, ID)])
+
+
+def test_what_is_documented_as_no_number_is_passed_over() -> None:
+    assert of({"number": "sip-user", "type": "SIP_USERNAME"}, {"number": "1001", "type": "SIP_USERNAME"}) == of()
+    assert of({"number": "sip-user", "type": "PSTN"}).unread is not None
+
+
+def test_what_may_be_a_number_is_not_passed_over_by_its_type() -> None:
+    assert of({"id": ID, "number": NUMBER, "type": "SIP_USERNAME"}) == of({"id": ID, "number": NUMBER})
+    for number in (None, "", [NUMBER], f"tel:{NUMBER}", "+1415555****", "+1\xa0415\xa0555\xa00100"):
+        assert of({"number": number, "type": "SIP_USERNAME"}).unread is not None
+    for key in ("e164", "numberString", "phone_number", "phoneNumber"):
+        assert of({"number": "sip-user", key: NUMBER, "type": "SIP_USERNAME"}).unread is not None
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        *({"errors": value} for value in (["x"], [{}], "x", {"a": 1}, True, 0, False)),
+        *({key: "x"} for key in ("error", "message", "warning", "next", "results", "items")),
+        *({"partial": True}, {"success": False}, {"total": "2"}, {"total": -1}, {"total": True}, {"total": []}),
+    ],
+)
+def test_a_foreign_word_beside_the_list_is_told_of(beside: Any) -> None:
+    page = of({"id": ID, "number": NUMBER}, **beside)
+    assert page.entries == [Entry(NUMBER, ID)]
+    assert page.unread is not None
+    assert page.total is None
+
+
+@pytest.mark.parametrize("beside", [{"errors": []}, {"error": None}, {"message": ""}, {"meta": {}}])
+def test_a_foreign_key_that_holds_nothing_says_nothing(beside: Any) -> None:
+    assert of({"id": ID, "number": NUMBER}, **beside) == Page(entries=[Entry(NUMBER, ID)])
+
+
+def test_a_key_that_is_always_there_must_be_there() -> None:
+    page = read({"data": []})
+    assert page.unread is not None
+    assert "no 'cursor' beside its list" in (page.unread.error or "")
+
+
+@pytest.mark.parametrize("body", [None, {}, [], "", 5, {"items": []}, {"data": None}, {"data": {}}, {"data": "x"}])
+def test_without_a_list_there_is_no_page(body: Any) -> None:
+    with pytest.raises(ProviderError, match="no list as documented"):
+        read(body)
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206])
+def test_a_list_is_documented_with_200_alone(status: int) -> None:
+    with pytest.raises(ProviderError):
+        read({"data": [], "cursor": None}, status)
+
+
+def test_what_is_told_of_is_free_of_secrets() -> None:
+    page = of({"id": ID, "number": f"x{TOKEN}"})
+    assert page.unread is not None
+    assert TOKEN not in repr(page.unread)

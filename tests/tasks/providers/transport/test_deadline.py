@@ -1,0 +1,102 @@
+"""When a call's first byte goes, on real connections."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tasks.providers.sandbox import SandboxServer
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.http import Doubtful, HttpClient, NotSent
+from tests.scripted import SILENCE, ScriptedServer, reply
+
+
+class Held(Exception):
+    """What a gate says."""
+
+
+def client(url: str, timeout: float = 5.0) -> HttpClient:
+    return HttpClient(url, {}, connect_timeout=2.0, timeout=timeout)
+
+
+def gate(action: Callable[[], None]) -> Bounds:
+    return Bounds(gate=action)
+
+
+def held() -> None:
+    raise Held
+
+
+def test_the_gate_is_passed_once_in_a_call_before_anything_is_sent(server: ScriptedServer) -> None:
+    server.queue(reply(200), reply(200))
+    seen: list[int] = []
+    for _ in range(2):
+        with bounded(gate(lambda: seen.append(len(server.seen)))):
+            client(server.url).request("POST", "/", json={"a": 1})
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "a used one"])
+def test_what_the_gate_raises_comes_out_and_nothing_was_sent(before: int) -> None:
+    with SandboxServer(port=0) as sandbox:
+        calls = client(f"{sandbox.url}/vogent")
+        for _ in range(before):
+            calls.request("GET", "/api/phone_numbers")
+        with bounded(gate(held)), pytest.raises(Held):
+            calls.request("POST", "/api/phone_numbers", json={})
+        assert sandbox.control.calls() == []
+        assert calls.request("POST", "/api/phone_numbers", json={}).status == 401
+
+
+def test_the_time_at_the_gate_is_not_the_calls(server: ScriptedServer) -> None:
+    server.queue(reply(200))
+    with bounded(gate(lambda: time.sleep(1.05))):
+        assert client(server.url, timeout=1.0).request("GET", "/").status == 200
+
+
+def test_a_call_whose_end_comes_at_the_gate_is_not_sent(server: ScriptedServer) -> None:
+    bounds = Bounds(end=time.monotonic() + 0.1, gate=lambda: time.sleep(0.11))
+    with bounded(bounds), pytest.raises(NotSent):
+        client(server.url).request("POST", "/", json={})
+    assert server.seen == []
+
+
+def test_the_end_bounds_the_answer_and_leaves_a_doubt(server: ScriptedServer) -> None:
+    server.queue(SILENCE)
+    with bounded(Bounds(end=time.monotonic() + 1.0)), pytest.raises(Doubtful):
+        client(server.url).request("POST", "/", json={})
+    assert len(server.seen) == 1
+
+
+def test_a_connection_that_comes_too_late_is_not_used(server: ScriptedServer) -> None:
+    with bounded(Bounds(connected=time.monotonic())), pytest.raises(NotSent) as caught:
+        client(server.url).request("POST", "/", json={})
+    assert (caught.value.reason, server.seen) == ("connect_timeout", [])
+
+
+def test_a_time_to_connect_by_does_not_bound_the_answer(server: ScriptedServer) -> None:
+    server.queue(reply(200))
+    connected = time.monotonic() + 1.0
+    with bounded(Bounds(connected=connected, gate=lambda: time.sleep(connected + 0.01 - time.monotonic()))):
+        assert client(server.url).request("GET", "/").status == 200
+
+
+def test_a_connection_that_the_server_closes_at_the_gate_leaves_no_doubt() -> None:
+    opened: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        calls = client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+
+        def answer() -> None:
+            # It waits in the connection before its request is sent.
+            opened.append(listening.accept()[0])
+            opened[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        with bounded(gate(answer)):
+            assert calls.request("GET", "/").body == {}
+        opened[0].recv(65536)
+        with bounded(gate(opened[0].close)), pytest.raises(NotSent) as caught:
+            calls.request("POST", "/", json={})
+    assert caught.value.reason == "connect_error"

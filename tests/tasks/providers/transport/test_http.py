@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gc
+import gzip
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tasks.providers.sandbox import SandboxServer
+from tasks.providers.transport import http
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.http import Doubtful, ExchangeError, HttpClient, NotSent
+from tests.scripted import SILENCE, ScriptedServer, reply
+
+
+def client(url: str, **changes: Any) -> HttpClient:
+    return HttpClient(url, {"X-One": "1"}, **{"connect_timeout": 2.0, "timeout": 5.0, **changes})
+
+
+def test_an_exchange(server: ScriptedServer) -> None:
+    server.queue(reply(207, {"a": [1, None]}, {"X-Two": "2"}))
+    answer = client(f"{server.url}/base/").request("POST", "/path", json={"b": "é"}, params={"q": "+1 2"})
+    assert (answer.status, answer.body, answer.headers["x-two"]) == (207, {"a": [1, None]}, "2")
+    assert answer.text == '{"a": [1, null]}'
+    (seen,) = server.seen
+    assert (seen.method, seen.path, seen.query, seen.json) == ("POST", "/base/path", {"q": ["+1 2"]}, {"b": "é"})
+    assert (seen.headers["x-one"], seen.headers["user-agent"]) == ("1", "dialstock")
+
+
+def test_what_is_read_comes_out_of_no_cache(server: ScriptedServer) -> None:
+    server.queue(reply(200, {}), reply(200, {}))
+    for method in ("GET", "POST"):
+        client(server.url).request(method, "/")
+    assert [seen.headers.get("cache-control") for seen in server.seen] == ["no-cache", None]
+
+
+def test_a_name_that_stands_twice_makes_a_body_unreadable(server: ScriptedServer) -> None:
+    body = b'{"data": [{"number": "+14155550100"}], "data": []}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server.queue(head + body)
+    answer = client(server.url).request("GET", "/")
+    assert (answer.status, answer.body) == (200, None)
+
+
+def test_no_redirect_is_followed_no_cookie_kept_no_proxy_taken(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    server.queue(reply(302, None, {"Location": f"{server.url}/x", "Set-Cookie": "a=b; Path=/"}), reply(200))
+    calls = client(server.url)
+    assert calls.request("GET", "/").status == 302
+    assert calls.request("GET", "/").status == 200
+    assert "cookie" not in server.seen[1].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "remote_protocol_error"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "remote_protocol_error"),
+        (b"nonsense\r\n\r\n", "remote_protocol_error"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", "decoding_error"),
+        (SILENCE, "read_timeout"),
+    ],
+)
+def test_a_broken_answer_is_doubtful(server: ScriptedServer, answer: bytes | None, reason: str) -> None:
+    server.queue(answer)
+    with pytest.raises(Doubtful) as caught:
+        client(server.url, timeout=0.3 if answer is None else 5.0).request("GET", "/")
+    assert caught.value.reason == reason
+
+
+def test_an_answer_without_end_is_bounded(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BODY", 1_000)
+    packed = gzip.compress(b" " * 100_000)
+    server.queue(reply(200, packed, {"Content-Encoding": "gzip"}))
+    with pytest.raises(Doubtful) as caught:
+        client(server.url).request("GET", "/")
+    assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1]:1"])
+def test_no_connection_is_not_sent(url: str) -> None:
+    with pytest.raises(NotSent) as caught:
+        client(url).request("POST", "/", json={})
+    assert isinstance(caught.value, ExchangeError)
+    assert caught.value.reason == "connect_error"
+
+
+@pytest.mark.parametrize("url", ["https://api..example.com", "https://.", "https://xn--"])
+def test_a_host_that_cannot_be_looked_up_is_not_sent(url: str) -> None:
+    with pytest.raises(NotSent, match=r"label|A-label"):
+        client(url).request("POST", "/", json={})
+
+
+def test_a_deadline_that_has_passed_sends_nothing(server: ScriptedServer) -> None:
+    with pytest.raises(NotSent) as caught:
+        client(server.url, timeout=0.0).request("POST", "/", json={})
+    assert caught.value.reason == "connect_timeout"
+    assert server.seen == []
+
+
+def test_nothing_is_sent_after_the_last_moment_for_it_on_an_open_connection_either() -> None:
+    with SandboxServer(port=0) as sandbox:
+        calls = client(f"{sandbox.url}/vogent")
+        calls.request("GET", "/api/phone_numbers")
+        with bounded(Bounds(end=time.monotonic())), pytest.raises(NotSent):
+            calls.request("POST", "/api/phone_numbers", json={})
+        assert sandbox.control.calls() == []
+        assert calls.request("POST", "/api/phone_numbers", json={}).status == 401
+
+
+def test_connections_close_with_their_thread_and_their_client() -> None:
+    """One that stays open fails this test as a ResourceWarning."""
+    with SandboxServer(port=0) as sandbox:
+        calls = client(f"{sandbox.url}/vogent")
+        thread = threading.Thread(target=calls.request, args=("GET", "/api/phone_numbers"))
+        thread.start()
+        thread.join()
+        assert calls.request("GET", "/api/phone_numbers").status == 401
+        del calls
+        gc.collect()

@@ -1,0 +1,81 @@
+"""Every reading request takes its turn, and no purchase does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+
+import pytest
+
+from schemas.outcomes import OutcomeKind
+from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery
+from tasks.providers.transport.session import Session
+from tasks.providers.transport.turns import at_once, in_turn, take_turn
+from tests.scripted import ScriptedServer, reply
+from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, config, success
+
+BUSY = reply(429, None, {"Retry-After": "3"})
+CALLS: dict[str, Callable[[Provider], object]] = {
+    "look": lambda provider: provider.look({NUMBER: "id"}),
+    "owned": lambda provider: list(provider.owned()),
+    "search": lambda provider: provider.search(SearchQuery(prefix="415")),
+    "check": lambda provider: provider.check(),
+}
+
+
+def session(url: str) -> Session:
+    return Session("Vogent", config("vogent", url), token=TOKEN, scheme="Bearer")
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("call", CALLS)
+def test_outside_of_a_turn_no_reading_request_is_made(server: ScriptedServer, kind: str, call: str) -> None:
+    with pytest.raises(RuntimeError, match="outside of a turn"):
+        Context().run(CALLS[call], adapter(kind, server.url))
+    assert server.seen == []
+
+
+def test_outside_of_a_turn_nothing_is_prepared(server: ScriptedServer) -> None:
+    with pytest.raises(RuntimeError, match="outside of a turn"):
+        Context().run(adapter("bird", server.url).prepare, Ask(number=NUMBER))
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_purchase_takes_no_turn_and_is_made_once(server: ScriptedServer, kind: str) -> None:
+    server.queue(reply(*success(kind)), BUSY)
+    provider = adapter(kind, server.url)
+    outcomes = [Context().run(provider.buy, [ask(kind)])[0].kind for _ in range(2)]
+    assert outcomes == [OutcomeKind.PURCHASED, OutcomeKind.THROTTLED]
+    assert len(server.seen) == 2
+
+
+def test_a_429_is_told_and_the_request_made_again_where_the_turn_waits(server: ScriptedServer) -> None:
+    told: list[float | None] = []
+    server.queue(BUSY, BUSY, reply(200, {"a": 1}), reply(404), BUSY)
+    with in_turn(lambda throttled: told.append(throttled.outcome.retry_after if throttled else None)):
+        assert session(server.url).call("GET", "/").body == {"a": 1}
+        assert session(server.url).exchange("GET", "/").status == 404
+    assert told == [None, 3.0, 3.0, None]
+    with in_turn(at_once), pytest.raises(ProviderError) as caught:
+        session(server.url).exchange("GET", "/")
+    assert caught.value.outcome.kind is OutcomeKind.THROTTLED
+    assert len(server.seen) == 5
+
+
+def test_what_a_turn_raises_comes_out_and_nothing_is_sent(server: ScriptedServer) -> None:
+    def never(_: ProviderError | None) -> None:
+        raise ZeroDivisionError
+
+    with in_turn(never), pytest.raises(ZeroDivisionError):
+        adapter("vogent", server.url).look({NUMBER: None})
+    assert server.seen == []
+
+
+def test_the_turn_before_is_back_after_a_block() -> None:
+    turns: list[str] = []
+    with in_turn(lambda _: turns.append("outer")):
+        with in_turn(lambda _: turns.append("inner")):
+            take_turn()
+        take_turn()
+    assert turns == ["inner", "outer"]
