@@ -15,43 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.config_errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
-from schemas.policy import Kind, Policy, policy_for
+from schemas.kinds import Kind, policy_for
+from schemas.policy import Policy
 from schemas.pools import PoolConfig, read_pools
-from schemas.provider_config import (
-    CLASSES,
-    SANDBOX_TOKEN,
-    SANDBOX_VARIABLE,
-    BirdConfig,
-    FluentsConfig,
-    Provider,
-    ProviderConfig,
-    SignalWireConfig,
-    TimePayConfig,
-    VogentConfig,
-    is_tried_out,
-    read_token,
-)
+from schemas.provider_config import ProviderConfig
 
-__all__ = [
-    "SANDBOX_TOKEN",
-    "SANDBOX_URL",
-    "SANDBOX_VARIABLE",
-    "BirdConfig",
-    "Config",
-    "ConfigError",
-    "FluentsConfig",
-    "ProviderConfig",
-    "SignalWireConfig",
-    "TimePayConfig",
-    "VogentConfig",
-    "is_tried_out",
-    "load_config",
-    "parse_config",
-    "read_token",
-    "sandbox_config",
-]
-
-SANDBOX_URL = "http://127.0.0.1:8790"
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -64,59 +32,44 @@ class Config(BaseModel):
     pools: dict[str, PoolConfig] = Field(default_factory=dict)
 
 
-def load_config(path: Path) -> Config:
-    """Read and check *path*; a pool's stock file is not opened. Raises ConfigError naming the line of each problem."""
+def load_config(path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
+    """Read and check *path*; a pool's stock file is not opened. Raises ConfigError naming the line of each problem.
+
+    *kinds* are those that there are, by name; *unusable* says of others why they cannot be used.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-    config = parse_config(text, str(path))
+    config = parse_config(text, str(path), kinds, unusable)
     return config.model_copy(update={"pools": {name: pool.beside(path) for name, pool in config.pools.items()}})
 
 
-def parse_config(text: str, name: str) -> Config:
-    """Check the text of a configuration file; *name* stands in the messages. Raises ConfigError."""
+def parse_config(text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
+    """Check the text of a configuration file as `load_config` does; *name* stands in the messages."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
         raise not_toml(exc, text, name) from exc
-    providers, problems = _read(data)
-    kinds = {alias: provider and provider.kind for alias, provider in providers.items()}
-    pools, found = read_pools(data.get("pools", {}), kinds)
+    providers, problems = _read(data, kinds, unusable)
+    bound = {alias: provider and kinds[provider.kind] for alias, provider in providers.items()}
+    pools, found = read_pools(data.get("pools", {}), bound)
     if problems or found:
         raise report([*problems, *found], text, name)
     return Config(providers=providers, pools=pools)
 
 
-def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
-    """The five sandboxes of `dialstock sandbox` at *base_url*, each under its kind as alias."""
-    extra: dict[Kind, dict[str, str]] = {
-        Kind.TIMEPAY: {"telephony_provider": "plivo"},
-        Kind.FLUENTS: {
-            "telephony_provider": "twilio",
-            "telephony_account_connection": "550e8400-e29b-41d4-a716-446655440000",
-        },
-        Kind.SIGNALWIRE: {"project_id": "sandbox-project"},
-        Kind.VOGENT: {},
-        Kind.BIRD: {"workspace_id": "sandbox-workspace", "organization_id": "sandbox-organization"},
-    }
-    tables = {
-        str(kind): {
-            "kind": str(kind),
-            "base_url": f"{base_url}/{kind}",
-            "token_env": SANDBOX_VARIABLE,
-            "policy": dict((policies or {}).get(str(kind), {})),
-            **fields,
-        }
-        for kind, fields in extra.items()
-    }
-    providers, problems = _read({"providers": tables})
+def read_providers(tables: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, ProviderConfig]:
+    """The providers of checked *tables*, by alias. Raises ConfigError, which names no line."""
+    providers, problems = _read({"providers": tables}, kinds, {})
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problem.message for problem in problems)))
-    return Config(providers=providers)
+    return providers
 
 
-def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _read(
+    data: Mapping[str, Any], kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
     """The providers that are right, by alias, and the problems of all that is not."""
     problems = [
         Problem((key,), f"unknown table {key!r}: only [providers.ALIAS] and [pools.NAME] are known")
@@ -128,7 +81,7 @@ def _read(data: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         return {}, [*problems, Problem(("providers",), "names no provider: add a table like [providers.signalwire]")]
     providers: dict[str, Any] = {}
     for alias, table in tables.items():
-        providers[alias], found = _provider(alias, table)
+        providers[alias], found = _provider(alias, table, kinds, unusable)
         problems += found
     return providers, problems + _unlike_twins(providers) + _nameless_twins(providers) + _split_twins(providers)
 
@@ -153,7 +106,7 @@ def _unlike_twins(providers: dict[str, Any]) -> list[Problem]:
 
 def _nameless_twins(providers: dict[str, Any]) -> list[Problem]:
     """Aliases of one kind that may be one account: where nothing tells, a number could be bought once for each."""
-    aliases: dict[Kind, list[str]] = {}
+    aliases: dict[str, list[str]] = {}
     for alias, provider in providers.items():
         if provider is not None and provider.several_need_id:
             aliases.setdefault(provider.kind, []).append(alias)
@@ -182,27 +135,32 @@ def _split_twins(providers: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _provider(alias: str, table: Any) -> tuple[Provider | None, list[Problem]]:
+def _provider(
+    alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+) -> tuple[ProviderConfig | None, list[Problem]]:
     path = ("providers", alias)
-    if problem := _misshaped(alias, table):
+    if problem := _misshaped(alias, table, kinds, unusable):
         return None, [problem]
-    kind = Kind(table["kind"])
+    kind = kinds[table["kind"]]
     problems: list[Problem] = []
     policy = Policy()
     try:
         policy = policy_for(kind, table.get("policy", {}))
     except ValidationError as exc:
         problems += describe(exc, Policy, (*path, "policy"), "policy")
+    if policy.max_batch > kind.max_batch:
+        message = f"policy.max_batch: {kind.name} takes {kind.max_batch} in a call: lower it"
+        problems.append(Problem((*path, "policy", "max_batch"), message))
     # with a wrong policy too, so that one reading of the file tells everything
     try:
-        provider = CLASSES[kind].model_validate({**table, "policy": policy})
+        provider = kind.config.model_validate({**table, "policy": policy})
     except ValidationError as exc:
-        return None, [*problems, *describe(exc, CLASSES[kind], path)]
+        return None, [*problems, *describe(exc, kind.config, path)]
     provider._alias = alias
     return provider, problems
 
 
-def _misshaped(alias: str, table: Any) -> Problem | None:
+def _misshaped(alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Problem | None:
     path = ("providers", alias)
     if not _ALIAS.fullmatch(alias):
         message = f"alias {alias!r}: use at most 40 of a-z, 0-9, - and _, and begin with a letter or a digit"
@@ -211,9 +169,15 @@ def _misshaped(alias: str, table: Any) -> Problem | None:
         return Problem(path, f"{'.'.join(path)} must be a table: write [{'.'.join(path)}]")
     kind = table.get("kind")
     if kind is None:
-        return Problem(path, f"'kind' is missing: give one of {', '.join(Kind)}")
-    if kind not in list(Kind):
-        return Problem((*path, "kind"), f"unknown kind {kind!r}: {did_you_mean(str(kind), list(Kind))}")
+        return Problem(path, f"'kind' is missing: give one of {', '.join(kinds)}")
+    if not isinstance(kind, str) or kind not in kinds:
+        return Problem((*path, "kind"), f"{_no_kind(kind, kinds, unusable)}")
     if not isinstance(table.get("policy", {}), dict):
         return Problem((*path, "policy"), f"policy must be a table: write [{'.'.join(path)}.policy]")
     return None
+
+
+def _no_kind(kind: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> str:
+    if isinstance(kind, str) and kind in unusable:
+        return f"kind {kind!r} cannot be used: {unusable[kind]}"
+    return f"unknown kind {kind!r}: {did_you_mean(str(kind), kinds)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Literal, Self
 
@@ -11,22 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.rates import Rate, Seconds, parse_rate
 
 
-class Kind(StrEnum):
-    """The five providers' kinds, as configuration names them."""
-
-    TIMEPAY = "timepay"
-    FLUENTS = "fluents"
-    SIGNALWIRE = "signalwire"
-    VOGENT = "vogent"
-    BIRD = "bird"
-
-
 class Policy(BaseModel):
     """How one provider is called. Times are in seconds.
 
     rate_limits: purchase calls, counted over all workers in any sliding window; burst: calls that may go at once
     after a pause; rate_guard: extra spacing for jitter on the way to the provider.
-    max_batch: numbers in one call, where the provider takes several (MAX_BATCH). Only a number's first call is shared;
+    max_batch: numbers in one call, where the provider takes several. Only a number's first call is shared;
     a batch in doubt is settled number by number, and what it leaves is bought alone.
     lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
     daily_limit: purchases in 24 hours, 0 for none. Aliases of one account share all limits.
@@ -90,45 +79,3 @@ def _refuse_contradictions(rates: tuple[Any, ...], field: str) -> None:
     for short, long in pairwise(ordered):
         if short.window == long.window or long.limit < short.limit:
             raise ValueError(f"{field}: {short} contradicts {long}: a longer window must allow at least as many calls")
-
-
-MAX_BATCH: dict[Kind, int] = {
-    # TimePay's page takes an array and names no maximum: 25 is our choice. A batch in doubt holds all its numbers,
-    # for TimePay cannot be asked, so the default is one.
-    Kind.TIMEPAY: 25,
-    # Bird's page: 25 at most. It does not say whether a refused batch bought some of its numbers, so a refusal is a
-    # doubt there: every number is looked for, and one that is refused again by itself ends held. So the default is one.
-    Kind.BIRD: 25,
-    Kind.FLUENTS: 1,
-    Kind.SIGNALWIRE: 1,
-    Kind.VOGENT: 1,
-}
-
-# TimePay documents no search of numbers for sale; Vogent's wants a prefix; Bird's alone tells a price.
-SEARCHES = frozenset(Kind) - {Kind.TIMEPAY}
-NEEDS_PREFIX = frozenset({Kind.VOGENT})
-TELLS_PRICE = frozenset({Kind.BIRD})
-
-DEFAULTS: dict[Kind, dict[str, Any]] = {
-    # No limit and no look-up is documented on TimePay's page 'Buy Numbers': a modest pace is our choice,
-    # and a doubtful purchase can only be settled by a person.
-    Kind.TIMEPAY: {"on_unknown": "hold"},
-    # Fluents documents no limit: our choice.
-    Kind.FLUENTS: {},
-    # SignalWire, 'Rate limits': POST 13,800 per 10 s, GET unlimited in effect; 1,000 numbers a project.
-    Kind.SIGNALWIRE: {
-        "rate_limits": ("1300/second", "13800/10 seconds"),
-        "lookup_rate_limits": ("100/second",),
-        "max_in_flight": 50,
-        "daily_limit": 1000,
-    },
-    # Vogent documents no limit for numbers: our choice.
-    Kind.VOGENT: {},
-    # Bird documents GET 50/s and POST 500/s for Channels; whether Numbers has the same is not said, so we stay below.
-    Kind.BIRD: {"rate_limits": ("20/second",), "lookup_rate_limits": ("40/second",), "max_in_flight": 50},
-}
-
-
-def policy_for(kind: Kind, overrides: dict[str, Any]) -> Policy:
-    """The kind's defaults with *overrides* on top. Raises pydantic.ValidationError."""
-    return Policy.model_validate({**DEFAULTS[kind], **overrides})

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from schemas.config_errors import Problem, TomlPath, describe, did_you_mean
-from schemas.policy import NEEDS_PREFIX, SEARCHES, TELLS_PRICE, Kind
+from schemas.kinds import Kind
 from schemas.schedules import Schedule, ScheduleText, parse_schedule
 
 __all__ = ["PoolConfig", "Price", "Schedule", "parse_price", "read_pools"]
@@ -183,14 +183,14 @@ def _of_providers(table: dict[str, Any], path: TomlPath, kinds: Mapping[str, Kin
 
 
 def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) -> Iterator[Problem]:
-    who = f"{alias!r} ({kind})"
-    if "stock_file" not in table and kind not in SEARCHES:
+    who = f"{alias!r} ({kind.name})"
+    if "stock_file" not in table and not kind.searches:
         message = f"providers: {who} cannot be searched: give its numbers in a stock_file, or take it out"
         yield Problem((*path, "providers"), message)
-    if "stock_file" not in table and kind in NEEDS_PREFIX and not table.get("prefix"):
+    if "stock_file" not in table and kind.needs_prefix and not table.get("prefix"):
         message = f"providers: {who} is searched by prefix only: give a prefix like '415', or a stock_file"
         yield Problem((*path, "providers"), message)
-    if "max_price" in table and kind in SEARCHES - TELLS_PRICE:
+    if "max_price" in table and kind.searches and not kind.tells_price:
         message = f"max_price: {who} tells no price when it is searched: take out max_price or {alias!r}"
         yield Problem((*path, "max_price"), message)
 

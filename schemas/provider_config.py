@@ -1,4 +1,4 @@
-"""One provider of providers.toml: its fields by kind, who its account is, and where its secret is."""
+"""One provider of providers.toml: what all kinds have, who its account is, and where its secret is."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from schemas.config_errors import ConfigError
-from schemas.policy import MAX_BATCH, Kind, Policy
+from schemas.policy import Policy
 from schemas.wording import ACCOUNT_ID
 
 SANDBOX_VARIABLE = "DIALSTOCK_SANDBOX_TOKEN"
+SANDBOX_URL = "http://127.0.0.1:8790"
 SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox sells nothing
 SANDBOX_ACCOUNT = "sandbox:"
 """How each account of the sandbox begins, and none of another."""
@@ -27,12 +28,12 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 AccountId = Annotated[str, Field(min_length=1, max_length=200, pattern=ACCOUNT_ID)]
 
 
-class Provider(BaseModel):
-    """What all kinds have."""
+class ProviderConfig(BaseModel):
+    """What all kinds have; each kind adds its own fields in a subclass, and says who its account is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Kind
+    kind: str
     base_url: str
     token_env: str | None = None
     token_file: Path | None = None
@@ -77,13 +78,6 @@ class Provider(BaseModel):
             raise ValueError(f"token_env: {message}: name another variable for a real account")
         return self
 
-    @model_validator(mode="after")
-    def _known_batch(self) -> Self:
-        kind: Kind = getattr(self, "kind")  # noqa: B009 - declared by each subclass as its own literal
-        if self.policy.max_batch > MAX_BATCH[kind]:
-            raise ValueError(f"policy.max_batch: {kind} takes {MAX_BATCH[kind]} in a call: lower it")
-        return self
-
     @property
     def account(self) -> str:
         """Who the account is at the provider, never how it is reached: aliases that share it share their purchases.
@@ -123,85 +117,12 @@ class Provider(BaseModel):
         return self.account_id or ""
 
 
-class TimePayConfig(Provider):
-    """TimePay. `telephony_provider` is the field `provider` of its page; `org_id` goes out as x-org-id."""
-
-    kind: Literal[Kind.TIMEPAY]
-    telephony_provider: str
-    org_id: str | None = None
-
-    def _former_account_id(self) -> str:
-        return self.account_id or self.org_id or ""
-
-
-class FluentsConfig(Provider):
-    """Fluents. Numbers are bought through a linked telephony account connection (a UUID).
-
-    One Fluents account may have several, and its list shows the numbers of all: those aliases have one `account_id`.
-    """
-
-    kind: Literal[Kind.FLUENTS]
-    telephony_provider: str
-    telephony_account_connection: str = Field(min_length=1)
-
-    def _own_account(self) -> str:
-        return self.telephony_account_connection
-
-
-class SignalWireConfig(Provider):
-    """SignalWire. `base_url` is https://SPACE.signalwire.com; the token needs the Numbers scope."""
-
-    several_need_id: ClassVar[bool] = False
-    kind: Literal[Kind.SIGNALWIRE]
-    project_id: str = Field(min_length=1)
-
-    def _own_account(self) -> str:
-        return self.project_id
-
-    def _former_account_id(self) -> str:
-        return self.account_id or self.project_id
-
-
-class VogentConfig(Provider):
-    """Vogent. `purchase_endpoint` may choose the deprecated endpoint of its page."""
-
-    kind: Literal[Kind.VOGENT]
-    purchase_endpoint: Literal["phone_numbers", "phone_numbers/purchase"] = "phone_numbers"
-
-
-class BirdConfig(Provider):
-    """Bird. The workspace buys; the organization's stock is searched."""
-
-    several_need_id: ClassVar[bool] = False
-    kind: Literal[Kind.BIRD]
-    workspace_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
-    organization_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
-
-    def _own_account(self) -> str:
-        return self.workspace_id
-
-    def _former_account_id(self) -> str:
-        return self.account_id or self.workspace_id
-
-
 def is_tried_out(account: str) -> bool:
-    """Whether an account, as `Provider.account` writes it, is one of the sandbox."""
+    """Whether an account, as `ProviderConfig.account` writes it, is one of the sandbox."""
     return account.startswith(SANDBOX_ACCOUNT)
 
 
-ProviderConfig = Annotated[
-    TimePayConfig | FluentsConfig | SignalWireConfig | VogentConfig | BirdConfig, Field(discriminator="kind")
-]
-CLASSES: dict[Kind, type[Provider]] = {
-    Kind.TIMEPAY: TimePayConfig,
-    Kind.FLUENTS: FluentsConfig,
-    Kind.SIGNALWIRE: SignalWireConfig,
-    Kind.VOGENT: VogentConfig,
-    Kind.BIRD: BirdConfig,
-}
-
-
-def read_token(provider: Provider, environ: Mapping[str, str]) -> str:
+def read_token(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
     """The provider's secret, from where its configuration says. Raises ConfigError where it is missing."""
     if provider.token_env is not None:
         source, token = f"environment variable {provider.token_env}", environ.get(provider.token_env, "").strip()

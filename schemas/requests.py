@@ -8,14 +8,13 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from schemas.kinds import Kind
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.plain import is_storable
-from schemas.policy import Kind
 from schemas.wording import plain_words
 
 MAX_ORDER = 10_000
@@ -71,33 +70,6 @@ def _deeper(value: Any, levels: int) -> bool:
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 Alias = Annotated[str, Field(min_length=1, max_length=40)]
 E164 = Annotated[str, BeforeValidator(lambda value: parse_e164(value) if isinstance(value, str) else value)]
-
-
-class Options(BaseModel):
-    """No options: TimePay, SignalWire and Vogent take none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FluentsOptions(Options):
-    """Fluents, page 'Buy number': the agent that answers the number."""
-
-    inbound_agent: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")] | None = None
-
-
-class BirdOptions(Options):
-    """Bird buys a stock item; without an id it is found by the number."""
-
-    stock_item_id: UUID | None = None
-
-
-OPTIONS: dict[Kind, type[Options]] = {
-    Kind.TIMEPAY: Options,
-    Kind.FLUENTS: FluentsOptions,
-    Kind.SIGNALWIRE: Options,
-    Kind.VOGENT: Options,
-    Kind.BIRD: BirdOptions,
-}
 
 
 class BuyNumber(BaseModel):
@@ -168,7 +140,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
         raise RequestError(": ".join(problem), "unknown_provider", (problem,))
     if not request.options:
         return request
-    model = OPTIONS[kind]
+    model = kind.options
     try:
         options = model.model_validate(request.options).model_dump(mode="json", exclude_none=True)
     except ValidationError as exc:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from schemas.config import ConfigError, is_tried_out
+from schemas.config_errors import ConfigError
+from schemas.provider_config import is_tried_out
 from schemas.status import Status
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded, Under

@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from schemas.config import Config
-from schemas.policy import Kind, Policy
+from schemas.kinds import Kind
+from schemas.policy import Policy
 from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
-from tasks.providers.adapter import Provider
+from tasks.providers.adapter import Adapter
 from tasks.watermark import Watermark
 
 T = TypeVar("T")
@@ -71,10 +72,10 @@ class Binding:
     """A configured provider: its alias, account, kind, policy and adapter."""
 
     alias: str
-    kind: Kind
+    kind: str
     account: str
     policy: Policy
-    adapter: Provider
+    adapter: Adapter
 
     @property
     def queue(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.config import Config
 from tasks.entry import AUDIT, REPLENISH
-from tasks.providers.registry import lists_owned
+from tasks.providers.registry import kinds
 from tasks.runtime import queue_of
 
 PUBLIC_QUEUE = "purchases"
@@ -32,7 +32,7 @@ def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
     audits = {
         f"audit {alias}": _entry(AUDIT, min(provider.policy.audit_every, AUDIT_TICK), queue_of(alias), provider=alias)
         for alias, provider in config.providers.items()
-        if provider.policy.audit_every and lists_owned(provider.kind)
+        if provider.policy.audit_every and kinds()[provider.kind].lists_owned
     }
     return pools | audits
 

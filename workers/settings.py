@@ -32,8 +32,8 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from schemas.config import SANDBOX_URL
 from schemas.events import STREAM_LENGTH
+from schemas.provider_config import SANDBOX_URL
 from schemas.rates import parse_duration
 from workers import tls
 

@@ -13,12 +13,15 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from schemas.config import Config, ConfigError, load_config, read_token, sandbox_config
+from schemas.config import Config
+from schemas.config_errors import ConfigError
+from schemas.provider_config import read_token
 from tasks import accounts, history
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
-from tasks.providers.registry import build
+from tasks.providers.configured import load_config, sandbox_config
+from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Watermark
@@ -66,7 +69,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
     runtime = Runtime(
         config=config,
         providers=providers,
-        kinds={alias: binding.kind for alias, binding in providers.items()},
+        kinds=kinds_of(config),
         database=database,
         redis=client,
         pace=Pace(client),

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from schemas.kinds import Kind
 from schemas.numbers import NumberError, read_number
-from schemas.policy import Kind
 from schemas.requests import Alias, BuyNumber, Key, Metadata, RequestError, check_provider, problems_of
 from schemas.spelling import visible
 from tasks.orderfile.values import Line, Problem, Row

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import cache
 
 from schemas.outcomes import clip
-from schemas.requests import OPTIONS
 from schemas.spelling import visible
+from tasks.providers.registry import kinds
 
 EXPORT_COLUMNS = (
     "line",
@@ -34,8 +35,6 @@ EXPORT_COLUMNS = (
 # what an export says of the request; the rest is its result, and is not read again
 REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idempotency_key"})
 
-_OPTIONS = sorted({f"options.{name}" for model in OPTIONS.values() for name in model.model_fields})
-_KNOWN = ("number", "provider", "idempotency_key", *_OPTIONS)
 _DEVICES = ("phone", "telephone", "tel", "mobile", "mobilephone", "cell", "cellphone", "did", "ddi", "msisdn", "e164")
 # letters and digits only: Phone Number, phone_number and Phone No. are one name
 _NUMBER_NAMES = frozenset(
@@ -48,7 +47,7 @@ _MAX_NAME = 60
 def canonical(name: str) -> str | None:
     """The column's own name, or None where there is no such column."""
     seen = visible(name).lower()
-    if (column := re.sub(r"[ _-]+", "_", seen)) in _KNOWN:
+    if (column := re.sub(r"[ _-]+", "_", seen)) in _known():
         return column
     if re.sub(r"[^a-z0-9]", "", seen) in _NUMBER_NAMES and seen.isascii():
         return "number"
@@ -62,6 +61,12 @@ def unknown(name: str) -> str:
     """Why a column cannot be read, and the mend."""
     if not name.strip():
         return "the column has no name: name it or remove it"
-    near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], _KNOWN, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KNOWN)};"
+    near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], _known(), 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_known())};"
     return f"unknown column {clip(name.strip(), _MAX_NAME)!r}: {hint} metadata.NAME carries extra data"
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    options = {f"options.{name}" for kind in kinds().values() for name in kind.options.model_fields}
+    return "number", "provider", "idempotency_key", *sorted(options)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schemas.policy import Kind
+from schemas.kinds import Kind
 from tasks.orderfile import Line, OrderFileError, Problem, read_order
 
 MAX_ROWS = 100_000

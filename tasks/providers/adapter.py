@@ -42,8 +42,8 @@ class SearchQuery:
     limit: int = 10
 
 
-class Provider(Protocol):
-    """One account at one provider.
+class Adapter(Protocol):
+    """One account at one provider, made of its configuration and its token.
 
     `lookup` says how owned numbers can be asked for: each by itself, or all of them by one walk through the list that
     they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls.
@@ -54,6 +54,9 @@ class Provider(Protocol):
     can_search: ClassVar[bool]
     max_batch: ClassVar[int]
     prepares: ClassVar[bool]
+
+    def __init__(self, config: Any, token: str) -> None:
+        """Raises ConfigError for a token that no HTTP header can carry."""
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         """Complete *ask* by calls that cost nothing (Bird's stock item); an Outcome where that cannot be done."""

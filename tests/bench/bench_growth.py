@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from schemas.config import load_config
+from tasks.providers.configured import load_config
 from tests.bench import report
 from tests.bench.candidates import APP, Bench, folder
 from tests.bench.dialing import bought, dialstock_environ, provider, submit

@@ -24,11 +24,11 @@ import redis
 from celery import Celery
 from sqlalchemy import insert
 
-from schemas.config import load_config
 from schemas.events import CHANNEL
 from schemas.pool_requests import TakeNumber
 from schemas.pool_tables import POOL_NUMBER
 from tasks.pools import replenish, taking
+from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tests.bench import report
 from tests.bench.candidates import APP, Bench, folder

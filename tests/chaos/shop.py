@@ -9,10 +9,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from tasks.providers.sandbox import serve, server
 from tasks.providers.sandbox.exchange import Incoming, Reply
-from tasks.providers.sandbox.purchase import Delivery
-from tasks.providers.sandbox.router import Engine
+from tasks.sandbox import serve, server
+from tasks.sandbox.purchase import Delivery
+from tasks.sandbox.router import Router
 
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _UPSTREAM = [{"code": "upstream", "detail": "part of the list was not read"}]
@@ -28,7 +28,7 @@ PASSES_ON = ("502", "empty")
 """Gateways that lose the provider's answer, and not the request."""
 
 
-class Gateways(Engine):
+class Gateways(Router):
     """Answer in a provider's place, or in its answer's, as the file `gateways` of the run's folder says by kind."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -54,5 +54,5 @@ class Gateways(Engine):
 
 if __name__ == "__main__":
     FILE = Path(sys.argv[3]) / "gateways"
-    server.Engine = Gateways  # type: ignore[misc]
+    server.Router = Gateways  # type: ignore[misc]
     serve(seed=int(sys.argv[1]), rates=json.loads(sys.argv[2]), ready=lambda url: print(url, flush=True))

@@ -15,12 +15,12 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from schemas.config import load_config, sandbox_config
 from schemas.events import STREAM
-from schemas.policy import MAX_BATCH
 from tasks.policies.pace import Pace
-from tasks.providers.sandbox import SandboxControl
+from tasks.providers.configured import load_config, sandbox_config
+from tasks.providers.registry import kinds
 from tasks.runtime import Runtime
+from tasks.sandbox import SandboxControl
 from tasks.watermark import Watermark
 from tests.chaos.clock import SetClock
 from tests.chaos.command import Commands
@@ -217,7 +217,7 @@ def _toml(url: str, policy: Mapping[str, Any], batch: int) -> str:
     lines = []
     for alias, provider in sandbox_config(url).providers.items():
         fields = provider.model_dump(exclude={"policy"}, exclude_defaults=True, mode="json")
-        rules = {**policy, "max_batch": min(batch, MAX_BATCH[provider.kind])}
+        rules = {**policy, "max_batch": min(batch, kinds()[provider.kind].max_batch)}
         lines += [f"[providers.{alias}]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]
         lines += [f"[providers.{alias}.policy]", *(f"{name} = {json.dumps(value)}" for name, value in rules.items())]
     return "\n".join(lines)

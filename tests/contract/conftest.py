@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.transport.turns import at_once, in_turn
+from tasks.sandbox import SandboxServer
 from tests.scripted import ScriptedServer
 
 

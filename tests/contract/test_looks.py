@@ -8,13 +8,13 @@ from contextlib import suppress
 import pytest
 
 from schemas.outcomes import LookKind
-from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
 from tasks.providers.transport.turns import in_turn
 from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
-OPERATIONS: dict[str, Callable[[Provider], object]] = {
+OPERATIONS: dict[str, Callable[[Adapter], object]] = {
     "look": lambda provider: provider.look({NUMBER: ID}),
     "look at two": lambda provider: provider.look({NUMBER: ID, "+14155550109": ID}),
     "owned": lambda provider: list(provider.owned()),
@@ -30,17 +30,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def provider(kind: str, server: ScriptedServer) -> Provider:
+def provider(kind: str, server: ScriptedServer) -> Adapter:
     return adapter(kind, server.url, policy={"timeout": 20.0})
 
 
-def look(provider: Provider, server: ScriptedServer, answers: list[Said]) -> LookKind:
+def look(provider: Adapter, server: ScriptedServer, answers: list[Said]) -> LookKind:
     server.clear()
     server.queue(*(one.raw for one in answers))
     return provider.look({NUMBER: ID})[NUMBER].kind
 
 
-def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Provider, server: ScriptedServer) -> None:
+def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Adapter, server: ScriptedServer) -> None:
     for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], ["+14155550103"], [THIRD])):
         answers = [*gets(kind), *listed(kind, *pages)]
         server.seen.clear()
@@ -49,7 +49,7 @@ def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Pr
 
 
 def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
-    kind: str, provider: Provider, server: ScriptedServer
+    kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
     first, last = listed(kind, [OTHER, NUMBER], [THIRD])
     assert look(provider, server, [*gets(kind), first, last]) is LookKind.OWNED
@@ -61,7 +61,7 @@ def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
 
 
 def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
-    kind: str, provider: Provider, server: ScriptedServer
+    kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
     good = [*gets(kind), *listed(kind)]
     for strange in hostile(kind):
@@ -73,14 +73,14 @@ def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
 
 
 def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
-    kind: str, provider: Provider, server: ScriptedServer
+    kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
     for strange in hostile(kind):
         assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
 
 
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
-    kind: str, provider: Provider, server: ScriptedServer
+    kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
     pages = listed(kind, [OTHER], [THIRD])
     for age, found in (("0", LookKind.ABSENT), ("240", LookKind.UNCLEAR), ("?", LookKind.UNCLEAR)):
@@ -92,7 +92,7 @@ def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
 
 
-def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Provider, server: ScriptedServer) -> None:
+def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Adapter, server: ScriptedServer) -> None:
     good = [*gets(kind), *listed(kind)]
     for index in range(len(good)):
         server.clear()
@@ -101,7 +101,7 @@ def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Pro
 
 
 def test_a_hostile_answer_at_any_page_spoils_the_list_of_what_is_owned(
-    kind: str, provider: Provider, server: ScriptedServer
+    kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
     good = listed(kind)
     server.queue(*(one.raw for one in good))
@@ -116,7 +116,7 @@ def test_a_hostile_answer_at_any_page_spoils_the_list_of_what_is_owned(
 
 @pytest.mark.parametrize("following", [[OTHER], []])
 def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
-    kind: str, provider: Provider, server: ScriptedServer, following: list[str]
+    kind: str, provider: Adapter, server: ScriptedServer, following: list[str]
 ) -> None:
     server.queue(*(one.raw for one in gets(kind)), *[reply(200, page(kind, *following, last=False))] * 20)
     assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
@@ -125,7 +125,7 @@ def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_request_has_a_turn_of_its_own(
-    kind: str, provider: Provider, server: ScriptedServer, operation: str
+    kind: str, provider: Adapter, server: ScriptedServer, operation: str
 ) -> None:
     """At each turn the server has seen as many requests as there were turns before."""
     pages = [one.raw for one in listed(kind, [OTHER], ["+14155550103"], [THIRD])]
@@ -139,7 +139,7 @@ def test_every_request_has_a_turn_of_its_own(
         assert len(turns) >= len(pages)
 
 
-def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Provider, server: ScriptedServer) -> None:
+def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Adapter, server: ScriptedServer) -> None:
     good = [*gets(kind), *listed(kind)]
     for index in range(len(good)):
         server.clear()

@@ -9,23 +9,24 @@ from typing import Any
 
 import pytest
 
-from schemas.config import SANDBOX_TOKEN, sandbox_config
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
-from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery, Unsupported
+from schemas.provider_config import SANDBOX_TOKEN
+from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.transport.turns import at_once, in_turn
+from tasks.sandbox import SandboxServer
 
 NUMBER, OTHER = "+14155550100", "+14155550101"
 UNKNOWN = OutcomeKind.UNKNOWN
 
 
-def adapter(sandbox: SandboxServer, kind: str, token: str = SANDBOX_TOKEN, **policy: Any) -> Provider:
+def adapter(sandbox: SandboxServer, kind: str, token: str = SANDBOX_TOKEN, **policy: Any) -> Adapter:
     policies = {kind: {"timeout": 20.0, "connect_timeout": 10.0, **policy}}
     return build(sandbox_config(sandbox.url, policies).providers[kind], token)
 
 
-def buy(provider: Provider, number: str = NUMBER) -> Outcome:
+def buy(provider: Adapter, number: str = NUMBER) -> Outcome:
     with in_turn(at_once):  # a thread has its own
         ask = provider.prepare(Ask(number=number))
     if isinstance(ask, Outcome):
@@ -34,7 +35,7 @@ def buy(provider: Provider, number: str = NUMBER) -> Outcome:
     return outcome
 
 
-def look(provider: Provider, number: str = NUMBER, known: str | None = None) -> Look:
+def look(provider: Adapter, number: str = NUMBER, known: str | None = None) -> Look:
     looks = provider.look({number: known})
     assert list(looks) == [number]
     return looks[number]

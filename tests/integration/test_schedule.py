@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from schemas.events import STREAM
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.tables import AUDIT_RUN, PURCHASE
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, sandbox_config_text

@@ -6,20 +6,16 @@ import re
 
 import pytest
 
-from schemas.config import (
-    SANDBOX_TOKEN,
-    BirdConfig,
-    ConfigError,
-    FluentsConfig,
-    SignalWireConfig,
-    TimePayConfig,
-    VogentConfig,
-    load_config,
-    parse_config,
-    read_token,
-    sandbox_config,
-)
-from schemas.policy import Kind, policy_for
+from schemas.config_errors import ConfigError
+from schemas.kinds import policy_for
+from schemas.provider_config import SANDBOX_TOKEN, read_token
+from tasks.providers.bird.config import BirdConfig
+from tasks.providers.configured import load_config, parse_config, sandbox_config
+from tasks.providers.fluents.config import FluentsConfig
+from tasks.providers.registry import kinds
+from tasks.providers.signalwire.config import SignalWireConfig
+from tasks.providers.timepay.config import TimePayConfig
+from tasks.providers.vogent.config import VogentConfig
 
 FULL = """\
 # every kind
@@ -89,7 +85,7 @@ def test_every_kind_is_read_with_its_own_fields():
     providers = parse_config(FULL, "p.toml").providers
     classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig]
     assert [type(provider) for provider in providers.values()] == classes
-    assert [provider.kind for provider in providers.values()] == list(Kind)
+    assert [provider.kind for provider in providers.values()] == list(kinds())
     assert providers["timepay"].base_url == "https://api.agents.timepay.ai"
     assert providers["vogent"].purchase_endpoint == "phone_numbers"
 
@@ -99,8 +95,8 @@ def test_a_policy_lies_on_top_of_the_kinds_defaults():
     policy = providers["signalwire"].policy
     assert [str(rate) for rate in policy.rate_limits] == ["5/second", "40/10 seconds"]
     assert (policy.reconcile_after, policy.give_up_after, policy.daily_limit) == ((1.0, 120.0), 1800.0, 1000)
-    assert providers["bird"].policy == policy_for(Kind.BIRD, {"burst": 2})
-    assert providers["timepay"].policy == policy_for(Kind.TIMEPAY, {})
+    assert providers["bird"].policy == policy_for(kinds()["bird"], {"burst": 2})
+    assert providers["timepay"].policy == policy_for(kinds()["timepay"], {})
 
 
 def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
@@ -341,7 +337,7 @@ def test_a_token_file_of_bytes_is_refused_and_not_repeated(tmp_path):
 
 def test_the_sandbox_knows_every_kind():
     config = sandbox_config("http://127.0.0.1:1234", {"bird": {"burst": 2}})
-    assert list(config.providers) == [kind.value for kind in Kind]
+    assert list(config.providers) == list(kinds())
     for alias, provider in config.providers.items():
         assert provider.base_url == f"http://127.0.0.1:1234/{alias}"
         assert read_token(provider, {}) == SANDBOX_TOKEN

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from schemas.policy import DEFAULTS, Kind, Policy, policy_for
+from schemas.kinds import policy_for
+from schemas.policy import Policy
+from tasks.providers.registry import kinds
 
 
 def refusal(**fields):
@@ -14,28 +16,27 @@ def refusal(**fields):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(kinds()))
 def test_every_kind_has_coherent_defaults(kind):
-    policy = policy_for(kind, {})
+    policy = policy_for(kinds()[kind], {})
     assert policy.timeout >= policy.connect_timeout
     assert policy.take_within > policy.send_within
     assert policy.give_up_after > policy.timeout + max(policy.reconcile_after)
 
 
 def test_the_kinds_defaults_are_those_of_their_pages():
-    assert set(DEFAULTS) == set(Kind)
-    signalwire = policy_for(Kind.SIGNALWIRE, {})
+    signalwire = policy_for(kinds()["signalwire"], {})
     assert [str(rate) for rate in signalwire.rate_limits] == ["1300/second", "13800/10 seconds"]
     assert (signalwire.daily_limit, signalwire.max_in_flight) == (1000, 50)
-    assert policy_for(Kind.TIMEPAY, {}).on_unknown == "hold"
-    assert {kind for kind in Kind if policy_for(kind, {}).on_unknown == "reconcile"} == set(Kind) - {Kind.TIMEPAY}
+    assert policy_for(kinds()["timepay"], {}).on_unknown == "hold"
+    assert {name for name, kind in kinds().items() if policy_for(kind, {}).on_unknown == "hold"} == {"timepay"}
 
 
 def test_overrides_beat_the_kinds_defaults_and_leave_the_rest():
-    policy = policy_for(Kind.SIGNALWIRE, {"daily_limit": 7, "give_up_after": "2h", "rate_limits": ["2/second"]})
+    policy = policy_for(kinds()["signalwire"], {"daily_limit": 7, "give_up_after": "2h", "rate_limits": ["2/second"]})
     assert (policy.daily_limit, policy.give_up_after, str(policy.rate_limits[0])) == (7, 7200.0, "2/second")
     assert policy.max_in_flight == 50
-    assert policy_for(Kind.SIGNALWIRE, {}).daily_limit == 1000
+    assert policy_for(kinds()["signalwire"], {}).daily_limit == 1000
 
 
 def test_a_burst_above_any_limit_is_refused():
@@ -98,11 +99,11 @@ def test_values_out_of_bounds_and_unknown_fields_are_refused(field, value):
 
 
 def test_a_policy_survives_json():
-    policy = policy_for(Kind.SIGNALWIRE, {"burst": 3})
+    policy = policy_for(kinds()["signalwire"], {"burst": 3})
     assert Policy.model_validate_json(policy.model_dump_json()) == policy
 
 
 def test_a_policy_cannot_be_changed():
-    policy = policy_for(Kind.BIRD, {})
+    policy = policy_for(kinds()["bird"], {})
     with pytest.raises(ValidationError):
         policy.burst = 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpcore
 
-from tasks.providers.sandbox.control import Control
+from tasks.sandbox.control import Control
 from tests.simulation.clockwork import Actor
 from tests.simulation.store import gone
 from tests.simulation.tables import away
@@ -59,7 +59,7 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "slow": (0.0, 0.05),
     "late_show": (0.0, 0.1),
 }
-"""The sandbox's own faults (`tasks/providers/sandbox/faults.py`), by purchase call."""
+"""The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
 ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))

@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpcore
 import httpx
 
-from schemas.config import SANDBOX_TOKEN
-from tasks.providers.sandbox.control import Control
+from schemas.provider_config import SANDBOX_TOKEN
+from tasks.providers.registry import sandbox_apis
 from tasks.providers.sandbox.exchange import Incoming
-from tasks.providers.sandbox.purchase import Delivery
-from tasks.providers.sandbox.router import Engine
+from tasks.sandbox.control import Control
+from tasks.sandbox.purchase import Delivery
+from tasks.sandbox.router import Router
 from tests.simulation.clockwork import MICRO
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Network:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.control = Control(seed=world.seed, rates={}, latency=0.0, ledger_path=None)
-        self._engine = Engine(self.control, SANDBOX_TOKEN)
+        self.control = Control(sandbox_apis(), seed=world.seed)
+        self._router = Router(self.control, sandbox_apis(), SANDBOX_TOKEN)
         self.calls: defaultdict[str, list[int]] = defaultdict(list)
         self.reads: defaultdict[str, list[int]] = defaultdict(list)
 
@@ -58,7 +59,7 @@ class Network:
             unseen = False
             world.faults.reading(self.control, kind)
         before = len(self.control.ledger.charges)
-        delivery = self._engine.answer(incoming)
+        delivery = self._router.answer(incoming)
         charges = self.control.ledger.charges[before:]
         self._tell(incoming, delivery, [charge["number"] for charge in charges])
         if unseen:

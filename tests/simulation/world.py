@@ -15,8 +15,9 @@ from redis import Redis
 
 import tasks.entry
 import workers.timers
-from schemas.config import Config, sandbox_config
-from tasks.providers.registry import lists_owned
+from schemas.config import Config
+from tasks.providers.configured import sandbox_config
+from tasks.providers.registry import kinds
 from tests.simulation import box, people, staff
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
@@ -98,7 +99,7 @@ class World:
 
     def can_look(self, kind: str) -> bool:
         """Whether a provider shows what it sold."""
-        return lists_owned(self.config.providers[kind].kind)
+        return kinds()[self.config.providers[kind].kind].lists_owned
 
     def live(self) -> Lived:
         """Run to the end."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind

@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from schemas.config import SANDBOX_TOKEN, sandbox_config
-from schemas.policy import Kind
+from schemas.provider_config import SANDBOX_TOKEN
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
 from tasks import accepting, audit_runs, auditing, purchase
 from tasks.auditing import Report
 from tasks.ledger.rows import Row
+from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
-from tasks.providers.sandbox import SandboxServer
 from tasks.runtime import Binding, Runtime
+from tasks.sandbox import SandboxServer
 from tests.tasks.support import FAST, World
 
 LISTS = ("fluents", "signalwire", "vogent", "bird")
@@ -28,7 +28,7 @@ def bind(url: str, kind: str, **policy: Any) -> Binding:
     """The adapter of *kind* for the sandbox at *url*."""
     config = sandbox_config(url, {kind: {**FAST, "timeout": 20.0, **policy}}).providers[kind]
     adapter = build(config, SANDBOX_TOKEN)
-    return Binding(alias=kind, kind=Kind(kind), account=config.account, policy=config.policy, adapter=adapter)
+    return Binding(alias=kind, kind=kind, account=config.account, policy=config.policy, adapter=adapter)
 
 
 @dataclass

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from schemas.config import sandbox_config
+from schemas.kinds import policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from schemas.policy import Kind, Policy, policy_for
+from schemas.policy import Policy
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import Status
@@ -36,7 +36,9 @@ from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.policies.watch import ALWAYS, Watch
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
+from tasks.providers.configured import sandbox_config
 from tasks.providers.reading.lookup import unclear
+from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
@@ -60,7 +62,7 @@ def number(index: int) -> str:
 
 def policy(**overrides: Any) -> Policy:
     """A policy whose pace is out of the way."""
-    return policy_for(Kind.FLUENTS, {**FAST, **overrides})
+    return policy_for(kinds()["fluents"], {**FAST, **overrides})
 
 
 class Killed(BaseException):
@@ -355,7 +357,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     pace = OpenPace() if redis is None else Pace(redis)
     rules = policy(**overrides)
     bindings = {
-        alias: Binding(alias=alias, kind=Kind.FLUENTS, account=ACCOUNT, policy=rules, adapter=provider)
+        alias: Binding(alias=alias, kind="fluents", account=ACCOUNT, policy=rules, adapter=provider)
         for alias in ("acme", "twin")
     }
     sent: list[Message] = []
@@ -371,7 +373,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     runtime = Runtime(
         config=sandbox_config(),
         providers=bindings,
-        kinds=dict.fromkeys(bindings, Kind.FLUENTS),
+        kinds=dict.fromkeys(bindings, kinds()["fluents"]),
         database=database,
         redis=redis,
         pace=pace,

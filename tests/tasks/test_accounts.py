@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from schemas.config import parse_config
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from schemas.tables import FINDING, PROVIDER, PURCHASE
 from tasks import accounts, dispatching, looking, purchase
 from tasks.accounts import AccountChanged
 from tasks.ledger.accounts import Home, Under
+from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
 from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
 

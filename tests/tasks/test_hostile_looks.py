@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from schemas.config import SANDBOX_TOKEN
-from schemas.policy import Kind
+from schemas.provider_config import SANDBOX_TOKEN
 from schemas.settling import FindingKind
 from schemas.status import Status
 from tasks import auditing
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import ProviderError
+from tasks.providers.registry import kinds
 from tasks.runtime import Binding
 from tests.contract.documented import ENTRIES, LOOKS, NUMBER_KEY, Said, gets, page, record
 from tests.scripted import ScriptedServer, Seen, reply
@@ -82,7 +82,7 @@ class Shop(ScriptedServer):
         rules = {**FAST, "timeout": 20.0, **policy}
         found = config(self.kind, self.url, policy=rules)
         built = adapter(self.kind, self.url, SANDBOX_TOKEN, policy=rules)
-        return Binding(alias="acme", kind=Kind(self.kind), account="acme-account", policy=found.policy, adapter=built)
+        return Binding(alias="acme", kind=self.kind, account="acme-account", policy=found.policy, adapter=built)
 
 
 @pytest.fixture(params=LOOKS)
@@ -94,7 +94,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 @pytest.fixture
 def world(world: World, shop: Shop) -> World:
     """The world with that shop as its one provider."""
-    world.runtime = replace(world.runtime, providers={"acme": shop.bind()}, kinds={"acme": Kind(shop.kind)})
+    world.runtime = replace(world.runtime, providers={"acme": shop.bind()}, kinds={"acme": kinds()[shop.kind]})
     return world
 
 

@@ -18,11 +18,12 @@ from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.config import SANDBOX_TOKEN, sandbox_config
+from schemas.provider_config import SANDBOX_TOKEN
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import dispatching, purchase
 from tasks.policies.pace import Pace
+from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 from tasks.runtime import Message, utc_now
 from tests.bench.harness import stub

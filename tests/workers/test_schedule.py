@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.config import sandbox_config
 from schemas.pools import PoolConfig
 from tasks.entry import AUDIT, REPLENISH
+from tasks.providers.configured import sandbox_config
 from workers.schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule
 
 

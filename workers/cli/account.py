@@ -13,9 +13,10 @@ from contextlib import contextmanager
 
 from redis.exceptions import RedisError
 
-from schemas.config import Config, ProviderConfig, read_token
+from schemas.config import Config
+from schemas.provider_config import ProviderConfig, read_token
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
-from tasks.providers.adapter import Provider, ProviderError
+from tasks.providers.adapter import Adapter, ProviderError
 from tasks.providers.registry import build
 from tasks.providers.transport.turns import in_turn
 from tasks.turns import wait_for_turn
@@ -32,14 +33,14 @@ def read_providers() -> Config:
     return read_config(load_settings())
 
 
-def adapter_of(config: Config, alias: str, environ: Mapping[str, str] | None = None) -> Provider:
+def adapter_of(config: Config, alias: str, environ: Mapping[str, str] | None = None) -> Adapter:
     """The adapter of one provider; others may lack their secrets. Raises Failure or ConfigError."""
     provider: ProviderConfig = known_provider(config, alias)
     return build(provider, read_token(provider, os.environ if environ is None else environ))
 
 
 @contextmanager
-def asking(config: Config, alias: str) -> Iterator[Provider]:
+def asking(config: Config, alias: str) -> Iterator[Adapter]:
     """The adapter of one provider, for reading calls of this thread. Raises Failure or ConfigError."""
     adapter = adapter_of(config, alias)
     provider = config.providers[alias]

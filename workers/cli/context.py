@@ -12,11 +12,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from schemas.config import Config, ProviderConfig
+from schemas.config import Config
 from schemas.config_errors import did_you_mean
+from schemas.provider_config import ProviderConfig
 from tasks import accounts
 from tasks.policies.pace import Pace
-from tasks.providers.adapter import Provider
+from tasks.providers.adapter import Adapter
+from tasks.providers.registry import kinds_of
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
 from tasks.watermark import Watermark
@@ -123,14 +125,14 @@ def _runtime(config: Config, database: SqlDatabase) -> Runtime:
             kind=provider.kind,
             account=provider.account,
             policy=provider.policy,
-            adapter=cast(Provider, _NOT_HERE),
+            adapter=cast(Adapter, _NOT_HERE),
         )
         for alias, provider in config.providers.items()
     }
     return Runtime(
         config=config,
         providers=bindings,
-        kinds={alias: binding.kind for alias, binding in bindings.items()},
+        kinds=kinds_of(config),
         database=database,
         redis=_NOT_HERE,
         pace=cast(Pace, _NOT_HERE),

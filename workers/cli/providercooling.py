@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
-from schemas.config import Config, ProviderConfig
+from schemas.config import Config
+from schemas.provider_config import ProviderConfig
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.runtime import utc_now
 from workers.cli.context import open_redis

@@ -73,7 +73,7 @@ def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dic
         limits.append(f"{policy.daily_limit:,} in 24 h")
     return {
         "provider": binding.alias,
-        "kind": str(binding.kind),
+        "kind": binding.kind,
         "account": binding.account,
         "limits": ", ".join(limits),
         "seconds_per_purchase": buying_lane(binding.account, policy).interval,

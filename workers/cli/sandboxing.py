@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from schemas.config import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE, sandbox_config
-from tasks.providers.sandbox import SandboxServer
-from tasks.providers.sandbox.faults import Planner
+from schemas.provider_config import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE
+from tasks.providers.configured import sandbox_config
+from tasks.sandbox import SandboxServer
+from tasks.sandbox.faults import Planner
 from workers.cli.errors import Failure
 from workers.cli.output import emit_json, say, show
 from workers.settings import SANDBOX

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from schemas.config import SANDBOX_VARIABLE, Config
+from schemas.config import Config
+from schemas.provider_config import SANDBOX_VARIABLE
 from workers.cli.output import count, say
 
 

@@ -18,11 +18,11 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
 
-from schemas.config import BirdConfig
 from schemas.numbers import digits_only, region_of
 from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
+from tasks.providers.bird.config import BirdConfig
 from tasks.providers.reading import lookup as looks
 from tasks.providers.reading import search as candidates
 from tasks.providers.reading.check import Probe, run_probes

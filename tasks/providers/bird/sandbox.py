@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 import phonenumbers
 
 from schemas.numbers import known_country, region_of
-from tasks.providers.sandbox.api import AccountReason, Desk, Line, Order, RefusalReason, route
+from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SandboxApi, route
 from tasks.providers.sandbox.exchange import Check, Incoming, Invalid, Problem, Refusal, Reply, check_object, is_uuid
 from tasks.providers.sandbox.ledger import Record
 
@@ -34,10 +34,9 @@ def _are_items(value: Any) -> bool:
 _ITEMS = Check(_are_items, f"must be 1 to {_MAX_ITEMS} different UUIDs")
 
 
-class BirdDesk(Desk):
+class BirdApi(SandboxApi):
     """Long code numbers of a workspace, and the stock items of an organization."""
 
-    kind = "bird"
     success = 201
     routes = (
         route("POST", "/workspaces/{workspace}/numbers-long-code"),
@@ -58,13 +57,13 @@ class BirdDesk(Desk):
     def read_order(self, incoming: Incoming) -> Order:
         """{numberStockItemIds}; 404 for an id that no search has shown."""
         body = check_object(incoming.json(), {"numberStockItemIds": _ITEMS})
-        numbers = [self.shelf.shown(item) for item in body["numberStockItemIds"]]
+        numbers = [self.inventory.shown(item) for item in body["numberStockItemIds"]]
         if None in numbers:
             raise Refusal(_error(404, "NotFound", "A number stock item was not found"))
         return Order(account=self.account(incoming), numbers=[number for number in numbers if number])
 
     def search(self, incoming: Incoming) -> Reply:
-        """Stock items; `prefix` is in international form and needs `countryCodes`."""
+        """Inventory items; `prefix` is in international form and needs `countryCodes`."""
         incoming.only("countryCodes", "countryCodes[]", "types", "types[]", "prefix", "limit", "pageToken")
         limit, start = incoming.whole("limit", 10, 1, 99), incoming.whole("pageToken", 0, 0, 10**9)
         countries = _countries(incoming)
@@ -159,7 +158,7 @@ class BirdDesk(Desk):
 
     def _item(self, number: str, country: str) -> dict[str, Any]:
         return {
-            "id": self.shelf.show(number),
+            "id": self.inventory.show(number),
             "countryCode": country,
             "type": "local",
             "numberString": number,

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from schemas.config import FluentsConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.fluents.config import FluentsConfig
 from tasks.providers.reading import lookup as looks
 from tasks.providers.reading import search as candidates
 from tasks.providers.reading.check import Probe, run_probes

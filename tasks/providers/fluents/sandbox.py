@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleDesk, route
+from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleNumberApi, route
 from tasks.providers.sandbox.exchange import (
     E164,
     TEXT,
@@ -39,10 +39,9 @@ _REFUSALS: dict[RefusalReason, str] = {
 }
 
 
-class FluentsDesk(SingleDesk):
+class FluentsApi(SingleNumberApi):
     """POST /v1/numbers/buy; GET /v1/numbers, /v1/numbers/list and /v1/numbers/available."""
 
-    kind = "fluents"
     success = 201
     routes = (
         route("POST", "/v1/numbers/buy"),

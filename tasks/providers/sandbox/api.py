@@ -1,4 +1,4 @@
-"""What each provider's sandbox is made of: a desk that reads its requests and writes its answers."""
+"""What each provider's sandbox is made of: an API that reads its requests and writes its answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import phonenumbers
 
 from tasks.providers.sandbox.exchange import Incoming, Invalid, Refusal, Reply
+from tasks.providers.sandbox.inventory import Inventory
 from tasks.providers.sandbox.ledger import Ledger, Record
-from tasks.providers.sandbox.stock import Shelf
 
 LineState = Literal["sold", "refused", "missing"]
 RefusalReason = Literal["refused", "not_for_sale", "owned"]
@@ -21,7 +21,7 @@ AccountReason = Literal["credentials", "balance", "quota"]
 
 
 class Route(NamedTuple):
-    """One documented call. `reader` names the desk's method for it; None means a purchase."""
+    """One documented call. `reader` names the API's method for it; None means a purchase."""
 
     method: str
     pattern: re.Pattern[str]
@@ -47,19 +47,19 @@ class Line:
     reason: RefusalReason = "refused"
 
 
-class Desk(ABC):
+class SandboxApi(ABC):
     """One provider: its paths, its checks and the exact shapes of its answers."""
 
-    kind: ClassVar[str]
     routes: ClassVar[tuple[Route, ...]]
     success: ClassVar[int] = 200
     has_ids: ClassVar[bool] = True
     # Whether a call sells some of its numbers where it refuses others.
     partial: ClassVar[bool] = False
 
-    def __init__(self, *, ledger: Ledger, shelf: Shelf, token: str) -> None:
+    def __init__(self, *, kind: str, ledger: Ledger, inventory: Inventory, token: str) -> None:
+        self.kind = kind
         self.ledger = ledger
-        self.shelf = shelf
+        self.inventory = inventory
         self.token = token
 
     def authorize(self, incoming: Incoming) -> None:
@@ -106,11 +106,11 @@ class Desk(ABC):
         """
         owned = self.ledger.shown(self.kind)
         whole = f"+{phonenumbers.country_code_for_region(country)}{prefix}"
-        candidates = self.shelf.candidates(self.kind, country, prefix)
+        candidates = self.inventory.candidates(self.kind, country, prefix)
         return (number for number in candidates if number not in owned or number == whole)
 
 
-class SingleDesk(Desk):
+class SingleNumberApi(SandboxApi):
     """A provider that sells one number in a call."""
 
     @abstractmethod

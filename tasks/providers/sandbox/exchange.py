@@ -1,4 +1,4 @@
-"""One HTTP exchange as plain values, so that the desks know nothing of sockets."""
+"""One HTTP exchange as plain values, so that the APIs know nothing of sockets."""
 
 from __future__ import annotations
 

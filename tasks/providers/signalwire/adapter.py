@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from schemas.config import SignalWireConfig
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
@@ -22,6 +21,7 @@ from tasks.providers.reading import lookup as looks
 from tasks.providers.reading import search as candidates
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Entry, Listing, Page
+from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session, only

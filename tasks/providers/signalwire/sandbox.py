@@ -1,7 +1,7 @@
 """SignalWire's sandbox, after its pages 'Purchase phone number', 'List phone numbers', 'Paging' and 'Error codes'.
 
 The page types an error's `detail` as text, yet a public issue (signalwire-legacy-node 503) shows null for a number
-that cannot be had: this desk answers so too.
+that cannot be had: this sandbox answers so too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from schemas.numbers import region_of
-from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleDesk, basic_credentials, route
+from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleNumberApi, basic_credentials, route
 from tasks.providers.sandbox.exchange import E164, Incoming, Invalid, Problem, Refusal, Reply, check_object
 from tasks.providers.sandbox.ledger import Record
 
@@ -32,10 +32,9 @@ _UNSET = (
 _PATTERNS = ("starts_with", "contains", "ends_with")
 
 
-class SignalWireDesk(SingleDesk):
+class SignalWireApi(SingleNumberApi):
     """POST, GET and search under /api/relay/rest/phone_numbers; the account is the project."""
 
-    kind = "signalwire"
     routes = (
         route("POST", _PATH),
         route("GET", _PATH, "list_owned"),

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from schemas.config import TimePayConfig
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
+from tasks.providers.timepay.config import TimePayConfig
 from tasks.providers.transport.answers import entries, fields, same_number
 from tasks.providers.transport.http import Answer, ssl_context
 from tasks.providers.transport.session import Session

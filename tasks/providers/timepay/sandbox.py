@@ -1,6 +1,6 @@
 """TimePay's sandbox, after its page 'Buy Numbers': one call, an item for each number in its answer.
 
-The page names no rule for a number's form; its example is digits without a plus, and this desk takes nothing else.
+The page names no rule for a number's form; its example is digits without a plus, and this sandbox takes nothing else.
 A shortage of balance is not documented: it is told as an item's error here.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.providers.sandbox.api import AccountReason, Desk, Line, Order, RefusalReason, route
+from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SandboxApi, route
 from tasks.providers.sandbox.exchange import DIGITS, TEXT, Incoming, Invalid, Problem, Reply, check_object
 from tasks.providers.sandbox.ledger import Record
 
@@ -20,10 +20,9 @@ _ERRORS: dict[RefusalReason, str] = {
 }
 
 
-class TimePayDesk(Desk):
+class TimePayApi(SandboxApi):
     """POST /api/v1/numbers/buyNumbers, and nothing to look numbers up with."""
 
-    kind = "timepay"
     has_ids = False
     partial = True
     routes = (route("POST", "/api/v1/numbers/buyNumbers"),)

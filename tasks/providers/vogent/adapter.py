@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from schemas.config import VogentConfig
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookup as looks
@@ -21,6 +20,7 @@ from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.session import Session, only
+from tasks.providers.vogent.config import VogentConfig
 
 NUMBERS = "/api/phone_numbers"
 DEPRECATED_BUY = f"{NUMBERS}/purchase"

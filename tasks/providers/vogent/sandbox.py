@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleDesk, route
+from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleNumberApi, route
 from tasks.providers.sandbox.exchange import E164, Check, Incoming, Invalid, Problem, Reply, bounded, check_object
 from tasks.providers.sandbox.ledger import Record
 
@@ -20,10 +20,9 @@ _COUNTRY = Check(lambda value: isinstance(value, str) and len(value) == 2, "must
 _ANY = Check(lambda _: True, "")
 
 
-class VogentDesk(SingleDesk):
+class VogentApi(SingleNumberApi):
     """POST /api/phone_numbers, the deprecated /purchase, /search; GET the list and one by id."""
 
-    kind = "vogent"
     routes = (
         route("POST", "/api/phone_numbers"),
         route("POST", "/api/phone_numbers/purchase"),

@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from schemas.policy import Kind
 from tasks.orderfile import Line, Problem, read_order
+from tasks.providers.registry import kinds
 
-KINDS = {kind.value: kind for kind in Kind}
+KINDS = kinds()
 HEADER = "number,provider,idempotency_key\n"
 
 

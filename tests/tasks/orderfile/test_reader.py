@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.orderfile import Line, OrderFileError, reader
+from tasks.providers.registry import kinds
 
 from .reading import HEADER, Pipe, lines, read
 
@@ -51,7 +52,9 @@ def wide_rows(count: int, start: str, row: str, end: str = "") -> Iterator[bytes
 def test_a_large_file_takes_little_memory(name, start, row, end):
     count = 3000
     pipe = Pipe(block for block in wide_rows(count, start, row, end) if block)
-    order = reader.read_order(pipe, name=name, format=None, kinds={"bird": "bird"}, default_provider=None, country=None)
+    order = reader.read_order(
+        pipe, name=name, format=None, kinds={"bird": kinds()["bird"]}, default_provider=None, country=None
+    )
     tracemalloc.start()
     try:
         found = sum(isinstance(item, Line) for item in order)

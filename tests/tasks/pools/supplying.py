@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from schemas.outcomes import Candidate, Outcome
-from schemas.policy import Kind
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.pools import PoolConfig
 from schemas.requests import BuyNumber
@@ -23,6 +22,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.pools import counting, replenish, stock
 from tasks.pools.replenish import Report
 from tasks.providers.adapter import ProviderError, SearchQuery
+from tasks.providers.registry import kinds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding
 from tests.tasks.support import Clock, ScriptedProvider, World, make_world, policy
@@ -167,7 +167,7 @@ def supplied(database: SqlDatabase, *, policies: dict[str, Any] | None = None, *
     bindings = {
         alias: Binding(
             alias=alias,
-            kind=Kind.FLUENTS,
+            kind="fluents",
             account=f"{alias}-account",
             policy=policy(**(policies or {})),
             adapter=Shop(world.clock, area(code, 60)),
@@ -180,7 +180,7 @@ def supplied(database: SqlDatabase, *, policies: dict[str, Any] | None = None, *
     world.runtime = replace(
         world.runtime,
         providers=bindings,
-        kinds=dict.fromkeys(bindings, Kind.FLUENTS),
+        kinds=dict.fromkeys(bindings, kinds()["fluents"]),
         config=world.runtime.config.model_copy(update={"pools": {NAME: pool}}),
     )
     return world

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from schemas.config import BirdConfig, sandbox_config
 from schemas.outcomes import Candidate
-from schemas.policy import Kind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks.policies.pace import HORIZON, Later, Slot
@@ -19,9 +17,11 @@ from tasks.pools import candidates
 from tasks.pools.candidates import STOCK_FILE, Found, find
 from tasks.pools.offers import Offer
 from tasks.providers.bird.adapter import Bird
-from tasks.providers.registry import build
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.bird.config import BirdConfig
+from tasks.providers.configured import sandbox_config
+from tasks.providers.registry import build, kinds
 from tasks.runtime import Binding
+from tasks.sandbox import SandboxServer
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
 
@@ -75,8 +75,8 @@ def test_birds_stock_is_searched_and_its_items_are_ordered(world: Supplied) -> N
         assert isinstance(config, BirdConfig)
         adapter = build(config, "sandbox")
         assert isinstance(adapter, Bird)
-        bird = Binding(alias="bird", kind=Kind.BIRD, account=config.account, policy=config.policy, adapter=adapter)
-        world.runtime = replace(world.runtime, providers={"bird": bird}, kinds={"bird": Kind.BIRD})
+        bird = Binding(alias="bird", kind="bird", account=config.account, policy=config.policy, adapter=adapter)
+        world.runtime = replace(world.runtime, providers={"bird": bird}, kinds={"bird": kinds()["bird"]})
         world.configure(providers=["bird"], prefix="415", low=2, target=2)
         report = world.run()
         assert (report.ordered, report.reason) == (2, None)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from schemas.policy import Kind
+from schemas.kinds import Kind
 from tasks.orderfile import text
 from tasks.pools import stockfile
 from tasks.pools.stockfile import StockFileError, read_stock
+from tasks.providers.registry import kinds
 
-TWO = {"acme": Kind.FLUENTS, "shop": Kind.SIGNALWIRE}
-ONE = {"acme": Kind.FLUENTS}
+TWO = {"acme": kinds()["fluents"], "shop": kinds()["signalwire"]}
+ONE = {"acme": kinds()["fluents"]}
 
 
 @pytest.fixture
@@ -21,10 +23,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "support.csv"
 
 
-def refused(path: Path, content: str, kinds: dict[str, Kind] = ONE) -> str:
+def refused(path: Path, content: str, known: Mapping[str, Kind] = ONE) -> str:
     path.write_text(content)
     with pytest.raises(StockFileError) as caught:
-        read_stock(path, kinds, "US")
+        read_stock(path, known, "US")
     return str(caught.value)
 
 
@@ -51,7 +53,7 @@ def test_no_more_than_five_are_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "kinds", "told"),
+    ("content", "known", "told"),
     [
         ("number,provider\n+14155550100,shpo\n", TWO, ":2: provider: 'shpo' is not configured: did you mean 'shop'?"),
         ("number,provider\n+14155550100,shop\n", ONE, ":2: provider: 'shop' is not configured"),
@@ -69,8 +71,8 @@ def test_no_more_than_five_are_told(path: Path) -> None:
         ("+14155550100\n", ONE, ": line 1 is no header"),
     ],
 )
-def test_what_is_wrong_is_told_where_it_is(path: Path, content: str, kinds: dict[str, Kind], told: str) -> None:
-    assert f"{path}{told}" in refused(path, content, kinds)
+def test_what_is_wrong_is_told_where_it_is(path: Path, content: str, known: Mapping[str, Kind], told: str) -> None:
+    assert f"{path}{told}" in refused(path, content, known)
 
 
 def test_a_file_that_is_none(path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from schemas.config import ProviderConfig, sandbox_config
 from schemas.outcomes import Outcome
-from tasks.providers.adapter import Ask, Provider
+from schemas.provider_config import ProviderConfig
+from tasks.providers.adapter import Adapter, Ask
+from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
@@ -23,7 +24,7 @@ def config(kind: str, url: str, **changes: Any) -> ProviderConfig:
     return found.model_copy(update={"base_url": url, **changes})
 
 
-def adapter(kind: str, url: str, token: str = TOKEN, **changes: Any) -> Provider:
+def adapter(kind: str, url: str, token: str = TOKEN, **changes: Any) -> Adapter:
     return build(config(kind, url, **changes), token)
 
 
@@ -32,7 +33,7 @@ def ask(kind: str, number: str = NUMBER) -> Ask:
     return Ask(number=number, options={"stock_item_id": str(uuid5(NAMESPACE_OID, number))} if kind == "bird" else {})
 
 
-def buy(provider: Provider, kind: str, number: str = NUMBER) -> Outcome:
+def buy(provider: Adapter, kind: str, number: str = NUMBER) -> Outcome:
     (outcome,) = provider.buy([ask(kind, number)])
     return outcome
 

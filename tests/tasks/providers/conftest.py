@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.transport.turns import at_once, in_turn
+from tasks.sandbox import SandboxServer
 from tests.scripted import ScriptedServer
 from tests.tasks.providers.shopper import Shopper
 

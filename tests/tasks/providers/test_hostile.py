@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.outcomes import LookKind, OutcomeKind
-from tasks.providers.adapter import Provider, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Adapter, ProviderError, SearchQuery, Unsupported
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, adapter, buy, success
 
@@ -43,14 +43,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def provider(kind: str, server: ScriptedServer) -> Provider:
+def provider(kind: str, server: ScriptedServer) -> Adapter:
     return adapter(kind, server.url)
 
 
 @QUICK
 @given(raw=RAW, status=st.sampled_from([200, 201, 400, 422]))
 def test_buy_never_raises_and_never_says_yes_without_the_number(
-    kind: str, provider: Provider, server: ScriptedServer, raw: bytes, status: int
+    kind: str, provider: Adapter, server: ScriptedServer, raw: bytes, status: int
 ) -> None:
     server.queue(reply(status, raw))
     outcome = buy(provider, kind)
@@ -64,7 +64,7 @@ def test_buy_never_raises_and_never_says_yes_without_the_number(
 @QUICK
 @given(data=st.data())
 def test_a_page_s_own_success_with_anything_in_place_of_its_values(
-    kind: str, provider: Provider, server: ScriptedServer, data: st.DataObject
+    kind: str, provider: Adapter, server: ScriptedServer, data: st.DataObject
 ) -> None:
     body = _replaced(success(kind)[1], data)
     server.queue(reply(200, body))
@@ -76,7 +76,7 @@ def test_a_page_s_own_success_with_anything_in_place_of_its_values(
 @QUICK
 @given(raw=RAW, status=st.sampled_from([200, 404, 500]))
 def test_reading_calls_raise_nothing_but_their_own_errors(
-    kind: str, provider: Provider, server: ScriptedServer, raw: bytes, status: int
+    kind: str, provider: Adapter, server: ScriptedServer, raw: bytes, status: int
 ) -> None:
     server.queue(reply(status, raw), reply(500), reply(500))
     try:

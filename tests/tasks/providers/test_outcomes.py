@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import MAX_TEXT, OutcomeKind
-from schemas.policy import NEEDS_PREFIX, SEARCHES
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.registry import kinds
 from tests.scripted import CUT, SILENCE, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, KINDS, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy, success
 
@@ -218,8 +218,8 @@ def test_the_adapter_tells_its_batch(kind: str) -> None:
     assert provider.max_batch == (25 if kind in ("bird", "timepay") else 1)
     lookups = {"timepay": "none", "vogent": "by_list", "fluents": "by_list"}
     assert provider.lookup == lookups.get(kind, "by_number")
-    assert provider.can_search is (kind in SEARCHES)
-    with pytest.raises(ProviderError if kind in SEARCHES - NEEDS_PREFIX else Unsupported):
+    assert provider.can_search is kinds()[kind].searches is (kind != "timepay")
+    with pytest.raises(ProviderError if kind not in ("timepay", "vogent") else Unsupported):
         provider.search(SearchQuery())
     if kind in ("fluents", "signalwire", "vogent"):
         with pytest.raises(ValueError, match="one number in a call"):

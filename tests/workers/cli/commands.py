@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.config import SANDBOX_URL
+from schemas.provider_config import SANDBOX_URL
 from workers.cli.sandboxing import sandbox_toml
 
 PROJECT = Path(__file__).parents[3]

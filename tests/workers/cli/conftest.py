@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
 from workers.cli.context import Desk, open_desk

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
 from workers.cli.context import Desk

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tasks.providers.sandbox.faults import FAULTS
+from tasks.sandbox.faults import FAULTS
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.demo import script

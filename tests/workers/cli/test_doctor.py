@@ -9,11 +9,11 @@ import pytest
 from redis import Redis
 from sqlalchemy import insert, update
 
-from schemas.config import parse_config, sandbox_config
 from schemas.events import EventType
 from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.policies.pace import Pace, buying_lane
+from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT, choose_sandbox, execute
 from workers.cli.doctor import ledger, servers

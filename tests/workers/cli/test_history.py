@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from schemas.tables import EVENT, PROVIDER
 from tasks import history
 from tasks.ledger.rows import new_id
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import Cli, counted
 from workers.cli.context import open_desk
 

@@ -4,8 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from schemas.policy import Kind, policy_for
-from tasks.providers.adapter import Provider
+from schemas.kinds import policy_for
+from tasks.providers.adapter import Adapter
+from tasks.providers.registry import kinds
 from tasks.runtime import Binding
 from workers.cli.planning import DAY, least_seconds
 
@@ -13,10 +14,10 @@ from workers.cli.planning import DAY, least_seconds
 def bound(**policy: Any) -> Binding:
     return Binding(
         alias="a",
-        kind=Kind.VOGENT,
+        kind="vogent",
         account="vogent|https://x|",
-        policy=policy_for(Kind.VOGENT, {"rate_guard": 0, **policy}),
-        adapter=cast(Provider, None),
+        policy=policy_for(kinds()["vogent"], {"rate_guard": 0, **policy}),
+        adapter=cast(Adapter, None),
     )
 
 

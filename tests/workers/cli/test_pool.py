@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from schemas.config import parse_config
 from schemas.pool_tables import POOL, POOL_RUN
 from schemas.status import Status
 from schemas.tables import EVENT
 from tasks.pools import stock
 from tasks.pools.standing import broken
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.configured import parse_config
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, sandbox_config_text, settle

@@ -7,7 +7,7 @@ import pytest
 from schemas.status import Status
 from tasks.ledger import pausing
 from tasks.policies.pause import Cause, Pause
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from workers.cli.context import Desk
 

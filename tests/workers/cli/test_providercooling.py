@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from schemas.config import sandbox_config
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
+from tasks.providers.configured import sandbox_config
 from tests.servers import RedisServer
 from tests.workers.cli.running import Cli
 

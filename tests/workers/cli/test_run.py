@@ -9,11 +9,11 @@ import psutil
 import pytest
 from celery import Celery
 
-from schemas.config import sandbox_config
 from schemas.requests import parse_buy
 from tasks.accepting import accept_one
 from tasks.ledger.rows import find
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.configured import sandbox_config
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute, unused_port

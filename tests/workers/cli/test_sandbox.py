@@ -5,11 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.config import load_config, read_token, sandbox_config
+from schemas.provider_config import read_token
 from tasks.providers.adapter import Ask
+from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build
-from tasks.providers.sandbox import SandboxControl, SandboxServer
 from tasks.providers.transport.turns import at_once, in_turn
+from tasks.sandbox import SandboxControl, SandboxServer
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.errors import Failure
 from workers.cli.sandboxing import make_server, reachable, read_rates, sandbox_toml

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config import parse_config, sandbox_config
 from schemas.config_errors import ConfigError
 from schemas.status import Status
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.configured import parse_config, sandbox_config
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from schemas.config import parse_config, sandbox_config
 from schemas.status import Status
+from tasks.providers.configured import parse_config, sandbox_config
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text, settle, simple_file
 from workers.cli.context import Desk
 from workers.cli.spending import whereabouts

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from schemas.config import load_config
 from tasks.policies.pace import Lane, Pace, looking_lane
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.configured import load_config
+from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import Cli
 

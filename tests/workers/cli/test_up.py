@@ -12,8 +12,8 @@ import psutil
 import pytest
 from celery import Celery
 
-from schemas.config import sandbox_config
-from tasks.providers.sandbox import SandboxServer
+from tasks.providers.configured import sandbox_config
+from tasks.sandbox import SandboxServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment, execute, unused_port
 from workers.cli.sandboxing import sandbox_toml

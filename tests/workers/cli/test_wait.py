@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from schemas.policy import Kind
+from tasks.providers.registry import kinds
 
 FAULTS: dict[str, float] = {
     "throttle": 0.05,
@@ -22,7 +22,7 @@ FAULTS: dict[str, float] = {
 }
 """Shares of purchase calls, by the sandbox's names of its faults."""
 
-NO_BALANCE = Kind.SIGNALWIRE
+NO_BALANCE = "signalwire"
 """The provider whose account is refused once, for want of balance."""
 
 POLICY: dict[str, Any] = {
@@ -77,16 +77,14 @@ FAULT_WORDS: dict[str, str] = {
 
 
 def order_file(numbers: int) -> Iterator[str]:
-    """The lines of a CSV file: the providers in turn, Indian numbers for TimePay and American ones for the others."""
+    """The lines of a CSV file: the providers in turn, each with numbers of its own."""
     yield "number,provider\n"
-    kinds = list(Kind)
+    found = list(kinds().values())
     for index in range(numbers):
-        kind = kinds[index % len(kinds)]
-        yield f"{_number(kind, index // len(kinds))},{kind}\n"
+        kind = found[index % len(found)]
+        yield f"{_number(kind.sandbox.numbers, index // len(found))},{kind.name}\n"
 
 
-def _number(kind: Kind, index: int) -> str:
-    if kind is Kind.TIMEPAY:
-        return f"+9198{10_000_000 + index:08}"
-    area = {Kind.FLUENTS: 212, Kind.SIGNALWIRE: 415, Kind.VOGENT: 617, Kind.BIRD: 305}[kind]
-    return f"+1{area}{2_000_000 + index:07}"
+def _number(begin: str, index: int) -> str:
+    """A subscriber number of eight digits in India, of seven in North America."""
+    return f"{begin}{10_000_000 + index:08}" if begin.startswith("+91") else f"{begin}{2_000_000 + index:07}"

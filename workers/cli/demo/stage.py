@@ -12,9 +12,10 @@ from pathlib import Path
 
 from celery import Celery
 
-from schemas.config import SANDBOX_VARIABLE, load_config
-from tasks.providers.sandbox import SandboxServer
+from schemas.provider_config import SANDBOX_VARIABLE
+from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
+from tasks.sandbox import SandboxServer
 from workers.cli import children
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.output import say

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select
 
 from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, PURCHASE
-from tasks.providers.sandbox.control import Control
 from tasks.queries import find_order
+from tasks.sandbox.control import Control
 from workers.cli.demo.pool import PoolResult, measure_pool
 
 OPEN_DOUBT = frozenset({Status.UNKNOWN, Status.PROCESSING})

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import ACCESS_KEY, NUMBER, OTHER, Shopper
 
 PATH = "/bird/workspaces/w/numbers-long-code"

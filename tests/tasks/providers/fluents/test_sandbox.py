@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import BEARER, CONNECTION, NUMBER, Shopper
 
 PATH = "/fluents/v1/numbers/buy"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import BASIC, NUMBER, Shopper
 
 PATH = "/signalwire/api/relay/rest/phone_numbers"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import BEARER, NUMBER, OTHER, Shopper
 
 PATH = "/timepay/api/v1/numbers/buyNumbers"

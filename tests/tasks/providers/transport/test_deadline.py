@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.http import Doubtful, HttpClient, NotSent
+from tasks.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
 
 

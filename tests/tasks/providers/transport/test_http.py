@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.transport import http
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.http import Doubtful, ExchangeError, HttpClient, NotSent
+from tasks.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
 
 

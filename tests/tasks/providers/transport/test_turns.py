@@ -8,14 +8,14 @@ from contextvars import Context
 import pytest
 
 from schemas.outcomes import OutcomeKind
-from tasks.providers.adapter import Ask, Provider, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
 from tasks.providers.transport.session import Session
 from tasks.providers.transport.turns import at_once, in_turn, take_turn
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, config, success
 
 BUSY = reply(429, None, {"Retry-After": "3"})
-CALLS: dict[str, Callable[[Provider], object]] = {
+CALLS: dict[str, Callable[[Adapter], object]] = {
     "look": lambda provider: provider.look({NUMBER: "id"}),
     "owned": lambda provider: list(provider.owned()),
     "search": lambda provider: provider.search(SearchQuery(prefix="415")),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import BEARER, NUMBER, Shopper
 
 PATH = "/vogent/api/phone_numbers"

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import httpx
 
-from tasks.providers.sandbox.control_api import PREFIX
 from tasks.providers.sandbox.ledger import Call, Charge
+from tasks.sandbox.control_api import PREFIX
 
 
 class SandboxControl:

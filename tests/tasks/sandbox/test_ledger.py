@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tasks.providers.sandbox import SandboxServer
 from tasks.providers.sandbox.ledger import Ledger, new_record
+from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import KINDS, NUMBER, OTHER, Shopper
 
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
-from tasks.providers.sandbox.faults import FAULTS, Planner, make_fault
+from tasks.sandbox import SandboxServer
+from tasks.sandbox.faults import FAULTS, Planner, make_fault
 from tests.tasks.providers.shopper import KINDS, NUMBER, OTHER, Shopper
 
 LOOK = {

@@ -14,29 +14,31 @@ from urllib.parse import parse_qs
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 
-from schemas.config import SANDBOX_TOKEN
-from tasks.providers.sandbox.control import Control
-from tasks.providers.sandbox.control_api import PREFIX, Door
+from schemas.provider_config import SANDBOX_TOKEN
+from tasks.providers.registry import sandbox_apis
+from tasks.providers.sandbox.api import SandboxApi
 from tasks.providers.sandbox.exchange import Incoming
-from tasks.providers.sandbox.purchase import Delivery
-from tasks.providers.sandbox.response import deliver, deliver_now
-from tasks.providers.sandbox.router import Engine
+from tasks.sandbox.control import Control
+from tasks.sandbox.control_api import PREFIX, ControlApi
+from tasks.sandbox.purchase import Delivery
+from tasks.sandbox.response import deliver, deliver_now
+from tasks.sandbox.router import Router
 
 
 class _Front:
     """Tornado's callback: plain answers at once, the others in a task."""
 
-    def __init__(self, control: Control, token: str) -> None:
-        self._engine = Engine(control, token)
-        self._door = Door(control)
+    def __init__(self, control: Control, apis: Mapping[str, type[SandboxApi]], token: str) -> None:
+        self._router = Router(control, apis, token)
+        self._control_api = ControlApi(control)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, request: HTTPServerRequest) -> None:
         incoming = _incoming(request)
         if incoming.path.startswith(PREFIX):
-            delivery = Delivery(self._door.answer(incoming))
+            delivery = Delivery(self._control_api.answer(incoming))
         else:
-            delivery = self._engine.answer(incoming)
+            delivery = self._router.answer(incoming)
         if delivery.wait or delivery.way == "drip":
             task = asyncio.get_running_loop().create_task(deliver(request, delivery))
             self._tasks.add(task)
@@ -46,7 +48,7 @@ class _Front:
 
 
 class SandboxServer:
-    """All five providers on one port, in a daemon thread with its own loop; a context manager.
+    """The providers of all installed kinds on one port, in a daemon thread with its own loop; a context manager.
 
     Each provider is under `url`/KIND and takes the token 'sandbox'. `rates` are random faults (see `faults`),
     `latency` is in seconds for every call. With `ledger_path`, charges outlive the server. Raises OSError where
@@ -64,13 +66,15 @@ class SandboxServer:
         ledger_path: str | Path | None = None,
         token: str = SANDBOX_TOKEN,
     ) -> None:
+        apis = sandbox_apis()
         self.control = Control(
+            apis,
             seed=seed,
-            rates=rates or {},
+            rates=rates,
             latency=latency,
             ledger_path=None if ledger_path is None else Path(ledger_path),
         )
-        self._front = _Front(self.control, token)
+        self._front = _Front(self.control, apis, token)
         self._address = (host, port)
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None

@@ -11,7 +11,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 
 from tasks.providers.sandbox.exchange import Reply
-from tasks.providers.sandbox.purchase import Delivery
+from tasks.sandbox.purchase import Delivery
 
 
 async def deliver(request: HTTPServerRequest, delivery: Delivery) -> None:

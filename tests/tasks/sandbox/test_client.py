@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tasks.providers.sandbox import SandboxControl, SandboxServer
+from tasks.sandbox import SandboxControl, SandboxServer
 from tests.tasks.providers.shopper import NUMBER, OTHER, Shopper
 
 

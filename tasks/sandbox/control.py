@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.numbers import parse_e164
-from schemas.policy import Kind
-from tasks.providers.sandbox.faults import NOT_FOR_READS, Planner, make_fault
+from tasks.providers.sandbox.inventory import Inventory
 from tasks.providers.sandbox.ledger import Call, Charge, Ledger, new_record, of_kind
-from tasks.providers.sandbox.stock import Shelf
-
-KINDS = tuple(str(kind) for kind in Kind)
+from tasks.sandbox.faults import NOT_FOR_READS, Planner, make_fault
 
 
 class Control:
@@ -22,27 +19,35 @@ class Control:
     Every method raises ValueError for a kind, a number, a fault or a value that it does not know.
     """
 
-    def __init__(self, *, seed: int, rates: Mapping[str, float], latency: float, ledger_path: Path | None) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[str],
+        *,
+        seed: int = 0,
+        rates: Mapping[str, float] | None = None,
+        latency: float = 0.0,
+        ledger_path: Path | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self.ledger = Ledger(ledger_path)
-        self.shelf = Shelf()
+        self.inventory = Inventory()
         self.planner = Planner()
-        self.planner.roll(seed, rates)
+        self.planner.roll(seed, rates or {})
         self.refuses_owned = False
         self.provision_seconds = 0.5
         self.provision_succeeds = True
-        self._latency = dict.fromkeys(KINDS, _seconds(latency))
+        self._latency = dict.fromkeys(kinds, _seconds(latency))
 
     def stock(self, kind: str, numbers: Iterable[str] | None) -> None:
         """Sell only these numbers; None sells every possible number, as at the start."""
         with self.lock:
-            self.shelf.restrict(_kind(kind), None if numbers is None else _numbers(numbers))
+            self.inventory.restrict(self._kind(kind), None if numbers is None else _numbers(numbers))
 
     def own(self, kind: str, numbers: Iterable[str]) -> None:
         """Let every account of *kind* own these numbers, without a charge."""
         with self.lock:
             for number in _numbers(numbers):
-                self.ledger.own(new_record(_kind(kind), None, number))
+                self.ledger.own(new_record(self._kind(kind), None, number))
 
     def plan(
         self, kind: str, fault: str, number: str | None = None, times: int = 1, on: str = "purchase", **params: Any
@@ -57,7 +62,7 @@ class Control:
         if on == "read" and (fault in NOT_FOR_READS or number is not None):
             raise ValueError(f"fault {fault!r} for {number or 'any number'} cannot happen to a reading call")
         with self.lock:
-            self.planner.plan(_kind(kind), on, made, None if number is None else parse_e164(number), times)
+            self.planner.plan(self._kind(kind), on, made, None if number is None else parse_e164(number), times)
 
     def rates(self, seed: int, rates: Mapping[str, float]) -> None:
         """Draw random faults from now on: a share of calls (0 to 1) by the fault's name."""
@@ -67,7 +72,7 @@ class Control:
     def latency(self, kind: str, seconds: float) -> None:
         """Answer every call of *kind* this much later; a purchase is charged when it arrives."""
         with self.lock:
-            self._latency[_kind(kind)] = _seconds(seconds)
+            self._latency[self._kind(kind)] = _seconds(seconds)
 
     def latency_of(self, kind: str) -> float:
         """The latency of *kind* in seconds."""
@@ -96,23 +101,22 @@ class Control:
     def owned(self, kind: str) -> list[str]:
         """The owned numbers, E.164 with the plus, whether look-ups show them yet or not."""
         with self.lock:
-            return self.ledger.numbers(_kind(kind))
+            return self.ledger.numbers(self._kind(kind))
 
     def reset(self) -> None:
         """Forget purchases (in the ledger file too), calls, stock, faults, switches and latency. The seed stays."""
         with self.lock:
             self.ledger.clear()
-            self.shelf.clear()
+            self.inventory.clear()
             self.planner.clear()
             self.refuses_owned = False
             self.provision_seconds, self.provision_succeeds = 0.5, True
-            self._latency = dict.fromkeys(KINDS, 0.0)
+            self._latency = dict.fromkeys(self._latency, 0.0)
 
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is unknown: use one of {', '.join(KINDS)}")
-    return str(kind)
+    def _kind(self, kind: str) -> str:
+        if kind not in self._latency:
+            raise ValueError(f"kind {kind!r} is unknown: use one of {', '.join(self._latency)}")
+        return kind
 
 
 def _numbers(numbers: Iterable[str]) -> list[str]:

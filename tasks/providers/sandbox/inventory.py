@@ -15,7 +15,7 @@ from schemas.numbers import known_country, region_of
 MAX_CANDIDATES = 20_000
 
 
-class Shelf:
+class Inventory:
     """The numbers for sale, by kind, and the stock item ids that Bird's searches have shown."""
 
     def __init__(self) -> None:

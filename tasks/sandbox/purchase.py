@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.providers.sandbox.api import Desk, Line, Order, RefusalReason
-from tasks.providers.sandbox.control import Control
+from tasks.providers.sandbox.api import Line, Order, RefusalReason, SandboxApi
 from tasks.providers.sandbox.exchange import Reply
-from tasks.providers.sandbox.faults import ITEM_FAULTS, Fault
 from tasks.providers.sandbox.ledger import Record, new_record
+from tasks.sandbox.control import Control
+from tasks.sandbox.faults import ITEM_FAULTS, Fault
 
 _HTML = "<html><body><h1>We will be right back</h1></body></html>"
 
@@ -26,36 +26,36 @@ class Delivery:
     seconds: float = 0.0
 
 
-class Sale:
-    """One purchase call at one desk."""
+class PurchaseCall:
+    """One purchase call."""
 
-    def __init__(self, control: Control, desk: Desk, order: Order, call: int) -> None:
+    def __init__(self, control: Control, api: SandboxApi, order: Order, call: int) -> None:
         self._control = control
-        self._desk = desk
+        self._api = api
         self._order = order
         self._call = call
 
     def execute(self) -> tuple[Delivery, Fault | None]:
         """Charge what is to be charged; returns the answer, and the fault that shaped it."""
-        faults = self._control.planner.draw(self._desk.kind, self._order.numbers)
+        faults = self._control.planner.draw(self._api.kind, self._order.numbers)
         whole = next((fault for fault in faults if fault and fault.name not in ITEM_FAULTS), None)
         # Of the faults that concern a whole call, the first happens to it and no other.
         own = [fault if fault and (fault is whole or fault.name in ITEM_FAULTS) else None for fault in faults]
         pairs = list(zip(self._order.numbers, own, strict=True))
         refusals = [self._refusal(number, fault) for number, fault in pairs]
-        executed = (whole is None or whole.charge) and (self._desk.partial or not any(refusals))
+        executed = (whole is None or whole.charge) and (self._api.partial or not any(refusals))
         lines = [
             self._refused(number, refusal) if refusal else self._sold(number, fault, executed=executed)
             for (number, fault), refusal in zip(pairs, refusals, strict=True)
         ]
         if whole is None:
-            return Delivery(self._desk.sold(lines)), next(filter(None, own), None)
-        reply = whole_reply(self._desk, whole, self._order.numbers) or self._desk.sold(lines)
+            return Delivery(self._api.sold(lines)), next(filter(None, own), None)
+        reply = whole_reply(self._api, whole, self._order.numbers) or self._api.sold(lines)
         return deliver_fault(whole, reply), whole
 
     def _refusal(self, number: str, fault: Fault | None) -> RefusalReason | None:
-        control, kind = self._control, self._desk.kind
-        if not control.shelf.sells(kind, number):
+        control, kind = self._control, self._api.kind
+        if not control.inventory.sells(kind, number):
             return "not_for_sale"
         if control.refuses_owned and control.ledger.find(kind, self._order.account, number):
             return "owned"
@@ -67,7 +67,7 @@ class Sale:
     def _sold(self, number: str, fault: Fault | None, *, executed: bool) -> Line:
         record = self._record(number, fault)
         if executed and (fault is None or fault.charge):
-            record = self._control.ledger.charge(record, self._call, with_id=self._desk.has_ids)
+            record = self._control.ledger.charge(record, self._call, with_id=self._api.has_ids)
         name = None if fault is None else fault.name
         if name == "wrong_number":
             record = self._record(_other(number))
@@ -77,7 +77,7 @@ class Sale:
         now, control = time.monotonic(), self._control
         late = fault.params["seconds"] if fault is not None and fault.name == "late_show" else 0.0
         return new_record(
-            self._desk.kind,
+            self._api.kind,
             self._order.account,
             number,
             shown_at=now + late,
@@ -87,16 +87,16 @@ class Sale:
         )
 
 
-def whole_reply(desk: Desk, fault: Fault, numbers: Sequence[str]) -> Reply | None:
-    """The answer that *fault* puts in place of the desk's own."""
+def whole_reply(api: SandboxApi, fault: Fault, numbers: Sequence[str]) -> Reply | None:
+    """The answer that *fault* puts in place of the provider's own."""
     params = fault.params
     if fault.name == "throttle":
         wait = params["retry_after"]
-        return replace(desk.throttled(), headers={} if wait is None else {"Retry-After": str(wait)})
+        return replace(api.throttled(), headers={} if wait is None else {"Retry-After": str(wait)})
     if fault.name == "account":
-        return desk.account_refused(params["reason"], numbers)
+        return api.account_refused(params["reason"], numbers)
     if fault.name in ("error_before", "error_after", "late_show"):
-        return desk.failed()
+        return api.failed()
     if fault.name == "html":
         return Reply(200, _HTML)
     return Reply(params["status"], params["body"], params["headers"]) if fault.name == "status" else None

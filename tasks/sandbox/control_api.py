@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tasks.providers.sandbox.control import Control
 from tasks.providers.sandbox.exchange import Incoming, Reply
+from tasks.sandbox.control import Control
 
 PREFIX = "/_sandbox/"
 _SWITCHES = ("stock", "own", "plan", "rates", "reset", "latency", "refuse_owned", "provisioning")
 
 
-class Door:
+class ControlApi:
     """Answers paths under /_sandbox/. A switch takes its method's arguments as one JSON object."""
 
     def __init__(self, control: Control) -> None:

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from tasks.providers.sandbox import SandboxServer
-from tasks.providers.sandbox.control import Control
+from tasks.sandbox import SandboxServer
+from tasks.sandbox.control import Control
 from tests.tasks.providers.shopper import KINDS, NUMBER, OTHER, Shopper
 
 
 @pytest.fixture
 def control() -> Control:
-    return Control(seed=0, rates={}, latency=0, ledger_path=None)
+    return Control(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tasks.providers.sandbox import SandboxControl, SandboxServer
+from tasks.sandbox import SandboxControl, SandboxServer
 from tests.tasks.providers.shopper import BEARER, KINDS, NUMBER, Shopper
 
 PROGRAM = """
 import sys
-from tasks.providers.sandbox import serve
+from tasks.sandbox import serve
 serve(ledger_path=sys.argv[1], ready=lambda url: print(url, flush=True))
 """
 

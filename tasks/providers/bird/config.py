@@ -1,0 +1,31 @@
+"""Bird's fields of [providers.ALIAS], and the options of a purchase."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.kinds import Options
+from schemas.provider_config import ProviderConfig
+
+
+class BirdConfig(ProviderConfig):
+    """The workspace buys; the organization's stock is searched."""
+
+    several_need_id: ClassVar[bool] = False
+    workspace_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
+    organization_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9-]+$")
+
+    def _own_account(self) -> str:
+        return self.workspace_id
+
+    def _former_account_id(self) -> str:
+        return self.account_id or self.workspace_id
+
+
+class BirdOptions(Options):
+    """A purchase is of a stock item; without an id it is found by the number."""
+
+    stock_item_id: UUID | None = None

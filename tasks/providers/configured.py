@@ -1,0 +1,39 @@
+"""The configuration of providers of the installed kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schemas import config
+from schemas.config import Config
+from schemas.provider_config import SANDBOX_URL, SANDBOX_VARIABLE
+from tasks.providers.registry import installed, kinds
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigError naming the line of each problem."""
+    found = installed()
+    return config.load_config(path, found.kinds, found.unusable)
+
+
+def parse_config(text: str, name: str) -> Config:
+    """Check the text of a configuration file; *name* stands in the messages. Raises ConfigError."""
+    found = installed()
+    return config.parse_config(text, name, found.kinds, found.unusable)
+
+
+def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
+    """The sandboxes of `dialstock sandbox` at *base_url*, each under its kind as alias. Raises ConfigError."""
+    tables = {
+        name: {
+            "kind": name,
+            "base_url": f"{base_url}/{name}",
+            "token_env": SANDBOX_VARIABLE,
+            "policy": dict((policies or {}).get(name, {})),
+            **kind.sandbox.fields,
+        }
+        for name, kind in kinds().items()
+    }
+    return Config(providers=config.read_providers(tables, kinds()))

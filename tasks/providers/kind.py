@@ -1,0 +1,95 @@
+"""All that Dialstock knows of one kind of providers, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.kinds import Options, policy_for
+from schemas.provider_config import ProviderConfig
+from tasks.providers.adapter import Adapter
+from tasks.providers.sandbox.api import SandboxApi
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """How the kind is tried out: the sandbox's side of its API, and what a configuration for it says.
+
+    `fields` are those of [providers.ALIAS] beside kind, base_url and the token; `numbers` is how the numbers begin that
+    the demo buys, E.164 with the plus: seven or eight digits follow.
+    """
+
+    api: type[SandboxApi]
+    fields: Mapping[str, str] = field(default_factory=dict)
+    numbers: str = "+1415"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderKind:
+    """A kind of providers; `schemas.kinds.Kind` tells what configuration and requests see of it.
+
+    `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.policy.Policy`, each with its source.
+    What it can do stands at its adapter.
+    """
+
+    name: str
+    config: type[ProviderConfig]
+    adapter: type[Adapter]
+    sandbox: Sandbox
+    options: type[Options] = Options
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    needs_prefix: bool = False
+    tells_price: bool = False
+
+    @property
+    def max_batch(self) -> int:
+        """The most numbers that one purchase call may carry."""
+        return self.adapter.max_batch
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search of numbers for sale is documented."""
+        return self.adapter.can_search
+
+    @property
+    def lists_owned(self) -> bool:
+        """Whether the provider shows the numbers that it sold."""
+        return self.adapter.lookup != "none"
+
+
+def problem_of(found: object, name: str) -> str | None:
+    """Why what is registered under *name* is no kind that can be used, to follow its name; None where it is one."""
+    if not isinstance(found, ProviderKind):
+        return f"is a {type(found).__name__} and no ProviderKind"
+    if found.name != name:
+        return f"calls itself {found.name!r}, and is registered as {name!r}"
+    for part, wanted in (("config", ProviderConfig), ("options", Options)):
+        if not _is_a(getattr(found, part), wanted):
+            return f"has as its {part} no subclass of {wanted.__name__}"
+    if not isinstance(found.sandbox, Sandbox) or not _is_a(found.sandbox.api, SandboxApi):
+        return "has no sandbox with a SandboxApi"
+    missing = [part for part in _ADAPTER if not hasattr(found.adapter, part)]
+    if not isinstance(found.adapter, type) or missing:
+        return f"has an adapter without {', '.join(missing) or 'a class'}"
+    return _problem_of_policy(found)
+
+
+_ADAPTER = (
+    *("lookup", "can_search", "max_batch", "prepares"),
+    *("prepare", "buy", "look", "search", "owned", "check"),
+)
+
+
+def _is_a(found: object, wanted: type) -> bool:
+    return isinstance(found, type) and issubclass(found, wanted)
+
+
+def _problem_of_policy(kind: ProviderKind) -> str | None:
+    try:
+        policy_for(kind, {})
+    except ValidationError as exc:
+        return f"has a policy that is none: {exc.errors()[0]['msg']}"
+    return None
