@@ -24,7 +24,7 @@ from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.turns import in_turn
+from tasks.providers.transport.turns import Withheld, in_turn
 from tasks.reacting import react, react_to_looks
 from tasks.recording import told, write_answer
 from tasks.runtime import Binding, Runtime
@@ -159,7 +159,7 @@ def _ask(claim: Claim, prepared: Ask | None) -> Ask:
     return prepared or Ask(number=claim.row["number"], options=claim.row["options"])
 
 
-class _HeldBack(Exception):
+class _HeldBack(Withheld):
     """The call is not made: nothing was sent. `code` is a short word for programs."""
 
     def __init__(self, code: str, error: str) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from schemas.outcomes import Outcome, OutcomeKind
 from tasks.policies.pace import HORIZON, Lane, Later, Pace
 from tasks.providers.adapter import ProviderError
+from tasks.providers.transport.turns import Withheld
 from tasks.runtime import Binding, Runtime
 
 PATIENCE = 120.0
 """Seconds: the longest that a walk waits because the provider asked to slow down; a worker's thread waits with it."""
 
 
-class Stopped(Exception):
+class Stopped(Withheld):
     """What was being read was told to stop half way: it says nothing."""
 
 

@@ -17,6 +17,7 @@ from schemas.config import Config
 from schemas.provider_config import ProviderConfig
 from tasks.providers import bird, fluents, signalwire, timepay, vogent
 from tasks.providers.adapter import Adapter
+from tasks.providers.guard import guarded
 from tasks.providers.kind import ProviderKind, problem_of
 from tasks.providers.sandbox.api import SandboxApi
 
@@ -67,7 +68,7 @@ def kinds_of(config: Config) -> dict[str, ProviderKind]:
 
 def build(config: ProviderConfig, token: str) -> Adapter:
     """The adapter for *config*. Raises ConfigError for a token that no HTTP header can carry."""
-    return kinds()[config.kind].adapter(config, token)
+    return guarded(kinds()[config.kind].adapter)(config, token)
 
 
 def _load(point: EntryPoint, taken: Mapping[str, ProviderKind]) -> ProviderKind | str:

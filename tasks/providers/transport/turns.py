@@ -12,6 +12,11 @@ from contextvars import ContextVar
 
 from tasks.providers.adapter import ProviderError
 
+
+class Withheld(Exception):
+    """A call that its caller does not let go on, out of a turn or a gate: adapters let it through."""
+
+
 Turn = Callable[[ProviderError | None], None]
 """Called before each reading request, and with a request's 429 before it is made again. It may sleep; what it raises
 comes out of the operation, and the request is not made."""

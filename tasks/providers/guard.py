@@ -1,0 +1,118 @@
+"""An adapter's errors are no answers: what it raises beyond what `Adapter` says settles nothing, and is logged.
+
+So a fault of an adapter puts a purchase in no other doubt than a provider that does not answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NoReturn, TypeVar
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.transport.turns import Withheld
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_END = object()
+
+ADAPTER_ERROR = "adapter_error"
+
+_COMES_OUT = (ProviderError, Unsupported, Withheld, RedisError, SQLAlchemyError)
+"""What an adapter may raise, and what those who called it raise through it."""
+
+
+class _Guard:
+    """Comes before an adapter, so that `super()` is the adapter."""
+
+    def _own(self, name: str) -> Any:
+        return getattr(super(), name)
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        prepare = self._own("prepare")
+
+        def prepared() -> Ask | Outcome:
+            found = prepare(ask)
+            return found if isinstance(found, Ask) else _of(Outcome, found)
+
+        return _guarded(
+            prepare,
+            prepared,
+            lambda error: Outcome(kind=OutcomeKind.NOT_SENT, error_code=ADAPTER_ERROR, error=error),
+        )
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        buy = self._own("buy")
+        return _guarded(
+            buy,
+            lambda: [_of(Outcome, outcome) for _, outcome in zip(asks, buy(asks), strict=True)],
+            lambda error: [Outcome(kind=OutcomeKind.UNKNOWN, error_code=ADAPTER_ERROR, error=error)] * len(asks),
+        )
+
+    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+        look = self._own("look")
+
+        def found() -> dict[str, Look]:
+            looks = look(numbers)
+            return {number: _of(Look, looks[number]) for number in numbers}
+
+        return _guarded(look, found, lambda error: dict.fromkeys(numbers, Look(kind=LookKind.UNCLEAR, error=error)))
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        search = self._own("search")
+        return _guarded(search, lambda: [_of(Candidate, one) for one in search(query)], _no_answer)
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        owned = self._own("owned")
+        walk = _guarded(owned, lambda: iter(owned()), _no_answer)
+        while (entry := _guarded(owned, lambda: next(walk, _END), _no_answer)) is not _END:
+            yield _guarded(owned, partial(_of, OwnedNumber, entry), _no_answer)
+
+    def check(self) -> list[Check]:
+        check = self._own("check")
+        return _guarded(
+            check,
+            lambda: [_of(Check, one) for one in check()],
+            lambda error: [Check(name="adapter", ok=False, message=error)],
+        )
+
+
+@cache
+def guarded(adapter: type[Adapter]) -> type[Adapter]:
+    """The *adapter*, with its faults made into answers that settle nothing."""
+    return type(adapter.__name__, (_Guard, adapter), {"__module__": adapter.__module__})
+
+
+def _guarded(method: Callable[..., object], call: Callable[[], T], failed: Callable[[str], T]) -> T:
+    """What *call* returns, or *failed* makes of the words for whatever the adapter's *method* raised.
+
+    The words are without what was raised, and so is the log: that may hold a secret. The log has where it was raised.
+    """
+    try:
+        return call()
+    except _COMES_OUT:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever an adapter raises
+        where, name = f"{method.__module__}.{method.__qualname__}", type(exc).__name__
+        log.error(  # noqa: TRY400 - its words may hold a secret
+            "%s raised %s: a fault of the adapter\n%s", where, name, "".join(traceback.format_tb(exc.__traceback__))
+        )
+        return failed(f"{where} raised {name}: a fault of the adapter, the log has its trace")
+
+
+def _of(wanted: type[T], found: object) -> T:
+    if not isinstance(found, wanted):
+        raise TypeError(f"a {type(found).__name__} is no answer")
+    return found
+
+
+def _no_answer(error: str) -> NoReturn:
+    raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code=ADAPTER_ERROR, error=error))
