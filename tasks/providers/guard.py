@@ -72,9 +72,7 @@ class _Guard:
 
     def owned(self) -> Iterator[OwnedNumber]:
         owned = self._own("owned")
-        walk = _guarded(owned, lambda: iter(owned()), _no_answer)
-        while (entry := _guarded(owned, lambda: next(walk, _END), _no_answer)) is not _END:
-            yield _guarded(owned, partial(_of, OwnedNumber, entry), _no_answer)
+        return _walk(owned, _guarded(owned, lambda: iter(owned()), _no_answer))
 
     def check(self) -> list[Check]:
         check = self._own("check")
@@ -106,6 +104,11 @@ def _guarded(method: Callable[..., object], call: Callable[[], T], failed: Calla
             "%s raised %s: a fault of the adapter\n%s", where, name, "".join(traceback.format_tb(exc.__traceback__))
         )
         return failed(f"{where} raised {name}: a fault of the adapter, the log has its trace")
+
+
+def _walk(owned: Callable[..., object], walk: Iterator[object]) -> Iterator[OwnedNumber]:
+    while (entry := _guarded(owned, lambda: next(walk, _END), _no_answer)) is not _END:
+        yield _guarded(owned, partial(_of, OwnedNumber, entry), _no_answer)
 
 
 def _of(wanted: type[T], found: object) -> T:

@@ -4,28 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.providers.transport.turns import at_once, in_turn
-from tasks.sandbox import SandboxServer
+from tasks.providers.conformance.fixtures import _every_call_has_its_turn, running, sandbox
 from tests.scripted import ScriptedServer
 
-
-@pytest.fixture(autouse=True)
-def _every_call_has_its_turn() -> Iterator[None]:
-    with in_turn(at_once):
-        yield
-
-
-@pytest.fixture(scope="package")
-def running() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def sandbox(running: SandboxServer) -> SandboxServer:
-    running.control.reset()
-    running.control.provisioning(0)
-    return running
+__all__ = ["_every_call_has_its_turn", "running", "sandbox"]
 
 
 @pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird"])

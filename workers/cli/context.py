@@ -18,7 +18,7 @@ from schemas.provider_config import ProviderConfig
 from tasks import accounts
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
-from tasks.providers.registry import kinds_of
+from tasks.providers.registry import installed, kinds_of
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
 from tasks.watermark import Watermark
@@ -75,6 +75,16 @@ def known_provider(config: Config, alias: str) -> ProviderConfig:
         hint = did_you_mean(alias, config.providers)
         raise Failure(f"provider {alias!r} is not configured: {hint}")
     return config.providers[alias]
+
+
+def known_kind(name: str) -> str:
+    """The *name* of a kind that can be used. Raises Failure."""
+    found = installed()
+    if name in found.unusable:
+        raise Failure(f"kind {name!r} cannot be used: {found.unusable[name]}")
+    if name not in found.kinds:
+        raise Failure(f"unknown kind {name!r}: {did_you_mean(name, found.kinds)}")
+    return name
 
 
 def worker_hint(settings: Settings) -> str | None:

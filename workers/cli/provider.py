@@ -1,4 +1,4 @@
-"""`dialstock provider`: list, check, pause, resume, move, leave."""
+"""`dialstock provider`: list, check, pause, resume, move, leave, conformance."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         help="The configured providers: how they stand, pause, go on.",
     )
     group.command("list")(list_providers)
-    for command in (check, pause, resume, move, leave):
+    for command in (check, pause, resume, move, leave, conformance):
         group.command()(command)
     app.add_typer(group, name="provider")
 
@@ -163,3 +163,22 @@ def _resume_lost(alias: str, reason: str, by: str, *, json: bool) -> None:
         emit_json({"provider": alias, "goes_on": aliases, "held": found, "reason": reason.strip(), "by": by})
     else:
         tell_gone_on(aliases, held)
+
+
+def conformance(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind, as `kind` in providers.toml names it.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARG]...", help="For pytest, after --.")] = None,
+) -> None:
+    """Run what every adapter must do against the sandbox of a kind; for authors of kinds. Needs pytest.
+
+    The status is 0 where all of it is so, else 1.
+    """
+    from tasks.providers.conformance import NoPytest, run
+    from workers.cli.context import known_kind
+    from workers.cli.errors import SOME_FAILED, Failure
+
+    try:
+        status = run(known_kind(kind), arguments or ())
+    except NoPytest as exc:
+        raise Failure(str(exc)) from exc
+    raise typer.Exit(SOME_FAILED if status else 0)
