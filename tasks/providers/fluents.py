@@ -31,7 +31,13 @@ from tasks.providers.session import Session, only
 GET, BUY = "/v1/numbers", "/v1/numbers/buy"
 LIST, AVAILABLE = "/v1/numbers/list", "/v1/numbers/available"
 PAGE_SIZE = 100
-LISTING = Listing(entries="items", needs=("has_more",), may=("page", "size", "total", "total_is_estimated"))
+LISTING = Listing(
+    entries="items",
+    needs=("has_more",),
+    may=("page", "size", "total", "total_is_estimated"),
+    # what an agent is told in a call, by way of example: a caller's number, too
+    others=("example_context",),
+)
 
 
 class Fluents:

@@ -3,6 +3,7 @@
 **Absent is a finding.** A look says that a number is not ours, or was lost, only after a whole list: every page of the
 documented shape, every entry read and another number. Whatever else came is *unclear*: a walk that breaks off or goes
 round, a foreign word beside the list, an entry that cannot be read, a list that is shorter than it says, any status.
+So does an entry of another number that names ours in any other key, of that number.
 A number that was shown is ours whatever came with it. `look_through` is the one place that says so, for every provider.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.base import ProviderError
 from tasks.providers.listing import Entry, Page
+from tasks.providers.mentions import Mentions
 
 # At 100 a page a million numbers: no account is larger, but a list without end could be.
 MAX_PAGES = 10_000
@@ -56,13 +58,14 @@ class _Whole:
     def grows(self, page: Page) -> bool:
         """Take a page. False where it shows, or says that there is, more of the same only."""
         before = len(self._shown)
-        self._shown.update(page.entries)
+        shown = [entry for entry in page.entries if entry.number]
+        self._shown.update(shown)
         self._unread = self._unread or page.unread
         if page.total is not None:
             # The least that it said: a list may grow while it is walked.
             self._shrank = self._shrank or (self._total is not None and page.total < self._total)
             self._total = page.total if self._total is None else min(self._total, page.total)
-        return len(self._shown) > before or not page.entries
+        return len(self._shown) > before or not shown
 
     def require(self) -> None:
         """Raises ProviderError where it is not whole."""
@@ -78,7 +81,7 @@ class _Whole:
 def owned(entries: Iterable[Entry]) -> Iterator[OwnedNumber]:
     """What a list shows as ours, without what the provider took back or never delivered."""
     for entry in entries:
-        if entry.kind is not LookKind.LOST:
+        if entry.number and entry.kind is not LookKind.LOST:
             usable = entry.kind is LookKind.OWNED
             yield OwnedNumber(number=entry.number, provider_number_id=entry.provider_number_id or "", usable=usable)
 
@@ -88,17 +91,19 @@ def look_through(entries: Iterable[Entry], numbers: Collection[str]) -> dict[str
     one that was given back and bought again has two.
     """
     best: dict[str, Entry] = {}
+    mentions, doubted = Mentions(numbers), dict[str, Look]()
     otherwise = Look(kind=LookKind.ABSENT)
     try:
         for entry in entries:
+            doubted |= dict.fromkeys(mentions.within(entry.rest, entry.number), _mentioned(entry))
             if entry.number not in numbers:
                 continue
             best[entry.number] = min(best.get(entry.number, entry), entry, key=_rank)
             if len(best) == len(numbers) and all(one.kind is LookKind.OWNED for one in best.values()):
                 break
     except ProviderError as exc:
-        otherwise = unclear(exc.outcome)
-    return {number: _shown(best.get(number), otherwise) for number in numbers}
+        otherwise, doubted = unclear(exc.outcome), {}
+    return {number: _shown(best.get(number), doubted.get(number, otherwise)) for number in numbers}
 
 
 def look_each(numbers: Mapping[str, str | None], look: Callable[[str, str | None], Look | None]) -> dict[str, Look]:
@@ -145,6 +150,10 @@ def _shown(entry: Entry | None, otherwise: Look) -> Look:
         return otherwise
     error = "its state is not documented" if entry.kind is LookKind.UNCLEAR else None
     return Look(kind=entry.kind, provider_number_id=entry.provider_number_id, error=error)
+
+
+def _mentioned(entry: Entry) -> Look:
+    return Look(kind=LookKind.UNCLEAR, error=f"it is named by the entry of {entry.number or 'what is no number'}")
 
 
 def _failed(code: str, error: str) -> ProviderError:

@@ -30,6 +30,16 @@ SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
 MAX_RESULTS = 100
 LINKS = ("self", "first", "next", "prev")
+HANDLERS = (
+    *("call_request_url", "call_fallback_url", "call_status_callback_url", "call_relay_script_url"),
+    *("call_relay_topic", "call_relay_topic_status_callback_url", "call_relay_context", "call_verto_resource"),
+    *("call_relay_context_status_callback_url", "call_relay_application", "message_request_url"),
+    *("message_fallback_url", "message_relay_topic", "message_relay_context"),
+)
+"""Where a number's calls and messages go: an application's address may well name the number that it forwards to.
+
+Its `name` is no such key: SignalWire gives it, by our reading, the number itself.
+"""
 
 
 class SignalWire:
@@ -148,4 +158,4 @@ def _search_filter(prefix: str) -> dict[str, str]:
     return {"starts_with": prefix[:7]} if len(prefix) > 3 else {}
 
 
-LISTING = Listing(entries="data", needs=("links",), strange=_strange_links)
+LISTING = Listing(entries="data", needs=("links",), strange=_strange_links, others=HANDLERS)

@@ -87,6 +87,36 @@ def hostile(kind: str) -> Iterator[Said]:
         yield from (Said(200, {**whole, "page": index}) for index in (7, "2", [], True, 0))
 
 
+def naming(kind: str) -> Iterator[Said]:
+    """Whole lists whose one entry of another number names ours in a key that nobody documented."""
+    spelt = (
+        NUMBER,
+        NUMBER[1:],
+        int(NUMBER[1:]),
+        NUMBER[2:],
+        "(415) 555-0100",
+        f"sip:{NUMBER}@example.com",
+        "001 415-555-0100",
+    )
+    for entry in (
+        record(kind, OTHER),
+        *([record(kind, "alice") | {"type": "SIP_USERNAME"}] if kind == "vogent" else ()),
+    ):
+        for text in spelt:
+            for value in (text, [text], {"a": [{"b": text}]}, {str(text): None}):
+                for key in (
+                    "msisdn",
+                    "formatted_number",
+                    "line",
+                    "Number",
+                    "name",
+                    "label",
+                    "capabilities",
+                    "metadata",
+                ):
+                    yield Said(200, {**page(kind), ENTRIES[kind]: [{**entry, key: value}]})
+
+
 def _without_a_list(whole: Any) -> Iterator[Said]:
     for body in (
         *({"message": "Not Found"}, {"message": "no Route matched with those values"}, {}, "User not found", None),

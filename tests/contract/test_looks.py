@@ -10,7 +10,7 @@ import pytest
 from schemas.outcomes import LookKind
 from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
 from tasks.providers.turns import in_turn
-from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, page
+from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
@@ -77,6 +77,15 @@ def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
 ) -> None:
     for strange in hostile(kind):
         assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
+
+
+def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    for strange in naming(kind):
+        assert look(provider, server, [*gets(kind), strange]) is LookKind.UNCLEAR, strange
+    server.queue(*(one.raw for one in gets(kind)), strange.raw)
+    assert provider.look({THIRD: ID})[THIRD].kind is LookKind.ABSENT
 
 
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(

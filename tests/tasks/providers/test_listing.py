@@ -20,6 +20,7 @@ LISTING = Listing(
     ids=("id", "key"),
     kind=lambda record: LookKind.LOST if record.get("lost") else LookKind.OWNED,
     passed_over=lambda record: record.get("type") == "SIP_USERNAME",
+    others=("forward",),
 )
 
 
@@ -68,8 +69,18 @@ def test_a_number_with_its_plus_is_read_in_any_spelling(value: str) -> None:
 
 
 def test_what_is_documented_as_no_number_is_passed_over() -> None:
-    assert of({"number": "sip-user", "type": "SIP_USERNAME"}, {"number": "1001", "type": "SIP_USERNAME"}) == of()
+    passed = [{"number": name, "type": "SIP_USERNAME"} for name in ("sip-user", "1001")]
+    assert of(*passed) == Page(entries=[Entry("")] * 2)
     assert of({"number": "sip-user", "type": "PSTN"}).unread is not None
+
+
+def test_an_entry_keeps_what_else_its_record_says() -> None:
+    entry, passed = of(
+        {"id": ID, "number": OTHER, "forward": NUMBER, "label": {"a": [1]}},
+        {"number": "sip-user", "type": "SIP_USERNAME", "forward": NUMBER, "label": 5},
+    ).entries
+    assert entry.rest == {"id": ID, "label": {"a": [1]}}
+    assert passed.rest == {"type": "SIP_USERNAME", "label": 5}
 
 
 def test_what_may_be_a_number_is_not_passed_over_by_its_type() -> None:

@@ -122,6 +122,38 @@ def test_the_best_record_counts_and_lost_is_a_finding_too(kinds: str, whole: Loo
             assert bool(found.error) is (wanted is LookKind.UNCLEAR)
 
 
+def naming(number: str, other: str, kind: LookKind = LookKind.OWNED) -> Entry:
+    return Entry(number, "id", kind, {"id": "id", "forwarded": [{"to": other}]})
+
+
+@pytest.mark.parametrize("number", [OTHER, ""])
+def test_an_entry_that_names_another_number_leaves_that_one_open(number: str) -> None:
+    third = "+14155550102"
+    found = look_through([naming(number, NUMBER)], [NUMBER, third])
+    assert [one.kind for one in found.values()] == [LookKind.UNCLEAR, LookKind.ABSENT]
+    assert f"the entry of {number or 'what is no number'}" in (found[NUMBER].error or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        (LookKind.OWNED, LookKind.OWNED),
+        (LookKind.PROCESSING, LookKind.PROCESSING),
+        (LookKind.UNCLEAR, LookKind.UNCLEAR),
+        (LookKind.LOST, LookKind.UNCLEAR),
+    ],
+)
+def test_a_number_that_is_named_elsewhere_is_ours_where_it_is_shown(kind: LookKind, wanted: LookKind) -> None:
+    entries = [naming(OTHER, NUMBER), record(kind), Entry("+14155550103")]
+    for order in (entries, entries[::-1]):
+        assert look_through(order, [NUMBER])[NUMBER].kind is wanted
+    assert look_through(breaking(*entries[::2], kind=OutcomeKind.THROTTLED), [NUMBER])[NUMBER].throttled
+
+
+def test_what_is_no_number_is_not_owned() -> None:
+    assert list(looks.owned([Entry("", "id"), A])) == [OwnedNumber(number=A.number, provider_number_id="id-0")]
+
+
 def test_a_walk_ends_when_all_are_found() -> None:
     walked = iter([record(LookKind.OWNED, "first"), Entry(OTHER, "other"), record(LookKind.OWNED, "second")])
     found = look_through(walked, [NUMBER, OTHER])

@@ -113,6 +113,19 @@ def test_links_that_are_not_as_documented_settle_nothing_and_hide_no_number(serv
     assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
 
 
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        *((key, LookKind.ABSENT) for key in ("call_request_url", "message_relay_context", "call_verto_resource")),
+        *((key, LookKind.UNCLEAR) for key in ("name", "e911_address_id", "call_forward_to", "alias")),
+    ],
+)
+def test_another_number_may_be_forwarded_to_ours(server: ScriptedServer, key: str, found: LookKind) -> None:
+    entry = {**RECORD, "number": OTHER, key: f"https://example.com/forward?to={NUMBER}"}
+    server.queue(reply(200, {"links": {"self": PATH}, "data": [entry]}))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is found
+
+
 def test_a_page_without_a_number_has_no_other_pages(server: ScriptedServer) -> None:
     server.queue(page(following=f"{PATH}?page_number=1&page_token=PA1"), page(OTHER))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
