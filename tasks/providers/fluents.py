@@ -70,13 +70,13 @@ class Fluents:
         return [self._session.record(answer, fields(answer.body), ask.number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Get each number; those that a get does not show are looked for in one walk through the list.
+        """Get each number; those that a get does not show are looked for in the list, all together.
 
         A 404 is every gateway's word too, so it settles nothing: what is absent, the list says.
         """
         found = looks.look_each(numbers, self._get)
         if left := [number for number in numbers if number not in found]:
-            found |= looks.look_through(looks.walk(self._page), left)
+            found |= looks.look_list(self._page, left)
         return {number: found[number] for number in numbers}
 
     def search(self, query: SearchQuery) -> list[Candidate]:

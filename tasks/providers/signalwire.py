@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +23,7 @@ from tasks.providers.answers import fields
 from tasks.providers.base import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.checks import Probe, run_probes
 from tasks.providers.http import Answer
-from tasks.providers.listing import Entry, Listing, Page
+from tasks.providers.listing import Listing, Page
 from tasks.providers.session import Session, only
 
 NUMBERS = "/api/relay/rest/phone_numbers"
@@ -83,7 +84,7 @@ class SignalWire:
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""
-        return looks.owned(self._walk({"page_size": PAGE_SIZE}))
+        return looks.owned(looks.walk(partial(self._page, {"page_size": PAGE_SIZE})))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
@@ -107,15 +108,12 @@ class SignalWire:
 
     def _look(self, number: str, _known: str | None) -> Look:
         # Without the plus, which a gateway may take for a blank: then nothing would be found.
-        entries = self._walk({"filter_number": digits_only(number), "page_size": MAX_RESULTS})
-        return looks.look_through(entries, [number])[number]
+        page = partial(self._page, {"filter_number": digits_only(number), "page_size": MAX_RESULTS})
+        return looks.look_list(page, [number])[number]
 
-    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
-        def fetch(query: str | None) -> Page:
-            answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
-            return LISTING.page(self._session, answer, self._next(answer))
-
-        return looks.walk(fetch)
+    def _page(self, params: Mapping[str, Any], query: str | None) -> Page:
+        answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
+        return LISTING.page(self._session, answer, self._next(answer))
 
     def _next(self, answer: Answer) -> str | None:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""

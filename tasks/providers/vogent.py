@@ -57,8 +57,8 @@ class Vogent:
         return [self._session.record(answer, {} if _is_user_name(record) else record, number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Walk the list once for all *numbers*."""
-        return looks.look_through(looks.walk(self._page), numbers)
+        """Walk the list for all *numbers* together."""
+        return looks.look_list(self._page, numbers)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""

@@ -68,6 +68,12 @@ def listed(kind: str, *pages: Sequence[str]) -> list[Said]:
     return [Said(200, page(kind, *one, index=index, last=index == last)) for index, one in enumerate(wanted)]
 
 
+def looked(kind: str, *pages: Sequence[str]) -> list[Said]:
+    """All answers to a look that finds nothing: a list of several pages is read twice."""
+    read = listed(kind, *pages)
+    return [*gets(kind), *read, *(read if len(read) > 1 else [])]
+
+
 def hostile(kind: str) -> Iterator[Said]:
     """Answers that say nothing about what is ours, wherever in a look they come."""
     whole = page(kind, OTHER, index=1)

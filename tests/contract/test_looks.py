@@ -10,7 +10,7 @@ import pytest
 from schemas.outcomes import LookKind
 from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
 from tasks.providers.turns import in_turn
-from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, naming, page
+from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
@@ -42,7 +42,7 @@ def look(provider: Provider, server: ScriptedServer, answers: list[Said]) -> Loo
 
 def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Provider, server: ScriptedServer) -> None:
     for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], ["+14155550103"], [THIRD])):
-        answers = [*gets(kind), *listed(kind, *pages)]
+        answers = looked(kind, *pages)
         server.seen.clear()
         assert look(provider, server, answers) is LookKind.ABSENT
         assert len(server.seen) == len(answers)
@@ -63,7 +63,7 @@ def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
 def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
     kind: str, provider: Provider, server: ScriptedServer
 ) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for strange in hostile(kind):
         for index in range(len(good)):
             if index < len(gets(kind)) and strange.status == 404:
@@ -79,6 +79,23 @@ def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
         assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
 
 
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        (([OTHER, NUMBER], ["+14155550103"]), LookKind.OWNED),
+        (([OTHER, "+14155550103"],), LookKind.UNCLEAR),
+        (([OTHER], ["+14155550103", "+14155550104"]), LookKind.UNCLEAR),
+        (([OTHER, THIRD], ["+14155550103", "+14155550104"]), LookKind.ABSENT),
+    ],
+)
+def test_a_list_that_loses_an_entry_while_it_is_paged_leaves_no_number_absent(
+    kind: str, provider: Provider, server: ScriptedServer, second: tuple[list[str], ...], found: LookKind
+) -> None:
+    """THIRD goes once the first page is read, and ours moves up to it; another may come at the end meanwhile."""
+    first = listed(kind, [OTHER, THIRD], ["+14155550103"])
+    assert look(provider, server, [*gets(kind), *first, *listed(kind, *second)]) is found
+
+
 def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
     kind: str, provider: Provider, server: ScriptedServer
 ) -> None:
@@ -91,7 +108,7 @@ def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     kind: str, provider: Provider, server: ScriptedServer
 ) -> None:
-    pages = listed(kind, [OTHER], [THIRD])
+    pages = listed(kind, [OTHER], [THIRD]) * 2
     for age, found in (("0", LookKind.ABSENT), ("240", LookKind.UNCLEAR), ("?", LookKind.UNCLEAR)):
         for index in range(len(pages)):
             server.clear()
@@ -102,7 +119,7 @@ def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
 
 
 def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Provider, server: ScriptedServer) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), CUT)
@@ -149,7 +166,7 @@ def test_every_request_has_a_turn_of_its_own(
 
 
 def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Provider, server: ScriptedServer) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), reply(429, {}, {"Retry-After": "7"}))

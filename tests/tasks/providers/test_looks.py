@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers import looks
 from tasks.providers.base import ProviderError
 from tasks.providers.listing import Entry, Page
-from tasks.providers.looks import look_each, look_through, unclear, walk
+from tasks.providers.looks import look_each, look_list, look_through, unclear, walk
 from tests.tasks.providers.adapters import NUMBER, OTHER
 
 A, B, C = (Entry(f"+1415555010{n}", f"id-{n}") for n in range(3))
@@ -79,6 +80,57 @@ def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | No
         return
     with pytest.raises(ProviderError, match=r"shows 3 numbers and says that it has 4|became shorter"):
         list(walk(pages.__getitem__))
+
+
+def paged(*walks: list[list[Entry]]) -> tuple[Callable[[str | None], Page], list[str | None]]:
+    """A list of pages, another at each walk through it; and the cursors that are asked for."""
+    asked: list[str | None] = []
+
+    def fetch(cursor: str | None) -> Page:
+        asked.append(cursor)
+        pages = walks[asked.count(None) - 1]
+        index = int(cursor or 0)
+        return Page(entries=pages[index], following=str(index + 1) if index + 1 < len(pages) else None)
+
+    return fetch, asked
+
+
+D = Entry("+14155550103", "id-3")
+
+
+@pytest.mark.parametrize(
+    ("walks", "found"),
+    [
+        ([[[A, B], [C]], [[A, B], [C]]], LookKind.ABSENT),
+        # ours moves up as B goes, and is shown by the second walk alone
+        ([[[A, B], [C]], [[A, D], [C]]], LookKind.OWNED),
+        ([[[A, B], [C]], [[A, C]]], LookKind.UNCLEAR),
+        ([[[A, B], [C]], [[A, Entry(B.number, "another")], [C]]], LookKind.UNCLEAR),
+        # one more, in another state, in another order, in fewer pages
+        ([[[A, B], [C]], [[A, B], [C, Entry(OTHER, "new")]]], LookKind.ABSENT),
+        ([[[A, B], [C]], [[A, Entry(B.number, "id-1", LookKind.LOST)], [C]]], LookKind.ABSENT),
+        ([[[A, B], [C]], [[C, B, A]]], LookKind.ABSENT),
+    ],
+)
+def test_a_list_of_several_pages_is_read_twice_before_a_number_is_not_in_it(walks: Any, found: LookKind) -> None:
+    fetch, asked = paged(*walks)
+    assert look_list(fetch, [D.number])[D.number].kind is found
+    assert asked.count(None) == 2
+
+
+def test_a_list_is_read_once_where_it_has_one_page_or_shows_all() -> None:
+    fetch, asked = paged([[A, B]])
+    assert look_list(fetch, [D.number])[D.number].kind is LookKind.ABSENT
+    assert asked == [None]
+    fetch, asked = paged([[A, B], [D]])
+    assert look_list(fetch, [D.number])[D.number].kind is LookKind.OWNED
+    assert asked == [None, "1"]
+
+
+def test_what_a_provider_has_shown_before_counts_beside_its_list() -> None:
+    for kind in (LookKind.OWNED, LookKind.LOST):
+        found = look_list(paged([[B, C]])[0], [NUMBER], [record(kind)])
+        assert found[NUMBER].kind is kind
 
 
 def outcome(kind: OutcomeKind) -> Outcome:

@@ -64,7 +64,7 @@ def test_the_page_s_errors_have_no_documented_body(server: ScriptedServer, statu
 
 
 def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
-    server.queue(page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER))
+    server.queue(*[page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER)] * 2)
     looks = adapter("vogent", server.url).look({NUMBER: None, OTHER: ID, THIRD: None})
     assert {number: look.kind for number, look in looks.items()} == {
         NUMBER: LookKind.OWNED,
@@ -76,7 +76,7 @@ def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
         {"limit": ["100"]},
         {"limit": ["100"], "cursor": ["a"]},
         {"limit": ["100"], "cursor": ["b"]},
-    ]
+    ] * 2
 
 
 def test_the_walk_ends_when_all_are_found(server: ScriptedServer) -> None:
