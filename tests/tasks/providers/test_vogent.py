@@ -51,9 +51,13 @@ def test_what_is_no_record_of_the_number_is_unknown(server: ScriptedServer, body
     assert buy(adapter("vogent", server.url), "vogent").kind is OutcomeKind.UNKNOWN
 
 
-def test_an_older_record_has_no_type(server: ScriptedServer) -> None:
-    server.queue(reply(200, {"id": ID, "number": NUMBER, "agentId": None}))
-    assert buy(adapter("vogent", server.url), "vogent").kind is OutcomeKind.PURCHASED
+@pytest.mark.parametrize("without", [{}, {"type": None}])
+def test_an_older_record_has_no_type(server: ScriptedServer, without: Any) -> None:
+    entry = {"id": ID, "number": NUMBER, "agentId": None, **without}
+    server.queue(reply(200, entry), reply(200, {"data": [entry], "cursor": None}))
+    provider = adapter("vogent", server.url)
+    assert buy(provider, "vogent").kind is OutcomeKind.PURCHASED
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.OWNED
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -97,6 +101,15 @@ def test_a_number_that_is_called_a_sip_user_name_is_neither_ours_nor_absent(serv
         OTHER: LookKind.ABSENT,
     }
     assert list(provider.owned()) == [OwnedNumber(number=NUMBER, provider_number_id=ID, usable=False)]
+
+
+@pytest.mark.parametrize("strange", [0, 5, False, [], ["SIP_USERNAME"], {"name": "SIP_USERNAME"}])
+def test_a_number_whose_type_is_no_text_is_neither_ours_nor_absent(server: ScriptedServer, strange: Any) -> None:
+    entry = {"id": ID, "number": NUMBER, "type": strange, "agentId": None}
+    server.queue(reply(200, {"data": [entry], "cursor": None}), reply(200, entry))
+    provider = adapter("vogent", server.url)
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+    assert buy(provider, "vogent").kind is OutcomeKind.UNKNOWN
 
 
 def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) -> None:
