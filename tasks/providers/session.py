@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from tasks.providers import answers
 from tasks.providers.answers import fields
 from tasks.providers.base import Ask, ProviderError
 from tasks.providers.classify import Said, error_code, kind_of, read_said
+from tasks.providers.deadline import bounded, present_bounds
 from tasks.providers.http import Answer, ExchangeError, HttpClient, NotSent
 from tasks.providers.turns import take_turn
 
@@ -56,12 +58,13 @@ class Session:
     def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
 
-        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn raises.
+        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn and its
+        gate raise.
         """
         throttled: ProviderError | None = None
         while True:
-            take_turn(throttled)
-            answer = self._send(method, path, json=json, params=params)
+            with bounded(replace(present_bounds(), gate=take_turn(throttled))):
+                answer = self._send(method, path, json=json, params=params)
             throttled = self._refused(answer)
             if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
                 return answer

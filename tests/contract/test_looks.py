@@ -9,7 +9,7 @@ import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
-from tasks.providers.turns import in_turn
+from tasks.providers.turns import Gate, in_turn
 from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
@@ -153,13 +153,19 @@ def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
 def test_every_request_has_a_turn_of_its_own(
     kind: str, provider: Provider, server: ScriptedServer, operation: str
 ) -> None:
-    """At each turn the server has seen as many requests as there were turns before."""
+    """At each turn, and at its gate, the server has seen as many requests as there were turns before."""
     pages = [one.raw for one in listed(kind, [OTHER], ["+14155550103"], [THIRD])]
     server.queue(*([one.raw for one in gets(kind)] if operation.startswith("look") else []), *pages)
     turns: list[int] = []
-    with in_turn(lambda _: turns.append(len(server.seen))), suppress(ProviderError):
+    gates: list[int] = []
+
+    def turn(_: ProviderError | None) -> Gate:
+        turns.append(len(server.seen))
+        return lambda: gates.append(len(server.seen))
+
+    with in_turn(turn), suppress(ProviderError):
         OPERATIONS[operation](provider)
-    assert turns == list(range(len(server.seen)))
+    assert turns == gates == list(range(len(server.seen)))
     assert len(turns) >= (operation != "prepare" or kind == "bird")
     if operation in ("look", "owned"):
         assert len(turns) >= len(pages)

@@ -191,6 +191,10 @@ class CountingPace(OpenPace):
         self.slots.append(lane.key.rpartition(":")[2])
         return super().reserve(lane, horizon, notice=notice)
 
+    def refund(self, lane: Any, slot: Any) -> bool:
+        self.slots.remove(lane.key.rpartition(":")[2])
+        return super().refund(lane, slot)
+
 
 def test_every_request_of_ours_has_a_slot(world: World, shop: Shop) -> None:
     """Preparing, buying, a refusal's one look, the looks of a doubt, an audit, and the last look before a release."""
