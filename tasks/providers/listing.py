@@ -76,7 +76,7 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wrong = _kept(answer) or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
+        wrong = answer.kept or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
         entries = [entry for record in records if (entry := self.entry(session, record))]
         return Page(
             entries=entries,
@@ -140,12 +140,6 @@ def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ProviderError(session.unsettled(answer, "unreadable_answer", "a next page that is no text"))
     return value or None
-
-
-def _kept(answer: Answer) -> str | None:
-    """Why an answer is not of now; None where it is. A cache says how old it is (RFC 9111, 5.1)."""
-    age = answer.headers.get("age", "0").strip()
-    return None if age.strip("0") == "" else f"a list that a cache has kept for {age[:20]} s"
 
 
 def _count(value: Any) -> int | None:

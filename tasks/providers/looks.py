@@ -2,9 +2,10 @@
 
 **Absent is a finding.** A look says that a number is not ours, or was lost, only after a whole list: every page of the
 documented shape, every entry read and another number. Whatever else came is *unclear*: a walk that breaks off or goes
-round, a foreign word beside the list, an entry that cannot be read, a list that is shorter than it says, any status.
-So is, of a number, an entry of another one that names it in any other key. A list of several pages is read twice, and
-must have lost nothing by the second time: what moves up to a page that was read already is shown by none.
+round, a foreign word beside the list, an entry that cannot be read, a list that is shorter than it says, one that a
+cache has kept (`freshness`), any status. So is, of a number, an entry of another one that names it in any other key.
+A list of several pages is read twice, and must have lost nothing by the second time: what moves up to a page that was
+read already is shown by none.
 A number that was shown is ours whatever came with it. `look_through` is the one place that says so, for every provider.
 """
 

@@ -16,6 +16,7 @@ from tasks.providers.answers import fields
 from tasks.providers.base import Ask, ProviderError
 from tasks.providers.classify import Said, error_code, kind_of, read_said
 from tasks.providers.deadline import bounded, present_bounds
+from tasks.providers.freshness import Dates, kept
 from tasks.providers.http import Answer, ExchangeError, HttpClient, NotSent
 from tasks.providers.turns import take_turn
 
@@ -53,6 +54,7 @@ class Session:
         self.base_url = config.base_url
         self._secrets = _spellings(token, credential)
         policy = config.policy
+        self._dates, self._timeout = Dates(), policy.timeout
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
 
     def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
@@ -184,9 +186,10 @@ class Session:
 
     def _send(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         try:
-            return self._http.request(method, path, json=json, params=params)
+            answer = self._http.request(method, path, json=json, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
+        return replace(answer, kept=kept(answer.headers, self._dates.behind(answer.headers), self._timeout))
 
     def _refused(self, answer: Answer) -> ProviderError | None:
         if 200 <= answer.status < 300:

@@ -93,6 +93,36 @@ def hostile(kind: str) -> Iterator[Said]:
         yield from (Said(200, {**whole, "page": index}) for index in (7, "2", [], True, 0))
 
 
+KEPT = (
+    *({"Age": value} for value in ("240", "?", "1", "10")),
+    *({"X-Cache": value} for value in ("HIT", "Hit from cloudfront", "TCP_HIT from squid", "MISS, HIT", "cached-hit")),
+    *({name: value} for name in ("X-Cache-Status", "CF-Cache-Status") for value in ("HIT", "STALE", "UPDATING", "hit")),
+    *(
+        {"X-Proxy-Cache": "HIT"},
+        {"Cache-Status": "a; fwd=miss, b; hit; ttl=30"},
+        {"Cache-Status": "ExampleCache;hit=?1"},
+    ),
+    *(
+        {"Cache-Status": value}
+        for value in ("b; hit", '"CDN Co"; fwd=stale, c; HIT ', "c;hit,d;fwd=miss", "c;ttl=-5;hit")
+    ),
+    *({"Warning": f'{value} - "Response is Stale"'} for value in ("110", '199 x "y", 110', "111", "112", "113")),
+)
+"""Headers of an answer that a cache has kept."""
+
+FRESH = (
+    *({}, {"Age": "0"}, {"X-Cache": "MISS"}, {"X-Cache": "Miss from cloudfront"}, {"X-Cache-Hits": "0"}),
+    *({"CF-Cache-Status": value} for value in ("DYNAMIC", "BYPASS", "MISS", "EXPIRED", "REVALIDATED")),
+    *({"X-Cache-Status": "BYPASS"}, {"X-Cache-Lookup": "HIT from squid:3128"}, {"Via": "1.1 varnish"}),
+    *(
+        {"Cache-Status": value}
+        for value in ("a; fwd=uri-miss; stored", "a; hit=?0", "hitless; fwd=bypass", "a; detail=hit")
+    ),
+    *({"Warning": value} for value in ('199 - "110"', '299 - "old"', '214 110.example "x"')),
+)
+"""Headers of an answer that comes from the provider."""
+
+
 def naming(kind: str) -> Iterator[Said]:
     """Whole lists whose one entry of another number names ours in a key that nobody documented."""
     spelt = (

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 
 import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.base import Ask, Provider, ProviderError, SearchQuery
 from tasks.providers.turns import Gate, in_turn
-from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
+from tests.contract.documented import FRESH, KEPT, LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
@@ -109,13 +111,41 @@ def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     kind: str, provider: Provider, server: ScriptedServer
 ) -> None:
     pages = listed(kind, [OTHER], [THIRD]) * 2
-    for age, found in (("0", LookKind.ABSENT), ("240", LookKind.UNCLEAR), ("?", LookKind.UNCLEAR)):
+    said = [*((one, LookKind.UNCLEAR) for one in KEPT), *((one, LookKind.ABSENT) for one in FRESH)]
+    for headers, found in said:
         for index in range(len(pages)):
             server.clear()
-            kept = [reply(one.status, one.body, {"Age": age} if n == index else {}) for n, one in enumerate(pages)]
+            kept = [reply(one.status, one.body, headers if n == index else {}) for n, one in enumerate(pages)]
             server.queue(*(one.raw for one in gets(kind)), *kept)
-            assert provider.look({NUMBER: ID})[NUMBER].kind is found
+            assert provider.look({NUMBER: ID})[NUMBER].kind is found, headers
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
+
+
+def test_a_list_that_is_dated_long_before_other_answers_leaves_a_look_unclear(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    """Whatever the provider's clock says, or ours."""
+    for now in (time.time(), time.time() - 86_400, time.time() + 86_400, 0.0):
+        provider = adapter(kind, server.url, policy={"timeout": 20.0})
+        for age, found in (
+            (0, LookKind.ABSENT),
+            (75, LookKind.ABSENT),
+            (95, LookKind.UNCLEAR),
+            (7200, LookKind.UNCLEAR),
+        ):
+            first, *rest = listed(kind, [OTHER], [THIRD]) * 2
+            server.clear()
+            server.queue(*(one.raw for one in gets(kind)), reply(first.status, first.body, {"Date": formatdate(now)}))
+            server.queue(*(reply(one.status, one.body, {"Date": formatdate(now - age)}) for one in rest))
+            assert provider.look({NUMBER: ID})[NUMBER].kind is found, (now, age)
+
+
+def test_a_number_is_ours_though_a_cache_has_kept_its_list(
+    kind: str, provider: Provider, server: ScriptedServer
+) -> None:
+    (shown,) = listed(kind, [NUMBER])
+    server.queue(*(one.raw for one in gets(kind)), reply(shown.status, shown.body, {"Age": "9", "X-Cache": "HIT"}))
+    assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.OWNED
 
 
 def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Provider, server: ScriptedServer) -> None:
