@@ -6,6 +6,8 @@ evidence all the same; but the page is then not whole, and nobody learns from it
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,14 +22,16 @@ NUMBER_KEYS = ("number", "numberString", "phone_number", "phoneNumber", "e164")
 """Where providers write an entry's number. One entry that names two numbers cannot be read."""
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-_FEWEST_DIGITS = 7
+_FEWEST_DIGITS = 4
+_MASK = re.compile(r"[xX_]{3}|[#?]{2}|[\u2022\u25cf\u2026]")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One owned number: E.164 with the plus, the provider's id where it has one, and what state it is in.
 
-    `number` is empty where the entry is passed over as none. `rest` is what its record says beside the number.
+    `number` is empty where the entry is passed over as none. `rest` is what its record says beside the number, and the
+    digits of a name that is passed over.
     """
 
     number: str
@@ -92,6 +96,9 @@ class Listing:
             return None
         known = (session.identify(record.get(key)) for key in self.ids)
         rest = {key: value for key, value in record.items() if key != self.number and key not in self.others}
+        if not number:
+            # It may be the digits of one: whoever looks for that one asks.
+            rest[self.number] = _digits(record[self.number])
         return Entry(number, next(filter(None, known), None), self.kind(record), rest)
 
     def _wrong(self, body: Mapping[str, Any]) -> Iterator[str]:
@@ -108,14 +115,13 @@ class Listing:
         return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True
 
     def _is_no_number(self, record: Mapping[str, Any]) -> bool:
-        """Whether an entry is documented as none, and has a name that is surely none, in no spelling and behind no
-        mask.
-        """
+        """Whether an entry is documented as none, and its name hides none: behind no plus and behind no mask."""
         name = record.get(self.number)
         if not self.passed_over(record) or not isinstance(name, str) or not name.strip() or "+" in name or "*" in name:
             return False
         others = (record.get(key) for key in NUMBER_KEYS if key != self.number)
-        return sum(map(str.isdigit, name)) < _FEWEST_DIGITS and all(other is None for other in others)
+        masked = len(_digits(name)) >= _FEWEST_DIGITS and _MASK.search(name)
+        return not masked and all(other is None for other in others)
 
     def _unread(self, record: Mapping[str, Any]) -> str | None:
         """Why an entry cannot be read; None where it can, or is passed over.
@@ -140,6 +146,10 @@ def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ProviderError(session.unsettled(answer, "unreadable_answer", "a next page that is no text"))
     return value or None
+
+
+def _digits(name: str) -> str:
+    return "".join(str(unicodedata.digit(char)) for char in name if char.isdigit())
 
 
 def _count(value: Any) -> int | None:

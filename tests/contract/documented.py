@@ -151,6 +151,9 @@ def naming(kind: str) -> Iterator[Said]:
                     "metadata",
                 ):
                     yield Said(200, {**page(kind), ENTRIES[kind]: [{**entry, key: value}]})
+    if kind == "vogent":
+        for name in (NUMBER[1:], NUMBER[2:], "(415) 555-0100", f"0{NUMBER[2:]}", f"sip:{NUMBER[1:]}"):
+            yield Said(200, {**page(kind), ENTRIES[kind]: [{**record(kind, name), "id": ID, "type": "SIP_USERNAME"}]})
 
 
 def _without_a_list(whole: Any) -> Iterator[Said]:
@@ -185,8 +188,14 @@ def _unreadable(kind: str) -> Iterator[Any]:
 def _called_user_names() -> Iterator[Any]:
     """Entries of the type that is documented as no number, which may well be one."""
     for entry in _unreadable("vogent"):
-        if isinstance(entry, dict) and entry.get("number") != "null":
+        if isinstance(entry, dict) and not _is_name(entry):
             yield {**entry, "type": "SIP_USERNAME"}
+
+
+def _is_name(entry: dict[str, Any]) -> bool:
+    """Whether it may be a user name: one that leaves the number with its digits open, and not the whole list."""
+    name = entry.get("number")
+    return isinstance(name, str) and name != "" and "+" not in name and "*" not in name and "e164" not in entry
 
 
 def _strange_links() -> Iterator[Any]:

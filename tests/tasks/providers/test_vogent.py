@@ -121,7 +121,7 @@ def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) ->
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"number": value} for value in (None, "", " ", 5, [NUMBER], {"e164": NUMBER}, f"tel:{NUMBER}", "4155550100")),
+        *({"number": value} for value in (None, "", " ", 5, [NUMBER], {"e164": NUMBER}, f"tel:{NUMBER}")),
         *({"number": value} for value in ("+1415555****", "+1******0100", "******0100", f"alice {NUMBER}")),
         *({"number": f"+1{blank}415{blank}555{blank}0100"} for blank in "\u2011\xa0\u2009/"),
         *({"number": value, "e164": NUMBER} for value in (None, "sip-user")),
@@ -136,7 +136,31 @@ def test_what_may_be_a_number_is_not_passed_over_as_a_sip_user_name(server: Scri
         list(provider.owned())
 
 
-@pytest.mark.parametrize("name", ["alice", "1001", "sip:alice@example.com", "user_2026-x"])
+@pytest.mark.parametrize("name", [NUMBER[1:], NUMBER[2:], f"0{NUMBER[2:]}", "(415) 555-0100", "agent415.desk.5550100"])
+def test_a_sip_user_name_with_the_digits_of_a_number_leaves_that_one_open_and_no_other(
+    server: ScriptedServer, name: str
+) -> None:
+    server.queue(*[page(OTHER, others=[{**USER, "number": name}])] * 2)
+    provider = adapter("vogent", server.url)
+    found = provider.look({NUMBER: None, THIRD: None})
+    assert [look.kind for look in found.values()] == [LookKind.UNCLEAR, LookKind.ABSENT]
+    assert [one.number for one in provider.owned()] == [OTHER]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alice",
+        "1001",
+        "sip:alice@example.com",
+        "user__2026-x",
+        "foxx2026",
+        "xxx",
+        "14155550109",
+        "4155550",
+        "2026-10-04-00017",
+    ],
+)
 def test_a_sip_user_name_does_not_hide_that_a_number_is_absent(server: ScriptedServer, name: str) -> None:
     server.queue(page(OTHER, others=[{**USER, "number": name}]))
     assert adapter("vogent", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
