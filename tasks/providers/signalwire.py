@@ -2,9 +2,9 @@
 
 POST /api/relay/rest/phone_numbers {number} answers 200 with the number's record; the token needs the Numbers scope.
 From the specification and the pages 'Paging' and 'Error codes': GET phone_numbers?filter_number= finds a substring,
-page_size is 1 to 1000, `links.next` leads on; GET phone_numbers/search takes areacode or starts_with and gives 100
-at most. A 422 may come with a null `detail` and the status as its code. Our reading: `starts_with` counts from the
-area code, so what comes back is filtered again here; some answers name the number `e164`.
+page_size is 1 to 1000, `links` holds self, first, next and prev; GET phone_numbers/search takes areacode or
+starts_with and gives 100 at most. A 422 may come with a null `detail` and the status as its code. Our reading:
+`starts_with` counts from the area code, so what comes back is filtered again here; some answers name the number `e164`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from schemas.config import SignalWireConfig
 from schemas.numbers import digits_only
@@ -121,10 +121,7 @@ class SignalWire:
         link = fields(links).get("next")
         if isinstance(links, dict) and link in (None, ""):
             return None
-        try:
-            parts = urlsplit(link if isinstance(link, str) else "")
-        except ValueError:
-            parts = urlsplit("")
+        parts = _split(link if isinstance(link, str) else "")
         ours = urlsplit(self._session.base_url)
         elsewhere = parts.netloc and (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc)
         if elsewhere or not parts.path.endswith(NUMBERS) or not parts.query:
@@ -139,14 +136,41 @@ class SignalWire:
 def _strange_links(body: Mapping[str, Any]) -> str | None:
     """What of `links` is not as documented: a page that shows no number is the only one."""
     links = fields(body.get("links"))
-    foreign = next((key for key in links if key not in LINKS), None)
-    if foreign is not None:
-        return f"{foreign!r} among its links"
     if not all(link is None or isinstance(link, str) for link in links.values()):
         return "a link that is no text"
+    foreign = next((key for key in links if key not in LINKS and not _is_harmless(key, links)), None)
+    if foreign is not None:
+        return f"{foreign!r} among its links"
     if not body.get("data") and (links.get("next") or links.get("prev")):
         return "no number, and a link to another page"
     return None
+
+
+def _is_harmless(key: str, links: Mapping[str, Any]) -> bool:
+    """Whether a link of another name leads to no page that the documented ones do not lead to.
+
+    Its name says nothing: what leads on under another is a further page. Only `last` is known by its name (RFC 8288),
+    and may be far where there is a `next`: on the last page it leads to that page itself.
+    """
+    page = _page_of(links[key])
+    if not links[key] or (key == "last" and page and links.get("next")):
+        return True
+    return page is not None and page in {_page_of(links.get(name)) for name in LINKS}
+
+
+def _page_of(link: str | None) -> tuple[str, ...] | None:
+    """Which page of the list a link leads to; None for another address. Its token may differ by where it stands."""
+    parts = _split(link or "")
+    query = {"page_number": "0", **dict(parse_qsl(parts.query))}
+    query.pop("page_token", None)
+    return (parts.netloc, parts.path, *map(str, sorted(query.items()))) if parts.path.endswith(NUMBERS) else None
+
+
+def _split(link: str) -> SplitResult:
+    try:
+        return urlsplit(link)
+    except ValueError:
+        return urlsplit("")
 
 
 def _search_filter(prefix: str) -> dict[str, str]:

@@ -201,7 +201,7 @@ def _is_name(entry: dict[str, Any]) -> bool:
 def _strange_links() -> Iterator[Any]:
     for key in ("error", "errors", "Next", "NEXT", " next", "nextPage", "next_page", "last", ""):
         yield {"self": _PATH, key: f"{_PATH}?page_number=9"}
-    yield from ({"error": ["down"]}, {"errors": []}, {"total": 99})
+    yield from ({"error": ["down"]}, {"errors": []}, {"total": 99}, {"self": _PATH, "last": "/v2/phone_numbers?page=2"})
     yield from ({key: value} for key in ("self", "first", "prev") for value in (5, 0, False, [], {}, {"error": "x"}))
 
 
