@@ -25,7 +25,7 @@ from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, Phone
 
 from schemas.spelling import MIN_DIGITS, NumberError, plain_spelling
 
-__all__ = ["NumberError", "digits_only", "known_country", "parse_e164", "read_number", "region_of"]
+__all__ = ["NumberError", "digits_only", "known_country", "national_digits", "parse_e164", "read_number", "region_of"]
 
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
@@ -70,6 +70,12 @@ def read_number(text: str, country: str | None = None) -> str:
 def digits_only(number: str) -> str:
     """Return E.164 without the plus, as TimePay writes numbers."""
     return number.removeprefix("+")
+
+
+def national_digits(number: str) -> str:
+    """Return E.164 without the plus and without its country code; as `digits_only` where that is not known."""
+    parsed = _parse(number, None)
+    return digits_only(number) if parsed is None else phonenumbers.national_significant_number(parsed)
 
 
 def region_of(number: str) -> str | None:

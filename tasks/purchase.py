@@ -40,9 +40,6 @@ SLEEPABLE = 0.0005
 CLAIM_AHEAD = 0.1
 """Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
 
-WAKING = 0.005
-"""Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
-
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -204,8 +201,7 @@ def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot)
 
 
 def _missed(binding: Binding, slot: Slot) -> bool:
-    """Whether it is too late for the slot; half of the guard is for the way to the provider."""
-    return time.monotonic() - slot.at > max(WAKING, binding.policy.rate_guard / 2)
+    return slot.missed(binding.policy.rate_guard)
 
 
 def _sleep(runtime: Runtime, seconds: float) -> None:

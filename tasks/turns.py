@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.outcomes import Outcome, OutcomeKind
-from tasks.policies.pace import HORIZON, Lane, Later, Pace
+from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot
 from tasks.providers.adapter import ProviderError
-from tasks.providers.transport.turns import Withheld
+from tasks.providers.transport.turns import Gate, Withheld
 from tasks.runtime import Binding, Runtime
 
 PATIENCE = 120.0
 """Seconds: the longest that a walk waits because the provider asked to slow down; a worker's thread waits with it."""
+
+CONNECT_AHEAD = 0.1
+"""Seconds before its slot that a reading call connects: a slow handshake does not miss the slot."""
+
+TURNS = 5
+"""How many turns one reading call takes where it misses them: a process that stands still that often is no caller."""
 
 
 class Stopped(Withheld):
@@ -24,8 +32,8 @@ class Turns:
     """The turns of one operation's reading calls (`providers.turns.Turn`); a 429 ends it.
 
     The first call waits at most *first* seconds for its turn, 0 for a slot that can be had now; those after it have
-    PATIENCE, for the work before them would be lost. Before each of these *keep* is told how long it may wait. Once
-    *stopping* is true no call is made.
+    PATIENCE, for the work before them would be lost. Before each of these, and where a call takes another turn, *keep*
+    is told how long it may wait. Once *stopping* is true no call is made.
     """
 
     runtime: Runtime
@@ -35,20 +43,26 @@ class Turns:
     stopping: Callable[[], bool] = lambda: False
     _begun: bool = False
 
-    def __call__(self, throttled: ProviderError | None) -> None:
+    def __call__(self, throttled: ProviderError | None) -> Gate:
         """Wait for the next call's turn. Raises ProviderError where it does not come, redis.RedisError and Stopped."""
         if throttled is not None:
             raise throttled
-        wait_for_turn(
+        gate = wait_for_turn(
             self.runtime.pace,
             self.binding.looking,
             self.binding.alias,
+            guard=self.binding.policy.rate_guard,
             sleep=self.runtime.sleep,
             patience=None if self._begun else self.first,
             stopping=self.stopping,
-            keep=self.keep if self._begun else lambda _: None,
+            keep=self._keep,
         )
         self._begun = True
+        return gate
+
+    def _keep(self, seconds: float) -> None:
+        if self._begun:
+            self.keep(seconds)
 
 
 def wait_for_turn(
@@ -56,29 +70,64 @@ def wait_for_turn(
     lane: Lane,
     alias: str,
     *,
+    guard: float,
     sleep: Callable[[float], None],
     patience: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
     keep: Callable[[float], object] = lambda _: None,
-) -> None:
-    """Sleep until the next reading call may go. Purchases' own looks take their slots between ours.
+) -> Gate:
+    """Sleep until the next reading call may connect. Purchases' own looks take their slots between ours.
 
-    Raises ProviderError, with an outcome that was held back, where that is not within *patience* seconds (default:
-    PATIENCE, and what the lane's own pace takes), and Stopped.
+    The gate that is returned sleeps until the call may go. Where that was missed by more than the rate guard allows
+    (*guard*, in seconds), it waits for another turn, TURNS of them in all.
+
+    Both raise ProviderError, with an outcome that was held back, where the call may not go within *patience* seconds
+    (default: PATIENCE, and what the lane's own pace takes), redis.RedisError and Stopped.
     """
-    left = PATIENCE + lane.interval + HORIZON if patience is None else patience
-    while True:
-        if stopping():
-            raise Stopped
-        slot = pace.reserve(lane)
-        if isinstance(slot, Later) and slot.wait > left:
-            raise ProviderError(_held_back(alias, slot.wait))
-        nap = min(slot.wait, HORIZON)
-        keep(nap)
-        sleep(nap)
-        if not isinstance(slot, Later):
-            return
-        left -= nap
+    patience = PATIENCE + lane.interval + HORIZON if patience is None else patience
+    line = _Line(pace, lane, alias, guard, patience, sleep, stopping, keep)
+    return partial(line.go, line.take())
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Who waits for a turn in a lane, and how."""
+
+    pace: Pace
+    lane: Lane
+    alias: str
+    guard: float
+    patience: float
+    sleep: Callable[[float], None]
+    stopping: Callable[[], bool]
+    keep: Callable[[float], object]
+
+    def take(self) -> Slot:
+        """A slot, once its time is near enough to connect for it."""
+        left = self.patience
+        while True:
+            if self.stopping():
+                raise Stopped
+            slot = self.pace.reserve(self.lane)
+            if isinstance(slot, Later) and slot.wait > left:
+                raise ProviderError(_held_back(self.alias, slot.wait))
+            nap = min(slot.wait, HORIZON)
+            self.keep(nap)
+            if isinstance(slot, Slot):
+                self.sleep(max(0.0, nap - CONNECT_AHEAD))
+                return slot
+            self.sleep(nap)
+            left -= nap
+
+    def go(self, slot: Slot) -> None:
+        """Sleep until the time of the slot; where it was missed, it is given back for another."""
+        for _ in range(TURNS):
+            self.sleep(max(0.0, min(CONNECT_AHEAD, slot.at - time.monotonic())))
+            if not slot.missed(self.guard):
+                return
+            self.pace.refund(self.lane, slot)
+            slot = self.take()
+        raise ProviderError(_held_back(self.alias, 0.0))
 
 
 def _held_back(alias: str, wait: float) -> Outcome:

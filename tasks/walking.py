@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tasks.ledger.audit import Shown
 from tasks.providers.adapter import ProviderError
-from tasks.providers.transport.turns import in_turn
+from tasks.providers.transport.turns import Gate, in_turn
 from tasks.runtime import Binding, Runtime
 from tasks.turns import wait_for_turn
 
@@ -25,7 +25,7 @@ def walk(runtime: Runtime, binding: Binding, progress: Progress, stopping: Calla
     shown = Shown()
     told = refusals = 0
 
-    def turn(throttled: ProviderError | None) -> None:
+    def turn(throttled: ProviderError | None) -> Gate:
         nonlocal told, refusals
         progress(len(shown.ids) - told)
         told = len(shown.ids)
@@ -34,7 +34,14 @@ def walk(runtime: Runtime, binding: Binding, progress: Progress, stopping: Calla
             runtime.pace.penalise(binding.looking, throttled.outcome.retry_after or 2.0 ** (refusals - 1))
             if refusals == TRIES:
                 raise throttled
-        wait_for_turn(runtime.pace, binding.looking, binding.alias, sleep=runtime.sleep, stopping=stopping)
+        return wait_for_turn(
+            runtime.pace,
+            binding.looking,
+            binding.alias,
+            guard=binding.policy.rate_guard,
+            sleep=runtime.sleep,
+            stopping=stopping,
+        )
 
     with in_turn(turn):
         for owned in binding.adapter.owned():

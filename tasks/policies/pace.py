@@ -39,6 +39,9 @@ NOTICE = 0.03
 One that is missed costs another, and the limit a call.
 """
 
+WAKING = 0.005
+"""Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
+
 _MICRO = 1_000_000
 
 # KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then interval and burst of each
@@ -139,6 +142,10 @@ class Slot:
     def at(self) -> float:
         """When the call may go (time.monotonic)."""
         return self.since + self.wait
+
+    def missed(self, guard: float) -> bool:
+        """Whether it is too late for it under a rate guard of *guard* seconds: half of that is for the way."""
+        return time.monotonic() - self.at > max(WAKING, guard / 2)
 
 
 @dataclass(frozen=True)

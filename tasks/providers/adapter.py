@@ -45,7 +45,7 @@ class SearchQuery:
 class Adapter(Protocol):
     """One account at one provider, made of its configuration and its token.
 
-    `lookup` says how owned numbers can be asked for: each by itself, or all of them by one walk through the list that
+    `lookup` says how owned numbers can be asked for: each by itself, or all of them by walking through the list that
     they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls.
     All calls but `buy` are made within `turns.in_turn`.
     """

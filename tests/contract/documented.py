@@ -68,6 +68,12 @@ def listed(kind: str, *pages: Sequence[str]) -> list[Said]:
     return [Said(200, page(kind, *one, index=index, last=index == last)) for index, one in enumerate(wanted)]
 
 
+def looked(kind: str, *pages: Sequence[str]) -> list[Said]:
+    """All answers to a look that finds nothing: a list of several pages is read twice."""
+    read = listed(kind, *pages)
+    return [*gets(kind), *read, *(read if len(read) > 1 else [])]
+
+
 def hostile(kind: str) -> Iterator[Said]:
     """Answers that say nothing about what is ours, wherever in a look they come."""
     whole = page(kind, OTHER, index=1)
@@ -85,6 +91,69 @@ def hostile(kind: str) -> Iterator[Said]:
         yield from (Said(200, {**whole, "total": total}) for total in (99, "1", -1, [], True))
         # as from a cache that leaves the query out of its key
         yield from (Said(200, {**whole, "page": index}) for index in (7, "2", [], True, 0))
+
+
+KEPT = (
+    *({"Age": value} for value in ("240", "?", "1", "10")),
+    *({"X-Cache": value} for value in ("HIT", "Hit from cloudfront", "TCP_HIT from squid", "MISS, HIT", "cached-hit")),
+    *({name: value} for name in ("X-Cache-Status", "CF-Cache-Status") for value in ("HIT", "STALE", "UPDATING", "hit")),
+    *(
+        {"X-Proxy-Cache": "HIT"},
+        {"Cache-Status": "a; fwd=miss, b; hit; ttl=30"},
+        {"Cache-Status": "ExampleCache;hit=?1"},
+    ),
+    *(
+        {"Cache-Status": value}
+        for value in ("b; hit", '"CDN Co"; fwd=stale, c; HIT ', "c;hit,d;fwd=miss", "c;ttl=-5;hit")
+    ),
+    *({"Warning": f'{value} - "Response is Stale"'} for value in ("110", '199 x "y", 110', "111", "112", "113")),
+)
+"""Headers of an answer that a cache has kept."""
+
+FRESH = (
+    *({}, {"Age": "0"}, {"X-Cache": "MISS"}, {"X-Cache": "Miss from cloudfront"}, {"X-Cache-Hits": "0"}),
+    *({"CF-Cache-Status": value} for value in ("DYNAMIC", "BYPASS", "MISS", "EXPIRED", "REVALIDATED")),
+    *({"X-Cache-Status": "BYPASS"}, {"X-Cache-Lookup": "HIT from squid:3128"}, {"Via": "1.1 varnish"}),
+    *(
+        {"Cache-Status": value}
+        for value in ("a; fwd=uri-miss; stored", "a; hit=?0", "hitless; fwd=bypass", "a; detail=hit")
+    ),
+    *({"Warning": value} for value in ('199 - "110"', '299 - "old"', '214 110.example "x"')),
+)
+"""Headers of an answer that comes from the provider."""
+
+
+def naming(kind: str) -> Iterator[Said]:
+    """Whole lists whose one entry of another number names ours in a key that nobody documented."""
+    spelt = (
+        NUMBER,
+        NUMBER[1:],
+        int(NUMBER[1:]),
+        NUMBER[2:],
+        "(415) 555-0100",
+        f"sip:{NUMBER}@example.com",
+        "001 415-555-0100",
+    )
+    for entry in (
+        record(kind, OTHER),
+        *([record(kind, "alice") | {"type": "SIP_USERNAME"}] if kind == "vogent" else ()),
+    ):
+        for text in spelt:
+            for value in (text, [text], {"a": [{"b": text}]}, {str(text): None}):
+                for key in (
+                    "msisdn",
+                    "formatted_number",
+                    "line",
+                    "Number",
+                    "name",
+                    "label",
+                    "capabilities",
+                    "metadata",
+                ):
+                    yield Said(200, {**page(kind), ENTRIES[kind]: [{**entry, key: value}]})
+    if kind == "vogent":
+        for name in (NUMBER[1:], NUMBER[2:], "(415) 555-0100", f"0{NUMBER[2:]}", f"sip:{NUMBER[1:]}"):
+            yield Said(200, {**page(kind), ENTRIES[kind]: [{**record(kind, name), "id": ID, "type": "SIP_USERNAME"}]})
 
 
 def _without_a_list(whole: Any) -> Iterator[Said]:
@@ -119,14 +188,20 @@ def _unreadable(kind: str) -> Iterator[Any]:
 def _called_user_names() -> Iterator[Any]:
     """Entries of the type that is documented as no number, which may well be one."""
     for entry in _unreadable("vogent"):
-        if isinstance(entry, dict) and entry.get("number") != "null":
+        if isinstance(entry, dict) and not _is_name(entry):
             yield {**entry, "type": "SIP_USERNAME"}
+
+
+def _is_name(entry: dict[str, Any]) -> bool:
+    """Whether it may be a user name: one that leaves the number with its digits open, and not the whole list."""
+    name = entry.get("number")
+    return isinstance(name, str) and name != "" and "+" not in name and "*" not in name and "e164" not in entry
 
 
 def _strange_links() -> Iterator[Any]:
     for key in ("error", "errors", "Next", "NEXT", " next", "nextPage", "next_page", "last", ""):
         yield {"self": _PATH, key: f"{_PATH}?page_number=9"}
-    yield from ({"error": ["down"]}, {"errors": []}, {"total": 99})
+    yield from ({"error": ["down"]}, {"errors": []}, {"total": 99}, {"self": _PATH, "last": "/v2/phone_numbers?page=2"})
     yield from ({key: value} for key in ("self", "first", "prev") for value in (5, 0, False, [], {}, {"error": "x"}))
 
 

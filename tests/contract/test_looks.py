@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 
 import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
-from tasks.providers.transport.turns import in_turn
-from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, page
+from tasks.providers.transport.turns import Gate, in_turn
+from tests.contract.documented import FRESH, KEPT, LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
@@ -42,7 +44,7 @@ def look(provider: Adapter, server: ScriptedServer, answers: list[Said]) -> Look
 
 def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Adapter, server: ScriptedServer) -> None:
     for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], ["+14155550103"], [THIRD])):
-        answers = [*gets(kind), *listed(kind, *pages)]
+        answers = looked(kind, *pages)
         server.seen.clear()
         assert look(provider, server, answers) is LookKind.ABSENT
         assert len(server.seen) == len(answers)
@@ -63,7 +65,7 @@ def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
 def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
     kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for strange in hostile(kind):
         for index in range(len(good)):
             if index < len(gets(kind)) and strange.status == 404:
@@ -79,21 +81,75 @@ def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
         assert look(provider, server, [strange] * 10) is LookKind.UNCLEAR, strange
 
 
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        (([OTHER, NUMBER], ["+14155550103"]), LookKind.OWNED),
+        (([OTHER, "+14155550103"],), LookKind.UNCLEAR),
+        (([OTHER], ["+14155550103", "+14155550104"]), LookKind.UNCLEAR),
+        (([OTHER, THIRD], ["+14155550103", "+14155550104"]), LookKind.ABSENT),
+    ],
+)
+def test_a_list_that_loses_an_entry_while_it_is_paged_leaves_no_number_absent(
+    kind: str, provider: Adapter, server: ScriptedServer, second: tuple[list[str], ...], found: LookKind
+) -> None:
+    """THIRD goes once the first page is read, and ours moves up to it; another may come at the end meanwhile."""
+    first = listed(kind, [OTHER, THIRD], ["+14155550103"])
+    assert look(provider, server, [*gets(kind), *first, *listed(kind, *second)]) is found
+
+
+def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
+    kind: str, provider: Adapter, server: ScriptedServer
+) -> None:
+    for strange in naming(kind):
+        assert look(provider, server, [*gets(kind), strange]) is LookKind.UNCLEAR, strange
+    server.queue(*(one.raw for one in gets(kind)), strange.raw)
+    assert provider.look({THIRD: ID})[THIRD].kind is LookKind.ABSENT
+
+
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
-    pages = listed(kind, [OTHER], [THIRD])
-    for age, found in (("0", LookKind.ABSENT), ("240", LookKind.UNCLEAR), ("?", LookKind.UNCLEAR)):
+    pages = listed(kind, [OTHER], [THIRD]) * 2
+    said = [*((one, LookKind.UNCLEAR) for one in KEPT), *((one, LookKind.ABSENT) for one in FRESH)]
+    for headers, found in said:
         for index in range(len(pages)):
             server.clear()
-            kept = [reply(one.status, one.body, {"Age": age} if n == index else {}) for n, one in enumerate(pages)]
+            kept = [reply(one.status, one.body, headers if n == index else {}) for n, one in enumerate(pages)]
             server.queue(*(one.raw for one in gets(kind)), *kept)
-            assert provider.look({NUMBER: ID})[NUMBER].kind is found
+            assert provider.look({NUMBER: ID})[NUMBER].kind is found, headers
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
 
 
+def test_a_list_that_is_dated_long_before_other_answers_leaves_a_look_unclear(
+    kind: str, provider: Adapter, server: ScriptedServer
+) -> None:
+    """Whatever the provider's clock says, or ours."""
+    for now in (time.time(), time.time() - 86_400, time.time() + 86_400, 0.0):
+        provider = adapter(kind, server.url, policy={"timeout": 20.0})
+        for age, found in (
+            (0, LookKind.ABSENT),
+            (75, LookKind.ABSENT),
+            (95, LookKind.UNCLEAR),
+            (7200, LookKind.UNCLEAR),
+        ):
+            first, *rest = listed(kind, [OTHER], [THIRD]) * 2
+            server.clear()
+            server.queue(*(one.raw for one in gets(kind)), reply(first.status, first.body, {"Date": formatdate(now)}))
+            server.queue(*(reply(one.status, one.body, {"Date": formatdate(now - age)}) for one in rest))
+            assert provider.look({NUMBER: ID})[NUMBER].kind is found, (now, age)
+
+
+def test_a_number_is_ours_though_a_cache_has_kept_its_list(
+    kind: str, provider: Adapter, server: ScriptedServer
+) -> None:
+    (shown,) = listed(kind, [NUMBER])
+    server.queue(*(one.raw for one in gets(kind)), reply(shown.status, shown.body, {"Age": "9", "X-Cache": "HIT"}))
+    assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.OWNED
+
+
 def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Adapter, server: ScriptedServer) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), CUT)
@@ -127,20 +183,26 @@ def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
 def test_every_request_has_a_turn_of_its_own(
     kind: str, provider: Adapter, server: ScriptedServer, operation: str
 ) -> None:
-    """At each turn the server has seen as many requests as there were turns before."""
+    """At each turn, and at its gate, the server has seen as many requests as there were turns before."""
     pages = [one.raw for one in listed(kind, [OTHER], ["+14155550103"], [THIRD])]
     server.queue(*([one.raw for one in gets(kind)] if operation.startswith("look") else []), *pages)
     turns: list[int] = []
-    with in_turn(lambda _: turns.append(len(server.seen))), suppress(ProviderError):
+    gates: list[int] = []
+
+    def turn(_: ProviderError | None) -> Gate:
+        turns.append(len(server.seen))
+        return lambda: gates.append(len(server.seen))
+
+    with in_turn(turn), suppress(ProviderError):
         OPERATIONS[operation](provider)
-    assert turns == list(range(len(server.seen)))
+    assert turns == gates == list(range(len(server.seen)))
     assert len(turns) >= (operation != "prepare" or kind == "bird")
     if operation in ("look", "owned"):
         assert len(turns) >= len(pages)
 
 
 def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Adapter, server: ScriptedServer) -> None:
-    good = [*gets(kind), *listed(kind)]
+    good = looked(kind)
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), reply(429, {}, {"Retry-After": "7"}))

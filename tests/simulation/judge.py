@@ -122,10 +122,6 @@ class Judge:
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
-        counts = self._world.faults.counts
-        if not buying and (counts["stands still"] or counts["connection takes too long"]):
-            # A reading call has its turn before it connects, and nobody looks at the clock after that.
-            return
         policy = self._world.config.providers[kind].policy
         for rate in policy.rate_limits if buying else policy.lookup_rate_limits:
             recent = sorted(log[-2 * rate.limit :])

@@ -209,7 +209,7 @@ class ScriptedProvider:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         try:
-            take_turn()
+            take_turn()()
         except ProviderError as exc:
             return dict.fromkeys(numbers, unclear(exc.outcome))
         self.asked += numbers
@@ -225,7 +225,7 @@ class ScriptedProvider:
         raise NotImplementedError
 
     def owned(self) -> Iterator[OwnedNumber]:
-        take_turn()
+        take_turn()()
         for wanted in self.shows:
             if (identity := self.owned_id(wanted)) is not None:
                 yield OwnedNumber(number=wanted, provider_number_id=identity)

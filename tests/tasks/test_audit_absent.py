@@ -30,7 +30,7 @@ def listing(world: World, *, hides: Sequence[str] = ()) -> list[float]:
     walks: list[float] = []
 
     def owned() -> Iterator[OwnedNumber]:
-        take_turn()
+        take_turn()()
         walks.append(world.clock.passed)
         for wanted, known in world.provider.charged:
             if wanted not in hides:

@@ -112,7 +112,7 @@ def test_a_look_that_has_begun_waits_for_its_further_turns(world: World, monkeyp
     def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
         try:
             for _ in range(3):
-                take_turn()
+                take_turn()()
                 turns.append((world.clock.moment - before).total_seconds())
         except ProviderError as exc:
             return dict.fromkeys(numbers, unclear(exc.outcome))
@@ -135,7 +135,7 @@ def test_a_look_that_is_told_to_stop_is_left_to_another_worker(world: World, mon
 
     def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
         while True:
-            take_turn()
+            take_turn()()
             turns.append(1)
 
     monkeypatch.setattr(world.provider, "look", walking)

@@ -24,7 +24,7 @@ def searching(world: World, seconds: int, found: Outcome | None = None) -> list[
 
     def prepare(ask: Ask) -> Ask | Outcome:
         try:
-            take_turn()
+            take_turn()()
         except ProviderError as exc:
             return exc.outcome
         searched.append(ask.number)
@@ -92,7 +92,7 @@ def test_a_search_of_many_requests_keeps_its_purchase(world: World) -> None:
 
     def prepare(ask: Ask) -> Ask:
         for _ in range(10):
-            take_turn()
+            take_turn()()
             world.clock.advance(world.binding.policy.timeout)
             swept.append(world.sweep())
         return ask

@@ -16,7 +16,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import patience, purchase
-from tasks.policies.pace import NOTICE, Lane, Later, Slot
+from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.http import HttpClient
 from tests.scripted import ScriptedServer, reply
@@ -257,7 +257,7 @@ AHEAD = 0.25
 
 def stall() -> None:
     """A worker that gets no processor time for longer than a call may be late."""
-    time.sleep(AHEAD + 2 * purchase.WAKING)
+    time.sleep(AHEAD + 2 * WAKING)
 
 
 def offer(world: World, *offers: Callable[[], Slot | Later]) -> list[tuple[float, float]]:

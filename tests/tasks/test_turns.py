@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
 from redis.exceptions import RedisError
 
 from schemas.outcomes import Look, OutcomeKind
+from schemas.policy import Policy
 from schemas.status import Status
-from tasks.policies.pace import HORIZON, Later, Slot
+from tasks.policies.pace import HORIZON, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError
-from tasks.providers.transport.turns import in_turn, take_turn
-from tasks.turns import PATIENCE, Turns
+from tasks.providers.transport.turns import Gate, in_turn, take_turn
+from tasks.turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
 from tests.tasks.support import ABSENT, REFUSED, World
 
 
@@ -26,7 +30,7 @@ def test_a_refusals_look_keeps_its_purchase_for_as_long_as_it_walks(world: World
 
     def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
         for _ in range(20):
-            take_turn()
+            take_turn()()
             world.clock.advance(world.binding.policy.timeout)
             swept.append(world.sweep())
         return dict.fromkeys(numbers, ABSENT)
@@ -48,8 +52,8 @@ def test_redis_that_goes_away_within_a_refusals_look_fails_no_number(world: Worl
         return turns.pop() if lane == world.binding.looking else Slot(0.0, 1)
 
     def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        take_turn()
-        take_turn()
+        take_turn()()
+        take_turn()()
         return dict.fromkeys(numbers, ABSENT)
 
     world.pace.reserve = reserve
@@ -65,11 +69,11 @@ def test_the_first_turn_is_waited_for_as_long_as_the_operation_says(world: World
     before = world.clock.moment
     with in_turn(Turns(runtime=world.runtime, binding=world.binding, first=first)):
         if goes:
-            take_turn()
+            take_turn()()
             assert (world.clock.moment - before).total_seconds() == 2 * HORIZON + 1.0
             return
         with pytest.raises(ProviderError) as caught:
-            take_turn()
+            take_turn()()
     assert (caught.value.outcome.kind, caught.value.outcome.retry_after) == (OutcomeKind.NOT_SENT, 5.0)
     assert world.clock.moment == before
 
@@ -79,7 +83,111 @@ def test_a_turn_that_never_comes_is_given_up(world: World) -> None:
     world.pace.reserve = lambda lane, **_: first.pop() if first else Later(2.1)
     before = world.clock.moment
     with in_turn(Turns(runtime=world.runtime, binding=world.binding)):
-        take_turn()
+        take_turn()()
         with pytest.raises(ProviderError, match="at its look-up limit"):
-            take_turn()
+            take_turn()()
     assert PATIENCE <= (world.clock.moment - before).total_seconds() <= PATIENCE + 2 * HORIZON
+
+
+class Line:
+    """A lane that gives the slots it is told, and what becomes of them."""
+
+    def __init__(self, world: World, *slots: Slot | Later) -> None:
+        self.world, self.slots, self.kept, self.slept = world, list(slots), list[float](), list[float]()
+        world.pace.reserve = lambda lane, **_: self.slots.pop(0)
+        world.pace.refunded.clear()
+
+    def turn(self, guard: float = 0.025, patience: float | None = 0.0) -> Gate:
+        return wait_for_turn(
+            self.world.pace,
+            self.world.binding.looking,
+            "acme",
+            guard=guard,
+            sleep=self.slept.append,
+            patience=patience,
+            keep=self.kept.append,
+        )
+
+
+def slot(wait: float, *, ago: float = 0.0) -> Slot:
+    return Slot(wait, 1, time.monotonic() - ago)
+
+
+def test_a_call_connects_before_its_slot_and_goes_at_it(world: World) -> None:
+    line = Line(world, slot(1.5))
+    gate = line.turn()
+    assert (line.slept, line.kept) == ([1.5 - CONNECT_AHEAD], [1.5])
+    gate()
+    assert line.slept[1:] == [CONNECT_AHEAD]
+    assert (line.slots, world.pace.refunded) == ([], [])
+
+
+@pytest.mark.parametrize(("ago", "guard"), [(0.0, 0.0), (0.9, 2.0), (0.0, 0.025)])
+def test_a_call_within_half_of_the_guard_goes_on_its_only_slot(world: World, ago: float, guard: float) -> None:
+    line = Line(world, slot(0.0, ago=ago))
+    line.turn(guard)()
+    assert (line.slots, world.pace.refunded) == ([], [])
+
+
+@pytest.mark.parametrize(("ago", "guard"), [(0.1, 0.0), (1.1, 2.0), (0.1, 0.025)])
+def test_a_call_that_missed_its_slot_takes_another_for_it(world: World, ago: float, guard: float) -> None:
+    missed, after = slot(0.0, ago=ago), slot(0.25)
+    line = Line(world, missed, after)
+    gate = line.turn(guard)
+    assert line.kept == [0.0]
+    gate()
+    assert (line.slots, world.pace.refunded) == ([], [missed])
+    # the purchase is kept for the second wait too
+    assert line.kept == [0.0, 0.25]
+    assert sum(line.slept) == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.parametrize("patience", [0.0, None])
+def test_another_turn_is_waited_for_as_long_as_the_first(world: World, patience: float | None) -> None:
+    line = Line(world, slot(0.0, ago=1.0), Later(3.0), slot(0.0))
+    gate = line.turn(patience=patience)
+    if patience is None:
+        gate()
+        assert line.slept.count(HORIZON) == 1
+        return
+    with pytest.raises(ProviderError) as caught:
+        gate()
+    assert (caught.value.outcome.held_back, caught.value.outcome.retry_after) == (True, 3.0)
+
+
+def test_a_call_that_misses_every_slot_is_not_made(world: World) -> None:
+    line = Line(world, *(slot(0.0, ago=1.0) for _ in range(TURNS + 1)))
+    gate = line.turn()
+    with pytest.raises(ProviderError) as caught:
+        gate()
+    assert caught.value.outcome.held_back
+    assert len(world.pace.refunded) == TURNS
+
+
+def test_a_call_told_to_stop_takes_no_other_turn(world: World) -> None:
+    stops = iter([False, True])
+    line = Line(world, slot(0.0, ago=1.0), slot(0.0))
+    turns = Turns(runtime=world.runtime, binding=world.binding, stopping=lambda: next(stops))
+    with pytest.raises(Stopped), in_turn(turns):
+        take_turn()()
+    assert len(line.slots) == 1
+
+
+def test_reads_that_connect_slowly_keep_to_the_limit_on_a_real_pace(world: World, redis: Redis) -> None:
+    """Eight threads, twenty calls a second; each connection takes its own time, up to thrice what is allowed for."""
+    pace, at = Pace(redis), list[float]()
+    policy = Policy.model_validate({"lookup_rate_limits": ["20/second"], "rate_guard": 0.05})
+    lane = looking_lane(world.binding.account, policy)
+
+    def read(number: int) -> None:
+        for step in range(5):
+            gate = wait_for_turn(pace, lane, "acme", guard=0.05, sleep=time.sleep)
+            time.sleep((number + step) % 4 * CONNECT_AHEAD)
+            gate()
+            at.append(time.monotonic())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(read, range(8)))
+    at.sort()
+    assert len(at) == 40
+    assert min(beyond - first for first, beyond in zip(at, at[20:], strict=False)) >= 1.0

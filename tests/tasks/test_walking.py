@@ -148,7 +148,7 @@ def test_a_429_holds_back_everybodys_reading_calls(fluents: Shop, redis: Redis) 
     fluents.sandbox.control.plan("fluents", "throttle", on="read", retry_after=1)
     began = time.monotonic()
     fluents.audit()
-    assert 0.5 < held[-1] <= 1.1
+    assert 0.5 < [wait for wait in held if wait > 0.1][-1] <= 1.1
     assert time.monotonic() - began >= 1.0
 
 

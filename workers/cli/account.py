@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from redis.exceptions import RedisError
 
@@ -18,7 +18,7 @@ from schemas.provider_config import ProviderConfig, read_token
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import Adapter, ProviderError
 from tasks.providers.registry import build
-from tasks.providers.transport.turns import in_turn
+from tasks.providers.transport.turns import Gate, in_turn
 from tasks.turns import wait_for_turn
 from workers.cli.context import known_provider, open_redis
 from workers.settings import load_settings
@@ -46,10 +46,10 @@ def asking(config: Config, alias: str) -> Iterator[Adapter]:
     provider = config.providers[alias]
     lane, pace = looking_lane(provider.account, provider.policy), _PaceOfAPerson()
 
-    def turn(throttled: ProviderError | None) -> None:
+    def turn(throttled: ProviderError | None) -> Gate:
         if throttled is not None:
             raise throttled
-        wait_for_turn(pace, lane, alias, sleep=time.sleep, patience=PATIENCE)
+        return wait_for_turn(pace, lane, alias, guard=provider.policy.rate_guard, sleep=time.sleep, patience=PATIENCE)
 
     with in_turn(turn):
         yield adapter
@@ -67,3 +67,9 @@ class _PaceOfAPerson(Pace):
                 return Pace(client).reserve(lane, horizon, notice=notice)
         except RedisError:
             return Slot(lane.interval, 0)
+
+    def refund(self, lane: Lane, slot: Slot) -> bool:
+        """Give it back, unless it is none of Redis's."""
+        with suppress(RedisError), open_redis(load_settings()) as client:
+            return slot.token != 0 and Pace(client).refund(lane, slot)
+        return False

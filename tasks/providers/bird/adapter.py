@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from functools import partial
 from typing import Any, ClassVar
 
 from schemas.numbers import digits_only, region_of
@@ -104,7 +104,7 @@ class Bird:
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
-        return looks.owned(self._walk({}))
+        return looks.owned(looks.walk(partial(self._page, {})))
 
     def check(self) -> list[Check]:
         """List one number of the workspace, then one stock item of the organization."""
@@ -157,8 +157,8 @@ class Bird:
         if any(entry.kind in bird_records.OUTCOMES for entry in shown):
             return looks.look_through(shown, [number])[number]
         # The list may know the number under a newer id. Without the plus, which a gateway may take for a blank.
-        listed = self._walk({"numberString": digits_only(number)})
-        return looks.look_through(chain(shown, listed), [number])[number]
+        page = partial(self._page, {"numberString": digits_only(number)})
+        return looks.look_list(page, [number], shown)[number]
 
     def _get(self, number: str, known: str) -> list[Entry]:
         """The record with this id; none where there is none. Raises ProviderError for another number's."""
@@ -174,14 +174,11 @@ class Bird:
         # The page says that both are the same.
         return self._session.identify(record.get("id")) or self._session.identify(record.get("endpointId"))
 
-    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
-        def fetch(token: str | None) -> Page:
-            paging = {"limit": PAGE_SIZE, **({"pageToken": token} if token else {})}
-            answer = self._session.call("GET", self._numbers, params={**params, **paging})
-            following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
-            return LISTING.page(self._session, answer, following)
-
-        return looks.walk(fetch)
+    def _page(self, params: Mapping[str, Any], token: str | None) -> Page:
+        paging = {"limit": PAGE_SIZE, **({"pageToken": token} if token else {})}
+        answer = self._session.call("GET", self._numbers, params={**params, **paging})
+        following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
+        return LISTING.page(self._session, answer, following)
 
 
 def _search_failed(outcome: Outcome) -> Outcome:

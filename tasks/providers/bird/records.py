@@ -19,25 +19,34 @@ _PROVISIONING = {
 }
 _GIVEN_UP = ("rejected", "cancelled")
 _UNDER_WAY = ("draft", "submitted", "processing")
+_KNOWN = (*_GIVEN_UP, *_UNDER_WAY, "fulfilled")
 _MOST = 10**15
 
 
 def state(record: Mapping[str, Any]) -> LookKind:
-    """OWNED, PROCESSING, LOST, or UNCLEAR for a state that the page does not name.
+    """OWNED, PROCESSING, LOST, or UNCLEAR where the record says it in no word, or no shape, of the page's.
 
     A number that is provisioned is ours, whatever its order says; one still on its way is lost with its order, but not
     one in a state that nobody knows.
     """
-    endpoint, order = fields(record.get("endpoint")), fields(record.get("order")).get("status")
-    status = endpoint.get("provisioningStatus")
-    shown = _PROVISIONING.get(status) if isinstance(status, str) else None
-    if shown in (LookKind.OWNED, LookKind.LOST):
+    status, ordered = _word(record, "endpoint", "provisioningStatus"), _word(record, "order", "status")
+    shown = _PROVISIONING.get(status) if status is not None else None
+    if shown is LookKind.OWNED:
         return shown
-    if shown is None and status is not None:
+    if (shown is None and status is not None) or (ordered is not None and ordered not in _KNOWN):
         return LookKind.UNCLEAR
-    if order in _GIVEN_UP:
+    if shown is LookKind.LOST or ordered in _GIVEN_UP:
         return LookKind.LOST
-    return LookKind.PROCESSING if shown or order in _UNDER_WAY else LookKind.OWNED
+    return LookKind.PROCESSING if shown or ordered in _UNDER_WAY else LookKind.OWNED
+
+
+def _word(record: Mapping[str, Any], part: str, key: str) -> str | None:
+    """The word of a record's part: None where it is left out, empty where one of both is of another type."""
+    inner = record.get(part)
+    if inner is None:
+        return None
+    word = inner.get(key) if isinstance(inner, dict) else ""
+    return word if word is None or isinstance(word, str) else ""
 
 
 def price(value: Any) -> str | None:

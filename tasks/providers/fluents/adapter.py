@@ -32,7 +32,13 @@ from tasks.providers.transport.session import Session, only
 GET, BUY = "/v1/numbers", "/v1/numbers/buy"
 LIST, AVAILABLE = "/v1/numbers/list", "/v1/numbers/available"
 PAGE_SIZE = 100
-LISTING = Listing(entries="items", needs=("has_more",), may=("page", "size", "total", "total_is_estimated"))
+LISTING = Listing(
+    entries="items",
+    needs=("has_more",),
+    may=("page", "size", "total", "total_is_estimated"),
+    # what an agent is told in a call, by way of example: a caller's number, too
+    others=("example_context",),
+)
 
 
 class Fluents:
@@ -65,13 +71,13 @@ class Fluents:
         return [self._session.record(answer, fields(answer.body), ask.number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Get each number; those that a get does not show are looked for in one walk through the list.
+        """Get each number; those that a get does not show are looked for in the list, all together.
 
         A 404 is every gateway's word too, so it settles nothing: what is absent, the list says.
         """
         found = looks.look_each(numbers, self._get)
         if left := [number for number in numbers if number not in found]:
-            found |= looks.look_through(looks.walk(self._page), left)
+            found |= looks.look_list(self._page, left)
         return {number: found[number] for number in numbers}
 
     def search(self, query: SearchQuery) -> list[Candidate]:

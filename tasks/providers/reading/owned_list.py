@@ -6,8 +6,10 @@ evidence all the same; but the page is then not whole, and nobody learns from it
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.outcomes import LookKind, Outcome
@@ -20,16 +22,22 @@ NUMBER_KEYS = ("number", "numberString", "phone_number", "phoneNumber", "e164")
 """Where providers write an entry's number. One entry that names two numbers cannot be read."""
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
-_FEWEST_DIGITS = 7
+_FEWEST_DIGITS = 4
+_MASK = re.compile(r"[xX_]{3}|[#?]{2}|[\u2022\u25cf\u2026]")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One owned number: E.164 with the plus, the provider's id where it has one, and what state it is in."""
+    """One owned number: E.164 with the plus, the provider's id where it has one, and what state it is in.
+
+    `number` is empty where the entry is passed over as none. `rest` is what its record says beside the number, and the
+    digits of a name that is passed over.
+    """
 
     number: str
     provider_number_id: str | None = None
     kind: LookKind = LookKind.OWNED
+    rest: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +59,8 @@ class Listing:
 
     `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there; `strange` tells
     what is wrong inside of those, None where nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
-    state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none.
+    state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none. Of
+    `others` it is documented that they may name other numbers than the entry's own: those say nothing.
     """
 
     entries: str
@@ -62,6 +71,7 @@ class Listing:
     ids: tuple[str, ...] = ("id",)
     kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
     passed_over: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    others: tuple[str, ...] = ()
 
     def page(self, session: Session, answer: Answer, following: str | None) -> Page:
         """Read one page. Raises ProviderError where there is no list in it."""
@@ -70,9 +80,8 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wanted = [record for record in records if not (self.passed_over(record) and self._names_no_number(record))]
-        wrong = _kept(answer) or next(self._wrong(body), None) or next(filter(None, map(self._unread, wanted)), None)
-        entries = [entry for record in wanted if (entry := self.entry(session, record))]
+        wrong = answer.kept or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
+        entries = [entry for record in records if (entry := self.entry(session, record))]
         return Page(
             entries=entries,
             following=following,
@@ -82,11 +91,15 @@ class Listing:
 
     def entry(self, session: Session, record: Mapping[str, Any]) -> Entry | None:
         """The owned number that a record shows; None where it shows none."""
-        number = e164(record.get(self.number))
+        number = "" if self._is_no_number(record) else e164(record.get(self.number))
         if number is None:
             return None
         known = (session.identify(record.get(key)) for key in self.ids)
-        return Entry(number, next(filter(None, known), None), self.kind(record))
+        rest = {key: value for key, value in record.items() if key != self.number and key not in self.others}
+        if not number:
+            # It may be the digits of one: whoever looks for that one asks.
+            rest[self.number] = _digits(record[self.number])
+        return Entry(number, next(filter(None, known), None), self.kind(record), rest)
 
     def _wrong(self, body: Mapping[str, Any]) -> Iterator[str]:
         """What of an envelope is not as documented. A foreign key that holds nothing says nothing."""
@@ -101,19 +114,22 @@ class Listing:
     def _counts(self, body: Mapping[str, Any]) -> bool:
         return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True
 
-    def _names_no_number(self, record: Mapping[str, Any]) -> bool:
-        """Whether an entry has a name that is surely no phone number, in no spelling and behind no mask."""
+    def _is_no_number(self, record: Mapping[str, Any]) -> bool:
+        """Whether an entry is documented as none, and its name hides none: behind no plus and behind no mask."""
         name = record.get(self.number)
-        if not isinstance(name, str) or not name.strip() or "+" in name or "*" in name:
+        if not self.passed_over(record) or not isinstance(name, str) or not name.strip() or "+" in name or "*" in name:
             return False
         others = (record.get(key) for key in NUMBER_KEYS if key != self.number)
-        return sum(map(str.isdigit, name)) < _FEWEST_DIGITS and all(other is None for other in others)
+        masked = len(_digits(name)) >= _FEWEST_DIGITS and _MASK.search(name)
+        return not masked and all(other is None for other in others)
 
     def _unread(self, record: Mapping[str, Any]) -> str | None:
-        """Why an entry cannot be read; None where it can.
+        """Why an entry cannot be read; None where it can, or is passed over.
 
         Only with its plus is a number surely international: a national one may be any country's, ours too.
         """
+        if self._is_no_number(record):
+            return None
         given = record.get(self.number)
         number = e164(given)
         if number is None or not isinstance(given, str) or not given.strip().startswith("+"):
@@ -132,10 +148,8 @@ def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
     return value or None
 
 
-def _kept(answer: Answer) -> str | None:
-    """Why an answer is not of now; None where it is. A cache says how old it is (RFC 9111, 5.1)."""
-    age = answer.headers.get("age", "0").strip()
-    return None if age.strip("0") == "" else f"a list that a cache has kept for {age[:20]} s"
+def _digits(name: str) -> str:
+    return "".join(str(unicodedata.digit(char)) for char in name if char.isdigit())
 
 
 def _count(value: Any) -> int | None:

@@ -2,17 +2,18 @@
 
 POST /api/relay/rest/phone_numbers {number} answers 200 with the number's record; the token needs the Numbers scope.
 From the specification and the pages 'Paging' and 'Error codes': GET phone_numbers?filter_number= finds a substring,
-page_size is 1 to 1000, `links.next` leads on; GET phone_numbers/search takes areacode or starts_with and gives 100
-at most. A 422 may come with a null `detail` and the status as its code. Our reading: `starts_with` counts from the
-area code, so what comes back is filtered again here; some answers name the number `e164`.
+page_size is 1 to 1000, `links` holds self, first, next and prev; GET phone_numbers/search takes areacode or
+starts_with and gives 100 at most. A 422 may come with a null `detail` and the status as its code. Our reading:
+`starts_with` counts from the area code, so what comes back is filtered again here; some answers name the number `e164`.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
@@ -20,7 +21,7 @@ from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookup as looks
 from tasks.providers.reading import search as candidates
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.owned_list import Entry, Listing, Page
+from tasks.providers.reading.owned_list import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -31,6 +32,16 @@ SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
 MAX_RESULTS = 100
 LINKS = ("self", "first", "next", "prev")
+HANDLERS = (
+    *("call_request_url", "call_fallback_url", "call_status_callback_url", "call_relay_script_url"),
+    *("call_relay_topic", "call_relay_topic_status_callback_url", "call_relay_context", "call_verto_resource"),
+    *("call_relay_context_status_callback_url", "call_relay_application", "message_request_url"),
+    *("message_fallback_url", "message_relay_topic", "message_relay_context"),
+)
+"""Where a number's calls and messages go: an application's address may well name the number that it forwards to.
+
+Its `name` is no such key: SignalWire gives it, by our reading, the number itself.
+"""
 
 
 class SignalWire:
@@ -74,7 +85,7 @@ class SignalWire:
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""
-        return looks.owned(self._walk({"page_size": PAGE_SIZE}))
+        return looks.owned(looks.walk(partial(self._page, {"page_size": PAGE_SIZE})))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
@@ -98,15 +109,12 @@ class SignalWire:
 
     def _look(self, number: str, _known: str | None) -> Look:
         # Without the plus, which a gateway may take for a blank: then nothing would be found.
-        entries = self._walk({"filter_number": digits_only(number), "page_size": MAX_RESULTS})
-        return looks.look_through(entries, [number])[number]
+        page = partial(self._page, {"filter_number": digits_only(number), "page_size": MAX_RESULTS})
+        return looks.look_list(page, [number])[number]
 
-    def _walk(self, params: Mapping[str, Any]) -> Iterator[Entry]:
-        def fetch(query: str | None) -> Page:
-            answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
-            return LISTING.page(self._session, answer, self._next(answer))
-
-        return looks.walk(fetch)
+    def _page(self, params: Mapping[str, Any], query: str | None) -> Page:
+        answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})
+        return LISTING.page(self._session, answer, self._next(answer))
 
     def _next(self, answer: Answer) -> str | None:
         """The query of `links.next`. Only the query is followed: the token never goes to where a body says."""
@@ -114,10 +122,7 @@ class SignalWire:
         link = fields(links).get("next")
         if isinstance(links, dict) and link in (None, ""):
             return None
-        try:
-            parts = urlsplit(link if isinstance(link, str) else "")
-        except ValueError:
-            parts = urlsplit("")
+        parts = _split(link if isinstance(link, str) else "")
         ours = urlsplit(self._session.base_url)
         elsewhere = parts.netloc and (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc)
         if elsewhere or not parts.path.endswith(NUMBERS) or not parts.query:
@@ -132,14 +137,41 @@ class SignalWire:
 def _strange_links(body: Mapping[str, Any]) -> str | None:
     """What of `links` is not as documented: a page that shows no number is the only one."""
     links = fields(body.get("links"))
-    foreign = next((key for key in links if key not in LINKS), None)
-    if foreign is not None:
-        return f"{foreign!r} among its links"
     if not all(link is None or isinstance(link, str) for link in links.values()):
         return "a link that is no text"
+    foreign = next((key for key in links if key not in LINKS and not _is_harmless(key, links)), None)
+    if foreign is not None:
+        return f"{foreign!r} among its links"
     if not body.get("data") and (links.get("next") or links.get("prev")):
         return "no number, and a link to another page"
     return None
+
+
+def _is_harmless(key: str, links: Mapping[str, Any]) -> bool:
+    """Whether a link of another name leads to no page that the documented ones do not lead to.
+
+    Its name says nothing: what leads on under another is a further page. Only `last` is known by its name (RFC 8288),
+    and may be far where there is a `next`: on the last page it leads to that page itself.
+    """
+    page = _page_of(links[key])
+    if not links[key] or (key == "last" and page and links.get("next")):
+        return True
+    return page is not None and page in {_page_of(links.get(name)) for name in LINKS}
+
+
+def _page_of(link: str | None) -> tuple[str, ...] | None:
+    """Which page of the list a link leads to; None for another address. Its token may differ by where it stands."""
+    parts = _split(link or "")
+    query = {"page_number": "0", **dict(parse_qsl(parts.query))}
+    query.pop("page_token", None)
+    return (parts.netloc, parts.path, *map(str, sorted(query.items()))) if parts.path.endswith(NUMBERS) else None
+
+
+def _split(link: str) -> SplitResult:
+    try:
+        return urlsplit(link)
+    except ValueError:
+        return urlsplit("")
 
 
 def _search_filter(prefix: str) -> dict[str, str]:
@@ -149,4 +181,4 @@ def _search_filter(prefix: str) -> dict[str, str]:
     return {"starts_with": prefix[:7]} if len(prefix) > 3 else {}
 
 
-LISTING = Listing(entries="data", needs=("links",), strange=_strange_links)
+LISTING = Listing(entries="data", needs=("links",), strange=_strange_links, others=HANDLERS)

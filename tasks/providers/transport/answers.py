@@ -60,10 +60,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER)
-    then = _date(text)
+    then = http_date(text)
     if then is None:
         return None
-    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
     return min(max((then - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
 
 
@@ -75,7 +75,8 @@ def _digits(value: Any) -> str:
     return re.sub(r"[^0-9]", "", value)
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """An HTTP date; None for what is none."""
     try:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError, IndexError, OverflowError):

@@ -47,12 +47,16 @@ class Doubtful(ExchangeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A whole HTTP answer; `body` is the JSON it carries, None where it carries none."""
+    """A whole HTTP answer; `body` is the JSON it carries, None where it carries none.
+
+    `kept` is why it is not of now, None where it is (`freshness`).
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Any
     text: str
+    kept: str | None = None
 
 
 @dataclass(frozen=True)

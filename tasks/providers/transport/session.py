@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.classify import Said, error_code, kind_of, read_said
+from tasks.providers.transport.deadline import bounded, present_bounds
+from tasks.providers.transport.freshness import Dates, kept
 from tasks.providers.transport.http import Answer, ExchangeError, HttpClient, NotSent
 from tasks.providers.transport.turns import take_turn
 
@@ -51,17 +54,19 @@ class Session:
         self.base_url = config.base_url
         self._secrets = _spellings(token, credential)
         policy = config.policy
+        self._dates, self._timeout = Dates(), policy.timeout
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
 
     def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
 
-        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn raises.
+        Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn and its
+        gate raise.
         """
         throttled: ProviderError | None = None
         while True:
-            take_turn(throttled)
-            answer = self._send(method, path, json=json, params=params)
+            with bounded(replace(present_bounds(), gate=take_turn(throttled))):
+                answer = self._send(method, path, json=json, params=params)
             throttled = self._refused(answer)
             if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
                 return answer
@@ -181,9 +186,10 @@ class Session:
 
     def _send(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         try:
-            return self._http.request(method, path, json=json, params=params)
+            answer = self._http.request(method, path, json=json, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
+        return replace(answer, kept=kept(answer.headers, self._dates.behind(answer.headers), self._timeout))
 
     def _refused(self, answer: Answer) -> ProviderError | None:
         if 200 <= answer.status < 300:

@@ -55,11 +55,11 @@ class Vogent:
         if isinstance(answer, Outcome):
             return [answer]
         record = fields(answer.body)
-        return [self._session.record(answer, {} if _is_user_name(record) else record, number)]
+        return [self._session.record(answer, record if _state(record) is LookKind.OWNED else {}, number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Walk the list once for all *numbers*."""
-        return looks.look_through(looks.walk(self._page), numbers)
+        """Walk the list for all *numbers* together."""
+        return looks.look_list(self._page, numbers)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""
@@ -109,8 +109,12 @@ def _is_user_name(record: Mapping[str, Any]) -> bool:
 
 
 def _state(record: Mapping[str, Any]) -> LookKind:
-    """A user name that reads as a phone number may be ours under a wrong type: it is no yes, and no sign of absence."""
-    return LookKind.UNCLEAR if _is_user_name(record) else LookKind.OWNED
+    """A user name that reads as a phone number may be ours under a wrong type: it is no yes, and no sign of absence.
+
+    So is one whose type is of another type than documented.
+    """
+    named = record.get("type") is None or isinstance(record["type"], str)
+    return LookKind.OWNED if named and not _is_user_name(record) else LookKind.UNCLEAR
 
 
 LISTING = Listing(entries="data", needs=("cursor",), kind=_state, passed_over=_is_user_name)

@@ -59,7 +59,7 @@ class Shop(ScriptedProvider):
         self.happens: list[Callable[[], Any]] = []
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        take_turn()
+        take_turn()()
         self.searches.append(query)
         if self.happens:
             self.happens.pop(0)()

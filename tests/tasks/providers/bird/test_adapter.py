@@ -54,7 +54,13 @@ def test_the_request_is_the_page_s(server: ScriptedServer) -> None:
         *((status, "cancelled", OutcomeKind.UNKNOWN, LookKind.UNCLEAR) for status in ("active", "PROVISIONED", 5, {})),
         ("", "rejected", OutcomeKind.UNKNOWN, LookKind.UNCLEAR),
         (["provisioned"], "fulfilled", OutcomeKind.UNKNOWN, LookKind.UNCLEAR),
-        (None, ["rejected"], OutcomeKind.PURCHASED, LookKind.OWNED),
+        *(
+            (None, order, OutcomeKind.UNKNOWN, LookKind.UNCLEAR)
+            for order in (["rejected"], "Rejected", "", 5, False, {})
+        ),
+        *(("provisioning", order, OutcomeKind.UNKNOWN, LookKind.UNCLEAR) for order in (["rejected"], "lost", True)),
+        *(("deprovisioned", order, OutcomeKind.UNKNOWN, LookKind.UNCLEAR) for order in (["fulfilled"], "kept", 0)),
+        *(("provisioned", order, OutcomeKind.PURCHASED, LookKind.OWNED) for order in (["rejected"], "lost", 0)),
     ],
 )
 def test_the_states_of_a_record(
@@ -66,6 +72,34 @@ def test_the_states_of_a_record(
     assert buy(provider, "bird").kind is kind
     assert provider.look({NUMBER: None})[NUMBER].kind is look
     assert provider.look({NUMBER: ID})[NUMBER].kind is look
+
+
+@pytest.mark.parametrize(
+    "strange", ["cancelled", "", 0, False, 5, [], ["x"], [{"provisioningStatus": "deprovisioned"}]]
+)
+@pytest.mark.parametrize("part", ["endpoint", "order"])
+def test_a_part_of_a_record_that_is_no_object_is_no_state(server: ScriptedServer, part: str, strange: Any) -> None:
+    record = {**bird_record(status="provisioning", order="cancelled"), part: strange}
+    server.queue(reply(201, {"results": [record]}), results(record), reply(200, record), results())
+    provider = adapter("bird", server.url)
+    assert buy(provider, "bird").kind is OutcomeKind.UNKNOWN
+    assert [provider.look({NUMBER: known})[NUMBER].kind for known in (None, ID)] == [LookKind.UNCLEAR] * 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "order", "look"),
+    [
+        (None, {"status": "cancelled"}, LookKind.LOST),
+        ({}, {"status": "cancelled"}, LookKind.LOST),
+        ({"provisioningStatus": "provisioning"}, None, LookKind.PROCESSING),
+        (None, None, LookKind.OWNED),
+    ],
+)
+def test_a_part_of_a_record_may_be_left_out(server: ScriptedServer, endpoint: Any, order: Any, look: LookKind) -> None:
+    record = {**bird_record(), "endpoint": endpoint, "order": order}
+    left_out = {key: value for key, value in record.items() if value is not None}
+    server.queue(results(record), results(left_out))
+    assert [adapter("bird", server.url).look({NUMBER: None})[NUMBER].kind for _ in range(2)] == [look] * 2
 
 
 def test_each_number_of_a_batch_needs_its_own_record(server: ScriptedServer) -> None:

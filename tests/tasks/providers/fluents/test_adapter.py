@@ -109,12 +109,19 @@ def test_what_a_get_does_not_show_the_list_decides(server: ScriptedServer, statu
     assert [seen.path for seen in server.seen] == ["/v1/numbers", "/v1/numbers/list"] * 3
 
 
+@pytest.mark.parametrize(("key", "found"), [("example_context", LookKind.ABSENT), ("label", LookKind.UNCLEAR)])
+def test_an_example_of_a_call_may_name_our_number(server: ScriptedServer, key: str, found: LookKind) -> None:
+    entry = {"id": ID, "number": OTHER, key: {"caller": NUMBER}}
+    server.queue(reply(404), reply(200, {**LISTED, "items": [entry]}))
+    assert adapter("fluents", server.url).look({NUMBER: None})[NUMBER].kind is found
+
+
 def test_one_walk_serves_all_that_a_get_does_not_show(server: ScriptedServer) -> None:
     third, fourth = "+14155550102", "+14155550103"
     get = [reply(404), reply(200, RECORD), reply(500), reply(404)]
     first = {**LISTED, "has_more": True, "total": 2}
     second = {**LISTED, "items": [{"id": ID, "number": fourth}], "total": 2}
-    server.queue(*get, reply(200, first), reply(200, second))
+    server.queue(*get, *[reply(200, first), reply(200, second)] * 2)
     looks = adapter("fluents", server.url).look(dict.fromkeys((third, NUMBER, "+14155550109", fourth)))
     assert [(number, look.kind) for number, look in looks.items()] == [
         (third, LookKind.ABSENT),
@@ -122,7 +129,7 @@ def test_one_walk_serves_all_that_a_get_does_not_show(server: ScriptedServer) ->
         ("+14155550109", LookKind.UNCLEAR),
         (fourth, LookKind.OWNED),
     ]
-    assert len(server.seen) == 6
+    assert len(server.seen) == 8
 
 
 def test_a_look_tells_of_the_account_and_asks_no_more(server: ScriptedServer) -> None:

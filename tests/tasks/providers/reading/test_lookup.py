@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading import lookup as looks
-from tasks.providers.reading.lookup import look_each, look_through, unclear, walk
+from tasks.providers.reading.lookup import look_each, look_list, look_through, unclear, walk
 from tasks.providers.reading.owned_list import Entry, Page
 from tests.tasks.providers.adapters import NUMBER, OTHER
 
@@ -81,6 +82,57 @@ def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | No
         list(walk(pages.__getitem__))
 
 
+def paged(*walks: list[list[Entry]]) -> tuple[Callable[[str | None], Page], list[str | None]]:
+    """A list of pages, another at each walk through it; and the cursors that are asked for."""
+    asked: list[str | None] = []
+
+    def fetch(cursor: str | None) -> Page:
+        asked.append(cursor)
+        pages = walks[asked.count(None) - 1]
+        index = int(cursor or 0)
+        return Page(entries=pages[index], following=str(index + 1) if index + 1 < len(pages) else None)
+
+    return fetch, asked
+
+
+D = Entry("+14155550103", "id-3")
+
+
+@pytest.mark.parametrize(
+    ("walks", "found"),
+    [
+        ([[[A, B], [C]], [[A, B], [C]]], LookKind.ABSENT),
+        # ours moves up as B goes, and is shown by the second walk alone
+        ([[[A, B], [C]], [[A, D], [C]]], LookKind.OWNED),
+        ([[[A, B], [C]], [[A, C]]], LookKind.UNCLEAR),
+        ([[[A, B], [C]], [[A, Entry(B.number, "another")], [C]]], LookKind.UNCLEAR),
+        # one more, in another state, in another order, in fewer pages
+        ([[[A, B], [C]], [[A, B], [C, Entry(OTHER, "new")]]], LookKind.ABSENT),
+        ([[[A, B], [C]], [[A, Entry(B.number, "id-1", LookKind.LOST)], [C]]], LookKind.ABSENT),
+        ([[[A, B], [C]], [[C, B, A]]], LookKind.ABSENT),
+    ],
+)
+def test_a_list_of_several_pages_is_read_twice_before_a_number_is_not_in_it(walks: Any, found: LookKind) -> None:
+    fetch, asked = paged(*walks)
+    assert look_list(fetch, [D.number])[D.number].kind is found
+    assert asked.count(None) == 2
+
+
+def test_a_list_is_read_once_where_it_has_one_page_or_shows_all() -> None:
+    fetch, asked = paged([[A, B]])
+    assert look_list(fetch, [D.number])[D.number].kind is LookKind.ABSENT
+    assert asked == [None]
+    fetch, asked = paged([[A, B], [D]])
+    assert look_list(fetch, [D.number])[D.number].kind is LookKind.OWNED
+    assert asked == [None, "1"]
+
+
+def test_what_a_provider_has_shown_before_counts_beside_its_list() -> None:
+    for kind in (LookKind.OWNED, LookKind.LOST):
+        found = look_list(paged([[B, C]])[0], [NUMBER], [record(kind)])
+        assert found[NUMBER].kind is kind
+
+
 def outcome(kind: OutcomeKind) -> Outcome:
     return Outcome(kind=kind, error="why", retry_after=3.0 if kind is OutcomeKind.THROTTLED else None)
 
@@ -120,6 +172,38 @@ def test_the_best_record_counts_and_lost_is_a_finding_too(kinds: str, whole: Loo
             found = look_through(walked, [NUMBER])[NUMBER]
             assert found.kind is wanted
             assert bool(found.error) is (wanted is LookKind.UNCLEAR)
+
+
+def naming(number: str, other: str, kind: LookKind = LookKind.OWNED) -> Entry:
+    return Entry(number, "id", kind, {"id": "id", "forwarded": [{"to": other}]})
+
+
+@pytest.mark.parametrize("number", [OTHER, ""])
+def test_an_entry_that_names_another_number_leaves_that_one_open(number: str) -> None:
+    third = "+14155550102"
+    found = look_through([naming(number, NUMBER)], [NUMBER, third])
+    assert [one.kind for one in found.values()] == [LookKind.UNCLEAR, LookKind.ABSENT]
+    assert f"the entry of {number or 'what is no number'}" in (found[NUMBER].error or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        (LookKind.OWNED, LookKind.OWNED),
+        (LookKind.PROCESSING, LookKind.PROCESSING),
+        (LookKind.UNCLEAR, LookKind.UNCLEAR),
+        (LookKind.LOST, LookKind.UNCLEAR),
+    ],
+)
+def test_a_number_that_is_named_elsewhere_is_ours_where_it_is_shown(kind: LookKind, wanted: LookKind) -> None:
+    entries = [naming(OTHER, NUMBER), record(kind), Entry("+14155550103")]
+    for order in (entries, entries[::-1]):
+        assert look_through(order, [NUMBER])[NUMBER].kind is wanted
+    assert look_through(breaking(*entries[::2], kind=OutcomeKind.THROTTLED), [NUMBER])[NUMBER].throttled
+
+
+def test_what_is_no_number_is_not_owned() -> None:
+    assert list(looks.owned([Entry("", "id"), A])) == [OwnedNumber(number=A.number, provider_number_id="id-0")]
 
 
 def test_a_walk_ends_when_all_are_found() -> None:

@@ -20,6 +20,7 @@ LISTING = Listing(
     ids=("id", "key"),
     kind=lambda record: LookKind.LOST if record.get("lost") else LookKind.OWNED,
     passed_over=lambda record: record.get("type") == "SIP_USERNAME",
+    others=("forward",),
 )
 
 
@@ -68,13 +69,38 @@ def test_a_number_with_its_plus_is_read_in_any_spelling(value: str) -> None:
 
 
 def test_what_is_documented_as_no_number_is_passed_over() -> None:
-    assert of({"number": "sip-user", "type": "SIP_USERNAME"}, {"number": "1001", "type": "SIP_USERNAME"}) == of()
+    passed = [{"number": name, "type": "SIP_USERNAME"} for name in ("sip-user", "1001")]
+    assert of(*passed) == Page(entries=[Entry("")] * 2)
     assert of({"number": "sip-user", "type": "PSTN"}).unread is not None
+
+
+def test_an_entry_keeps_what_else_its_record_says() -> None:
+    entry, passed = of(
+        {"id": ID, "number": OTHER, "forward": NUMBER, "label": {"a": [1]}},
+        {"number": "sip-user", "type": "SIP_USERNAME", "forward": NUMBER, "label": 5},
+    ).entries
+    assert entry.rest == {"id": ID, "label": {"a": [1]}}
+    assert passed.rest == {"type": "SIP_USERNAME", "label": 5, "number": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "digits"),
+    [
+        ("14155550100", "14155550100"),
+        ("agent415-desk-5550100", "4155550100"),
+        ("\u0664\u00b9\uff155550100", "4155550100"),
+    ],
+)
+def test_of_a_name_that_is_passed_over_the_digits_are_kept(name: str, digits: str) -> None:
+    page = of({"number": name, "type": "SIP_USERNAME"})
+    assert page == Page(entries=[Entry("")])
+    assert page.entries[0].rest["number"] == digits
 
 
 def test_what_may_be_a_number_is_not_passed_over_by_its_type() -> None:
     assert of({"id": ID, "number": NUMBER, "type": "SIP_USERNAME"}) == of({"id": ID, "number": NUMBER})
-    for number in (None, "", [NUMBER], f"tel:{NUMBER}", "+1415555****", "+1\xa0415\xa0555\xa00100"):
+    masked = ("1415555XXXX", "1415xxx0100", "1415555####", "1415555____", "1415555\u2022\u2022", "1415555\u2026")
+    for number in (None, "", [NUMBER], f"tel:{NUMBER}", "+1415555****", "+1\xa0415\xa0555\xa00100", *masked):
         assert of({"number": number, "type": "SIP_USERNAME"}).unread is not None
     for key in ("e164", "numberString", "phone_number", "phoneNumber"):
         assert of({"number": "sip-user", key: NUMBER, "type": "SIP_USERNAME"}).unread is not None

@@ -98,11 +98,50 @@ def test_links_that_lead_nowhere_end_a_list(server: ScriptedServer, links: Any) 
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
 
 
+@pytest.mark.parametrize("value", [None, "", PATH, f"{PATH}?page_number=0", f"{PATH}?page_token=PA0&page_number=0"])
+@pytest.mark.parametrize("key", ["last", "docs", "current"])
+def test_a_link_of_another_name_to_a_page_that_is_known_is_harmless(
+    server: ScriptedServer, key: str, value: Any
+) -> None:
+    server.queue(reply(200, {"links": {"self": PATH, key: value}, "data": [{"id": ID, "number": OTHER}]}))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("key", "far", "end", "found"),
+    [
+        ("last", 2, 2, LookKind.ABSENT),
+        ("last", 9, 9, LookKind.UNCLEAR),
+        ("nextPage", 2, 2, LookKind.UNCLEAR),
+        ("nextPage", 1, 2, LookKind.ABSENT),
+    ],
+)
+def test_the_last_page_may_be_far_and_is_the_last(
+    server: ScriptedServer, key: str, far: int, end: int, found: LookKind
+) -> None:
+    at = [f"{PATH}?page_number={n}&page_token=PA{n}" for n in range(10)]
+    links = [
+        {"self": at[0], "next": at[1], key: at[far]},
+        {"self": at[1], "next": at[2], "prev": at[0]},
+        {"self": at[2], "prev": at[1], key: at[end]},
+    ]
+    pages = [
+        reply(200, {"links": one, "data": [{"id": str(n), "number": f"+1415555020{n}"}]}) for n, one in enumerate(links)
+    ]
+    server.queue(*pages * 2)
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is found
+
+
 @pytest.mark.parametrize(
     "links",
     [
         *({key: f"{PATH}?page_number=9"} for key in ("Next", "last", "next_page", "error")),
-        *({"error": value} for value in ("down", ["down"], None)),
+        *({"error": value} for value in ("down", ["down"], "/elsewhere", "http://[")),
+        *(
+            {"self": PATH, "last": value}
+            for value in ("/elsewhere", f"/v2{PATH}", f"{PATH}?page_number=1&page_token=x")
+        ),
+        *({"self": PATH, "last": value} for value in (f"{PATH}?filter_number=1", f"//evil.example{PATH}", "http://[")),
         *({"self": 5}, {"first": {}}, {"prev": False}),
     ],
 )
@@ -111,6 +150,19 @@ def test_links_that_are_not_as_documented_settle_nothing_and_hide_no_number(serv
     server.queue(reply(200, {"links": links, "data": [RECORD]}), reply(200, {"links": links, "data": []}))
     assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.OWNED
     assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        *((key, LookKind.ABSENT) for key in ("call_request_url", "message_relay_context", "call_verto_resource")),
+        *((key, LookKind.UNCLEAR) for key in ("name", "e911_address_id", "call_forward_to", "alias")),
+    ],
+)
+def test_another_number_may_be_forwarded_to_ours(server: ScriptedServer, key: str, found: LookKind) -> None:
+    entry = {**RECORD, "number": OTHER, key: f"https://example.com/forward?to={NUMBER}"}
+    server.queue(reply(200, {"links": {"self": PATH}, "data": [entry]}))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is found
 
 
 def test_a_page_without_a_number_has_no_other_pages(server: ScriptedServer) -> None:

@@ -10,7 +10,7 @@ import pytest
 from schemas.outcomes import OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
 from tasks.providers.transport.session import Session
-from tasks.providers.transport.turns import at_once, in_turn, take_turn
+from tasks.providers.transport.turns import Gate, at_once, in_turn, take_turn
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, config, success
 
@@ -53,7 +53,12 @@ def test_a_purchase_takes_no_turn_and_is_made_once(server: ScriptedServer, kind:
 def test_a_429_is_told_and_the_request_made_again_where_the_turn_waits(server: ScriptedServer) -> None:
     told: list[float | None] = []
     server.queue(BUSY, BUSY, reply(200, {"a": 1}), reply(404), BUSY)
-    with in_turn(lambda throttled: told.append(throttled.outcome.retry_after if throttled else None)):
+
+    def turn(throttled: ProviderError | None) -> Gate:
+        told.append(throttled.outcome.retry_after if throttled else None)
+        return at_once(None)
+
+    with in_turn(turn):
         assert session(server.url).call("GET", "/").body == {"a": 1}
         assert session(server.url).exchange("GET", "/").status == 404
     assert told == [None, 3.0, 3.0, None]
@@ -64,7 +69,7 @@ def test_a_429_is_told_and_the_request_made_again_where_the_turn_waits(server: S
 
 
 def test_what_a_turn_raises_comes_out_and_nothing_is_sent(server: ScriptedServer) -> None:
-    def never(_: ProviderError | None) -> None:
+    def never(_: ProviderError | None) -> Gate:
         raise ZeroDivisionError
 
     with in_turn(never), pytest.raises(ZeroDivisionError):
@@ -74,8 +79,44 @@ def test_what_a_turn_raises_comes_out_and_nothing_is_sent(server: ScriptedServer
 
 def test_the_turn_before_is_back_after_a_block() -> None:
     turns: list[str] = []
-    with in_turn(lambda _: turns.append("outer")):
-        with in_turn(lambda _: turns.append("inner")):
-            take_turn()
-        take_turn()
+    with in_turn(lambda _: lambda: turns.append("outer")):
+        with in_turn(lambda _: lambda: turns.append("inner")):
+            take_turn()()
+        take_turn()()
     assert turns == ["inner", "outer"]
+
+
+def test_the_gate_comes_once_a_request_is_connected_and_before_its_first_byte(server: ScriptedServer) -> None:
+    steps: list[str] = []
+
+    def turn(_: ProviderError | None) -> Gate:
+        steps.append(f"turn {len(server.seen)}")
+        return lambda: steps.append(f"gate {len(server.seen)}")
+
+    server.queue(reply(200), BUSY, reply(200))
+    with in_turn(turn):
+        session(server.url).call("GET", "/")
+        session(server.url).call("POST", "/", json={})
+        with pytest.raises(ProviderError, match="not reached"):
+            session("http://127.0.0.1:9").call("GET", "/")
+    assert steps == [*("turn 0", "gate 0", "turn 1", "gate 1", "turn 2", "gate 2"), "turn 3"]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("call", CALLS)
+def test_what_a_gate_raises_comes_out_and_nothing_is_sent(server: ScriptedServer, kind: str, call: str) -> None:
+    def held() -> None:
+        raise ZeroDivisionError
+
+    with in_turn(lambda _: held), pytest.raises(ZeroDivisionError):
+        CALLS[call](adapter(kind, server.url))
+    assert server.seen == []
+
+
+def test_a_gate_holds_the_reading_requests_of_its_block_only(server: ScriptedServer) -> None:
+    gates: list[None] = []
+    server.queue(reply(200), reply(*success("vogent")))
+    with in_turn(lambda _: lambda: gates.append(None)):
+        session(server.url).call("GET", "/")
+        assert adapter("vogent", server.url).buy([ask("vogent")])[0].kind is OutcomeKind.PURCHASED
+    assert len(gates) == 1

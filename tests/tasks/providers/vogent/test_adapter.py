@@ -51,9 +51,13 @@ def test_what_is_no_record_of_the_number_is_unknown(server: ScriptedServer, body
     assert buy(adapter("vogent", server.url), "vogent").kind is OutcomeKind.UNKNOWN
 
 
-def test_an_older_record_has_no_type(server: ScriptedServer) -> None:
-    server.queue(reply(200, {"id": ID, "number": NUMBER, "agentId": None}))
-    assert buy(adapter("vogent", server.url), "vogent").kind is OutcomeKind.PURCHASED
+@pytest.mark.parametrize("without", [{}, {"type": None}])
+def test_an_older_record_has_no_type(server: ScriptedServer, without: Any) -> None:
+    entry = {"id": ID, "number": NUMBER, "agentId": None, **without}
+    server.queue(reply(200, entry), reply(200, {"data": [entry], "cursor": None}))
+    provider = adapter("vogent", server.url)
+    assert buy(provider, "vogent").kind is OutcomeKind.PURCHASED
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.OWNED
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -64,7 +68,7 @@ def test_the_page_s_errors_have_no_documented_body(server: ScriptedServer, statu
 
 
 def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
-    server.queue(page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER))
+    server.queue(*[page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER)] * 2)
     looks = adapter("vogent", server.url).look({NUMBER: None, OTHER: ID, THIRD: None})
     assert {number: look.kind for number, look in looks.items()} == {
         NUMBER: LookKind.OWNED,
@@ -76,7 +80,7 @@ def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
         {"limit": ["100"]},
         {"limit": ["100"], "cursor": ["a"]},
         {"limit": ["100"], "cursor": ["b"]},
-    ]
+    ] * 2
 
 
 def test_the_walk_ends_when_all_are_found(server: ScriptedServer) -> None:
@@ -99,6 +103,15 @@ def test_a_number_that_is_called_a_sip_user_name_is_neither_ours_nor_absent(serv
     assert list(provider.owned()) == [OwnedNumber(number=NUMBER, provider_number_id=ID, usable=False)]
 
 
+@pytest.mark.parametrize("strange", [0, 5, False, [], ["SIP_USERNAME"], {"name": "SIP_USERNAME"}])
+def test_a_number_whose_type_is_no_text_is_neither_ours_nor_absent(server: ScriptedServer, strange: Any) -> None:
+    entry = {"id": ID, "number": NUMBER, "type": strange, "agentId": None}
+    server.queue(reply(200, {"data": [entry], "cursor": None}), reply(200, entry))
+    provider = adapter("vogent", server.url)
+    assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
+    assert buy(provider, "vogent").kind is OutcomeKind.UNKNOWN
+
+
 def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) -> None:
     entry = {"id": "sip-1", "number": NUMBER, "type": "SIP_USERNAME", "agentId": None}
     server.queue(page(NUMBER, others=[entry]))
@@ -108,7 +121,7 @@ def test_a_number_that_is_a_sip_user_name_too_is_ours(server: ScriptedServer) ->
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"number": value} for value in (None, "", " ", 5, [NUMBER], {"e164": NUMBER}, f"tel:{NUMBER}", "4155550100")),
+        *({"number": value} for value in (None, "", " ", 5, [NUMBER], {"e164": NUMBER}, f"tel:{NUMBER}")),
         *({"number": value} for value in ("+1415555****", "+1******0100", "******0100", f"alice {NUMBER}")),
         *({"number": f"+1{blank}415{blank}555{blank}0100"} for blank in "\u2011\xa0\u2009/"),
         *({"number": value, "e164": NUMBER} for value in (None, "sip-user")),
@@ -123,7 +136,31 @@ def test_what_may_be_a_number_is_not_passed_over_as_a_sip_user_name(server: Scri
         list(provider.owned())
 
 
-@pytest.mark.parametrize("name", ["alice", "1001", "sip:alice@example.com", "user_2026-x"])
+@pytest.mark.parametrize("name", [NUMBER[1:], NUMBER[2:], f"0{NUMBER[2:]}", "(415) 555-0100", "agent415.desk.5550100"])
+def test_a_sip_user_name_with_the_digits_of_a_number_leaves_that_one_open_and_no_other(
+    server: ScriptedServer, name: str
+) -> None:
+    server.queue(*[page(OTHER, others=[{**USER, "number": name}])] * 2)
+    provider = adapter("vogent", server.url)
+    found = provider.look({NUMBER: None, THIRD: None})
+    assert [look.kind for look in found.values()] == [LookKind.UNCLEAR, LookKind.ABSENT]
+    assert [one.number for one in provider.owned()] == [OTHER]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alice",
+        "1001",
+        "sip:alice@example.com",
+        "user__2026-x",
+        "foxx2026",
+        "xxx",
+        "14155550109",
+        "4155550",
+        "2026-10-04-00017",
+    ],
+)
 def test_a_sip_user_name_does_not_hide_that_a_number_is_absent(server: ScriptedServer, name: str) -> None:
     server.queue(page(OTHER, others=[{**USER, "number": name}]))
     assert adapter("vogent", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
