@@ -29,7 +29,9 @@ from schemas.provider_config import (
     TimePayConfig,
     VogentConfig,
     is_tried_out,
+    kind_in,
     read_token,
+    tells_apart,
 )
 
 __all__ = [
@@ -45,10 +47,12 @@ __all__ = [
     "TimePayConfig",
     "VogentConfig",
     "is_tried_out",
+    "kind_in",
     "load_config",
     "parse_config",
     "read_token",
     "sandbox_config",
+    "tells_apart",
 ]
 
 SANDBOX_URL = "http://127.0.0.1:8790"

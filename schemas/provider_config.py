@@ -189,6 +189,17 @@ def is_tried_out(account: str) -> bool:
     return account.startswith(SANDBOX_ACCOUNT)
 
 
+def kind_in(account: str) -> str:
+    """The kind in an account, as `Provider.account` writes it, the sandbox's apart; empty where there is none."""
+    return account.partition("|")[0] if "|" in account else ""
+
+
+def tells_apart(account: str) -> bool:
+    """Whether the kind in an account says by itself that two are two: where it does not, only `account_id` can."""
+    kind = kind_in(account).removeprefix(SANDBOX_ACCOUNT)
+    return kind in list(Kind) and not CLASSES[Kind(kind)].several_need_id
+
+
 ProviderConfig = Annotated[
     TimePayConfig | FluentsConfig | SignalWireConfig | VogentConfig | BirdConfig, Field(discriminator="kind")
 ]
