@@ -200,10 +200,11 @@ def _apart(account: str, file: File, home: Home) -> bool:
 
 
 def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:
+    # The rows last: while any is left there, all of this is done again.
+    runtime.database.run(lambda conn: ledger.move_findings(conn, under, home, runtime.now()))
     after = FIRST
     while rows := _move_chunk(runtime, under, home, after, done):
         after = rows[-1]["id"]
-    runtime.database.run(lambda conn: ledger.move_findings(conn, under, home, runtime.now()))
 
 
 def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:

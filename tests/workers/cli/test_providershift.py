@@ -6,13 +6,18 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import LINE, PURCHASE
+from tasks.ledger.rows import new_id
+from tasks.watermark import Mark, Watermark
+from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle
 from workers.cli.context import open_desk
 
@@ -192,6 +197,23 @@ def test_one_without_an_account_id_may_be_any_that_has_one_now(both: Cli, home: 
     assert {one[0] for one in standing()} == {choice[3], "a"}
 
 
+@pytest.mark.parametrize("choice", [0, 1])
+def test_an_account_of_two_aliases_is_settled_wherever_it_stands(both: Cli, home: Path, choice: int) -> None:
+    write(home, {"a": "p1", "b": "p1"})
+    order(both, home, "a", 0, (Status.PURCHASED, Status.QUEUED))
+    order(both, home, "b", 20, (Status.PURCHASED, Status.QUEUED))
+    write(home, {"a": "p1-anew", "c": "p3"})
+    [(_, mend), *more] = told_by_doctor(both)
+    assert offered(mend) == [["provider", "move", "a", "a"], ["provider", "leave", "a"]]
+    assert [offered(one) for _, one in more] == [[["provider", "move", "b", "a"], ["provider", "leave", "b"]]]
+    both.ok(*offered(mend)[choice])
+    assert told_by_doctor(both) == []
+    moved, left = {("a", "vogent|p1-anew")}, {("a", "vogent|p1"), ("b", "vogent|p1")}
+    assert {one[:2] for one in standing()} == (moved, left)[choice]
+    assert {one[2] for one in standing()} == {"purchased", ("queued", "cancelled")[choice]}
+    assert starts(both, "c")
+
+
 def test_the_doctor_tells_of_what_is_bought_under_a_name_that_is_gone(both: Cli, home: Path) -> None:
     write(home, {"old": ""})
     order(both, home, "old", 0, (Status.PURCHASED,))
@@ -264,3 +286,24 @@ def test_what_is_of_another_kind_never_moves(cli: Cli, home: Path) -> None:
     done = cli("provider", "move", "a", "b")
     assert (done.exit_code, "7 purchases of a stay" in done.stdout) == (1, True)
     assert standing() == stood
+
+
+def test_a_command_takes_the_marks_of_an_account_along_that_is_written_anew(
+    both: Cli, home: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is alive that would tell: the database may have gone back to before it was bought."""
+    write(home, {"a": "p1"})
+    order(both, home, "a", 0, (Status.CANCELLED,))
+    write(home, {"a": "p1-anew"})
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    for _ in range(2):
+        assert "is away" in both.refused("buy", NEW, "--provider", "a", status=3)
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    now = datetime.now(UTC)
+    mark = Mark(purchase_id=new_id(), revision=2, number=NEW, started_at=now, deadline=now)
+    with Redis.from_url(redis_server.url) as client:
+        Watermark(client).write("vogent|p1", [mark])
+        assert starts(both, "a")
+        assert Watermark(client).newest("vogent|p1-anew") == [mark]
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert starts(both, "a")
