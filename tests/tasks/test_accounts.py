@@ -15,6 +15,7 @@ from tasks import accounts, dispatching, looking, purchase
 from tasks.accounts import AccountChanged
 from tasks.ledger.accounts import Home
 from tasks.runtime import Runtime
+from tasks.strays import homes_in
 from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
 
 OTHER = "another-account"
@@ -119,6 +120,24 @@ def test_an_account_that_hung_on_its_url_is_taken_along(world: World) -> None:
     [row] = world.rows(select(PURCHASE))
     assert (row["account"], row["provider"]) == (present, "acme")
     assert remembered(world)["acme"] == present
+
+
+def test_what_hung_on_its_url_and_is_alive_twice_is_told_and_may_be_left(world: World) -> None:
+    config = parse_config(FILE, "providers.toml")
+    former, present = config.providers["acme"].former_account, config.providers["acme"].account
+    for account, index in ((former, 0), (present, 1)):
+        row = world.queued(number(index))
+        with world.write() as conn:
+            values = {"account": account, "number": NUMBER, "status": Status.PURCHASED}
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**values))
+    runtime = replace(as_account(world, present), config=config)
+    for _ in range(2):
+        with pytest.raises(AccountChanged, match="dialstock provider leave acme"):
+            accounts.settle(runtime)
+    assert len(accounts.move(runtime, "acme", homes_in(config)["acme"]).left) == 1
+    accounts.leave(runtime, "acme")
+    accounts.settle(runtime)
+    assert {row["account"] for row in world.rows(select(PURCHASE))} == {former, present}
 
 
 def test_a_renamed_alias_takes_its_purchases_along(world: World) -> None:

@@ -187,6 +187,30 @@ def test_an_alias_settles_only_with_all_others(world: World) -> None:
     assert world.rows(select(PROVIDER.c.provider, PROVIDER.c.account)) == known
 
 
+def test_what_was_written_anew_is_known_as_used_before_all_is_settled(world: World) -> None:
+    before = as_file(world, {"acme": ONE, "twin": TWO})
+    accounts.settle(before)
+    stock(world, before)
+    after = as_file(world, {"acme": ANEW, "twin": "vogent|p9"})
+    accounts.move(after, "acme", home(after, "acme"))
+    with pytest.raises(AccountChanged, match=r"vogent\|p2"):
+        accounts.settle(after)
+    with pytest.raises(AccountChanged, match=rf"may be the account {ANEW.replace('|', '.')}, which is gone"):
+        accounts.settle(as_file(world, {"else": "vogent|@else"}))
+
+
+def test_what_goes_by_its_alias_alone_takes_no_other_account_along(world: World) -> None:
+    before = as_file(world, {"acme": ONE})
+    accounts.settle(before)
+    stock(world, before)
+    row = world.queued(number(99))
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(account=TWO))
+    after = as_file(world, {"twin": TWO})
+    accounts.move(after, "acme", home(after, "twin"))
+    assert {*at(world).values()} == {("acme", ONE), ("twin", TWO)}
+
+
 def test_findings_go_along_with_the_alias(world: World) -> None:
     before = as_file(world, {"acme": ONE, "twin": TWO})
     ids = list(stock(world, before))
