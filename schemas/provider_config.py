@@ -122,6 +122,11 @@ def is_tried_out(account: str) -> bool:
     return account.startswith(SANDBOX_ACCOUNT)
 
 
+def kind_in(account: str) -> str:
+    """The kind in an account, as `ProviderConfig.account` writes it, the sandbox's apart; empty where there is none."""
+    return account.partition("|")[0] if "|" in account else ""
+
+
 def read_token(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
     """The provider's secret, from where its configuration says. Raises ConfigError where it is missing."""
     if provider.token_env is not None:

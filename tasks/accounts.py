@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from schemas.config_errors import ConfigError
-from schemas.provider_config import is_tried_out
+from schemas.provider_config import kind_in
 from schemas.status import Status
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded, Under
@@ -19,10 +19,9 @@ from tasks.ledger.dispatch import ensure_providers
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.runtime import Runtime
+from tasks.strays import File, Refusal, homes_in, mend, read_file, refusals
 
 log = logging.getLogger(__name__)
-
-APART = "the sandbox and a real account share no purchases"
 
 FIRST = str(UUID(int=0))
 """Before every id."""
@@ -32,11 +31,16 @@ class AccountChanged(ConfigError):
     """An alias is another account than it was, and would leave purchases of that one behind."""
 
 
+class AccountElsewhere(ConfigError):
+    """Purchases are of an account that the file has under another alias."""
+
+
 @dataclass(kw_only=True)
 class Moved:
     """How many purchases found their home, and those that did not: their number is alive there already.
 
-    *apart* counts those that are alive and never move: the sandbox's, where the home is real, and the other way round.
+    *apart* counts those that are alive and never move: of another kind, or the sandbox's where the home is real, or the
+    other way round.
     """
 
     count: int = 0
@@ -53,27 +57,32 @@ class Left:
     under_way: int = 0
 
 
-def settle(runtime: Runtime, aliases: Collection[str] | None = None) -> None:
-    """Remember which account each configured alias is, or each of *aliases*.
+def settle(runtime: Runtime) -> None:
+    """Remember which account each configured alias is: all of them, or none.
 
-    Purchases of an alias that is the account it was, which was written in another way formerly, are taken along.
-    Raises AccountChanged, before anything is bought, for each alias that would leave purchases of another behind: it is
-    another account now, or may be one that is gone from the file, by a new name under which all is bought again.
+    Purchases of an alias that is the account it was, which was written in another way formerly, are taken along. So is
+    the watermark of an account that was used, and may be one of the file: a database that went back in time knows of no
+    purchase that would tell. Raises AccountChanged, before anything is bought, where purchases would be left behind or
+    bought again; redis.RedisError where a watermark has to be taken along and Redis is away.
     """
+    file = _file(runtime)
     with runtime.database.read() as conn:
-        known = ledger.remembered(conn)
-    wanted = [_home(runtime, alias) for alias in sorted(aliases or runtime.providers)]
-    changed = [home for home in wanted if known.get(home.provider) != home]
-    problems = [*_renamed(runtime, known, wanted)]
-    problems += [problem for one in changed if (problem := _settle(runtime, one))] if not problems else []
-    if problems:
-        raise AccountChanged("\n".join(problems))
+        _refuse(refusals(conn, file))
+    if not (file.changed or file.gone):
+        return
+    for home in file.changed:
+        if home.former is not None:
+            _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
+    for account in file.gone:
+        for heir in file.heirs(account):
+            runtime.watermark.hand_on(account, heir.account)
+    _refuse(runtime.database.run(lambda conn: _remember_all(runtime, conn)))
 
 
 def tell_stranded(runtime: Runtime) -> None:
     """Log what waits under an alias, or for an account, that no worker buys for."""
-    for one in stranded(runtime):
-        log.warning("%s", in_words(one, runtime))
+    for line in stranded_in_words(runtime):
+        log.warning("%s", line)
 
 
 def stranded(runtime: Runtime) -> list[Stranded]:
@@ -82,143 +91,145 @@ def stranded(runtime: Runtime) -> list[Stranded]:
         return ledger.stranded(conn, {alias: one.account for alias, one in runtime.providers.items()})
 
 
-def in_words(one: Stranded, runtime: Runtime) -> str:
-    """What is stranded, for people; `mend` says what to do."""
-    configured = one.provider in runtime.providers
-    why = "which is another account now" if configured else "which is not configured"
+def stranded_in_words(runtime: Runtime) -> list[str]:
+    """What is stranded and what to do about it, for people."""
+    file = _file(runtime)
+    return [f"{_waits(one, file)}: {mend(one, file)}" for one in stranded(runtime)]
+
+
+def move(runtime: Runtime, source: str, home: Home) -> Moved:
+    """Have what stands under the alias *source* belong to *home*. Repeatable at any point.
+
+    What is of that account already goes there by its alias alone, and nothing else with it. Without such, what is of an
+    account that the file has no more is written anew, wherever it stands, and its marked calls with it: a database that
+    goes back to before that has lost them all the same. Raises AccountElsewhere where all is of accounts that the file
+    has under other aliases, and redis.RedisError while Redis is away.
+    """
+    file = _file(runtime)
+    with runtime.database.read() as conn:
+        alive, accounts = ledger.alive_under(conn, source), ledger.accounts_under(conn, source)
+    theirs = [one for one in accounts if one in home.spellings and (source, one) != (home.provider, home.account)]
+    anew = [] if theirs and source != home.provider else _written_anew(file, source, home, accounts)
+    if not (theirs or anew):
+        _refuse_elsewhere(alive, file, home)
+    for account in {*theirs, *anew} - {home.account}:
+        runtime.watermark.hand_on(account, home.account)
+    done = Moved(apart=sum(one.count for one in alive if _apart(one.account, file, home)))
+    _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
+    _move_under(runtime, Under(accounts=anew), home, done)
+    if anew and not done.left:
+        runtime.database.run(lambda conn: ledger.write_anew(conn, anew, home, runtime.now()))
+    return done
+
+
+def leave(runtime: Runtime, alias: str) -> Left:
+    """End with the accounts that stand under an alias and that the file has no more, wherever they stand.
+
+    What waits is cancelled, and what may be bought is held. What is bought stays. Where the alias is configured, it is
+    remembered as the account that it is now, else forgotten. Repeatable at any point. Raises AccountElsewhere while
+    anything there is of an account that the file has under another alias.
+    """
+    file = _file(runtime)
+    home = file.homes.get(alias)
+    with runtime.database.read() as conn:
+        alive, accounts = ledger.alive_under(conn, alias), ledger.accounts_under(conn, alias)
+    ended = [one for one in _stood(file, alias, accounts) if one not in file.aliases]
+    if home is not None or not ended:
+        _refuse_elsewhere(alive, file, home)
+    done = Left()
+    after = FIRST
+    while rows := _leave_chunk(runtime, Under(accounts=ended), after, done):
+        after = rows[-1]["id"]
+    runtime.database.run(lambda conn: _remember_left(runtime, conn, alias, ended))
+    return done
+
+
+def _waits(one: Stranded, file: File) -> str:
+    why = "which is another account now" if one.provider in file.homes else "which is not configured"
     return f"{one.count:,} purchases wait under {one.provider!r}, {why} (they are of {one.account})"
 
 
-def mend(one: Stranded, account: str | None = None) -> str:
-    """What a person can do about purchases under an alias that are not its own; *account* is what it is, if any."""
-    if account is not None and is_tried_out(account) and not is_tried_out(one.account):
-        return f"{APART}, so try things out with another DIALSTOCK_HOME or DATABASE_URL"
-    if is_tried_out(one.account):
-        leave = f"or end with what was tried out: dialstock provider leave {one.provider}"
-        return f"{APART}: name another DIALSTOCK_HOME or DATABASE_URL, {leave}"
-    return (
-        f"where it is one account, renamed or written anew: dialstock provider move {one.provider} "
-        f"{'ALIAS' if account is None else one.provider}; "
-        f"where that account is not used any more: dialstock provider leave {one.provider}"
-    )
+def _file(runtime: Runtime) -> File:
+    with runtime.database.read() as conn:
+        return read_file(conn, _homes(runtime))
 
 
-def move(runtime: Runtime, under: Under, home: Home) -> Moved:
-    """Have what stands *under* an alias belong to *home*. Repeatable at any point.
+def _homes(runtime: Runtime) -> dict[str, Home]:
+    written = homes_in(runtime.config)
+    return {
+        alias: replace(written.get(alias, Home(provider=alias, account=one.account)), account=one.account)
+        for alias, one in runtime.providers.items()
+    }
 
-    What was tried out at the sandbox never moves to a real account, nor what is real to the sandbox.
-    """
-    done = Moved()
-    if under.of is None:
-        under = replace(under, tried_out=is_tried_out(home.account))
-    after, former = FIRST, set()
+
+def _refuse(problems: Sequence[Refusal]) -> None:
+    if problems:
+        raise AccountChanged("\n".join(f"{one.what}: {one.mend}" for one in problems))
+
+
+def _refuse_elsewhere(alive: Sequence[Stranded], file: File, home: Home | None) -> None:
+    """Raise AccountElsewhere for what is alive and of an account of the file that is not *home*'s."""
+    own = () if home is None else home.spellings
+    found = [one for one in alive if one.account in file.aliases and one.account not in own]
+    if found:
+        raise AccountElsewhere("\n".join(_elsewhere(one, file) for one in found))
+
+
+def _elsewhere(one: Stranded, file: File) -> str:
+    what = f"{one.count:,} purchases under {one.provider!r} are of {one.account}"
+    here = file.homes.get(one.provider)
+    if here is not None and one.account in here.spellings:
+        return f"{what}, as the file has it: a number belongs to the account that bought it"
+    wrong = f"if that is wrong, first take [providers.{file.aliases[one.account]}] out of the file"
+    return f"{what}: {mend(one, file)}; {wrong}, or give it another account_id"
+
+
+def _written_anew(file: File, source: str, home: Home, accounts: Sequence[str]) -> list[str]:
+    """What of *accounts*, and of what *source* was, the file has no more, and a person says is *home*."""
+    found = _stood(file, source, accounts)
+    lost = [one for one in found if one not in file.aliases and kind_in(one) == kind_in(home.account)]
+    return lost if source == home.provider else [one for one in lost if file.movable(source, one, home.provider)]
+
+
+def _stood(file: File, alias: str, accounts: Sequence[str]) -> list[str]:
+    was = file.known.get(alias)
+    return sorted({*accounts, *([] if was is None else [was.account])})
+
+
+def _apart(account: str, file: File, home: Home) -> bool:
+    return account not in file.aliases and kind_in(account) != kind_in(home.account)
+
+
+def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:
+    # The rows last: while any is left there, all of this is done again.
+    runtime.database.run(lambda conn: ledger.move_findings(conn, under, home, runtime.now()))
+    after = FIRST
     while rows := _move_chunk(runtime, under, home, after, done):
         after = rows[-1]["id"]
-        former |= {row["account"] for row in rows} - {home.account}
-    for account in former:
-        runtime.database.run(lambda conn, account=account: ledger.move_findings(conn, account, home, runtime.now()))  # type: ignore[misc]
-    with runtime.database.read() as conn:
-        done.apart = ledger.alive_apart(conn, under)
-    return done
 
 
-def move_marks(runtime: Runtime, under: Under, home: Home) -> None:
-    """Have *home* answer for the calls marked for what stands *under* an alias, before that is moved there.
-
-    A database that goes back to before the move has lost them all the same, and nobody looks at an account that no
-    alias is any more. Raises redis.RedisError while Redis is away.
-    """
-    with runtime.database.read() as conn:
-        was = ledger.remembered(conn).get(under.provider)
-        former = {*ledger.accounts_under(conn, under), *([] if was is None else [was.account])}
-    for account in former - {home.account, *runtime.accounts}:
-        if is_tried_out(account) == is_tried_out(home.account):
-            runtime.watermark.hand_on(account, home.account)
+def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:
+    """Remember where nothing would be left behind, not even what could not be taken along; else what would."""
+    homes = {alias: replace(home, former=None) for alias, home in _homes(runtime).items()}
+    file = read_file(conn, homes)
+    if problems := refusals(conn, file):
+        return problems
+    _remember(runtime, conn, file.changed)
+    ledger.forget(conn, [account for account in file.gone if file.heirs(account)], runtime.now())
+    return []
 
 
-def leave(runtime: Runtime, under: Under) -> Left:
-    """End with what stands *under* an alias: cancel what waits, hold what may be bought. What is bought stays.
-
-    Where the alias is configured, it is remembered as the account that it is now, else forgotten. Repeatable at any
-    point.
-    """
-    done = Left()
-    after = FIRST
-    while rows := _leave_chunk(runtime, under, after, done):
-        after = rows[-1]["id"]
-    if under.provider in runtime.providers:
-        home = _home(runtime, under.provider)
-        runtime.database.run(lambda conn: _remember(conn, home, runtime.now()))
-    else:
-        runtime.database.run(lambda conn: ledger.forget(conn, under.provider, runtime.now()))
-    return done
+def _remember(runtime: Runtime, conn: Connection, homes: Sequence[Home]) -> None:
+    now = runtime.now()
+    ensure_providers(conn, [home.provider for home in homes], now)
+    for home in homes:
+        ledger.remember(conn, home, now)
 
 
-def _home(runtime: Runtime, alias: str) -> Home:
-    provider = runtime.config.providers.get(alias)
-    own = None if provider is None else provider.own_account
-    return Home(provider=alias, account=runtime.providers[alias].account, own=own)
-
-
-def _renamed(runtime: Runtime, known: Mapping[str, Home], wanted: Sequence[Home]) -> Iterator[str]:
-    """An alias beside one of its kind that is gone with purchases, where nothing tells that they are two accounts.
-
-    However well it is known: who goes back to a former name finds it remembered.
-    """
-    gone = [
-        one for alias, one in known.items() if alias not in runtime.providers and one.account not in runtime.accounts
-    ]
-    perhaps = [(new, one) for new in wanted for one in gone if _may_be_one(one, new)]
-    if not perhaps:
-        return
-    with runtime.database.read() as conn:
-        alive = {one.provider: one for one in ledger.alive_under(conn, [*{one for _, one in perhaps}])}
-    for new, left in ((new, alive[one.provider]) for new, one in perhaps if one.provider in alive):
-        where, file = ("in the file", "it") if new.provider in known else ("new", "the file")
-        what = f"[providers.{new.provider}] is {where}, and {left.provider!r} of the same kind is gone from {file}"
-        mends = mend(left).replace("ALIAS", new.provider)
-        yield f"{what} with {left.count:,} purchases, which it would buy again: {mends}"
-
-
-def _may_be_one(gone: Home, new: Home) -> bool:
-    """Whether nothing tells that two accounts of one kind are two.
-
-    What the kind itself says does, whatever `account_id` calls them; where it says nothing, `account_id` of both does.
-    """
-    (kind, _, identity), (same, _, its) = gone.account.partition("|"), new.account.partition("|")
-    if kind != same:
-        return False
-    if new.own is None:
-        return identity.startswith("@") or its.startswith("@")
-    return gone.own is None or gone.own == new.own
-
-
-def _settle(runtime: Runtime, home: Home) -> str | None:
-    provider = runtime.config.providers.get(home.provider)
-    if provider is not None:
-        move(runtime, Under(provider=home.provider, of=provider.former_account), home)
-    elsewhere = runtime.database.run(lambda conn: _remember_alone(conn, home, runtime.now()))
-    return "\n".join(_changed(home, elsewhere)) or None
-
-
-def _remember_alone(conn: Connection, home: Home, now: datetime) -> list[Stranded]:
-    """Remember where nothing of another account would be left behind; else what would."""
-    elsewhere = ledger.alive_elsewhere(conn, home)
-    if not elsewhere:
-        _remember(conn, home, now)
-    return elsewhere
-
-
-def _remember(conn: Connection, home: Home, now: datetime) -> None:
-    ensure_providers(conn, [home.provider], now)
-    ledger.remember(conn, home, now)
-
-
-def _changed(home: Home, elsewhere: list[Stranded]) -> Iterator[str]:
-    for one in elsewhere:
-        what = f"[providers.{home.provider}] is the account {home.account}, and {one.count:,} purchases under it are of"
-        mends = f"{mend(one, home.account)}; where it is another: give it another alias"
-        yield f"{what} {one.account}: {mends}"
+def _remember_left(runtime: Runtime, conn: Connection, alias: str, accounts: Sequence[str]) -> None:
+    ledger.forget(conn, accounts, runtime.now())
+    if alias in runtime.providers:
+        _remember(runtime, conn, [_homes(runtime)[alias]])
 
 
 def _move_chunk(runtime: Runtime, under: Under, home: Home, after: str, done: Moved) -> list[Row]:

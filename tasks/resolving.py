@@ -70,13 +70,20 @@ def check(runtime: Runtime, wanted: Sequence[Resolution]) -> dict[str, int]:
 
 
 def resolve(
-    runtime: Runtime, wanted: Sequence[Resolution], by: str, progress: Callable[[int], object] = lambda _: None
+    runtime: Runtime,
+    wanted: Sequence[Resolution],
+    by: str,
+    progress: Callable[[int], object] = lambda _: None,
+    *,
+    spend: Callable[[Mapping[tuple[str, str], int]], object] = lambda _: None,
 ) -> Resolved:
     """Settle held purchases, by chunks, once all of them were checked. Their orders are told at the end.
 
-    Raises ResolveError before anything is changed. A purchase that moved after the check is left as it is.
+    *spend* is told before anything is changed how many are bought again for each alias and account. Raises ResolveError
+    before that. A purchase that moved after the check is left as it is.
     """
     revisions = check(runtime, wanted)
+    spend(_again(runtime, wanted))
     done = Resolved()
     for chunk in chunks(wanted, CHUNK):
         settling = partial(_resolve, runtime=runtime, chunk=chunk, revisions=revisions, by=by)
@@ -87,6 +94,14 @@ def resolve(
         progress(len(chunk))
     complete_finished(runtime)
     return done
+
+
+def _again(runtime: Runtime, wanted: Sequence[Resolution]) -> Counter[tuple[str, str]]:
+    again: Counter[tuple[str, str]] = Counter()
+    for chunk in chunks([one.purchase_id for one in wanted if one.verdict is Verdict.RETRY], CHUNK):
+        with runtime.database.read() as conn:
+            again.update(ledger.sold_by(conn, chunk))
+    return again
 
 
 def _resolve(

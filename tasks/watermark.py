@@ -31,14 +31,18 @@ redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
 """
 
 
-# In the order of their times again: whatever is lost, one of the newest is.
+# In the order of their times again: whatever is lost, one of the newest is. The former keeps its own.
 _HAND_ON = f"""
-local marks = redis.call('LRANGE', KEYS[1], 0, -1)
-if #marks == 0 then return end
-for _, mark in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do marks[#marks + 1] = mark end
+local marks, there = redis.call('LRANGE', KEYS[2], 0, -1), {{}}
+local before = #marks
+for _, mark in ipairs(marks) do there[mark] = true end
+for _, mark in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if not there[mark] then marks[#marks + 1] = mark end
+end
+if #marks == before then return end
 local function began(mark) return string.match(mark, '^%S+ %S+ %S+ (%S+)') end
 table.sort(marks, function(one, other) return began(one) > began(other) end)
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[2])
 for place = 1, math.min(#marks, {KEPT}) do redis.call('RPUSH', KEYS[2], marks[place]) end
 """
 
@@ -90,7 +94,10 @@ class Watermark:
         return [Mark.parse(one.decode() if isinstance(one, bytes) else one) for one in found]
 
     def hand_on(self, former: str, account: str) -> None:
-        """Have the marks of *former* be those of *account*: it is the same, by another name."""
+        """Have *account* answer for the marks of *former* too, which is the same by another name, or may be.
+
+        The former keeps them, for where it is not: nobody buys there, and a mark that is known raises no alarm.
+        """
         self._hand_on(keys=[_key(former), _key(account)])
 
     def forget(self, account: str, marks: Iterable[Mark]) -> None:

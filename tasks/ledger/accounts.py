@@ -7,13 +7,12 @@ behind waits: nothing releases it and nothing asks about it, until a person says
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
 
 from schemas.pool_tables import POOL_NUMBER
-from schemas.provider_config import SANDBOX_ACCOUNT
 from schemas.status import DEAD, Status
 from schemas.tables import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
 from tasks.ledger.calls import cancelled_changes
@@ -38,31 +37,32 @@ class Stranded:
 class Home:
     """Where purchases belong: an alias, and the account that it is.
 
-    *own*: who it is by its kind alone, whatever `account_id` calls it; None where that is not known.
+    *own*: who it is by its kind alone, whatever `account_id` calls it; None where that is not known. *former*: how its
+    account was written formerly; no other account is meant by it.
     """
 
     provider: str
     account: str
     own: str | None = None
+    former: str | None = field(default=None, compare=False)
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Its account in every way in which a purchase may have it."""
+        return (self.account,) if self.former is None else (self.account, self.former)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Under:
-    """What stands under an alias: for the account *of* alone, or for all but *but*; with neither, all.
+    """What stands for any of *accounts*, under the alias *provider* or, without one, under any."""
 
-    *tried_out*: of those only what is the sandbox's, or only what is not.
-    """
-
-    provider: str
-    of: str | None = None
-    but: str | None = None
-    tried_out: bool | None = None
+    accounts: Sequence[str]
+    provider: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The same for a query."""
-        found = [_AT.provider == self.provider] + ([] if self.of is None else [_AT.account == self.of])
-        found += [] if self.but is None else [_AT.account != self.but]
-        return found if self.tried_out is None else [*found, _tried_out(yes=self.tried_out)]
+        found = [_AT.account.in_(self.accounts)]
+        return found if self.provider is None else [*found, _AT.provider == self.provider]
 
 
 def remembered(conn: Connection) -> dict[str, Home]:
@@ -78,29 +78,27 @@ def remember(conn: Connection, home: Home, now: datetime) -> None:
     conn.execute(update(PROVIDER).where(PROVIDER.c.provider == home.provider).values(**values))
 
 
-def alive_elsewhere(conn: Connection, home: Home) -> list[Stranded]:
-    """What is alive under this alias for other accounts: bought, or on its way."""
-    return _counted(conn, ALIVE, and_(_AT.provider == home.provider, _AT.account != home.account))
+def alive_astray(conn: Connection, homes: Sequence[Home], accounts: Sequence[str]) -> list[Stranded]:
+    """What is alive under the alias of each of *homes* for another account, and for *accounts*, by whichever alias."""
+    found = [and_(_AT.provider == home.provider, _AT.account != home.account) for home in homes]
+    return _counted(conn, ALIVE, or_(_AT.account.in_(accounts), *found)) if homes or accounts else []
 
 
-def alive_under(conn: Connection, homes: Sequence[Home]) -> list[Stranded]:
-    """What is alive under each of these aliases, for the account that it was."""
-    where = (and_(_AT.provider == one.provider, _AT.account == one.account) for one in homes)
-    return _counted(conn, ALIVE, or_(*where)) if homes else []
+def alive_under(conn: Connection, alias: str) -> list[Stranded]:
+    """What is alive under an alias, for each account: bought, or on its way."""
+    return _counted(conn, ALIVE, _AT.provider == alias)
 
 
-def forget(conn: Connection, alias: str, now: datetime) -> None:
-    """Forget which account an alias was: nobody comes back to it."""
+def forget(conn: Connection, accounts: Sequence[str], now: datetime) -> None:
+    """Forget accounts, whichever alias was one of them: nobody comes back to them."""
     values = {"account": None, "own_account": None, "updated_at": now}
-    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(**values))
+    conn.execute(update(PROVIDER).where(PROVIDER.c.account.in_(accounts)).values(**values))
 
 
-def alive_apart(conn: Connection, under: Under) -> int:
-    """How many purchases are alive under the alias that *under* leaves out for being tried out, or for not being."""
-    if under.tried_out is None:
-        return 0
-    others = and_(_AT.provider == under.provider, _tried_out(yes=not under.tried_out))
-    return sum(one.count for one in _counted(conn, ALIVE, others))
+def write_anew(conn: Connection, accounts: Sequence[str], home: Home, now: datetime) -> None:
+    """Remember whoever was one of *accounts* by the name that it has now."""
+    values = {"account": home.account, "own_account": home.own, "updated_at": now}
+    conn.execute(update(PROVIDER).where(PROVIDER.c.account.in_(accounts)).values(**values))
 
 
 def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
@@ -122,9 +120,9 @@ def next_chunk(conn: Connection, under: Under, after: str, limit: int) -> list[R
     return [dict(row) for row in conn.execute(query.order_by(_AT.id).limit(limit).with_for_update()).mappings()]
 
 
-def accounts_under(conn: Connection, under: Under) -> list[str]:
-    """The accounts that purchases stand there for."""
-    return sorted(conn.execute(select(_AT.account).where(*under.conditions()).distinct()).scalars())
+def accounts_under(conn: Connection, alias: str) -> list[str]:
+    """The accounts that purchases stand under an alias for."""
+    return sorted(conn.execute(select(_AT.account).where(_AT.provider == alias).distinct()).scalars())
 
 
 def move_home(conn: Connection, rows: Sequence[Row], home: Home) -> set[str]:
@@ -151,12 +149,15 @@ def move_home(conn: Connection, rows: Sequence[Row], home: Home) -> set[str]:
     return found
 
 
-def move_findings(conn: Connection, account: str, home: Home, now: datetime) -> None:
-    """Have an account's findings belong to *home*; those that are open are found again there."""
+def move_findings(conn: Connection, under: Under, home: Home, now: datetime) -> None:
+    """Have findings belong to *home*; of an account that is written anew, those that are open are found again there."""
     at = FINDING.c
-    conn.execute(update(FINDING).where(at.account == account, at.resolved_at.is_(None)).values(resolved_at=now))
-    conn.execute(update(FINDING).where(at.account == account).values(account=home.account, provider=home.provider))
-    conn.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.account == account))
+    where = [at.account.in_(under.accounts)] + ([] if under.provider is None else [at.provider == under.provider])
+    anew = at.account != home.account
+    conn.execute(update(FINDING).where(*where, anew, at.resolved_at.is_(None)).values(resolved_at=now))
+    conn.execute(update(FINDING).where(*where).values(account=home.account, provider=home.provider))
+    run = AUDIT_RUN.c
+    conn.execute(delete(AUDIT_RUN).where(run.account.in_(under.accounts), run.account != home.account))
 
 
 def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
@@ -170,11 +171,6 @@ def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
     if row["status"] in _IN_DOUBT:
         return move(conn, row, Status.HELD, now, error=_LEFT, error_code="account_left")
     return None
-
-
-def _tried_out(*, yes: bool) -> ColumnElement[bool]:
-    sandbox: ColumnElement[bool] = _AT.account.startswith(SANDBOX_ACCOUNT)
-    return sandbox if yes else ~sandbox
 
 
 def _counted(conn: Connection, kept: TextClause, where: ColumnElement[bool] | None) -> list[Stranded]:

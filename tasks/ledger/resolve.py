@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from schemas.outcomes import clip
 from schemas.settling import Verdict
@@ -48,6 +48,14 @@ def standing(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]
     at = PURCHASE.c
     found = conn.execute(select(at.id, at.status, at.revision).where(at.id.in_(ids)))
     return {row.id: (row.status, row.revision) for row in found}
+
+
+def sold_by(conn: Connection, ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """How many of *ids* each alias has for each account."""
+    at = PURCHASE.c
+    query = select(at.provider, at.account, func.count().label("purchases")).where(at.id.in_(ids))
+    found = conn.execute(query.group_by(at.provider, at.account))
+    return {(row.provider, row.account): row.purchases for row in found}
 
 
 def resolutions_of(conn: Connection, purchase_id: str) -> list[Row]:

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from schemas.config import Config
-from schemas.provider_config import ProviderConfig
+from schemas.provider_config import SANDBOX_ACCOUNT, ProviderConfig, kind_in
 from tasks.providers import bird, fluents, signalwire, timepay, vogent
 from tasks.providers.adapter import Adapter
 from tasks.providers.guard import guarded
@@ -64,6 +64,12 @@ def sandbox_apis() -> dict[str, type[SandboxApi]]:
 def kinds_of(config: Config) -> dict[str, ProviderKind]:
     """The kind of each configured provider, by alias."""
     return {alias: kinds()[provider.kind] for alias, provider in config.providers.items()}
+
+
+def tells_apart(account: str) -> bool:
+    """Whether the kind in an account says by itself that two are two: where it does not, only `account_id` can."""
+    kind = kinds().get(kind_in(account).removeprefix(SANDBOX_ACCOUNT))
+    return kind is not None and not kind.config.several_need_id
 
 
 def build(config: ProviderConfig, token: str) -> Adapter:

@@ -144,6 +144,10 @@ class OpenWatermark(Watermark):
     def newest(self, account: str, count: int = KEPT) -> list[Mark]:
         return self.marks.get(account, [])[:count]
 
+    def hand_on(self, former: str, account: str) -> None:
+        both = {*self.marks.get(former, []), *self.marks.get(account, [])}
+        self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
+
     def forget(self, account: str, marks: Iterable[Mark]) -> None:
         gone = set(marks)
         self.marks[account] = [mark for mark in self.marks.get(account, []) if mark not in gone]

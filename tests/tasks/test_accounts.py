@@ -12,9 +12,10 @@ from schemas.status import Status
 from schemas.tables import FINDING, PROVIDER, PURCHASE
 from tasks import accounts, dispatching, looking, purchase
 from tasks.accounts import AccountChanged
-from tasks.ledger.accounts import Home, Under
+from tasks.ledger.accounts import Home
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
+from tasks.strays import homes_in
 from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
 
 OTHER = "another-account"
@@ -73,8 +74,10 @@ def test_a_purchase_in_doubt_is_never_looked_for_at_another_account(world: World
 def test_an_alias_is_remembered_as_the_account_that_it_is(world: World) -> None:
     accounts.settle(world.runtime)
     assert remembered(world) == {"acme": ACCOUNT, "twin": ACCOUNT}
+    accounts.settle(as_account(world, ACCOUNT))
+    assert remembered(world) == {"acme": ACCOUNT, "twin": ACCOUNT}
     accounts.settle(as_account(world, OTHER))
-    assert remembered(world) == {"acme": OTHER, "twin": ACCOUNT}
+    assert remembered(world) == {"acme": OTHER, "twin": None}
 
 
 @pytest.mark.parametrize("bought", [True, False])
@@ -119,6 +122,24 @@ def test_an_account_that_hung_on_its_url_is_taken_along(world: World) -> None:
     assert remembered(world)["acme"] == present
 
 
+def test_what_hung_on_its_url_and_is_alive_twice_is_told_and_may_be_left(world: World) -> None:
+    config = parse_config(FILE, "providers.toml")
+    former, present = config.providers["acme"].former_account, config.providers["acme"].account
+    for account, index in ((former, 0), (present, 1)):
+        row = world.queued(number(index))
+        with world.write() as conn:
+            values = {"account": account, "number": NUMBER, "status": Status.PURCHASED}
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**values))
+    runtime = replace(as_account(world, present), config=config)
+    for _ in range(2):
+        with pytest.raises(AccountChanged, match="dialstock provider leave acme"):
+            accounts.settle(runtime)
+    assert len(accounts.move(runtime, "acme", homes_in(config)["acme"]).left) == 1
+    accounts.leave(runtime, "acme")
+    accounts.settle(runtime)
+    assert {row["account"] for row in world.rows(select(PURCHASE))} == {former, present}
+
+
 def test_a_renamed_alias_takes_its_purchases_along(world: World) -> None:
     world.accept(number(1))
     world.work()
@@ -126,7 +147,7 @@ def test_a_renamed_alias_takes_its_purchases_along(world: World) -> None:
     renamed = as_account(world, ACCOUNT, "renamed")
     [found] = accounts.stranded(renamed)
     assert (found.provider, found.account, found.count) == ("acme", ACCOUNT, 1)
-    done = accounts.move(renamed, Under(provider="acme"), Home(provider="renamed", account=ACCOUNT))
+    done = accounts.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
     assert (done.count, done.left) == (2, [])
     assert accounts.stranded(renamed) == []
     assert dispatching.release_due(renamed, renamed.providers["renamed"]) == 1
@@ -143,7 +164,7 @@ def test_an_account_named_anew_takes_its_purchases_and_findings_along(world: Wor
             FINDING.insert().values(account=ACCOUNT, provider_number_ids=[], found_at=world.clock(), **finding)
         )
     named = as_account(world, OTHER)
-    accounts.move(named, Under(provider="acme", but=OTHER), Home(provider="acme", account=OTHER))
+    accounts.move(named, "acme", Home(provider="acme", account=OTHER))
     accounts.settle(named)
     assert world.rows(select(PURCHASE))[0]["account"] == OTHER
     [kept] = world.rows(select(FINDING))
@@ -160,7 +181,7 @@ def test_a_number_that_is_alive_there_already_stays_where_it_is(world: World) ->
             .where(PURCHASE.c.id == there["id"])
             .values(account=OTHER, provider="renamed", number=first["number"])
         )
-    done = accounts.move(elsewhere, Under(provider="acme"), Home(provider="renamed", account=OTHER))
+    done = accounts.move(elsewhere, "acme", Home(provider="renamed", account=OTHER))
     assert (done.count, [row["id"] for row in done.left]) == (0, [first["id"]])
     assert world.row(first["id"]) == first
 
@@ -171,9 +192,7 @@ def test_of_two_that_are_alive_with_one_number_one_moves(world: World) -> None:
         conn.execute(
             update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account="third", number=rows[0]["number"])
         )
-    done = accounts.move(
-        as_account(world, OTHER), Under(provider="acme", but=OTHER), Home(provider="acme", account=OTHER)
-    )
+    done = accounts.move(as_account(world, OTHER), "acme", Home(provider="acme", account=OTHER))
     assert (done.count, len(done.left)) == (1, 1)
 
 
@@ -186,7 +205,7 @@ def test_what_was_tried_out_and_what_is_real_never_move_to_each_other(world: Wor
         conn.execute(update(PURCHASE).values(account=here))
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account=f"{there}-formerly"))
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[2]["id"]).values(status=Status.CANCELLED))
-    done = accounts.move(as_account(world, there, target), Under(provider="acme"), Home(provider=target, account=there))
+    done = accounts.move(as_account(world, there, target), "acme", Home(provider=target, account=there))
     assert (done.count, done.left, done.apart) == (1, [], 1)
     found = {row["id"]: (row["provider"], row["account"]) for row in world.rows(select(PURCHASE))}
     assert found == {
@@ -218,7 +237,7 @@ def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(worl
     calling = world.claimed(number(3))
     waiting = world.queued(number(2))
     left = as_account(world, OTHER)
-    done = accounts.leave(left, Under(provider="acme", but=OTHER))
+    done = accounts.leave(left, "acme")
     assert (done.cancelled, done.held, done.under_way) == (1, 1, 1)
     statuses = {row["number"]: row["status"] for row in world.rows(select(PURCHASE))}
     assert statuses == {
@@ -250,7 +269,7 @@ def test_what_is_moved_in_doubt_is_looked_for_at_its_new_home(world: World) -> N
     row = world.accept()
     world.work()
     renamed = as_account(world, ACCOUNT, "renamed")
-    accounts.move(renamed, Under(provider="acme"), Home(provider="renamed", account=ACCOUNT))
+    accounts.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
     world.clock.advance(60)
     world.provider.looks.append(Look(kind=LookKind.OWNED, provider_number_id="id-1"))
     assert dispatching.look_due(renamed, renamed.providers["renamed"]) == 1

@@ -10,7 +10,7 @@ from schemas.status import Status
 from tasks import accounts
 from tasks.accounts import AccountChanged
 from tasks.ledger import pausing
-from tasks.ledger.accounts import Home, Under
+from tasks.ledger.accounts import Home
 from tasks.policies.pause import Cause
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started
@@ -205,9 +205,7 @@ def test_one_that_went_back_to_before_an_account_was_written_anew_buys_nothing_t
     world.runtime = replace(world.runtime, providers=bindings)
 
     def write_anew() -> None:
-        under = Under(provider="acme", but=home.account)
-        accounts.move_marks(world.runtime, under, home)
-        accounts.move(world.runtime, under, home)
+        accounts.move(world.runtime, "acme", home)
         accounts.settle(world.runtime)
 
     write_anew()

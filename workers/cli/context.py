@@ -22,6 +22,7 @@ from tasks.providers.registry import installed, kinds_of
 from tasks.publishing import LEASE_KEY
 from tasks.runtime import Binding, Message, Runtime
 from tasks.watermark import Watermark
+from workers.cli import servers
 from workers.cli.errors import Failure
 from workers.clock import DatabaseClock
 from workers.database import SqlDatabase, migrate, revisions
@@ -52,7 +53,7 @@ def open_desk(*, configured: bool = True, reads: bool = False, buys: bool = Fals
     config = _config(settings, reads=reads) if configured else Config(providers={})
     database = _open_database(settings)
     try:
-        runtime = _runtime(config, database)
+        runtime = _runtime(settings, config, database)
         if buys:
             accounts.settle(runtime)
         yield Desk(settings, runtime)
@@ -64,7 +65,7 @@ def check_accounts(settings: Settings, config: Config) -> None:
     """Raise AccountChanged where no worker would start, with a database that is in order."""
     database = SqlDatabase(settings.database_url)
     try:
-        accounts.settle(_runtime(config, database))
+        accounts.settle(_runtime(settings, config, database))
     finally:
         database.close()
 
@@ -128,7 +129,7 @@ def _open_database(settings: Settings) -> SqlDatabase:
     return database
 
 
-def _runtime(config: Config, database: SqlDatabase) -> Runtime:
+def _runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:
     bindings = {
         alias: Binding(
             alias=alias,
@@ -146,10 +147,22 @@ def _runtime(config: Config, database: SqlDatabase) -> Runtime:
         database=database,
         redis=_NOT_HERE,
         pace=cast(Pace, _NOT_HERE),
-        watermark=cast(Watermark, _NOT_HERE),
+        watermark=_Marks(settings),
         send=_send_nothing,
         now=DatabaseClock(database),
     )
+
+
+class _Marks(Watermark):
+    """The watermark, for whom an account is written anew: Redis is reached where that is so, and not before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def hand_on(self, former: str, account: str) -> None:
+        """Raises Away or EmbeddedError."""
+        with servers.open_redis(self._settings) as client:
+            Watermark(client).hand_on(former, account)
 
 
 class _NotHere:

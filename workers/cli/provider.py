@@ -119,8 +119,9 @@ def resume(
 def move(source: Gone, target: Home, *, json: Json = False) -> None:
     """Have the purchases of one alias go on under another, which is the same account: renamed, or written anew.
 
-    What waits is bought there, what is in doubt is looked for there, and what is bought is not bought again. FROM and
-    TO are one where the file says in another way which account it is. The status is 1 where some had to stay.
+    What waits is bought there, what is in doubt is looked for there, and what is bought is not bought again. Purchases
+    of an account that the file has go to its alias and to no other: where aliases were swapped, move each to the other.
+    FROM and TO are one where the file says in another way which account it is. The status is 1 where some had to stay.
     """
     from workers.cli import provideraccount
     from workers.cli.context import open_desk
@@ -137,8 +138,8 @@ def move(source: Gone, target: Home, *, json: Json = False) -> None:
 def leave(alias: Gone, *, json: Json = False) -> None:
     """End with the purchases of an alias that is gone, or of the account that it was: that one is not used any more.
 
-    What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. The
-    status is 1 where calls are under way yet.
+    What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. An
+    account that the file has under another alias is used, and not left. The status is 1 where calls are under way yet.
     """
     from workers.cli import provideraccount
     from workers.cli.context import open_desk

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from tasks import accounts
-from tasks.accounts import Left, Moved
-from tasks.ledger.accounts import Home, Under
+from tasks.accounts import AccountChanged, Left, Moved
 from tasks.runtime import Runtime
-from tasks.watermark import Watermark
+from tasks.strays import APART, homes_in
 from workers.cli.context import Desk, known_provider
-from workers.cli.errors import Failure
-from workers.cli.output import count, show, show_table
-from workers.cli.servers import open_redis
+from workers.cli.output import count, say, show, show_table
 
 
 def move(desk: Desk, source: str, target: str) -> Moved:
     """Have what stands under the alias *source* belong to *target*, which is the same account.
 
-    Raises Failure; Away or EmbeddedError where there is no Redis, which knows the account's newest calls.
+    Raises Failure and AccountElsewhere; Away or EmbeddedError where there is no Redis, which knows the newest calls of
+    an account that is written anew.
     """
-    runtime = desk.runtime
-    account = known_provider(runtime.config, target).account
-    own = runtime.providers.get(source)
-    if source != target and own is not None and own.account != account:
-        message = (
-            f"{source!r} and {target!r} are two accounts in the file, and a number belongs to the one that bought it"
-        )
-        raise Failure(f"{message}: mend the file first, or name the alias that is gone")
-    under = Under(provider=source, but=account if source == target else None)
-    home = Home(provider=target, account=account)
-    with open_redis(desk.settings) as client:
-        accounts.move_marks(replace(runtime, redis=client, watermark=Watermark(client)), under, home)
-    done = accounts.move(runtime, under, home)
+    known_provider(desk.runtime.config, target)
+    done = accounts.move(desk.runtime, source, homes_in(desk.runtime.config)[target])
     if not (done.left or done.apart):
-        accounts.settle(runtime, [target])
+        _settle(desk.runtime)
     return done
+
+
+def _settle(runtime: Runtime) -> None:
+    """Remember who each alias is, where this was the last thing to be done; else say what else there is."""
+    try:
+        accounts.settle(runtime)
+    except AccountChanged as exc:
+        say(f"No worker starts yet:\n{exc}", "yellow")
 
 
 def leave(runtime: Runtime, alias: str) -> Left:
     """End with what stands under *alias* for an account that it is not any more."""
-    own = runtime.providers.get(alias)
-    return accounts.leave(runtime, Under(provider=alias, but=None if own is None else own.account))
+    return accounts.leave(runtime, alias)
 
 
 def moved_document(source: str, target: str, done: Moved) -> dict[str, Any]:
@@ -56,7 +50,7 @@ def tell_moved(source: str, target: str, done: Moved) -> None:
     """For people."""
     show(f"{count(done.count, 'purchase')} of {source} go on under {target}.")
     if done.apart:
-        show(f"{count(done.apart, 'purchase')} of {source} stay: {accounts.APART}.")
+        show(f"{count(done.apart, 'purchase')} of {source} stay: {APART}.")
     if done.left:
         show("These stay: their number is alive there already. See at the provider how often it was charged:")
         show_table(("purchase", "number", "status"), [(row["id"], row["number"], row["status"]) for row in done.left])

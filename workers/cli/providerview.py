@@ -36,7 +36,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
 
 def stranded_in_words(runtime: Runtime) -> list[str]:
     """What waits under an alias, or for an account, that no worker buys for, with the mend."""
-    return [f"{accounts.in_words(one, runtime)}: {accounts.mend(one)}" for one in accounts.stranded(runtime)]
+    return accounts.stranded_in_words(runtime)
 
 
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:

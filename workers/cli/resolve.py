@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
@@ -64,23 +65,27 @@ def resolve(
     """Settle held purchases, after a look at the provider: bought, buy again, or failed.
 
     All of them are checked before any is settled: where one is not held, or unknown, nothing is changed and the status
-    is 2. Who, when and what is kept. Orders that were completed are told again, as updated.
+    is 2. Who, when and what is kept. Orders that were completed are told again, as updated. Before any is bought again,
+    it is said from whom, at which host, and how many.
     """
     from tasks import resolving
     from workers.cli.context import open_desk
+    from workers.cli.spending import say_spending_again
 
     name = person(by)
-    with open_desk(configured=False) as desk:
-        if file is not None:
-            if ids or bought or retry or fail or provider_number_id:
-                raise Failure("--file names the purchases and what becomes of them: give neither with it")
-            wanted = _from_file(file, note, json=json)
-        else:
+    if file is not None and (ids or bought or retry or fail or provider_number_id):
+        raise Failure("--file names the purchases and what becomes of them: give neither with it")
+    wanted = [] if file is None else _from_file(file, note, json=json)
+    # Only what buys again needs to know from whom.
+    buys = retry or any(one.verdict == "retry" for one in wanted)
+    with open_desk(configured=buys, reads=True) as desk:
+        if file is None:
             verdict = _verdict(bought=bought, retry=retry, fail=fail)
             wanted = _from_ids(desk.runtime, ids or [], verdict, provider_number_id, note)
+        spend = partial(say_spending_again, desk.runtime.config)
         with Meter("settling", len(wanted)) as meter:
             try:
-                done = resolving.resolve(desk.runtime, wanted, name, meter.advance)
+                done = resolving.resolve(desk.runtime, wanted, name, meter.advance, spend=spend)
             except resolving.ResolveError as exc:
                 _refuse([_document(one.resolution.line, "id", one.message) for one in exc.problems], json=json)
     _tell(done, name, json=json)

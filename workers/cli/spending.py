@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -16,6 +17,18 @@ def say_spending(config: Config, numbers: Mapping[str, int], limit: int | None =
     for alias, many in sorted(numbers.items()):
         if many > 0:
             say(f"Buying up to {count(many, 'number')} from {alias} ({whereabouts(config, alias)}){some}")
+
+
+def say_spending_again(config: Config, again: Mapping[tuple[str, str], int]) -> None:
+    """The same of purchases, by alias and account: of an account that the alias is not nothing is bought."""
+    numbers: Counter[str] = Counter()
+    for (alias, account), many in sorted(again.items()):
+        provider = config.providers.get(alias)
+        if provider is None or provider.account == account:
+            numbers[alias] += many
+        else:
+            say(f"{count(many, 'number')} under {alias} will wait: no worker buys there for the account {account}")
+    say_spending(config, numbers)
 
 
 def sellers(config: Config) -> str:

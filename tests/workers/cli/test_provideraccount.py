@@ -60,7 +60,7 @@ def test_a_renamed_alias_is_told_and_handed_on(bought: Cli, home: Path) -> None:
     configure(home, "renamed", more='account_id = "acme"')
     told = bought.ok("provider", "list")
     assert "1 purchases wait under 'vogent', which is not configured" in bought("provider", "list").output
-    assert "dialstock provider move vogent ALIAS" in bought("doctor").output
+    assert "dialstock provider move vogent renamed" in bought("doctor").output
     assert "vogent|acme" in told
     assert "2 purchases of vogent go on under renamed." in bought.ok("provider", "move", "vogent", "renamed")
     with open_desk() as desk:
@@ -72,7 +72,8 @@ def test_a_renamed_alias_is_told_and_handed_on(bought: Cli, home: Path) -> None:
 def test_nothing_is_bought_again_under_the_new_name_of_an_account(bought: Cli, home: Path, more: str) -> None:
     configure(home, "renamed", more=more)
     told = bought.refused("buy", NUMBERS[0], "--provider", "renamed")
-    assert "[providers.renamed] is new, and 'vogent' of the same kind is gone from the file with 2 purchases" in told
+    gone = "vogent|@vogent, which is gone from the file with 2 purchases under 'vogent', and would buy them again"
+    assert f"[providers.renamed] may be the account {gone}" in told
     assert "dialstock provider move vogent renamed; where" in told
     bought.ok("provider", "move", "vogent", "renamed")
     assert bought.json("buy", NUMBERS[0], "--provider", "renamed")["created"] is False
@@ -103,8 +104,13 @@ def test_an_account_that_is_not_used_any_more_is_left(bought: Cli, home: Path) -
 
 def test_two_accounts_of_the_file_are_not_made_one(bought: Cli, home: Path) -> None:
     text = FILE.format(alias="vogent", url="https://api.vogent.ai", more='account_id = "a"')
-    (home / "providers.toml").write_text(text + FILE.format(alias="other", url="https://b.ai", more='account_id = "b"'))
-    assert "are two accounts in the file" in bought.refused("provider", "move", "vogent", "other")
+    both_of_them = text + FILE.format(alias="other", url="https://b.ai", more='account_id = "b"')
+    (home / "providers.toml").write_text(both_of_them)
+    bought.ok("provider", "move", "vogent", "vogent")
+    told = bought.refused("provider", "move", "vogent", "other")
+    assert "2 purchases under 'vogent' are of vogent|a, as the file has it" in told
+    with open_desk() as desk:
+        assert accounts_of(desk) == {("vogent", "vogent|a")}
 
 
 def test_a_target_that_is_not_configured_is_refused(bought: Cli) -> None:
@@ -149,7 +155,8 @@ def test_an_alias_renamed_with_its_account_id_in_one_edit_is_refused(
     buy_all_the_way(cli, "old")
     own_file(home, kind, ("new", "p", after))
     told = cli.refused("buy", NUMBERS[0], "--provider", "new")
-    assert "[providers.new] is new, and 'old' of the same kind is gone from the file with 1 purchases" in told
+    assert "[providers.new] may be the account" in told
+    assert "which is gone from the file with 1 purchases under 'old', and would buy them again" in told
     assert "dialstock provider move old new; where" in told
     assert "dialstock provider leave old" in told
     cli.ok("provider", "move", "old", "new")
@@ -193,7 +200,7 @@ def test_an_alias_renamed_back_does_not_buy_again(bought: Cli, home: Path) -> No
     assert not buy(bought, "b")
     configure(home, "vogent")
     told = bought.refused("buy", NUMBERS[0], "--provider", "vogent")
-    assert "[providers.vogent] is in the file, and 'b' of the same kind is gone from it with 2 purchases" in told
+    assert "[providers.vogent] may be the account vogent|@b, which is gone from the file with 2 purchases" in told
     assert "dialstock provider move b vogent; where" in told
     bought.ok("provider", "move", "b", "vogent")
     assert not buy(bought, "vogent")

@@ -10,7 +10,7 @@ import pytest
 from schemas.outcomes import OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
 from tasks.providers.transport.session import Session
-from tasks.providers.transport.turns import Gate, at_once, in_turn, take_turn
+from tasks.providers.transport.turns import Gate, Withheld, at_once, in_turn, take_turn
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, config, success
 
@@ -70,9 +70,9 @@ def test_a_429_is_told_and_the_request_made_again_where_the_turn_waits(server: S
 
 def test_what_a_turn_raises_comes_out_and_nothing_is_sent(server: ScriptedServer) -> None:
     def never(_: ProviderError | None) -> Gate:
-        raise ZeroDivisionError
+        raise Withheld
 
-    with in_turn(never), pytest.raises(ZeroDivisionError):
+    with in_turn(never), pytest.raises(Withheld):
         adapter("vogent", server.url).look({NUMBER: None})
     assert server.seen == []
 
@@ -106,9 +106,9 @@ def test_the_gate_comes_once_a_request_is_connected_and_before_its_first_byte(se
 @pytest.mark.parametrize("call", CALLS)
 def test_what_a_gate_raises_comes_out_and_nothing_is_sent(server: ScriptedServer, kind: str, call: str) -> None:
     def held() -> None:
-        raise ZeroDivisionError
+        raise Withheld
 
-    with in_turn(lambda _: held), pytest.raises(ZeroDivisionError):
+    with in_turn(lambda _: held), pytest.raises(Withheld):
         CALLS[call](adapter(kind, server.url))
     assert server.seen == []
 

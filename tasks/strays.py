@@ -1,0 +1,182 @@
+"""What stands where it does not belong: the one rule by which no worker starts, and by which `doctor` tells of it.
+
+Purchases follow their account, never the alias that they were bought under. An account that the file has, under
+whichever alias, is never bought for twice: one number of it is alive once. One that was used and that the file has no
+more may be one of the file, written in another way, and would be bought for again: while purchases of it are alive, a
+person says which it is. What was said is remembered: an account that was left is not asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlalchemy import Connection
+
+from schemas.config import Config
+from schemas.provider_config import is_tried_out, kind_in
+from tasks.ledger import accounts as ledger
+from tasks.ledger.accounts import Home, Stranded
+from tasks.providers.registry import tells_apart
+
+APART = "the sandbox and a real account share no purchases"
+_OTHER_HOME = "another DIALSTOCK_HOME or DATABASE_URL"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why no worker starts for *stray*, and what a person can do about it."""
+
+    stray: Stranded
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """Who each alias of the file is, and who aliases are remembered to have been, of the file or not."""
+
+    homes: Mapping[str, Home]
+    known: Mapping[str, Home]
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The accounts of the file, in every spelling, and the first alias of each."""
+        return {
+            account: alias for alias, home in sorted(self.homes.items(), reverse=True) for account in home.spellings
+        }
+
+    @cached_property
+    def changed(self) -> list[Home]:
+        """The aliases that are not known as what they are, in order."""
+        return [home for alias, home in sorted(self.homes.items()) if self.known.get(alias) != home]
+
+    @cached_property
+    def gone(self) -> dict[str, Home]:
+        """The accounts that were used, and that the file has no more."""
+        return {one.account: one for _, one in sorted(self.known.items()) if one.account not in self.aliases}
+
+    def heirs(self, account: str) -> list[Home]:
+        """Who of the file may be an account that it has no more: also whoever was it, by another `account_id` now."""
+        gone = self.gone.get(account)
+        return [
+            home
+            for alias, home in sorted(self.homes.items())
+            if gone is not None and (_may_be_one(gone, home) or self._was(alias, account))
+        ]
+
+    def _was(self, alias: str, account: str) -> bool:
+        was = self.known.get(alias)
+        return was is not None and was.account == account and self.may_be_written_anew(alias, account)
+
+    def may_be_written_anew(self, alias: str, account: str) -> bool:
+        """Whether an alias may be an account by another name: of one kind, and never two aliases at one time."""
+        home = self.homes.get(alias)
+        if home is None or kind_in(home.account) != kind_in(account):
+            return False
+        return account not in self.gone or all(home.account != one.account for one in self.known.values())
+
+    def movable(self, source: str, account: str, target: str) -> bool:
+        """Whether what *source* has of an account that the file has no more may go on under another alias.
+
+        Of an alias that the file has only what nothing tells apart from the other; of one that is gone, what it was.
+        """
+        if source in self.homes:
+            return any(heir.provider == target for heir in self.heirs(account))
+        return account in self.gone or source not in self.known
+
+
+def homes_in(config: Config) -> dict[str, Home]:
+    """Who each alias of a configuration is."""
+    return {
+        alias: Home(provider=alias, account=one.account, own=one.own_account, former=one.former_account)
+        for alias, one in config.providers.items()
+    }
+
+
+def read_file(conn: Connection, homes: Mapping[str, Home]) -> File:
+    """The file, beside what is remembered."""
+    return File(homes=homes, known=ledger.remembered(conn))
+
+
+def refusals(conn: Connection, file: File) -> list[Refusal]:
+    """Why no worker starts: first what the file itself says how to mend."""
+    changed = {home.provider for home in file.changed}
+    found = [
+        (one.account not in file.aliases, Refusal(stray=one, what=what, mend=mend(one, file)))
+        for one in ledger.alive_astray(conn, file.changed, [*file.gone])
+        if (what := _why(one, file, changed=one.provider in changed))
+    ]
+    return [refusal for _, refusal in sorted(found, key=lambda one: one[0])]
+
+
+def mend(one: Stranded, file: File) -> str:
+    """What a person can do about purchases under an alias that are not of its account."""
+    if one.account in file.aliases:
+        there = file.aliases[one.account]
+        return f"the file has that account as {there!r}: dialstock provider move {one.provider} {there}"
+    return "; ".join(_mends(one, file))
+
+
+def _why(one: Stranded, file: File, *, changed: bool) -> str | None:
+    home = file.homes.get(one.provider)
+    if home is not None and changed and one.account not in home.spellings:
+        is_now = f"[providers.{one.provider}] is the account {home.account}"
+        return f"{is_now}, and {one.count:,} purchases under it are of {one.account}"
+    heirs = " or ".join(f"[providers.{heir.provider}]" for heir in file.heirs(one.account))
+    if not heirs:
+        return None
+    gone = f"{one.account}, which is gone from the file with {one.count:,} purchases under {one.provider!r}"
+    return f"{heirs} may be the account {gone}, and would buy them again"
+
+
+def _mends(one: Stranded, file: File) -> Iterator[str]:
+    heirs = _offered(one, file)
+    for alias in heirs:
+        yield f"where {alias!r} is that account, written anew: dialstock provider move {one.provider} {alias}"
+    home = file.homes.get(one.provider)
+    trial = [home] if home is not None else [*file.homes.values()]
+    if not is_tried_out(one.account) and trial and all(is_tried_out(each.account) for each in trial):
+        yield f"{APART}, so try things out with {_OTHER_HOME}"
+        return
+    if is_tried_out(one.account) and not heirs:
+        yield f"{APART}: name {_OTHER_HOME}"
+    elif home is not None:
+        yield "where it is another: give it another alias"
+    elif not heirs:
+        yield "name it in the file again"
+    yield f"where that account is not used any more: dialstock provider leave {one.provider}"
+
+
+def _offered(one: Stranded, file: File) -> list[str]:
+    """Who of the file these purchases may be moved to: its own alias first."""
+    own = [one.provider] if file.may_be_written_anew(one.provider, one.account) else []
+    if one.account in file.gone:
+        return own + [heir.provider for heir in file.heirs(one.account) if heir.provider not in own]
+    gone = Home(provider=one.provider, account=one.account)
+    others = [alias for alias, home in sorted(file.homes.items()) if alias not in own and _may_be_one(gone, home)]
+    return own + [alias for alias in others if file.movable(one.provider, one.account, alias)]
+
+
+def _may_be_one(gone: Home, new: Home) -> bool:
+    """Whether nothing tells that two accounts of one kind are two.
+
+    Where the kind itself says who an account is, that does, whatever `account_id` calls them. Where it says no more
+    than how the account buys, as a Fluents connection does, it can say that two are one; that they are two says only
+    the `account_id` of both.
+    """
+    if kind_in(gone.account) != kind_in(new.account):
+        return False
+    if gone.own is not None and gone.own == new.own:
+        return True
+    if tells_apart(new.account):
+        return gone.own is None
+    return not (_named(gone, new.own) and _named(new, new.own))
+
+
+def _named(home: Home, own: str | None) -> bool:
+    """Whether `account_id` named an account; *own* is what another of its kind says, None where the kind is silent."""
+    if own is None:
+        return not home.account.partition("|")[2].startswith("@")
+    return home.own is not None and home.account != home.own
