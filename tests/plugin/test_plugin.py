@@ -157,7 +157,7 @@ def test_a_number_is_bought_from_its_sandbox(site: Path, up: Path) -> None:
             "strange:KIND cannot be imported (TypeError",
         ),
         (
-            "from dataclasses import replace\nfrom tasks.providers.vogent import KIND\nKIND = replace(KIND, name='vog')",
+            "from dataclasses import replace\nfrom tasks.providers.bird import KIND\nKIND = replace(KIND, name='vog')",
             "strange:KIND calls itself 'vog', and is registered as 'strange'",
         ),
         (

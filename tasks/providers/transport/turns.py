@@ -36,7 +36,7 @@ def at_once(throttled: ProviderError | None) -> Gate:
 
 
 def _nobody(_: ProviderError | None) -> Gate:
-    raise RuntimeError("a reading request outside of a turn: call the adapter within in_turn(...)")
+    raise Withheld("a reading request outside of a turn: call the adapter within in_turn(...)")
 
 
 _turn: ContextVar[Turn] = ContextVar("turn", default=_nobody)
@@ -55,6 +55,6 @@ def in_turn(turn: Turn) -> Iterator[None]:
 def take_turn(throttled: ProviderError | None = None) -> Gate:
     """Wait for the next request's turn; *throttled* is its 429 where it was made before. Returns its gate.
 
-    Raises what the turn raises, and RuntimeError outside of `in_turn`.
+    Raises what the turn raises, and Withheld outside of `in_turn`.
     """
     return _turn.get()(throttled)

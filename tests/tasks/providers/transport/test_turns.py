@@ -30,13 +30,13 @@ def session(url: str) -> Session:
 @pytest.mark.parametrize("kind", KINDS[1:])
 @pytest.mark.parametrize("call", CALLS)
 def test_outside_of_a_turn_no_reading_request_is_made(server: ScriptedServer, kind: str, call: str) -> None:
-    with pytest.raises(RuntimeError, match="outside of a turn"):
+    with pytest.raises(Withheld, match="outside of a turn"):
         Context().run(CALLS[call], adapter(kind, server.url))
     assert server.seen == []
 
 
 def test_outside_of_a_turn_nothing_is_prepared(server: ScriptedServer) -> None:
-    with pytest.raises(RuntimeError, match="outside of a turn"):
+    with pytest.raises(Withheld, match="outside of a turn"):
         Context().run(adapter("bird", server.url).prepare, Ask(number=NUMBER))
     assert server.seen == []
 
