@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
@@ -172,6 +172,33 @@ def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> 
     with engine.connect() as conn:
         assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     engine.dispose()
+
+
+@pytest.mark.parametrize("write", ["run", "transact"])
+def test_a_file_that_another_writes_for_longer_than_sqlite_waits_is_written_after_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """A transaction of a person's own, or a backup: an order that is being loaded then goes on after it."""
+    monkeypatch.setattr("workers.database.SQLITE_TIMEOUT", 0.05)
+    database = SqlDatabase(sqlite_url)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        aliases(database)
+        other.execute("BEGIN IMMEDIATE")
+        refused: list[BaseException] = []
+
+        def end(context: ExceptionContext) -> None:
+            refused.append(context.original_exception)
+            if other.in_transaction:
+                other.execute("COMMIT")
+
+        event.listen(database.engine, "handle_error", end)
+        actions = {
+            "run": lambda: database.run(lambda conn: add(conn, ["a"])),
+            "transact": lambda: database.transact(add, ["a"]),
+        }
+        assert actions[write]() == ["A"]
+    assert (len(refused), aliases(database)) == (1, {"a"})
+    database.close()
 
 
 def test_a_database_of_another_version_is_seen(database: SqlDatabase) -> None:
