@@ -132,6 +132,7 @@ def test_what_was_revoked_is_kept_and_answered_once(
         ([[], {}, {"args": []}], {}),
         ([[], {"number": "+14155550001"}, None], {"timelimit": 5}),
         ([[], {"number": "+14155550001"}, None], {"eta": "0001-01-01T00:00:00+00:00"}),
+        ([[], {"number": "+14155550001"}, None], {"eta": "9999-12-31T23:59:59-23:59"}),
         ([[], {"number": "+14155550001"}, None], {"eta": "soon"}),
         ([[], {"number": "+14155550001"}, None], {"expires": "never"}),
         ([[], {"number": "+14155550001"}, None], {"stamped_headers": 5, "expires": PAST}),
