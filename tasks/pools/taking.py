@@ -173,10 +173,8 @@ def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -
 
 
 def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | None:
+    """A return that came before is found where this one is written down: whatever it meets, it keeps its answer."""
     places = [row for row in _rows(conn, _PLACE, wanted=request.number) if row["pool"] == request.pool]
-    # After the lock: what gave it back may have been this very request, in another process.
-    if (earlier := answered(conn, request, now)) is not None:
-        return earlier
     slot = next((row for row in places if row["status"] == Slot.TAKEN), None)
     if slot is None:
         return _not_taken(conn, request, now, places)
