@@ -151,9 +151,7 @@ def _take_waiting(conn: Connection, request: TakeNumber, now: datetime) -> Row |
 def _take(
     conn: Connection, request: TakeNumber, now: datetime, slots: Sequence[Row], there: Sequence[Row]
 ) -> Row | None:
-    # After the look: what emptied the pool may have been this very request, in another process.
-    if (earlier := answered(conn, request, now)) is not None:
-        return earlier
+    """A take that came before is found where this one is written down: whatever it meets, it keeps its answer."""
     if len(slots) < request.count:
         return _too_few(conn, request, now, len(there)) if len(there) < request.count else None
     if not remember(conn, request, request.taker, slots, now):

@@ -190,6 +190,23 @@ def test_a_take_that_is_being_refused_takes_nothing_when_it_comes_again_meanwhil
     assert [row["status"] for row in postgres.rows(select(POOL_NUMBER))] == ["available"]
 
 
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_take_that_comes_again_gets_its_own_while_another_has_the_last_number_in_its_hands(
+    postgres: World, beside: Callable[..., Future[Row]], commits: bool
+) -> None:
+    fill(postgres, 2)
+    first = take(postgres, "m1")
+    with unfinished(postgres) as conn:
+        taking._take_free(conn, TakeNumber(pool=POOL, request_id="m2"), postgres.clock())
+        waiting = beside(take, postgres, "m1")
+        wait_until_one_waits(postgres)
+        if not commits:
+            conn.rollback()
+    assert waiting.result(20) == {**first, "repeat": True}
+    left = [row["number"] for row in postgres.rows(select(POOL_NUMBER)) if row["status"] == "available"]
+    assert left == ([] if commits else [SECOND])
+
+
 @pytest.mark.parametrize("stock", [1, 2])
 def test_a_take_that_comes_again_while_the_first_is_not_over_waits_for_its_answer(
     postgres: World, beside: Callable[..., Future[Row]], stock: int
