@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
-from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Broken
 
 if TYPE_CHECKING:
@@ -41,7 +38,11 @@ class Judge:
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
         """What is committed now."""
-        return [dict(row) for row in self._db.execute(query, given)]
+        return [dict(row) for row in self.all(query, *given)]
+
+    def all(self, query: str, *given: Any) -> list[Any]:
+        """The same as they come: columns by place and by name."""
+        return self._db.execute(query, given).fetchall()
 
     def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool) -> None:
         """A provider has executed a request."""
@@ -53,7 +54,7 @@ class Judge:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
         standing: dict[tuple[str, str], str] = {}
-        for provider, number, status in self._db.execute(_ROWS):
+        for provider, number, status in self.all(_ROWS):
             standing[provider, number] = status
             if status == Status.PURCHASED and not self.charged[provider, number]:
                 raise Broken(f"{number} at {provider} is purchased, and was never charged")
@@ -62,13 +63,10 @@ class Judge:
             if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
-    def seconds_to_due(self) -> float:
-        """Until the next purchase is due; infinity where none waits, 0 where one does already."""
-        [(due,)] = self._db.execute("SELECT min(due_at) FROM purchase WHERE due_at IS NOT NULL")
-        if due is None:
-            return math.inf
-        left = datetime.fromisoformat(due).replace(tzinfo=UTC) - wall_clock(self._world.clockwork)
-        return max(0.0, left.total_seconds())
+    def one(self, query: str, *given: Any) -> Any:
+        """The first column of the first row of what is committed now; None where there is none."""
+        row = self._db.execute(query, given).fetchone()
+        return row and row[0]
 
     def unanswered(self, requests: Sequence[Request]) -> list[Request]:
         """The requests that were neither accepted nor rejected."""

@@ -29,6 +29,7 @@ PATIENCE = 15.0
 """Seconds until a message that was not answered is sent again."""
 
 PUBLIC = "purchases"
+_PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
 _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced)
 
 
@@ -121,5 +122,7 @@ def _resume(world: World) -> None:
 def resume_all(world: World) -> None:
     """End every pause."""
     runtime = world.staff.runtime
-    for alias in world.kinds:
+    for (alias,) in world.judge.all(
+        "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
+    ):
         runtime.database.run(lambda conn, alias=alias: pausing.resume(conn, alias, runtime.now(), by_machine=False))  # type: ignore[misc]

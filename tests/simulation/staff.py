@@ -13,7 +13,7 @@ from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import MICRO, Actor, Process
+from tests.simulation.clockwork import Process
 from tests.simulation.store import ProcessRedis
 from tests.simulation.tables import ProcessDatabase, Quiet
 from workers.clock import DatabaseClock
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 THREADS = 2
 TIMERS = ("release", "sweep", "history", "relay")
-LONGEST_REST = 5.0
-"""Seconds after which a timer ticks all the same: a relay's lease lapses after ten."""
-
 AGAIN = 0.5
 """Seconds between two looks after who died, and after a start that failed."""
 
@@ -130,37 +127,4 @@ def _work(world: World) -> None:
 
 def _tick(world: World, timer: Timer) -> None:
     while True:
-        world.idle.rest(timer._once() or 0.001)
-
-
-class Idle:
-    """Timers skip the ticks that could find nothing: no commit since the last, and nothing due before the next.
-
-    Most of a world's time would go into them, and none of its faults.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._resting: dict[Actor, int] = {}
-
-    def rest(self, seconds: float) -> None:
-        """Until the next tick, or that tick's time after the next commit."""
-        clockwork = self._world.clockwork
-        me = clockwork.me
-        assert me is not None
-        until_due = self._world.judge.seconds_to_due()
-        if until_due <= seconds:
-            clockwork.sleep(seconds)
-            return
-        self._resting[me] = clockwork.now + round(seconds * MICRO)
-        try:
-            clockwork.sleep(min(until_due, max(seconds, LONGEST_REST)))
-        finally:
-            self._resting.pop(me, None)
-
-    def stir(self) -> None:
-        """Something was committed."""
-        clockwork = self._world.clockwork
-        for actor, tick in self._resting.items():
-            if actor.wake is not None:
-                actor.wake = min(actor.wake, max(clockwork.now, tick))
+        world.idle.rest(timer.name, timer._once() or 0.001)

@@ -43,15 +43,37 @@ end
 """
 
 
+class Line:
+    """A connection to the server without redis-py's retries and pools, which took most of a call's time."""
+
+    def __init__(self, url: str) -> None:
+        self._connection: Any = Redis.from_url(url).connection_pool.get_connection()
+        self._digests: dict[str, Any] = {}
+
+    def said(self, *command: Any) -> Any:
+        """The answer to *command*."""
+        self._connection.send_packed_command(self._connection.pack_command(*command))
+        return self._connection.read_response()
+
+    def load(self, script: str) -> Any:
+        """The digest under which the server runs *script*."""
+        if script not in self._digests:
+            self._digests[script] = self.said("SCRIPT", "LOAD", script)
+        return self._digests[script]
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
 class Store:
     """The server as one world knows it: which life it is in, and what its stream held before it was emptied."""
 
-    def __init__(self, client: Redis, world: World) -> None:
-        self.client = client
+    def __init__(self, line: Line, world: World) -> None:
+        self.line = line
         self.world = world
         self.life = 1
         self.published: list[bytes] = []
-        client.flushall()
+        line.said("FLUSHALL")
 
     @property
     def clock(self) -> str:
@@ -62,7 +84,7 @@ class Store:
     def empty(self, *, restarts: bool) -> None:
         """FLUSHALL; a server that *restarts* has another life, too."""
         self.published += self._stream()
-        self.client.flushall()
+        self.line.said("FLUSHALL")
         self.life += restarts
 
     def all_published(self) -> list[bytes]:
@@ -70,8 +92,7 @@ class Store:
         return self.published + self._stream()
 
     def _stream(self) -> list[bytes]:
-        entries: Any = self.client.xrange(STREAM)
-        return [entry[b"event"] for _, entry in entries]
+        return [fields[fields.index(b"event") + 1] for _, fields in self.line.said("XRANGE", STREAM, "-", "+")]
 
 
 class ProcessRedis:
@@ -84,23 +105,23 @@ class ProcessRedis:
         return self
 
     def register_script(self, script: str) -> Callable[..., Any]:
-        whole = self._store.client.register_script(_PRELUDE + script)
+        digest = self._store.line.load(_PRELUDE + script)
         name = _name_of(script)
 
         def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
             what = args[0] if name == "pace" else name
-            return self._call(f"redis {what}", lambda: whole(keys=keys, args=[*args, self._store.clock]))
+            return self._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, self._store.clock)
 
         return run
 
     def lrange(self, key: str, first: int, last: int) -> Any:
-        return self._call("redis lrange", lambda: self._store.client.lrange(key, first, last))
+        return self._call("redis lrange", "LRANGE", key, first, last)
 
-    def _call(self, what: str, run: Callable[[], Any]) -> Any:
+    def _call(self, what: str, *command: Any) -> Any:
         world = self._store.world
         world.clockwork.boundary(what)
         world.faults.redis_before()
-        answer = run()
+        answer = self._store.line.said(*command)
         world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
         return answer

@@ -53,6 +53,7 @@ class Files:
         while len(self._engines) <= number:
             engine = make_engine(f"sqlite:///{self._path}")
             event.listen(engine, "connect", _draw_by_seed)
+            _begin_directly(engine)
             self._engines.append(engine)
         self._engines[number].dispose()
         return self._engines[number]
@@ -67,6 +68,19 @@ class Files:
         for engine in self._engines:
             engine.dispose()
         self._folder.cleanup()
+
+
+class _Connection(Connection):
+    """Says the BEGIN of `workers.database` to the driver, and not through all of SQLAlchemy: a fifth of a run."""
+
+    def _begin_impl(self, _transaction: Any) -> None:
+        reading = self.get_execution_options().get("dialstock_read", False)
+        self.connection.dbapi_connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
+
+
+def _begin_directly(engine: Engine) -> None:
+    engine._connection_cls = _Connection
+    engine._has_events = False
 
 
 def _draw_by_seed(connection: Any, _record: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from unittest.mock import patch
 
 import httpcore
-from redis import Redis
 
 import tasks.entry
 import workers.timers
@@ -21,10 +20,11 @@ from tests.simulation import box, people, staff
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.faults import Faults
+from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network
 from tests.simulation.people import Request
-from tests.simulation.store import Store
+from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
 
 URL = "http://127.0.0.1:1"
@@ -71,9 +71,9 @@ class Lived:
 
 
 class World:
-    """Everything of one run; *files* and *client* are used by one world at a time."""
+    """Everything of one run; *files* and *line* are used by one world at a time."""
 
-    def __init__(self, seed: int, files: Files, client: Redis) -> None:
+    def __init__(self, seed: int, files: Files, line: Line) -> None:
         self.seed = seed
         self.files = files
         files.begin()
@@ -84,7 +84,7 @@ class World:
         self.config = _config(rng, self.kinds)
         self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
-        self.store = Store(client, self)
+        self.store = Store(line, self)
         self.broker = Broker(self)
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
@@ -92,7 +92,7 @@ class World:
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
-        self.idle = staff.Idle(self)
+        self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
         self.requests = _requests(rng, self.kinds)
 
@@ -226,6 +226,7 @@ def _handed_in(world: World) -> Any:
         stack.enter_context(patch.object(workers.timers, name, seconds))
     stack.enter_context(patch.object(tasks.entry, "current", lambda: world.staff.runtime))
     stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
+    stack.enter_context(world.idle.skipping())
     stack.enter_context(_listening(world))
     return stack
 
