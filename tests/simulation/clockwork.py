@@ -49,7 +49,10 @@ class Process:
 
 @dataclass(eq=False)
 class Actor:
-    """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it."""
+    """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it.
+
+    `hand` are the purchases that it works on, by their ids.
+    """
 
     name: str
     process: Process
@@ -57,6 +60,7 @@ class Actor:
     wake: int | None = 0
     over: bool = False
     busy: int = 0
+    hand: tuple[str, ...] = ()
     baton: threading.Lock = field(default_factory=threading.Lock)
 
 

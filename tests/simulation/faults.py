@@ -6,6 +6,7 @@ A new fault is a rate in RATES, and a method that a boundary asks: `happens` dra
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -82,29 +83,39 @@ SENDING = "bytes go out"
 
 
 class Faults:
-    """The faults of one world; `counts` is how often each was met."""
+    """The faults of one world; `counts` is how often each was met, `states` by the status of what it hit."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = world.clockwork.rng
+        self._rng = world.chance("faults")
+        self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
         self.rates = {name: self._rng.choice(rates) for name, rates in RATES.items()}
-        self.provider = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
+        self.states: Counter[tuple[str, str]] = Counter()
+        self._drawn: Counter[str] = Counter()
         self._remembers = self._rng.random() < 0.7
         self._answers = self._rng.choice(ANSWERS)
 
-    def happens(self, name: str, share: float = 1.0) -> bool:
-        """Whether the fault is met now."""
-        rate = self.rates[name] * share
-        if not (self.on and rate and self._rng.random() < rate):
+    def happens(self, name: str, share: float = 1.0, about: Sequence[str] | None = None) -> bool:
+        """Whether the fault is met now; *about* are the purchases it hits, where not those in hand."""
+        rate, left_out = self.rates[name] * share, self._world.without
+        if name in left_out or not (self.on and rate and self._chances[name].random() < rate):
             return False
-        self.met(name)
+        self._drawn[name] += 1
+        if f"{name}#{self._drawn[name]}" in left_out:
+            return False
+        self.met(name, about)
         return True
 
-    def met(self, name: str) -> None:
+    def met(self, name: str, about: Sequence[str] | None = None) -> None:
         """Count it."""
+        me = self._world.clockwork.me
+        hit = about if about is not None else me.hand if me else ()
         self.counts[name] += 1
+        self.states.update((name, status) for status in self._world.judge.statuses(hit))
         self._world.clockwork.note(f"FAULT: {name}")
 
     def at_boundary(self, actor: Actor, what: str) -> float:

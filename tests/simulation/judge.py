@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
+NOTHING = "nothing"
+"""The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
@@ -67,6 +69,11 @@ class Judge:
         """The first column of the first row of what is committed now; None where there is none."""
         row = self._db.execute(query, given).fetchone()
         return row and row[0]
+
+    def statuses(self, ids: Sequence[str]) -> list[str]:
+        """The status of each purchase; where there is none in hand, it says so."""
+        found = [self.one("SELECT status FROM purchase WHERE id = ?", one) or NOTHING for one in ids]
+        return found or [NOTHING]
 
     def unanswered(self, requests: Sequence[Request]) -> list[Request]:
         """The requests that were neither accepted nor rejected."""

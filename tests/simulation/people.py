@@ -35,7 +35,7 @@ _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced)
 
 def caller(world: World) -> None:
     """Sends every request of the world, by message, and again where it was lost."""
-    rng = world.clockwork.rng
+    rng = world.chance("caller")
     for request in world.requests:
         world.asked.update(request.wanted)
         world.broker.post(request.message, request.key)
@@ -60,7 +60,7 @@ class Request:
 
 def person(world: World) -> None:
     """Someone on call, who does something now and then as long as faults are on."""
-    rng = world.clockwork.rng
+    rng = world.chance("on call")
     acts: list[Callable[[World], None]] = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))

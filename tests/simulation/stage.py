@@ -18,13 +18,13 @@ class Stage:
         self._server = RedisServer(program)
         self._line = Line(self._server.url)
 
-    def live(self, seed: int) -> Lived:
-        """The world of *seed*, lived to its end."""
+    def live(self, seed: int, without: frozenset[str] = frozenset()) -> Lived:
+        """The world of *seed* without what is left out, lived to its end."""
         # What a world makes is looked through once, after it: a tenth of a run.
         gc.freeze()
         gc.disable()
         try:
-            return World(seed, self._files, self._line).live()
+            return World(seed, self._files, self._line, without).live()
         finally:
             gc.enable()
             gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from tests.simulation.tables import Files
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
+ACTORS = ("worker 2", "worker 3", "on call", "weather")
+"""Who may be left out."""
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
 POLICY: dict[str, Any] = {
     "timeout": 2.0,
@@ -52,7 +55,10 @@ SETTLED_WITHIN = 300.0
 
 @dataclass(frozen=True)
 class Lived:
-    """What came of a world: `broken` is None where every promise held."""
+    """What came of a world: `broken` is None where every promise held.
+
+    `faults` is how often each was met, and `states` by the status of what it hit; `keys` are the requests'.
+    """
 
     seed: int
     broken: BaseException | None
@@ -62,7 +68,10 @@ class Lived:
     virtual: float
     statuses: Counter[str]
     faults: Counter[str]
+    states: Counter[tuple[str, str]]
     trace: tuple[str, ...]
+    without: frozenset[str]
+    keys: tuple[str, ...]
 
     @property
     def digest(self) -> str:
@@ -71,10 +80,14 @@ class Lived:
 
 
 class World:
-    """Everything of one run; *files* and *line* are used by one world at a time."""
+    """Everything of one run; *files* and *line* are used by one world at a time.
 
-    def __init__(self, seed: int, files: Files, line: Line) -> None:
+    *without* are faults, actors and requests that are left out, and single occurrences of a fault (`name#2`).
+    """
+
+    def __init__(self, seed: int, files: Files, line: Line, without: frozenset[str] = frozenset()) -> None:
         self.seed = seed
+        self.without = without
         self.files = files
         files.begin()
         self.clockwork = Clockwork(seed)
@@ -94,7 +107,11 @@ class World:
         self.staff = staff.Staff(self)
         self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
-        self.requests = _requests(rng, self.kinds)
+        self.requests = [one for one in _requests(rng, self.kinds) if one.key not in without]
+
+    def chance(self, name: str) -> random.Random:
+        """Chance of its own for *name*: leaving another out changes nothing for it."""
+        return random.Random(f"{self.seed} {name}")
 
     def can_look(self, kind: str) -> bool:
         """Whether a provider shows what it sold."""
@@ -116,15 +133,20 @@ class World:
     def _people(self) -> None:
         rng = self.clockwork.rng
         for number in range(rng.choice((1, 2, 3))):
-            self.staff.hire(f"worker {number + 1}", lambda: staff.worker(self))
-        self.staff.hire("on call", lambda: people.person(self))
+            self._hire(f"worker {number + 1}", lambda: staff.worker(self))
+        self._hire("on call", lambda: people.person(self))
         for name, body in (
             ("caller", lambda: people.caller(self)),
             ("supervisor", self.staff.watch),
             ("weather", self._weather),
             ("director", self._direct),
         ):
-            self._immortal(name, body)
+            if name not in self.without:
+                self._immortal(name, body)
+
+    def _hire(self, name: str, body: Any) -> None:
+        if name not in self.without:
+            self.staff.hire(name, body)
 
     def _immortal(self, name: str, body: Any) -> None:
         process = Process(name, mortal=False)
@@ -139,8 +161,9 @@ class World:
         """What happens to servers by itself."""
         while True:
             self.clockwork.sleep(2.0)
-            restarts = self.faults.happens("redis starts anew")
-            if restarts or self.faults.happens("redis emptied"):
+            everything = [row["id"] for row in self.judge.all("SELECT id FROM purchase ORDER BY id")]
+            restarts = self.faults.happens("redis starts anew", about=everything)
+            if restarts or self.faults.happens("redis emptied", about=everything):
                 self.store.empty(restarts=restarts)
                 self.broker.empty()
 
@@ -172,6 +195,9 @@ class World:
             virtual=self.clockwork.seconds(),
             statuses=Counter({row["status"]: row["n"] for row in rows}),
             faults=self.faults.counts,
+            states=self.faults.states,
+            without=self.without,
+            keys=tuple(request.key for request in self.requests),
             trace=tuple(f"{at / 1e6:11.6f}  {who}: {what}" for at, who, what in self.clockwork.trace),
         )
 
