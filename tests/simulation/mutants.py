@@ -158,7 +158,7 @@ def marked_unpublished() -> AbstractContextManager[Any]:
 
     def next_(relay: Any) -> Any:
         rows = original(relay)
-        tasks.publishing.mark_published(relay._runtime, {row["seq"]: row["replays"] for row in rows})
+        tasks.publishing.mark_published(relay._runtime, {(row["seq"], row["id"]): row["replays"] for row in rows})
         return rows
 
     original = tasks.publishing.Relay._next
