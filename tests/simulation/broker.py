@@ -124,6 +124,15 @@ class Broker:
         """Redis is emptied: no message is left."""
         self.waiting.clear()
 
+    def copy(self) -> list[Sent]:
+        """What it has: what waits, and what was taken and not acknowledged."""
+        return [*self.waiting, *(sent for taken in self._taken.values() for sent in taken)]
+
+    def restore(self, copy: list[Sent]) -> None:
+        """Have those again."""
+        self.waiting = list(copy)
+        self._call()
+
     def _call(self) -> None:
         if self._idle:
             self._world.clockwork.wake(self._idle[self._world.clockwork.rng.randrange(len(self._idle))])

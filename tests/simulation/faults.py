@@ -40,6 +40,11 @@ RATES: dict[str, tuple[float, ...]] = {
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
+    "redis restored": (0.0, 0.0, 0.05),
+    "redis is read-only": (0.0, 0.0, 0.03),
+    "database is read-only": (0.0, 0.0, 0.03),
+    "database is full": (0.0, 0.0, 0.03),
+    "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
     # by purchase call
     "shows after the last look": (0.0, 0.1, 0.4),
 }
@@ -129,11 +134,15 @@ class Faults:
             return self._rng.choice(STILL)
         return 0.0
 
-    def database_before(self) -> None:
+    def database_before(self, *, writes: bool) -> None:
+        if writes:
+            self._world.weather.before_writing()
+        self._world.weather.before_reading()
         if self.happens("database away"):
             raise away()
 
     def database_at_commit(self) -> None:
+        self._world.weather.at_commit()
         if self.happens("commit fails"):
             raise away()
 
@@ -142,7 +151,8 @@ class Faults:
             self._world.judge.after_commit()
             raise away()
 
-    def redis_before(self) -> None:
+    def redis_before(self, command: str) -> None:
+        self._world.weather.before_redis(command)
         if self.happens("redis away"):
             raise gone()
 

@@ -26,7 +26,9 @@ _ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_D
 class Judge:
     """Raises Broken, which code under test cannot catch. `charged` is the provider's own count by kind and number.
 
-    `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed.
+    `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
+    is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
+    what nobody can tell it.
     """
 
     def __init__(self, world: World) -> None:
@@ -34,6 +36,9 @@ class Judge:
         self._db = world.files.reader()
         self.charged: Counter[tuple[str, str]] = Counter()
         self.unseen: set[tuple[str, str]] = set()
+        self.adrift: set[tuple[str, str]] = set()
+        self.untold: set[tuple[str, str]] = set()
+        self._forgot: int | None = None
 
     def close(self) -> None:
         self._db.close()
@@ -52,18 +57,45 @@ class Judge:
         for charge in charges:
             self._charge(charge["kind"], charge["number"])
 
+    @property
+    def has_copy(self) -> bool:
+        """Whether there is a copy of the database to go back to."""
+        return self._forgot is not None
+
+    def copied(self) -> None:
+        """A copy of the database was put away."""
+        self._forgot = self._world.store.forgot
+
+    def restored(self) -> None:
+        """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
+        standing = self._standing()
+        self.adrift |= {one for one in self.charged if standing.get(one) not in MAY_BE_CHARGED}
+        if self._forgot != self._world.store.forgot:
+            self.forgot()
+        self.after_commit()
+
+    def forgot(self) -> None:
+        """Redis lost its marks: both back in time at once cannot be told."""
+        self.unseen |= self.adrift
+        self.untold |= self.adrift
+
     def after_commit(self) -> None:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
+        standing = self._standing()
+        self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
+        for one in self.charged.keys() - self.adrift - self.untold:
+            known = standing.get(one)
+            if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
+                raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+
+    def _standing(self) -> dict[tuple[str, str], str]:
         standing: dict[tuple[str, str], str] = {}
         for provider, number, status in self.all(_ROWS):
             standing[provider, number] = status
             if status == Status.PURCHASED and not self.charged[provider, number]:
                 raise Broken(f"{number} at {provider} is purchased, and was never charged")
-        for one in self.charged:
-            known = standing.get(one)
-            if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
-                raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+        return standing
 
     def one(self, query: str, *given: Any) -> Any:
         """The first column of the first row of what is committed now; None where there is none."""
@@ -95,6 +127,13 @@ class Judge:
         left = self.rows("SELECT type FROM outbox_event WHERE published_at IS NULL")
         found += [f"{row['type']} is not published" for row in left]
         return found + [f"{request.key} was never answered" for request in self.unanswered(self._world.requests)]
+
+    def behind(self) -> list[str]:
+        """What the database does not know of, and must be told, in words."""
+        return [
+            f"{number} at {kind} was charged, and no audit told so"
+            for kind, number in sorted(self.adrift - self.unseen)
+        ]
 
     def at_the_end(self) -> None:
         """Everything is settled: each request has its one end, told once, and published."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -13,10 +12,11 @@ from schemas.requests import RequestError
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import audit_runs, auditing, history, orders, resolving, retrying
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
 from tasks.policies.pause import Cause, Pause
+from tasks.providers.base import ProviderError
 from tasks.public import BUY_NUMBER, SUBMIT_ORDER
 from tasks.reacting import pause_provider
 from tasks.runtime import Message
@@ -29,8 +29,9 @@ PATIENCE = 15.0
 """Seconds until a message that was not answered is sent again."""
 
 PUBLIC = "purchases"
+_BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
-_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced)
+_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError)
 
 
 def caller(world: World) -> None:
@@ -61,7 +62,7 @@ class Request:
 def person(world: World) -> None:
     """Someone on call, who does something now and then as long as faults are on."""
     rng = world.chance("on call")
-    acts: list[Callable[[World], None]] = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume]
+    acts = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume, _audit, _audit_by_machine]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
         act = rng.choice(acts)
@@ -126,3 +127,38 @@ def resume_all(world: World) -> None:
         "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
     ):
         runtime.database.run(lambda conn, alias=alias: pausing.resume(conn, alias, runtime.now(), by_machine=False))  # type: ignore[misc]
+
+
+def _audit(world: World) -> None:
+    take_in(world, world.clockwork.rng.choice(world.kinds))
+
+
+def _audit_by_machine(world: World) -> None:
+    alias = world.clockwork.rng.choice(world.kinds)
+    world.clockwork.note(f"a machine audits {alias}")
+    audit_runs.scheduled(world.staff.runtime, alias)
+
+
+def take_in(world: World, alias: str) -> None:
+    """`dialstock audit --adopt`; where there is no list, somebody answers for what a database has lost."""
+    runtime = world.staff.runtime
+    binding = runtime.providers[alias]
+    if not world.can_look(alias):
+        if world.judge.one(_BEHIND, alias):
+            world.clockwork.note(f"a person answers for what the database has lost at {alias}")
+            history.believe(runtime, binding, "a person", "looked at the dashboard")
+        return
+    world.clockwork.note(f"a person audits {alias}")
+    report = auditing.audit(runtime, binding)
+    history.take_in(runtime, binding, report, auditing.adopt(runtime, binding, report, "a person"), "a person")
+
+
+def mend_all(world: World) -> None:
+    """End every pause, and take in what a database has lost; what does not succeed is tried again."""
+    try:
+        resume_all(world)
+        for alias in world.kinds:
+            if world.judge.one(_BEHIND, alias) or world.judge.adrift:
+                take_in(world, alias)
+    except _SAID_NO as exc:
+        world.clockwork.note(f"what was to be mended is answered with {type(exc).__name__}")

@@ -66,12 +66,16 @@ class Line:
 
 
 class Store:
-    """The server as one world knows it: which life it is in, and what its stream held before it was emptied."""
+    """The server as one world knows it: which life it is in, and what its stream held before it was emptied.
+
+    `forgot` is how often it lost what it knew.
+    """
 
     def __init__(self, line: Line, world: World) -> None:
         self.line = line
         self.world = world
         self.life = 1
+        self.forgot = 0
         self.published: list[bytes] = []
         line.said("FLUSHALL")
 
@@ -86,6 +90,18 @@ class Store:
         self.published += self._stream()
         self.line.said("FLUSHALL")
         self.life += restarts
+        self.forgot += 1
+        self.world.judge.forgot()
+
+    def copy(self) -> list[tuple[bytes, bytes]]:
+        """All that it knows."""
+        return [(key, self.line.said("DUMP", key)) for key in sorted(self.line.said("KEYS", "*"))]
+
+    def restore(self, copy: list[tuple[bytes, bytes]]) -> None:
+        """Start anew with what it knew then."""
+        self.empty(restarts=True)
+        for key, value in copy:
+            self.line.said("RESTORE", key, 0, value)
 
     def all_published(self) -> list[bytes]:
         """Every event that ever stood in the stream, in order."""
@@ -110,21 +126,47 @@ class ProcessRedis:
 
         def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
             what = args[0] if name == "pace" else name
-            return self._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, self._store.clock)
+            return self._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, timed=True)
 
         return run
 
     def lrange(self, key: str, first: int, last: int) -> Any:
         return self._call("redis lrange", "LRANGE", key, first, last)
 
-    def _call(self, what: str, *command: Any) -> Any:
+    def pipeline(self, *, transaction: bool) -> _Pipeline:
+        assert not transaction
+        return _Pipeline(self)
+
+    def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
         world = self._store.world
         world.clockwork.boundary(what)
-        world.faults.redis_before()
-        answer = self._store.line.said(*command)
+        world.faults.redis_before(command[0])
+        # Redis's time is when it runs the script, and not when somebody asked it to.
+        answer = self._store.line.said(*command, *([self._store.clock] if timed else []))
         world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
         return answer
+
+
+class _Pipeline:
+    """What was asked is done one by one: each may fail."""
+
+    def __init__(self, redis: ProcessRedis) -> None:
+        self._redis = redis
+        self._asked: list[tuple[str, int, str]] = []
+
+    def __enter__(self) -> _Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def lrem(self, key: str, count: int, value: str) -> None:
+        self._asked.append((key, count, value))
+
+    def execute(self) -> None:
+        for asked in self._asked:
+            self._redis._call("redis lrem", "LREM", *asked)
 
 
 def _name_of(script: str) -> str:

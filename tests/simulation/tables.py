@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -38,6 +38,7 @@ class Files:
         self._template = Path(self._folder.name) / "template.sqlite"
         self._path = Path(self._folder.name) / "world.sqlite"
         self._engines: list[Engine] = []
+        self._copy = sqlite3.connect(":memory:", check_same_thread=False)
         migrate(f"sqlite:///{self._template}")
 
     def begin(self) -> None:
@@ -47,6 +48,18 @@ class Files:
         for left in self._path.parent.glob("world.sqlite*"):
             left.unlink()
         shutil.copyfile(self._template, self._path)
+
+    def copy(self) -> None:
+        """Put a copy away."""
+        with closing(self.reader()) as live:
+            live.backup(self._copy)
+
+    def restore(self) -> None:
+        """Go back to the copy; nobody's connection outlives that."""
+        for engine in self._engines:
+            engine.dispose()
+        with closing(self.reader()) as live:
+            self._copy.backup(live)
 
     def engine(self, number: int) -> Engine:
         """The engine of the world's process *number*, without connections."""
@@ -67,6 +80,7 @@ class Files:
     def close(self) -> None:
         for engine in self._engines:
             engine.dispose()
+        self._copy.close()
         self._folder.cleanup()
 
 
@@ -100,7 +114,7 @@ class ProcessDatabase(SqlDatabase):
     def write(self) -> Iterator[Connection]:
         clockwork, faults, what = self._world.clockwork, self._world.faults, _who()
         clockwork.boundary(f"{what}: begins to write")
-        faults.database_before()
+        faults.database_before(writes=True)
         with self._alone(), super().write() as conn:
             yield conn
             faults.database_at_commit()
@@ -112,7 +126,7 @@ class ProcessDatabase(SqlDatabase):
     def read(self) -> Iterator[Connection]:
         what = _who()
         self._world.clockwork.boundary(f"{what}: begins to read")
-        self._world.faults.database_before()
+        self._world.faults.database_before(writes=False)
         with self._alone(), super().read() as conn:
             yield conn
 

@@ -27,6 +27,7 @@ from tests.simulation.network import Network
 from tests.simulation.people import Request
 from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
+from tests.simulation.weather import Weather
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
@@ -46,6 +47,7 @@ POLICY: dict[str, Any] = {
     "pause_cooldown": 1.0,
     "daily_limit": 0,
     "settle_after": 0,
+    "audit_every": 5.0,
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
 
@@ -97,6 +99,7 @@ class World:
         self.config = _config(rng, self.kinds)
         self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
+        self.weather = Weather(self)
         self.store = Store(line, self)
         self.broker = Broker(self)
         self.network = Network(self)
@@ -138,7 +141,7 @@ class World:
         for name, body in (
             ("caller", lambda: people.caller(self)),
             ("supervisor", self.staff.watch),
-            ("weather", self._weather),
+            ("weather", self.weather.happens),
             ("director", self._direct),
         ):
             if name not in self.without:
@@ -157,16 +160,6 @@ class World:
 
         self.clockwork.spawn(name, process, begin if name == "director" else body)
 
-    def _weather(self) -> None:
-        """What happens to servers by itself."""
-        while True:
-            self.clockwork.sleep(2.0)
-            everything = [row["id"] for row in self.judge.all("SELECT id FROM purchase ORDER BY id")]
-            restarts = self.faults.happens("redis starts anew", about=everything)
-            if restarts or self.faults.happens("redis emptied", about=everything):
-                self.store.empty(restarts=restarts)
-                self.broker.empty()
-
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
         end = self.clockwork.rng.choice((10.0, 30.0, 60.0))
@@ -176,8 +169,8 @@ class World:
         self.faults.on = False
         self.network.control.planner.clear()
         began = self.clockwork.seconds()
-        while left := self.judge.unsettled():
-            people.resume_all(self)
+        while left := self.judge.unsettled() or self.judge.behind():
+            people.mend_all(self)
             if self.clockwork.seconds() > began + SETTLED_WITHIN:
                 raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
             self.clockwork.sleep(2.0)
@@ -244,7 +237,7 @@ def _handed_in(world: World) -> Any:
     clock = {
         "RELEASE_EVERY": rng.choice((0.5, 2.0)),
         "SWEEP_EVERY": rng.choice((1.5, 4.0)),
-        "HISTORY_EVERY": 10.0,
+        "HISTORY_EVERY": 2.0 if world.faults.rates["database restored"] else 10.0,
         "RELAY_EVERY": rng.choice((0.5, 2.0)),
         "AWAY_WAIT": 1.0,
     }
