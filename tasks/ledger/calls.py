@@ -21,7 +21,7 @@ from tasks.ledger.attempts import CLOSE, close_attempt, closing, other_yes
 from tasks.ledger.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, WrongMove, emit, find, lock, move, move_all, purchase_event
+from tasks.ledger.rows import Row, WrongMove, emit, find, is_as_it_was, lock, move, move_all, purchase_event
 from tasks.policies.retry import Decision
 from tasks.transactions import Raced
 
@@ -157,17 +157,12 @@ def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) 
 def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
     row = lock(conn, claimed.row["id"])
     close_attempt(conn, claimed.row, outcome, now)
-    if row is None or not _is_claimed(row, claimed):
+    if row is None or not is_as_it_was(row, claimed.row):
         return None
     evidence = kept_evidence(conn, row)
     if evidence is not None:
         return settle(conn, row, evidence, now)
     return settle(conn, row, decision, now, **_spent(row, decision, now))
-
-
-def _is_claimed(row: Row, claimed: Claim) -> bool:
-    """Whether *row* still waits for that very call: a database that went back in time gives revisions again."""
-    return all(row[name] == claimed.row[name] for name in ("revision", "status", "call_deadline"))
 
 
 def kept_evidence(conn: Connection, row: Row) -> Decision | None:
