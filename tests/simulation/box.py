@@ -64,7 +64,7 @@ def closed(clockwork: Clockwork) -> Iterator[None]:
 
 def wall_clock(clockwork: Clockwork) -> datetime:
     """The virtual time of day, in UTC."""
-    return START + timedelta(microseconds=clockwork.now)
+    return START + timedelta(microseconds=clockwork.now + clockwork.skew)
 
 
 def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:

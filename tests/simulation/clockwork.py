@@ -65,11 +65,15 @@ class Actor:
 
 
 class Clockwork:
-    """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words)."""
+    """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words).
+
+    `skew` is by how many microseconds the machine's clock was set; `now` is the time that passed.
+    """
 
     def __init__(self, seed: int, *, steps: int = 400_000) -> None:
         self.rng = random.Random(seed)
         self.now = 0
+        self.skew = 0
         self.steps = 0
         self.trace: list[tuple[int, str, str]] = []
         self.failure: BaseException | None = None

@@ -44,9 +44,12 @@ RATES: dict[str, tuple[float, ...]] = {
     "redis is read-only": (0.0, 0.0, 0.03),
     "database is read-only": (0.0, 0.0, 0.03),
     "database is full": (0.0, 0.0, 0.03),
+    "database's clock is set": (0.0, 0.0, 0.0, 0.05),
+    "redis's clock is set": (0.0, 0.0, 0.0, 0.05),
     "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
     # by purchase call
     "shows after the last look": (0.0, 0.1, 0.4),
+    "request arrives late": (0.0, 0.0, 0.03, 0.15),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -82,6 +85,12 @@ IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
 
 AFTER_THE_LAST_LOOK = 30.0
+
+LATE = (0.5, 1.5, 3.0, 4.5, 8.0, 20.0)
+"""Seconds for which a request may be on its way."""
+
+BY_THE_LAST_LOOK = 4.5
+"""What is at the provider so many seconds after it was sent is shown by the last look: the call's length, and 3 s."""
 
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
@@ -184,6 +193,10 @@ class Faults:
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
         return True
+
+    def arrives_late(self) -> float:
+        """Seconds until this purchase request is at the provider, whose sender will hear nothing; 0: at once."""
+        return self._rng.choice(LATE) if self.happens("request arrives late") else 0.0
 
     def on_the_way(self, kind: str) -> float:
         """Seconds until a call is in the provider's log: what the pace allows for."""

@@ -51,11 +51,11 @@ class Judge:
         """The same as they come: columns by place and by name."""
         return self._db.execute(query, given).fetchall()
 
-    def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool) -> None:
-        """A provider has executed a request."""
+    def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool, late: bool) -> None:
+        """A provider has executed a request; a *late* one may be given up, but was meant."""
         self._pace(kind, log, buying=buying)
         for charge in charges:
-            self._charge(charge["kind"], charge["number"])
+            self._charge(charge["kind"], charge["number"], late=late)
 
     @property
     def has_copy(self) -> bool:
@@ -152,17 +152,19 @@ class Judge:
         if missing := [event["type"] for event in events if event["id"] not in published]:
             raise Broken(f"never published: {missing[0]}, and {len(missing) - 1} more")
 
-    def _charge(self, kind: str, number: str) -> None:
+    def _charge(self, kind: str, number: str, *, late: bool) -> None:
         self.charged[kind, number] += 1
         if self.charged[kind, number] > 1 and (kind, number) not in self.unseen:
             raise Broken(f"{number} at {kind} is charged twice")
         if (kind, number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
+        if late and (kind, number) in self.unseen:
+            return
         query = (
             "SELECT p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
-            "WHERE p.provider = ? AND p.number = ? AND a.outcome IS NULL"
+            "WHERE p.provider = ? AND p.number = ? AND (a.outcome IS NULL OR ?)"
         )
-        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number)):
+        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number, late)):
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
@@ -170,7 +172,7 @@ class Judge:
         for rate in policy.rate_limits if buying else policy.lookup_rate_limits:
             recent = sorted(log[-2 * rate.limit :])
             for first, beyond in zip(recent, recent[rate.limit :], strict=False):
-                if beyond - first < rate.window * MICRO:
+                if beyond - first < rate.window * MICRO and not self._world.store.was_set_ahead(first, beyond):
                     what = "purchase" if buying else "reading"
                     took = (beyond - first) / MICRO
                     raise Broken(f"{kind}: {rate.limit + 1} {what} calls within {took:.3f} s, its limit is {rate}")

@@ -102,7 +102,8 @@ def _resolve(world: World) -> None:
     """Settle what is held by what the provider's own books say."""
     at = PURCHASE.c
     row = _one(world, select(at.id, at.provider, at.number).where(at.status == Status.HELD).order_by(at.id))
-    if row is None:
+    if row is None or world.network.under_way[row.provider, row.number]:
+        # Nobody can tell yet.
         return
     bought = world.judge.charged[row.provider, row.number] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))

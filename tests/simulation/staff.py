@@ -16,7 +16,7 @@ from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import Process
 from tests.simulation.store import ProcessRedis
 from tests.simulation.tables import ProcessDatabase, Quiet
-from workers.clock import DatabaseClock
+from workers.clock import EVERY, DatabaseClock
 from workers.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
 
@@ -106,8 +106,9 @@ def worker(world: World) -> None:
         world.clockwork.sleep(AGAIN)
     for number in range(THREADS):
         world.clockwork.spawn(f"{me.name}/task {number + 1}", me.process, lambda: _work(world))
-    for timer in Timers(runtime, _SETTINGS)._timers:
-        if timer.name in TIMERS:
+    now: Any = runtime.now
+    for timer in [*Timers(runtime, _SETTINGS)._timers, Timer("clock", EVERY, now.ask)]:
+        if timer.name in TIMERS or (timer.name == "clock" and world.faults.rates["database's clock is set"]):
             world.clockwork.spawn(f"{me.name}/{timer.name}", me.process, lambda timer=timer: _tick(world, timer))  # type: ignore[misc]
 
 

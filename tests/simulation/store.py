@@ -43,6 +43,10 @@ end
 """
 
 
+AFTERWARDS = 4.0
+"""Seconds after a step ahead in which slots from before it may meet others."""
+
+
 class Line:
     """A connection to the server without redis-py's retries and pools, which took most of a call's time."""
 
@@ -76,14 +80,26 @@ class Store:
         self.world = world
         self.life = 1
         self.forgot = 0
+        self.skew = 0
+        self._ahead: list[int] = []
         self.published: list[bytes] = []
         line.said("FLUSHALL")
 
     @property
     def clock(self) -> str:
         """What the prelude is told."""
-        now = int(START.timestamp()) * MICRO + self.world.clockwork.now
+        now = int(START.timestamp()) * MICRO + self.world.clockwork.now + self.skew
         return f"{now // MICRO} {now % MICRO} {self.life:040d}"
+
+    def set_clock(self, seconds: float) -> None:
+        """Set its clock; where it is set ahead, a limit may be passed once."""
+        self.skew += round(seconds * MICRO)
+        if seconds > 0:
+            self._ahead.append(self.world.clockwork.now)
+
+    def was_set_ahead(self, first: int, last: int) -> bool:
+        """Whether its clock was set ahead so that calls between these two may be too many."""
+        return any(first - AFTERWARDS * MICRO <= at <= last for at in self._ahead)
 
     def empty(self, *, restarts: bool) -> None:
         """FLUSHALL; a server that *restarts* has another life, too."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import ReadOnlyError
 from sqlalchemy.exc import OperationalError
 
+from tests.simulation.clockwork import MICRO
 from tests.simulation.tables import away
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 KEPT = 0.3
 """The share of rounds in which a copy is put away, of a server that may go back to it."""
+
+STEPS = (-20, -3, 3, 20, 600)
+REDIS_STEPS = (-20.0, -3.0, 1.5, 1.5, 20.0)
+"""Seconds by which a clock is set."""
 
 READ_ONLY, FULL = "database is read-only", "database is full"
 REDIS_READ_ONLY = "redis is read-only"
@@ -48,6 +53,7 @@ class Weather:
             for state in STATES:
                 if world.faults.happens(state, about=hit):
                     self._until[state] = world.clockwork.seconds() + self._chance.choice(LASTS)
+            self._clocks(hit)
             self._redis(hit)
             self._database(hit)
 
@@ -75,6 +81,13 @@ class Weather:
     def _is(self, state: str) -> bool:
         world = self._world
         return world.faults.on and self._until.get(state, 0.0) > world.clockwork.seconds()
+
+    def _clocks(self, hit: list[str]) -> None:
+        world = self._world
+        if world.faults.happens("database's clock is set", about=hit):
+            world.clockwork.skew += self._chance.choice(STEPS) * MICRO
+        if world.faults.happens("redis's clock is set", about=hit):
+            world.store.set_clock(self._chance.choice(REDIS_STEPS))
 
     def _redis(self, hit: list[str]) -> None:
         faults, store = self._world.faults, self._world.store
