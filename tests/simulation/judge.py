@@ -21,6 +21,10 @@ NOTHING = "nothing"
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
+_LIMITED = (
+    "SELECT o.id, o.max_purchases, p.provider, p.number FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
+    f"WHERE o.max_purchases IS NOT NULL AND p.status NOT IN ({_DEAD})"
+)
 
 
 class Judge:
@@ -56,6 +60,8 @@ class Judge:
         self._pace(kind, log, buying=buying)
         for charge in charges:
             self._charge(charge["kind"], charge["number"], late=late)
+        if charges:
+            self._order_limits()
 
     @property
     def has_copy(self) -> bool:
@@ -166,6 +172,14 @@ class Judge:
         )
         if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number, late)):
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
+
+    def _order_limits(self) -> None:
+        bought = Counter[tuple[str, int]]()
+        for order_id, most, *one in self.all(_LIMITED):
+            bought[order_id, most] += self.charged[one[0], one[1]] > 0 and tuple(one) not in self.unseen
+        for (order_id, most), count in bought.items():
+            if count > most:
+                raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
         policy = self._world.config.providers[kind].policy

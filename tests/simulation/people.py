@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.requests import RequestError
+from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
@@ -30,6 +30,7 @@ PATIENCE = 15.0
 
 PUBLIC = "purchases"
 _BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
+_LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
 _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError)
 
@@ -62,7 +63,19 @@ class Request:
 def person(world: World) -> None:
     """Someone on call, who does something now and then as long as faults are on."""
     rng = world.chance("on call")
-    acts = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume, _audit, _audit_by_machine]
+    acts = [
+        _cancel,
+        _cancel_order,
+        _retry,
+        _resolve,
+        _resolve,
+        _pause,
+        _resume,
+        _resume,
+        _audit,
+        _audit_by_machine,
+        _order_at_most,
+    ]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
         act = rng.choice(acts)
@@ -70,6 +83,23 @@ def person(world: World) -> None:
             act(world)
         except _SAID_NO as exc:
             world.clockwork.note(f"{act.__name__} is answered with {type(exc).__name__}")
+
+
+def _order_at_most(world: World) -> None:
+    """`dialstock order submit --max`: more numbers than are to be bought."""
+    runtime, rng = world.staff.runtime, world.clockwork.rng
+    numbers = sorted({number for request in world.requests for _, number in request.wanted})
+    wanted = [(rng.choice(world.kinds), one) for one in rng.sample(numbers, min(len(numbers), rng.randint(2, 8)))]
+    if not wanted:
+        return
+    most = rng.randint(1, len(wanted))
+    world.clockwork.note(f"a person orders {most} of {len(wanted)} numbers")
+    world.asked.update(wanted)
+    fields = {"requests": [{"provider": kind, "number": number} for kind, number in wanted]}
+    lines = list(enumerate(parse_order(fields, runtime.kinds).requests, 1))
+    order = orders.begin(runtime, name="at most", max_purchases=most)
+    orders.load(runtime, order["id"], lines)
+    orders.finish(runtime, order["id"])
 
 
 def _one(world: World, query: Any) -> Any:
@@ -155,9 +185,14 @@ def take_in(world: World, alias: str) -> None:
 
 
 def mend_all(world: World) -> None:
-    """End every pause, and take in what a database has lost; what does not succeed is tried again."""
+    """End every pause, give up what nobody loads any more, and take in what a database has lost.
+
+    What does not succeed is tried again.
+    """
     try:
         resume_all(world)
+        for (order_id,) in world.judge.all(_LEFT_LOADING):
+            orders.cancel(world.staff.runtime, order_id)
         for alias in world.kinds:
             if world.judge.one(_BEHIND, alias) or world.judge.adrift:
                 take_in(world, alias)

@@ -32,14 +32,15 @@ _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86
 
 
 def runtime_of(world: World, number: int) -> Runtime:
-    """A runtime of its own for the world's process *number*."""
+    """A runtime of its own for the world's process *number*, with one of the configurations."""
+    config = world.clockwork.rng.choice(world.configs)
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
-    providers = bind_providers(world.config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
+    providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
     quiet: Any = Quiet(database)
     now = DatabaseClock(quiet, lambda: wall_clock(world.clockwork))
     return Runtime(
-        config=world.config,
+        config=config,
         providers=providers,
         kinds={alias: binding.kind for alias, binding in providers.items()},
         database=database,

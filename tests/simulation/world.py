@@ -96,7 +96,9 @@ class World:
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
         self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))))
-        self.config = _config(rng, self.kinds)
+        self.configs = _configs(rng, self.kinds)
+        # All together stay within the looser limit.
+        self.config = max(self.configs, key=_looseness)
         self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
         self.weather = Weather(self)
@@ -199,18 +201,28 @@ OUTSIDE = 9
 """The number of the director's database."""
 
 
-def _config(rng: Any, kinds: list[str]) -> Config:
-    rules = {
+def _configs(rng: Any, kinds: list[str]) -> list[Config]:
+    """One configuration, or two of workers that run at the same time: they differ in limits."""
+    same = {
         **POLICY,
-        "rate_limits": [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))],
         "rate_guard": rng.choice((0.025, 0.2)),
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
-        "max_in_flight": rng.choice((2, 5, 20)),
     }
     batch = rng.choice((1, 1, 5))
     own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
-    whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
-    return Config(providers={kind: whole.providers[kind] for kind in kinds})
+    found = []
+    for _ in range(rng.choice((1, 1, 2))):
+        rates = [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))]
+        rules = {**same, "rate_limits": rates, "max_in_flight": rng.choice((2, 5, 20))}
+        whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
+        found.append(Config(providers={kind: whole.providers[kind] for kind in kinds}))
+    return found
+
+
+def _looseness(config: Config) -> float:
+    """Calls a second: all providers of a configuration have the same limits."""
+    [rate] = next(iter(config.providers.values())).policy.rate_limits
+    return rate.limit / rate.window
 
 
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
