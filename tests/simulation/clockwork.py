@@ -8,6 +8,7 @@ is a thread's own in `threading.local` and in context variables, and its locks m
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Actor:
 class Clockwork:
     """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words).
 
+    `watch` is a profile function for each actor.
     `skew` is by how many microseconds the machine's clock was set; `now` is the time that passed.
     """
 
@@ -74,6 +76,7 @@ class Clockwork:
         self.rng = random.Random(seed)
         self.now = 0
         self.skew = 0
+        self.watch: Callable[..., None] | None = None
         self.steps = 0
         self.trace: list[tuple[int, str, str]] = []
         self.failure: BaseException | None = None
@@ -211,6 +214,7 @@ class Clockwork:
     def _run(self, actor: Actor) -> None:
         actor.baton.acquire()
         self._mine.actor = actor
+        sys.setprofile(self.watch)
         try:
             if not (actor.process.dead or self.ending):
                 actor.body()

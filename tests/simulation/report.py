@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import zip_longest
 
 from schemas.status import Status
 from tests.simulation.clockwork import Broken
@@ -38,6 +40,14 @@ def again(lived: Lived) -> str:
     """The command that repeats a world."""
     without = f" ARGS='--without \"{', '.join(sorted(lived.without))}\"'" if lived.without else ""
     return f"make simulate SEED={lived.seed}{without}"
+
+
+def parting(one: Sequence[str], other: Sequence[str]) -> str | None:
+    """Where two runs of a seed part, None where they do not: something unordered decides there, or just before."""
+    for number, (mine, theirs) in enumerate(zip_longest(one, other)):
+        if mine != theirs:
+            return f"after {number} steps, the last of them {one[number - 1]!r}: {mine!r}, and {theirs!r}"
+    return None
 
 
 def _line(broken: BaseException | None) -> list[str]:

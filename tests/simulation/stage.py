@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 from tests.servers import RedisServer
+from tests.simulation import box
 from tests.simulation.store import Line
 from tests.simulation.tables import Files
 from tests.simulation.world import Lived, World
@@ -18,13 +19,15 @@ class Stage:
         self._server = RedisServer(program)
         self._line = Line(self._server.url)
 
-    def live(self, seed: int, without: frozenset[str] = frozenset()) -> Lived:
-        """The world of *seed* without what is left out, lived to its end."""
+    def live(self, seed: int, without: frozenset[str] = frozenset(), *, watched: bool = False) -> Lived:
+        """The world of *seed* without what is left out, lived to its end. *watched*: for who leaves the box."""
         # What a world makes is looked through once, after it: a tenth of a run.
         gc.freeze()
         gc.disable()
         try:
-            return World(seed, self._files, self._line, without).live()
+            world = World(seed, self._files, self._line, without)
+            world.clockwork.watch = box.watch if watched else None
+            return world.live()
         finally:
             gc.enable()
             gc.collect()

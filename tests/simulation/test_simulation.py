@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,18 +13,19 @@ from typing import Any
 
 import pytest
 
+import tasks.policies.retry
 from schemas.status import Status
 from tests.simulation import mutants
-from tests.simulation.clockwork import Broken
-from tests.simulation.mutants import hunt
-from tests.simulation.report import Report, story
+from tests.simulation.clockwork import Broken, Escaped
+from tests.simulation.hunting import hunt
+from tests.simulation.report import Report, parting, story
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (2, 5, 6, 13, 15, 18, 22, 36)
-DIGEST = "import os; from tests.simulation.stage import Stage; from workers.embedded import find_server\n"
-DIGEST += "with Stage(find_server(os.environ)) as stage: print(stage.live({seed}).digest)"
+TRACE = "import os; from tests.simulation.stage import Stage; from workers.embedded import find_server\n"
+TRACE += "with Stage(find_server(os.environ)) as stage: print('\\n'.join(stage.live({seed}).trace))"
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +44,35 @@ def test_a_world_keeps_its_promises(stage: Stage, seed: int) -> None:
 def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
     first = stage.live(12)
     stage.live(2)
-    assert stage.live(12).trace == first.trace
+    assert parting(first.trace, stage.live(12).trace) is None
     done = subprocess.run(
-        [sys.executable, "-c", DIGEST.format(seed=12)],
+        [sys.executable, "-c", TRACE.format(seed=12)],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    assert done.stdout.strip() == first.digest, done.stderr
+    assert parting(first.trace, tuple(done.stdout.splitlines())) is None
+
+
+def test_a_world_that_is_watched_uses_no_clock_and_no_chance_of_the_machines(stage: Stage) -> None:
+    assert stage.live(5, watched=True).trace == stage.live(5).trace
+
+
+def test_who_uses_one_is_told_with_the_line(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.policies.retry, "call_length", hasty_call_length())
+    lived = stage.live(5, watched=True)
+    assert isinstance(lived.broken, Escaped)
+    assert "tasks.policies.retry, line 2: time.perf_counter" in story(lived)
+
+
+def hasty_call_length() -> Any:
+    """As if it stood in the module."""
+    code = "def call_length(policy):\n    return 3.0 + 0 * time.perf_counter()\n"
+    found: dict[str, Any] = {"__name__": "tasks.policies.retry", "time": time}
+    exec(code, found)
+    return found["call_length"]
 
 
 @pytest.mark.parametrize(
