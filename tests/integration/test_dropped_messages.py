@@ -165,7 +165,7 @@ def test_what_celery_cannot_go_on_with_is_done_and_leaves_the_queue(
 
 @pytest.mark.parametrize(
     "message_id",
-    [None, 7, "", f"nul\0{uuid.uuid4()}", "half \ud83d", "long" * 51, ["a"], {"a": 1}],
+    [None, 7, "", "nul\0 inside", "half \ud83d", "long" * 51, ["a"], {"a": 1}],
     ids=lambda one: ascii(one)[:9],
 )
 def test_an_id_that_cannot_be_a_key_is_kept_and_answered(

@@ -70,7 +70,8 @@ class PostgresServer:
         if not empty:
             self._make_template()
         name = next(self._names)
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE}")
+        # Copied as files, which without fsync is twice as quick as through the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE} STRATEGY FILE_COPY")
         try:
             yield self.url_of(name)
         finally:
