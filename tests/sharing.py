@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -22,11 +23,10 @@ LONGEST = ("tests/chaos", "tests/integration", "tests/simulation", "tests/worker
 _DATABASE = re.compile(r"\[.*?(shared-)?(sqlite|postgresql)")
 
 
-def workers(config: pytest.Config) -> int:
+def workers(option: Any, arguments: Iterable[str]) -> int:
     """How many processes a run takes where nobody says it; 0 for this one, which starts sooner and can be talked to."""
-    option = config.option
     picked = option.keyword and not option.keyword.startswith("not ")
-    few = picked or all(".py" in argument for argument in config.args)
+    few = picked or all(".py" in argument for argument in arguments)
     talks = option.capture == "no" or option.collectonly
     return 0 if few or talks else min(2 * (os.cpu_count() or 1), MOST)
 

@@ -22,7 +22,7 @@ import psycopg
 
 from workers.database import migrate
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 _TEMPLATE = "dialstock_template"
 # No waiting for the disk. What is committed still survives SIGKILL, for which synchronous_commit has to stay on.
 _OPTIONS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 _START_TRIES = 5
 
 
