@@ -6,17 +6,21 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
 from tasks.patience import DATABASE_AWAY
+from tests.servers import PostgresServer
 from workers.database import SqlDatabase, make_engine, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -233,3 +237,22 @@ def test_a_transaction_that_stands_still_gives_its_locks_back(
         assert conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "0"
     for database in (frozen, other):
         database.close()
+
+
+def test_a_migration_may_stand_still_for_longer(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.database.FROZEN", 0.3)
+    upgrade = command.upgrade
+
+    def stand_still(*arguments: Any) -> None:
+        time.sleep(0.7)
+        upgrade(*arguments)
+
+    monkeypatch.setattr(command, "upgrade", stand_still)
+    with postgres_server.database(empty=True) as url:
+        migrate(url)
+        engine = make_engine(url)
+        present, needed = revisions(engine)
+        engine.dispose()
+    assert present == needed
