@@ -69,6 +69,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Shar
     return sharing.Sharing(config, log)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """-k 'not postgresql' leaves out each test that needs the server, whatever its name."""
+    if "_postgres_package" in getattr(item, "fixturenames", ()):
+        item.extra_keyword_matches.add("postgresql")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         sharing.longest_first(items)
