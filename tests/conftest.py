@@ -34,6 +34,7 @@ def pytest_report_header() -> str:
     return f"seed: {_SEED} (the same again: SEED={_SEED})"
 
 
+_RUN = pytest.StashKey[str]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
 
@@ -59,6 +60,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = _SEED
+    node.config.stash[_RUN] = node.workerinput["testrunuid"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if run := config.stash.get(_RUN, None):
+        sharing.end_what_is_left(run)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

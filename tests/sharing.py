@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -50,6 +52,14 @@ def longest_first(items: list[pytest.Item]) -> None:
 
 def _rank(nodeid: str) -> int:
     return next((rank for rank, folder in enumerate(LONGEST) if nodeid.startswith(f"{folder}/")), len(LONGEST))
+
+
+def end_what_is_left(run: str) -> None:
+    """Kill what the processes of a run started and did not end: they are killed themselves where a run breaks off."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("PYTEST_XDIST_TESTRUNUID") == run:
+                process.kill()
 
 
 class Sharing(LoadScopeScheduling):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.sharing import LONGEST, longest_first, unit, workers
+from tests.servers import PostgresServer, RedisServer
+from tests.sharing import LONGEST, end_what_is_left, longest_first, unit, workers
 
 
 @pytest.mark.parametrize(
@@ -59,3 +66,25 @@ def test_the_longest_begin_first() -> None:
 
 def test_each_folder_of_the_longest_is_there() -> None:
     assert all(Path(__file__).parents[1].joinpath(folder).is_dir() for folder in LONGEST)
+
+
+def test_what_a_run_left_is_ended_and_nothing_else() -> None:
+    command, run = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"], uuid.uuid4().hex
+    runs = (run, f"{run}-other")
+    ours, other = (
+        subprocess.Popen(command, env={**os.environ, "PYTEST_XDIST_TESTRUNUID": one}, stdout=subprocess.PIPE)
+        for one in runs
+    )
+    with ours, other:
+        for process in (ours, other):
+            assert process.stdout is not None
+            process.stdout.readline()
+        end_what_is_left(run)
+        assert ours.wait(60) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_server_can_be_found_by_its_environment(redis_server: RedisServer, postgres_server: PostgresServer) -> None:
+    for pid in (redis_server.pid, postgres_server.pid):
+        assert psutil.Process(pid).environ().get("PATH") == os.environ["PATH"]

@@ -61,6 +61,11 @@ class PostgresServer:
         """The database `postgres`, for tests that need no tables."""
         return self.url_of("postgres")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def url_of(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._folder))}"
 

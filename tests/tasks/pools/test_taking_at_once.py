@@ -21,7 +21,7 @@ from tasks.ledger.rows import Row
 from tasks.pools import taking
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.database import SqlDatabase
 
 
@@ -105,7 +105,7 @@ def test_two_processes_of_many_threads_get_each_number_once(world: World) -> Non
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        answers = [one for process in processes for one in json.loads(process.communicate(timeout=60)[0])]
+        answers = [one for process in processes for one in json.loads(process.communicate(timeout=PATIENCE)[0])]
     got = Counter(answers)
     assert got.pop("pool_empty") == 10
     assert (len(got), set(got.values())) == (70, {1})
