@@ -12,6 +12,8 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# without compiled files each process of a test would compile all modules anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test unit check lint format lock installed chaos simulate bench clean
 
@@ -45,11 +47,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happens
 	@$(BIN)/dialstock demo $(ARGS)
 
-test: $(STAMP) ## all tests (ARGS='-k name' and the like goes to pytest)
+test: $(STAMP) ## all tests, on two processes a core (ARGS=tests/a_file.py, ARGS='-k name' and the like goes to pytest)
 	@$(PYTEST) $(ARGS)
 
-unit: $(STAMP) ## the quick tests, on all cores: SQLite only, no worker processes, no command line
-	@$(PYTEST) -n auto --dist loadfile -k 'not postgresql' tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli $(ARGS)
+unit: $(STAMP) ## the quick tests: SQLite only, no worker processes, no command line
+	@$(PYTEST) -k 'not postgresql' tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli $(ARGS)
 
 check: lint test ## the linters, then all tests: what CI runs
 

@@ -92,7 +92,7 @@ class Relay:
         self._lease = runtime.redis.register_script(_LEASE)
         self._batch: list[dict[str, Any]] = []
         self._name = ""
-        self._unmarked: dict[int, int] = {}
+        self._unmarked: dict[tuple[int, str], int] = {}
         self._mark_at = self._mark_wait = 0.0
 
     def run_once(self) -> int | None:
@@ -125,7 +125,7 @@ class Relay:
         if not held:
             self._holds, self._ask_at = False, 0.0
             return None
-        self._unmarked |= {row["seq"]: row["replays"] for row in rows}
+        self._unmarked |= {_named(row): row["replays"] for row in rows}
         return len(rows)
 
     def _has_lease(self) -> bool:
@@ -147,7 +147,7 @@ class Relay:
         query = select(EVENT).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(BATCH + len(known))
         with self._runtime.database.read() as conn:
             rows = [dict(row) for row in conn.execute(query).mappings()]
-        return [row for row in rows if known.get(row["seq"]) != row["replays"]][: min(BATCH, UNMARKED - len(known))]
+        return [row for row in rows if known.get(_named(row)) != row["replays"]][: min(BATCH, UNMARKED - len(known))]
 
     def _mark(self) -> bool:
         """Mark what was published, if its time has come; False where it has not."""
@@ -172,19 +172,25 @@ class Relay:
         self._mark_at = time.monotonic() + self._mark_wait
 
 
-def mark_published(runtime: Runtime, sent: Mapping[int, int]) -> None:
-    """Mark the events with these numbers as published, each only as of that count of replays.
+def _named(row: Mapping[str, Any]) -> tuple[int, str]:
+    """An event by its number and its id: a database that went back in time gives its numbers again."""
+    return row["seq"], row["id"]
+
+
+def mark_published(runtime: Runtime, sent: Mapping[tuple[int, str], int]) -> None:
+    """Mark the events with these numbers and ids as published, each only as of that count of replays.
 
     One that was put back since waits to be published again, whatever a relay that was frozen says of it.
     """
     at = EVENT.c
     with runtime.database.write() as conn:
         for count in sorted(set(sent.values())):
+            these = [named for named, replays in sent.items() if replays == count]
             conn.execute(
                 update(EVENT)
-                .where(among(at.seq, "seqs"), at.replays == bindparam("count"), UNPUBLISHED)
+                .where(among(at.seq, "seqs"), among(at.id, "ids"), at.replays == bindparam("count"), UNPUBLISHED)
                 .values(published_at=runtime.now()),
-                {"seqs": [seq for seq, replays in sent.items() if replays == count], "count": count},
+                {"seqs": [seq for seq, _ in these], "ids": [id_ for _, id_ in these], "count": count},
             )
 
 

@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import sharing
 from tests.servers import PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
 from workers.embedded import EmbeddedError, find_server
@@ -22,7 +24,9 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # An example may be slow on a busy machine; pytest's own time-out bounds the whole test.
-    settings.register_profile("patient", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+    settings.register_profile(
+        "patient", settings.get_profile(settings.get_current_profile_name()), deadline=None, print_blob=True
+    )
     settings.load_profile("patient")
 
 
@@ -30,13 +34,57 @@ def pytest_report_header() -> str:
     return f"seed: {_SEED} (the same again: SEED={_SEED})"
 
 
+_RUN = pytest.StashKey[str]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
 
+def _seed(config: pytest.Config) -> int:
+    """The run's; one of its processes has it from the one that started it."""
+    return int(getattr(config, "workerinput", {}).get("seed", _SEED))
+
+
 @pytest.fixture(scope="session")
-def seed() -> int:
+def seed(pytestconfig: pytest.Config) -> int:
     """What chaos tests draw from: $SEED, or a new one that the report's header shows."""
-    return _SEED
+    return _seed(pytestconfig)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A random test that fails says how to run it again."""
+    report = yield
+    if report.failed and "seed" in getattr(item, "fixturenames", ()):
+        report.sections.append(("again", f"make test SEED={_seed(item.config)} ARGS='{item.nodeid}'"))
+    return report
+
+
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["seed"] = _SEED
+    node.config.stash[_RUN] = node.workerinput["testrunuid"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if run := config.stash.get(_RUN, None):
+        sharing.end_what_is_left(run)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return sharing.workers(config.option, config.args)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
+    return sharing.Sharing(config, log)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """-k 'not postgresql' leaves out each test that needs the server, whatever its name."""
+    if "_postgres_package" in getattr(item, "fixturenames", ()):
+        item.extra_keyword_matches.add("postgresql")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        sharing.longest_first(items)
 
 
 @pytest.fixture(scope="session")

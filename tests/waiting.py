@@ -8,8 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 180.0
+"""Seconds that a process may take for what it does in one on a quiet machine: to start, to answer, to end."""
 
-def eventually(check: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
+
+def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str = "") -> T:
     """The first true value of *check*, asked again and again; fails after *seconds*."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -25,6 +25,8 @@ SQLITE_TIMEOUT = 30.0
 POOL_SIZE = 20
 FROZEN = 5.0
 """Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
+FROZEN_MIGRATION = 120.0
+"""The same for a migration, which stands still while its scripts load: for long on a starved machine."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 4242001
@@ -216,6 +218,7 @@ def _upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            limit = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_MIGRATION:g}s'"
+            connection.exec_driver_sql(f"{limit}; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

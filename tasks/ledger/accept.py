@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
@@ -135,9 +135,12 @@ def _takes_lines(conn: Connection, order_id: str, now: datetime) -> bool:
 
 
 def refuse_given_up(conn: Connection, order_id: str) -> None:
-    """Raise RequestError (order_abandoned) where the order was given up, or cancelled, before it was whole."""
-    query = select(ORDER.c.id).where(ORDER.c.id == order_id, ORDER.c.status.in_(_NOT_WHOLE), ~_LOADING)
-    if conn.execute(query).first() is not None:
+    """Raise RequestError (order_abandoned) where the order was given up, or cancelled, before it was whole.
+
+    So was one that the database does not know any more: it went back in time.
+    """
+    query = select(ORDER.c.id).where(ORDER.c.id == order_id, or_(ORDER.c.status.not_in(_NOT_WHOLE), _LOADING))
+    if conn.execute(query).first() is None:
         message = f"order {order_id} was given up before it was whole, nothing of it was bought: send it as a new order"
         raise RequestError(message, "order_abandoned")
 

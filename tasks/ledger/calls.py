@@ -21,7 +21,7 @@ from tasks.ledger.attempts import CLOSE, close_attempt, closing, other_yes
 from tasks.ledger.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.reopen import reopen_orders
-from tasks.ledger.rows import Row, WrongMove, emit, find, lock, move, move_all, purchase_event
+from tasks.ledger.rows import Row, WrongMove, emit, find, is_as_it_was, lock, move, move_all, purchase_event
 from tasks.policies.retry import Decision
 from tasks.transactions import Raced
 
@@ -32,7 +32,7 @@ _ENDED = (Status.HELD, Status.FAILED, Status.CANCELLED)
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
 _LOCK = (
-    select(_AT.id, _AT.revision, _AT.joined)
+    select(_AT.id, _AT.revision, _AT.status, _AT.joined)
     .where(among(_AT.id, "ids"))
     .order_by(_AT.id)
     .with_for_update(key_share=True)
@@ -63,7 +63,7 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
     standing = {
         place: answers[place]
         for key, place in places.items()
-        if key in at and at[key].revision == answers[place].claim.row["revision"]
+        if key in at and (at[key].revision, at[key].status) == (answers[place].claim.row["revision"], Status.PURCHASING)
     }
     if not standing:
         return {}
@@ -157,7 +157,7 @@ def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) 
 def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Decision, now: datetime) -> Row | None:
     row = lock(conn, claimed.row["id"])
     close_attempt(conn, claimed.row, outcome, now)
-    if row is None or row["revision"] != claimed.row["revision"]:
+    if row is None or not is_as_it_was(row, claimed.row):
         return None
     evidence = kept_evidence(conn, row)
     if evidence is not None:

@@ -13,7 +13,7 @@ from schemas.status import Status
 from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls import settle, take_evidence
 from tasks.ledger.locking import reserve
-from tasks.ledger.rows import Row, lock, watched
+from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
 from tasks.policies.watch import Watch
 
@@ -74,7 +74,7 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     present = lock(conn, row["id"])
     if present is None:
         return None
-    if present["revision"] != row["revision"]:
+    if not is_as_it_was(present, row):
         return _late_look(conn, present, look, policy, now)
     waited = watch.seconds_since(present["updated_at"])
     history = _history(conn, present, present["tried_seconds"] + waited)

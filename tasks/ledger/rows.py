@@ -70,6 +70,11 @@ def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **
     return after
 
 
+def is_as_it_was(present: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a purchase has not moved since it was *row*: a database that went back in time gives revisions again."""
+    return all(present[name] == row[name] for name in ("revision", "status", "call_deadline"))
+
+
 def move_all(
     conn: Connection, moves: Sequence[tuple[Mapping[str, Any], Row]], to: Status, now: datetime
 ) -> list[Row] | None:

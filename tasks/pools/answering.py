@@ -57,7 +57,10 @@ def answered(conn: Connection, request: Request, now: datetime) -> Row | None:
 
 
 def remember(conn: Connection, request: Request, taker: str | None, slots: Sequence[Row], now: datetime) -> bool:
-    """Write down what is being done; False where the same request, in another transaction, was quicker."""
+    """Write down what is being done, before it is; False where the request was answered before.
+
+    One that is being answered in another transaction is waited for.
+    """
     return _remember(conn, request, now, taker=taker, numbers=_shown(slots), error_code=None, error=None)
 
 
@@ -67,7 +70,10 @@ def done(conn: Connection, request: Request, taker: str | None, slots: Sequence[
 
 
 def refuse(conn: Connection, request: Request, now: datetime, *, code: str, error: str) -> Row | None:
-    """The answer, from now on, that nothing is done, and why; None where what was quicker has left no answer."""
+    """The answer, from now on, that nothing is done, and why; one that was answered before keeps its answer.
+
+    None where what was quicker has left no answer.
+    """
     if not _remember(conn, request, now, taker=request.taker, numbers=[], error_code=code, error=error):
         return answered(conn, request, now)
     return _refuse(conn, request, now, code=code, error=error)

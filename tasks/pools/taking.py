@@ -151,9 +151,7 @@ def _take_waiting(conn: Connection, request: TakeNumber, now: datetime) -> Row |
 def _take(
     conn: Connection, request: TakeNumber, now: datetime, slots: Sequence[Row], there: Sequence[Row]
 ) -> Row | None:
-    # After the look: what emptied the pool may have been this very request, in another process.
-    if (earlier := answered(conn, request, now)) is not None:
-        return earlier
+    """A take that came before is found where this one is written down: whatever it meets, it keeps its answer."""
     if len(slots) < request.count:
         return _too_few(conn, request, now, len(there)) if len(there) < request.count else None
     if not remember(conn, request, request.taker, slots, now):
@@ -173,10 +171,8 @@ def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -
 
 
 def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | None:
+    """A return that came before is found where this one is written down: whatever it meets, it keeps its answer."""
     places = [row for row in _rows(conn, _PLACE, wanted=request.number) if row["pool"] == request.pool]
-    # After the lock: what gave it back may have been this very request, in another process.
-    if (earlier := answered(conn, request, now)) is not None:
-        return earlier
     slot = next((row for row in places if row["status"] == Slot.TAKEN), None)
     if slot is None:
         return _not_taken(conn, request, now, places)

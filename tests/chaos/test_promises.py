@@ -37,8 +37,8 @@ def test_the_calls_of_a_killed_worker_are_found_in_time(set_stage: SetStage) -> 
             feeder.next_share()
             assert world.traps.wait(20)
             # One at a time: the other worker is to find what this one leaves.
-            eventually(world.fleet.ready, seconds=60)
-            eventually(lambda: not unsettled(world), seconds=60)
+            eventually(world.fleet.ready)
+            eventually(lambda: not unsettled(world))
         feeder.finish()
         settle(world, feeder)
         verdict = judge(world, feeder.asked, {})

@@ -23,7 +23,7 @@ from tasks.providers.configured import load_config, parse_config
 from tasks.providers.registry import kinds
 from tests.servers import unavailable
 from tests.servers.redis import free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.embedded import find_server
 from workers.settings import load_settings
 
@@ -70,7 +70,9 @@ class TestProcfile:
     @pytest.mark.parametrize("command", ["migrate", "worker", "beat", "flower", "doctor"])
     def test_each_command_that_deploy_uses_exists(self, command: str) -> None:
         program = Path(sys.executable).with_name("dialstock")
-        done = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [program, command, "--help"], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
         assert done.returncode == 0, done.stderr
 
     def test_every_process_is_a_known_command(self) -> None:
@@ -167,7 +169,7 @@ def answers(client: Redis) -> bool:
 
 def new_secrets(folder: Path) -> Path:
     script = shutil.copy(DEPLOY / "new-secrets", folder)
-    subprocess.run(["sh", script], check=True, timeout=60)
+    subprocess.run(["sh", script], check=True, timeout=PATIENCE)
     return folder / "secrets"
 
 

@@ -47,7 +47,7 @@ def _broker() -> Iterator[RedisServer]:
     server.close()
 
 
-@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"], ids=["shared-sqlite", "shared-postgresql"])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _broker: RedisServer
 ) -> Iterator[Place]:

@@ -12,9 +12,9 @@ from typing import Any
 from pytest_celery import CeleryWorkerContainer, RedisContainer
 
 from tests.servers import RedisServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
-STOP_TIMEOUT = 60.0
+STOP_TIMEOUT = PATIENCE
 
 
 class LocalProcess:
@@ -62,7 +62,7 @@ class LocalProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
         return done.returncode, done.stdout
 
@@ -114,7 +114,7 @@ class LocalWorker(CeleryWorkerContainer):
             assert self.status == "running", f"{self.name} has ended:\n{self.logs()[-3000:]}"
             return self.ready_prompt in self.logs()
 
-        return eventually(answers, seconds=60, what=f"{self.name} is ready")
+        return eventually(answers, what=f"{self.name} is ready")
 
     def wait(self, timeout: float = STOP_TIMEOUT) -> int:
         return self._container.wait(timeout)

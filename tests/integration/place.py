@@ -27,6 +27,7 @@ from tasks.sandbox import SandboxServer
 from tests.integration.containers import LocalProcess, LocalRedis, LocalWorker
 from tests.integration.results import Results
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from workers.database import SqlDatabase
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
@@ -168,7 +169,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.split()

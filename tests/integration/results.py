@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from redis import Redis
 
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Event = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Results:
         self._redis.xgroup_destroy("dialstock:results", self._group)
         self._redis.close()
 
-    def wait(self, kind: str, subject: str | None = None, *, seconds: float = 60.0, count: int = 1) -> Event:
+    def wait(self, kind: str, subject: str | None = None, *, seconds: float = PATIENCE, count: int = 1) -> Event:
         """The newest event of this type and subject in the stream, once there are *count*."""
         events = eventually(
             lambda: self._enough(kind, subject, count), seconds=seconds, what=f"{count} {kind} for {subject}"

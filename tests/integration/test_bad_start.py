@@ -53,7 +53,7 @@ def test_a_worker_with_a_bad_start_tells_once_and_exits(
         ]
         for process in processes:
             stack.callback(process.stop)
-        assert [process.wait(60) for process in processes] == [status] * len(COMMANDS)
+        assert [process.wait() for process in processes] == [status] * len(COMMANDS)
     for process in processes:
         text = process.logs().decode()
         assert [part for part in told if part not in text] == [], text

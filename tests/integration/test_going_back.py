@@ -14,7 +14,7 @@ from schemas.tables import PROVIDER
 from tests.integration.place import Place
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.backups import Backup
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Numbers = Callable[[int], list[str]]
 WATCHED = 4.0
@@ -28,7 +28,7 @@ def dialstock(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]
         cwd=place.home,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -28,7 +28,7 @@ def test_an_order_of_fifty_numbers_over_all_providers_completes(
         {"name": "dialstock.submit_order", "kwargs": {"requests": requests_for(wanted), "metadata": {"job": 7}}}
     )
 
-    completed = results.wait("dialstock.order.completed", seconds=60)
+    completed = results.wait("dialstock.order.completed")
     order_id = completed["subject"]
     assert completed["source"] == "/dialstock/orders"
     assert completed["data"] == {

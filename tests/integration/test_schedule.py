@@ -99,7 +99,7 @@ def sandbox() -> Iterator[SandboxServer]:
 
 def waited(deployment: Deployment, check: Callable[[], Any], what: str) -> Any:
     try:
-        return eventually(check, seconds=60, what=what)
+        return eventually(check, what=what)
     except AssertionError as exc:
         raise AssertionError(f"{exc}\n{deployment.log('worker')[-3000:]}") from exc
 

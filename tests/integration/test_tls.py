@@ -115,7 +115,7 @@ def test_who_does_not_trust_the_certificate_tells_once_and_ends(
         ]
         for process in processes:
             stack.callback(process.stop)
-        assert [process.wait(60) for process in processes] == [3] * len(processes)
+        assert [process.wait() for process in processes] == [3] * len(processes)
     for process in processes:
         text = process.logs().decode()
         assert text.count(told) == 1, text
@@ -145,7 +145,7 @@ def buy(place: Place, numbers: list[str]) -> list[str]:
 def run(place: Place, command: list[str], **environ: str) -> str:
     """What a command says that ends well."""
     process = LocalProcess("command", command, {**place.environ, **environ}, place.home / "command.log")
-    status = process.wait(60)
+    status = process.wait()
     text = process.logs().decode()
     assert status == 0, text
     return text

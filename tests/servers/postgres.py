@@ -22,7 +22,7 @@ import psycopg
 
 from workers.database import migrate
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 _TEMPLATE = "dialstock_template"
 # No waiting for the disk. What is committed still survives SIGKILL, for which synchronous_commit has to stay on.
 _OPTIONS = {
@@ -61,6 +61,11 @@ class PostgresServer:
         """The database `postgres`, for tests that need no tables."""
         return self.url_of("postgres")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def url_of(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._folder))}"
 
@@ -70,7 +75,8 @@ class PostgresServer:
         if not empty:
             self._make_template()
         name = next(self._names)
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE}")
+        # Copied as files, which without fsync is twice as quick as through the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE} STRATEGY FILE_COPY")
         try:
             yield self.url_of(name)
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 _START_TRIES = 5
 
 
@@ -98,6 +98,8 @@ class RedisServer:
         # No waiting for the disk: by default an answered write waits for a sync under way, and SIGKILL loses it.
         options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder.name, "save": ""}
         options |= {"appendonly": "yes", "appendfsync": "no"}
+        # A title of its own would overwrite the environment, by which a run finds what it left.
+        options |= {"set-proc-title": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import sys
 import time
 
-from tests.simulation.report import Report, story
+from tests.simulation.report import story
+from tests.simulation.search import search
+from tests.simulation.shrink import shrink
 from tests.simulation.stage import Stage
 from workers.embedded import find_server
 
@@ -20,28 +21,28 @@ def main() -> int:
     """What `make simulate` runs."""
     parser = argparse.ArgumentParser(prog="make simulate")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--without", default="", help="faults, actors and requests to leave out, between commas")
+    parser.add_argument("--shrink", type=float, default=0.0, metavar="SECONDS", help="make the world smaller first")
     parser.add_argument("--whole", action="store_true", help="print all that happened, not only its end")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="one for each core, if not said")
     given = parser.parse_args()
-    with Stage(find_server(os.environ)) as stage:
-        if given.seed is not None:
-            lived = stage.live(given.seed)
-            print(story(lived, whole=given.whole))
-            return int(lived.broken is not None)
-        return _search(stage, 60 * (given.minutes or 1.0))
-
-
-def _search(stage: Stage, seconds: float) -> int:
-    """Fresh seeds until the time is over; every finding is told at once."""
-    report, began = Report(), time.perf_counter()
-    first = random.SystemRandom().randrange(2**31)
-    while time.perf_counter() - began < seconds:
-        lived = stage.live(first + report.worlds)
-        report.add(lived)
-        if lived.broken is not None:
-            print(story(lived), flush=True)
+    if given.seed is not None:
+        return _repeat(given)
+    began = time.perf_counter()
+    report = search(60 * given.minutes, given.processes)
     print(report.text(time.perf_counter() - began))
     return int(bool(report.found))
+
+
+def _repeat(given: argparse.Namespace) -> int:
+    without = frozenset(one.strip() for one in given.without.split(",") if one.strip())
+    with Stage(find_server(os.environ)) as stage:
+        lived = stage.live(given.seed, without)
+        if given.shrink and lived.broken is not None:
+            lived = shrink(lambda less: stage.live(given.seed, less), lived, given.shrink)
+        print(story(lived, whole=given.whole))
+    return int(lived.broken is not None)
 
 
 if __name__ == "__main__":

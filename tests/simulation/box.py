@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -64,7 +65,7 @@ def closed(clockwork: Clockwork) -> Iterator[None]:
 
 def wall_clock(clockwork: Clockwork) -> datetime:
     """The virtual time of day, in UTC."""
-    return START + timedelta(microseconds=clockwork.now)
+    return START + timedelta(microseconds=clockwork.now + clockwork.skew)
 
 
 def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
@@ -99,6 +100,27 @@ def _by_thread(clockwork: Clockwork) -> Callable[[Any, Any], Any]:
         return either
 
     return choose
+
+
+REAL = frozenset(
+    {
+        *(f"time.{name}{unit}" for name in ("time", "monotonic", "perf_counter") for unit in ("", "_ns")),
+        *("time.sleep", "time.clock_gettime", "datetime.now", "datetime.utcnow", "date.today"),
+        *("posix.urandom", "_thread.start_new_thread", "socket.connect"),
+    }
+)
+"""What reaches the machine's clock, chance, threads and network, as the interpreter names it."""
+
+
+def watch(frame: FrameType, event: str, called: Any) -> None:
+    """A profile function: raises Escaped where code of ours calls one of REAL. It makes a world half as quick."""
+    if event != "c_call":
+        return
+    module = getattr(called, "__module__", None)
+    name = f"{module}.{called.__name__}" if module else called.__qualname__
+    place = frame.f_globals.get("__name__", "")
+    if name in REAL and place.partition(".")[0] in ("tasks", "workers", "schemas"):
+        raise Escaped(f"{place}, line {frame.f_lineno}: {name}")
 
 
 def _escaped(*_: Any, **__: Any) -> None:

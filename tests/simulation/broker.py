@@ -38,6 +38,12 @@ class Sent:
     id: str
     redelivered: bool = False
 
+    @property
+    def purchases(self) -> tuple[str, ...]:
+        """The purchases that it is about, where there are any yet."""
+        given = self.message.kwargs
+        return (given["purchase_id"],) if "purchase_id" in given else tuple(one for one, _ in given.get("items", ()))
+
     def __str__(self) -> str:
         given = self.message.kwargs
         about = given.get("purchase_id") or given.get("items") or given.get("number") or given.get("idempotency_key")
@@ -65,9 +71,9 @@ class Broker:
         faults = self._world.faults
         self._count += 1
         sent = Sent(message, identity or f"message-{self._count}")
-        if faults.happens("message lost"):
+        if faults.happens("message lost", about=sent.purchases):
             return
-        self.waiting += [sent, sent] if faults.happens("message doubled") else [sent]
+        self.waiting += [sent, sent] if faults.happens("message doubled", about=sent.purchases) else [sent]
         self._call()
 
     def take(self) -> Sent:
@@ -83,7 +89,9 @@ class Broker:
                 if me in self._idle:
                     self._idle.remove(me)
         place = 0
-        if len(self.waiting) > 1 and self._world.faults.happens("message out of order"):
+        if len(self.waiting) > 1 and self._world.faults.happens(
+            "message out of order", about=self.waiting[0].purchases
+        ):
             place = clockwork.rng.randrange(len(self.waiting))
         sent = self.waiting.pop(place)
         self._taken.setdefault(me.process, []).append(sent)
@@ -91,21 +99,23 @@ class Broker:
 
     def work(self, sent: Sent) -> None:
         """Do what a worker does with a message, and acknowledge it."""
-        clockwork = self._world.clockwork
+        clockwork, me = self._world.clockwork, self._world.clockwork.me
+        assert me is not None
         clockwork.note(f"takes the message {sent}")
+        me.hand = sent.purchases
         try:
             _run(sent)
         except Reject:
             self.waiting.append(sent)
         except (SQLAlchemyError, RedisError, Raced) as exc:  # Celery acknowledges what failed, too
             clockwork.note(f"the task ends in {type(exc).__name__}")
-        assert clockwork.me is not None
-        self._taken[clockwork.me.process].remove(sent)
+        me.hand = ()
+        self._taken[me.process].remove(sent)
 
     def bury(self, process: Process) -> None:
         """What a dead process had taken comes back, or is lost."""
         for sent in self._taken.pop(process, []):
-            if not self._world.faults.happens("message lost"):
+            if not self._world.faults.happens("message lost", about=sent.purchases):
                 sent.redelivered = True
                 self.waiting.append(sent)
                 self._call()
@@ -113,6 +123,15 @@ class Broker:
     def empty(self) -> None:
         """Redis is emptied: no message is left."""
         self.waiting.clear()
+
+    def copy(self) -> list[Sent]:
+        """What it has: what waits, and what was taken and not acknowledged."""
+        return [*self.waiting, *(sent for taken in self._taken.values() for sent in taken)]
+
+    def restore(self, copy: list[Sent]) -> None:
+        """Have those again."""
+        self.waiting = list(copy)
+        self._call()
 
     def _call(self) -> None:
         if self._idle:

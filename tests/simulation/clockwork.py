@@ -8,6 +8,7 @@ is a thread's own in `threading.local` and in context variables, and its locks m
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,7 +50,10 @@ class Process:
 
 @dataclass(eq=False)
 class Actor:
-    """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it."""
+    """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it.
+
+    `hand` are the purchases that it works on, by their ids.
+    """
 
     name: str
     process: Process
@@ -57,15 +61,22 @@ class Actor:
     wake: int | None = 0
     over: bool = False
     busy: int = 0
+    hand: tuple[str, ...] = ()
     baton: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Clockwork:
-    """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words)."""
+    """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words).
+
+    `watch` is a profile function for each actor.
+    `skew` is by how many microseconds the machine's clock was set; `now` is the time that passed.
+    """
 
     def __init__(self, seed: int, *, steps: int = 400_000) -> None:
         self.rng = random.Random(seed)
         self.now = 0
+        self.skew = 0
+        self.watch: Callable[..., None] | None = None
         self.steps = 0
         self.trace: list[tuple[int, str, str]] = []
         self.failure: BaseException | None = None
@@ -203,6 +214,7 @@ class Clockwork:
     def _run(self, actor: Actor) -> None:
         actor.baton.acquire()
         self._mine.actor = actor
+        sys.setprofile(self.watch)
         try:
             if not (actor.process.dead or self.ending):
                 actor.body()

@@ -6,6 +6,7 @@ A new fault is a rate in RATES, and a method that a boundary asks: `happens` dra
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -39,8 +40,16 @@ RATES: dict[str, tuple[float, ...]] = {
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
+    "redis restored": (0.0, 0.0, 0.05),
+    "redis is read-only": (0.0, 0.0, 0.03),
+    "database is read-only": (0.0, 0.0, 0.03),
+    "database is full": (0.0, 0.0, 0.03),
+    "database's clock is set": (0.0, 0.0, 0.0, 0.05),
+    "redis's clock is set": (0.0, 0.0, 0.0, 0.05),
+    "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
     # by purchase call
     "shows after the last look": (0.0, 0.1, 0.4),
+    "request arrives late": (0.0, 0.0, 0.03, 0.15),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -77,34 +86,50 @@ IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 
 AFTER_THE_LAST_LOOK = 30.0
 
+LATE = (0.5, 1.5, 3.0, 4.5, 8.0, 20.0)
+"""Seconds for which a request may be on its way."""
+
+BY_THE_LAST_LOOK = 4.5
+"""What is at the provider so many seconds after it was sent is shown by the last look: the call's length, and 3 s."""
+
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
 
 
 class Faults:
-    """The faults of one world; `counts` is how often each was met."""
+    """The faults of one world; `counts` is how often each was met, `states` by the status of what it hit."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = world.clockwork.rng
+        self._rng = world.chance("faults")
+        self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
         self.rates = {name: self._rng.choice(rates) for name, rates in RATES.items()}
-        self.provider = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
+        self.states: Counter[tuple[str, str]] = Counter()
+        self._drawn: Counter[str] = Counter()
         self._remembers = self._rng.random() < 0.7
         self._answers = self._rng.choice(ANSWERS)
 
-    def happens(self, name: str, share: float = 1.0) -> bool:
-        """Whether the fault is met now."""
-        rate = self.rates[name] * share
-        if not (self.on and rate and self._rng.random() < rate):
+    def happens(self, name: str, share: float = 1.0, about: Sequence[str] | None = None) -> bool:
+        """Whether the fault is met now; *about* are the purchases it hits, where not those in hand."""
+        rate, left_out = self.rates[name] * share, self._world.without
+        if name in left_out or not (self.on and rate and self._chances[name].random() < rate):
             return False
-        self.met(name)
+        self._drawn[name] += 1
+        if f"{name}#{self._drawn[name]}" in left_out:
+            return False
+        self.met(name, about)
         return True
 
-    def met(self, name: str) -> None:
+    def met(self, name: str, about: Sequence[str] | None = None) -> None:
         """Count it."""
+        me = self._world.clockwork.me
+        hit = about if about is not None else me.hand if me else ()
         self.counts[name] += 1
+        self.states.update((name, status) for status in self._world.judge.statuses(hit))
         self._world.clockwork.note(f"FAULT: {name}")
 
     def at_boundary(self, actor: Actor, what: str) -> float:
@@ -118,11 +143,15 @@ class Faults:
             return self._rng.choice(STILL)
         return 0.0
 
-    def database_before(self) -> None:
+    def database_before(self, *, writes: bool) -> None:
+        if writes:
+            self._world.weather.before_writing()
+        self._world.weather.before_reading()
         if self.happens("database away"):
             raise away()
 
     def database_at_commit(self) -> None:
+        self._world.weather.at_commit()
         if self.happens("commit fails"):
             raise away()
 
@@ -131,7 +160,8 @@ class Faults:
             self._world.judge.after_commit()
             raise away()
 
-    def redis_before(self) -> None:
+    def redis_before(self, command: str) -> None:
+        self._world.weather.before_redis(command)
         if self.happens("redis away"):
             raise gone()
 
@@ -163,6 +193,10 @@ class Faults:
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
         return True
+
+    def arrives_late(self) -> float:
+        """Seconds until this purchase request is at the provider, whose sender will hear nothing; 0: at once."""
+        return self._rng.choice(LATE) if self.happens("request arrives late") else 0.0
 
     def on_the_way(self, kind: str) -> float:
         """Seconds until a call is in the provider's log: what the pace allows for."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
-from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Broken
 
 if TYPE_CHECKING:
@@ -19,15 +16,23 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
+NOTHING = "nothing"
+"""The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
+_LIMITED = (
+    "SELECT o.id, o.max_purchases, p.provider, p.number FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
+    f"WHERE o.max_purchases IS NOT NULL AND p.status NOT IN ({_DEAD})"
+)
 
 
 class Judge:
     """Raises Broken, which code under test cannot catch. `charged` is the provider's own count by kind and number.
 
-    `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed.
+    `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
+    is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
+    what nobody can tell it.
     """
 
     def __init__(self, world: World) -> None:
@@ -35,40 +40,78 @@ class Judge:
         self._db = world.files.reader()
         self.charged: Counter[tuple[str, str]] = Counter()
         self.unseen: set[tuple[str, str]] = set()
+        self.adrift: set[tuple[str, str]] = set()
+        self.untold: set[tuple[str, str]] = set()
+        self._forgot: int | None = None
 
     def close(self) -> None:
         self._db.close()
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
         """What is committed now."""
-        return [dict(row) for row in self._db.execute(query, given)]
+        return [dict(row) for row in self.all(query, *given)]
 
-    def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool) -> None:
-        """A provider has executed a request."""
+    def all(self, query: str, *given: Any) -> list[Any]:
+        """The same as they come: columns by place and by name."""
+        return self._db.execute(query, given).fetchall()
+
+    def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool, late: bool) -> None:
+        """A provider has executed a request; a *late* one may be given up, but was meant."""
         self._pace(kind, log, buying=buying)
         for charge in charges:
-            self._charge(charge["kind"], charge["number"])
+            self._charge(charge["kind"], charge["number"], late=late)
+        if charges:
+            self._order_limits()
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether there is a copy of the database to go back to."""
+        return self._forgot is not None
+
+    def copied(self) -> None:
+        """A copy of the database was put away."""
+        self._forgot = self._world.store.forgot
+
+    def restored(self) -> None:
+        """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
+        standing = self._standing()
+        self.adrift |= {one for one in self.charged if standing.get(one) not in MAY_BE_CHARGED}
+        if self._forgot != self._world.store.forgot:
+            self.forgot()
+        self.after_commit()
+
+    def forgot(self) -> None:
+        """Redis lost its marks: both back in time at once cannot be told."""
+        self.unseen |= self.adrift
+        self.untold |= self.adrift
 
     def after_commit(self) -> None:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
-        standing: dict[tuple[str, str], str] = {}
-        for provider, number, status in self._db.execute(_ROWS):
-            standing[provider, number] = status
-            if status == Status.PURCHASED and not self.charged[provider, number]:
-                raise Broken(f"{number} at {provider} is purchased, and was never charged")
-        for one in self.charged:
+        standing = self._standing()
+        self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
+        for one in self.charged.keys() - self.adrift - self.untold:
             known = standing.get(one)
             if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
-    def seconds_to_due(self) -> float:
-        """Until the next purchase is due; infinity where none waits, 0 where one does already."""
-        [(due,)] = self._db.execute("SELECT min(due_at) FROM purchase WHERE due_at IS NOT NULL")
-        if due is None:
-            return math.inf
-        left = datetime.fromisoformat(due).replace(tzinfo=UTC) - wall_clock(self._world.clockwork)
-        return max(0.0, left.total_seconds())
+    def _standing(self) -> dict[tuple[str, str], str]:
+        standing: dict[tuple[str, str], str] = {}
+        for provider, number, status in self.all(_ROWS):
+            standing[provider, number] = status
+            if status == Status.PURCHASED and not self.charged[provider, number]:
+                raise Broken(f"{number} at {provider} is purchased, and was never charged")
+        return standing
+
+    def one(self, query: str, *given: Any) -> Any:
+        """The first column of the first row of what is committed now; None where there is none."""
+        row = self._db.execute(query, given).fetchone()
+        return row and row[0]
+
+    def statuses(self, ids: Sequence[str]) -> list[str]:
+        """The status of each purchase; where there is none in hand, it says so."""
+        found = [self.one("SELECT status FROM purchase WHERE id = ?", one) or NOTHING for one in ids]
+        return found or [NOTHING]
 
     def unanswered(self, requests: Sequence[Request]) -> list[Request]:
         """The requests that were neither accepted nor rejected."""
@@ -91,6 +134,13 @@ class Judge:
         found += [f"{row['type']} is not published" for row in left]
         return found + [f"{request.key} was never answered" for request in self.unanswered(self._world.requests)]
 
+    def behind(self) -> list[str]:
+        """What the database does not know of, and must be told, in words."""
+        return [
+            f"{number} at {kind} was charged, and no audit told so"
+            for kind, number in sorted(self.adrift - self.unseen)
+        ]
+
     def at_the_end(self) -> None:
         """Everything is settled: each request has its one end, told once, and published."""
         self.after_commit()
@@ -108,25 +158,35 @@ class Judge:
         if missing := [event["type"] for event in events if event["id"] not in published]:
             raise Broken(f"never published: {missing[0]}, and {len(missing) - 1} more")
 
-    def _charge(self, kind: str, number: str) -> None:
+    def _charge(self, kind: str, number: str, *, late: bool) -> None:
         self.charged[kind, number] += 1
         if self.charged[kind, number] > 1 and (kind, number) not in self.unseen:
             raise Broken(f"{number} at {kind} is charged twice")
         if (kind, number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
+        if late and (kind, number) in self.unseen:
+            return
         query = (
             "SELECT p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
-            "WHERE p.provider = ? AND p.number = ? AND a.outcome IS NULL"
+            "WHERE p.provider = ? AND p.number = ? AND (a.outcome IS NULL OR ?)"
         )
-        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number)):
+        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number, late)):
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
+
+    def _order_limits(self) -> None:
+        bought = Counter[tuple[str, int]]()
+        for order_id, most, *one in self.all(_LIMITED):
+            bought[order_id, most] += self.charged[one[0], one[1]] > 0 and tuple(one) not in self.unseen
+        for (order_id, most), count in bought.items():
+            if count > most:
+                raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
         policy = self._world.config.providers[kind].policy
         for rate in policy.rate_limits if buying else policy.lookup_rate_limits:
             recent = sorted(log[-2 * rate.limit :])
             for first, beyond in zip(recent, recent[rate.limit :], strict=False):
-                if beyond - first < rate.window * MICRO:
+                if beyond - first < rate.window * MICRO and not self._world.store.was_set_ahead(first, beyond):
                     what = "purchase" if buying else "reading"
                     took = (beyond - first) / MICRO
                     raise Broken(f"{kind}: {rate.limit + 1} {what} calls within {took:.3f} s, its limit is {rate}")

@@ -1,18 +1,15 @@
 """Faults of our own, put in on purpose: a simulation that does not find them proves nothing.
 
-`python -m tests.simulation.mutants [--seconds N]` searches each and prints the table.
+`python -m tests.simulation.hunting [--seconds N]` searches each and prints the table.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
-import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +18,10 @@ from sqlalchemy import select, update
 
 import tasks.claiming
 import tasks.dispatching
+import tasks.history
 import tasks.ledger.calls
+import tasks.ledger.dispatch
+import tasks.ledger.looks
 import tasks.ledger.sweep
 import tasks.looking
 import tasks.policies.pace
@@ -30,12 +30,10 @@ import tasks.publishing
 import tasks.purchase
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
-from tests.simulation.stage import Stage
-from workers.embedded import find_server
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -158,7 +156,7 @@ def marked_unpublished() -> AbstractContextManager[Any]:
 
     def next_(relay: Any) -> Any:
         rows = original(relay)
-        tasks.publishing.mark_published(relay._runtime, {row["seq"]: row["replays"] for row in rows})
+        tasks.publishing.mark_published(relay._runtime, {(row["seq"], row["id"]): row["replays"] for row in rows})
         return rows
 
     original = tasks.publishing.Relay._next
@@ -181,6 +179,56 @@ def cancelled_and_bought() -> AbstractContextManager[Any]:
     return patch("tasks.ledger.cancel._cancel", cancel)
 
 
+def restored_and_bought() -> AbstractContextManager[Any]:
+    """Nobody looks whether the database knows what was bought."""
+    stack = ExitStack()
+    stack.enter_context(patch.object(tasks.claiming, "vouch", lambda *_: None))
+    stack.enter_context(patch.object(tasks.history, "compare", lambda *_: False))
+    return stack
+
+
+def marked_by_number() -> AbstractContextManager[Any]:
+    """A relay marks what it published by its number alone."""
+
+    def mark(runtime: Any, sent: Any) -> None:
+        numbers = [number for number, _ in sent]
+        with runtime.database.write() as conn:
+            marked = update(EVENT).where(EVENT.c.seq.in_(numbers), EVENT.c.published_at.is_(None))
+            conn.execute(marked.values(published_at=runtime.now()))
+
+    return patch.object(tasks.publishing, "mark_published", mark)
+
+
+def answer_by_revision() -> AbstractContextManager[Any]:
+    """An answer is written wherever the purchase has its revision."""
+    stack = ExitStack()
+    for module in (tasks.ledger.calls, tasks.ledger.looks):
+        stack.enter_context(patch.object(module, "is_as_it_was", lambda now, then: now["revision"] == then["revision"]))
+    return stack
+
+
+def one_look() -> AbstractContextManager[Any]:
+    """The first look that finds nothing is believed."""
+    careful = tasks.ledger.looks.after_look
+
+    def careless(look: Any, history: Any, policy: Any) -> Any:
+        return careful(look, history, policy.model_copy(update={"reconcile_after": policy.reconcile_after[:1]}))
+
+    return patch.object(tasks.ledger.looks, "after_look", careless)
+
+
+def limiter_from_the_past() -> AbstractContextManager[Any]:
+    """A limiter that a server brings back from the past is believed."""
+    script = tasks.policies.pace._SCRIPT.replace("kept['replid'] ~= replid", "not kept['replid']")
+    assert script != tasks.policies.pace._SCRIPT
+    return patch.object(tasks.policies.pace, "_SCRIPT", script)
+
+
+def max_forgotten() -> AbstractContextManager[Any]:
+    """An order's --max holds up no release."""
+    return patch.object(tasks.ledger.dispatch, "lock_limited", lambda *_: set())
+
+
 MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     unclear_is_absent,
     posted_before_asked,
@@ -195,53 +243,10 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     marked_unpublished,
     nothing_swept,
     cancelled_and_bought,
+    restored_and_bought,
+    marked_by_number,
+    answer_by_revision,
+    one_look,
+    limiter_from_the_past,
+    max_forgotten,
 )
-
-
-@dataclass(frozen=True)
-class Hunt:
-    """What a search for one mutant came to; `found` is how often, `after` the seconds and worlds until the first."""
-
-    worlds: int
-    found: int
-    after: tuple[float, int] | None
-    what: str
-
-
-def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
-    """Search worlds with *mutant* in the code, from seed 0 on, until *enough* broke or *seconds* are over."""
-    began, worlds, found = time.perf_counter(), 0, 0
-    after, what = None, ""
-    with mutant():
-        while found < enough and time.perf_counter() - began < seconds:
-            lived = stage.live(worlds)
-            worlds += 1
-            if lived.broken is not None:
-                found += 1
-                if after is None:
-                    after, what = (time.perf_counter() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
-    return Hunt(worlds, found, after, what)
-
-
-def main() -> int:
-    """The table of all mutants. Status 1 where one was not found."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("names", nargs="*")
-    given = parser.parse_args()
-    missed = 0
-    with Stage(find_server(os.environ)) as stage:
-        for mutant in MUTANTS:
-            if given.names and mutant.__name__ not in given.names:
-                continue
-            done = hunt(stage, mutant, given.seconds)
-            missed += not done.found
-            first = f"first after {done.after[0]:.1f} s, world {done.after[1]}" if done.after else "NOT FOUND"
-            print(
-                f"{mutant.__name__:24} {done.found:3} of {done.worlds:3} worlds, {first}: {done.what[:200]}", flush=True
-            )
-    return int(missed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

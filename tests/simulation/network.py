@@ -6,7 +6,7 @@ half of the rate guard later, which is what the pace allows for on the way.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ import httpx
 
 from schemas.provider_config import SANDBOX_TOKEN
 from tasks.providers.registry import sandbox_apis
-from tasks.providers.sandbox.exchange import Incoming
+from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
-from tests.simulation.clockwork import MICRO
+from tests.simulation.clockwork import MICRO, Process
+from tests.simulation.faults import BY_THE_LAST_LOOK
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -30,7 +31,10 @@ DRIPS = 4
 
 
 class Network:
-    """All five providers behind one host. `calls` and `reads` are when each kind was called, in microseconds."""
+    """All five providers behind one host. `calls` and `reads` are when each kind was called, in microseconds.
+
+    `under_way` are the numbers that late requests are on their way for, by kind.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -38,6 +42,7 @@ class Network:
         self._router = Router(self.control, sandbox_apis(), SANDBOX_TOKEN)
         self.calls: defaultdict[str, list[int]] = defaultdict(list)
         self.reads: defaultdict[str, list[int]] = defaultdict(list)
+        self.under_way: Counter[tuple[str, str]] = Counter()
 
     def connect(
         self, _backend: object, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -47,12 +52,30 @@ class Network:
         self.world.faults.connecting(timeout or 0.0)
         return Wire(self)
 
-    def answer(self, incoming: Incoming) -> Delivery:
-        """What the provider does with a whole request."""
+    def send(self, incoming: Incoming) -> Delivery:
+        """What becomes of a whole request: it is answered, or arrives after its sender gave up."""
+        late = self.world.faults.arrives_late() if incoming.method == "POST" else 0.0
+        if not late:
+            return self.answer(incoming)
+        kind = incoming.path.split("/")[1]
+        numbers = [one for one in sorted(self.world.asked) if _asks_for(incoming, kind, one)]
+        self.under_way.update(numbers)
+
+        def arrive() -> None:
+            self.world.clockwork.sleep(late)
+            self.under_way.subtract(numbers)
+            self.answer(incoming, late=late)
+
+        self.world.clockwork.spawn("a late request", Process("the way", mortal=False), arrive)
+        return Delivery(Reply(200, {}), way="silence")
+
+    def answer(self, incoming: Incoming, *, late: float = 0.0) -> Delivery:
+        """What the provider does with it. One that is *late* is in nobody's pace."""
         kind, world = incoming.path.split("/")[1], self.world
         buying = incoming.method == "POST"
         log = (self.calls if buying else self.reads)[kind]
-        log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
+        if not late:
+            log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
         if buying:
             unseen = world.faults.buying(self.control, kind, incoming.body.decode())
         else:
@@ -62,9 +85,9 @@ class Network:
         delivery = self._router.answer(incoming)
         charges = self.control.ledger.charges[before:]
         self._tell(incoming, delivery, [charge["number"] for charge in charges])
-        if unseen:
+        if unseen or late > BY_THE_LAST_LOOK:
             world.judge.unseen.update((kind, charge["number"]) for charge in charges)
-        world.judge.after_call(kind, log, charges, buying=buying)
+        world.judge.after_call(kind, log, charges, buying=buying, late=late > 0)
         return delivery
 
     def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str]) -> None:
@@ -76,6 +99,10 @@ class Network:
                 self.world.faults.met(f"provider {call['fault']}")
         charges = "".join(f", charges {number}" for number in sold)
         self.world.clockwork.note(f"{what}: the provider {_words(delivery)}{charges}")
+
+
+def _asks_for(incoming: Incoming, kind: str, one: tuple[str, str]) -> bool:
+    return one[0] == kind and one[1].removeprefix("+") in incoming.body.decode()
 
 
 def _words(delivery: Delivery) -> str:
@@ -102,7 +129,7 @@ class Wire(httpcore.NetworkStream):
         incoming = _whole(self._in)
         if incoming is not None:
             self._in = b""
-            self._deliver(self._network.answer(incoming))
+            self._deliver(self._network.send(incoming))
             self._clockwork.boundary("bytes are out")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:

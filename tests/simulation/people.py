@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.requests import RequestError
+from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import audit_runs, auditing, history, orders, resolving, retrying
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
 from tasks.policies.pause import Cause, Pause
+from tasks.providers.adapter import ProviderError
 from tasks.public import BUY_NUMBER, SUBMIT_ORDER
 from tasks.reacting import pause_provider
 from tasks.runtime import Message
@@ -29,12 +29,15 @@ PATIENCE = 15.0
 """Seconds until a message that was not answered is sent again."""
 
 PUBLIC = "purchases"
-_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced)
+_BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
+_LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
+_PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
+_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError)
 
 
 def caller(world: World) -> None:
     """Sends every request of the world, by message, and again where it was lost."""
-    rng = world.clockwork.rng
+    rng = world.chance("caller")
     for request in world.requests:
         world.asked.update(request.wanted)
         world.broker.post(request.message, request.key)
@@ -59,8 +62,20 @@ class Request:
 
 def person(world: World) -> None:
     """Someone on call, who does something now and then as long as faults are on."""
-    rng = world.clockwork.rng
-    acts: list[Callable[[World], None]] = [_cancel, _cancel_order, _retry, _resolve, _resolve, _pause, _resume, _resume]
+    rng = world.chance("on call")
+    acts = [
+        _cancel,
+        _cancel_order,
+        _retry,
+        _resolve,
+        _resolve,
+        _pause,
+        _resume,
+        _resume,
+        _audit,
+        _audit_by_machine,
+        _order_at_most,
+    ]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
         act = rng.choice(acts)
@@ -68,6 +83,23 @@ def person(world: World) -> None:
             act(world)
         except _SAID_NO as exc:
             world.clockwork.note(f"{act.__name__} is answered with {type(exc).__name__}")
+
+
+def _order_at_most(world: World) -> None:
+    """`dialstock order submit --max`: more numbers than are to be bought."""
+    runtime, rng = world.staff.runtime, world.clockwork.rng
+    numbers = sorted({number for request in world.requests for _, number in request.wanted})
+    wanted = [(rng.choice(world.kinds), one) for one in rng.sample(numbers, min(len(numbers), rng.randint(2, 8)))]
+    if not wanted:
+        return
+    most = rng.randint(1, len(wanted))
+    world.clockwork.note(f"a person orders {most} of {len(wanted)} numbers")
+    world.asked.update(wanted)
+    fields = {"requests": [{"provider": kind, "number": number} for kind, number in wanted]}
+    lines = list(enumerate(parse_order(fields, runtime.kinds).requests, 1))
+    order = orders.begin(runtime, name="at most", max_purchases=most)
+    orders.load(runtime, order["id"], lines)
+    orders.finish(runtime, order["id"])
 
 
 def _one(world: World, query: Any) -> Any:
@@ -100,7 +132,8 @@ def _resolve(world: World) -> None:
     """Settle what is held by what the provider's own books say."""
     at = PURCHASE.c
     row = _one(world, select(at.id, at.provider, at.number).where(at.status == Status.HELD).order_by(at.id))
-    if row is None:
+    if row is None or world.network.under_way[row.provider, row.number]:
+        # Nobody can tell yet.
         return
     bought = world.judge.charged[row.provider, row.number] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
@@ -121,5 +154,47 @@ def _resume(world: World) -> None:
 def resume_all(world: World) -> None:
     """End every pause."""
     runtime = world.staff.runtime
-    for alias in world.kinds:
+    for (alias,) in world.judge.all(
+        "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
+    ):
         runtime.database.run(lambda conn, alias=alias: pausing.resume(conn, alias, runtime.now(), by_machine=False))  # type: ignore[misc]
+
+
+def _audit(world: World) -> None:
+    take_in(world, world.clockwork.rng.choice(world.kinds))
+
+
+def _audit_by_machine(world: World) -> None:
+    alias = world.clockwork.rng.choice(world.kinds)
+    world.clockwork.note(f"a machine audits {alias}")
+    audit_runs.scheduled(world.staff.runtime, alias)
+
+
+def take_in(world: World, alias: str) -> None:
+    """`dialstock audit --adopt`; where there is no list, somebody answers for what a database has lost."""
+    runtime = world.staff.runtime
+    binding = runtime.providers[alias]
+    if not world.can_look(alias):
+        if world.judge.one(_BEHIND, alias):
+            world.clockwork.note(f"a person answers for what the database has lost at {alias}")
+            history.believe(runtime, binding, "a person", "looked at the dashboard")
+        return
+    world.clockwork.note(f"a person audits {alias}")
+    report = auditing.audit(runtime, binding)
+    history.take_in(runtime, binding, report, auditing.adopt(runtime, binding, report, "a person"), "a person")
+
+
+def mend_all(world: World) -> None:
+    """End every pause, give up what nobody loads any more, and take in what a database has lost.
+
+    What does not succeed is tried again.
+    """
+    try:
+        resume_all(world)
+        for (order_id,) in world.judge.all(_LEFT_LOADING):
+            orders.cancel(world.staff.runtime, order_id)
+        for alias in world.kinds:
+            if world.judge.one(_BEHIND, alias) or world.judge.adrift:
+                take_in(world, alias)
+    except _SAID_NO as exc:
+        world.clockwork.note(f"what was to be mended is answered with {type(exc).__name__}")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import zip_longest
 
+from schemas.status import Status
 from tests.simulation.clockwork import Broken
 from tests.simulation.faults import PROVIDER_RATES, RATES
+from tests.simulation.judge import NOTHING
 from tests.simulation.world import Lived
 
 TAIL = 40
@@ -29,7 +33,21 @@ def story(lived: Lived, *, whole: bool = False) -> str:
     if not whole:
         told, end = lines[:-TAIL], lines[-TAIL:]
         lines = [line for line in told if _TOLD.search(line) and _concerns(line, lived)] + end
-    return "\n".join([*lines, "", *_line(lived.broken), _end(lived), f"again: make simulate SEED={lived.seed}", ""])
+    return "\n".join([*lines, "", *_line(lived.broken), _end(lived), f"again: {again(lived)}", ""])
+
+
+def again(lived: Lived) -> str:
+    """The command that repeats a world."""
+    without = f" ARGS='--without \"{', '.join(sorted(lived.without))}\"'" if lived.without else ""
+    return f"make simulate SEED={lived.seed}{without}"
+
+
+def parting(one: Sequence[str], other: Sequence[str]) -> str | None:
+    """Where two runs of a seed part, None where they do not: something unordered decides there, or just before."""
+    for number, (mine, theirs) in enumerate(zip_longest(one, other)):
+        if mine != theirs:
+            return f"after {number} steps, the last of them {one[number - 1]!r}: {mine!r}, and {theirs!r}"
+    return None
 
 
 def _line(broken: BaseException | None) -> list[str]:
@@ -64,6 +82,7 @@ class Report:
     virtual: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    states: Counter[tuple[str, str]] = field(default_factory=Counter)
     found: dict[int, str] = field(default_factory=dict)
 
     def add(self, lived: Lived) -> None:
@@ -75,20 +94,35 @@ class Report:
         self.virtual += lived.virtual
         self.statuses += lived.statuses
         self.faults += lived.faults
+        self.states += lived.states
         if lived.broken is not None:
             self.found[lived.seed] = f"{type(lived.broken).__name__}: {lived.broken}"
 
+    def take_in(self, other: Report) -> None:
+        """Count what another process met."""
+        for one in fields(self):
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            setattr(self, one.name, mine | theirs if isinstance(mine, dict) and one.name == "found" else mine + theirs)
+
     def text(self, seconds: float) -> str:
         """The report, as people read it."""
-        known = [*RATES, *(f"provider {name}" for name in PROVIDER_RATES)]
         lines = [
             f"{self.worlds:,} worlds, {self.steps:,} steps, {self.purchases:,} purchases, {self.charges:,} charges, "
             f"{self.virtual / 3600:.1f} virtual hours in {seconds:.0f} s",
             f"{self.worlds / seconds:.2f} worlds and {self.purchases / seconds:.1f} purchases a second",
             "ended " + ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items())),
-            "faults met:",
-            *(f"  {self.faults[name]:7,}  {name}" for name in known),
+            "faults met, and the status of what the actor had in hand (. is a hole):",
+            *self._table(),
             f"broken: {len(self.found)}",
             *(f"  SEED={seed}: {what}" for seed, what in self.found.items()),
         ]
         return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        known = [*RATES, *(f"provider {name}" for name in PROVIDER_RATES)]
+        columns = [NOTHING, *Status]
+        lines = ["".join([f"{'':28}", f"{'met':>8}", *(f"{column[:10]:>11}" for column in columns)])]
+        for name in known:
+            cells = (f"{self.states[name, column] or '.':>11}" for column in columns)
+            lines.append("".join([f"  {name:26}", f"{self.faults[name]:8}", *cells]))
+        return lines

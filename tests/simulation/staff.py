@@ -13,10 +13,10 @@ from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import MICRO, Actor, Process
+from tests.simulation.clockwork import Process
 from tests.simulation.store import ProcessRedis
 from tests.simulation.tables import ProcessDatabase, Quiet
-from workers.clock import DatabaseClock
+from workers.clock import EVERY, DatabaseClock
 from workers.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 THREADS = 2
 TIMERS = ("release", "sweep", "history", "relay")
-LONGEST_REST = 5.0
-"""Seconds after which a timer ticks all the same: a relay's lease lapses after ten."""
-
 AGAIN = 0.5
 """Seconds between two looks after who died, and after a start that failed."""
 
@@ -35,14 +32,15 @@ _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86
 
 
 def runtime_of(world: World, number: int) -> Runtime:
-    """A runtime of its own for the world's process *number*."""
+    """A runtime of its own for the world's process *number*, with one of the configurations."""
+    config = world.clockwork.rng.choice(world.configs)
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
-    providers = bind_providers(world.config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
+    providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
     quiet: Any = Quiet(database)
     now = DatabaseClock(quiet, lambda: wall_clock(world.clockwork))
     return Runtime(
-        config=world.config,
+        config=config,
         providers=providers,
         kinds={alias: binding.kind for alias, binding in providers.items()},
         database=database,
@@ -109,8 +107,9 @@ def worker(world: World) -> None:
         world.clockwork.sleep(AGAIN)
     for number in range(THREADS):
         world.clockwork.spawn(f"{me.name}/task {number + 1}", me.process, lambda: _work(world))
-    for timer in Timers(runtime, _SETTINGS)._timers:
-        if timer.name in TIMERS:
+    now: Any = runtime.now
+    for timer in [*Timers(runtime, _SETTINGS)._timers, Timer("clock", EVERY, now.ask)]:
+        if timer.name in TIMERS or (timer.name == "clock" and world.faults.rates["database's clock is set"]):
             world.clockwork.spawn(f"{me.name}/{timer.name}", me.process, lambda timer=timer: _tick(world, timer))  # type: ignore[misc]
 
 
@@ -130,37 +129,4 @@ def _work(world: World) -> None:
 
 def _tick(world: World, timer: Timer) -> None:
     while True:
-        world.idle.rest(timer._once() or 0.001)
-
-
-class Idle:
-    """Timers skip the ticks that could find nothing: no commit since the last, and nothing due before the next.
-
-    Most of a world's time would go into them, and none of its faults.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._resting: dict[Actor, int] = {}
-
-    def rest(self, seconds: float) -> None:
-        """Until the next tick, or that tick's time after the next commit."""
-        clockwork = self._world.clockwork
-        me = clockwork.me
-        assert me is not None
-        until_due = self._world.judge.seconds_to_due()
-        if until_due <= seconds:
-            clockwork.sleep(seconds)
-            return
-        self._resting[me] = clockwork.now + round(seconds * MICRO)
-        try:
-            clockwork.sleep(min(until_due, max(seconds, LONGEST_REST)))
-        finally:
-            self._resting.pop(me, None)
-
-    def stir(self) -> None:
-        """Something was committed."""
-        clockwork = self._world.clockwork
-        for actor, tick in self._resting.items():
-            if actor.wake is not None:
-                actor.wake = min(actor.wake, max(clockwork.now, tick))
+        world.idle.rest(timer.name, timer._once() or 0.001)

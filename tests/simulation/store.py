@@ -43,35 +43,88 @@ end
 """
 
 
-class Store:
-    """The server as one world knows it: which life it is in, and what its stream held before it was emptied."""
+AFTERWARDS = 4.0
+"""Seconds after a step ahead in which slots from before it may meet others."""
 
-    def __init__(self, client: Redis, world: World) -> None:
-        self.client = client
+
+class Line:
+    """A connection to the server without redis-py's retries and pools, which took most of a call's time."""
+
+    def __init__(self, url: str) -> None:
+        self._connection: Any = Redis.from_url(url).connection_pool.get_connection()
+        self._digests: dict[str, Any] = {}
+
+    def said(self, *command: Any) -> Any:
+        """The answer to *command*."""
+        self._connection.send_packed_command(self._connection.pack_command(*command))
+        return self._connection.read_response()
+
+    def load(self, script: str) -> Any:
+        """The digest under which the server runs *script*."""
+        if script not in self._digests:
+            self._digests[script] = self.said("SCRIPT", "LOAD", script)
+        return self._digests[script]
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+class Store:
+    """The server as one world knows it: which life it is in, and what its stream held before it was emptied.
+
+    `forgot` is how often it lost what it knew.
+    """
+
+    def __init__(self, line: Line, world: World) -> None:
+        self.line = line
         self.world = world
         self.life = 1
+        self.forgot = 0
+        self.skew = 0
+        self._ahead: list[int] = []
         self.published: list[bytes] = []
-        client.flushall()
+        line.said("FLUSHALL")
 
     @property
     def clock(self) -> str:
         """What the prelude is told."""
-        now = int(START.timestamp()) * MICRO + self.world.clockwork.now
+        now = int(START.timestamp()) * MICRO + self.world.clockwork.now + self.skew
         return f"{now // MICRO} {now % MICRO} {self.life:040d}"
+
+    def set_clock(self, seconds: float) -> None:
+        """Set its clock; where it is set ahead, a limit may be passed once."""
+        self.skew += round(seconds * MICRO)
+        if seconds > 0:
+            self._ahead.append(self.world.clockwork.now)
+
+    def was_set_ahead(self, first: int, last: int) -> bool:
+        """Whether its clock was set ahead so that calls between these two may be too many."""
+        return any(first - AFTERWARDS * MICRO <= at <= last for at in self._ahead)
 
     def empty(self, *, restarts: bool) -> None:
         """FLUSHALL; a server that *restarts* has another life, too."""
         self.published += self._stream()
-        self.client.flushall()
+        self.line.said("FLUSHALL")
         self.life += restarts
+        self.forgot += 1
+        self.world.judge.forgot()
+
+    def copy(self) -> list[tuple[bytes, bytes]]:
+        """All that it knows."""
+        return [(key, self.line.said("DUMP", key)) for key in sorted(self.line.said("KEYS", "*"))]
+
+    def restore(self, copy: list[tuple[bytes, bytes]]) -> None:
+        """Start anew with what it knew then."""
+        self.empty(restarts=True)
+        for key, value in copy:
+            self.line.said("RESTORE", key, 0, value)
 
     def all_published(self) -> list[bytes]:
         """Every event that ever stood in the stream, in order."""
         return self.published + self._stream()
 
     def _stream(self) -> list[bytes]:
-        entries: Any = self.client.xrange(STREAM)
-        return [entry[b"event"] for _, entry in entries]
+        return [fields[fields.index(b"event") + 1] for _, fields in self.line.said("XRANGE", STREAM, "-", "+")]
 
 
 class ProcessRedis:
@@ -84,26 +137,52 @@ class ProcessRedis:
         return self
 
     def register_script(self, script: str) -> Callable[..., Any]:
-        whole = self._store.client.register_script(_PRELUDE + script)
+        digest = self._store.line.load(_PRELUDE + script)
         name = _name_of(script)
 
         def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
             what = args[0] if name == "pace" else name
-            return self._call(f"redis {what}", lambda: whole(keys=keys, args=[*args, self._store.clock]))
+            return self._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, timed=True)
 
         return run
 
     def lrange(self, key: str, first: int, last: int) -> Any:
-        return self._call("redis lrange", lambda: self._store.client.lrange(key, first, last))
+        return self._call("redis lrange", "LRANGE", key, first, last)
 
-    def _call(self, what: str, run: Callable[[], Any]) -> Any:
+    def pipeline(self, *, transaction: bool) -> _Pipeline:
+        assert not transaction
+        return _Pipeline(self)
+
+    def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
         world = self._store.world
         world.clockwork.boundary(what)
-        world.faults.redis_before()
-        answer = run()
+        world.faults.redis_before(command[0])
+        # Redis's time is when it runs the script, and not when somebody asked it to.
+        answer = self._store.line.said(*command, *([self._store.clock] if timed else []))
         world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
         return answer
+
+
+class _Pipeline:
+    """What was asked is done one by one: each may fail."""
+
+    def __init__(self, redis: ProcessRedis) -> None:
+        self._redis = redis
+        self._asked: list[tuple[str, int, str]] = []
+
+    def __enter__(self) -> _Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def lrem(self, key: str, count: int, value: str) -> None:
+        self._asked.append((key, count, value))
+
+    def execute(self) -> None:
+        for asked in self._asked:
+            self._redis._call("redis lrem", "LREM", *asked)
 
 
 def _name_of(script: str) -> str:

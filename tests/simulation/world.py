@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 from unittest.mock import patch
 
 import httpcore
-from redis import Redis
 
 import tasks.entry
 import workers.timers
@@ -22,14 +22,18 @@ from tests.simulation import box, people, staff
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.faults import Faults
+from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network
 from tests.simulation.people import Request
-from tests.simulation.store import Store
+from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
+from tests.simulation.weather import Weather
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
+ACTORS = ("worker 2", "worker 3", "on call", "weather")
+"""Who may be left out."""
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
 POLICY: dict[str, Any] = {
     "timeout": 2.0,
@@ -44,6 +48,7 @@ POLICY: dict[str, Any] = {
     "pause_cooldown": 1.0,
     "daily_limit": 0,
     "settle_after": 0,
+    "audit_every": 5.0,
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
 
@@ -53,7 +58,10 @@ SETTLED_WITHIN = 300.0
 
 @dataclass(frozen=True)
 class Lived:
-    """What came of a world: `broken` is None where every promise held."""
+    """What came of a world: `broken` is None where every promise held.
+
+    `faults` is how often each was met, and `states` by the status of what it hit; `keys` are the requests'.
+    """
 
     seed: int
     broken: BaseException | None
@@ -63,7 +71,10 @@ class Lived:
     virtual: float
     statuses: Counter[str]
     faults: Counter[str]
+    states: Counter[tuple[str, str]]
     trace: tuple[str, ...]
+    without: frozenset[str]
+    keys: tuple[str, ...]
 
     @property
     def digest(self) -> str:
@@ -72,20 +83,27 @@ class Lived:
 
 
 class World:
-    """Everything of one run; *files* and *client* are used by one world at a time."""
+    """Everything of one run; *files* and *line* are used by one world at a time.
 
-    def __init__(self, seed: int, files: Files, client: Redis) -> None:
+    *without* are faults, actors and requests that are left out, and single occurrences of a fault (`name#2`).
+    """
+
+    def __init__(self, seed: int, files: Files, line: Line, without: frozenset[str] = frozenset()) -> None:
         self.seed = seed
+        self.without = without
         self.files = files
         files.begin()
         self.clockwork = Clockwork(seed)
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
         self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))))
-        self.config = _config(rng, self.kinds)
+        self.configs = _configs(rng, self.kinds)
+        # All together stay within the looser limit.
+        self.config = max(self.configs, key=_looseness)
         self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
-        self.store = Store(client, self)
+        self.weather = Weather(self)
+        self.store = Store(line, self)
         self.broker = Broker(self)
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
@@ -93,9 +111,13 @@ class World:
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
-        self.idle = staff.Idle(self)
+        self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
-        self.requests = _requests(rng, self.kinds)
+        self.requests = [one for one in _requests(rng, self.kinds) if one.key not in without]
+
+    def chance(self, name: str) -> random.Random:
+        """Chance of its own for *name*: leaving another out changes nothing for it."""
+        return random.Random(f"{self.seed} {name}")
 
     def can_look(self, kind: str) -> bool:
         """Whether a provider shows what it sold."""
@@ -117,15 +139,20 @@ class World:
     def _people(self) -> None:
         rng = self.clockwork.rng
         for number in range(rng.choice((1, 2, 3))):
-            self.staff.hire(f"worker {number + 1}", lambda: staff.worker(self))
-        self.staff.hire("on call", lambda: people.person(self))
+            self._hire(f"worker {number + 1}", lambda: staff.worker(self))
+        self._hire("on call", lambda: people.person(self))
         for name, body in (
             ("caller", lambda: people.caller(self)),
             ("supervisor", self.staff.watch),
-            ("weather", self._weather),
+            ("weather", self.weather.happens),
             ("director", self._direct),
         ):
-            self._immortal(name, body)
+            if name not in self.without:
+                self._immortal(name, body)
+
+    def _hire(self, name: str, body: Any) -> None:
+        if name not in self.without:
+            self.staff.hire(name, body)
 
     def _immortal(self, name: str, body: Any) -> None:
         process = Process(name, mortal=False)
@@ -136,15 +163,6 @@ class World:
 
         self.clockwork.spawn(name, process, begin if name == "director" else body)
 
-    def _weather(self) -> None:
-        """What happens to servers by itself."""
-        while True:
-            self.clockwork.sleep(2.0)
-            restarts = self.faults.happens("redis starts anew")
-            if restarts or self.faults.happens("redis emptied"):
-                self.store.empty(restarts=restarts)
-                self.broker.empty()
-
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
         end = self.clockwork.rng.choice((10.0, 30.0, 60.0))
@@ -154,8 +172,8 @@ class World:
         self.faults.on = False
         self.network.control.planner.clear()
         began = self.clockwork.seconds()
-        while left := self.judge.unsettled():
-            people.resume_all(self)
+        while left := self.judge.unsettled() or self.judge.behind():
+            people.mend_all(self)
             if self.clockwork.seconds() > began + SETTLED_WITHIN:
                 raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
             self.clockwork.sleep(2.0)
@@ -173,6 +191,9 @@ class World:
             virtual=self.clockwork.seconds(),
             statuses=Counter({row["status"]: row["n"] for row in rows}),
             faults=self.faults.counts,
+            states=self.faults.states,
+            without=self.without,
+            keys=tuple(request.key for request in self.requests),
             trace=tuple(f"{at / 1e6:11.6f}  {who}: {what}" for at, who, what in self.clockwork.trace),
         )
 
@@ -181,18 +202,28 @@ OUTSIDE = 9
 """The number of the director's database."""
 
 
-def _config(rng: Any, kinds: list[str]) -> Config:
-    rules = {
+def _configs(rng: Any, kinds: list[str]) -> list[Config]:
+    """One configuration, or two of workers that run at the same time: they differ in limits."""
+    same = {
         **POLICY,
-        "rate_limits": [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))],
         "rate_guard": rng.choice((0.025, 0.2)),
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
-        "max_in_flight": rng.choice((2, 5, 20)),
     }
     batch = rng.choice((1, 1, 5))
     own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
-    whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
-    return Config(providers={kind: whole.providers[kind] for kind in kinds})
+    found = []
+    for _ in range(rng.choice((1, 1, 2))):
+        rates = [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))]
+        rules = {**same, "rate_limits": rates, "max_in_flight": rng.choice((2, 5, 20))}
+        whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
+        found.append(Config(providers={kind: whole.providers[kind] for kind in kinds}))
+    return found
+
+
+def _looseness(config: Config) -> float:
+    """Calls a second: all providers of a configuration have the same limits."""
+    [rate] = next(iter(config.providers.values())).policy.rate_limits
+    return rate.limit / rate.window
 
 
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
@@ -219,7 +250,7 @@ def _handed_in(world: World) -> Any:
     clock = {
         "RELEASE_EVERY": rng.choice((0.5, 2.0)),
         "SWEEP_EVERY": rng.choice((1.5, 4.0)),
-        "HISTORY_EVERY": 10.0,
+        "HISTORY_EVERY": 2.0 if world.faults.rates["database restored"] else 10.0,
         "RELAY_EVERY": rng.choice((0.5, 2.0)),
         "AWAY_WAIT": 1.0,
     }
@@ -227,6 +258,7 @@ def _handed_in(world: World) -> Any:
         stack.enter_context(patch.object(workers.timers, name, seconds))
     stack.enter_context(patch.object(tasks.entry, "current", lambda: world.staff.runtime))
     stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
+    stack.enter_context(world.idle.skipping())
     stack.enter_context(_listening(world))
     return stack
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import func, select, update
 
 from schemas.kinds import policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
@@ -337,14 +338,23 @@ class World:
         self.work()
 
     def settle(self, purchase_id: str, *, seconds: float = 3600.0, step: float = 5.0) -> Row:
-        """Let time pass, with all timers running, until the machine has nothing more to do."""
-        for _ in range(int(seconds / step)):
+        """Let time pass, with all timers running, until the machine has nothing more to do.
+
+        Where nothing is due for a while, the timers run only just before it is, and just after.
+        """
+        start = self.clock.passed
+        while self.clock.passed - start < seconds:
             row = self.row(purchase_id)
             if row["due_at"] is None:
                 return row
             self.tick()
-            self.clock.advance(step)
+            self.clock.advance(self._rounds_until_due(step) * step)
         raise AssertionError(f"not settled in {seconds:g} s: {self.row(purchase_id)}")
+
+    def _rounds_until_due(self, step: float) -> int:
+        """How many steps there are until the last one before anything is due; at least one."""
+        due = self.rows(select(func.min(PURCHASE.c.due_at).label("at")))[0]["at"] or self.clock.moment
+        return max(1, math.ceil((due - self.clock.moment).total_seconds() / step) - 1)
 
     def pause(self, cause: Cause = Cause.ACCOUNT, cooldown: float | None = 60.0) -> bool:
         with self.write() as conn:
@@ -395,6 +405,8 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
 
 def clear(database: SqlDatabase) -> None:
     """Empty all tables."""
+    statements = [f"DELETE FROM {table.name}" for table in TABLES]
     with database.write() as conn:
-        for table in TABLES:
-            conn.execute(delete(table))
+        # PostgreSQL takes all in one message.
+        for statement in statements if conn.dialect.name == "sqlite" else ["; ".join(statements)]:
+            conn.exec_driver_sql(statement)

@@ -180,6 +180,20 @@ def test_a_machines_pause_does_not_probe_a_database_that_went_back(past: Past) -
     assert past.world.row(row["id"])["status"] == Status.QUEUED
 
 
+def test_a_machines_pause_hides_no_database_that_went_back_until_its_probe(past: Past) -> None:
+    """Who reads that the account was refused, and mends that, would have it buy again."""
+    past.lose(*TWO)
+    past.world.pause(Cause.ACCOUNT, cooldown=60.0)
+    past.compare()
+    assert past.causes() == [Cause.BEHIND] * 2
+    assert past.state()["probe_at"] is None
+    assert [one["cause"] for one in past.told("paused") if one["provider"] == "acme"] == ["account", "database_behind"]
+    with past.world.write() as conn:
+        assert not pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
+    past.buy_what_is_left()
+    assert past.charged() == TWO
+
+
 def test_a_persons_pause_stays_and_what_it_hides_comes_after_it(past: Past) -> None:
     past.lose(*TWO)
     past.world.pause(Cause.PERSON, cooldown=None)

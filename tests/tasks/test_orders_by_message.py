@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from schemas.requests import RequestError
+from schemas.requests import RequestError, parse_order
 from schemas.status import OrderStatus
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
@@ -72,6 +72,21 @@ def test_a_message_whose_order_was_given_up_is_told_so(world: World) -> None:
     with pytest.raises(RequestError, match=row["id"]) as refused:
         orders.submit_order(world.runtime, message(1), "m-1")
     assert refused.value.code == "order_abandoned"
+
+
+def test_an_order_that_a_database_lost_while_it_loads_is_told_as_given_up(world: World) -> None:
+    """The database went back in time."""
+    row = orders.begin(world.runtime)
+    with world.write() as conn:
+        conn.execute(delete(ORDER))
+    for goes_on in (
+        lambda: orders.load(world.runtime, row["id"], [(1, parse_order(message(1), world.runtime.kinds).requests[0])]),
+        lambda: orders.finish(world.runtime, row["id"]),
+    ):
+        with pytest.raises(RequestError, match=row["id"]) as refused:
+            goes_on()
+        assert refused.value.code == "order_abandoned"
+    assert world.rows(select(PURCHASE)) == []
 
 
 def test_workers_that_get_the_same_message_at_once_make_one_order(world: World) -> None:

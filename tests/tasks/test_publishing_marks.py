@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from schemas.events import STREAM
@@ -35,6 +36,12 @@ class Switched:
         self.read = database.read
         self.read_only = False
         self.refused = 0
+
+    @contextmanager
+    def write_again(self) -> Iterator[Connection]:
+        """What somebody else writes."""
+        with self._database.write() as conn:
+            yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -292,3 +299,20 @@ def test_what_is_cleaned_up_at_this_moment_is_not_told_as_sent_again(two: World)
         conn.execute(EVENT.delete().where(EVENT.c.seq.in_(seqs[:3])))
 
     assert meets(two, delete, lambda: publishing._put_back(two.runtime, ALL, 0, 10**6)) == seqs[3:]
+
+
+def test_a_mark_that_comes_late_is_never_another_events(world: World, switched: Switched) -> None:
+    """The database went back in time meanwhile, and gave the published event's number to another one."""
+    relay = Relay(world.runtime, "a")
+    add(world, 1)
+    switched.read_only = True
+    turns(relay)
+    with switched.write_again() as conn:
+        conn.execute(update(EVENT).values(id=str(UUID(int=1))))
+    turns(relay)
+    assert published(world) == 2
+    with switched.write_again() as conn:
+        conn.execute(update(EVENT).values(id=str(UUID(int=2))))
+    switched.read_only = False
+    until_marked(world, relay)
+    assert published(world) == 3

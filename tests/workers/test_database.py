@@ -6,17 +6,21 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, inspect, select, text, update
+from alembic import command
+from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
 from tasks.patience import DATABASE_AWAY
+from tests.servers import PostgresServer
 from workers.database import SqlDatabase, make_engine, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -174,6 +178,33 @@ def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> 
     engine.dispose()
 
 
+@pytest.mark.parametrize("write", ["run", "transact"])
+def test_a_file_that_another_writes_for_longer_than_sqlite_waits_is_written_after_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """A transaction of a person's own, or a backup: an order that is being loaded then goes on after it."""
+    monkeypatch.setattr("workers.database.SQLITE_TIMEOUT", 0.05)
+    database = SqlDatabase(sqlite_url)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        aliases(database)
+        other.execute("BEGIN IMMEDIATE")
+        refused: list[BaseException] = []
+
+        def end(context: ExceptionContext) -> None:
+            refused.append(context.original_exception)
+            if other.in_transaction:
+                other.execute("COMMIT")
+
+        event.listen(database.engine, "handle_error", end)
+        actions = {
+            "run": lambda: database.run(lambda conn: add(conn, ["a"])),
+            "transact": lambda: database.transact(add, ["a"]),
+        }
+        assert actions[write]() == ["A"]
+    assert (len(refused), aliases(database)) == (1, {"a"})
+    database.close()
+
+
 def test_a_database_of_another_version_is_seen(database: SqlDatabase) -> None:
     with database.write() as conn:
         conn.execute(text("UPDATE alembic_version SET version_num = '0000'"))
@@ -206,3 +237,22 @@ def test_a_transaction_that_stands_still_gives_its_locks_back(
         assert conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "0"
     for database in (frozen, other):
         database.close()
+
+
+def test_a_migration_may_stand_still_for_longer(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.database.FROZEN", 0.3)
+    upgrade = command.upgrade
+
+    def stand_still(*arguments: Any) -> None:
+        time.sleep(0.7)
+        upgrade(*arguments)
+
+    monkeypatch.setattr(command, "upgrade", stand_still)
+    with postgres_server.database(empty=True) as url:
+        migrate(url)
+        engine = make_engine(url)
+        present, needed = revisions(engine)
+        engine.dispose()
+    assert present == needed

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.embedded import EmbeddedError, connect_embedded, find_server
 from workers.supervisor import Files, try_lock
 
@@ -54,7 +54,7 @@ class User:
         return self.process.stdout.readline().strip()
 
     def end(self) -> None:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=PATIENCE)
 
     def kill(self) -> None:
         self.process.kill()
@@ -198,7 +198,7 @@ def test_a_supervisor_that_is_told_to_stop_takes_the_server_along(home: Path) ->
 def test_starts_and_stops_at_the_same_time_lose_nothing(home: Path) -> None:
     commands = [[sys.executable, "-c", COUNTER, str(home), "5"]] * 4
     processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0, 0, 0]
     with connect_embedded(home) as server:
         assert count(server.url, "rounds") == 21
 

@@ -7,15 +7,16 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from schemas.config import Config
 from workers.cli.errors import Failure
 from workers.cli.output import say
-from workers.cli.spending import sellers
 from workers.cli.startup import checked, is_loopback
+
+if TYPE_CHECKING:
+    from schemas.config import Config
 
 MAX_CONCURRENCY = 400
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105 - its name
@@ -54,6 +55,8 @@ def worker(
 
     Further arguments go to Celery's worker: -Q purchases.signalwire does that provider's work only.
     """
+    from workers.cli.spending import sellers
+
     _, config = checked()
     say(f"Buying from {sellers(config)}")
     name = f"worker-{secrets.token_hex(3)}@%h"

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from typing import TYPE_CHECKING
 
-from schemas.config import Config
-from workers.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from schemas.config import Config
+    from workers.settings import Settings
 
 
 def checked(*, buys: bool = True) -> tuple[Settings, Config]:
@@ -17,6 +19,7 @@ def checked(*, buys: bool = True) -> tuple[Settings, Config]:
     Raises SettingsError, ConfigError or Away.
     """
     from workers.health import check_database, redis_info
+    from workers.settings import load_settings
     from workers.wiring import bind_providers, read_config
 
     settings = load_settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -308,3 +309,29 @@ def test_a_purchase_that_vanished_is_left_alone(world: World) -> None:
         conn.execute(PURCHASE.delete())
     assert record(world, claim, FIRST) is None
     assert record(world, claim, NOT_SENT) is None
+
+
+def go_back(world: World, claim: Claim, **changes: Any) -> Row:
+    """The database went back in time, and has come to the same revision by another way."""
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == claim.row["id"]).values(**changes))
+    return world.row(claim.row["id"])
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN, THROTTLED])
+def test_a_no_from_before_the_database_went_back_changes_nothing(world: World, outcome: Outcome) -> None:
+    waits = go_back(world, claim := world.claimed(), status=Status.QUEUED, call_deadline=None)
+    assert record(world, claim, outcome) is None
+    assert world.row(claim.row["id"]) == waits
+    another = {"status": Status.PURCHASING, "call_deadline": claim.deadline + timedelta(seconds=60)}
+    called_again = go_back(world, claim, **another)
+    assert record(world, claim, outcome) is None
+    assert world.row(claim.row["id"]) == called_again
+
+
+def test_yeses_from_before_the_database_went_back_are_taken(world: World) -> None:
+    claims = [world.claimed(number(index)) for index in range(2)]
+    for claim in claims:
+        go_back(world, claim, status=Status.QUEUED, call_deadline=None)
+    record_all(world, *(answer(world, claim) for claim in claims))
+    assert [world.row(claim.row["id"])["status"] for claim in claims] == [Status.PURCHASED] * 2

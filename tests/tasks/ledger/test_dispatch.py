@@ -266,14 +266,19 @@ def twins(world: World, count: int) -> None:
         world.queued(number(n), provider=("acme", "twin")[n % 2])
 
 
+def release_of(world: World, alias: str) -> int:
+    return dispatching.release_due(world.runtime, world.runtime.providers[alias])
+
+
 def release_both(world: World) -> int:
-    return sum(dispatching.release_due(world.runtime, binding) for binding in world.runtime.providers.values())
+    return sum(release_of(world, alias) for alias in world.runtime.providers)
 
 
-def test_aliases_of_one_account_share_what_may_be_in_flight(make: Make) -> None:
+@pytest.mark.parametrize("first", ["acme", "twin"])
+def test_aliases_of_one_account_share_what_may_be_in_flight(make: Make, first: str) -> None:
     world = make(max_in_flight=5)
     twins(world, 12)
-    assert release_both(world) == 5
+    assert release_of(world, first) == 5
     assert release_both(world) == 0
     world.work()
     assert release_both(world) == 5
@@ -283,7 +288,7 @@ def test_aliases_of_one_account_share_what_may_be_in_flight(make: Make) -> None:
 def test_aliases_of_one_account_share_its_daily_limit(make: Make, first: str) -> None:
     world = make(daily_limit=8)
     twins(world, 12)
-    dispatching.release_due(world.runtime, world.runtime.providers[first])
+    release_of(world, first)
     world.work()
     assert len(world.provider.charged) == 6
     for _ in range(3):
@@ -327,7 +332,7 @@ def test_aliases_of_one_account_that_are_released_at_once_pass_no_limit(make: Ma
 
 def test_one_aliases_calls_do_not_keep_the_others_probe_waiting(world: World) -> None:
     twins(world, 2)
-    dispatching.release_due(world.runtime, world.runtime.providers["twin"])
+    release_of(world, "twin")
     world.pause(cooldown=1)
     world.clock.advance(1)
     assert world.release() == 1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
+from schemas.tables import PURCHASE
 from tasks.ledger import cancel, looks
 from tasks.ledger.rows import Row
 from tasks.policies.retry import MAX_LOOK_FAILURES
-from tests.tasks.support import ABSENT, ACCOUNT, REFUSED, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.support import ABSENT, ACCOUNT, REFUSED, START, UNCLEAR, UNKNOWN, World, number
 
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-9")
 
@@ -208,6 +210,25 @@ def test_an_answer_for_a_row_that_moved_on_changes_nothing(world: World) -> None
     with world.write() as conn:
         assert looks.record_look(conn, row, ABSENT, world.binding.policy, world.clock.watch()) is None
     assert world.row(row["id"]) == moved
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        {"status": Status.PURCHASING},
+        {"status": Status.QUEUED},
+        {"call_deadline": START + timedelta(hours=1)},
+    ],
+)
+def test_an_answer_from_before_the_database_went_back_changes_nothing(world: World, another: dict[str, Any]) -> None:
+    """The purchase has come to the same revision by another way: it may be called for at this moment."""
+    row = doubtful(world)
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**another))
+    present = world.row(row["id"])
+    with world.write() as conn:
+        assert looks.record_look(conn, row, ABSENT, world.binding.policy, world.clock.watch()) is None
+    assert world.row(row["id"]) == present
 
 
 def taken(world: World, conn: Connection, alias: str) -> list[Row]:

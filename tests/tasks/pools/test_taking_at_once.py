@@ -21,7 +21,7 @@ from tasks.ledger.rows import Row
 from tasks.pools import taking
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.database import SqlDatabase
 
 
@@ -105,7 +105,7 @@ def test_two_processes_of_many_threads_get_each_number_once(world: World) -> Non
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        answers = [one for process in processes for one in json.loads(process.communicate(timeout=60)[0])]
+        answers = [one for process in processes for one in json.loads(process.communicate(timeout=PATIENCE)[0])]
     got = Counter(answers)
     assert got.pop("pool_empty") == 10
     assert (len(got), set(got.values())) == (70, {1})
@@ -188,6 +188,23 @@ def test_a_take_that_is_being_refused_takes_nothing_when_it_comes_again_meanwhil
     assert first is not None
     assert waiting.result(20) == {**first, "repeat": True}
     assert [row["status"] for row in postgres.rows(select(POOL_NUMBER))] == ["available"]
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_take_that_comes_again_gets_its_own_while_another_has_the_last_number_in_its_hands(
+    postgres: World, beside: Callable[..., Future[Row]], commits: bool
+) -> None:
+    fill(postgres, 2)
+    first = take(postgres, "m1")
+    with unfinished(postgres) as conn:
+        taking._take_free(conn, TakeNumber(pool=POOL, request_id="m2"), postgres.clock())
+        waiting = beside(take, postgres, "m1")
+        wait_until_one_waits(postgres)
+        if not commits:
+            conn.rollback()
+    assert waiting.result(20) == {**first, "repeat": True}
+    left = [row["number"] for row in postgres.rows(select(POOL_NUMBER)) if row["status"] == "available"]
+    assert left == ([] if commits else [SECOND])
 
 
 @pytest.mark.parametrize("stock", [1, 2])

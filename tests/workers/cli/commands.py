@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.provider_config import SANDBOX_URL
+from tests.waiting import PATIENCE
 from workers.cli.sandboxing import sandbox_toml
 
 PROJECT = Path(__file__).parents[3]
@@ -25,7 +26,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
 
 
 def execute(
-    *arguments: str, home: Path, cwd: Path, timeout: float = 60, **extra: str
+    *arguments: str, home: Path, cwd: Path, timeout: float = PATIENCE, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
@@ -72,7 +73,7 @@ class Running:
         assert line, self.log
         return line
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """Send a signal, and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)

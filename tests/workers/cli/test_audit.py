@@ -16,6 +16,7 @@ from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
 from workers.cli.context import Desk
 
@@ -206,7 +207,7 @@ def test_redis_that_is_away_has_status_3(cli: Cli, sandbox: SandboxServer, monke
 def test_a_real_process_prints_one_document_and_starts_the_embedded_server(cli: Cli, sandbox: SandboxServer) -> None:
     sandbox.control.own("vogent", NUMBERS[:3])
     program = [sys.executable, "-c", "from workers.cli import main; main()", "audit", "vogent", "--json"]
-    done = subprocess.run(program, capture_output=True, text=True, env=dict(os.environ), timeout=60, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, env=dict(os.environ), timeout=PATIENCE, check=False)
     assert done.returncode == 1, done.stderr
     assert len(json.loads(done.stdout)["findings"]) == 3
     assert done.stdout.count("\n") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.status import Status
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases, settle, simple_file
 from workers.cli.context import Desk
 
@@ -98,7 +98,7 @@ def test_waiting_ends_with_the_result(cli: Cli, desk: Desk, start: Start) -> Non
     process = start("buy", NUMBERS[0], "--provider", "timepay", "--wait")
     eventually(lambda: purchases(desk))
     settle(desk, NUMBERS[0], Status.FAILED, error="taken", error_code="gone")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "taken" in out
     assert "queued: Bought as soon as a worker has room for it" in err
@@ -110,7 +110,7 @@ def test_ctrl_c_ends_the_waiting_only(cli: Cli, desk: Desk, start: Start) -> Non
     assert process.stderr.readline().startswith("Buying up to 1 number from timepay")
     assert process.stderr.readline().startswith("queued: ")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert f"dialstock purchase show {purchases(desk)[NUMBERS[0]]['id']}" in err
     assert purchases(desk)[NUMBERS[0]]["status"] == "queued"

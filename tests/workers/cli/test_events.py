@@ -19,6 +19,7 @@ from schemas.events import STREAM
 from schemas.status import Status
 from schemas.tables import EVENT
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from workers.cli.context import Desk
 
@@ -114,7 +115,7 @@ def test_tail_shows_what_comes_and_ends_with_130(
             client.xadd(STREAM, {"event": text})
         line = process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     in_words = f"2026-01-01T00:00:00Z  {'dialstock.provider.paused':<32}  {'':<16}  acme  reason HTTP 401"
     assert line.rstrip("\n") == (text if json_wanted else in_words)

@@ -12,7 +12,7 @@ from schemas.requests import BuyNumber
 from schemas.status import DEAD
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file
 from workers.cli.checking import Checked
 from workers.cli.context import Desk
@@ -40,9 +40,9 @@ def test_a_signal_while_loading_leaves_nothing_bought(
     rows = [f"+1415{5_000_000 + n},timepay,key-{n}" for n in range(ROWS)]
     header = "number,provider,idempotency_key"
     process = start("order", "submit", str(csv_file(home, rows, header)))
-    eventually(lambda: alive(desk) > 0, seconds=60)
+    eventually(lambda: alive(desk) > 0)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (128 + number, "")
     assert "was given up: nothing of it was bought, submit the file again" in err
     assert statuses(desk) == {"abandoned"}

@@ -20,6 +20,7 @@ from tasks.pools.standing import broken
 from tasks.providers.configured import parse_config
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from tests.workers.cli.commands import PROJECT
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, sandbox_config_text, settle
 from workers.cli.context import Desk
@@ -303,14 +304,14 @@ def test_real_processes_fill_with_the_embedded_server_and_print_numbers_alone(
 ) -> None:
     configure(home, TABLE)
     filling = start("pool", "run", "support", "--json")
-    out, err = filling.communicate(timeout=60)
+    out, err = filling.communicate(timeout=PATIENCE)
     assert filling.returncode == 0, err
     assert json.loads(out)["ordered"] == 4
     assert "no worker seems to be running: start them with `dialstock up`" in err
     deliver(desk)
     cli.ok("pool", "take", "support", "--count", "2")
     takers = [start("pool", "take", "support") for _ in range(3)]
-    printed = sorted(taker.communicate(timeout=60)[0] for taker in takers)
+    printed = sorted(taker.communicate(timeout=PATIENCE)[0] for taker in takers)
     assert printed == ["", *(f"{number}\n" for number in purchased(desk)[2:])]
     assert sorted(taker.returncode for taker in takers) == [0, 0, 1]
 

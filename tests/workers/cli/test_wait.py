@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import SandboxServer
+from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
@@ -24,7 +25,7 @@ def worker(cli: Cli, sandbox: SandboxServer, home: Path) -> Iterator[None]:
         process = subprocess.Popen([*program, "--without-mingle", "--without-gossip"], stdout=log, stderr=log, cwd=home)
         yield
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("worker")

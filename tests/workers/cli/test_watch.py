@@ -8,6 +8,7 @@ from pathlib import Path
 
 from schemas.status import Status
 from tasks import orders
+from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from workers.cli.context import Desk
 
@@ -71,7 +72,7 @@ def test_ctrl_c_leaves_the_order_running(cli: Cli, desk: Desk, home: Path, start
     assert "2 waiting of 2" in line
     assert "no worker seems to be running: start them with `dialstock up`" in line
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert f"The order goes on. Watch it again: dialstock order watch {order}" in err
     assert cli.json("order", "show", order)["status"] == "open"
@@ -85,4 +86,4 @@ def test_json_progress_is_one_object_a_line(cli: Cli, home: Path, start: Start) 
     assert (first["type"], second["type"], first["waiting"]) == ("progress", "progress", 2)
     assert first["providers"][0]["why"] == ["waiting for its turn, at most 4.9/s"]
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE) == 130

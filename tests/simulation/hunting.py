@@ -1,0 +1,65 @@
+"""How long each mutant lives: `python -m tests.simulation.hunting [--seconds N] [NAME ...]` prints the table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.stage import Stage
+from workers.embedded import find_server
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What a search for one mutant came to; `found` is how often, `after` the seconds and worlds until the first."""
+
+    worlds: int
+    found: int
+    after: tuple[float, int] | None
+    what: str
+
+
+def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
+    """Search worlds with *mutant* in the code, from seed 0 on, until *enough* broke or *seconds* are over."""
+    began, worlds, found = time.perf_counter(), 0, 0
+    after, what = None, ""
+    with mutant():
+        while found < enough and time.perf_counter() - began < seconds:
+            lived = stage.live(worlds)
+            worlds += 1
+            if lived.broken is not None:
+                found += 1
+                if after is None:
+                    after, what = (time.perf_counter() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
+    return Hunt(worlds, found, after, what)
+
+
+def main() -> int:
+    """The table of all mutants. Status 1 where one was not found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    missed = 0
+    with Stage(find_server(os.environ)) as stage:
+        for mutant in MUTANTS:
+            if given.names and mutant.__name__ not in given.names:
+                continue
+            done = hunt(stage, mutant, given.seconds)
+            missed += not done.found
+            first = f"first after {done.after[0]:.1f} s, world {done.after[1]}" if done.after else "NOT FOUND"
+            print(
+                f"{mutant.__name__:24} {done.found:3} of {done.worlds:3} worlds, {first}: {done.what[:200]}", flush=True
+            )
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

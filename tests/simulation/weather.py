@@ -1,0 +1,122 @@
+"""What happens to the servers by itself, every two seconds: Redis and the database forget, refuse, or go back in time.
+
+A state (read-only, full, away) lasts for some seconds. A database that goes back is away first, for longer than a call
+that was claimed before may still go out: that a restore takes no time at all is none of the promises.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ReadOnlyError
+from sqlalchemy.exc import OperationalError
+
+from tests.simulation.clockwork import MICRO
+from tests.simulation.tables import away
+
+if TYPE_CHECKING:
+    from tests.simulation.broker import Sent
+    from tests.simulation.world import World
+
+EVERY = 2.0
+LASTS = (1.0, 4.0, 15.0)
+RESTORE_TAKES = (4.0, 8.0)
+KEPT = 0.3
+"""The share of rounds in which a copy is put away, of a server that may go back to it."""
+
+STEPS = (-20, -3, 3, 20, 600)
+REDIS_STEPS = (-20.0, -3.0, 1.5, 1.5, 20.0)
+"""Seconds by which a clock is set."""
+
+READ_ONLY, FULL = "database is read-only", "database is full"
+REDIS_READ_ONLY = "redis is read-only"
+STATES = (READ_ONLY, FULL, REDIS_READ_ONLY)
+
+
+class Weather:
+    """The states that servers are in, each until a moment of virtual time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.chance("weather")
+        self._until: dict[str, float] = {}
+        self._gone = False
+        self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
+
+    def happens(self) -> None:
+        """For ever; without faults, nothing more happens."""
+        world = self._world
+        while True:
+            world.clockwork.sleep(EVERY)
+            hit = [row["id"] for row in world.judge.all("SELECT id FROM purchase ORDER BY id")]
+            for state in STATES:
+                if world.faults.happens(state, about=hit):
+                    self._until[state] = world.clockwork.seconds() + self._chance.choice(LASTS)
+            self._clocks(hit)
+            self._redis(hit)
+            self._database(hit)
+
+    def before_writing(self) -> None:
+        """Raises what a database that is away, or takes no writes, raises at the begin."""
+        self.before_reading()
+        if self._is(READ_ONLY):
+            raise _refused(sqlite3.SQLITE_READONLY, "attempt to write a readonly database")
+
+    def before_reading(self) -> None:
+        """Raises what a database that is away raises."""
+        if self._gone:
+            raise away()
+
+    def at_commit(self) -> None:
+        """Raises what a database raises that has no room left."""
+        if self._is(FULL):
+            raise _refused(sqlite3.SQLITE_FULL, "database or disk is full")
+
+    def before_redis(self, command: str) -> None:
+        """Raises what a replica says to who writes, and to each script."""
+        if command != "LRANGE" and self._is(REDIS_READ_ONLY):
+            raise ReadOnlyError("You can't write against a read only replica.")
+
+    def _is(self, state: str) -> bool:
+        world = self._world
+        return world.faults.on and self._until.get(state, 0.0) > world.clockwork.seconds()
+
+    def _clocks(self, hit: list[str]) -> None:
+        world = self._world
+        if world.faults.happens("database's clock is set", about=hit):
+            world.clockwork.skew += self._chance.choice(STEPS) * MICRO
+        if world.faults.happens("redis's clock is set", about=hit):
+            world.store.set_clock(self._chance.choice(REDIS_STEPS))
+
+    def _redis(self, hit: list[str]) -> None:
+        faults, store = self._world.faults, self._world.store
+        if faults.rates["redis restored"] and self._chance.random() < KEPT:
+            self._redis_copy = store.copy(), self._world.broker.copy()
+        restarts = faults.happens("redis starts anew", about=hit)
+        if restarts or faults.happens("redis emptied", about=hit):
+            store.empty(restarts=restarts)
+            self._world.broker.empty()
+        if self._redis_copy is not None and faults.happens("redis restored", about=hit):
+            keys, messages = self._redis_copy
+            store.restore(keys)
+            self._world.broker.restore(messages)
+
+    def _database(self, hit: list[str]) -> None:
+        world = self._world
+        if world.faults.rates["database restored"] and self._chance.random() < KEPT:
+            world.files.copy()
+            world.judge.copied()
+        if not (world.judge.has_copy and world.faults.happens("database restored", about=hit)):
+            return
+        self._gone = True
+        world.clockwork.sleep(self._chance.choice(RESTORE_TAKES))
+        world.files.restore()
+        self._gone = False
+        world.judge.restored()
+
+
+def _refused(code: int, words: str) -> OperationalError:
+    refused = sqlite3.OperationalError(words)
+    refused.sqlite_errorcode = code
+    return OperationalError("", {}, refused)
