@@ -16,7 +16,7 @@ from hypothesis import settings
 from tests import sharing
 from tests.servers import PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
-from workers.embedded import EmbeddedError, find_server
+from workers.processes.embedded_redis import EmbeddedError, find_server
 
 
 def pytest_configure() -> None:

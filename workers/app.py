@@ -13,15 +13,15 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from tasks.runtime import install, queue_of
-from workers.embedded import connect_embedded
+from workers.broker.dropped_messages import kept_requests
+from workers.broker.incoming import use_keeping_transport
+from workers.broker.tls_options import broker_options
 from workers.health import check_database, check_trust
-from workers.intake import use_keeping_transport
-from workers.kept_request import kept_requests
-from workers.schedule import PUBLIC_QUEUE, beat_schedule
+from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
+from workers.periodic.timers import Timers
+from workers.processes.embedded_redis import connect_embedded
+from workers.processes.startup_errors import or_end
 from workers.settings import Settings, load_settings
-from workers.starting import or_end
-from workers.timers import Timers
-from workers.tls import broker_options
 from workers.wiring import Wiring, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800
@@ -33,7 +33,7 @@ An answer that waits for the database longer has its message delivered again: th
 
 def make_app(settings: Settings, aliases: list[str]) -> Celery:
     """A Celery app with the settings that matter on Redis."""
-    app = Celery("dialstock", broker=settings.broker_url, include=["tasks.entry"], set_as_current=True)
+    app = Celery("dialstock", broker=settings.broker_url, include=["tasks.messages.celery_tasks"], set_as_current=True)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -44,7 +44,7 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
         task_queues=[_queue(PUBLIC_QUEUE), *(_queue(queue_of(alias)) for alias in aliases)],
         task_annotations=kept_requests(),
         task_store_errors_even_if_ignored=False,
-        worker_consumer="workers.intake:KeepingConsumer",
+        worker_consumer="workers.broker.incoming:KeepingConsumer",
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=True,
         worker_soft_shutdown_timeout=60.0,

@@ -9,7 +9,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from workers.tls import broker_options
+from workers.broker.tls_options import broker_options
 
 
 class FleetError(RuntimeError):

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.database import make_engine, revisions
+from workers.broker.tls_options import refusal
+from workers.database.connections import make_engine, revisions
 from workers.settings import redacted
-from workers.tls import refusal
 
 PATIENCE = 2
 """Seconds that a server has for a connection."""

@@ -35,7 +35,7 @@ from sqlalchemy.exc import ArgumentError
 from schemas.events import STREAM_LENGTH
 from schemas.provider_config import SANDBOX_URL
 from schemas.rates import parse_duration
-from workers import tls
+from workers.broker import tls_options
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"
@@ -188,7 +188,7 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
     if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.fragment:
         raise SettingsError(f"{name}: only a database number may follow the host; {_REDIS_HINT}, and {_ENCODE_HINT}")
     try:
-        tls.check_options(parts.scheme, parts.query)
+        tls_options.check_options(parts.scheme, parts.query)
     except ValueError as exc:
         raise SettingsError(f"{name}: {exc}") from None
     return value

@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 from schemas.config import Config
 from schemas.config_errors import ConfigError
 from schemas.provider_config import read_token
-from tasks import accounts, history
+from tasks.accounts import identity
+from tasks.history import lost_history
+from tasks.history.watermark import Watermark
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
@@ -24,13 +26,12 @@ from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
 from tasks.runtime import Binding, Runtime
-from tasks.watermark import Watermark
-from workers.clock import EVERY, DatabaseClock
-from workers.database import SqlDatabase, migrate
-from workers.sending import Sender
+from workers.broker.send import Sender
+from workers.broker.tls_connection import TlsConnection
+from workers.database.clock import EVERY, DatabaseClock
+from workers.database.connections import SqlDatabase, migrate
+from workers.periodic.timers import Timer
 from workers.settings import SANDBOX, Settings
-from workers.timers import Timer
-from workers.tls_connection import TlsConnection
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +90,8 @@ def prepare_providers(runtime: Runtime) -> None:
     Building the SSL context takes longer than a call may be late for its slot. A database that went back in time stops
     buying before anything is released. Raises AccountChanged.
     """
-    accounts.settle(runtime)
-    accounts.tell_stranded(runtime)
+    identity.settle(runtime)
+    identity.tell_stranded(runtime)
     ssl_context()
     _prime_pace(runtime)
 
@@ -115,7 +116,7 @@ def _prime_pace(runtime: Runtime) -> None:
 
 def _compare_history(runtime: Runtime) -> None:
     try:
-        history.compare(runtime)
+        lost_history.compare(runtime)
     except redis.exceptions.RedisError as exc:
         # Nothing is claimed on a connection that nobody looked at.
         log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)

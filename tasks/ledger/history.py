@@ -11,12 +11,12 @@ from schemas.events import EventType
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from tasks.history.watermark import Mark
 from tasks.ledger.among import among
 from tasks.ledger.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
 from tasks.transactions import NotHere
-from tasks.watermark import Mark
 
 _CHUNK = 500
 _VOUCHED = "dialstock_vouched"

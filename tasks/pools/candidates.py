@@ -12,10 +12,10 @@ from tasks.pools.budgets import Budget, budgets, closed_providers
 from tasks.pools.offers import Offer, usable
 from tasks.pools.stockfile import Listed, StockFileError, read_stock
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
-from tasks.providers.reading.search import offered
+from tasks.providers.reading.searches import offered
 from tasks.providers.transport.turns import in_turn
+from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
-from tasks.turns import Turns
 
 STOCK_FILE = "stock_file"
 """The key of its problems among the reasons."""

@@ -37,7 +37,7 @@ from tests.bench.harness import PATIENCE, celery, rounds, running, setting
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.pools.stocking import slots
 from tests.tasks.support import make_world
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 from workers.fleet import wait_for
 from workers.wiring import bind_providers
 

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 
 from schemas.tables import PURCHASE
 from tests.bench.harness import ROOT
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 UNLIMITED = "1000000/second"
 

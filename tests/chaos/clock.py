@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from tasks.runtime import utc_now
-from workers import clock
+from workers.database import clock
 
 STEP = 600.0
 """Seconds by which the suite sets it, ahead and back."""

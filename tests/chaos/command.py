@@ -22,8 +22,10 @@ from sqlalchemy import Connection
 
 from tests.chaos.clock import go_by
 from tests.chaos.fleet import ROOT
-from workers.cli import account, context, loading, main, orderview, planning, providerhistory  # noqa: F401
-from workers.database import SqlDatabase
+from workers.cli import main
+from workers.cli.provider import lost_history as providerhistory  # noqa: F401
+from workers.cli.terminal import context
+from workers.database.connections import SqlDatabase
 
 PATIENCE = 90.0
 """Seconds that a command may take."""

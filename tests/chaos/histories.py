@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from schemas.tables import ATTEMPT, EVENT, PROVIDER, PURCHASE
-from tasks.history import lost_calls, newest_marks
+from tasks.history.lost_history import lost_calls, newest_marks
 from tasks.policies.pause import Cause
 from tests.chaos.clock import STEP
 from tests.chaos.world import World

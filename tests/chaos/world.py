@@ -16,19 +16,19 @@ from celery import Celery
 from redis import Redis
 
 from schemas.events import STREAM
+from tasks.history.watermark import Watermark
 from tasks.policies.pace import Pace
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import kinds
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxControl
-from tasks.watermark import Watermark
 from tests.chaos.clock import SetClock
 from tests.chaos.command import Commands
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.history import keep_history
 from tests.chaos.traps import Traps
 from tests.servers import PostgresServer, RedisServer
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 from workers.wiring import bind_providers
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")

@@ -24,7 +24,7 @@ from tasks.providers.registry import kinds
 from tests.servers import unavailable
 from tests.servers.redis import free_port
 from tests.waiting import PATIENCE, eventually
-from workers.embedded import find_server
+from workers.processes.embedded_redis import find_server
 from workers.settings import load_settings
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from pytest_celery import CeleryTestSetup
 from tests.integration.place import POOLS, Place
 from tests.integration.results import Results
 from tests.servers import RedisServer, unavailable
-from workers.embedded import EmbeddedError, find_server
+from workers.processes.embedded_redis import EmbeddedError, find_server
 
 _numbers = (f"+1415555{number:04d}" for number in itertools.count(100))
 

@@ -28,7 +28,7 @@ from tests.integration.containers import LocalProcess, LocalRedis, LocalWorker
 from tests.integration.results import Results
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
 TOKEN = "tok-4f1d-SECRET-0b9c"

@@ -16,7 +16,7 @@ from tests.integration.place import TOKEN, Place
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually
-from workers.embedded import find_server
+from workers.processes.embedded_redis import find_server
 
 ROOT = Path(__file__).parents[2]
 REDIS_PASSWORD = "redis-5ba7-SECRET"

@@ -21,9 +21,9 @@ from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, sandbox_config_text
-from workers.cli.run import beat_arguments, worker_arguments
-from workers.database import SqlDatabase
-from workers.launch import celery_command
+from workers.cli.processes.worker_beat_flower import beat_arguments, worker_arguments
+from workers.database.connections import SqlDatabase
+from workers.processes.launch import celery_command
 
 
 class Deployment:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from workers.database import migrate
+from workers.database.connections import migrate
 
 START_TIMEOUT = 120.0
 _TEMPLATE = "dialstock_template"

@@ -14,7 +14,7 @@ from tests.simulation.report import story
 from tests.simulation.search import search
 from tests.simulation.shrink import shrink
 from tests.simulation.stage import Stage
-from workers.embedded import find_server
+from workers.processes.embedded_redis import find_server
 
 
 def main() -> int:

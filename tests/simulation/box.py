@@ -19,26 +19,32 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-import tasks.claiming
-import tasks.entry
+import tasks.audit.renewed_claim
 import tasks.ledger.rows
+import tasks.lifecycle.claim
+import tasks.lifecycle.provider_reaction
+import tasks.lifecycle.record
+import tasks.messages.celery_tasks
 import tasks.providers.sandbox.ledger
 import tasks.providers.transport.answers
-import tasks.reacting
-import tasks.recording
-import tasks.renewing
-import workers.clock
-import workers.database
-import workers.group_commit
+import workers.database.clock
+import workers.database.connections
+import workers.database.group_commit
 from tests.simulation.clockwork import MICRO, Clockwork, Escaped
 from tests.simulation.threads import Threads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-WAITING = (tasks.claiming, tasks.renewing, workers.clock, workers.database, workers.group_commit)
+WAITING = (
+    tasks.lifecycle.claim,
+    tasks.audit.renewed_claim,
+    workers.database.clock,
+    workers.database.connections,
+    workers.database.group_commit,
+)
 """The modules that wait for other threads."""
 DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
 """Those that ask `datetime` for the time."""
-CACHES = (tasks.claiming._usual, tasks.claiming._marking, tasks.recording._recording)
+CACHES = (tasks.lifecycle.claim._usual, tasks.lifecycle.claim._marking, tasks.lifecycle.record._recording)
 """What code under test keeps for the life of a process."""
 
 
@@ -72,16 +78,16 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
     """What is replaced, everywhere at once or in one module."""
     ours = _by_thread(clockwork)
     per_process = [
-        (tasks.reacting, "_streaks", _PerProcess(clockwork, dict)),
-        (tasks.claiming, "_looks", _PerProcess(clockwork, lambda: defaultdict(tasks.claiming._Look))),
-        (tasks.claiming, "_Look", lambda: _look(clockwork)),
+        (tasks.lifecycle.provider_reaction, "_streaks", _PerProcess(clockwork, dict)),
+        (tasks.lifecycle.claim, "_looks", _PerProcess(clockwork, lambda: defaultdict(tasks.lifecycle.claim._Look))),
+        (tasks.lifecycle.claim, "_Look", lambda: _look(clockwork)),
     ]
     return [
         (time, "monotonic", ours(time.monotonic, clockwork.seconds)),
         (time, "time", ours(time.time, lambda: wall_clock(clockwork).timestamp())),
         (time, "sleep", ours(time.sleep, clockwork.sleep)),
         (time, "clock_gettime", ours(time.clock_gettime, lambda _which: clockwork.seconds())),
-        (workers.group_commit, "sleep", clockwork.sleep),
+        (workers.database.group_commit, "sleep", clockwork.sleep),
         (os, "urandom", ours(os.urandom, clockwork.rng.randbytes)),
         (tasks.ledger.rows, "uuid7", lambda: _uuid7(clockwork)),
         (threading.Thread, "start", ours(threading.Thread.start, _escaped)),
@@ -134,7 +140,7 @@ def _look(clockwork: Clockwork) -> Any:
     return look
 
 
-_LOOK = tasks.claiming._Look
+_LOOK = tasks.lifecycle.claim._Look
 
 
 class _PerProcess:

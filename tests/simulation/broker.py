@@ -10,9 +10,9 @@ from celery.exceptions import Reject
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks import entry
-from tasks.dispatching import BUY, BUY_BATCH, LOOK
-from tasks.public import BUY_NUMBER, SUBMIT_ORDER
+from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
+from tasks.messages import celery_tasks
+from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.clockwork import Actor, Process
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _TASKS: dict[str, Any] = {
-    BUY: entry.buy,
-    BUY_BATCH: entry.buy_batch,
-    LOOK: entry.look,
-    BUY_NUMBER: entry.buy_number,
-    SUBMIT_ORDER: entry.submit_order,
+    BUY: celery_tasks.buy,
+    BUY_BATCH: celery_tasks.buy_batch,
+    LOOK: celery_tasks.look,
+    BUY_NUMBER: celery_tasks.buy_number,
+    SUBMIT_ORDER: celery_tasks.submit_order,
 }
 _PUBLIC = (BUY_NUMBER, SUBMIT_ORDER)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.stage import Stage
-from workers.embedded import find_server
+from workers.processes.embedded_redis import find_server
 
 
 @dataclass(frozen=True)

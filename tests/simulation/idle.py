@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from schemas.status import UNSETTLED
-from tasks import dispatching, orders
+from tasks import orders
+from tasks.lifecycle import release_and_sweep
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Actor
 
@@ -42,10 +43,10 @@ _RELEASED = f"""SELECT max(due, coalesce((
     SELECT coalesce(probe_at, '9999-01-01') FROM provider_state WHERE provider = ?1 AND paused_at IS NOT NULL
 ), '')) FROM (SELECT ({_OF} status = 'queued') AS due)"""
 _ASKED = {
-    (dispatching, "release_due"): _RELEASED,
-    (dispatching, "sweep_provider"): f"{_OF} {_RUNNING}",
-    (dispatching, "look_due"): f"{_OF} {_DOUBTFUL}",
-    (dispatching, "sweep_strangers"): f"SELECT min(due_at) FROM purchase WHERE {_RUNNING}",
+    (release_and_sweep, "release_due"): _RELEASED,
+    (release_and_sweep, "sweep_provider"): f"{_OF} {_RUNNING}",
+    (release_and_sweep, "look_due"): f"{_OF} {_DOUBTFUL}",
+    (release_and_sweep, "sweep_strangers"): f"SELECT min(due_at) FROM purchase WHERE {_RUNNING}",
     (orders, "complete_finished"): _ORDERS,
 }
 

@@ -16,18 +16,18 @@ from unittest.mock import patch
 
 from sqlalchemy import select, update
 
-import tasks.claiming
-import tasks.dispatching
-import tasks.history
+import tasks.history.lost_history
 import tasks.ledger.calls
 import tasks.ledger.dispatch
 import tasks.ledger.looks
 import tasks.ledger.sweep
-import tasks.looking
+import tasks.lifecycle.claim
+import tasks.lifecycle.outbox_relay
+import tasks.lifecycle.purchase
+import tasks.lifecycle.reconcile
+import tasks.lifecycle.release_and_sweep
 import tasks.policies.pace
 import tasks.policies.retry
-import tasks.publishing
-import tasks.purchase
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
@@ -50,7 +50,7 @@ def posted_before_asked() -> AbstractContextManager[Any]:
         again = Decision(status=Status.QUEUED)
         return again if outcome.kind is OutcomeKind.UNKNOWN else careful(outcome, *rest)
 
-    return patch.object(tasks.purchase, "after_call", careless)
+    return patch.object(tasks.lifecycle.purchase, "after_call", careless)
 
 
 def lost_call_is_queued() -> AbstractContextManager[Any]:
@@ -80,7 +80,7 @@ def intent_after_call() -> AbstractContextManager[Any]:
         except _RollBack:
             return [one and replace(one, marked=True) for one in claims]
 
-    return patch.object(tasks.claiming, "claim", claim)
+    return patch.object(tasks.lifecycle.claim, "claim", claim)
 
 
 class _RollBack(Exception):
@@ -126,7 +126,7 @@ def bought_without_claim() -> AbstractContextManager[Any]:
         deadline = now + timedelta(seconds=seconds)
         return [row and intents.Claim(row=dict(row), started_at=now, deadline=deadline, marked=True) for row in rows]
 
-    return patch.object(tasks.claiming, "claim", claim)
+    return patch.object(tasks.lifecycle.claim, "claim", claim)
 
 
 def no_slot() -> AbstractContextManager[Any]:
@@ -141,7 +141,7 @@ def no_slot() -> AbstractContextManager[Any]:
 
 def missed_slot_used() -> AbstractContextManager[Any]:
     """A call that comes too late for its slot goes all the same."""
-    return patch.object(tasks.purchase, "_missed", lambda *_: False)
+    return patch.object(tasks.lifecycle.purchase, "_missed", lambda *_: False)
 
 
 def limiter_starts_full() -> AbstractContextManager[Any]:
@@ -156,16 +156,18 @@ def marked_unpublished() -> AbstractContextManager[Any]:
 
     def next_(relay: Any) -> Any:
         rows = original(relay)
-        tasks.publishing.mark_published(relay._runtime, {(row["seq"], row["id"]): row["replays"] for row in rows})
+        tasks.lifecycle.outbox_relay.mark_published(
+            relay._runtime, {(row["seq"], row["id"]): row["replays"] for row in rows}
+        )
         return rows
 
-    original = tasks.publishing.Relay._next
-    return patch.object(tasks.publishing.Relay, "_next", next_)
+    original = tasks.lifecycle.outbox_relay.Relay._next
+    return patch.object(tasks.lifecycle.outbox_relay.Relay, "_next", next_)
 
 
 def nothing_swept() -> AbstractContextManager[Any]:
     """What was released and not taken, or left no outcome, stays as it is."""
-    return patch.object(tasks.dispatching, "sweep_provider", lambda *_: 0)
+    return patch.object(tasks.lifecycle.release_and_sweep, "sweep_provider", lambda *_: 0)
 
 
 def cancelled_and_bought() -> AbstractContextManager[Any]:
@@ -182,8 +184,8 @@ def cancelled_and_bought() -> AbstractContextManager[Any]:
 def restored_and_bought() -> AbstractContextManager[Any]:
     """Nobody looks whether the database knows what was bought."""
     stack = ExitStack()
-    stack.enter_context(patch.object(tasks.claiming, "vouch", lambda *_: None))
-    stack.enter_context(patch.object(tasks.history, "compare", lambda *_: False))
+    stack.enter_context(patch.object(tasks.lifecycle.claim, "vouch", lambda *_: None))
+    stack.enter_context(patch.object(tasks.history.lost_history, "compare", lambda *_: False))
     return stack
 
 
@@ -196,7 +198,7 @@ def marked_by_number() -> AbstractContextManager[Any]:
             marked = update(EVENT).where(EVENT.c.seq.in_(numbers), EVENT.c.published_at.is_(None))
             conn.execute(marked.values(published_at=runtime.now()))
 
-    return patch.object(tasks.publishing, "mark_published", mark)
+    return patch.object(tasks.lifecycle.outbox_relay, "mark_published", mark)
 
 
 def answer_by_revision() -> AbstractContextManager[Any]:

@@ -12,13 +12,16 @@ from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import audit_runs, auditing, history, orders, resolving, retrying
+from tasks import orders
+from tasks.audit import compare, schedule
+from tasks.history import lost_history
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
+from tasks.lifecycle.provider_reaction import pause_provider
+from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
+from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.adapter import ProviderError
-from tasks.public import BUY_NUMBER, SUBMIT_ORDER
-from tasks.reacting import pause_provider
 from tasks.runtime import Message
 from tasks.transactions import Raced
 
@@ -125,7 +128,7 @@ def _cancel_order(world: World) -> None:
 def _retry(world: World) -> None:
     if row := _one(world, select(ORDER.c.id).order_by(ORDER.c.id)):
         world.clockwork.note(f"a person retries the order {row.id}")
-        retrying.retry(world.staff.runtime, row.id)
+        retry_order.retry(world.staff.runtime, row.id)
 
 
 def _resolve(world: World) -> None:
@@ -138,7 +141,7 @@ def _resolve(world: World) -> None:
     bought = world.judge.charged[row.provider, row.number] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
     world.clockwork.note(f"a person says of {row.id}: {verdict}")
-    resolving.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
+    resolve.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
 
 
 def _pause(world: World) -> None:
@@ -167,7 +170,7 @@ def _audit(world: World) -> None:
 def _audit_by_machine(world: World) -> None:
     alias = world.clockwork.rng.choice(world.kinds)
     world.clockwork.note(f"a machine audits {alias}")
-    audit_runs.scheduled(world.staff.runtime, alias)
+    schedule.scheduled(world.staff.runtime, alias)
 
 
 def take_in(world: World, alias: str) -> None:
@@ -177,11 +180,11 @@ def take_in(world: World, alias: str) -> None:
     if not world.can_look(alias):
         if world.judge.one(_BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
-            history.believe(runtime, binding, "a person", "looked at the dashboard")
+            lost_history.believe(runtime, binding, "a person", "looked at the dashboard")
         return
     world.clockwork.note(f"a person audits {alias}")
-    report = auditing.audit(runtime, binding)
-    history.take_in(runtime, binding, report, auditing.adopt(runtime, binding, report, "a person"), "a person")
+    report = compare.audit(runtime, binding)
+    lost_history.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
 
 
 def mend_all(world: World) -> None:

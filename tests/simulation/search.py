@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from tests.simulation.report import Report, again, story
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
-from workers.embedded import find_server
+from workers.processes.embedded_redis import find_server
 
 SHRINKS = 60.0
 """Seconds for making a finding smaller; what was found before is told, and not made smaller again."""

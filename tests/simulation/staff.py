@@ -9,15 +9,15 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.provider_config import SANDBOX_TOKEN, SANDBOX_VARIABLE
+from tasks.history.watermark import Watermark
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
-from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import Process
 from tests.simulation.store import ProcessRedis
 from tests.simulation.tables import ProcessDatabase, Quiet
-from workers.clock import EVERY, DatabaseClock
-from workers.timers import Timer, Timers
+from workers.database.clock import EVERY, DatabaseClock
+from workers.periodic.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
 
 if TYPE_CHECKING:

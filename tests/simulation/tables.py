@@ -20,8 +20,8 @@ from unittest.mock import patch
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-import workers.database
-from workers.database import SqlDatabase, make_engine, migrate
+import workers.database.connections
+from workers.database.connections import SqlDatabase, make_engine, migrate
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -85,7 +85,7 @@ class Files:
 
 
 class _Connection(Connection):
-    """Says the BEGIN of `workers.database` to the driver, and not through all of SQLAlchemy: a fifth of a run."""
+    """Says the BEGIN of `database.connections` to the driver, and not through all of SQLAlchemy: a fifth of a run."""
 
     def _begin_impl(self, _transaction: Any) -> None:
         reading = self.get_execution_options().get("dialstock_read", False)
@@ -106,7 +106,7 @@ class ProcessDatabase(SqlDatabase):
     """One process's database."""
 
     def __init__(self, world: World, engine: Engine) -> None:
-        with patch.object(workers.database, "make_engine", lambda _url: engine):
+        with patch.object(workers.database.connections, "make_engine", lambda _url: engine):
             super().__init__("")
         self._world = world
 
@@ -162,7 +162,7 @@ def _who() -> str:
     found = "?"
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.startswith("tasks.") and name not in ("tasks.transactions", "tasks.patience"):
+        if name.startswith("tasks.") and name not in ("tasks.transactions", "tasks.retry_database"):
             return f"{name.removeprefix('tasks.')}.{frame.f_code.co_name}"
         if name.startswith(_OURS):
             found = f"{name}.{frame.f_code.co_name}"

@@ -24,7 +24,9 @@ from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (2, 5, 6, 13, 15, 18, 22, 36)
-TRACE = "import os; from tests.simulation.stage import Stage; from workers.embedded import find_server\n"
+TRACE = (
+    "import os; from tests.simulation.stage import Stage; from workers.processes.embedded_redis import find_server\n"
+)
 TRACE += "with Stage(find_server(os.environ)) as stage: print('\\n'.join(stage.live({seed}).trace))"
 
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 
 import httpcore
 
-import tasks.entry
-import workers.timers
+import tasks.messages.celery_tasks
+import workers.periodic.timers
 from schemas.config import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
@@ -255,8 +255,8 @@ def _handed_in(world: World) -> Any:
         "AWAY_WAIT": 1.0,
     }
     for name, seconds in clock.items():
-        stack.enter_context(patch.object(workers.timers, name, seconds))
-    stack.enter_context(patch.object(tasks.entry, "current", lambda: world.staff.runtime))
+        stack.enter_context(patch.object(workers.periodic.timers, name, seconds))
+    stack.enter_context(patch.object(tasks.messages.celery_tasks, "current", lambda: world.staff.runtime))
     stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
     stack.enter_context(world.idle.skipping())
     stack.enter_context(_listening(world))

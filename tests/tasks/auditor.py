@@ -7,12 +7,12 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from tasks import audit_runs
-from tasks.ledger import audit_runs as ledger
+from tasks.audit import schedule
+from tasks.ledger import schedule as ledger
 from tasks.runtime import Runtime, utc_now
 from tests.tasks.shops import bind
 from tests.tasks.support import make_world
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 LEASE = timedelta(seconds=1.2)
 
@@ -24,7 +24,7 @@ def living(runtime: Runtime, url: str) -> Runtime:
 
 def main(database: str, sandbox: str) -> None:
     ledger.LEASE = LEASE
-    print(audit_runs.scheduled(living(make_world(SqlDatabase(database)).runtime, sandbox), "fluents"))
+    print(schedule.scheduled(living(make_world(SqlDatabase(database)).runtime, sandbox), "fluents"))
 
 
 if __name__ == "__main__":

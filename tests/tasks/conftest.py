@@ -14,7 +14,7 @@ from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tests.tasks.support import Killed, World
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 class DeadlyDatabase:

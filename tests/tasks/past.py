@@ -12,14 +12,14 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import EVENT
-from tasks import history
+from tasks.history import lost_history
+from tasks.history.watermark import Watermark
 from tasks.ledger import pausing
 from tasks.ledger.rows import Row
-from tasks.watermark import Watermark
 from tests.servers import RedisServer
 from tests.servers.backups import Backup
 from tests.tasks.support import World, make_world, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 TWO = [number(1), number(2)]
 
@@ -49,7 +49,7 @@ class Past:
         return found
 
     def compare(self) -> None:
-        history.compare(self.world.runtime)
+        lost_history.compare(self.world.runtime)
 
     def state(self, alias: str = "acme") -> Row:
         with self.database.read() as conn:

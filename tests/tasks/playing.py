@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 def play(game: type[RuleBasedStateMachine], database: SqlDatabase, *, sqlite: int, others: int, **how: Any) -> None:

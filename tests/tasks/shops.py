@@ -11,9 +11,10 @@ from schemas.provider_config import SANDBOX_TOKEN
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import accepting, audit_runs, auditing, purchase
-from tasks.auditing import Report
+from tasks.audit import compare, schedule
+from tasks.audit.compare import Report
 from tasks.ledger.rows import Row
+from tasks.lifecycle import accept, purchase
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 from tasks.runtime import Binding, Runtime
@@ -45,17 +46,17 @@ class Shop:
         """Buy through the whole of our code."""
         rows = []
         for one in numbers:
-            row = accepting.accept_one(self.runtime, BuyNumber(number=one, provider=self.kind))
+            row = accept.accept_one(self.runtime, BuyNumber(number=one, provider=self.kind))
             while self.world.sent:
                 purchase.buy(self.runtime, **self.world.sent.pop(0).kwargs)
             rows.append(self.world.row(row["id"]))
         return rows
 
     def audit(self, **options: Any) -> Report:
-        return auditing.audit(self.runtime, self.binding, **options)
+        return compare.audit(self.runtime, self.binding, **options)
 
     def scheduled(self) -> int | None:
-        return audit_runs.scheduled(self.runtime, self.kind)
+        return schedule.scheduled(self.runtime, self.kind)
 
     def own(self, *numbers: str) -> None:
         self.sandbox.control.own(self.kind, numbers)

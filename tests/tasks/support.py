@@ -30,21 +30,22 @@ from schemas.tables import (
     REJECTED,
     RESOLUTION,
 )
-from tasks import accepting, dispatching, looking, purchase, reacting
+from tasks.history.watermark import KEPT, Mark, Watermark
 from tasks.ledger import intents, pausing
 from tasks.ledger.rows import Row, find
+from tasks.lifecycle import accept as accepting
+from tasks.lifecycle import provider_reaction, purchase, reconcile, release_and_sweep
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.policies.watch import ALWAYS, Watch
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tasks.providers.configured import sandbox_config
-from tasks.providers.reading.lookup import unclear
+from tasks.providers.reading.lookups import unclear
 from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
-from tasks.watermark import KEPT, Mark, Watermark
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 NUMBER = "+14155550100"
 ACCOUNT = "acme-account"
@@ -309,21 +310,21 @@ class World:
         return claim
 
     def release(self) -> int:
-        return dispatching.release_due(self.runtime, self.binding)
+        return release_and_sweep.release_due(self.runtime, self.binding)
 
     def sweep(self) -> int:
-        return dispatching.sweep_provider(self.runtime, self.binding)
+        return release_and_sweep.sweep_provider(self.runtime, self.binding)
 
     def look(self) -> int:
-        return dispatching.look_due(self.runtime, self.binding)
+        return release_and_sweep.look_due(self.runtime, self.binding)
 
     def deliver(self, message: Message) -> Any:
         """What a worker does with a message."""
-        if message.task == dispatching.BUY:
+        if message.task == release_and_sweep.BUY:
             return purchase.buy(self.runtime, **message.kwargs)
-        if message.task == dispatching.BUY_BATCH:
+        if message.task == release_and_sweep.BUY_BATCH:
             return purchase.buy_batch(self.runtime, **message.kwargs)
-        return looking.look(self.runtime, **message.kwargs)
+        return reconcile.look(self.runtime, **message.kwargs)
 
     def work(self) -> None:
         """Deliver every message, and those that follow."""
@@ -399,7 +400,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         reached=reached,
     )
     world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent, points=points)
-    reacting._streaks.clear()
+    provider_reaction._streaks.clear()
     return world
 
 

@@ -10,12 +10,13 @@ from sqlalchemy import select, update
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from schemas.tables import FINDING, PROVIDER, PURCHASE
-from tasks import accounts, dispatching, looking, purchase
-from tasks.accounts import AccountChanged
+from tasks.accounts import identity
+from tasks.accounts.identity import AccountChanged
+from tasks.accounts.stranded import homes_in
 from tasks.ledger.accounts import Home
+from tasks.lifecycle import purchase, reconcile, release_and_sweep
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
-from tasks.strays import homes_in
 from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
 
 OTHER = "another-account"
@@ -52,7 +53,7 @@ def test_a_worker_buys_only_for_the_rows_own_account(world: World) -> None:
 def test_a_purchase_of_another_account_waits_without_being_released(world: World) -> None:
     row = world.queued()
     moved = as_account(world, OTHER)
-    assert dispatching.release_due(moved, moved.providers["acme"]) == 0
+    assert release_and_sweep.release_due(moved, moved.providers["acme"]) == 0
     assert world.row(row["id"]) == row
     assert world.release() == 1
 
@@ -64,30 +65,30 @@ def test_a_purchase_in_doubt_is_never_looked_for_at_another_account(world: World
     world.clock.advance(3600)
     world.provider.looks.extend([ABSENT] * 5)
     moved = as_account(world, OTHER)
-    assert dispatching.look_due(moved, moved.providers["acme"]) == 0
+    assert release_and_sweep.look_due(moved, moved.providers["acme"]) == 0
     before = world.row(row["id"])
-    assert looking.look(moved, "acme", [(row["id"], before["revision"])]) == []
+    assert reconcile.look(moved, "acme", [(row["id"], before["revision"])]) == []
     assert world.row(row["id"])["looks"] == 0
     assert world.look() == 1
 
 
 def test_an_alias_is_remembered_as_the_account_that_it_is(world: World) -> None:
-    accounts.settle(world.runtime)
+    identity.settle(world.runtime)
     assert remembered(world) == {"acme": ACCOUNT, "twin": ACCOUNT}
-    accounts.settle(as_account(world, ACCOUNT))
+    identity.settle(as_account(world, ACCOUNT))
     assert remembered(world) == {"acme": ACCOUNT, "twin": ACCOUNT}
-    accounts.settle(as_account(world, OTHER))
+    identity.settle(as_account(world, OTHER))
     assert remembered(world) == {"acme": OTHER, "twin": None}
 
 
 @pytest.mark.parametrize("bought", [True, False])
 def test_an_alias_that_would_leave_purchases_behind_is_refused_with_the_mend(world: World, bought: bool) -> None:
-    accounts.settle(world.runtime)
+    identity.settle(world.runtime)
     world.accept()
     if bought:
         world.work()
     with pytest.raises(AccountChanged) as caught:
-        accounts.settle(as_account(world, OTHER))
+        identity.settle(as_account(world, OTHER))
     assert f"[providers.acme] is the account {OTHER}, and 1 purchases under it are of {ACCOUNT}" in str(caught.value)
     assert "dialstock provider move acme acme" in str(caught.value)
     assert "dialstock provider leave acme" in str(caught.value)
@@ -97,14 +98,14 @@ def test_an_alias_that_would_leave_purchases_behind_is_refused_with_the_mend(wor
 def test_rows_from_before_accounts_were_remembered_are_refused_too(world: World) -> None:
     world.accept()
     with pytest.raises(AccountChanged):
-        accounts.settle(as_account(world, OTHER))
+        identity.settle(as_account(world, OTHER))
 
 
 def test_what_is_over_is_no_hindrance(world: World) -> None:
     row = world.accept()
     with world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(status=Status.CANCELLED))
-    accounts.settle(as_account(world, OTHER))
+    identity.settle(as_account(world, OTHER))
     assert remembered(world)["acme"] == OTHER
 
 
@@ -116,7 +117,7 @@ def test_an_account_that_hung_on_its_url_is_taken_along(world: World) -> None:
     with world.write() as conn:
         conn.execute(update(PURCHASE).values(account=former))
     runtime = replace(as_account(world, present), config=config)
-    accounts.settle(runtime)
+    identity.settle(runtime)
     [row] = world.rows(select(PURCHASE))
     assert (row["account"], row["provider"]) == (present, "acme")
     assert remembered(world)["acme"] == present
@@ -133,10 +134,10 @@ def test_what_hung_on_its_url_and_is_alive_twice_is_told_and_may_be_left(world: 
     runtime = replace(as_account(world, present), config=config)
     for _ in range(2):
         with pytest.raises(AccountChanged, match="dialstock provider leave acme"):
-            accounts.settle(runtime)
-    assert len(accounts.move(runtime, "acme", homes_in(config)["acme"]).left) == 1
-    accounts.leave(runtime, "acme")
-    accounts.settle(runtime)
+            identity.settle(runtime)
+    assert len(identity.move(runtime, "acme", homes_in(config)["acme"]).left) == 1
+    identity.leave(runtime, "acme")
+    identity.settle(runtime)
     assert {row["account"] for row in world.rows(select(PURCHASE))} == {former, present}
 
 
@@ -145,17 +146,17 @@ def test_a_renamed_alias_takes_its_purchases_along(world: World) -> None:
     world.work()
     waiting = world.queued(number(0))
     renamed = as_account(world, ACCOUNT, "renamed")
-    [found] = accounts.stranded(renamed)
+    [found] = identity.stranded(renamed)
     assert (found.provider, found.account, found.count) == ("acme", ACCOUNT, 1)
-    done = accounts.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
+    done = identity.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
     assert (done.count, done.left) == (2, [])
-    assert accounts.stranded(renamed) == []
-    assert dispatching.release_due(renamed, renamed.providers["renamed"]) == 1
+    assert identity.stranded(renamed) == []
+    assert release_and_sweep.release_due(renamed, renamed.providers["renamed"]) == 1
     assert world.row(waiting["id"])["provider"] == "renamed"
 
 
 def test_an_account_named_anew_takes_its_purchases_and_findings_along(world: World) -> None:
-    accounts.settle(world.runtime)
+    identity.settle(world.runtime)
     world.accept()
     world.work()
     finding = {"id": world.rows(select(PURCHASE))[0]["id"], "kind": "missing", "number": NUMBER, "provider": "acme"}
@@ -164,8 +165,8 @@ def test_an_account_named_anew_takes_its_purchases_and_findings_along(world: Wor
             FINDING.insert().values(account=ACCOUNT, provider_number_ids=[], found_at=world.clock(), **finding)
         )
     named = as_account(world, OTHER)
-    accounts.move(named, "acme", Home(provider="acme", account=OTHER))
-    accounts.settle(named)
+    identity.move(named, "acme", Home(provider="acme", account=OTHER))
+    identity.settle(named)
     assert world.rows(select(PURCHASE))[0]["account"] == OTHER
     [kept] = world.rows(select(FINDING))
     assert (kept["account"], kept["resolved_at"]) == (OTHER, world.clock())
@@ -181,7 +182,7 @@ def test_a_number_that_is_alive_there_already_stays_where_it_is(world: World) ->
             .where(PURCHASE.c.id == there["id"])
             .values(account=OTHER, provider="renamed", number=first["number"])
         )
-    done = accounts.move(elsewhere, "acme", Home(provider="renamed", account=OTHER))
+    done = identity.move(elsewhere, "acme", Home(provider="renamed", account=OTHER))
     assert (done.count, [row["id"] for row in done.left]) == (0, [first["id"]])
     assert world.row(first["id"]) == first
 
@@ -192,7 +193,7 @@ def test_of_two_that_are_alive_with_one_number_one_moves(world: World) -> None:
         conn.execute(
             update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account="third", number=rows[0]["number"])
         )
-    done = accounts.move(as_account(world, OTHER), "acme", Home(provider="acme", account=OTHER))
+    done = identity.move(as_account(world, OTHER), "acme", Home(provider="acme", account=OTHER))
     assert (done.count, len(done.left)) == (1, 1)
 
 
@@ -205,7 +206,7 @@ def test_what_was_tried_out_and_what_is_real_never_move_to_each_other(world: Wor
         conn.execute(update(PURCHASE).values(account=here))
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account=f"{there}-formerly"))
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == rows[2]["id"]).values(status=Status.CANCELLED))
-    done = accounts.move(as_account(world, there, target), "acme", Home(provider=target, account=there))
+    done = identity.move(as_account(world, there, target), "acme", Home(provider=target, account=there))
     assert (done.count, done.left, done.apart) == (1, [], 1)
     found = {row["id"]: (row["provider"], row["account"]) for row in world.rows(select(PURCHASE))}
     assert found == {
@@ -221,7 +222,7 @@ def test_the_mend_for_a_trial_never_has_it_bought_for_real(world: World, here: s
     with world.write() as conn:
         conn.execute(update(PURCHASE).values(account=here))
     with pytest.raises(AccountChanged) as caught:
-        accounts.settle(as_account(world, there))
+        identity.settle(as_account(world, there))
     assert "another DIALSTOCK_HOME or DATABASE_URL" in str(caught.value)
     assert "provider move" not in str(caught.value)
     # What is real is not cancelled for a trial.
@@ -229,7 +230,7 @@ def test_the_mend_for_a_trial_never_has_it_bought_for_real(world: World, here: s
 
 
 def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(world: World) -> None:
-    accounts.settle(world.runtime)
+    identity.settle(world.runtime)
     world.provider.script.append(UNKNOWN)
     doubtful = world.accept(number(0))
     world.accept(number(1))
@@ -237,7 +238,7 @@ def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(worl
     calling = world.claimed(number(3))
     waiting = world.queued(number(2))
     left = as_account(world, OTHER)
-    done = accounts.leave(left, "acme")
+    done = identity.leave(left, "acme")
     assert (done.cancelled, done.held, done.under_way) == (1, 1, 1)
     statuses = {row["number"]: row["status"] for row in world.rows(select(PURCHASE))}
     assert statuses == {
@@ -248,7 +249,7 @@ def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(worl
     }
     assert world.row(doubtful["id"])["error_code"] == "account_left"
     assert world.row(waiting["id"])["error_code"] == "cancelled"
-    accounts.settle(left)
+    identity.settle(left)
     assert calling.row["account"] == ACCOUNT
 
 
@@ -256,12 +257,12 @@ def test_what_is_under_way_at_an_alias_that_is_gone_is_swept(world: World) -> No
     calling = world.claimed(number(0))
     released = world.accept(number(1))
     gone = as_account(world, OTHER, "else")
-    assert dispatching.sweep_strangers(gone) == 0
+    assert release_and_sweep.sweep_strangers(gone) == 0
     world.clock.advance(60)
-    assert dispatching.sweep_strangers(gone) == 2
+    assert release_and_sweep.sweep_strangers(gone) == 2
     assert world.row(calling.row["id"])["status"] == Status.UNKNOWN
     assert world.row(released["id"])["status"] == Status.QUEUED
-    assert {one.count for one in accounts.stranded(gone)} == {2}
+    assert {one.count for one in identity.stranded(gone)} == {2}
 
 
 def test_what_is_moved_in_doubt_is_looked_for_at_its_new_home(world: World) -> None:
@@ -269,10 +270,10 @@ def test_what_is_moved_in_doubt_is_looked_for_at_its_new_home(world: World) -> N
     row = world.accept()
     world.work()
     renamed = as_account(world, ACCOUNT, "renamed")
-    accounts.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
+    identity.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
     world.clock.advance(60)
     world.provider.looks.append(Look(kind=LookKind.OWNED, provider_number_id="id-1"))
-    assert dispatching.look_due(renamed, renamed.providers["renamed"]) == 1
-    looking.look(renamed, "renamed", [(row["id"], world.row(row["id"])["revision"])])
+    assert release_and_sweep.look_due(renamed, renamed.providers["renamed"]) == 1
+    reconcile.look(renamed, "renamed", [(row["id"], world.row(row["id"])["revision"])])
     assert world.row(row["id"])["status"] == Status.PURCHASED
     assert len(world.provider.charged) == 1

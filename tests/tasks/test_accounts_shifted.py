@@ -13,15 +13,17 @@ from sqlalchemy import Connection, select, update
 
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
-from tasks import accounts, dispatching, history
-from tasks.accounts import AccountChanged, AccountElsewhere
+from tasks.accounts import identity
+from tasks.accounts.identity import AccountChanged, AccountElsewhere
+from tasks.history import lost_history
+from tasks.history.watermark import Mark
 from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
+from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause
 from tasks.runtime import Runtime
-from tasks.watermark import Mark
 from tests.tasks.support import Killed, World, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 ONE, TWO, ANEW = "vogent|p1", "vogent|p2", "vogent|p1-anew"
 STATES = (Status.PURCHASED, Status.QUEUED, Status.UNKNOWN, Status.HELD, Status.FAILED)
@@ -89,20 +91,20 @@ def until_done(runtime: Runtime, work: Callable[[Runtime], object], check: Calla
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "CHUNK", 2)
+    monkeypatch.setattr(identity, "CHUNK", 2)
 
 
 def test_a_swap_that_is_killed_anywhere_is_gone_on_with(world: World) -> None:
     before = as_file(world, {"acme": ONE, "twin": TWO})
-    accounts.settle(before)
+    identity.settle(before)
     stood = stock(world, before)
     swapped = as_file(world, {"acme": TWO, "twin": ONE})
 
     def swap(runtime: Runtime) -> None:
         # Once all that stood there went, what stands there belongs there.
         with suppress(AccountElsewhere):
-            accounts.move(runtime, "acme", home(runtime, "twin"))
-        accounts.move(runtime, "twin", home(runtime, "acme"))
+            identity.move(runtime, "acme", home(runtime, "twin"))
+        identity.move(runtime, "twin", home(runtime, "acme"))
 
     def nothing_is_anothers() -> None:
         found = at(world)
@@ -110,23 +112,23 @@ def test_a_swap_that_is_killed_anywhere_is_gone_on_with(world: World) -> None:
         right = {(alias, binding.account) for alias, binding in swapped.providers.items()}
         if not {*found.values()} <= right:
             with pytest.raises(AccountChanged):
-                accounts.settle(swapped)
+                identity.settle(swapped)
         astray = [row for row in world.rows(select(PURCHASE)) if (row["provider"], row["account"]) not in right]
         for binding in swapped.providers.values():
-            dispatching.release_due(swapped, binding)
-            dispatching.look_due(swapped, binding)
+            release_and_sweep.release_due(swapped, binding)
+            release_and_sweep.look_due(swapped, binding)
         assert [world.row(row["id"]) for row in astray] == astray
 
     assert until_done(swapped, swap, nothing_is_anothers) > 3
     assert {*at(world).values()} == {("acme", TWO), ("twin", ONE)}
-    accounts.settle(swapped)
+    identity.settle(swapped)
     known = {row["provider"]: row["account"] for row in world.rows(select(PROVIDER))}
     assert known == {"acme": TWO, "twin": ONE}
 
 
 def test_an_account_written_anew_that_is_killed_anywhere_is_gone_on_with(world: World) -> None:
     before = as_file(world, {"acme": ONE, "twin": TWO})
-    accounts.settle(before)
+    identity.settle(before)
     stood = stock(world, before)
     after = as_file(world, {"acme": ANEW, "twin": TWO})
     mark = lost(world)
@@ -137,26 +139,26 @@ def test_an_account_written_anew_that_is_killed_anywhere_is_gone_on_with(world: 
             assert account == stood[key] or (alias, account, stood[key]) == ("acme", ANEW, ONE)
         assert world.runtime.watermark.newest(ANEW) == [mark]
 
-    assert until_done(after, lambda runtime: accounts.move(runtime, "acme", home(runtime, "acme")), check) > 3
+    assert until_done(after, lambda runtime: identity.move(runtime, "acme", home(runtime, "acme")), check) > 3
     assert {*at(world).values()} == {("acme", ANEW), ("twin", TWO)}
-    accounts.settle(after)
+    identity.settle(after)
     # Where it goes by another name again it is still known to have been used.
     with pytest.raises(AccountChanged):
-        accounts.settle(as_file(world, {"acme": "vogent|p1-once-more", "twin": TWO}))
+        identity.settle(as_file(world, {"acme": "vogent|p1-once-more", "twin": TWO}))
 
 
 def test_leaving_that_is_killed_anywhere_is_gone_on_with(world: World) -> None:
     before = as_file(world, {"acme": ONE, "twin": TWO})
-    accounts.settle(before)
+    identity.settle(before)
     stock(world, before)
     after = as_file(world, {"acme": "vogent|p9", "twin": TWO})
 
     def check() -> None:
         with pytest.raises(AccountChanged):
-            accounts.settle(after)
+            identity.settle(after)
 
-    assert until_done(after, lambda runtime: accounts.leave(runtime, "acme"), check) > 2
-    accounts.settle(after)
+    assert until_done(after, lambda runtime: identity.leave(runtime, "acme"), check) > 2
+    identity.settle(after)
     ended = {row["status"] for row in world.rows(select(PURCHASE)) if row["account"] == ONE}
     assert ended == {Status.PURCHASED, Status.CANCELLED, Status.HELD, Status.FAILED}
     assert {row["status"] for row in world.rows(select(PURCHASE)) if row["account"] == TWO} == {*STATES}
@@ -164,50 +166,50 @@ def test_leaving_that_is_killed_anywhere_is_gone_on_with(world: World) -> None:
 
 def test_what_the_file_has_elsewhere_is_not_written_anew_whoever_asks(world: World) -> None:
     before = as_file(world, {"acme": ONE})
-    accounts.settle(before)
+    identity.settle(before)
     stock(world, before)
     stood = at(world)
     after = as_file(world, {"acme": TWO, "twin": ONE})
     for _ in range(2):
         with pytest.raises(AccountElsewhere, match="dialstock provider move acme twin"):
-            accounts.move(after, "acme", home(after, "acme"))
+            identity.move(after, "acme", home(after, "acme"))
         with pytest.raises(AccountElsewhere, match="dialstock provider move acme twin"):
-            accounts.leave(after, "acme")
+            identity.leave(after, "acme")
     assert at(world) == stood
 
 
 def test_an_alias_settles_only_with_all_others(world: World) -> None:
     """Who is settled alone would be forgotten as who it was, while purchases of that wait for their alias."""
     before = as_file(world, {"acme": ONE, "twin": TWO})
-    accounts.settle(before)
+    identity.settle(before)
     stock(world, before)
     known = world.rows(select(PROVIDER.c.provider, PROVIDER.c.account))
     with pytest.raises(AccountChanged):
-        accounts.settle(as_file(world, {"acme": TWO, "twin": ONE, "third": "vogent|p3"}))
+        identity.settle(as_file(world, {"acme": TWO, "twin": ONE, "third": "vogent|p3"}))
     assert world.rows(select(PROVIDER.c.provider, PROVIDER.c.account)) == known
 
 
 def test_what_was_written_anew_is_known_as_used_before_all_is_settled(world: World) -> None:
     before = as_file(world, {"acme": ONE, "twin": TWO})
-    accounts.settle(before)
+    identity.settle(before)
     stock(world, before)
     after = as_file(world, {"acme": ANEW, "twin": "vogent|p9"})
-    accounts.move(after, "acme", home(after, "acme"))
+    identity.move(after, "acme", home(after, "acme"))
     with pytest.raises(AccountChanged, match=r"vogent\|p2"):
-        accounts.settle(after)
+        identity.settle(after)
     with pytest.raises(AccountChanged, match=rf"may be the account {ANEW.replace('|', '.')}, which is gone"):
-        accounts.settle(as_file(world, {"else": "vogent|@else"}))
+        identity.settle(as_file(world, {"else": "vogent|@else"}))
 
 
 def test_what_goes_by_its_alias_alone_takes_no_other_account_along(world: World) -> None:
     before = as_file(world, {"acme": ONE})
-    accounts.settle(before)
+    identity.settle(before)
     stock(world, before)
     row = world.queued(number(99))
     with world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(account=TWO))
     after = as_file(world, {"twin": TWO})
-    accounts.move(after, "acme", home(after, "twin"))
+    identity.move(after, "acme", home(after, "twin"))
     assert {*at(world).values()} == {("acme", ONE), ("twin", TWO)}
 
 
@@ -221,7 +223,7 @@ def test_findings_go_along_with_the_alias(world: World) -> None:
             conn.execute(FINDING.insert().values(provider_number_ids=[], found_at=world.clock(), **finding))
             conn.execute(AUDIT_RUN.insert().values(**run))
     after = as_file(world, {"acme": TWO, "twin": ONE})
-    until_done(after, lambda runtime: accounts.move(runtime, "acme", home(runtime, "twin")), lambda: None)
+    until_done(after, lambda runtime: identity.move(runtime, "acme", home(runtime, "twin")), lambda: None)
     found = {(row["account"], row["provider"], row["resolved_at"]) for row in world.rows(select(FINDING))}
     assert found == {(ONE, "twin", None), (TWO, "twin", None)}
     assert {row["account"] for row in world.rows(select(AUDIT_RUN))} == {ONE, TWO}
@@ -250,13 +252,13 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
     make: Callable[..., World], redis: Redis, before: Mapping[str, str], after: Mapping[str, str], behind: bool
 ) -> None:
     world = make(redis)
-    accounts.settle(as_file(world, before))
+    identity.settle(as_file(world, before))
     former = before["acme"]
     world.runtime.watermark.write(former, [lost(world)])
     now = as_file(world, after)
     for _ in range(2):
-        accounts.settle(now)
-    history.compare(now)
+        identity.settle(now)
+    lost_history.compare(now)
     causes = {row["provider"]: row["cause"] for row in world.rows(select(PROVIDER))}
     [alias] = [alias for alias in after if alias not in before or after[alias] != before[alias]][:1]
     assert causes[alias] == (Cause.BEHIND if behind else None)
@@ -266,10 +268,10 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
 
 def test_what_was_answered_for_is_not_handed_on_again(make: Callable[..., World], redis: Redis) -> None:
     world = make(redis)
-    accounts.settle(as_file(world, {"acme": "vogent|@acme"}))
+    identity.settle(as_file(world, {"acme": "vogent|@acme"}))
     world.runtime.watermark.write("vogent|@acme", [lost(world)])
     now = as_file(world, {"twin": "vogent|@twin"})
-    accounts.settle(now)
+    identity.settle(now)
     now.watermark.forget("vogent|@twin", now.watermark.newest("vogent|@twin"))
-    accounts.settle(now)
+    identity.settle(now)
     assert now.watermark.newest("vogent|@twin") == []

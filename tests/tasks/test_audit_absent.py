@@ -13,7 +13,8 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
-from tasks import audit_runs, auditing, orders
+from tasks import orders
+from tasks.audit import compare, schedule
 from tasks.ledger.rows import Row
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import take_turn
@@ -49,7 +50,7 @@ def held(world: World, *script: Outcome) -> Row:
 
 
 def scheduled(world: World) -> int | None:
-    return audit_runs.scheduled(world.runtime, "acme")
+    return schedule.scheduled(world.runtime, "acme")
 
 
 def wait(world: World, row: Row, seconds: float = DAY) -> None:
@@ -249,7 +250,7 @@ def test_it_is_shown_by_hand_and_changes_nothing(world: World) -> None:
     listing(world)
     row = held(world)
     wait(world, row)
-    report = auditing.audit(world.runtime, world.binding)
+    report = compare.audit(world.runtime, world.binding)
     assert [one.key for one in report.findings] == [("absent", NUMBER)]
     assert world.row(row["id"]) == row
     assert world.rows(select(EVENT).where(EVENT.c.type.like("%audit%"))) == []

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
-from tasks import audit_runs, auditing
-from tasks.ledger import audit_runs as ledger
+from tasks.audit import compare, schedule
+from tasks.ledger import schedule as ledger
 from tasks.ledger.rows import Row
 from tests.tasks import auditor
 from tests.tasks.shops import Shop
@@ -50,7 +50,7 @@ def test_what_is_gone_at_the_next_audit_is_resolved(fluents: Shop) -> None:
     fluents.own(number(2))
     fluents.world.clock.advance(600)
     assert fluents.scheduled() == 1
-    auditing.adopt(fluents.runtime, fluents.binding, fluents.audit(), "ann")
+    compare.adopt(fluents.runtime, fluents.binding, fluents.audit(), "ann")
     fluents.world.clock.advance(24 * 3600)
     assert fluents.scheduled() == 0
     [finding] = fluents.world.rows(select(FINDING))
@@ -61,7 +61,7 @@ def test_a_policy_that_says_never_is_obeyed(open_shop: Callable[..., Shop]) -> N
     shop = open_shop("vogent", audit_every=0)
     shop.own(number(1))
     assert shop.scheduled() is None
-    assert audit_runs.scheduled(shop.runtime, "nobody") is None
+    assert schedule.scheduled(shop.runtime, "nobody") is None
     assert shop.told() == []
 
 
@@ -83,7 +83,7 @@ def test_a_scheduled_audit_that_fails_says_why_and_comes_back(fluents: Shop, cap
 def test_a_worker_that_shuts_down_leaves_the_audit_to_another(fluents: Shop) -> None:
     fluents.own(*(number(n) for n in range(250)))
     pages = iter([False, False, True])
-    assert audit_runs.scheduled(fluents.runtime, "fluents", lambda: next(pages)) is None
+    assert schedule.scheduled(fluents.runtime, "fluents", lambda: next(pages)) is None
     assert fluents.told() == []
     assert fluents.scheduled() == 250
 
@@ -120,7 +120,7 @@ def test_of_two_only_the_one_that_took_over_concludes(fluents: Shop) -> None:
         fluents.own(number(500))
 
     pages = iter([lambda: None, stand_still])
-    assert audit_runs.scheduled(fluents.runtime, "fluents", lambda: next(pages)() is not None) is None
+    assert schedule.scheduled(fluents.runtime, "fluents", lambda: next(pages)() is not None) is None
     run = the_run(fluents)
     assert (run["began_at"], run["owned"]) == (fluents.world.clock.moment, 101)
     assert (run["ended_at"], run["due_at"]) == (run["began_at"], run["began_at"] + timedelta(days=1))

@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
-from tasks import auditing
-from tasks.auditing import NotCharged, NothingLeft
+from tasks.audit import compare
+from tasks.audit.compare import NotCharged, NothingLeft
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import ProviderError, Unsupported
@@ -43,8 +43,8 @@ def test_each_difference_is_found_and_settled(shop: Shop) -> None:
         ("missing", number(3)),
         ("orphan", number(4)),
     ]
-    adopted = auditing.adopt(shop.runtime, shop.binding, report, "ann")
-    released = auditing.mark_released(shop.runtime, shop.binding, report, "ann")
+    adopted = compare.adopt(shop.runtime, shop.binding, report, "ann")
+    released = compare.mark_released(shop.runtime, shop.binding, report, "ann")
     assert [finding.number for finding in adopted.settled] == [number(4), number(2)]
     assert [finding.number for finding in released.settled] == [number(3)]
     assert adopted.left == released.left == []
@@ -96,7 +96,7 @@ def test_a_list_that_falls_while_it_is_walked_tells_nothing(fluents: Shop) -> No
     """A number that is given back meanwhile moves the others up: one falls between two pages."""
     numbers = [number(n) for n in range(101)]
     fluents.own(*numbers)
-    auditing.adopt(fluents.runtime, fluents.binding, fluents.audit(), "ann")
+    compare.adopt(fluents.runtime, fluents.binding, fluents.audit(), "ann")
     fluents.world.clock.advance(1000)
     pages: list[int] = []
 
@@ -121,7 +121,7 @@ def test_a_number_that_a_look_still_shows_is_not_marked(shop: Shop) -> None:
     report = shop.audit()
     assert [finding.number for finding in report.of(FindingKind.MISSING)] == [number(2)]
     shop.own(number(2))
-    done = auditing.mark_released(shop.runtime, shop.binding, report, "ann")
+    done = compare.mark_released(shop.runtime, shop.binding, report, "ann")
     assert ([finding.number for finding in done.left], done.settled) == ([number(2)], [])
     assert shop.world.row(second["id"])["status"] == Status.PURCHASED
 
@@ -133,7 +133,7 @@ def test_a_last_look_that_fails_marks_nothing(fluents: Shop, fault: str) -> None
     fluents.forget()
     report = fluents.audit()
     fluents.sandbox.control.plan("fluents", fault, on="read")
-    done = auditing.mark_released(fluents.runtime, fluents.binding, report, "ann")
+    done = compare.mark_released(fluents.runtime, fluents.binding, report, "ann")
     assert (len(done.settled), len(done.left)) == (0, 1)
     assert fluents.world.pace.penalties == ([1.0] if fault == "throttle" else [])
 
@@ -145,7 +145,7 @@ def test_a_last_look_that_would_have_to_wait_for_long_marks_nothing(fluents: Sho
     report = fluents.audit()
     pace = Pace(redis)
     pace.penalise(fluents.binding.looking, 3600.0)
-    done = auditing.mark_released(replace(fluents.runtime, pace=pace), fluents.binding, report, "ann")
+    done = compare.mark_released(replace(fluents.runtime, pace=pace), fluents.binding, report, "ann")
     assert (len(done.settled), len(done.left)) == (0, 1)
 
 
@@ -155,9 +155,9 @@ def test_a_list_that_shows_none_of_ours_is_taken_for_a_wrong_token(fluents: Shop
     fluents.forget()
     report = fluents.audit()
     with pytest.raises(NothingLeft):
-        auditing.mark_released(fluents.runtime, fluents.binding, report, "ann")
+        compare.mark_released(fluents.runtime, fluents.binding, report, "ann")
     assert {row["status"] for row in fluents.world.rows(select(PURCHASE))} == {Status.PURCHASED}
-    done = auditing.mark_released(fluents.runtime, fluents.binding, report, "ann", all_gone=True)
+    done = compare.mark_released(fluents.runtime, fluents.binding, report, "ann", all_gone=True)
     assert len(done.settled) == 2
 
 
@@ -171,7 +171,7 @@ def test_a_number_that_bird_still_sets_up_is_neither_adopted_nor_bought_again(op
     bird.world.clock.advance(600)
     with bird.world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == orphan["id"]).values(finished_at=orphan["created_at"]))
-    done = auditing.adopt(bird.runtime, bird.binding, bird.audit(), "ann")
+    done = compare.adopt(bird.runtime, bird.binding, bird.audit(), "ann")
     assert [finding.number for finding in done.left] == [number(2)]
     assert bird.world.row(doubtful["id"])["status"] == Status.PROCESSING
 
@@ -184,7 +184,7 @@ def charged_twice(shop: Shop, *, index: int = 1) -> Row:
 
 
 def settle(shop: Shop, *numbers: str) -> list[str]:
-    done = auditing.settle_charged_twice(shop.runtime, shop.audit(), numbers, "ann", "credit note 7")
+    done = compare.settle_charged_twice(shop.runtime, shop.audit(), numbers, "ann", "credit note 7")
     return [finding.number for finding in done.settled]
 
 
@@ -228,6 +228,6 @@ def test_all_are_settled_or_none(shop: Shop) -> None:
     with pytest.raises(NotCharged, match=r"is unknown here: settle that first"):
         settle(shop, number(1), number(2))
     assert shop.world.rows(select(RESOLUTION)) == []
-    auditing.adopt(shop.runtime, shop.binding, shop.audit(), "ann")
+    compare.adopt(shop.runtime, shop.binding, shop.audit(), "ann")
     assert sorted(settle(shop, number(1), number(2))) == [number(1), number(2)]
     assert shop.audit().findings == []

@@ -12,11 +12,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks import purchase
-from tasks.watermark import Mark, Watermark
+from tasks.history.watermark import Mark, Watermark
+from tasks.lifecycle import purchase
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
-from workers import group_commit
-from workers.database import SqlDatabase
+from workers.database import group_commit
+from workers.database.connections import SqlDatabase
 
 
 class Watched(OpenWatermark):

@@ -13,11 +13,13 @@ from schemas.events import EventType
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
-from tasks import orders, reacting, retrying
+from tasks import orders
+from tasks.lifecycle import provider_reaction
+from tasks.lifecycle.outbox_relay import Relay, Selection, replay
+from tasks.operator import retry_order
 from tasks.policies.pause import Cause, Pause
-from tasks.publishing import Relay, Selection, replay
 from tests.tasks.support import REFUSED, START, World, clear, make_world, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 # The server says it in the words of its own language: only the code is the same everywhere.
 ENDED = "DO $$ BEGIN RAISE EXCEPTION 'Verklemmung' USING ERRCODE = '{code}'; END $$"
@@ -111,7 +113,7 @@ def wait_again(world: World) -> Callable[[], object]:
     orders.cancel(world.runtime, first)
 
     def act() -> None:
-        assert retrying.retry(world.runtime, first).found == 3
+        assert retry_order.retry(world.runtime, first).found == 3
         assert status(world, first) == (OrderStatus.OPEN, False)
 
     return act
@@ -122,7 +124,7 @@ def buy_again(world: World) -> Callable[[], object]:
     orders.cancel(world.runtime, order_id)
 
     def act() -> None:
-        assert retrying.retry(world.runtime, order_id).again == 1
+        assert retry_order.retry(world.runtime, order_id).again == 1
 
     return act
 
@@ -140,7 +142,9 @@ def abandon(world: World) -> Callable[[], object]:
 
 def pause(world: World) -> Callable[[], object]:
     def act() -> None:
-        reacting.pause_provider(world.runtime, "acme", Pause(cause=Cause.ACCOUNT, reason="denied", cooldown=60.0))
+        provider_reaction.pause_provider(
+            world.runtime, "acme", Pause(cause=Cause.ACCOUNT, reason="denied", cooldown=60.0)
+        )
         [row] = world.rows(select(PROVIDER))
         assert row["reason"] == "denied"
 

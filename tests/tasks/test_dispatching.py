@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas.status import Status
-from tasks import dispatching
+from tasks.lifecycle import release_and_sweep
 from tests.servers import RedisServer
 from tests.tasks.support import UNKNOWN, World, number
 
@@ -122,5 +122,5 @@ def test_redis_emptied_at_any_moment_loses_nothing_for_a_minute(world: World) ->
 
 def test_a_provider_is_named_in_its_own_queue_only(world: World) -> None:
     world.accept(number(1), provider="twin")
-    assert dispatching.release_due(world.runtime, world.runtime.providers["twin"]) == 0
+    assert release_and_sweep.release_due(world.runtime, world.runtime.providers["twin"]) == 0
     assert [message.queue for message in world.sent] == ["purchases.twin"]

@@ -17,7 +17,8 @@ from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
-from tasks import entry, patience
+from tasks import retry_database
+from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
 from tasks.transactions import Raced, Unanswered
@@ -62,14 +63,14 @@ def everything(world: World) -> list[Any]:
 @pytest.mark.parametrize(
     ("task", "kwargs", "tells"),
     [
-        (entry.buy_number, BUY, EventType.ACCEPTED),
-        (entry.submit_order, SUBMIT, EventType.ACCEPTED),
-        (entry.take_number, TAKE, EventType.POOL_TAKEN),
-        (entry.return_number, RETURN, EventType.POOL_RETURNED),
+        (celery_tasks.buy_number, BUY, EventType.ACCEPTED),
+        (celery_tasks.submit_order, SUBMIT, EventType.ACCEPTED),
+        (celery_tasks.take_number, TAKE, EventType.POOL_TAKEN),
+        (celery_tasks.return_number, RETURN, EventType.POOL_RETURNED),
     ],
 )
 def test_a_public_task_run_twice(world: World, task: Any, kwargs: dict[str, Any], tells: EventType) -> None:
-    if task is entry.return_number:
+    if task is celery_tasks.return_number:
         take(world, "before")
     run(task, kwargs)
     before = everything(world)
@@ -81,37 +82,37 @@ def test_a_public_task_run_twice(world: World, task: Any, kwargs: dict[str, Any]
 
 
 def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world: World) -> None:
-    run(entry.take_number, {**TAKE, "count": 2}, "first")
-    run(entry.return_number, RETURN, "back")
-    run(entry.take_number, TAKE, "next")
+    run(celery_tasks.take_number, {**TAKE, "count": 2}, "first")
+    run(celery_tasks.return_number, RETURN, "back")
+    run(celery_tasks.take_number, TAKE, "next")
     before = world.rows(select(POOL_NUMBER))
-    run(entry.return_number, RETURN, "back")
+    run(celery_tasks.return_number, RETURN, "back")
     assert world.rows(select(POOL_NUMBER)) == before
     assert {row["request_id"] for row in before} == {"first", "next"}
 
 
 def test_a_take_that_was_refused_and_is_delivered_again_takes_nothing(world: World) -> None:
-    run(entry.take_number, {**TAKE, "count": 2}, "first")
-    run(entry.take_number, TAKE, "late")
-    run(entry.return_number, RETURN, "back")
+    run(celery_tasks.take_number, {**TAKE, "count": 2}, "first")
+    run(celery_tasks.take_number, TAKE, "late")
+    run(celery_tasks.return_number, RETURN, "back")
     before = world.rows(select(POOL_NUMBER))
-    run(entry.take_number, TAKE, "late")
+    run(celery_tasks.take_number, TAKE, "late")
     assert world.rows(select(POOL_NUMBER)) == before
     assert world.events()[-2:] == ["returned", "refused"]
 
 
 def test_a_pool_that_is_not_configured_any_more_takes_back_and_gives_nothing(world: World) -> None:
-    run(entry.take_number, TAKE, "first")
+    run(celery_tasks.take_number, TAKE, "first")
     with world.write() as conn:
         ensure_pools(conn, {POOL: PoolConfig(providers=("acme",), low=1, target=1, daily_limit=0)}, START)
     config = world.runtime.config.model_copy(update={"pools": {}})
     object.__setattr__(world.runtime, "config", config)
-    run(entry.return_number, RETURN, "back")
+    run(celery_tasks.return_number, RETURN, "back")
     assert [row["request_id"] for row in world.rows(select(POOL_NUMBER))] == [None, None]
-    run(entry.take_number, TAKE, "again")
+    run(celery_tasks.take_number, TAKE, "again")
     [rejected] = world.rows(select(REJECTED))
     assert f"pool: {POOL!r} is not configured any more" in rejected["error"]
-    run(entry.return_number, {**RETURN, "pool": ["support"]}, "nonsense")
+    run(celery_tasks.return_number, {**RETURN, "pool": ["support"]}, "nonsense")
     assert world.events()[-2:] == ["rejected", "rejected"]
 
 
@@ -123,9 +124,9 @@ def test_the_database_away_for_long_leaves_the_message_in_the_queue(
     def away(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(patience, "PATIENCE", 0.0)
+    monkeypatch.setattr(retry_database, "PATIENCE", 0.0)
     monkeypatch.setattr(world.runtime.database, "transact", away)
-    given_back = getattr(entry, name).apply(kwargs=TAKE if name == "take_number" else RETURN).result
+    given_back = getattr(celery_tasks, name).apply(kwargs=TAKE if name == "take_number" else RETURN).result
     assert isinstance(given_back, Reject)
     assert given_back.requeue
 
@@ -133,9 +134,9 @@ def test_the_database_away_for_long_leaves_the_message_in_the_queue(
 def test_a_purchase_run_twice(world: World) -> None:
     world.accept()
     [message] = world.sent
-    run(entry.buy, dict(message.kwargs))
+    run(celery_tasks.buy, dict(message.kwargs))
     before = everything(world)
-    run(entry.buy, dict(message.kwargs))
+    run(celery_tasks.buy, dict(message.kwargs))
     assert everything(world) == before
     assert len(world.provider.charged) == 1
 
@@ -148,7 +149,7 @@ def test_a_worker_that_shuts_down_begins_no_look(world: World, monkeypatch: pyte
     world.look()
     [message] = world.sent
     monkeypatch.setattr("celery.worker.state.should_stop", 0)
-    run(entry.look, dict(message.kwargs))
+    run(celery_tasks.look, dict(message.kwargs))
     assert (world.provider.asked, world.row(row["id"])["status"]) == ([], Status.UNKNOWN)
 
 
@@ -159,25 +160,25 @@ def test_a_look_run_twice(world: World) -> None:
     world.clock.advance(60)
     world.look()
     [message] = world.sent
-    run(entry.look, dict(message.kwargs))
+    run(celery_tasks.look, dict(message.kwargs))
     before = everything(world)
-    run(entry.look, dict(message.kwargs))
+    run(celery_tasks.look, dict(message.kwargs))
     assert everything(world) == before
 
 
 @pytest.mark.parametrize(
     ("task", "kwargs", "args", "says"),
     [
-        (entry.buy_number, {"nubmer": "x", **BUY}, (), "number"),
-        (entry.buy_number, {**BUY, "provider": "acne"}, (), "acme"),
-        (entry.buy_number, {}, (number(1), "acme"), "keyword"),
-        (entry.submit_order, {"requests": []}, (), "requests"),
-        (entry.take_number, {"pool": "suport"}, (), POOL),
-        (entry.take_number, {**TAKE, "cuont": 2}, (), "cuont"),
-        (entry.take_number, {}, (POOL,), "keyword"),
-        (entry.return_number, {**RETURN, "number": "12"}, (), "number"),
-        (entry.return_number, TAKE, (), "number"),
-        (entry.submit_order, {"requests": [BUY, {"number": "1"}]}, (), r"requests\.1"),
+        (celery_tasks.buy_number, {"nubmer": "x", **BUY}, (), "number"),
+        (celery_tasks.buy_number, {**BUY, "provider": "acne"}, (), "acme"),
+        (celery_tasks.buy_number, {}, (number(1), "acme"), "keyword"),
+        (celery_tasks.submit_order, {"requests": []}, (), "requests"),
+        (celery_tasks.take_number, {"pool": "suport"}, (), POOL),
+        (celery_tasks.take_number, {**TAKE, "cuont": 2}, (), "cuont"),
+        (celery_tasks.take_number, {}, (POOL,), "keyword"),
+        (celery_tasks.return_number, {**RETURN, "number": "12"}, (), "number"),
+        (celery_tasks.return_number, TAKE, (), "number"),
+        (celery_tasks.submit_order, {"requests": [BUY, {"number": "1"}]}, (), r"requests\.1"),
     ],
 )
 def test_what_is_not_valid_is_rejected_whole(
@@ -199,7 +200,7 @@ def test_redis_away_leaves_the_purchase_to_the_sweep(world: World, caplog: pytes
         raise RedisConnectionError("gone")
 
     world.pace.reserve = away
-    run(entry.buy, dict(message.kwargs))
+    run(celery_tasks.buy, dict(message.kwargs))
     assert "Redis is away" in caplog.text
     assert world.row(row["id"])["status"] == Status.DISPATCHED
     assert world.attempts(row["id"]) == []

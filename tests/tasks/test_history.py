@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from schemas.status import Status
-from tasks import accounts
-from tasks.accounts import AccountChanged
+from tasks.accounts import identity
+from tasks.accounts.identity import AccountChanged
 from tasks.ledger import pausing
 from tasks.ledger.accounts import Home
 from tasks.policies.pause import Cause
@@ -219,13 +219,13 @@ def test_one_that_went_back_to_before_an_account_was_written_anew_buys_nothing_t
     world.runtime = replace(world.runtime, providers=bindings)
 
     def write_anew() -> None:
-        accounts.move(world.runtime, "acme", home)
-        accounts.settle(world.runtime)
+        identity.move(world.runtime, "acme", home)
+        identity.settle(world.runtime)
 
     write_anew()
     past.go_back()
     with pytest.raises(AccountChanged):
-        accounts.settle(world.runtime)
+        identity.settle(world.runtime)
     write_anew()
     past.compare()
     past.buy_what_is_left()

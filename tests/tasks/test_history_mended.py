@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks import auditing, history
-from tasks.auditing import Settlement
-from tasks.history import GoingOn
+from tasks.audit import compare
+from tasks.audit.compare import Settlement
+from tasks.history import lost_history
+from tasks.history.lost_history import GoingOn
 from tasks.policies.pause import Cause
 from tests.tasks.past import TWO, Past
 from tests.tasks.support import UNKNOWN, number
@@ -21,9 +22,9 @@ CALL = 32.0
 def audit(past: Past) -> GoingOn | None:
     """What `dialstock audit acme --adopt` does."""
     runtime, binding = past.world.runtime, past.world.binding
-    report = auditing.audit(runtime, binding)
-    done = auditing.adopt(runtime, binding, report, "ann")
-    return history.take_in(runtime, binding, report, done, "ann")
+    report = compare.audit(runtime, binding)
+    done = compare.adopt(runtime, binding, report, "ann")
+    return lost_history.take_in(runtime, binding, report, done, "ann")
 
 
 def test_an_audit_that_took_in_what_is_ours_lets_it_go_on(past: Past) -> None:
@@ -64,9 +65,9 @@ def test_an_audit_that_left_something_does_not_let_it_go_on(past: Past) -> None:
     past.compare()
     past.world.clock.advance(3600)
     runtime, binding = past.world.runtime, past.world.binding
-    report = auditing.audit(runtime, binding)
+    report = compare.audit(runtime, binding)
     left = Settlement(left=report.findings)
-    assert history.take_in(runtime, binding, report, left, "ann") == GoingOn()
+    assert lost_history.take_in(runtime, binding, report, left, "ann") == GoingOn()
     assert past.causes() == [Cause.BEHIND] * 2
 
 
@@ -91,7 +92,7 @@ def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
     past.world.tick()
     past.go_back()
     past.compare()
-    aliases, held = history.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
+    aliases, held = lost_history.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
     assert (aliases, {row["id"] for row in held}) == (["acme", "twin"], {waits["id"], later["id"]})
     past.compare()
     assert past.causes() == [None, None]
@@ -103,7 +104,7 @@ def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
         assert "ann let acme go on: seen at the dashboard" in after["error"]
         assert past.world.events(of=row["id"])[-1] == "held"
     assert past.world.accept(number(2))["id"] == later["id"]
-    assert history.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
+    assert lost_history.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
 
 
 def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> None:
@@ -115,7 +116,7 @@ def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> No
     def lost_meanwhile(wanted: str) -> Outcome:
         past.go_back()
         past.compare()
-        history.believe(past.world.runtime, past.world.binding, "ann", "seen")
+        lost_history.believe(past.world.runtime, past.world.binding, "ann", "seen")
         return past.world.provider.charge(wanted)
 
     past.world.provider.script.append(lost_meanwhile)

@@ -13,17 +13,18 @@ from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks import patience, purchase, recording
+from tasks import retry_database
 from tasks.ledger import calls, intents
+from tasks.lifecycle import purchase, record
 from tests.tasks.support import NUMBER, REFUSED, Killed, World, make_world, number
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="their-id", detail="a secret of theirs")
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.0)
+    monkeypatch.setattr(retry_database, "PAUSE", 0.0)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, errors: Sequence[BaseException]) -> list[BaseException]:
@@ -65,7 +66,7 @@ def test_what_is_in_hand_is_told_more_and_more_seldom(
 ) -> None:
     caplog.set_level(logging.ERROR)
     moments = iter(range(10_000))
-    monkeypatch.setattr(patience.time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(retry_database.time, "monotonic", lambda: float(next(moments)))
     left = [error(ProgrammingError)] * 1000
 
     def write() -> str:
@@ -73,8 +74,8 @@ def test_what_is_in_hand_is_told_more_and_more_seldom(
             raise left.pop()
         return "written"
 
-    holds = recording.told(world.claimed(), YES)
-    assert patience.until_written(world.runtime.database, write, holds) == "written"
+    holds = record.told(world.claimed(), YES)
+    assert retry_database.until_written(world.runtime.database, write, holds) == "written"
     told = [one.getMessage() for one in caplog.records]
     assert 8 <= len(told) <= 15
     assert all(NUMBER in one and "purchased" in one and "their-id" in one for one in told)
@@ -144,4 +145,4 @@ def test_a_process_that_is_ended_does_not_hold_on(world: World) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        patience.until_written(world.runtime.database, killed, "")
+        retry_database.until_written(world.runtime.database, killed, "")

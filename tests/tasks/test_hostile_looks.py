@@ -13,7 +13,7 @@ from redis import Redis
 from schemas.provider_config import SANDBOX_TOKEN
 from schemas.settling import FindingKind
 from schemas.status import Status
-from tasks import auditing
+from tasks.audit import compare
 from tasks.ledger.rows import Row
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import ProviderError
@@ -150,7 +150,7 @@ def test_an_audit_calls_nothing_missing_that_it_could_not_read(world: World, sho
     [row] = bought(world, shop, NUMBER)
     shop.look = said(what, shop.kind)
     with pytest.raises(ProviderError):
-        auditing.audit(world.runtime, world.binding)
+        compare.audit(world.runtime, world.binding)
     assert world.row(row["id"])["status"] == Status.PURCHASED
 
 
@@ -159,22 +159,22 @@ def test_an_audit_calls_nothing_missing_that_it_could_not_read(world: World, sho
 def test_a_last_look_that_cannot_be_read_frees_no_number(world: World, shop: Shop, what: str) -> None:
     [row] = bought(world, shop, NUMBER)
     shop.look = Said(200, page(shop.kind))
-    report = auditing.audit(world.runtime, world.binding)
+    report = compare.audit(world.runtime, world.binding)
     assert [one.number for one in report.of(FindingKind.MISSING)] == [NUMBER]
     shop.look = said(what, shop.kind)
-    done = auditing.mark_released(world.runtime, world.binding, report, "ann")
+    done = compare.mark_released(world.runtime, world.binding, report, "ann")
     assert ([one.number for one in done.left], done.settled) == ([NUMBER], [])
     assert world.row(row["id"])["status"] == Status.PURCHASED
     shop.look = Said(200, page(shop.kind))
-    assert len(auditing.mark_released(world.runtime, world.binding, report, "ann").settled) == 1
+    assert len(compare.mark_released(world.runtime, world.binding, report, "ann").settled) == 1
 
 
 def test_what_an_audit_frees_it_asked_for_in_as_few_walks_as_can_be(world: World, shop: Shop) -> None:
     bought(world, shop, *(number(n) for n in range(4)))
     shop.look = Said(200, page(shop.kind, number(0)))
-    report = auditing.audit(world.runtime, world.binding)
+    report = compare.audit(world.runtime, world.binding)
     before, steps = len(shop.looks), list[int]()
-    done = auditing.mark_released(world.runtime, world.binding, report, "ann", progress=steps.append)
+    done = compare.mark_released(world.runtime, world.binding, report, "ann", progress=steps.append)
     assert len(done.settled) == sum(steps) == 3
     asked = {"fluents": 3 + 1, "signalwire": 3, "vogent": 1, "bird": 3 * 2}
     assert len(shop.looks) - before == asked[shop.kind]
@@ -206,7 +206,7 @@ def test_every_request_of_ours_has_a_slot(world: World, shop: Shop) -> None:
     world.accept(number(2))
     world.work()
     rows = bought(world, shop, number(3))
-    auditing.mark_released(world.runtime, world.binding, auditing.audit(world.runtime, world.binding), "ann")
+    compare.mark_released(world.runtime, world.binding, compare.audit(world.runtime, world.binding), "ann")
     assert world.row(rows[0]["id"])["status"] == Status.RELEASED
     assert pace.slots.count("look") == sum(seen.method == "GET" for seen in shop.seen) > 10
     assert pace.slots.count("buy") >= shop.charges

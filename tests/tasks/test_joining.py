@@ -17,12 +17,13 @@ from schemas.requests import BuyNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, KEY, PURCHASE
-from tasks import accepting, orders
+from tasks import orders
 from tasks.ledger import cancel, findings, resolve
 from tasks.ledger.accept import Entry, accept, tell_accepted
 from tasks.ledger.calls import Answer, record, record_all
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
+from tasks.lifecycle import accept as accepting
 from tasks.policies.retry import Decision
 from tests.tasks.beside import beside
 from tests.tasks.support import NUMBER, REFUSED, UNKNOWN, World, number

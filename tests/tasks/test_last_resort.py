@@ -14,10 +14,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
 from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
-from tasks import accepting, entry, orders, patience
-from tasks.answered import accepted_before, rejected_before
+from tasks import orders, retry_database
+from tasks.lifecycle import accept
+from tasks.messages import celery_tasks
+from tasks.messages.answered_before import accepted_before, rejected_before
+from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.pools import taking
-from tasks.public import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill
 from tests.tasks.support import NUMBER, World, number
@@ -28,10 +30,10 @@ TAKE = {"pool": POOL}
 RETURN = {"pool": POOL, "number": FIRST}
 HALF = "\ud83d"
 TASKS = [
-    (entry.buy_number, BUY, accepting, "buy_number"),
-    (entry.submit_order, SUBMIT, orders, "submit_order"),
-    (entry.take_number, TAKE, taking, "take"),
-    (entry.return_number, RETURN, taking, "give_back"),
+    (celery_tasks.buy_number, BUY, accept, "buy_number"),
+    (celery_tasks.submit_order, SUBMIT, orders, "submit_order"),
+    (celery_tasks.take_number, TAKE, taking, "take"),
+    (celery_tasks.return_number, RETURN, taking, "give_back"),
 ]
 
 
@@ -101,7 +103,7 @@ def test_what_cannot_even_be_kept_goes_back_after_a_pause(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(patience, "PATIENCE", 0.0)
+    monkeypatch.setattr(retry_database, "PATIENCE", 0.0)
     monkeypatch.setattr(module, name, fail)
     with world.write() as conn:
         conn.execute(text("ALTER TABLE rejected_request RENAME TO elsewhere"))
@@ -116,7 +118,7 @@ def test_what_cannot_even_be_kept_goes_back_after_a_pause(
     assert isinstance(bad, Reject)
     assert given_back.requeue
     assert bad.requeue
-    assert (world.clock.moment - before).total_seconds() == 2 * entry.KEEP_PAUSE
+    assert (world.clock.moment - before).total_seconds() == 2 * celery_tasks.KEEP_PAUSE
     assert world.events() == []
 
 
@@ -153,13 +155,13 @@ def test_an_id_that_cannot_be_a_key_is_answered_and_buys_nothing(world: World, m
     assert len(told(world)) == len(rejected(world)) >= 2
     assert world.rows(select(PURCHASE)) == world.rows(select(KEY)) == []
     # with a key of its own the message's id is not asked for
-    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"}, message_id)
+    deliver(celery_tasks.buy_number, {**BUY, "idempotency_key": "k"}, message_id)
     assert [row["idempotency_key"] for row in world.rows(select(KEY))] == ["k"]
 
 
 def test_the_longest_id_is_a_key(world: World) -> None:
     for _ in range(2):
-        deliver(entry.buy_number, BUY, "\N{SNOWMAN}" * 200)
+        deliver(celery_tasks.buy_number, BUY, "\N{SNOWMAN}" * 200)
     assert len(world.rows(select(KEY))) == len(world.rows(select(PURCHASE))) == 1
     assert told(world) == []
 
@@ -174,7 +176,7 @@ def test_what_is_nested_as_deeply_as_can_be_read_is_kept_whole(world: World) -> 
     deep: list[Any] = []
     for _ in range(940):
         deep = [deep]
-    deliver(entry.buy_number, {"number": deep, "provider": "acme"})
+    deliver(celery_tasks.buy_number, {"number": deep, "provider": "acme"})
     [kept] = rejected(world)
     assert kept["body"].count("[") == 941
     assert len(told(world)) == 1
@@ -182,23 +184,23 @@ def test_what_is_nested_as_deeply_as_can_be_read_is_kept_whole(world: World) -> 
 
 def test_what_was_rejected_and_is_delivered_again_stays_rejected(world: World) -> None:
     early = {**BUY, "provider": "late"}
-    deliver(entry.buy_number, early)
+    deliver(celery_tasks.buy_number, early)
     binding = world.runtime.providers["acme"]
     object.__setattr__(world.runtime, "providers", {**world.runtime.providers, "late": binding})
     object.__setattr__(world.runtime, "kinds", {**world.runtime.kinds, "late": binding.kind})
-    deliver(entry.buy_number, early, again=True)
+    deliver(celery_tasks.buy_number, early, again=True)
     assert len(told(world)) == 1
     assert world.rows(select(PURCHASE)) == []
     # Sent anew it is done, and so is another message of the same id.
-    deliver(entry.buy_number, {**early, "number": number(1)}, again=True)
-    deliver(entry.buy_number, {**early, "idempotency_key": "k"}, again=True)
+    deliver(celery_tasks.buy_number, {**early, "number": number(1)}, again=True)
+    deliver(celery_tasks.buy_number, {**early, "idempotency_key": "k"}, again=True)
     assert len(world.rows(select(PURCHASE))) == 2
 
 
 def test_once_means_one_row_and_one_event_for_the_same_message(world: World) -> None:
     expired = RequestError("too late", "expired")
     for message_id, body in (("m", BUY), ("m", BUY), ("m", TAKE), ("n", BUY)):
-        accepting.reject(world.runtime, "t", message_id, body, expired, once=True)
+        accept.reject(world.runtime, "t", message_id, body, expired, once=True)
     assert len(rejected(world)) == len(told(world)) == 3
 
 
@@ -209,7 +211,7 @@ def test_what_was_answered_is_known_by_its_key_or_its_messages_id(world: World) 
         assert not accepted_before(runtime, task.name, kwargs, f"id of {task.name}")
         deliver(task, kwargs, f"id of {task.name}")
         assert accepted_before(runtime, task.name, kwargs, f"id of {task.name}")
-    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"}, "m")
+    deliver(celery_tasks.buy_number, {**BUY, "idempotency_key": "k"}, "m")
     assert accepted_before(runtime, BUY_NUMBER, {**BUY, "idempotency_key": "k"}, "another")
     assert not accepted_before(runtime, BUY_NUMBER, BUY, "m")
     assert not any(accepted_before(runtime, BUY_NUMBER, BUY, message_id) for message_id in IDS)
@@ -219,18 +221,18 @@ def test_what_was_answered_is_known_by_its_key_or_its_messages_id(world: World) 
 @pytest.mark.parametrize(
     ("task", "kwargs", "other"),
     [
-        (entry.buy_number, BUY, {"number": number(1)}),
-        (entry.buy_number, BUY, {"metadata": {"of": "another"}}),
-        (entry.submit_order, SUBMIT, {"requests": [{**BUY, "number": number(1)}]}),
-        (entry.take_number, TAKE, {"count": 2}),
-        (entry.return_number, RETURN, {"number": number(1)}),
+        (celery_tasks.buy_number, BUY, {"number": number(1)}),
+        (celery_tasks.buy_number, BUY, {"metadata": {"of": "another"}}),
+        (celery_tasks.submit_order, SUBMIT, {"requests": [{**BUY, "number": number(1)}]}),
+        (celery_tasks.take_number, TAKE, {"count": 2}),
+        (celery_tasks.return_number, RETURN, {"number": number(1)}),
     ],
 )
 def test_another_request_with_the_same_key_was_not_answered(
     world: World, task: Any, kwargs: dict[str, Any], other: dict[str, Any]
 ) -> None:
     fill(world, 1)
-    key = "idempotency_key" if task in (entry.buy_number, entry.submit_order) else "request_id"
+    key = "idempotency_key" if task in (celery_tasks.buy_number, celery_tasks.submit_order) else "request_id"
     for own in ({key: "k"}, {}):
         deliver(task, {**kwargs, **own}, "m")
         assert accepted_before(world.runtime, task.name, {**kwargs, **own}, "m")
@@ -238,7 +240,7 @@ def test_another_request_with_the_same_key_was_not_answered(
 
 
 def test_what_another_task_answered_under_the_key_is_no_answer(world: World) -> None:
-    deliver(entry.buy_number, {**BUY, "idempotency_key": "k"})
+    deliver(celery_tasks.buy_number, {**BUY, "idempotency_key": "k"})
     assert not accepted_before(world.runtime, SUBMIT_ORDER, {**SUBMIT, "idempotency_key": "k"}, "m")
 
 
@@ -254,12 +256,12 @@ def test_what_left_the_configuration_since_was_answered_all_the_same(world: Worl
 
 def test_a_long_id_of_a_message_for_a_pool_is_known(world: World) -> None:
     fill(world, 1)
-    deliver(entry.take_number, TAKE, "m" * 300)
+    deliver(celery_tasks.take_number, TAKE, "m" * 300)
     assert accepted_before(world.runtime, TAKE_NUMBER, TAKE, "m" * 300)
 
 
 def test_what_is_no_request_was_not_answered(world: World) -> None:
-    deliver(entry.buy_number, BUY, "m")
+    deliver(celery_tasks.buy_number, BUY, "m")
     assert not accepted_before(world.runtime, BUY_NUMBER, {"number": 5, "provider": "acme"}, "m")
 
 
@@ -276,5 +278,5 @@ def test_a_hint_that_cannot_be_sent_does_not_undo_what_was_accepted(world: World
         raise ProgrammingError("", None, Exception("of any kind"))
 
     object.__setattr__(world.runtime, "send", fail)
-    deliver(entry.buy_number, BUY)
+    deliver(celery_tasks.buy_number, BUY)
     assert world.events(without="") == ["accepted"]

@@ -24,16 +24,18 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE, UNFINISHED
-from tasks import dispatching, orders, resolving, retrying
+from tasks import orders
 from tasks.ledger import cancel, pausing, waiting
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
+from tasks.lifecycle import release_and_sweep
+from tasks.operator import resolve, retry_order
 from tasks.pools import replenish, stock
 from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied
 from tests.tasks.support import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("LIVENESS_EXAMPLES", "0"))
 """Games on each kind of database; without it as many as take half a minute."""
@@ -104,7 +106,7 @@ class Game(RuleBasedStateMachine):
     @rule(pick=picks, again=st.booleans(), commit=commits)
     def an_order_is_cancelled_or_retried(self, pick: int, again: bool, commit: int | None) -> None:
         found = self.orders()
-        act = retrying.retry if again else orders.cancel
+        act = retry_order.retry if again else orders.cancel
         self.does(lambda: act(self.world.runtime, found[pick % len(found)]["id"]), commit)
 
     @precondition(lambda self: self.purchases())
@@ -127,7 +129,7 @@ class Game(RuleBasedStateMachine):
             Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT if _where(row) in sold else otherwise)
             for row in self.purchases(Status.HELD)
         ]
-        self.does(lambda: resolving.resolve(self.world.runtime, said, "ann"), commit)
+        self.does(lambda: resolve.resolve(self.world.runtime, said, "ann"), commit)
 
     @rule(commit=commits)
     def the_pool_is_topped_up(self, commit: int | None) -> None:
@@ -212,7 +214,7 @@ class Game(RuleBasedStateMachine):
 
     def timers(self) -> None:
         for binding in self.world.runtime.providers.values():
-            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
                 timer(self.world.runtime, binding)
         orders.complete_finished(self.world.runtime)
         stock.settle_due(self.world.runtime)
@@ -240,7 +242,7 @@ def _where(row: Row) -> tuple[str, str]:
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (orders, retrying, resolving):
+    for module in (orders, retry_order, resolve):
         monkeypatch.setattr(module, "CHUNK", 2)
 
 

@@ -9,11 +9,11 @@ from redis.exceptions import RedisError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
-from tasks import looking
 from tasks.ledger.rows import Row
+from tasks.lifecycle import reconcile
 from tasks.policies.pace import Later, Slot
 from tasks.providers.adapter import ProviderError
-from tasks.providers.reading.lookup import unclear
+from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Message
 from tests.tasks.support import ACCOUNT, TOO_MANY, UNKNOWN, Killed, World, die, number
@@ -70,7 +70,7 @@ def test_a_walk_leaves_out_what_moved_on_meanwhile(make: Make) -> None:
     world = make(lookup="by_list")
     rows, [message] = due(world, 2)
     items = message.kwargs["items"]
-    looking.look(world.runtime, "acme", [items[0]])
+    reconcile.look(world.runtime, "acme", [items[0]])
     assert len(world.deliver(message)) == 1
     assert sorted(world.provider.asked) == [row["number"] for row in rows]
 
@@ -139,11 +139,11 @@ def test_a_look_that_is_told_to_stop_is_left_to_another_worker(world: World, mon
             turns.append(1)
 
     monkeypatch.setattr(world.provider, "look", walking)
-    assert looking.look(world.runtime, "acme", message.kwargs["items"], lambda: len(turns) == 3) == []
+    assert reconcile.look(world.runtime, "acme", message.kwargs["items"], lambda: len(turns) == 3) == []
     after = world.row(row["id"])
     assert len(turns) == 3
     assert (after["revision"], after["status"], after["looks"]) == (before["revision"], Status.UNKNOWN, 0)
-    assert (after["due_at"] - world.clock.moment).total_seconds() <= looking.LEASE
+    assert (after["due_at"] - world.clock.moment).total_seconds() <= reconcile.LEASE
 
 
 def test_redis_that_goes_away_during_a_look_leaves_it_due(world: World) -> None:
@@ -157,7 +157,7 @@ def test_redis_that_goes_away_during_a_look_leaves_it_due(world: World) -> None:
         world.deliver(message)
     after = world.row(row["id"])
     assert (after["status"], after["look_failures"]) == (Status.UNKNOWN, 0)
-    assert (after["due_at"] - world.clock.moment).total_seconds() == looking.LEASE
+    assert (after["due_at"] - world.clock.moment).total_seconds() == reconcile.LEASE
     assert world.provider.asked == []
 
 
@@ -183,7 +183,7 @@ def test_a_provider_that_cannot_be_asked_is_not_asked(make: Make) -> None:
 def test_a_provider_that_is_not_configured_is_left_alone(world: World, caplog: pytest.LogCaptureFixture) -> None:
     [row], [message] = due(world)
     before = world.row(row["id"])
-    assert looking.look(world.runtime, "gone", message.kwargs["items"]) == []
+    assert reconcile.look(world.runtime, "gone", message.kwargs["items"]) == []
     assert "gone" in caplog.text
     assert world.row(row["id"]) == before
 
@@ -193,8 +193,10 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
 
     def meanwhile(numbers: dict[str, str | None]) -> dict[str, Look]:
         with world.write() as conn:
-            moved = looking.looks.still_due(conn, ACCOUNT, message.kwargs["items"])[0]
-            looking.looks.record_look(conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock.watch())
+            moved = reconcile.looks.still_due(conn, ACCOUNT, message.kwargs["items"])[0]
+            reconcile.looks.record_look(
+                conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock.watch()
+            )
         return dict.fromkeys(numbers, Look(kind=LookKind.ABSENT))
 
     world.provider.look = meanwhile  # type: ignore[assignment, method-assign]
@@ -203,7 +205,7 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
 
 
 def test_a_look_keeps_what_it_looks_at_for_as_long_as_it_takes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "LEASE", 0.3)
+    monkeypatch.setattr(reconcile, "LEASE", 0.3)
     world = make(lookup="by_list")
     [row], [message] = due(world)
     kept: list[bool] = []

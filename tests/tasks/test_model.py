@@ -28,9 +28,9 @@ from sqlalchemy import select
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import SETTLED, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import dispatching, purchase
 from tasks.ledger import cancel, pausing
 from tasks.ledger.rows import Row
+from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pause import Cause
 from tasks.policies.retry import Decision
 from tasks.runtime import Message
@@ -52,7 +52,7 @@ from tests.tasks.support import (
     make_world,
     number,
 )
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 LAST_LOOK = 150.0
 """Seconds after a call begins by which its purchase shows: a little before the last look."""
@@ -322,7 +322,7 @@ class Game(RuleBasedStateMachine):
 
     def timers(self) -> None:
         for binding in self.world.runtime.providers.values():
-            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
                 timer(self.world.runtime, binding)
 
     def resume(self) -> None:

@@ -14,9 +14,10 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, LINE, ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import orders
 from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution
+from tasks.operator import resolve, retry_order
 from tasks.queries import order_counts
 from tests.tasks.support import REFUSED, UNCLEAR, UNKNOWN, Killed, World, die, number
 
@@ -148,13 +149,13 @@ def test_a_retry_buys_what_failed_and_tells_an_update(world: World) -> None:
     world.provider.script += [REFUSED, REFUSED]
     order_id = submit(world, 1, 2, 3)
     run(world)
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=2)
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried(again=2)
     assert order(world, order_id)["status"] == OrderStatus.OPEN
     assert counts(world, order_id) == {"queued": 2, "purchased": 1}
     run(world)
     assert counts(world, order_id) == {"purchased": 3}
     assert [name for name, _ in events(world)][1:] == ["order.completed", "order.updated"]
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried()
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried()
 
 
 def test_a_retry_of_what_the_provider_lost_is_not_held_for_the_old_record(world: World) -> None:
@@ -165,11 +166,11 @@ def test_a_retry_of_what_the_provider_lost_is_not_held_for_the_old_record(world:
     run(world)
     [row] = world.rows(select(PURCHASE))
     assert row["error_code"] == "order_lost"
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried()
-    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)], "ann")
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried()
+    resolve.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)], "ann")
     world.provider.script += [world.provider.charge_unseen]
     world.provider.looks += [LOST]
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=1)
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried(again=1)
     run(world)
     assert counts(world, order_id) == {"purchased": 1}
     assert len(world.provider.charged) == 1
@@ -183,7 +184,7 @@ def test_a_retry_run_at_once_by_two_buys_once(world: World) -> None:
 
     def work() -> None:
         gate.wait()
-        found.append(retrying.retry(world.runtime, order_id).again)
+        found.append(retry_order.retry(world.runtime, order_id).again)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -201,7 +202,7 @@ def test_a_retry_keeps_each_lines_own_metadata(world: World) -> None:
     order_id = begin(world, 1, metadata={"whose": "mine"})
     orders.finish(world.runtime, order_id)
     world.settle(shared["id"])
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=1)
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried(again=1)
     [bought] = world.rows(select(PURCHASE).where(PURCHASE.c.order_id == order_id))
     assert bought["metadata"] == {"whose": "mine"}
 
@@ -213,7 +214,7 @@ def test_an_order_that_a_retry_opened_again_is_not_completed_by_a_slow_sweep(wor
     # the sweep has read that the order is finished, and then the retry comes
     with world.runtime.database.read() as conn:
         assert sweep.finished_orders(conn) == [order_id]
-    retrying.retry(world.runtime, order_id)
+    retry_order.retry(world.runtime, order_id)
     with world.write() as conn:
         assert not sweep.lock_finished(conn, order_id)
     run(world)
@@ -231,7 +232,7 @@ def test_a_retry_that_comes_while_the_sweep_completes_its_order_is_not_lost(
     def found_just_before_the_retry(conn: Any) -> list[str]:
         found = find(conn)
         monkeypatch.undo()
-        retrying.retry(world.runtime, order_id)
+        retry_order.retry(world.runtime, order_id)
         return found
 
     monkeypatch.setattr(sweep, "finished_orders", found_just_before_the_retry)
@@ -247,7 +248,7 @@ def test_an_order_that_never_was_whole_cannot_be_retried(world: World, status: O
     with world.write() as conn:
         conn.execute(update(ORDER).values(status=status))
     with pytest.raises(orders.OrderError, match="submit its file again"):
-        retrying.retry(world.runtime, order_id)
+        retry_order.retry(world.runtime, order_id)
 
 
 def test_a_cancelled_order_ends(world: World) -> None:
@@ -267,7 +268,7 @@ def test_a_cancelled_order_can_be_retried(world: World) -> None:
     order_id = submit(world, 1, 2)
     orders.cancel(world.runtime, order_id)
     run(world)
-    assert retrying.retry(world.runtime, order_id) == retrying.Retried(again=2)
+    assert retry_order.retry(world.runtime, order_id) == retry_order.Retried(again=2)
     run(world)
     assert counts(world, order_id) == {"purchased": 2}
 

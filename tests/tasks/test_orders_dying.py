@@ -11,10 +11,12 @@ from sqlalchemy import select, update
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import orders
 from tasks.ledger import cancelled
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.waiting import stuck
+from tasks.operator import resolve as resolving
+from tasks.operator import retry_order
 from tests.tasks.killing import DeadlyDatabase, killed_at, make_deadly
 from tests.tasks.support import REFUSED, UNKNOWN, World, number
 from tests.tasks.test_orders import begin, counts, order, run, submit
@@ -23,7 +25,7 @@ from tests.tasks.test_orders_sharing import limited, purchase
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (orders, retrying, resolving):
+    for module in (orders, retry_order, resolving):
         monkeypatch.setattr(module, "CHUNK", 2)
 
 
@@ -94,7 +96,7 @@ def test_a_sweep_that_comes_late_does_not_cancel_what_a_retry_brought_back(
     def found_just_before_the_retry(conn: Any, now: Any) -> list[str]:
         found = find(conn, now)
         monkeypatch.setattr(orders, "half_cancelled", find)
-        retrying.retry(world.runtime, first)
+        retry_order.retry(world.runtime, first)
         return found
 
     monkeypatch.setattr(orders, "half_cancelled", found_just_before_the_retry)
@@ -206,7 +208,7 @@ def test_a_retry_that_died_is_done_by_the_next(world: World, deadly: DeadlyDatab
     world.provider.script += [REFUSED] * 5
     first = submit(world, *range(5))
     run(world)
-    for _ in at_each_commit(deadly, lambda _: retrying.retry(world.runtime, first)):
+    for _ in at_each_commit(deadly, lambda _: retry_order.retry(world.runtime, first)):
         pass
     run(world)
     assert counts(world, first) == {"purchased": 5}

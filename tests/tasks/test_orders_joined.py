@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import accepting, orders
+from tasks import orders
+from tasks.lifecycle import accept
 from tests.tasks.support import UNKNOWN, World, number
 from tests.tasks.test_orders import counts, run, submit
 from tests.tasks.test_orders_sharing import limited, purchase
@@ -16,7 +17,7 @@ from tests.tasks.test_orders_sharing import limited, purchase
 def ask(world: World, key: str, index: int) -> None:
     """As a service does by message."""
     fields = {"number": number(index), "provider": "acme", "idempotency_key": key}
-    accepting.buy_number(world.runtime, fields, f"message of {key}")
+    accept.buy_number(world.runtime, fields, f"message of {key}")
 
 
 def told(world: World, key: str) -> list[str]:

@@ -14,13 +14,14 @@ from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import orders
 from tasks.ledger import dispatch
 from tasks.ledger.accept import Entry, accept_lines
 from tasks.ledger.calls import record
 from tasks.ledger.cancel import cancel_order, left_to_others
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.resolve import Resolution
+from tasks.operator import resolve, retry_order
 from tasks.policies.retry import Decision
 from tasks.queries import order_results
 from tasks.transactions import Raced
@@ -87,7 +88,7 @@ def test_once_nobody_waits_for_it_any_more_it_is_cancelled(world: World) -> None
 def test_a_retry_of_the_cancelled_order_makes_it_wait_again(world: World) -> None:
     first, second = submit(world, 1, 2), submit(world, 2)
     orders.cancel(world.runtime, first)
-    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1, found=1)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(again=1, found=1)
     orders.cancel(world.runtime, second)
     run(world)
     assert counts(world, first) == {"purchased": 2}
@@ -307,7 +308,7 @@ def test_a_held_line_that_a_person_gives_another_try_is_bought_although_its_orde
         conn.execute(PURCHASE.update().values(status=Status.HELD, doubt=True, due_at=None, success=None))
     [row] = world.rows(select(PURCHASE))
     assert order(world, first)["cancel_requested_at"] is not None
-    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
+    resolve.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
     assert order(world, first)["cancel_requested_at"] is None
     run(world)
     assert counts(world, first) == {"purchased": 1}
@@ -319,7 +320,7 @@ def test_a_retry_tells_what_another_purchase_answers_and_keeps_the_lines_metadat
     orders.finish(world.runtime, first)
     run(world)
     other = world.accept(number(1), metadata={"whose": "another's"})
-    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1, found=1)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(again=1, found=1)
     with world.runtime.database.read() as conn:
         lines = list(order_results(conn, first))
     assert [line["metadata"] for line in lines] == [{"whose": "mine"}] * 2
@@ -331,5 +332,5 @@ def test_a_retry_takes_over_what_another_order_only_loads(world: World) -> None:
     first = submit(world, 1)
     run(world)
     begin(world, 1)
-    assert retrying.retry(world.runtime, first) == retrying.Retried(again=1)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(again=1)
     assert counts(world, first) == {"queued": 1}

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from schemas.events import CHANNEL, STREAM
 from schemas.tables import EVENT
-from tasks.publishing import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
+from tasks.lifecycle.outbox_relay import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
 from tests.servers import RedisServer
 from tests.tasks.support import REFUSED, START, Killed, World, die, number
 from tests.waiting import eventually

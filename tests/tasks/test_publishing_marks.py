@@ -17,12 +17,12 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.events import STREAM
 from schemas.tables import EVENT
-from tasks import publishing
-from tasks.publishing import LEASE_KEY, Relay, Selection, clean_up, replay
+from tasks.lifecycle import outbox_relay
+from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay, Selection, clean_up, replay
 from tests.servers import PostgresServer
 from tests.tasks.support import START, World, clear, make_world, number
 from tests.waiting import eventually
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 Make = Callable[..., World]
 ALL = Selection(since=START)
@@ -64,8 +64,8 @@ class Switched:
 def world(make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> World:
     found = make()
     object.__setattr__(found.runtime, "redis", redis)
-    monkeypatch.setattr(publishing, "MARK_AGAIN", 0.001)
-    monkeypatch.setattr(publishing, "MARK_AGAIN_MAX", 0.002)
+    monkeypatch.setattr(outbox_relay, "MARK_AGAIN", 0.001)
+    monkeypatch.setattr(outbox_relay, "MARK_AGAIN_MAX", 0.002)
     return found
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_marked_is_published_once(
     add(world, 1, first=3)
     assert relay.run_once() == 1
     assert published(world) == 4
-    told = [record.message for record in caplog.records if record.name == publishing.__name__]
+    told = [record.message for record in caplog.records if record.name == outbox_relay.__name__]
     assert [line.partition(":")[0] for line in told] == [
         "published events cannot be marked, and are remembered",
         "3 published events are marked now",
@@ -125,7 +125,7 @@ def test_what_cannot_be_marked_is_published_once(
 def test_newer_events_go_out_meanwhile_as_long_as_they_can_be_remembered(
     world: World, switched: Switched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "UNMARKED", 5)
+    monkeypatch.setattr(outbox_relay, "UNMARKED", 5)
     relay = Relay(world.runtime, "a")
     for first, out in ((0, 2), (2, 4), (4, 5), (6, 5)):
         switched.read_only = False
@@ -142,8 +142,8 @@ def test_newer_events_go_out_meanwhile_as_long_as_they_can_be_remembered(
 def test_a_mark_that_fails_is_tried_ever_later(
     world: World, switched: Switched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "MARK_AGAIN", 30.0)
-    monkeypatch.setattr(publishing, "MARK_AGAIN_MAX", 100.0)
+    monkeypatch.setattr(outbox_relay, "MARK_AGAIN", 30.0)
+    monkeypatch.setattr(outbox_relay, "MARK_AGAIN_MAX", 100.0)
     relay = Relay(world.runtime, "a")
     add(world, 1)
     switched.read_only = True
@@ -172,7 +172,7 @@ def test_what_is_put_back_meanwhile_is_published_again(world: World, switched: S
     switched.read_only = False
     assert other.run_once() == 1
     other.release()
-    assert len(publishing._put_back(world.runtime, ALL, 0, 10**6)) == 1
+    assert len(outbox_relay._put_back(world.runtime, ALL, 0, 10**6)) == 1
     switched.read_only = True
     relay._ask_at = 0.0
     eventually(lambda: relay.run_once() == 1, what="the replay's event")
@@ -205,7 +205,7 @@ def test_a_relay_that_thaws_does_not_mark_what_a_replay_has_put_back(world: Worl
         other = Relay(world.runtime, "b")
         assert other.run_once() == 2
         other.release()
-        assert len(publishing._put_back(world.runtime, ALL, 0, 10**6)) == 2
+        assert len(outbox_relay._put_back(world.runtime, ALL, 0, 10**6)) == 2
 
     world.points["published"] = meanwhile
     frozen = Relay(world.runtime, "a")
@@ -298,7 +298,7 @@ def test_what_is_cleaned_up_at_this_moment_is_not_told_as_sent_again(two: World)
     def delete(conn: Connection) -> None:
         conn.execute(EVENT.delete().where(EVENT.c.seq.in_(seqs[:3])))
 
-    assert meets(two, delete, lambda: publishing._put_back(two.runtime, ALL, 0, 10**6)) == seqs[3:]
+    assert meets(two, delete, lambda: outbox_relay._put_back(two.runtime, ALL, 0, 10**6)) == seqs[3:]
 
 
 def test_a_mark_that_comes_late_is_never_another_events(world: World, switched: Switched) -> None:

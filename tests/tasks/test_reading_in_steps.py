@@ -18,7 +18,7 @@ from tasks.ledger import audit
 from tests.tasks.ledger.test_audit import shown, standing, walks
 from tests.tasks.support import World, number
 from tests.tasks.test_orders import begin
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 OPEN = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "

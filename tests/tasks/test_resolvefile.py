@@ -9,8 +9,8 @@ import pytest
 
 from schemas.settling import Verdict
 from tasks.ledger.resolve import Resolution
+from tasks.operator.resolve_file import read_decisions
 from tasks.orderfile import OrderFileError, Problem
-from tasks.resolvefile import read_decisions
 
 A, B = "0190a0a0-0000-7000-8000-00000000000a", "0190a0a0-0000-7000-8000-00000000000b"
 

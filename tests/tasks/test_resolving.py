@@ -11,13 +11,14 @@ from sqlalchemy import Connection, select
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE, RESOLUTION
-from tasks import orders, resolving
+from tasks import orders
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep
 from tasks.ledger.reopen import reopen_orders
 from tasks.ledger.resolve import Resolution, Settler
+from tasks.operator import resolve as resolving
+from tasks.operator.resolve import ResolveError
 from tasks.orders import CHUNK
-from tasks.resolving import ResolveError
 from tests.tasks.ledger.test_resolve import held, ordered, updates
 from tests.tasks.support import NUMBER, REFUSED, World, number
 

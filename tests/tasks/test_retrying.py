@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from schemas.tables import ORDER
-from tasks import orders, retrying
+from tasks import orders
 from tasks.ledger.cancel import cancel_order
+from tasks.operator import retry_order
 from tests.tasks.support import World
 from tests.tasks.test_orders import counts, order, run, submit
 from tests.tasks.test_orders_sharing import limited
@@ -18,9 +19,9 @@ from tests.tasks.test_orders_sharing import limited
 def test_a_cancelled_order_waits_again_for_what_was_left_to_another(world: World) -> None:
     first, second = submit(world, 1), submit(world, 1)
     orders.cancel(world.runtime, first)
-    assert retrying.retry(world.runtime, first) == retrying.Retried(found=1)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(found=1)
     assert order(world, first)["cancel_requested_at"] is None
-    assert retrying.retry(world.runtime, first) == retrying.Retried()
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried()
     assert orders.cancel(world.runtime, second) == 0
     run(world)
     assert counts(world, first) == {"purchased": 1}
@@ -31,7 +32,7 @@ def test_a_cancel_that_still_waits_for_its_own_call_is_not_taken_back(world: Wor
     world.release()
     world.claim(world.sent[0].kwargs["purchase_id"])
     orders.cancel(world.runtime, first)
-    assert retrying.retry(world.runtime, first) == retrying.Retried()
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried()
     assert order(world, first)["cancel_requested_at"] is not None
 
 
@@ -39,32 +40,32 @@ def test_an_order_at_its_limit_is_not_retried(world: World) -> None:
     first = limited(world, 1, 1, 2)
     run(world)
     with pytest.raises(orders.OrderError, match=r"all that its --max 1 allows: submit .* as a new order"):
-        retrying.retry(world.runtime, first)
+        retry_order.retry(world.runtime, first)
     assert counts(world, first) == {"purchased": 1, "cancelled": 1}
 
 
 def test_an_order_at_its_limit_with_nothing_to_retry_has_nothing_left_for_it(world: World) -> None:
     first = limited(world, 1, 1)
     run(world)
-    assert retrying.retry(world.runtime, first) == retrying.Retried()
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried()
 
 
 def test_a_cancel_that_comes_over_a_retry_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "CHUNK", 2)
+    monkeypatch.setattr(retry_order, "CHUNK", 2)
     first = submit(world, *range(5))
     orders.cancel(world.runtime, first)
-    again = retrying._buy_again
+    again = retry_order._buy_again
     chunks: list[object] = []
 
-    def buy_again(conn: Connection, **chunk: Any) -> retrying.Retried:
+    def buy_again(conn: Connection, **chunk: Any) -> retry_order.Retried:
         if len(chunks) == 1:
             # Between two transactions: this one has done nothing yet.
             cancelled_meanwhile(world, conn, first)
         chunks.append(chunk)
         return again(conn, **chunk)
 
-    monkeypatch.setattr(retrying, "_buy_again", buy_again)
-    assert retrying.retry(world.runtime, first) == retrying.Retried(again=2)
+    monkeypatch.setattr(retry_order, "_buy_again", buy_again)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(again=2)
     assert len(chunks) == 3
     run(world)
     assert counts(world, first) == {"cancelled": 5}

@@ -16,7 +16,7 @@ from schemas.status import Status
 from tasks.policies.pace import HORIZON, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, in_turn, take_turn
-from tasks.turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
+from tasks.reading_turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
 from tests.tasks.support import ABSENT, REFUSED, World
 
 

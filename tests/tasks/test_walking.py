@@ -12,10 +12,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from schemas.tables import AUDIT_RUN
+from tasks.audit.walk_owned import TRIES
 from tasks.policies.pace import Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError
-from tasks.turns import Stopped
-from tasks.walking import TRIES
+from tasks.reading_turns import Stopped
 from tests.tasks.shops import PAGES, Shop
 from tests.tasks.support import OpenPace, number
 

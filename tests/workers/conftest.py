@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 
 from tests.servers import RedisServer
-from workers.intake import use_keeping_transport
+from workers.broker.incoming import use_keeping_transport
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.provider_config import SANDBOX_TOKEN
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks import dispatching, purchase
+from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pace import Pace
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
@@ -32,9 +32,9 @@ from tests.servers import PostgresServer, RedisServer
 from tests.tasks.pacing import saved_up
 from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
-from workers import clock
-from workers.clock import DatabaseClock
-from workers.database import SqlDatabase
+from workers.database import clock
+from workers.database.clock import DatabaseClock
+from workers.database.connections import SqlDatabase
 
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(seconds=30)
@@ -120,7 +120,7 @@ def test_a_worker_that_is_off_takes_no_running_call_for_lost(database: SqlDataba
     world.clock.moment = utc_now()
     claim = world.claimed()
     other = replace(world.runtime, now=DatabaseClock(database, off_by(off)))
-    assert dispatching.sweep_provider(other, world.binding) == 0
+    assert release_and_sweep.sweep_provider(other, world.binding) == 0
     assert world.row(claim.row["id"])["status"] == Status.PURCHASING
 
 
@@ -156,8 +156,8 @@ def working(world: World, now: DatabaseClock, client: Any, url: str) -> Iterator
 
         def tick() -> None:
             while not over.wait(0.05):
-                dispatching.sweep_provider(runtime, binding)
-                dispatching.release_due(runtime, binding)
+                release_and_sweep.sweep_provider(runtime, binding)
+                release_and_sweep.release_due(runtime, binding)
 
         binding = replace(world.binding, adapter=build(sandbox_config(url).providers["signalwire"], SANDBOX_TOKEN))
         runtime = replace(

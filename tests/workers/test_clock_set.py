@@ -11,9 +11,9 @@ import pytest
 
 from schemas.status import Status
 from tests.tasks.support import START, UNKNOWN, World, make_world
-from workers import clock
-from workers.clock import DatabaseClock
-from workers.database import SqlDatabase
+from workers.database import clock
+from workers.database.clock import DatabaseClock
+from workers.database.connections import SqlDatabase
 
 
 @dataclass

@@ -15,8 +15,8 @@ from schemas.tables import PROVIDER
 from tasks.transactions import TRIES, Unanswered, met_another
 from tests.servers import PostgresServer
 from tests.servers.proxy import PostgresProxy
-from workers import commits
-from workers.database import SqlDatabase
+from workers.database import commit_outcome
+from workers.database.connections import SqlDatabase
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -108,7 +108,7 @@ def test_a_commit_whose_answer_is_lost_took_place_once(proxy: PostgresProxy, pos
 
 
 def test_a_server_that_cannot_be_asked_leaves_it_open(proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commits, "PATIENCE", 0.5)
+    monkeypatch.setattr(commit_outcome, "PATIENCE", 0.5)
     database = SqlDatabase(proxy.url)
     proxy.cut(1, leaves=True)
     with pytest.raises(Unanswered):
@@ -119,7 +119,7 @@ def test_a_server_that_cannot_be_asked_leaves_it_open(proxy: PostgresProxy, monk
 def test_another_timeline_knows_nothing_of_it(proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     database = SqlDatabase(proxy.url)
     monkeypatch.setattr(
-        commits.Commits, "_ask", lambda _, mark: ("committed", "another" if mark.number else mark.timeline)
+        commit_outcome.Commits, "_ask", lambda _, mark: ("committed", "another" if mark.number else mark.timeline)
     )
     proxy.cut(1)
     with pytest.raises(Unanswered):
@@ -129,13 +129,13 @@ def test_another_timeline_knows_nothing_of_it(proxy: PostgresProxy, monkeypatch:
 
 def test_a_commit_that_takes_its_time_is_waited_for(proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     database, said = SqlDatabase(proxy.url), ["in progress", "in progress"]
-    ask = commits.Commits._ask
+    ask = commit_outcome.Commits._ask
 
-    def slow(self: commits.Commits, mark: commits.Mark) -> tuple[str | None, str]:
+    def slow(self: commit_outcome.Commits, mark: commit_outcome.Mark) -> tuple[str | None, str]:
         found = ask(self, mark)
         return (said.pop(), found[1]) if mark.number and said else found
 
-    monkeypatch.setattr(commits.Commits, "_ask", slow)
+    monkeypatch.setattr(commit_outcome.Commits, "_ask", slow)
     proxy.cut(1)
     database.run(add("a"))
     assert said == []
@@ -202,7 +202,7 @@ def test_an_error_is_told_by_its_code_and_not_by_its_words(postgres_url: str) ->
 def test_a_server_that_marks_nothing_is_written_to_all_the_same(
     proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "_STATUS", text("SELECT no_such_function(:number), ''"))
+    monkeypatch.setattr(commit_outcome, "_STATUS", text("SELECT no_such_function(:number), ''"))
     database = SqlDatabase(proxy.url)
     database.run(add("a"))
     proxy.cut(1)

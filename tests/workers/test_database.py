@@ -19,9 +19,9 @@ from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, sel
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
-from tasks.patience import DATABASE_AWAY
+from tasks.retry_database import DATABASE_AWAY
 from tests.servers import PostgresServer
-from workers.database import SqlDatabase, make_engine, migrate, revisions
+from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -152,7 +152,7 @@ def test_migrating_makes_the_tables_and_again_changes_nothing(empty_database_url
 
 
 def test_processes_that_migrate_at_once_do_not_hinder_each_other(empty_database_url: str) -> None:
-    program = f"from workers.database import migrate; migrate({empty_database_url!r})"
+    program = f"from workers.database.connections import migrate; migrate({empty_database_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(2)]
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 2
     engine = make_engine(empty_database_url)
@@ -183,7 +183,7 @@ def test_a_file_that_another_writes_for_longer_than_sqlite_waits_is_written_afte
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
     """A transaction of a person's own, or a backup: an order that is being loaded then goes on after it."""
-    monkeypatch.setattr("workers.database.SQLITE_TIMEOUT", 0.05)
+    monkeypatch.setattr("workers.database.connections.SQLITE_TIMEOUT", 0.05)
     database = SqlDatabase(sqlite_url)
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         aliases(database)
@@ -216,7 +216,7 @@ def test_a_database_of_another_version_is_seen(database: SqlDatabase) -> None:
 def test_a_transaction_that_stands_still_gives_its_locks_back(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.database.FROZEN", 0.3)
+    monkeypatch.setattr("workers.database.connections.FROZEN", 0.3)
     touch = update(PROVIDER).values(updated_at=NOON)
     frozen, other = SqlDatabase(postgres_url), SqlDatabase(postgres_url)
     frozen.transact(add, ["acme"])
@@ -242,7 +242,7 @@ def test_a_transaction_that_stands_still_gives_its_locks_back(
 def test_a_migration_may_stand_still_for_longer(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.database.FROZEN", 0.3)
+    monkeypatch.setattr("workers.database.connections.FROZEN", 0.3)
     upgrade = command.upgrade
 
     def stand_still(*arguments: Any) -> None:

@@ -18,13 +18,13 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
 from tests.waiting import PATIENCE, eventually
-from workers.embedded import EmbeddedError, connect_embedded, find_server
-from workers.supervisor import Files, try_lock
+from workers.processes.embedded_redis import EmbeddedError, connect_embedded, find_server
+from workers.processes.redis_supervisor import Files, try_lock
 
 USER = """
 import sys
 from pathlib import Path
-from workers.embedded import connect_embedded
+from workers.processes.embedded_redis import connect_embedded
 with connect_embedded(Path(sys.argv[1])) as server:
     print(server.url, flush=True)
     sys.stdin.read()
@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 from redis import Redis
 from redis.backoff import NoBackoff
-from workers.embedded import connect_embedded
+from workers.processes.embedded_redis import connect_embedded
 for _ in range(int(sys.argv[2])):
     with connect_embedded(Path(sys.argv[1])) as server, Redis.from_url(server.url) as client:
         client.incr("rounds")

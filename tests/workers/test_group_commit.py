@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from schemas.tables import PROVIDER
 from tasks.transactions import NotHere
 from tests.waiting import eventually
-from workers import group_commit
-from workers.database import SqlDatabase
-from workers.group_commit import MAX_GROUP, GroupCommit
+from workers.database import group_commit
+from workers.database.connections import SqlDatabase
+from workers.database.group_commit import MAX_GROUP, GroupCommit
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from celery import Celery
 from kombu import Connection
 from redis import Redis
 
-import tasks.entry  # noqa: F401 - its tasks are asked for
+import tasks.messages.celery_tasks  # noqa: F401 - its tasks are asked for
 from tests.servers import RedisServer
-from workers.hints import PREFIX
+from workers.broker.hints import PREFIX
 
 QUEUE = "purchases.acme"
 HINT, PUBLIC = "dialstock.internal.buy", "dialstock.buy_number"

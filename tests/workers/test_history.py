@@ -11,14 +11,14 @@ from redis import Redis
 from sqlalchemy import select
 
 from schemas.tables import PROVIDER
+from tasks.history.watermark import Mark, Watermark
 from tasks.policies.pause import Cause
-from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.support import START, World, make_world, number
 from tests.waiting import eventually
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
+from workers.periodic.timers import Timers
 from workers.settings import load_settings
-from workers.timers import Timers
 from workers.wiring import prepare_providers
 
 LOST = Mark(

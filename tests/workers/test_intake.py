@@ -11,7 +11,7 @@ from tests.servers import RedisServer
 SCRIPT = """
 import sys
 from kombu import Connection
-from workers.intake import use_keeping_transport
+from workers.broker.incoming import use_keeping_transport
 use_keeping_transport()
 connection = Connection(sys.argv[1])
 print(type(connection.transport).__name__, bool(connection.ssl))

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.waiting import eventually
-from workers.processes import MAX_RESTARTS, Program, Signals, Supervisor, restart_wait
+from workers.processes.children import MAX_RESTARTS, Program, Signals, Supervisor, restart_wait
 
 OBEDIENT = (
     "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(60)"
@@ -59,7 +59,7 @@ def test_what_dies_is_started_again_after_a_while() -> None:
 
 
 def test_what_dies_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.processes.restart_wait", lambda deaths: None if deaths > 2 else 0.0)
+    monkeypatch.setattr("workers.processes.children.restart_wait", lambda deaths: None if deaths > 2 else 0.0)
     told = Told()
     watched = supervisor(told, program("a", "raise SystemExit(7)"))
     watched.start(0)

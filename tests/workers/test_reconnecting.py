@@ -8,7 +8,7 @@ from kombu import Connection
 from redis.exceptions import ConnectionError as RedisAway
 
 from tests.servers import RedisServer
-from workers.intake import use_keeping_transport
+from workers.broker.incoming import use_keeping_transport
 
 
 def test_a_channel_that_outlives_its_connection_fails_as_a_connection_does(redis_server: RedisServer) -> None:

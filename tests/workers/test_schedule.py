@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.pools import PoolConfig
-from tasks.entry import AUDIT, REPLENISH
+from tasks.messages.celery_tasks import AUDIT, REPLENISH
 from tasks.providers.configured import sandbox_config
-from workers.schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule
+from workers.periodic.beat_schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule
 
 
 def test_every_provider_with_a_list_is_audited() -> None:

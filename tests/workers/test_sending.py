@@ -13,7 +13,7 @@ from redis import Redis
 
 from tasks.runtime import Message
 from tests.servers import RedisServer
-from workers.sending import BATCH, Sender
+from workers.broker.send import BATCH, Sender
 
 QUEUE = "purchases.acme"
 

@@ -2,9 +2,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from schemas.config_errors import ConfigError
-from workers.embedded import EmbeddedError
 from workers.health import Away
-from workers.starting import or_end
+from workers.processes.embedded_redis import EmbeddedError
+from workers.processes.startup_errors import or_end
 
 
 @pytest.mark.parametrize(

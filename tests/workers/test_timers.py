@@ -15,15 +15,15 @@ from sqlalchemy import insert, select
 from schemas.events import STREAM
 from schemas.pool_tables import POOL_NUMBER, Slot
 from schemas.status import Status
-from tasks import publishing
-from tasks.publishing import LEASE_KEY
+from tasks.lifecycle import outbox_relay
+from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tests.servers import RedisServer
 from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
-from workers import timers
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
+from workers.periodic import timers
+from workers.periodic.timers import MANY_EVENTS, Timer, Timers
 from workers.settings import load_settings
-from workers.timers import MANY_EVENTS, Timer, Timers
 
 SETTINGS = load_settings({})
 
@@ -141,7 +141,7 @@ def test_what_is_under_way_at_an_alias_that_is_gone_is_swept(world: World) -> No
 
 
 def test_few_events_wait_for_company_and_a_full_batch_does_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "BATCH", 2)
+    monkeypatch.setattr(outbox_relay, "BATCH", 2)
     running = Timers(world.runtime, SETTINGS)
     for index in range(3):
         world.queued(number(index))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import TlsRedis
+from workers.broker.tls_options import broker_options, is_unverified, refusal
 from workers.settings import SettingsError, load_settings
-from workers.tls import broker_options, is_unverified, refusal
 
 SECRET = "s3cr3t"
 

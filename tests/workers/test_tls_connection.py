@@ -11,11 +11,11 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tests.servers import TlsRedis
-from workers import tls_connection
+from workers.broker import tls_connection
+from workers.broker.incoming import KeepingTransport
+from workers.broker.tls_options import broker_options
 from workers.fleet import FleetError, listening
 from workers.health import Away, Untrusted, check_trust, redis_info
-from workers.intake import KeepingTransport
-from workers.tls import broker_options
 from workers.wiring import connect_redis
 
 Open = Callable[[str], object]

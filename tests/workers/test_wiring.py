@@ -18,7 +18,7 @@ from schemas.tables import PROVIDER
 from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
-from workers.clock import DatabaseClock
+from workers.database.clock import DatabaseClock
 from workers.settings import Settings, load_settings
 from workers.wiring import (
     NoConfig,

@@ -11,21 +11,21 @@ from typer._click.exceptions import ClickException, UsageError
 from typer.core import TyperGroup
 
 from workers.cli.audit import register as register_audit
-from workers.cli.buy import register as register_buy
 from workers.cli.demo import register as register_demo
 from workers.cli.doctor import register as register_doctor
-from workers.cli.errors import INTERRUPTED, SOME_FAILED, failure_of
 from workers.cli.events import register as register_events
 from workers.cli.migrate import register as register_migrate
-from workers.cli.number import register as register_number
-from workers.cli.order import register as register_order
-from workers.cli.output import say
-from workers.cli.pool import register as register_pool
-from workers.cli.provider import register as register_provider
-from workers.cli.purchase import register as register_purchase
-from workers.cli.run import register as register_run
-from workers.cli.sandbox import register as register_sandbox
-from workers.cli.up import register as register_up
+from workers.cli.order.commands import register as register_order
+from workers.cli.pool.commands import register as register_pool
+from workers.cli.processes.up import register as register_up
+from workers.cli.processes.worker_beat_flower import register as register_run
+from workers.cli.provider.commands import register as register_provider
+from workers.cli.provider.search_numbers import register as register_number
+from workers.cli.purchase.buy import register as register_buy
+from workers.cli.purchase.commands import register as register_purchase
+from workers.cli.sandbox.commands import register as register_sandbox
+from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, failure_of
+from workers.cli.terminal.output import say
 
 TRACEBACK = "DIALSTOCK_TRACEBACK"
 SANDBOX = "--sandbox"

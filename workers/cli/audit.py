@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli.errors import SOME_FAILED, Failure
-from workers.cli.output import Json, Meter, count, emit_json, moment, say, show, show_line
-from workers.cli.person import MAX_NOTE, By, person
-from workers.cli.resolve import bound
+from workers.cli.purchase.resolve import bound
+from workers.cli.terminal.errors import SOME_FAILED, Failure
+from workers.cli.terminal.operator import MAX_NOTE, By, person
+from workers.cli.terminal.output import Json, Meter, count, emit_json, moment, say, show, show_line
 
 if TYPE_CHECKING:
     from schemas.settling import Finding
-    from tasks.auditing import Report
-    from tasks.history import GoingOn
+    from tasks.audit.compare import Report
+    from tasks.history.lost_history import GoingOn
     from tasks.runtime import Binding, Runtime
 
 _WORDS = {
@@ -129,11 +129,11 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     """The runtime with that one provider bound for real. Raises Failure where it has no list."""
     from dataclasses import replace
 
+    from tasks.history.watermark import Watermark
     from tasks.policies.pace import Pace
-    from tasks.watermark import Watermark
-    from workers.cli.account import adapter_of
-    from workers.cli.context import known_provider, open_desk
-    from workers.cli.servers import open_redis
+    from workers.cli.provider.ask import adapter_of
+    from workers.cli.terminal.context import known_provider, open_desk
+    from workers.cli.terminal.redis_server import open_redis
 
     with open_desk(buys=True) as desk:
         config = desk.runtime.config
@@ -152,7 +152,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
 
 
 def _walk(runtime: Runtime, binding: Binding) -> Report:
-    from tasks.auditing import audit
+    from tasks.audit.compare import audit
     from tasks.providers.adapter import ProviderError
 
     try:
@@ -165,15 +165,15 @@ def _walk(runtime: Runtime, binding: Binding) -> Report:
 
 def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[list[Finding], GoingOn | None]:
     """Take in what is ours, and let go on what the database was behind for."""
-    from tasks.auditing import adopt
-    from tasks.history import take_in
+    from tasks.audit.compare import adopt
+    from tasks.history.lost_history import take_in
 
     done = adopt(runtime, binding, found, by)
     return done.settled, take_in(runtime, binding, found, done, by)
 
 
 def _settle(runtime: Runtime, found: Report, numbers: Sequence[str], by: str, note: str) -> list[Finding]:
-    from tasks.auditing import NotCharged, settle_charged_twice
+    from tasks.audit.compare import NotCharged, settle_charged_twice
 
     try:
         return settle_charged_twice(runtime, found, numbers, by, note).settled
@@ -182,7 +182,7 @@ def _settle(runtime: Runtime, found: Report, numbers: Sequence[str], by: str, no
 
 
 def _release(runtime: Runtime, binding: Binding, found: Report, by: str, *, all_gone: bool) -> list[Finding]:
-    from tasks.auditing import NothingLeft, mark_released
+    from tasks.audit.compare import NothingLeft, mark_released
 
     try:
         with Meter(f"{binding.alias}: asking once more") as meter:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.cli.output import Json, Meter, count, emit_json, show, show_line
+from workers.cli.terminal.output import Json, Meter, count, emit_json, show, show_line
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from tasks.publishing import Selection
-    from workers.cli.context import Desk
+    from tasks.lifecycle.outbox_relay import Selection
+    from workers.cli.terminal.context import Desk
 
 _BLOCK = 2000
 """Milliseconds that one read of the stream waits: below the client's time-out."""
@@ -56,15 +56,15 @@ def replay(
     """
     from datetime import timedelta
 
-    from tasks import publishing
-    from workers.cli.context import open_desk
-    from workers.cli.errors import Failure
-    from workers.cli.moments import event_type, point_in_time
-    from workers.cli.servers import open_redis
+    from tasks.lifecycle import outbox_relay
+    from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.errors import Failure
+    from workers.cli.terminal.redis_server import open_redis
+    from workers.cli.terminal.times import event_type, point_in_time
 
     with open_desk(configured=False) as desk:
         now = desk.runtime.now()
-        wanted = publishing.Selection(
+        wanted = outbox_relay.Selection(
             since=point_in_time(since, "--since", now),
             until=None if until is None else point_in_time(until, "--until", now),
             types=tuple(event_type(text) for text in type or ()),
@@ -87,7 +87,7 @@ def tail(*, json: Json = False) -> None:
     """Show events as they come, until Ctrl-C; with --json each as one line of JSON."""
     import json as encoding
 
-    from workers.cli.servers import open_redis
+    from workers.cli.terminal.redis_server import open_redis
     from workers.settings import load_settings
 
     with open_redis(load_settings()) as client:
@@ -110,14 +110,14 @@ def _follow(client: Any) -> Iterator[str]:
 def _replay(desk: Desk, client: Redis, wanted: Selection) -> int:
     from dataclasses import replace
 
-    from tasks import publishing
+    from tasks.lifecycle import outbox_relay
 
     runtime = replace(desk.runtime, redis=client)
-    relay = publishing.Relay(runtime, publishing.relay_token(), stream_length=desk.settings.stream_length)
+    relay = outbox_relay.Relay(runtime, outbox_relay.relay_token(), stream_length=desk.settings.stream_length)
     sent = 0
     try:
-        with Meter("sending events again", publishing.count_kept(runtime, wanted)) as meter:
-            for batch in publishing.replay(runtime, relay, wanted):
+        with Meter("sending events again", outbox_relay.count_kept(runtime, wanted)) as meter:
+            for batch in outbox_relay.replay(runtime, relay, wanted):
                 sent += batch
                 meter.advance(batch)
     finally:

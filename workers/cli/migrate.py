@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from workers.cli.output import Json, emit_json, show
+from workers.cli.terminal.output import Json, emit_json, show
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def migrate(*, json: Json = False) -> None:
     """Bring the database to this version's tables; does nothing where it has them already."""
-    from workers.database import migrate as run_migrations
+    from workers.database.connections import migrate as run_migrations
     from workers.health import database_revisions
     from workers.settings import load_settings, redacted
 

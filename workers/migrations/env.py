@@ -1,4 +1,4 @@
-"""Alembic's environment: migrations run on the connection that `workers.database.migrate` opened."""
+"""Alembic's environment: migrations run on the connection that `workers.database.connections.migrate` opened."""
 
 from __future__ import annotations
 

@@ -23,8 +23,7 @@ from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, Out
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
-from tasks.providers.reading import lookup as looks
-from tasks.providers.reading import search as candidates
+from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Entry, Listing, Page, text_or_none
 from tasks.providers.transport.answers import entries, fields, identifier, same_number
@@ -84,15 +83,15 @@ class Bird:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Get each number by its id where that is known, else list what begins like it, and compare exactly."""
-        return looks.look_each(numbers, self._look)
+        return lookups.look_each(numbers, self._look)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """The organization's stock, with its monthly price; items on back order are left out."""
-        prefix = {"prefix": candidates.international_prefix(query)} if query.prefix else {}
-        limit = candidates.page_size(query, PAGE_SIZE)
+        prefix = {"prefix": searches.international_prefix(query)} if query.prefix else {}
+        limit = searches.page_size(query, PAGE_SIZE)
         items = self._stock_items({"countryCodes": query.country, "limit": limit, **prefix})
         found = (
-            candidates.offered(
+            searches.offered(
                 item.get("numberString"),
                 query,
                 price=self._session.clean(bird_records.price(item.get("monthlyPrice"))),
@@ -104,7 +103,7 @@ class Bird:
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
-        return looks.owned(looks.walk(partial(self._page, {})))
+        return lookups.owned(lookups.walk(partial(self._page, {})))
 
     def check(self) -> list[Check]:
         """List one number of the workspace, then one stock item of the organization."""
@@ -155,10 +154,10 @@ class Bird:
     def _look(self, number: str, known: str | None) -> Look:
         shown = self._get(number, known) if known and _PATH_ID.fullmatch(known) else []
         if any(entry.kind in bird_records.OUTCOMES for entry in shown):
-            return looks.look_through(shown, [number])[number]
+            return lookups.look_through(shown, [number])[number]
         # The list may know the number under a newer id. Without the plus, which a gateway may take for a blank.
         page = partial(self._page, {"numberString": digits_only(number)})
-        return looks.look_list(page, [number], shown)[number]
+        return lookups.look_list(page, [number], shown)[number]
 
     def _get(self, number: str, known: str) -> list[Entry]:
         """The record with this id; none where there is none. Raises ProviderError for another number's."""

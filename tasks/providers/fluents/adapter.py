@@ -21,8 +21,7 @@ from typing import Any, ClassVar
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.fluents.config import FluentsConfig
-from tasks.providers.reading import lookup as looks
-from tasks.providers.reading import search as candidates
+from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Listing, Page
 from tasks.providers.transport.answers import entries, fields, same_number
@@ -75,23 +74,23 @@ class Fluents:
 
         A 404 is every gateway's word too, so it settles nothing: what is absent, the list says.
         """
-        found = looks.look_each(numbers, self._get)
+        found = lookups.look_each(numbers, self._get)
         if left := [number for number in numbers if number not in found]:
-            found |= looks.look_list(self._page, left)
+            found |= lookups.look_list(self._page, left)
         return {number: found[number] for number in numbers}
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale through the connection; the true shape of an item is not documented."""
         filters = json.dumps({"area_code": query.prefix} if query.prefix else {})
-        limit = candidates.page_size(query, PAGE_SIZE)
+        limit = searches.page_size(query, PAGE_SIZE)
         answer = self._session.call("GET", AVAILABLE, params={"limit": limit, "filters": filters, **self._through})
         items = self._session.page(answer, _items(answer.body))
-        found = (candidates.offered(item.get("number") or item.get("phone_number"), query) for item in items)
+        found = (searches.offered(item.get("number") or item.get("phone_number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""
-        return looks.owned(looks.walk(self._page))
+        return lookups.owned(lookups.walk(self._page))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one through the connection."""

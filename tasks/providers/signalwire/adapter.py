@@ -18,8 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
-from tasks.providers.reading import lookup as looks
-from tasks.providers.reading import search as candidates
+from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
@@ -70,22 +69,21 @@ class SignalWire:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """List what contains each number, and compare exactly."""
-        return looks.look_each(numbers, self._look)
+        return lookups.look_each(numbers, self._look)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale; no price is shown."""
-        limit = candidates.page_size(query, MAX_RESULTS)
+        limit = searches.page_size(query, MAX_RESULTS)
         answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix)})
         items = self._session.page(answer, fields(answer.body).get("data"))
         found = (
-            candidates.offered(item.get("e164") or item.get("number"), query, region=self._region(item))
-            for item in items
+            searches.offered(item.get("e164") or item.get("number"), query, region=self._region(item)) for item in items
         )
         return [candidate for candidate in found if candidate][:limit]
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""
-        return looks.owned(looks.walk(partial(self._page, {"page_size": PAGE_SIZE})))
+        return lookups.owned(lookups.walk(partial(self._page, {"page_size": PAGE_SIZE})))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
@@ -110,7 +108,7 @@ class SignalWire:
     def _look(self, number: str, _known: str | None) -> Look:
         # Without the plus, which a gateway may take for a blank: then nothing would be found.
         page = partial(self._page, {"filter_number": digits_only(number), "page_size": MAX_RESULTS})
-        return looks.look_list(page, [number])[number]
+        return lookups.look_list(page, [number])[number]
 
     def _page(self, params: Mapping[str, Any], query: str | None) -> Page:
         answer = self._session.call("GET", NUMBERS, params={**dict(parse_qsl(query or "")), **params})

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
-from tasks.providers.reading import lookup as looks
-from tasks.providers.reading import search as candidates
+from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields
@@ -59,22 +58,22 @@ class Vogent:
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Walk the list for all *numbers* together."""
-        return looks.look_list(self._page, numbers)
+        return lookups.look_list(self._page, numbers)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""
         if not query.prefix:
             raise Unsupported("Vogent searches by prefix only: give an area code like 415")
-        limit = candidates.page_size(query, MAX_CANDIDATES)
+        limit = searches.page_size(query, MAX_CANDIDATES)
         body = {"prefix": query.prefix, "country": query.country, "limit": limit}
         answer = self._session.call("POST", SEARCH, json=body)
         items = self._session.page(answer, answer.body)
-        found = (candidates.offered(item.get("number"), query) for item in items)
+        found = (searches.offered(item.get("number"), query) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page; SIP user names in it are no numbers."""
-        return looks.owned(looks.walk(self._page))
+        return lookups.owned(lookups.walk(self._page))
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""

@@ -15,11 +15,12 @@ from sqlalchemy import event, select, update
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import dispatching, orders
+from tasks import orders
 from tasks.ledger import dispatch, returning
+from tasks.lifecycle import release_and_sweep
 from tasks.runtime import Message
 from tests.tasks.support import REFUSED, THROTTLED, UNKNOWN, World, make_world, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 Make = Callable[..., World]
 
@@ -65,14 +66,14 @@ def test_a_call_under_way_takes_its_room(make: Make) -> None:
 def test_no_more_is_released_than_the_pace_lets_through_soon(make: Make) -> None:
     world = make(rate_limits=["10/second"], rate_guard=0, max_in_flight=100)
     many(world, 20)
-    soon = 1 + int(dispatching.LOOKAHEAD * 10)
+    soon = 1 + int(release_and_sweep.LOOKAHEAD * 10)
     assert world.release() == soon
     assert world.release() == 0
 
 
 def test_nothing_is_released_while_the_pace_is_far_away(world: World) -> None:
     many(world, 1)
-    world.pace.next_in = lambda _: dispatching.LOOKAHEAD + 1
+    world.pace.next_in = lambda _: release_and_sweep.LOOKAHEAD + 1
     assert world.release() == 0
 
 
@@ -267,7 +268,7 @@ def twins(world: World, count: int) -> None:
 
 
 def release_of(world: World, alias: str) -> int:
-    return dispatching.release_due(world.runtime, world.runtime.providers[alias])
+    return release_and_sweep.release_due(world.runtime, world.runtime.providers[alias])
 
 
 def release_both(world: World) -> int:
@@ -318,7 +319,7 @@ def test_aliases_of_one_account_that_are_released_at_once_pass_no_limit(make: Ma
         runtime = replace(world.runtime)
         gate.wait()
         for _ in range(10):
-            dispatching.release_due(runtime, runtime.providers[alias])
+            release_and_sweep.release_due(runtime, runtime.providers[alias])
 
     threads = [threading.Thread(target=work, args=(alias,)) for alias in ("acme", "twin") * 2]
     for thread in threads:

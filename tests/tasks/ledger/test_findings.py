@@ -12,11 +12,12 @@ from schemas.requests import BuyNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, FINDING, PURCHASE, RESOLUTION
-from tasks import dispatching, orders
+from tasks import orders
 from tasks.ledger import findings as settling
 from tasks.ledger.audit import OPEN
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
+from tasks.lifecycle import release_and_sweep
 from tests.tasks.ledger.test_audit import standing
 from tests.tasks.ledger.test_resolve import ordered, updates
 from tests.tasks.support import NUMBER, World, number
@@ -115,7 +116,7 @@ def test_what_no_call_of_ours_can_have_bought_was_ours_before(world: World, doub
 
 def test_evidence_makes_a_message_under_way_worthless(world: World) -> None:
     row = world.accept()
-    assert [message.task for message in world.sent] == [dispatching.BUY]
+    assert [message.task for message in world.sent] == [release_and_sweep.BUY]
     take(world, about(row))
     world.work()
     assert world.provider.charged == []

@@ -12,8 +12,9 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import PURCHASE
-from tasks import dispatching, orders
+from tasks import orders
 from tasks.ledger import dispatch
+from tasks.lifecycle import release_and_sweep
 from tasks.queries import find_order, order_counts
 from tests.tasks.support import ACCOUNT, REFUSED, UNKNOWN, World, number
 
@@ -31,7 +32,7 @@ def submit(world: World, count: int, limit: int | None) -> str:
 def run(world: World, order_id: str, ticks: int = 40) -> Counter[str]:
     for _ in range(ticks):
         for binding in world.runtime.providers.values():
-            dispatching.release_due(world.runtime, binding)
+            release_and_sweep.release_due(world.runtime, binding)
         world.tick()
         orders.complete_finished(world.runtime)
         world.clock.advance(5.0)

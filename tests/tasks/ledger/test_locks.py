@@ -18,11 +18,12 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import orders, resolving, retrying
+from tasks import orders
 from tasks.ledger import findings
 from tasks.ledger.resolve import Resolution, Settler
+from tasks.operator import resolve, retry_order
 from tests.tasks.support import REFUSED, UNKNOWN, World, make_world, number
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 NUMBERS, ORDERS, PROCESSES, THREADS, ROUNDS = 24, 5, 2, 4, 30
 
@@ -32,7 +33,7 @@ class Process(World):
 
     def draw(self, rng: random.Random) -> str:
         name = rng.choice(("submit", "submit", "cancel", "retry", "settle", "evidence", "pause", *["work"] * 5))
-        with suppress(RequestError, orders.OrderError, resolving.ResolveError):
+        with suppress(RequestError, orders.OrderError, resolve.ResolveError):
             getattr(self, name)(rng)
         return name
 
@@ -49,12 +50,12 @@ class Process(World):
         orders.complete_finished(self.runtime)
 
     def retry(self, rng: random.Random) -> None:
-        retrying.retry(self.runtime, self.any_order(rng))
+        retry_order.retry(self.runtime, self.any_order(rng))
 
     def settle(self, rng: random.Random) -> None:  # type: ignore[override]
         held = [row["id"] for row in self.rows(select(PURCHASE).where(PURCHASE.c.status == Status.HELD))]
         wanted = rng.sample(held, min(len(held), 6))
-        resolving.resolve(
+        resolve.resolve(
             self.runtime, [Resolution(purchase_id=one, verdict=rng.choice([*Verdict][:3])) for one in wanted], "kim"
         )
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, event, insert, select
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
-from tasks import publishing, queries
+from tasks import queries
+from tasks.history.watermark import Mark
 from tasks.ledger import (
     accept,
     audit,
@@ -33,13 +34,13 @@ from tasks.ledger import (
 )
 from tasks.ledger.answers import Answer
 from tasks.ledger.rows import new_id
+from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
-from tasks.watermark import Mark
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import START, World, make_world, number
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 ROWS = 8000
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.HELD)
@@ -243,7 +244,7 @@ def test_a_question_finds_its_index(filled: World, name: str) -> None:
 
 
 def test_the_relay_reads_only_what_is_not_published(filled: World) -> None:
-    relay = publishing.Relay.__new__(publishing.Relay)
+    relay = outbox_relay.Relay.__new__(outbox_relay.Relay)
     relay._runtime = filled.runtime
     relay._unmarked = {}
     told = _plan_of(filled, relay._next)
@@ -252,7 +253,7 @@ def test_the_relay_reads_only_what_is_not_published(filled: World) -> None:
 
 def test_cleaning_up_reads_only_what_is_old(filled: World) -> None:
     filled.clock.moment = START
-    told = _plan_of(filled, lambda: publishing.clean_up(filled.runtime, 3600.0))
+    told = _plan_of(filled, lambda: outbox_relay.clean_up(filled.runtime, 3600.0))
     assert "outbox_event_time" in told, told
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.tasks.pools.supplying import Make, Supplied, supplied
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from schemas.pools import PoolConfig
 from schemas.requests import BuyNumber
 from schemas.status import DEAD, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks import accepting, dispatching
 from tasks.ledger import pausing
 from tasks.ledger.rows import Row, lock, move
+from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import counting, replenish, stock
 from tasks.pools.replenish import Report
@@ -26,7 +26,7 @@ from tasks.providers.registry import kinds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding
 from tests.tasks.support import Clock, ScriptedProvider, World, make_world, policy
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 NAME = "support"
 WAYS = {
@@ -133,7 +133,7 @@ class Supplied(World):
     def others(self, count: int) -> None:
         """Have purchases wait at `first` that no pool ordered."""
         for number in area(212, count):
-            accepting.accept_one(self.runtime, BuyNumber(number=number, provider="first"))
+            accept.accept_one(self.runtime, BuyNumber(number=number, provider="first"))
         with self.write() as conn:
             conn.execute(update(PURCHASE).where(PURCHASE.c.number.in_(area(212, count))).values(status=Status.QUEUED))
 
@@ -150,7 +150,7 @@ class Supplied(World):
         """Have the workers buy all that is queued."""
         while self.count(Status.QUEUED):
             for binding in self.runtime.providers.values():
-                dispatching.release_due(self.runtime, binding)
+                release_and_sweep.release_due(self.runtime, binding)
             self.work()
             self.clock.advance(1)
 

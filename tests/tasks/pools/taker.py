@@ -10,7 +10,7 @@ from schemas.pool_requests import TakeNumber
 from tasks.ledger.rows import Row
 from tasks.pools import taking
 from tests.tasks.support import make_world
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 def main(url: str, pool: str, threads: int, takes: int, name: str) -> None:

@@ -17,13 +17,14 @@ from schemas.pool_tables import PoolStatus
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
-from tasks import dispatching, resolving
 from tasks.ledger import pausing, spending
 from tasks.ledger.resolve import Resolution
+from tasks.lifecycle import release_and_sweep
+from tasks.operator import resolve
 from tasks.pools import taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
 from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 HOUR, DAY = 3600.0, timedelta(hours=24)
 ALIASES = ("first", "second")
@@ -52,7 +53,7 @@ def buy(world: Supplied) -> None:
     """A minute of timers and workers."""
     for _ in range(4):
         for binding in world.runtime.providers.values():
-            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
                 timer(world.runtime, binding)
         world.work()
         world.clock.advance(15)
@@ -70,7 +71,7 @@ def say(world: Supplied, verdict: Verdict, count: int | None = None) -> None:
     held = world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.HELD).order_by(PURCHASE.c.id))[:count]
     ours = {sold for alias in ALIASES for sold, _ in world.shop(alias).charged}
     said = {row["id"]: Verdict.BOUGHT if row["number"] in ours else verdict for row in held}
-    resolving.resolve(world.runtime, [Resolution(purchase_id=one, verdict=said[one]) for one in said], "ann")
+    resolve.resolve(world.runtime, [Resolution(purchase_id=one, verdict=said[one]) for one in said], "ann")
 
 
 def empty(world: Supplied) -> None:
@@ -171,8 +172,8 @@ def test_what_is_surely_not_bought_takes_nothing_from_the_limit(make: Make) -> N
 
 def test_nothing_is_asked_of_the_database_for_pools_without_a_limit(old: Supplied, monkeypatch: Any) -> None:
     old.configure(daily_limit=0)
-    monkeypatch.setattr(dispatching.spending, "left", lambda *_: pytest.fail("counted"))
-    monkeypatch.setattr(dispatching.dispatch, "lock_left", lambda *_: pytest.fail("locked"))
+    monkeypatch.setattr(release_and_sweep.spending, "left", lambda *_: pytest.fail("counted"))
+    monkeypatch.setattr(release_and_sweep.dispatch, "lock_left", lambda *_: pytest.fail("locked"))
     say(old, Verdict.RETRY)
     buy(old)
     assert old.count(Status.QUEUED) == 0
@@ -189,7 +190,7 @@ def test_what_a_pool_ordered_that_is_not_configured_any_more_is_bought(make: Mak
 def test_no_release_takes_a_write_lock_for_what_the_limit_holds_back(old: Supplied, monkeypatch: Any) -> None:
     say(old, Verdict.RETRY)
     monkeypatch.setattr(type(old.runtime.database), "write", lambda _: pytest.fail("a write"))
-    assert dispatching.release_due(old.runtime, old.runtime.providers["first"]) == 0
+    assert release_and_sweep.release_due(old.runtime, old.runtime.providers["first"]) == 0
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -205,7 +206,7 @@ def test_releases_at_two_providers_at_once_keep_to_the_limit(make: Make, attempt
     def release(alias: str) -> None:
         gate.wait()
         for _ in range(5):
-            dispatching.release_due(world.runtime, world.runtime.providers[alias])
+            release_and_sweep.release_due(world.runtime, world.runtime.providers[alias])
 
     threads = [threading.Thread(target=release, args=(alias,)) for alias in ALIASES * 2]
     for thread in threads:

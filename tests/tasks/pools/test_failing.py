@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.pool_tables import PoolStatus
 from schemas.status import Status
-from tasks import entry
+from tasks.messages import celery_tasks
 from tasks.pools import replenish
 from tasks.pools.replenish import NotNow, RunFailed
 from tasks.runtime import install
@@ -161,7 +161,7 @@ def test_the_task_makes_no_noise_of_its_own(world: Supplied) -> None:
     break_runs(world, 1)
     install(world.runtime)
     try:
-        entry.replenish_pool.apply(kwargs={"pool": NAME}, throw=True)
+        celery_tasks.replenish_pool.apply(kwargs={"pool": NAME}, throw=True)
     finally:
         install(None)
     assert world.pool()["reason"] == REASON

@@ -34,16 +34,16 @@ from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, SETTLED, Status
 from schemas.tables import PURCHASE
-from tasks import dispatching
 from tasks.ledger import cancel, findings, pausing, resolve
 from tasks.ledger.rows import Row
+from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import replenish, stock, taking
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
 from tests.tasks.test_model import ACTS, LAST_LOOK, Frozen, Market
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))
 """Games on each kind of database; without it as many as take a few seconds."""
@@ -468,7 +468,7 @@ class Game(RuleBasedStateMachine):
 
     def timers(self, *, settles: bool) -> None:
         for binding in self.world.runtime.providers.values():
-            for timer in (dispatching.sweep_provider, dispatching.release_due, dispatching.look_due):
+            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
                 timer(self.world.runtime, binding)
         if settles:
             stock.settle_due(self.world.runtime)

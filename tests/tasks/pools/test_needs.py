@@ -7,7 +7,7 @@ import pytest
 from schemas.status import Status
 from tasks.pools.needs import LEASE, Need, Run, count_need
 from tests.tasks.pools.supplying import NAME, Supplied, supplied
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tasks.pools import taking
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.stocking import FIRST, POOL, slots
 from tests.tasks.support import START, World, make_world
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 ROWS = 8000
 PLACE = r"[\s\S]*(pool_number_pkey|pool=\? AND slot=\?)"

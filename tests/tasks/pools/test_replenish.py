@@ -14,7 +14,10 @@ from schemas.pool_tables import POOL, POOL_NUMBER, PoolStatus, Slot
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
-from tasks import accepting, entry, orders, retrying
+from tasks import orders
+from tasks.lifecycle import accept
+from tasks.messages import celery_tasks
+from tasks.operator import retry_order
 from tasks.pools import replenish, taking
 from tasks.pools.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, minutes
@@ -170,7 +173,7 @@ def test_a_place_whose_numbers_always_fail_waits_for_its_schedule_after_five(mak
 
 def test_numbers_that_are_ours_released_or_in_another_pool_are_left_out(world: Supplied) -> None:
     for n in range(3):
-        accepting.accept_one(world.runtime, BuyNumber(number=area(415, 3)[n], provider="first"))
+        accept.accept_one(world.runtime, BuyNumber(number=area(415, 3)[n], provider="first"))
     with world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.number == area(415, 3)[0]).values(status=Status.RELEASED))
         conn.execute(
@@ -239,9 +242,9 @@ def test_held_purchases_count_unless_they_are_left_out(make: Make) -> None:
 
 
 def test_a_message_delivered_twice_orders_once(world: Supplied, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "current", lambda: world.runtime)
+    monkeypatch.setattr(celery_tasks, "current", lambda: world.runtime)
     for _ in range(2):
-        entry.replenish_pool(pool=NAME)
+        celery_tasks.replenish_pool(pool=NAME)
     assert (len(world.rows(select(ORDER))), world.level()) == (1, 10)
 
 
@@ -251,10 +254,10 @@ def test_a_message_that_cannot_be_served_now_ends_quietly(
     def away(*_: Any) -> None:
         raise RedisConnectionError("gone")
 
-    monkeypatch.setattr(entry, "current", lambda: world.runtime)
-    entry.replenish_pool(pool="gone")
+    monkeypatch.setattr(celery_tasks, "current", lambda: world.runtime)
+    celery_tasks.replenish_pool(pool="gone")
     world.pace.reserve = away
-    entry.replenish_pool(pool=NAME)
+    celery_tasks.replenish_pool(pool=NAME)
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "'gone' is due, and it is not configured" in caplog.text
 
@@ -276,7 +279,7 @@ def test_the_order_of_a_pool_is_not_retried_by_hand(world: Supplied) -> None:
     world.lead(Status.FAILED)
     assert report.order_id is not None
     with pytest.raises(orders.OrderError, match="dialstock pool run support"):
-        retrying.retry(world.runtime, report.order_id)
+        retry_order.retry(world.runtime, report.order_id)
 
 
 def test_after_a_search_that_showed_too_few_the_next_comes_soon(world: Supplied) -> None:

@@ -18,13 +18,13 @@ from schemas.pool_tables import POOL
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import accepting
+from tasks.lifecycle import accept
 from tasks.pools import ordering, replenish, stock, taking
 from tasks.pools.replenish import NotNow
 from tasks.providers.adapter import SearchQuery
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
 from tests.tasks.support import Killed, clear, die
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 @pytest.mark.parametrize("by_person", [False, True])
@@ -141,7 +141,7 @@ def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
     def meanwhile(*args: Any) -> Any:
         tries.append(args)
         if len(tries) == 1:
-            accepting.accept_one(world.runtime, BuyNumber(number=area(415, 1)[0], provider="first"))
+            accept.accept_one(world.runtime, BuyNumber(number=area(415, 1)[0], provider="first"))
         return accept_lines(*args)
 
     monkeypatch.setattr(ordering, "accept_lines", meanwhile)
@@ -195,7 +195,7 @@ def test_a_key_that_somebody_uses_at_the_same_instant_is_passed_over(
         tries.append(args)
         if len(tries) == 1:
             foreign = BuyNumber(number=area(212, 1)[0], provider="first", idempotency_key="pool:support:1:1")
-            accepting.accept_one(world.runtime, foreign)
+            accept.accept_one(world.runtime, foreign)
         return accept_lines(*args)
 
     monkeypatch.setattr(ordering, "accept_lines", meanwhile)

@@ -12,9 +12,11 @@ from schemas.pool_requests import TakeNumber
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, KEY, ORDER, PURCHASE
-from tasks import accepting, orders, retrying
+from tasks import orders
 from tasks.ledger.accept import Entry, accept
 from tasks.ledger.cancel import cancel
+from tasks.lifecycle import accept as accepting
+from tasks.operator import retry_order
 from tasks.pools import stock, taking
 from tasks.queries import order_counts
 from tests.tasks.pools.supplying import NAME, Supplied, area
@@ -108,7 +110,7 @@ def test_a_retry_leaves_to_the_pool_what_it_has_by_now(world: Supplied) -> None:
     order = orders.submit_order(world.runtime, message(MINE, FREE), "m-1")
     orders.cancel(world.runtime, order["id"])
     world.run()
-    assert retrying.retry(world.runtime, order["id"]) == retrying.Retried(again=1)
+    assert retry_order.retry(world.runtime, order["id"]) == retry_order.Retried(again=1)
     assert world.bought().count(MINE) == 1
     with world.write() as conn:
         counts = {row["status"]: row["count"] for row in order_counts(conn, order["id"])}

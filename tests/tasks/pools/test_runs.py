@@ -14,7 +14,7 @@ from sqlalchemy import update
 from schemas.pool_tables import POOL, PoolStatus
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from tasks import accepting
+from tasks.lifecycle import accept
 from tasks.pools import replenish, stock
 from tasks.pools.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes
@@ -82,7 +82,7 @@ def test_the_preferred_providers_next_page_comes_before_the_next_provider(world:
 def test_a_key_that_somebody_else_used_is_passed_over(world: Supplied, number: str) -> None:
     for tries in (1, 2):
         key = f"pool:{NAME}:3:{tries}"
-        accepting.accept_one(world.runtime, BuyNumber(number=number, provider="first", idempotency_key=key))
+        accept.accept_one(world.runtime, BuyNumber(number=number, provider="first", idempotency_key=key))
     assert world.run().ordered == 10
     assert [place["tries"] for place in world.places()] == [1, 1, 3, *[1] * 7]
 

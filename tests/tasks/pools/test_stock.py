@@ -27,7 +27,7 @@ from tests.tasks.ledger.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
 from tests.tasks.support import START
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tasks.pools import taking
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
 from tests.waiting import PATIENCE, eventually
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 
 def url_of(world: World) -> str:

@@ -21,7 +21,7 @@ from schemas.pool_tables import POOL_NUMBER, Slot
 from tasks.ledger.rows import Row
 from tests.tasks.pools.stocking import fill, give_back, numbers, take
 from tests.tasks.support import clear, make_world
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 SIZE = 5
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.provider_config import SANDBOX_URL
 from tests.waiting import PATIENCE
-from workers.cli.sandboxing import sandbox_toml
+from workers.cli.sandbox.serve import sandbox_toml
 
 PROJECT = Path(__file__).parents[3]
 # What the console script does, without the working directory on the path.

@@ -15,7 +15,7 @@ from schemas.status import Status
 from schemas.tables import LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, lock, move
 from workers.cli.app import app
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 NUMBERS = [f"+1415555{n:04d}" for n in range(100)]
 _WAYS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import workers.cli.context
+import workers.cli.terminal.context
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import Cli, simple_file
 
@@ -95,7 +95,7 @@ def test_the_embedded_database_migrates_by_itself(home: Path) -> None:
 
 
 def test_a_bug_is_no_traceback(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.cli.context, "open_desk", lambda **_: 1 / 0)
+    monkeypatch.setattr(workers.cli.terminal.context, "open_desk", lambda **_: 1 / 0)
     told = cli.refused("order", "list", status=1)
     assert "a bug: ZeroDivisionError: division by zero" in told
 

@@ -18,7 +18,7 @@ from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT, choose_sandbox, execute
 from workers.cli.doctor import ledger, servers
 from workers.cli.doctor.findings import Finding, Level, exit_status, fail, ok, warn
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 from workers.settings import load_settings
 
 NOW = datetime.now(UTC)

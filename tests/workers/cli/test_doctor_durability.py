@@ -14,7 +14,7 @@ from tests.waiting import eventually
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Level
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 FOLLOWED = text("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from schemas.pool_tables import POOL
 from workers.cli.doctor import ledger
 from workers.cli.doctor.findings import Finding, ok, warn
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from tasks import queries
 from tests.tasks.test_reading_in_steps import held_up
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, simple_file
-from workers.cli import exporting, orderview
-from workers.cli.context import Desk
+from workers.cli.order import export, view
+from workers.cli.terminal.context import Desk
 
 
 class Slow(io.StringIO):
@@ -37,9 +37,9 @@ def test_a_slow_reader_of_lines_holds_nothing_up(
     target.check = lambda: not held_up(desk.runtime.database)
     monkeypatch.setattr("sys.stdout", target)
     if shown:
-        orderview.show_lines(desk.runtime, order["id"], None, json=True)
+        view.show_lines(desk.runtime, order["id"], None, json=True)
     else:
-        assert exporting.export_order(desk.runtime, order["id"], None, "csv") == 3
+        assert export.export_order(desk.runtime, order["id"], None, "csv") == 3
     assert [line.count(number) for line, number in zip(target.getvalue().splitlines()[-3:], NUMBERS, strict=False)] == [
         1,
         1,

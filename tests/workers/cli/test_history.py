@@ -13,13 +13,13 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.tables import EVENT, PROVIDER
-from tasks import history
+from tasks.history import lost_history
+from tasks.history.watermark import Mark, Watermark
 from tasks.ledger.rows import new_id
 from tasks.sandbox import SandboxServer
-from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 Lose = Callable[..., list[Mark]]
 
@@ -37,7 +37,7 @@ def lose(
         with Redis.from_url(redis_server.url) as client:
             runtime = replace(desk.runtime, watermark=Watermark(client))
             runtime.watermark.write(runtime.providers[alias].account, marks)
-            history.compare(runtime)
+            lost_history.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))
         return marks

@@ -5,9 +5,9 @@ from sqlalchemy import insert, select
 
 from schemas.tables import ORDER
 from tests.workers.cli.running import Cli
-from workers.cli.context import Desk
-from workers.cli.errors import Failure
-from workers.cli.ids import order_id
+from workers.cli.terminal.context import Desk
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.ids import order_id
 
 IDS = (
     "0198c0de-0000-7000-8000-000000000001",

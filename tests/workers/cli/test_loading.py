@@ -14,10 +14,10 @@ from schemas.tables import ORDER, PURCHASE
 from tasks import orders
 from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file
-from workers.cli.checking import Checked
-from workers.cli.context import Desk
-from workers.cli.errors import Failure
-from workers.cli.loading import load_order
+from workers.cli.order.check_file import Checked
+from workers.cli.order.load import load_order
+from workers.cli.terminal.context import Desk
+from workers.cli.terminal.errors import Failure
 
 ROWS = 20_000
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -13,11 +13,12 @@ from sqlalchemy import select, update
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
-from tasks import accounts, orders
+from tasks import orders
+from tasks.accounts import identity
 from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.running import Cli, csv_file, settle
-from workers import commits
-from workers.cli.context import Desk, open_desk
+from workers.cli.terminal.context import Desk, open_desk
+from workers.database import commit_outcome
 
 MOST = 12
 """More commits than any of these commands makes."""
@@ -38,7 +39,7 @@ def desk(proxy: PostgresProxy, postgres_url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     with open_desk() as opened:
         # What the first command that buys writes down does not count among the commits of those that follow.
-        accounts.settle(opened.runtime)
+        identity.settle(opened.runtime)
         monkeypatch.setenv("DATABASE_URL", proxy.url)
         yield opened
 
@@ -81,7 +82,7 @@ def test_an_order_is_in_whatever_commit_lost_its_answer(
 def test_who_does_as_the_message_says_buys_no_more_than_asked(
     proxy: PostgresProxy, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch, delivers: bool
 ) -> None:
-    monkeypatch.setattr(commits, "PATIENCE", 0.5)
+    monkeypatch.setattr(commit_outcome, "PATIENCE", 0.5)
 
     def submit(at: int) -> None:
         file = str(csv_file(home, rows_of(at)))
@@ -158,7 +159,7 @@ def test_lines_bought_again_are_counted(proxy: PostgresProxy, desk: Desk, home: 
 def test_what_cannot_be_found_out_is_told_as_not_known(
     proxy: PostgresProxy, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "PATIENCE", 0.5)
+    monkeypatch.setattr(commit_outcome, "PATIENCE", 0.5)
     proxy.cut(1, leaves=True)
     told = Cli().refused("buy", "+14155550001", "--provider", "timepay", status=3)
     assert "whether it was written is not known" in told

@@ -12,7 +12,7 @@ from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.running import Cli, sandbox_config_text
 from tests.workers.cli.test_lost_answers import MOST, desk, each_commit, proxy
 from tests.workers.cli.test_pool import deliver
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 __all__ = ["desk", "proxy"]
 

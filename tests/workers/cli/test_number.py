@@ -6,7 +6,7 @@ import pytest
 
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import Cli, counted
-from workers.cli.context import open_desk
+from workers.cli.terminal.context import open_desk
 
 
 @pytest.mark.parametrize("provider", ["fluents", "signalwire", "vogent", "bird"])

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from workers.cli.errors import Failure
-from workers.cli.person import person
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.operator import person
 
 
 def test_the_login_name_is_the_default() -> None:

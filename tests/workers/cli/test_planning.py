@@ -8,7 +8,7 @@ from schemas.kinds import policy_for
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import kinds
 from tasks.runtime import Binding
-from workers.cli.planning import DAY, least_seconds
+from workers.cli.order.dry_run import DAY, least_seconds
 
 
 def bound(**policy: Any) -> Binding:

@@ -9,7 +9,7 @@ from tasks.ledger import pausing
 from tasks.policies.pause import Cause, Pause
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 
 def named(cli: Cli, alias: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from schemas.status import Status
 from schemas.tables import PROVIDER
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
-from workers.cli.context import Desk, open_desk
+from workers.cli.terminal.context import Desk, open_desk
 
 FILE = """
 [providers.{alias}]

@@ -15,11 +15,11 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import LINE, PURCHASE
+from tasks.history.watermark import Mark, Watermark
 from tasks.ledger.rows import new_id
-from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle
-from workers.cli.context import open_desk
+from workers.cli.terminal.context import open_desk
 
 MEND = re.compile(r"dialstock (provider (?:move [a-z0-9_-]+ [a-z0-9_-]+|leave [a-z0-9_-]+))")
 STATES = (

@@ -8,7 +8,7 @@ from schemas.status import Status
 from tasks.ledger import calls, intents
 from tasks.policies.retry import Decision
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 
 def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:

@@ -16,8 +16,8 @@ from schemas.status import Status
 from schemas.tables import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
-from workers.cli.context import Desk
-from workers.database import _MIGRATIONS, SqlDatabase
+from workers.cli.terminal.context import Desk
+from workers.database.connections import _MIGRATIONS, SqlDatabase
 
 ABSENT = "0190a0a0-0000-7000-8000-000000000001"
 

@@ -10,19 +10,19 @@ import pytest
 from celery import Celery
 
 from schemas.requests import parse_buy
-from tasks.accepting import accept_one
 from tasks.ledger.rows import find
+from tasks.lifecycle.accept import accept_one
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute, unused_port
-from workers.cli.errors import Failure
-from workers.cli.run import check_password, concurrency_for, worker_arguments
-from workers.cli.sandboxing import sandbox_toml
+from workers.cli.processes.worker_beat_flower import check_password, concurrency_for, worker_arguments
+from workers.cli.sandbox.serve import sandbox_toml
+from workers.cli.terminal.errors import Failure
 from workers.fleet import listening
+from workers.processes.redis_supervisor import Files
 from workers.settings import load_settings
-from workers.supervisor import Files
 from workers.wiring import Wiring, wire
 
 

@@ -12,9 +12,9 @@ from tasks.providers.registry import build
 from tasks.providers.transport.turns import at_once, in_turn
 from tasks.sandbox import SandboxControl, SandboxServer
 from tests.workers.cli.commands import Running, environment, execute
-from workers.cli.errors import Failure
-from workers.cli.sandboxing import make_server, reachable, read_rates, sandbox_toml
-from workers.cli.startup import is_loopback
+from workers.cli.processes.startup_checks import is_loopback
+from workers.cli.sandbox.serve import make_server, reachable, read_rates, sandbox_toml
+from workers.cli.terminal.errors import Failure
 
 
 def served(tmp_path: Path, *options: str, **environ: str) -> Running:

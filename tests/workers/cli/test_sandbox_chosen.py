@@ -19,7 +19,7 @@ from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute
 from tests.workers.cli.running import NUMBERS, Cli, purchases, sandbox_config_text, settle, simple_file
-from workers.cli.context import open_desk
+from workers.cli.terminal.context import open_desk
 
 REAL = "real-token"
 NUMBER = NUMBERS[0]

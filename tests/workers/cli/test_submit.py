@@ -6,7 +6,7 @@ import pytest
 
 from schemas.status import Status
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle, simple_file
-from workers.cli.context import Desk
+from workers.cli.terminal.context import Desk
 
 BAD_FILES = [
     ("", "is empty: the first line names the columns"),

@@ -55,6 +55,6 @@ def test_without_redis_each_call_waits_for_the_lane_s_interval(
     cli: Cli, sandbox: SandboxServer, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("workers.cli.account.time.sleep", slept.append)
+    monkeypatch.setattr("workers.cli.provider.ask.time.sleep", slept.append)
     cli.ok("provider", "check", "vogent")
     assert slept == [lane.interval] * 2

@@ -16,10 +16,10 @@ from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment, execute, unused_port
-from workers.cli.sandboxing import sandbox_toml
-from workers.cli.session import Door, describe
+from workers.cli.processes.session import Door, describe
+from workers.cli.sandbox.serve import sandbox_toml
+from workers.processes.redis_supervisor import Files
 from workers.settings import load_settings
-from workers.supervisor import Files
 
 PAGES = ("/", "/workers", "/tasks", "/broker", "/api/workers?refresh=1", "/api/tasks", "/metrics")
 

@@ -12,7 +12,7 @@ from tasks.ledger.accept import Entry, accept
 from tasks.ledger.rows import new_id
 from tests.tasks.support import START, number
 from tests.workers.migrations.test_versions import alembic
-from workers.database import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase, migrate
 
 
 def test_purchases_of_a_pools_orders_are_the_pools(database_url: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 import schemas.pool_tables  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
 from schemas.tables import PURCHASE
-from workers.database import _MIGRATIONS, SqlDatabase, migrate, revisions
+from workers.database.connections import _MIGRATIONS, SqlDatabase, migrate, revisions
 
 
 def alembic(conn: Connection, move: Callable[[Config, str], None], revision: str) -> None:

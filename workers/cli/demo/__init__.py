@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.output import Json
+from workers.cli.terminal.output import Json
 
 
 def register(app: typer.Typer) -> None:

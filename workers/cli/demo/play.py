@@ -9,17 +9,17 @@ from typing import Any
 
 from schemas.status import OrderStatus
 from tasks.queries import find_order, provider_states, status_counts
-from workers.cli.checking import check_file
 from workers.cli.demo.pool import Act, PoolPlay
 from workers.cli.demo.script import SHORTENED, TARGET, order_file
 from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
-from workers.cli.errors import INTERRUPTED, SOME_FAILED, Failure
-from workers.cli.loading import load_order
-from workers.cli.output import count, emit_json, say
+from workers.cli.order.check_file import check_file
+from workers.cli.order.load import load_order
+from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, Failure
+from workers.cli.terminal.output import count, emit_json, say
 from workers.fleet import wait_for
-from workers.processes import Signals
+from workers.processes.children import Signals
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer."""

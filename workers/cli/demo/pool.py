@@ -16,12 +16,12 @@ from schemas.events import EventType
 from schemas.pool_tables import POOL_RUN
 from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
+from tasks.messages.public_names import TAKE_NUMBER
 from tasks.pools.counting import levels
 from tasks.pools.replenish import NotNow, run
-from tasks.public import TAKE_NUMBER
 from tasks.runtime import Message, Runtime
 from workers.cli.demo.script import POOL, TAKERS, TARGET
-from workers.schedule import PUBLIC_QUEUE
+from workers.periodic.beat_schedule import PUBLIC_QUEUE
 
 _ANSWERS = (EventType.POOL_TAKEN, EventType.POOL_REFUSED)
 

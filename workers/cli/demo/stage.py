@@ -16,12 +16,12 @@ from schemas.provider_config import SANDBOX_VARIABLE
 from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxServer
-from workers.cli import children
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
-from workers.cli.output import say
-from workers.cli.run import concurrency_for
-from workers.cli.sandboxing import sandbox_toml
-from workers.processes import Signals, Supervisor
+from workers.cli.processes import children
+from workers.cli.processes.worker_beat_flower import concurrency_for
+from workers.cli.sandbox.serve import sandbox_toml
+from workers.cli.terminal.output import say
+from workers.processes.children import Signals, Supervisor
 from workers.settings import SANDBOX, load_settings
 from workers.wiring import wire
 

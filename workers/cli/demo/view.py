@@ -19,7 +19,7 @@ from rich.text import Text
 from schemas.status import SETTLED, Status
 from workers.cli.demo.script import FAULT_WORDS
 from workers.cli.demo.tally import OPEN_DOUBT, Result
-from workers.cli.output import error_console, plain, say, show, show_table
+from workers.cli.terminal.output import error_console, plain, say, show, show_table
 
 _PLAIN_EVERY = 3.0
 """Seconds between lines where there is no terminal."""

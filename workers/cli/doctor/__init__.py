@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli.output import Json, emit_json, show
+from workers.cli.terminal.output import Json, emit_json, show
 
 if TYPE_CHECKING:
     from workers.cli.doctor.findings import Finding

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from schemas.config import Config
+from tasks.accounts.stranded import homes_in, mend, read_file, refusals
 from tasks.ledger import accounts
-from tasks.strays import homes_in, mend, read_file, refusals
 from workers.cli.doctor.findings import Finding, fail, ok
 
 

@@ -1,6 +1,7 @@
 """Whether PostgreSQL keeps what it was told to commit: through a power cut, and through a failover.
 
-What a session can set is set with each transaction (workers.database): synchronous_commit. The rest is the server's.
+What a session can set is set with each transaction (workers.database.connections): synchronous_commit. The rest is
+the server's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from workers.cli.doctor.findings import Finding, fail, ok, warn
-from workers.database import SqlDatabase
+from workers.database.connections import SqlDatabase
 
 _SETTINGS = text(
     "SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,"

@@ -13,7 +13,7 @@ from schemas.config_errors import ConfigError
 from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
-from workers.cli.errors import AWAY, WRONG_USE
+from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import first_line, has_tables
 from workers.settings import Settings, SettingsError, load_settings
 

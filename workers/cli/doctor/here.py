@@ -12,7 +12,7 @@ from schemas.config import Config
 from schemas.config_errors import ConfigError
 from schemas.provider_config import read_token
 from workers.cli.doctor.findings import Finding, fail, ok, warn
-from workers.cli.errors import WRONG_USE
+from workers.cli.terminal.errors import WRONG_USE
 from workers.settings import Settings
 
 MIN_PYTHON = (3, 11)

@@ -8,12 +8,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config import Config
-from tasks.history import Lost, lost_calls
-from tasks.watermark import Watermark
-from workers.cli.context import open_redis
+from tasks.history.lost_history import Lost, lost_calls
+from tasks.history.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
-from workers.cli.explain import mend_of
-from workers.database import SqlDatabase
+from workers.cli.terminal.context import open_redis
+from workers.cli.terminal.explain import mend_of
+from workers.database.connections import SqlDatabase
 from workers.settings import Settings
 
 

@@ -18,9 +18,9 @@ from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
-from workers.cli.explain import mend_of
-from workers.clock import DatabaseClock
-from workers.database import SqlDatabase
+from workers.cli.terminal.explain import mend_of
+from workers.database.clock import DatabaseClock
+from workers.database.connections import SqlDatabase
 
 LATE = timedelta(seconds=60)
 """How long after its time something counts as late."""

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from schemas.config import Config
+from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
-from workers.cli.errors import AWAY
-from workers.embedded import EmbeddedError, find_server
+from workers.cli.terminal.errors import AWAY
 from workers.health import Away, database_revisions, redis_info
+from workers.processes.embedded_redis import EmbeddedError, find_server
+from workers.processes.redis_supervisor import Files, answers
 from workers.settings import Settings, redacted
-from workers.supervisor import Files, answers
-from workers.tls import is_unverified
 
 PING_SECONDS = 1.0
 
@@ -82,10 +82,10 @@ def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
 
 def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
     """A line for each provider that asked to slow down."""
-    from workers.cli import providercooling
+    from workers.cli.provider import cooldown
 
-    for alias, found in sorted(providercooling.cool_downs(settings, config).items()):
-        if words := providercooling.cool_down_in_words(found):
+    for alias, found in sorted(cooldown.cool_downs(settings, config).items()):
+        if words := cooldown.cool_down_in_words(found):
             yield warn("providers", f"{alias} {words}", f"sooner, at its risk: dialstock provider resume {alias}")
 
 

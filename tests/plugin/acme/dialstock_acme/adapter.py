@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from dialstock_acme.config import AcmeConfig
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, SearchQuery
-from tasks.providers.reading import lookup, search
+from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.owned_list import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields
@@ -20,7 +20,7 @@ LISTING = Listing(entries="numbers", needs=("next",))
 class Acme:
     """One team at Acme."""
 
-    lookup: ClassVar[LookupWay] = "by_list"
+    lookups: ClassVar[LookupWay] = "by_list"
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
@@ -40,16 +40,16 @@ class Acme:
         ]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        return lookup.look_list(self._page, numbers)
+        return lookups.look_list(self._page, numbers)
 
     def owned(self) -> Iterator[OwnedNumber]:
-        return lookup.owned(lookup.walk(self._page))
+        return lookups.owned(lookups.walk(self._page))
 
-    def search(self, query: SearchQuery) -> list[Candidate]:
-        wanted = {"country": query.country, "prefix": query.prefix, "limit": search.page_size(query, 50)}
+    def searches(self, query: SearchQuery) -> list[Candidate]:
+        wanted = {"country": query.country, "prefix": query.prefix, "limit": searches.page_size(query, 50)}
         answer = self._session.call("GET", "/for-sale", params=wanted)
         items = self._session.page(answer, fields(answer.body).get("numbers"))
-        return [found for item in items if (found := search.offered(item.get("number"), query))]
+        return [found for item in items if (found := searches.offered(item.get("number"), query))]
 
     def check(self) -> list[Check]:
         probe = Probe(name="team", call=lambda: self._page(None), proves="its numbers are listed", mend="check team")

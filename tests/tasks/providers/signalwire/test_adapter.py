@@ -7,7 +7,7 @@ import pytest
 
 from schemas.outcomes import Candidate, LookKind, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError, SearchQuery
-from tasks.providers.reading import lookup as looks
+from tasks.providers.reading import lookups
 from tests.scripted import ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, buy, success
 
@@ -203,7 +203,7 @@ def test_a_list_that_goes_in_circles_settles_nothing(server: ScriptedServer) -> 
 
 
 def test_a_list_without_end_is_bounded(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks, "MAX_PAGES", 4)
+    monkeypatch.setattr(lookups, "MAX_PAGES", 4)
     server.queue(*(page(f"+1415555020{n}", following=f"{PATH}?page_number={n}") for n in range(1, 9)))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
     assert len(server.seen) == 4

@@ -1,0 +1,1 @@
+"""What a provider says we own against what the table says."""

@@ -1,0 +1,218 @@
+"""The audit: what a provider says we own against what the table says, both ways. At the provider it only reads.
+
+One walk through the provider's list, paced like every look-up; the table is read after it, so that what was bought
+meanwhile is no difference. What seems to be missing is asked for in a second walk: a list that shrinks while it is
+walked can hide an entry between two pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from schemas.outcomes import LookKind
+from schemas.policy import Policy
+from schemas.settling import Finding, FindingKind
+from schemas.status import Status
+from tasks.audit.walk_owned import Progress, walk
+from tasks.ledger import audit as ledger
+from tasks.ledger import findings as settling
+from tasks.ledger.audit import Walks
+from tasks.ledger.resolve import Settler
+from tasks.lifecycle.provider_reaction import react_to_looks
+from tasks.orders import CHUNK, chunks, complete_finished
+from tasks.policies.watch import Watch
+from tasks.providers.transport.turns import in_turn
+from tasks.reading_turns import PATIENCE, Turns
+from tasks.runtime import Binding, Runtime
+
+
+class NothingLeft(Exception):
+    """The provider shows none of the purchases that it must show: more likely a wrong token than a loss of all."""
+
+
+class NotCharged(ValueError):
+    """A number that was not found to be charged twice, or that waits for something else first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What an audit found."""
+
+    walks: Walks
+    findings: list[Finding]
+
+    @property
+    def owned(self) -> int:
+        """How many numbers the provider showed."""
+        return len(self.walks.last.ids)
+
+    def of(self, *kinds: FindingKind) -> list[Finding]:
+        """The findings of these kinds."""
+        return [finding for finding in self.findings if finding.kind in kinds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """What was done about a report: the findings that were settled, and those that are left."""
+
+    settled: list[Finding] = field(default_factory=list)
+    left: list[Finding] = field(default_factory=list)
+
+
+def audit(
+    runtime: Runtime,
+    binding: Binding,
+    progress: Progress = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Compare; change nothing. *progress* is told how many more numbers were shown.
+
+    Raises ProviderError where the provider did not show its whole list, redis.RedisError while Redis is away,
+    Stopped, and Unsupported where the provider has no list.
+    """
+    watch = runtime.watched()
+    walks = Walks(
+        provider=binding.alias,
+        account=binding.account,
+        began=watch.now,
+        shows_by=watch.now - timedelta(seconds=binding.policy.reconcile_after[-1]),
+        settles_by=_settles_by(binding.policy, watch),
+        last=walk(runtime, binding, progress, stopping),
+    )
+    report = _compared(runtime, walks)
+    if not report.of(FindingKind.MISSING, FindingKind.ABSENT):
+        return report
+    again = walk(runtime, binding, progress, stopping)
+    return _compared(runtime, replace(walks, last=again, earlier=walks.last))
+
+
+def _settles_by(policy: Policy, watch: Watch) -> datetime | None:
+    """When the last call of a held purchase must have been over; None where the policy leaves it to a person.
+
+    A clock that is set ahead can only spare what is left of settle_after: each look has kept its distance, and this
+    process has watched for as long as the last one once more.
+    """
+    watched = watch.seconds >= policy.reconcile_after[-1]
+    machine = policy.settle_after > 0 and policy.on_unknown == "reconcile"
+    return watch.now - timedelta(seconds=policy.settle_after) if watched and machine else None
+
+
+def proves_absence(runtime: Runtime, report: Report) -> bool:
+    """Whether the list shows any of the purchases that it must show: one that shows none is more likely another's."""
+    with runtime.database.read() as conn:
+        bought = settling.count_purchased(conn, report.walks.account, report.walks.shows_by)
+    return bought == 0 or bought > len(report.of(FindingKind.MISSING))
+
+
+def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settlement:
+    """Have a purchase stand for each orphan, and settle the purchases that are ours after all."""
+    settled = []
+    usable = [one for one in report.of(FindingKind.ORPHAN) if one.usable]
+    for chunk in chunks(usable, CHUNK):
+        adopted = _adopt(runtime, binding, chunk, by)
+        settled += [one for one in chunk if one.number in adopted]
+    for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
+        settled += _take_evidence(runtime, binding, chunk, by)
+    complete_finished(runtime)
+    return _settlement(report, settled, FindingKind.ORPHAN, FindingKind.EVIDENCE)
+
+
+def mark_released(
+    runtime: Runtime,
+    binding: Binding,
+    report: Report,
+    by: str,
+    *,
+    all_gone: bool = False,
+    progress: Progress = lambda _: None,
+) -> Settlement:
+    """Mark purchases as released whose number the provider does not show, asked for them once more.
+
+    Raises NothingLeft where it shows none of several purchases, unless *all_gone*.
+    """
+    missing = report.of(FindingKind.MISSING)
+    if len(missing) > 1 and not all_gone:
+        with runtime.database.read() as conn:
+            bought = settling.count_purchased(conn, report.walks.account, report.walks.shows_by)
+        if bought <= len(missing):
+            raise NothingLeft
+    settled = []
+    for gone in gone_among(runtime, binding, missing, progress):
+        released = _release(runtime, report.walks, gone, by)
+        settled += [one for one in gone if one.purchase_id in released]
+    complete_finished(runtime)
+    return _settlement(report, settled, FindingKind.MISSING)
+
+
+def settle_charged_twice(runtime: Runtime, report: Report, numbers: Sequence[str], by: str, note: str) -> Settlement:
+    """Tell no more of numbers that were charged twice: a person settled them with the provider; *note* says how.
+
+    Raises NotCharged, before anything is changed, where one of *numbers* is not among those that can be settled.
+    """
+    twice = {one.number: one for one in report.of(FindingKind.CHARGED_TWICE)}
+    for number in numbers:
+        if number not in twice:
+            raise NotCharged(f"{number} is not among what was found to be charged twice")
+        if twice[number].status != Status.PURCHASED:
+            raise NotCharged(f"{number} is {twice[number].status or 'unknown'} here: settle that first")
+
+    wanted = [twice[number] for number in dict.fromkeys(numbers)]
+    settled = runtime.database.run(
+        lambda conn: settling.settle_charged_twice(conn, wanted, report.walks.account, _settler(runtime, by), note)
+    )
+    return _settlement(report, settled, FindingKind.CHARGED_TWICE)
+
+
+def _compared(runtime: Runtime, walks: Walks) -> Report:
+    return Report(walks=walks, findings=ledger.compare(runtime.database.read, walks))
+
+
+def _settler(runtime: Runtime, by: str) -> Settler:
+    return Settler(by=by, now=runtime.now())
+
+
+def _adopt(runtime: Runtime, binding: Binding, orphans: Sequence[Finding], by: str) -> set[str]:
+    rows = runtime.database.run(lambda conn: settling.adopt(conn, orphans, binding.account, _settler(runtime, by)))
+    return {row["number"] for row in rows}
+
+
+def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Finding], by: str) -> list[Finding]:
+    poll_every = binding.policy.poll_every
+    return runtime.database.run(
+        lambda conn: settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=poll_every)
+    )
+
+
+def gone_among(
+    runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress = lambda _: None
+) -> Iterator[list[Finding]]:
+    """The last word before numbers may be bought again: by chunks, those that a look finds not to be ours."""
+    for chunk in chunks(findings, CHUNK if binding.adapter.lookup == "by_list" else 1):
+        yield _gone(runtime, binding, chunk, progress)
+
+
+def _gone(runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
+    numbers = {one.number: next(iter(one.provider_number_ids), None) for one in findings}
+    with in_turn(Turns(runtime=runtime, binding=binding, first=PATIENCE)):
+        answers = binding.adapter.look(numbers)
+    react_to_looks(runtime, binding, answers.values())
+    progress(len(findings))
+    return [one for one in findings if _is_gone(one, answers[one.number].kind)]
+
+
+def _is_gone(finding: Finding, said: LookKind) -> bool:
+    return said is LookKind.ABSENT or (said is LookKind.LOST and finding.kind is FindingKind.MISSING)
+
+
+def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:
+    rows = runtime.database.run(
+        lambda conn: settling.release_missing(conn, gone, _settler(runtime, by), walks.shows_by)
+    )
+    return {row["id"] for row in rows}
+
+
+def _settlement(report: Report, settled: list[Finding], *kinds: FindingKind) -> Settlement:
+    keys = {one.key for one in settled}
+    return Settlement(settled=settled, left=[one for one in report.of(*kinds) if one.key not in keys])

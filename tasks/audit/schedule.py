@@ -1,0 +1,146 @@
+"""The scheduled audit: by one worker at a time, who loses it when it dies, and tells of each finding once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+
+from schemas.settling import Finding, FindingKind
+from tasks.audit.compare import Report, audit, gone_among, proves_absence
+from tasks.audit.renewed_claim import renewed
+from tasks.ledger import audit_runs as ledger
+from tasks.ledger import findings as settling
+from tasks.ledger.resolve import Settler
+from tasks.orders import CHUNK, chunks
+from tasks.providers.adapter import ProviderError
+from tasks.reading_turns import Stopped
+from tasks.runtime import Binding, Runtime
+from tasks.transactions import with_retry
+
+log = logging.getLogger(__name__)
+
+BY_MACHINE = "audit"
+"""Who settled what the scheduled audit settled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """An audit that this worker has claimed; `lost` is set once another took its place."""
+
+    runtime: Runtime
+    binding: Binding
+    began: datetime
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction in which the audit is still ours. Raises Stopped where another took its place."""
+        with self.runtime.database.write() as conn:
+            if not ledger.renew(conn, self.binding.account, self.began, self.runtime.now()):
+                raise Stopped
+            yield conn
+
+    def renew(self) -> None:
+        """Keep the audit, or stop it where another took its place: this process stood still for too long."""
+        try:
+            with self.write():
+                pass
+        except Stopped:
+            self.lost.set()
+
+    def tell(self, conn: Connection, found: Sequence[Finding], now: datetime, *, settled: bool = False) -> int:
+        """Write down and tell of what is new, and return how many that are."""
+        account, alias = self.binding.account, self.binding.alias
+        return settling.tell(conn, found, account=account, alias=alias, now=now, settled=settled)
+
+    def end(self, owned: int | None, error: str | None) -> None:
+        """Write down how it went, unless another took its place."""
+        now, of = self.runtime.now(), self.binding
+        self.runtime.database.run(
+            lambda conn: ledger.end(conn, of.account, of.policy, began=self.began, now=now, owned=owned, error=error)
+        )
+
+
+def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:
+    """Audit a provider where its account is due. Evidence and absence are settled, everything else told of, once.
+
+    Returns how many findings are new, None where there was nothing to do, the list could not be read, or another
+    worker took over while this one stood still.
+    """
+    binding = runtime.providers.get(alias)
+    if binding is None or binding.adapter.lookup == "none" or not binding.policy.audit_every:
+        return None
+    run = _Run(runtime=runtime, binding=binding, began=runtime.now())
+    if not runtime.database.run(lambda conn: ledger.claim(conn, binding.account, alias, run.began)):
+        return None
+    try:
+        with renewed(ledger.LEASE.total_seconds() / 3, run.renew):
+            report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())
+            new = _conclude(run, report)
+    except Stopped:
+        log.info("the audit of %s is left to another worker", alias)
+        runtime.database.run(lambda conn: ledger.give_back(conn, binding.account, run.began))
+        return None
+    except (ProviderError, RedisError) as exc:
+        log.warning("the audit of %s could not be done: %s", alias, exc)
+        run.end(None, str(exc))
+        return None
+    except Exception as exc:
+        # Else it would be taken for dead, and done again every minute.
+        run.end(None, type(exc).__name__)
+        raise
+    run.end(report.owned, None)
+    return new
+
+
+def _conclude(run: _Run, report: Report) -> int:
+    """Settle evidence and absence, tell of what is new, and forget what is gone."""
+    new = _fail_absent(run, report)
+    for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
+        new += with_retry(lambda chunk=chunk: _take_evidence(run, chunk))  # type: ignore[misc]
+    stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
+    with run.runtime.database.read() as conn:
+        before = settling.open_findings(conn, run.binding.account)
+    for chunk in chunks([one for one in stands if one.key not in before], CHUNK):
+        with run.write() as conn:
+            new += run.tell(conn, chunk, run.runtime.now())
+    keys = {one.key for one in stands}
+    for gone in chunks([key for key in before if key not in keys], CHUNK):
+        with run.write() as conn:
+            settling.resolve_findings(conn, [before[key] for key in gone], run.runtime.now())
+    return new
+
+
+def _fail_absent(run: _Run, report: Report) -> int:
+    """Fail what was held though nothing says that it was bought. By number, where it can be, it is asked for again."""
+    absent = report.of(FindingKind.ABSENT)
+    if absent and not proves_absence(run.runtime, report):
+        log.warning("the list of %s shows none of ours: what is held stays so", run.binding.alias)
+        return 0
+    failed = 0
+    for gone in gone_among(run.runtime, run.binding, absent):
+        failed += with_retry(lambda gone=gone: _fail(run, report, gone))  # type: ignore[misc]
+    return failed
+
+
+def _fail(run: _Run, report: Report, absent: Sequence[Finding]) -> int:
+    settler = Settler(by=BY_MACHINE, now=run.runtime.now())
+    with run.write() as conn:
+        failed = settling.fail_absent(conn, absent, settler, report.walks)
+        run.tell(conn, failed, settler.now, settled=True)
+        return len(failed)
+
+
+def _take_evidence(run: _Run, evidence: Sequence[Finding]) -> int:
+    settler = Settler(by=BY_MACHINE, now=run.runtime.now())
+    with run.write() as conn:
+        taken = settling.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
+        run.tell(conn, taken, settler.now, settled=True)
+        return len(taken)

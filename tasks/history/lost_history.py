@@ -1,0 +1,183 @@
+"""A database that went back in time buys nothing until what it lost was taken in, or a person answered for it.
+
+Workers compare it with the watermark as they start, every two seconds, and before the first claim on each new
+connection: who was restored or promoted is reached by a new one, so nothing is claimed before the look. Behind a pooler
+that keeps its clients' connections over a failover it is the timer that looks: a purchase that was released anew in
+those two seconds could be bought again.
+
+A worker that stood still between commit and mark for as long as a failover takes marks what nobody looked for any more.
+It sends at most `send_within` after its intent, and the timer finds its mark before the purchase is due again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+from schemas.events import utc_text
+from tasks.audit.compare import Report, Settlement
+from tasks.history.watermark import Mark
+from tasks.ledger import history as ledger
+from tasks.ledger import pausing
+from tasks.ledger.resolve import Settler
+from tasks.ledger.rows import Row
+from tasks.lifecycle.provider_reaction import pause_provider
+from tasks.orders import CHUNK, chunks
+from tasks.policies.pause import Cause, Pause
+from tasks.runtime import Binding, Database, Runtime
+
+FEWEST = 100
+"""Marks that are looked up at the least, however few calls an account may have under way."""
+
+NAMED = 10
+"""Numbers that a pause's reason names."""
+
+_STANDS = (Cause.BEHIND, Cause.PERSON)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The marked calls to buy of an account that the database does not know, the newest first.
+
+    `known` is when the newest began that it does know, None where it knows none.
+    """
+
+    account: str
+    calls: Sequence[Mark]
+    known: datetime | None
+
+    @property
+    def numbers(self) -> list[str]:
+        """What was called for, each once, the newest first."""
+        return list(dict.fromkeys(mark.number for mark in self.calls))
+
+    def __str__(self) -> str:
+        first, last = (_second(one.started_at) for one in (self.calls[-1], self.calls[0]))
+        more = len(self.numbers) - NAMED
+        named = ", ".join(self.numbers[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        known = (
+            "it knows none before" if self.known is None else f"the newest that it knows is of {_second(self.known)}"
+        )
+        return (
+            f"the database went back in time: it has lost {len(self.calls):,} calls to buy at {self.account}, made "
+            f"{first} to {last} ({known}), for {named}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingOn:
+    """What an audit means for an account that the database is behind for.
+
+    `settled`: it is behind no more, and `aliases`, which were paused for that, go on; `unseen` are numbers that lost
+    calls were made for and the provider does not show: they are not ours. Else `audit_at` is from when on a list shows
+    all that was bought; None where the audit left something to settle.
+    """
+
+    settled: bool = False
+    aliases: Sequence[str] = ()
+    unseen: Sequence[str] = ()
+    audit_at: datetime | None = None
+
+
+def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
+    """Which of an account's *marks*, the newest first, the database has lost. Raises SQLAlchemyError."""
+    with database.read() as conn:
+        lost = ledger.lost(conn, marks)
+        if not lost:
+            ledger.vouched(conn).add(account)
+    gone = set(lost)
+    known = max((mark.started_at for mark in marks if mark not in gone), default=None)
+    return Lost(account=account, calls=lost, known=known)
+
+
+def newest_marks(runtime: Runtime, account: str) -> list[Mark]:
+    """As many marks as tell whether any is lost: more than the account has calls under way."""
+    policies = [one.policy for one in runtime.providers.values() if one.account == account]
+    under_way = max((policy.max_in_flight for policy in policies), default=0)
+    return runtime.watermark.newest(account, max(FEWEST, 2 * under_way))
+
+
+def compare(runtime: Runtime) -> bool:
+    """Pause what the database is behind for. Says that there is no more to do.
+
+    Raises redis.RedisError and SQLAlchemyError while one of the two is away.
+    """
+    for account in runtime.accounts:
+        if lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
+            _stop(runtime, account)
+    return False
+
+
+def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement, by: str) -> GoingOn | None:
+    """Let an account go on after an audit that adopted; None where the database is not behind for it.
+
+    Not before the list was read late enough to show all that was bought, by the policy's last look: after the newest
+    lost call, and after the pause, which the present database dates; and not while anything is left to settle.
+    """
+    lost = _all_lost(runtime, binding.account)
+    began = _behind(runtime, binding.account)
+    if not (lost.calls or began):
+        return None
+    shows = max([*began.values(), *(mark.deadline for mark in lost.calls)])
+    if report.walks.shows_by < shows:
+        return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
+    if done.left:
+        return GoingOn()
+    runtime.watermark.forget(binding.account, lost.calls)
+    unseen = tuple(number for number in lost.numbers if number not in report.walks.last.ids)
+    aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
+    return GoingOn(settled=True, aliases=tuple(aliases), unseen=unseen)
+
+
+def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list[str], list[Row]]:
+    """Let an account go on because a person says so. What lost calls may have bought is held, and not bought again.
+
+    Returns the aliases that go on, and the purchases that were held. It may be done again wherever it broke off.
+    """
+    account = binding.account
+    lost = _all_lost(runtime, account)
+    held = []
+    for chunk in chunks(lost.calls, CHUNK):
+        settler = Settler(by=by, now=runtime.now())
+        held += runtime.database.run(
+            partial(ledger.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
+        )
+    runtime.watermark.forget(account, lost.calls)
+    return _go_on(runtime, list(_behind(runtime, account)), by, why), held
+
+
+def _all_lost(runtime: Runtime, account: str) -> Lost:
+    return lost_calls(runtime.database, account, runtime.watermark.newest(account))
+
+
+def _stop(runtime: Runtime, account: str) -> None:
+    aliases = runtime.accounts[account].aliases
+    with runtime.database.read() as conn:
+        states = {alias: pausing.state_of(conn, alias) for alias in aliases}
+    going = [alias for alias, state in states.items() if state is None or state["cause"] not in _STANDS]
+    lost = _all_lost(runtime, account) if going else None
+    if lost is not None and lost.calls:
+        for alias in going:
+            pause_provider(runtime, alias, Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None))
+
+
+def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
+    """The account's aliases that are paused because the database is behind, and since when."""
+    with runtime.database.read() as conn:
+        states = [pausing.state_of(conn, alias) for alias in runtime.accounts[account].aliases]
+    return {state["provider"]: state["paused_at"] for state in states if state and state["cause"] == Cause.BEHIND}
+
+
+def _go_on(runtime: Runtime, aliases: Sequence[str], by: str, note: str) -> list[str]:
+    def go_on(conn: Connection) -> list[str]:
+        return [alias for alias in aliases if pausing.resume_behind(conn, alias, runtime.now(), by=by, note=note)]
+
+    return runtime.database.run(go_on)
+
+
+def _second(moment: datetime) -> str:
+    return f"{utc_text(moment)[:19]}Z"

@@ -1,0 +1,11 @@
+"""A purchase's life, step by step, in this order:
+
+accept              a request becomes a row
+release_and_sweep   timers: what is due goes to the workers, what got lost comes back
+purchase            a worker has a slot reserved, ...
+claim               ... writes the intent down, and calls the provider
+record              what the call came to, whatever the database says
+provider_reaction   what that means for the whole provider: a cool-down, a pause
+reconcile           the provider is asked about what is in doubt
+outbox_relay        events go out, in order
+"""

@@ -1,0 +1,109 @@
+"""The claim of purchases before their call: on a database that knows what was bought before, and marked outside it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache, partial
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+
+from tasks.history import lost_history
+from tasks.history.watermark import Mark, Watermark
+from tasks.ledger import intents
+from tasks.ledger.history import Unvouched, WentBack, vouch
+from tasks.ledger.intents import Claim, Wanted
+from tasks.policies.retry import call_length
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+Now = Callable[[], datetime]
+Claims = list[Claim | None]
+Claiming = Callable[[Connection, Sequence[Wanted]], Claims]
+
+
+def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims:
+    """Claim dispatched purchases, and mark the intents once they are committed.
+
+    Returns None for a purchase that has moved on, and for all where the database has lost what was bought before.
+    A claim that could not be marked says so. Raises redis.RedisError where Redis is away and has to be asked.
+    """
+    seconds = call_length(binding.policy)
+    marking = _marking(runtime.watermark, binding.account)
+    claiming = partial(_claiming, runtime.now, binding.account, seconds)
+    usual = _usual(runtime.now, binding.account, seconds)
+    look = _looks[binding.account]
+    try:
+        while True:
+            done = look.done
+            try:
+                return runtime.database.transact(usual, items, marking)
+            except Unvouched:
+                with look.lock:
+                    if look.done == done:
+                        # Read outside of any transaction: Redis may take its time.
+                        marks = lost_history.newest_marks(runtime, binding.account)
+                        claims = runtime.database.transact(claiming(marks), items, marking)
+                        look.done += 1
+                        return claims
+    except WentBack as exc:
+        log.warning("%d purchases wait: %s", len(items), exc)
+        lost_history.compare(runtime)
+        return [None] * len(items)
+
+
+@dataclass
+class _Look:
+    """One thread at a time looks at a connection; who met the same meanwhile tries again: it may be mended."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: int = 0
+
+
+_looks: defaultdict[str, _Look] = defaultdict(_Look)
+
+
+def _claiming(now: Now, account: str, seconds: float, marks: Sequence[Mark] | None = None) -> Claiming:
+    def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Claims:
+        vouch(conn, account, marks)
+        return intents.claim(conn, wanted, now(), seconds)
+
+    return claiming
+
+
+_usual = cache(_claiming)
+"""Made once for each account: what threads do at the same time is done together where it is the same."""
+
+
+@cache
+def _marking(watermark: Watermark, account: str) -> Callable[[Sequence[Claim | None]], Claims]:
+    """Marks what was committed together by one write to Redis."""
+
+    def marking(claims: Sequence[Claim | None]) -> Claims:
+        marks = [_mark(one) for one in claims if one is not None]
+        try:
+            if marks:
+                watermark.write(account, marks)
+        except RedisError as exc:
+            log.warning("%d calls are not made, their intents cannot be marked: %s", len(marks), type(exc).__name__)
+            return list(claims)
+        return [one and replace(one, marked=True) for one in claims]
+
+    return marking
+
+
+def _mark(claimed: Claim) -> Mark:
+    row = claimed.row
+    return Mark(
+        purchase_id=row["id"],
+        revision=row["revision"],
+        number=row["number"],
+        started_at=claimed.started_at,
+        deadline=claimed.deadline,
+    )

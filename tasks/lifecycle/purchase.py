@@ -1,0 +1,295 @@
+"""Buy: reserve the pace, claim, connect, look at the clock, call, record. No transaction is open during the call."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.status import Status
+from tasks.ledger import intents, returning
+from tasks.ledger.answers import Answer
+from tasks.ledger.intents import Claim
+from tasks.ledger.rows import Row
+from tasks.lifecycle import claim as claiming
+from tasks.lifecycle.provider_reaction import react, react_to_looks
+from tasks.lifecycle.record import told, write_answer
+from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
+from tasks.policies.retry import Decision, History, after_call
+from tasks.providers.adapter import Ask
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.turns import Withheld, in_turn
+from tasks.reading_turns import Turns
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+Now = Callable[[], datetime]
+
+SLEEPABLE = 0.0005
+"""Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
+
+CLAIM_AHEAD = 0.1
+"""Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A purchase on its way: its message's claim on it, and what `prepare` said, None where nothing was to prepare."""
+
+    purchase_id: str
+    revision: int
+    account: str
+    prepared: Ask | Outcome | None = None
+
+    @property
+    def item(self) -> intents.Wanted:
+        """What the claim has to find."""
+        return self.purchase_id, self.revision, self.account
+
+
+def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, probe: bool = False) -> Status | None:
+    """Make one purchase call for a dispatched purchase at *revision*.
+
+    Returns the status that the purchase has then, or None where there was nothing to do: a duplicate or outdated
+    message, no slot, or an outcome that came too late to change anything.
+    """
+    return next(iter(buy_batch(runtime, [(purchase_id, revision)], provider, probe=probe)), None)
+
+
+def buy_batch(
+    runtime: Runtime, items: Sequence[tuple[str, int]], provider: str, *, probe: bool = False
+) -> list[Status | None]:
+    """Make one purchase call for several dispatched purchases, each claimed, recorded and told of by itself.
+
+    Returns what `buy` returns, for each purchase that could be claimed.
+    """
+    binding = runtime.providers.get(provider)
+    if binding is None:
+        log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
+        return []
+    runtime.reached("taken")
+    wanted = _prepare(runtime, binding, [(purchase_id, revision, binding.account) for purchase_id, revision in items])
+    slot = _reserve(runtime, binding, wanted) if wanted else None
+    if slot is None:
+        return []
+    runtime.reached("reserved")
+    claims = _claim(runtime, binding, wanted)
+    if not claims:
+        runtime.pace.refund(binding.buying, slot)
+        return []
+    runtime.reached("claimed")
+    outcomes = _call(runtime, binding, claims, slot)
+    runtime.reached("answered")
+    return _conclude(runtime, binding, outcomes, probe=probe)
+
+
+def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> list[_Wanted]:
+    """What to buy, without the purchases that have moved on since the message was sent."""
+    if not binding.adapter.prepares:
+        return [_Wanted(*item) for item in items]
+    found = []
+    for item in items:
+        # All of them each time: those found already, and those to come, wait for this search.
+        row = _keep(runtime, binding, items).get(item)
+        if row is not None:
+            keep = partial(_keep, runtime, binding, items)
+            found.append(_Wanted(*item, _find_stock(runtime, binding, row, keep)))
+    return found
+
+
+def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> dict[intents.Wanted, Row]:
+    """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
+    longest = HORIZON + binding.policy.timeout + binding.policy.take_within
+    return runtime.database.run(lambda conn: intents.keep(conn, items, runtime.now() + timedelta(seconds=longest)))
+
+
+def _find_stock(runtime: Runtime, binding: Binding, row: Row, keep: Callable[[], object]) -> Ask | Outcome:
+    with in_turn(Turns(runtime=runtime, binding=binding, keep=lambda _: keep())):
+        return binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
+
+
+def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
+    """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
+    slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
+    while isinstance(slot, Slot):
+        _sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
+        if not _missed(binding, slot):
+            return slot
+        runtime.pace.refund(binding.buying, slot)
+        slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
+    runtime.database.run(partial(_postpone, wanted=wanted, now=runtime.now(), seconds=slot.wait))
+    return None
+
+
+def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
+    for one in sorted(wanted, key=lambda one: one.purchase_id):
+        returning.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
+
+
+def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
+    claims = claiming.claim(runtime, binding, [one.item for one in wanted])
+    return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
+
+
+def _call(
+    runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]], slot: Slot
+) -> list[tuple[Claim, Outcome]]:
+    """The outcome of each claim: of the call, or why it was not made."""
+    done = [(claim, one.prepared) for claim, one in claims if isinstance(one.prepared, Outcome)]
+    asks = [(claim, _ask(claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)]
+    if not asks:
+        return done
+    outcomes = _send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
+    return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
+
+
+def _ask(claim: Claim, prepared: Ask | None) -> Ask:
+    return prepared or Ask(number=claim.row["number"], options=claim.row["options"])
+
+
+class _HeldBack(Withheld):
+    """The call is not made: nothing was sent. `code` is a short word for programs."""
+
+    def __init__(self, code: str, error: str) -> None:
+        super().__init__(error)
+        self.code = code
+
+
+def _send(
+    runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask], slot: Slot
+) -> list[Outcome]:
+    """Make the call, unless its slot or its time have passed, or an intent is not marked; all began with the first."""
+    first = claims[0]
+    try:
+        _need_marks(claims)
+        looked_at = time.monotonic()
+        bounds = Bounds(
+            connected=looked_at + _fresh_for(runtime, binding, first),
+            end=looked_at + (first.deadline - runtime.now()).total_seconds(),
+            gate=partial(_wait_for_slot, runtime, binding, first, slot),
+        )
+        runtime.reached("sending")
+        with bounded(bounds):
+            return binding.adapter.buy(asks)
+    except _HeldBack as held:
+        outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
+        return [outcome] * len(asks)
+
+
+def _need_marks(claims: Sequence[Claim]) -> None:
+    """No call goes out that a database back in time would not be known to have lost. Raises _HeldBack."""
+    if not all(one.marked for one in claims):
+        raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
+
+
+def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
+    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack."""
+    _sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
+    while _missed(binding, slot) or runtime.pace.cooling(binding.buying):
+        slot = _new_slot(runtime, binding, claim)
+        _sleep(runtime, slot.at - time.monotonic())
+    _fresh_for(runtime, binding, claim)
+
+
+def _missed(binding: Binding, slot: Slot) -> bool:
+    return slot.missed(binding.policy.rate_guard)
+
+
+def _sleep(runtime: Runtime, seconds: float) -> None:
+    if seconds >= SLEEPABLE:
+        runtime.sleep(seconds)
+
+
+def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
+    """Another slot for a call that missed its own, while its intent is fresh. Raises _HeldBack."""
+    fresh_for = _fresh_for(runtime, binding, claim)
+    try:
+        slot = runtime.pace.reserve(binding.buying, horizon=fresh_for)
+    except RedisError as exc:
+        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis: {type(exc).__name__}") from exc
+    if isinstance(slot, Later):
+        raise _HeldBack("pace", "its slot passed before the call could be made")
+    return slot
+
+
+def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
+    """Seconds in which a call may still go out on its intent. Raises _HeldBack where none are left."""
+    spent = (runtime.now() - claim.started_at).total_seconds()
+    if spent > binding.policy.send_within:
+        raise _HeldBack("too_late", f"{spent:.1f} s passed after the intent: too late to send")
+    return binding.policy.send_within - spent
+
+
+def _conclude(
+    runtime: Runtime, binding: Binding, outcomes: Sequence[tuple[Claim, Outcome]], *, probe: bool
+) -> list[Status | None]:
+    """Record each outcome; those that need a look come last, so that none waits for another's.
+
+    One that fails keeps none from being recorded; what it failed with is raised then.
+    """
+    in_order = sorted(outcomes, key=lambda pair: pair[1].kind is OutcomeKind.REFUSED)
+    after, failures = [], []
+    for claim, outcome in in_order:
+        try:
+            after.append(_record(runtime, binding, claim, outcome))
+        except Exception as exc:
+            log.exception("an answer could not be written: %s", told(claim, outcome))
+            failures.append(exc)
+    runtime.reached("recorded")
+    react(runtime, binding, [(claim.row["number"], outcome) for claim, outcome in in_order], probe=probe)
+    if failures:
+        raise failures[0]
+    return after
+
+
+def _record(runtime: Runtime, binding: Binding, claim: Claim, outcome: Outcome) -> Status | None:
+    row = claim.row
+    can_look = binding.adapter.lookup != "none"
+    look = None
+    if outcome.kind is OutcomeKind.REFUSED and can_look and not row["doubt"]:
+        look = _look_once(runtime, binding, claim)
+    history = History(
+        attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
+    )
+    decision = after_call(outcome, history, binding.policy, look)
+    answer = Answer(claim=claim, outcome=outcome, decision=_dated(runtime, claim, decision))
+    after = write_answer(runtime, answer)
+    return None if after is None else Status(after["status"])
+
+
+def _dated(runtime: Runtime, claim: Claim, decision: Decision) -> Decision:
+    """Where the clock was set during a call in doubt, its deadline says nothing: all its length is waited for."""
+    if not decision.from_deadline or runtime.watched().saw(claim.started_at):
+        return decision
+    length = (claim.deadline - claim.started_at).total_seconds()
+    return replace(decision, from_deadline=False, delay=decision.delay + length)
+
+
+def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
+    """Whether a number that was just refused is ours already."""
+    number, patience = claim.row["number"], binding.policy.timeout
+    keep = partial(_leave_alone, runtime, binding, claim)
+    try:
+        keep(patience)
+        with in_turn(Turns(runtime=runtime, binding=binding, first=patience, keep=keep)):
+            answer = binding.adapter.look({number: None})[number]
+    except (RedisError, SQLAlchemyError) as exc:
+        # The refusal is in our hands: it is written first, and looked into after that.
+        return Look(kind=LookKind.UNCLEAR, error=f"no look without servers: {type(exc).__name__}", waiting=True)
+    react_to_looks(runtime, binding, [answer])
+    return answer
+
+
+def _leave_alone(runtime: Runtime, binding: Binding, claim: Claim, seconds: float) -> None:
+    """Keep the sweep away for a call that may wait *seconds* for its turn."""
+    until = timedelta(seconds=seconds + binding.policy.timeout)
+    runtime.database.run(lambda conn: intents.extend(conn, claim, runtime.now() + until))

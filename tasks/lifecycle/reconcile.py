@@ -1,0 +1,88 @@
+"""Ask a provider about purchases in doubt, or not usable yet, and write down what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy.exc import DataError
+
+from schemas.outcomes import Look, LookKind
+from schemas.status import Status
+from tasks.audit.renewed_claim import renewed
+from tasks.ledger import looks
+from tasks.ledger.rows import Row
+from tasks.lifecycle.provider_reaction import pause_provider, react_to_looks
+from tasks.policies.pause import Cause, Pause
+from tasks.providers.transport.turns import in_turn
+from tasks.reading_turns import Stopped, Turns
+from tasks.retry_database import patiently
+from tasks.runtime import Binding, Runtime
+
+log = logging.getLogger(__name__)
+
+LEASE = 6.0
+"""Seconds that a purchase is left alone while it is looked at, renewed as long as the look takes: a list may be long,
+and a worker may die over it."""
+
+
+def look(
+    runtime: Runtime,
+    provider: str,
+    items: Sequence[tuple[str, int]],
+    stopping: Callable[[], bool] = lambda: False,
+) -> list[Status]:
+    """Look at the taken purchases (id and revision) that are still as they were.
+
+    Returns the statuses that they have then; nothing where *stopping* ended it: they are due again soon.
+    """
+    binding = runtime.providers.get(provider)
+    if binding is None:
+        log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
+        return []
+    rows = _begin(runtime, binding, items)
+    if not rows:
+        return []
+    try:
+        with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
+            answers = _ask(runtime, binding, rows, stopping)
+    except Stopped:
+        log.info("%d looks at %s are left to another worker", len(rows), provider)
+        return []
+    after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
+    refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
+    if refused is not None:
+        reason = f"a look-up was refused: {refused.error}"
+        pause_provider(
+            runtime, provider, Pause(cause=Cause.ACCOUNT, reason=reason, cooldown=binding.policy.pause_cooldown)
+        )
+    return [Status(row["status"]) for row in after if row is not None]
+
+
+def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[Row]:
+    until = timedelta(seconds=LEASE)
+    return runtime.database.run(lambda conn: looks.begin(conn, binding.account, items, runtime.now() + until))
+
+
+def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Callable[[], bool]) -> dict[str, Look]:
+    numbers = {row["number"]: row["provider_number_id"] for row in rows}
+    if binding.adapter.lookup == "none":
+        unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
+        return dict.fromkeys(numbers, unable)
+    with in_turn(Turns(runtime=runtime, binding=binding, stopping=stopping)):
+        answers = binding.adapter.look(numbers)
+    react_to_looks(runtime, binding, answers.values())
+    return answers
+
+
+def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
+    """Not for ever: what a look said can be asked again."""
+    policy = binding.policy
+    try:
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, answer, policy, runtime.watched()))
+    except (DataError, ValueError) as exc:
+        log.warning("a look at %s is written without what was said: %s", row["number"], type(exc).__name__)
+        bare = replace(answer, error="what the provider said cannot be stored")
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, bare, policy, runtime.watched()))

@@ -1,0 +1,1 @@
+"""Celery's side: the tasks, the names that callers use, and which messages were answered before."""

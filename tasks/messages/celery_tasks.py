@@ -1,0 +1,166 @@
+"""The Celery tasks: thin entries to the domain code. Callers use the four public ones by name.
+
+    dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
+    dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
+    dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
+    dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
+
+The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError; whatever is raised,
+their message is answered, or goes back to the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Reject
+from celery.worker import state
+from redis.exceptions import RedisError
+
+from schemas.requests import RequestError
+from tasks import orders
+from tasks.audit import schedule
+from tasks.lifecycle import accept, purchase, reconcile
+from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
+from tasks.messages.answered_before import rejected_before
+from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
+from tasks.pools import reading, replenish, taking
+from tasks.retry_database import DATABASE_AWAY, patiently
+from tasks.runtime import Runtime, current
+from tasks.transactions import Raced
+
+log = logging.getLogger(__name__)
+
+AUDIT = "dialstock.internal.audit"
+REPLENISH = "dialstock.internal.replenish"
+
+PublicTask = Callable[[Runtime, dict[str, Any], object], object]
+
+KEEP_PAUSE = 5.0
+"""Seconds before a message that could not even be kept goes back to the queue."""
+
+
+@shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def buy_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Accept one purchase."""
+    _public(self, args, kwargs, accept.buy_number)
+
+
+@shared_task(name=SUBMIT_ORDER, bind=True, acks_late=True, ignore_result=True)
+def submit_order(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Accept an order of many purchases: all of it or nothing."""
+    _public(self, args, kwargs, orders.submit_order)
+
+
+@shared_task(name=TAKE_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def take_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Take numbers from a pool: all that are asked for or none."""
+    _public(self, args, kwargs, _take)
+
+
+@shared_task(name=RETURN_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def return_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Give a number back to its pool."""
+    _public(self, args, kwargs, _give_back)
+
+
+@shared_task(name=BUY, acks_late=True, ignore_result=True)
+def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Make one purchase call. Run twice, the second finds another revision and leaves."""
+    try:
+        purchase.buy(current(), purchase_id, revision, provider, probe=probe)
+    except RedisError as exc:
+        # No pace, no purchase: the row is due again when its release has run out.
+        log.warning("purchase %s waits, Redis is away: %s", purchase_id, type(exc).__name__)
+
+
+@shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
+def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
+    """Make one purchase call for several numbers. Run twice, the second finds other revisions and leaves."""
+    try:
+        purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
+    except RedisError as exc:
+        log.warning("%d purchases wait, Redis is away: %s", len(items), type(exc).__name__)
+
+
+@shared_task(name=LOOK, acks_late=True, ignore_result=True)
+def look(provider: str, items: list[tuple[str, int]]) -> None:
+    """Ask a provider about purchases in doubt. Run twice, the second finds other revisions and leaves."""
+    try:
+        reconcile.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
+    except RedisError as exc:
+        log.warning("%d looks at %s wait, Redis is away: %s", len(items), provider, type(exc).__name__)
+
+
+@shared_task(name=AUDIT, acks_late=True, ignore_result=True)
+def audit(provider: str) -> None:
+    """Audit a provider where it is due. Run twice, the second finds that it is not."""
+    schedule.scheduled(current(), provider, _shuts_down)
+
+
+@shared_task(name=REPLENISH, acks_late=True, ignore_result=True)
+def replenish_pool(pool: str) -> None:
+    """Top a pool up where it is due. Run twice, the second finds that it is not."""
+    runtime = current()
+    if pool not in runtime.config.pools:
+        log.error("the pool %r is due, and it is not configured: start beat and workers with the same file", pool)
+        return
+    try:
+        replenish.run(runtime, pool)
+    except (replenish.NotNow, replenish.RunFailed) as exc:
+        log.debug("%s", exc)
+    except RedisError as exc:
+        log.warning("pool %s waits, Redis is away: %s", pool, type(exc).__name__)
+
+
+def _shuts_down() -> bool:
+    """Whether this worker was told to stop: a walk through a long list does not hold it up."""
+    return state.should_stop is not None and state.should_stop is not False
+
+
+def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    if args:
+        raise RequestError(f"send keyword arguments only: {len(args)} positional given")
+    return kwargs
+
+
+def _take(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
+    taking.take(runtime, reading.read_take(runtime, fields), message_id)
+
+
+def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
+    taking.give_back(runtime, reading.read_return(runtime, fields), message_id)
+
+
+def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:
+    """Do what a caller asks for; back to the queue where the database stays away, kept and told in all other cases."""
+    runtime, message_id = current(), self.request.id
+    body = body_of(args, kwargs)
+    try:
+        if _redelivered(self) and patiently(lambda: rejected_before(runtime, self.name, message_id, body)):
+            return
+        patiently(lambda: do(runtime, _keywords(args, kwargs), message_id))
+    except (*DATABASE_AWAY, Raced) as exc:
+        raise Reject(type(exc).__name__, requeue=True) from exc
+    except RequestError as exc:
+        _reject(runtime, self, body, exc)
+    except Exception:
+        log.exception("%s ended in an error that nobody foresaw, message %r", self.name, message_id)
+        _reject(runtime, self, body, RequestError(INTERNAL, "internal_error"))
+
+
+def _redelivered(self: Task[Any, Any]) -> bool:
+    return bool((self.request.delivery_info or {}).get("redelivered"))
+
+
+def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
+    """Keep and tell it; where even that fails, the message goes back to its queue, and not so often that it spins."""
+    try:
+        patiently(lambda: accept.reject(runtime, self.name, self.request.id, body, exc))
+    except Exception as failed:
+        log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
+        runtime.sleep(KEEP_PAUSE)
+        raise Reject(type(failed).__name__, requeue=True) from failed

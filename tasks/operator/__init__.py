@@ -1,0 +1,1 @@
+"""What a person decides: held purchases, and orders that are tried again."""

@@ -1,0 +1,1 @@
+"""`dialstock order`: a file is checked and loaded, and followed until it is completed."""

@@ -1,0 +1,150 @@
+"""The first pass over an order file: every row is checked before any is accepted.
+
+What is right goes to a temporary file, so that loading reads neither the file nor standard input again.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.requests import BuyNumber, Metadata
+from tasks.ledger.accept import key_conflicts
+from tasks.orderfile import Format, Line, Problem, read_order
+from tasks.orders import CHUNK, chunks
+from tasks.pools.reserved import reserved
+from tasks.runtime import Runtime
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.output import Meter
+
+_METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
+
+
+def bounded(metadata: dict[str, Any]) -> dict[str, Any]:
+    """An order's metadata, within the bounds that messages have. Raises Failure."""
+    try:
+        return _METADATA.validate_python(metadata)
+    except ValidationError as exc:
+        raise Failure(f"--metadata {exc.errors()[0]['msg'].removeprefix('Value error, ')}") from exc
+
+
+class Spool:
+    """JSON values in a temporary file: written once, then read as often as wanted."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8", prefix="dialstock-")  # noqa: SIM115 - see close
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        self._file.seek(0)
+        for text in self._file:
+            yield json.loads(text)
+
+    def add(self, value: Any) -> None:
+        """Append one value."""
+        self._file.write(json.dumps(value) + "\n")
+        self._count += 1
+
+    def close(self) -> None:
+        """Give the file back to the system."""
+        self._file.close()
+
+
+@dataclass
+class Checked:
+    """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others."""
+
+    lines: Spool = field(default_factory=Spool)
+    problems: Spool = field(default_factory=Spool)
+    bad_rows: int = 0
+    providers: Counter[str] = field(default_factory=Counter)
+    _last_bad: int = -1
+
+    def requests(self) -> Iterator[tuple[int, BuyNumber]]:
+        """The purchases of the file, with their lines."""
+        for line, fields in self.lines:
+            yield line, BuyNumber.model_construct(**fields)
+
+    def add_line(self, line: Line) -> None:
+        """Keep a purchase."""
+        request = line.request
+        self.providers[request.provider] += 1
+        self.lines.add([line.line, {name: getattr(request, name) for name in BuyNumber.model_fields}])
+
+    def add_problem(self, problem: Problem) -> None:
+        """Keep a problem; those of one line come one after the other."""
+        self.problems.add({"line": problem.line, "column": problem.column, "message": problem.message})
+        self.bad_rows += problem.line != self._last_bad
+        self._last_bad = problem.line
+
+    def close(self) -> None:
+        """Give back the temporary files."""
+        self.lines.close()
+        self.problems.close()
+
+
+def check_file(
+    runtime: Runtime,
+    source: BinaryIO,
+    *,
+    name: str,
+    format: Format | None,
+    provider: str | None,
+    country: str | None,
+) -> Checked:
+    """Check every row of *source*; its keys against all that came before, its numbers against the pools' too.
+
+    Raises OrderFileError.
+    """
+    found = read_order(
+        source, name=name, format=format, kinds=runtime.kinds, default_provider=provider, country=country
+    )
+    checked = Checked()
+    try:
+        with Meter("checking rows") as meter:
+            for batch in chunks(found, CHUNK):
+                _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))
+                meter.advance(len(batch))
+    except BaseException:
+        checked.close()
+        raise
+    return checked
+
+
+def _keep(checked: Checked, batch: Iterable[Line | Problem], conflicts: dict[str, str]) -> None:
+    for item in batch:
+        if isinstance(item, Problem):
+            checked.add_problem(item)
+        elif owner := conflicts.get(item.request.idempotency_key or ""):
+            message = (
+                f"{item.request.idempotency_key!r} came before with another request (purchase {owner}): "
+                "give the new request a new key"
+            )
+            checked.add_problem(Problem(item.line, "idempotency_key", message))
+        else:
+            checked.add_line(item)
+
+
+def _conflicts(runtime: Runtime, batch: Iterable[Line | Problem]) -> dict[str, str]:
+    keyed = [item.request for item in batch if isinstance(item, Line) and item.request.idempotency_key is not None]
+    if not keyed:
+        return {}
+    with runtime.database.read() as conn:
+        return key_conflicts(conn, keyed)
+
+
+def _out_of_pools(runtime: Runtime, batch: Iterable[Line | Problem]) -> list[Line | Problem]:
+    """The batch, with a problem in place of each line whose number stands in a pool."""
+    lines = [item for item in batch if isinstance(item, Line)]
+    told = reserved(runtime, [item.request for item in lines])
+    problems = {lines[n].line: Problem(lines[n].line, "number", mend) for n, mend in told.items()}
+    return [problems.get(item.line, item) if isinstance(item, Line) else item for item in batch]

@@ -1,0 +1,76 @@
+"""Writing an order's results to a file that is there whole or not at all, or to standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from tasks.orderfile import Format, write_export
+from tasks.queries import each_result
+from tasks.runtime import Runtime
+from workers.cli.terminal.errors import Failure
+
+_SUFFIXES: dict[str, Format] = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+def format_of(output: Path | None, *, json: bool) -> Format:
+    """The format by the file's name; CSV unless *json* asks for a document on standard output."""
+    if output is not None:
+        return _SUFFIXES.get(output.suffix.lower(), "csv")
+    return "json" if json else "csv"
+
+
+def export_order(runtime: Runtime, order_id: str, output: Path | None, format: Format) -> int:
+    """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
+    rows = _Counted(each_result(runtime.database.read, order_id))
+    if output is None:
+        write_export(rows, sys.stdout, format)
+    else:
+        _write_whole(rows, output, format)
+    return rows.count
+
+
+class _Counted:
+    """Rows, counted while they go by."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _write_whole(rows: _Counted, output: Path, format: Format) -> None:
+    if output.exists() and not output.is_file():
+        # a pipe or a device cannot be replaced
+        with output.open("w", encoding="utf-8", newline="") as target:
+            write_export(rows, target, format)
+        return
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as exc:
+        raise Failure(f"{output}: cannot be written: {exc.strerror}") from exc
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
+            _fill(rows, target, format)
+        Path(temporary).replace(output)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def _fill(rows: _Counted, target: TextIO, format: Format) -> None:
+    # a temporary file is for its owner alone; this one is as any other file would be
+    umask = os.umask(0)
+    os.umask(umask)
+    os.fchmod(target.fileno(), 0o666 & ~umask)
+    write_export(rows, target, format)

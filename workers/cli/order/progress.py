@@ -1,0 +1,198 @@
+"""How far an order is: counts, reasons, rate and time left of each provider, from queries that stay cheap."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from schemas.status import UNSETTLED, OrderStatus, Status
+from tasks.ledger import dispatch
+from tasks.policies.pace import buying_lane
+from tasks.queries import find_order, next_due, order_counts, provider_states
+from tasks.runtime import Binding, Runtime
+from workers.cli.order.dry_run import least_seconds
+from workers.cli.terminal.explain import pause_in_words, when
+from workers.cli.terminal.output import duration
+
+RATE_WINDOW = 20.0
+"""Seconds over which the rate is taken."""
+
+_IN_CALL = (Status.DISPATCHED, Status.PURCHASING)
+_FOLLOWED = {Status.UNKNOWN: "in doubt", Status.PROCESSING: "not usable yet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One provider's part of an order. `rate` is in lines settled a second, `left` in seconds; None where unknown."""
+
+    provider: str
+    lines: int
+    bought: int
+    failed: int
+    held: int
+    cancelled: int
+    waiting: int
+    paused: bool = False
+    why: tuple[str, ...] = ()
+    rate: float | None = None
+    left: float | None = None
+
+    @property
+    def settled(self) -> int:
+        """Lines that are done with, or wait for a person."""
+        return self.lines - self.waiting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """An order at one moment."""
+
+    order: Mapping[str, Any]
+    parts: tuple[Part, ...]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.order["status"] in (OrderStatus.COMPLETED, OrderStatus.ABANDONED)
+
+    @property
+    def all_bought(self) -> bool:
+        """Whether every line is bought."""
+        return self.order["status"] != OrderStatus.ABANDONED and all(part.bought == part.lines for part in self.parts)
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not settled."""
+        return sum(part.waiting for part in self.parts)
+
+
+class Sampler:
+    """Takes an order's progress again and again, and its rate from what it saw before."""
+
+    def __init__(self, runtime: Runtime, order_id: str) -> None:
+        self._runtime = runtime
+        self._order_id = order_id
+        self._seen: deque[tuple[float, dict[str, int]]] = deque()
+
+    def sample(self) -> Progress:
+        """The progress now."""
+        with self._runtime.database.read() as conn:
+            order = find_order(conn, self._order_id) or {}
+            counts = _by_provider(order_counts(conn, self._order_id))
+            states = provider_states(conn)
+            parts = [self._part(conn, alias, counts[alias], states.get(alias)) for alias in sorted(counts)]
+        return Progress(order=order, parts=tuple(self._timed(parts)))
+
+    def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
+        waiting = sum(counts[status] for status in UNSETTLED)
+        why = self._why(conn, alias, counts, state) if waiting else ()
+        return Part(
+            provider=alias,
+            lines=counts.total(),
+            bought=counts[Status.PURCHASED],
+            failed=counts[Status.FAILED],
+            held=counts[Status.HELD],
+            cancelled=counts[Status.CANCELLED] + counts[Status.RELEASED],
+            waiting=waiting,
+            paused=state is not None and state["paused_at"] is not None,
+            why=why,
+        )
+
+    def _why(
+        self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None
+    ) -> tuple[str, ...]:
+        now = self._runtime.now()
+        due = next_due(conn, alias, self._order_id)
+        why = []
+        if counts[Status.QUEUED]:
+            why.append(self._why_queued(conn, alias, state, due.get("queued"), now))
+        if in_call := sum(counts[status] for status in _IN_CALL):
+            why.append(f"{in_call:,} under way")
+        followed = [f"{counts[status]:,} {words}" for status, words in _FOLLOWED.items() if counts[status]]
+        if followed:
+            look = f", next look {when(due['followed'], now)}" if "followed" in due else ""
+            why.append(f"{', '.join(followed)}{look}")
+        return tuple(why)
+
+    def _why_queued(
+        self, conn: Connection, alias: str, state: Mapping[str, Any] | None, due: datetime | None, now: datetime
+    ) -> str:
+        binding = self._runtime.providers.get(alias)
+        if binding is None:
+            return "not configured any more: see `dialstock provider list` for the mend, or cancel the order"
+        if paused := pause_in_words(state, now):
+            return paused
+        if due is not None and due > now:
+            return f"backing off, next try {when(due, now)}"
+        return _why_due(conn, binding, self._runtime.accounts[binding.account], state, now)
+
+    def _timed(self, parts: list[Part]) -> list[Part]:
+        now = time.monotonic()
+        settled = {part.provider: part.settled for part in parts}
+        self._seen.append((now, settled))
+        while now - self._seen[0][0] > RATE_WINDOW and len(self._seen) > 2:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        elapsed = now - since
+        return [self._with_rate(part, before.get(part.provider, 0), elapsed) for part in parts]
+
+    def _with_rate(self, part: Part, before: int, elapsed: float) -> Part:
+        if part.waiting == 0:
+            return replace(part, left=0.0)
+        rate = (part.settled - before) / elapsed if elapsed > 1 else None
+        return replace(part, rate=rate, left=self._left(part, rate))
+
+    def _left(self, part: Part, rate: float | None) -> float | None:
+        """By the rate seen, and never less than the limits allow; None while nothing moves."""
+        binding = self._runtime.providers.get(part.provider)
+        if binding is None or part.paused:
+            return None
+        least = least_seconds(binding, part.waiting)
+        return max(least, part.waiting / rate) if rate else least
+
+
+def summary(progress: Progress) -> dict[str, Any]:
+    """The progress as plain data."""
+    order = progress.order
+    parts = [{**vars(part), "why": list(part.why)} for part in progress.parts]
+    totals = {name: sum(part[name] for part in parts) for name in ("bought", "failed", "held", "cancelled", "waiting")}
+    return {
+        "order_id": order["id"],
+        "status": order["status"],
+        "lines": sum(part.lines for part in progress.parts),
+        **totals,
+        "providers": parts,
+    }
+
+
+def per_second(interval: float) -> str:
+    """A pace for people: '4.9/s', '1 every 60 s'."""
+    return f"1 every {duration(interval)}" if interval > 10 else f"{1 / interval:,.1f}/s"
+
+
+def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row["provider"], Counter())[row["status"]] += row["count"]
+    return counts
+
+
+def _why_due(
+    conn: Connection, binding: Binding, account: dispatch.Account, state: Mapping[str, Any] | None, now: datetime
+) -> str:
+    policy = binding.policy
+    present = dict(state or _fresh(binding.alias))
+    room = dispatch.room(conn, policy, present, account, now=now, soon=policy.max_in_flight)
+    if room.why == "daily limit":
+        return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
+    return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"
+
+
+def _fresh(alias: str) -> dict[str, Any]:
+    return {"provider": alias, "paused_at": None, "probe_at": None}

@@ -1,0 +1,214 @@
+"""`dialstock order submit`: check a whole file, then bring it in as one order."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+import typer
+
+from workers.cli.terminal.errors import WRONG_USE, Failure
+from workers.cli.terminal.options import Country, country_code, pairs
+from workers.cli.terminal.output import Json, count, duration, emit_json, say, show, show_table
+
+if TYPE_CHECKING:
+    from workers.cli.order.check_file import Checked
+    from workers.cli.order.load import Loaded
+    from workers.cli.terminal.context import Desk
+
+STDIN = "-"
+MAX_NAME = 200
+_COUNTS = ("to buy", "bought already", "held", "in work")
+_COLUMNS = ("provider", *_COUNTS, "at its limits")
+
+File = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or NDJSON; - reads standard input.")]
+Provider = Annotated[str | None, typer.Option(metavar="ALIAS", help="The provider of rows that name none.")]
+Format = Annotated[
+    Literal["csv", "json", "ndjson"] | None, typer.Option(help="The file's format; else by its name or beginning.")
+]
+Name = Annotated[str | None, typer.Option(help="A name for the order; else the file's.")]
+OrderMetadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
+]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be bought, and how long it takes.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
+Max = Annotated[
+    int | None, typer.Option("--max", min=1, metavar="N", help="Buy at most N of the numbers; the rest is cancelled.")
+]
+MaxShown = Annotated[int, typer.Option(min=0, metavar="N", help="How many bad rows are shown; --json gives all.")]
+
+
+def submit(
+    file: File,
+    *,
+    provider: Provider = None,
+    country: Country = None,
+    format: Format = None,
+    name: Name = None,
+    metadata: OrderMetadata = None,
+    max: Max = None,
+    skip_invalid: SkipInvalid = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    max_problems_shown: MaxShown = 20,
+    json: Json = False,
+) -> None:
+    """Buy the numbers of a file.
+
+    Columns: number (or phone, tel, msisdn and the like), provider; if wanted idempotency_key, options.NAME,
+    metadata.NAME. Every row is checked before any is accepted. A number without a plus is of --country, and refused
+    where it can be read in two ways. A number that is bought or in work already is not bought again: the order points
+    to that purchase, so that the same file may be submitted again. Workers do the buying: Ctrl-C after the order is in
+    stops nothing.
+    """
+    from schemas.outcomes import clip
+    from workers.cli.order.check_file import bounded
+    from workers.cli.terminal.context import open_desk
+
+    extra = bounded(pairs(metadata, "--metadata"))
+    label = "standard input" if file == STDIN else file
+    how = {"format": format, "provider": provider, "country": country_code(country)}
+    with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
+        _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
+        if dry_run:
+            _tell_plan(desk, checked, json=json)
+            return
+        title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
+        _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
+
+
+@contextmanager
+def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
+    """Every row of a file, checked; *how* are its format, and the provider and country of rows that name none."""
+    from workers.cli.order.check_file import check_file
+    from workers.cli.terminal.context import known_provider
+
+    if how["provider"] is not None:
+        known_provider(desk.runtime.config, how["provider"])
+    with _opened(file) as source:
+        checked = check_file(desk.runtime, source, name=label, **how)
+    try:
+        yield checked
+    finally:
+        checked.close()
+
+
+def _submit(
+    desk: Desk,
+    checked: Checked,
+    title: str | None,
+    metadata: dict[str, Any],
+    *,
+    limit: int | None,
+    wait: bool,
+    json: bool,
+) -> None:
+    from workers.cli.order.load import load_order
+    from workers.cli.terminal.spending import say_spending
+
+    say_spending(desk.runtime.config, checked.providers, limit)
+    loaded = load_order(desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit)
+    if json:
+        emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})
+    else:
+        _tell_loaded(loaded, wait=wait)
+    if wait:
+        from workers.cli.order.follow import follow
+
+        raise typer.Exit(follow(desk, loaded.order_id, json=json))
+    _hint(desk)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115 - closed below; only opening it may fail here
+    except OSError as exc:
+        raise Failure(f"{file}: cannot be read: {exc.strerror}") from exc
+    with source:
+        yield source
+
+
+def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: bool) -> None:
+    """Tell the bad rows. Ends the command, with nothing accepted, unless they may be left out and others are there."""
+    if not checked.problems:
+        return
+    goes_on = skip and len(checked.lines) > 0
+    bad, good = count(checked.bad_rows, "bad row"), count(len(checked.lines), "good one")
+    end = "they are left out" if goes_on else "nothing was accepted"
+    say(f"{label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
+    _list_problems(checked, shown)
+    if goes_on:
+        return
+    if json:
+        document = {"accepted": False, "good_rows": len(checked.lines), "bad_rows": checked.bad_rows}
+        emit_json({**document, "problems": list(checked.problems)})
+    elif len(checked.lines):
+        say("Mend them, or go on without them: --skip-invalid")
+    raise typer.Exit(WRONG_USE)
+
+
+def _list_problems(checked: Checked, shown: int) -> None:
+    for problem in islice(checked.problems, shown):
+        column = f", {problem['column']}" if problem["column"] else ""
+        say(f"  line {problem['line']}{column}: {problem['message']}")
+    if any("name the country" in problem["message"] for problem in islice(checked.problems, shown)):
+        say("Numbers without a country code: --country says which country they are of")
+    if len(checked.problems) > shown:
+        say(f"  and {len(checked.problems) - shown:,} more (--json gives all, --max-problems-shown more)")
+
+
+def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
+    from workers.cli.order.dry_run import plan
+
+    plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
+    if json:
+        counts = {"providers": [vars(p) for p in plans], "countries": [vars(one) for one in countries]}
+        skipped = {"bad_rows": checked.bad_rows, "problems": list(checked.problems)}
+        emit_json({"dry_run": True, "lines": len(checked.lines), **counts, **skipped})
+        return
+    rows = [(p.provider, p.to_buy, p.bought, p.held, p.in_work, duration(p.seconds)) for p in plans]
+    show_table(_COLUMNS, rows, numbers=_COLUMNS[1:])
+    show()
+    each = [(one.country or "no country", one.to_buy, one.bought, one.held, one.in_work) for one in countries]
+    show_table(("country", *_COUNTS), each, numbers=_COUNTS)
+    longest = max((p.seconds for p in plans), default=0.0)
+    buy = count(sum(p.to_buy for p in plans), "number")
+    show(f"{buy} to buy, in {duration(longest)} at the least. Nothing was accepted: this was a dry run.")
+
+
+def _document(loaded: Loaded, checked: Checked, title: str | None) -> dict[str, Any]:
+    return {
+        "order_id": loaded.order_id,
+        "name": title,
+        "lines": loaded.lines,
+        "new": loaded.new,
+        "found": loaded.lines - loaded.new,
+        "bad_rows": checked.bad_rows,
+        "problems": list(checked.problems),
+    }
+
+
+def _tell_loaded(loaded: Loaded, *, wait: bool) -> None:
+    found = loaded.lines - loaded.new
+    known = f", {found:,} of them bought or in work before" if found else ""
+    show(f"Order {loaded.order_id} is in: {count(loaded.lines, 'line')}{known}.")
+    if not wait:
+        show(f"Watch it:    dialstock order watch {loaded.order_id}")
+        show(f"Its result:  dialstock order export {loaded.order_id} -o results.csv")
+
+
+def _hint(desk: Desk) -> None:
+    from workers.cli.terminal.context import worker_hint
+
+    if hint := worker_hint(desk.settings):
+        say(f"Note: {hint}", "yellow")

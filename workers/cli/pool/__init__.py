@@ -1,0 +1,1 @@
+"""`dialstock pool`: stocks of numbers, how they stand, and taking from them by hand."""

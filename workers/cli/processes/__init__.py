@@ -1,0 +1,1 @@
+"""`dialstock up`, `worker`, `beat` and `flower`: what runs."""

@@ -1,0 +1,211 @@
+"""One run of `dialstock up`: what it starts, shows, watches and stops."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+
+from schemas.config import Config
+from workers.cli.processes import children
+from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password, concurrency_for
+from workers.cli.terminal.context import check_accounts
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.output import count, emit_json, error_console, say, show, show_fields
+from workers.cli.terminal.spending import sellers
+from workers.fleet import wait_for
+from workers.processes.children import Program, Signals, Supervisor, Tell
+from workers.settings import Settings, redacted
+
+START_TIMEOUT = 60.0
+"""Seconds that the workers have until they answer; slower ones are told of, and stay."""
+
+_TICK = 0.1
+_HOST = "127.0.0.1"
+_USER = "dialstock"
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
+_SERVER_GOES = 5.0
+"""Seconds that the embedded server has to go before we do; with other users it stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says. `flower_port` is None for no Flower, `concurrency` for the default."""
+
+    workers: int
+    concurrency: int | None
+    flower_port: int | None
+    show_urls: bool
+    log_level: str
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where Flower listens. `password` is a new one, or None where the environment has one already."""
+
+    port: int
+    password: str | None
+
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """For people and programs."""
+        return {
+            "url": f"http://{_HOST}:{self.port}",
+            "user": _USER if self.password else None,
+            "password": self.password,
+        }
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment of Flower: what Flower reads its password from."""
+        return {**environ, PASSWORD_VARIABLE: f"{_USER}:{self.password}"} if self.password else {**environ}
+
+
+def run(settings: Settings, config: Config, options: Options) -> bool:
+    """Start everything, and stop it at a signal. True where all ended cleanly. Raises EmbeddedError or Failure."""
+    door = None if options.flower_port is None else _door(options.flower_port)
+    with ExitStack() as stack, Signals() as signals:
+        settings = children.start_servers(settings, os.environ, stack)
+        check_accounts(settings, config)
+        nodes, programs = _programs(config, options, door)
+        supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
+        facts = describe(settings, config, door, show_urls=options.show_urls)
+        if not options.json:
+            _show(facts, config)
+        clean = _live(supervisor, signals, settings.broker_url, nodes, facts, json=options.json)
+    if settings.embedded_redis:
+        children.wait_until_gone(settings.home, _SERVER_GOES)
+    return clean
+
+
+def describe(settings: Settings, config: Config, door: Door | None, *, show_urls: bool) -> dict[str, Any]:
+    """What there is to know about this run. Passwords of servers only where *show_urls*; Flower's new one always."""
+    shown = (lambda url: url) if show_urls else redacted
+    file = settings.home / "redis" / "url" if settings.embedded_redis else None
+    return {
+        "flower": door.facts if door else None,
+        "home": str(settings.home),
+        "database": shown(settings.database_url),
+        "redis": shown(settings.redis_url),
+        "redis_url_file": str(file) if file else None,
+        "broker": shown(settings.broker_url),
+        "config": None if settings.sandbox_url else str(settings.config_path),
+        "sandbox": settings.sandbox_url or None,
+        "providers": list(config.providers),
+    }
+
+
+def _programs(config: Config, options: Options, door: Door | None) -> tuple[list[str], list[Program]]:
+    """The workers' node names, and everything to run. Only Flower gets to know its password."""
+    environ = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
+    level = options.log_level
+    threads = options.concurrency or concurrency_for(config)
+    workers = children.worker_programs(config, environ, count=options.workers, concurrency=threads, log_level=level)
+    programs = [*workers.values(), children.beat_program(environ, level)]
+    if door is not None:
+        programs.append(children.flower_program(_HOST, door.port, door.environ(os.environ), level))
+    return list(workers), programs
+
+
+def _door(port: int) -> Door:
+    check_password(_HOST)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as exc:
+            mend = "is another `dialstock up` running? Else give --flower-port, or --no-flower"
+            raise Failure(f"port {port}, for Flower, cannot be used ({exc.strerror}): {mend}") from exc
+    return Door(port=port, password=None if PASSWORD_VARIABLE in os.environ else secrets.token_urlsafe(12))
+
+
+def _live(
+    supervisor: Supervisor,
+    signals: Signals,
+    broker_url: str,
+    nodes: Sequence[str],
+    facts: dict[str, Any],
+    *,
+    json: bool,
+) -> bool:
+    """Run until a signal, or until a program is given up. True where all ended cleanly."""
+    given_up = None
+    try:
+        supervisor.start(children.WORKERS)
+        given_up = _start(supervisor, signals, broker_url, nodes)
+        if not (given_up or signals.count):
+            # Flower asks the workers as it starts, and complains where they do not answer yet.
+            supervisor.start(children.OTHERS)
+            _tell_ready(supervisor, facts, json=json)
+        while not (given_up or signals.count):
+            time.sleep(_TICK)
+            given_up = supervisor.check()
+    finally:
+        say("Stopping: the workers finish the calls under way. Ctrl-C once more kills them.")
+        before = signals.count
+        clean = supervisor.stop(lambda: signals.count > before)
+    say("Stopped." if clean else "Stopped. Calls that were cut off are in doubt, and are looked up at the next start.")
+    return clean and given_up is None
+
+
+def _start(supervisor: Supervisor, signals: Signals, broker_url: str, nodes: Sequence[str]) -> str | None:
+    """Wait until the workers answer. Returns the program that is given up meanwhile."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while not signals.count and time.monotonic() < deadline:
+        if given_up := supervisor.check():
+            return given_up
+        if wait_for(broker_url, nodes, 0.5):
+            return None
+    if not signals.count:
+        say(f"The workers do not answer after {START_TIMEOUT:g} s; they may yet.", "yellow")
+    return None
+
+
+def _show(facts: Mapping[str, Any], config: Config) -> None:
+    flower = facts["flower"] or {}
+    where = f"{facts['redis']}  (the password is in {facts['redis_url_file']})"
+    password = f"{flower.get('user')} / {flower.get('password')}" if flower.get("password") else None
+    show_fields(
+        {
+            "Data": facts["home"],
+            "Database": facts["database"],
+            "Redis": where if ":***@" in facts["redis"] and facts["redis_url_file"] else facts["redis"],
+            "Broker": facts["broker"] if facts["broker"] != facts["redis"] else None,
+            "Providers": sellers(config),
+            "Flower": flower.get("url"),
+            "Log in": password or ("with FLOWER_BASIC_AUTH" if flower else None),
+        }
+    )
+    if facts["sandbox"]:
+        show("Nothing real is bought. Where the sandbox does not run yet, start it in another terminal:")
+        show("    dialstock sandbox")
+    if os.geteuid() == 0:
+        say("This runs as root: better as a user of its own.", "yellow")
+
+
+def _tell_ready(supervisor: Supervisor, facts: Mapping[str, Any], *, json: bool) -> None:
+    if json:
+        emit_json({"status": "ready", "pids": supervisor.pids, **facts})
+    else:
+        workers = sum(name.startswith("worker") for name in supervisor.pids)
+        show(f"Ready: {count(workers, 'worker')} waiting for purchases. Ctrl-C stops everything.", "green")
+
+
+def _printer(programs: Sequence[Program]) -> Tell:
+    """Takes a program's lines, and prints each with its program's name before it."""
+    console = error_console()
+    width = max(len(program.name) for program in programs)
+    colours = {program.name: _COLOURS[index % len(_COLOURS)] for index, program in enumerate(programs)}
+
+    def print_line(name: str, line: str) -> None:
+        if line:
+            console.print(Text.assemble((f"{name:<{width}} | ", colours[name]), line), soft_wrap=True)
+
+    return print_line

@@ -1,0 +1,1 @@
+"""`dialstock provider` and `dialstock number`: the accounts that numbers are bought from."""

@@ -1,0 +1,75 @@
+"""Commands that talk to a provider themselves, by free calls: the configuration and the secrets, no database.
+
+Their calls take their turns among the workers' look-ups. Where Redis is away nobody knows of those, and each call waits
+as long as the look-up limit has two of them apart.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from redis.exceptions import RedisError
+
+from schemas.config import Config
+from schemas.provider_config import ProviderConfig, read_token
+from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
+from tasks.providers.adapter import Adapter, ProviderError
+from tasks.providers.registry import build
+from tasks.providers.transport.turns import Gate, in_turn
+from tasks.reading_turns import wait_for_turn
+from workers.cli.terminal.context import known_provider, open_redis
+from workers.settings import load_settings
+from workers.wiring import read_config
+
+PATIENCE = 30.0
+"""Seconds that a person waits for a turn."""
+
+
+def read_providers() -> Config:
+    """The configured providers. Raises SettingsError or ConfigError."""
+    return read_config(load_settings())
+
+
+def adapter_of(config: Config, alias: str, environ: Mapping[str, str] | None = None) -> Adapter:
+    """The adapter of one provider; others may lack their secrets. Raises Failure or ConfigError."""
+    provider: ProviderConfig = known_provider(config, alias)
+    return build(provider, read_token(provider, os.environ if environ is None else environ))
+
+
+@contextmanager
+def asking(config: Config, alias: str) -> Iterator[Adapter]:
+    """The adapter of one provider, for reading calls of this thread. Raises Failure or ConfigError."""
+    adapter = adapter_of(config, alias)
+    provider = config.providers[alias]
+    lane, pace = looking_lane(provider.account, provider.policy), _PaceOfAPerson()
+
+    def turn(throttled: ProviderError | None) -> Gate:
+        if throttled is not None:
+            raise throttled
+        return wait_for_turn(pace, lane, alias, guard=provider.policy.rate_guard, sleep=time.sleep, patience=PATIENCE)
+
+    with in_turn(turn):
+        yield adapter
+
+
+class _PaceOfAPerson(Pace):
+    """The workers' pace; without Redis a lane's own interval before each call."""
+
+    def __init__(self) -> None:
+        pass
+
+    def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
+        try:
+            with open_redis(load_settings()) as client:
+                return Pace(client).reserve(lane, horizon, notice=notice)
+        except RedisError:
+            return Slot(lane.interval, 0)
+
+    def refund(self, lane: Lane, slot: Slot) -> bool:
+        """Give it back, unless it is none of Redis's."""
+        with suppress(RedisError), open_redis(load_settings()) as client:
+            return slot.token != 0 and Pace(client).refund(lane, slot)
+        return False

@@ -1,0 +1,64 @@
+"""`dialstock provider check`: all providers at once, each by its own free calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from schemas.config import Config
+from schemas.config_errors import ConfigError
+from schemas.outcomes import Check
+from workers.cli.provider.ask import asking, read_providers
+from workers.cli.terminal.context import known_provider
+from workers.cli.terminal.output import show, working
+
+_MARKS = {True: ("ok", "green"), False: ("FAIL", "red"), None: ("?", "yellow")}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was found at one provider."""
+
+    provider: str
+    lines: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(line.ok is not False for line in self.lines)
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {"provider": self.provider, "ok": self.ok, "checks": [asdict(line) for line in self.lines]}
+
+
+def check_providers(aliases: Sequence[str]) -> list[Checks]:
+    """Check these providers, all where none is named. Raises ConfigError, or Failure for an unknown alias."""
+    config = read_providers()
+    for alias in aliases:
+        known_provider(config, alias)
+    chosen = list(dict.fromkeys(aliases)) or sorted(config.providers)
+    with working(f"asking {', '.join(chosen)}"), ThreadPoolExecutor(len(chosen)) as pool:
+        return list(pool.map(lambda alias: _check(config, alias), chosen))
+
+
+def show_checks(found: Sequence[Checks]) -> None:
+    """One line for each check."""
+    width = max(len(one.provider) for one in found)
+    for one in found:
+        for line in one.lines:
+            mark, style = _MARKS[line.ok]
+            show(
+                f"{one.provider:<{width}}  {mark:<4}  {line.name}: {line.message}",
+                style if line.ok is not True else None,
+            )
+
+
+def _check(config: Config, alias: str) -> Checks:
+    try:
+        with asking(config, alias) as adapter:
+            return Checks(alias, tuple(adapter.check()))
+    except ConfigError as exc:
+        return Checks(alias, (Check(name="token", ok=False, message=str(exc)),))

@@ -1,0 +1,185 @@
+"""`dialstock provider`: list, check, pause, resume, move, leave, conformance."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workers.cli.terminal.operator import By, person
+from workers.cli.terminal.output import Json, emit_json, say, show, show_table
+
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
+Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
+Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
+Gone = Annotated[str, typer.Argument(metavar="FROM", help="The alias that they stand under, configured or not.")]
+Home = Annotated[str, typer.Argument(metavar="TO", help="The alias that they go on under; it may be the same.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere but with --lost-history.")]
+LostHistory = Annotated[
+    bool,
+    typer.Option(
+        "--lost-history",
+        help="Go on although the database went back in time, and the provider was not audited. What it lost and may "
+        "have bought is held, each number. Needs --reason.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `provider` and its commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        help="The configured providers: how they stand, pause, go on.",
+    )
+    group.command("list")(list_providers)
+    for command in (check, pause, resume, move, leave, conformance):
+        group.command()(command)
+    app.add_typer(group, name="provider")
+
+
+def list_providers(*, json: Json = False) -> None:
+    """List the configured providers: account, pace, what is under way, and why one waits, since or until when."""
+    from workers.cli.provider.view import COLUMNS, provider_rows, stranded_in_words
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        found = provider_rows(desk)
+        stranded = stranded_in_words(desk.runtime)
+    if json:
+        emit_json(found)
+        return
+    shown = [[*(row[name] for name in COLUMNS[:-1]), row["state"]] for row in found]
+    show_table(COLUMNS, shown, numbers=COLUMNS[4:-1])
+    for line in stranded:
+        say(line, "yellow")
+
+
+def check(alias: Aliases = None, *, json: Json = False) -> None:
+    """Prove connection, credentials, account and path of providers, by calls that cost nothing.
+
+    The status is 1 where anything is not as it must be, or could not be asked. What a provider documents no free
+    call for is shown as unknown, and is no failure.
+    """
+    from workers.cli.provider.check import check_providers, show_checks
+
+    found = check_providers(alias or [])
+    if json:
+        emit_json([one.document() for one in found])
+    else:
+        show_checks(found)
+    raise typer.Exit(0 if all(one.ok for one in found) else 1)
+
+
+def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
+    """Buy nothing at a provider until it is resumed. Calls under way end; its purchases wait and keep their turn."""
+    from workers.cli.provider.view import pause_by_person
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        began = pause_by_person(desk.runtime, alias, reason)
+    if json:
+        emit_json({"provider": alias, "paused": True, "was_paused": not began, "reason": reason.strip()})
+        return
+    show(f"{alias} is paused." if began else f"{alias} was paused already; now it waits for a person.")
+    show(f"Let it go on:  dialstock provider resume {alias}")
+
+
+def resume(
+    alias: Alias, *, reason: Why = "", lost_history: LostHistory = False, by: By = None, json: Json = False
+) -> None:
+    """Let a provider go on: end its pause, whoever paused it, and the cool-down that it asked for by a 429.
+
+    A provider whose purchases the database has lost goes on by `dialstock audit ALIAS --adopt`. Where it has no list,
+    see at its dashboard what is ours, and give --lost-history.
+    """
+    from workers.cli.provider.view import resume_by_person
+    from workers.cli.terminal.context import open_desk
+
+    if lost_history:
+        _resume_lost(alias, reason, person(by), json=json)
+        return
+    with open_desk() as desk:
+        ended, cooled = resume_by_person(desk, alias)
+    if json:
+        emit_json({"provider": alias, "paused": False, "was_paused": ended, "was_cooling": cooled, "reason": reason})
+        return
+    why = f" ({reason})" if reason else ""
+    if ended or cooled:
+        show(f"{alias} goes on{why}.")
+    else:
+        show(f"{alias} was not paused: nothing was done.")
+    if cooled:
+        show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
+    if cooled is None:
+        show("Redis is away: where the provider asked to slow down (429), that stays.")
+
+
+def move(source: Gone, target: Home, *, json: Json = False) -> None:
+    """Have the purchases of one alias go on under another, which is the same account: renamed, or written anew.
+
+    What waits is bought there, what is in doubt is looked for there, and what is bought is not bought again. Purchases
+    of an account that the file has go to its alias and to no other: where aliases were swapped, move each to the other.
+    FROM and TO are one where the file says in another way which account it is. The status is 1 where some had to stay.
+    """
+    from workers.cli.provider import move as provideraccount
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        done = provideraccount.move(desk, source, target)
+    if json:
+        emit_json(provideraccount.moved_document(source, target, done))
+    else:
+        provideraccount.tell_moved(source, target, done)
+    raise typer.Exit(1 if done.left or done.apart else 0)
+
+
+def leave(alias: Gone, *, json: Json = False) -> None:
+    """End with the purchases of an alias that is gone, or of the account that it was: that one is not used any more.
+
+    What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. An
+    account that the file has under another alias is used, and not left. The status is 1 where calls are under way yet.
+    """
+    from workers.cli.provider import move as provideraccount
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        done = provideraccount.leave(desk.runtime, alias)
+    if json:
+        emit_json(provideraccount.left_document(alias, done))
+    else:
+        provideraccount.tell_left(alias, done)
+    raise typer.Exit(1 if done.under_way else 0)
+
+
+def _resume_lost(alias: str, reason: str, by: str, *, json: bool) -> None:
+    from workers.cli.provider.lost_history import go_on_by_word, tell_gone_on
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        aliases, held = go_on_by_word(desk, alias, reason, by)
+    if json:
+        found = [{"number": row["number"], "purchase_id": row["id"]} for row in held]
+        emit_json({"provider": alias, "goes_on": aliases, "held": found, "reason": reason.strip(), "by": by})
+    else:
+        tell_gone_on(aliases, held)
+
+
+def conformance(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind, as `kind` in providers.toml names it.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[-- ARG]...", help="For pytest, after --.")] = None,
+) -> None:
+    """Run what every adapter must do against the sandbox of a kind; for authors of kinds. Needs pytest.
+
+    The status is 0 where all of it is so, else 1.
+    """
+    from tasks.providers.conformance import NoPytest, run
+    from workers.cli.terminal.context import known_kind
+    from workers.cli.terminal.errors import SOME_FAILED, Failure
+
+    try:
+        status = run(known_kind(kind), arguments or ())
+    except NoPytest as exc:
+        raise Failure(str(exc)) from exc
+    raise typer.Exit(SOME_FAILED if status else 0)

@@ -1,0 +1,57 @@
+"""The cool-downs that providers asked for (429 with Retry-After): only Redis knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from redis.exceptions import RedisError
+
+from schemas.config import Config
+from schemas.provider_config import ProviderConfig
+from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
+from tasks.runtime import utc_now
+from workers.cli.terminal.context import open_redis
+from workers.cli.terminal.output import moment
+from workers.settings import Settings
+
+CoolDown = Mapping[str, datetime]
+"""Until when which calls wait, "purchases" and "look-ups"; those that do not wait are left out."""
+
+
+def cool_downs(settings: Settings, config: Config) -> dict[str, CoolDown]:
+    """By alias, for each configured provider; nothing where Redis is away."""
+    try:
+        with open_redis(settings) as client:
+            pace = Pace(client)
+            return {alias: _cool_down(pace, provider) for alias, provider in config.providers.items()}
+    except RedisError:
+        return {}
+
+
+def lift_cool_down(settings: Settings, provider: ProviderConfig) -> bool | None:
+    """End the cool-down of a provider's account. Whether there was one; None where Redis is away."""
+    try:
+        with open_redis(settings) as client:
+            pace = Pace(client)
+            return any([pace.lift(lane) for lane in _lanes(provider).values()])  # noqa: C419 - each of them
+    except RedisError:
+        return None
+
+
+def cool_down_in_words(found: CoolDown) -> str:
+    """'asked to slow down (429): no purchases until ..., no look-ups until ...'; empty where nothing waits."""
+    waits = ", ".join(f"no {calls} until {moment(until)}" for calls, until in found.items())
+    return f"asked to slow down (429): {waits}" if waits else ""
+
+
+def _cool_down(pace: Pace, provider: ProviderConfig) -> CoolDown:
+    waits = {calls: pace.cools_for(lane) for calls, lane in _lanes(provider).items()}
+    return {calls: utc_now() + timedelta(seconds=seconds) for calls, seconds in waits.items() if seconds}
+
+
+def _lanes(provider: ProviderConfig) -> dict[str, Lane]:
+    return {
+        "purchases": buying_lane(provider.account, provider.policy),
+        "look-ups": looking_lane(provider.account, provider.policy),
+    }

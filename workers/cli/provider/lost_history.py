@@ -1,0 +1,34 @@
+"""A person's word that a provider may go on, although the database lost what was bought there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.history.lost_history import believe
+from tasks.history.watermark import Watermark
+from tasks.ledger.rows import Row
+from workers.cli.provider.view import said
+from workers.cli.terminal.context import Desk, known_provider, open_redis
+from workers.cli.terminal.output import count, show, show_line
+
+
+def go_on_by_word(desk: Desk, alias: str, reason: str, by: str) -> tuple[list[str], list[Row]]:
+    """Hold what lost calls may have bought, and end the pause of the account's aliases.
+
+    Returns the aliases that go on, and what was held. Raises Failure, and redis.RedisError where Redis is away: it
+    alone knows what was lost.
+    """
+    known_provider(desk.runtime.config, alias)
+    why = said(reason)
+    with open_redis(desk.settings) as client:
+        runtime = replace(desk.runtime, redis=client, watermark=Watermark(client))
+        return believe(runtime, runtime.providers[alias], by, why)
+
+
+def tell_gone_on(aliases: list[str], held: list[Row]) -> None:
+    """What was done, for people."""
+    for row in held:
+        show_line(f"held  {row['number']:<16}  {row['id']}")
+    if held:
+        show(f"{count(len(held), 'purchase')} may have been bought: see at the provider, then `purchase resolve`.")
+    show(f"{', '.join(aliases)} goes on." if aliases else "Nothing waited for that.")

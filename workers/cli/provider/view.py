@@ -1,0 +1,103 @@
+"""The configured providers as the table knows them, and a person's pause."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tasks.accounts import identity
+from tasks.ledger import pausing
+from tasks.policies.pace import buying_lane
+from tasks.policies.pause import Cause, Pause
+from tasks.queries import open_counts, provider_states
+from tasks.runtime import Binding, Runtime
+from workers.cli.provider.cooldown import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
+from workers.cli.terminal.context import Desk, known_provider
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.explain import mend_of, pause_in_words
+
+COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
+MAX_REASON = 500
+
+
+def provider_rows(desk: Desk) -> list[dict[str, Any]]:
+    """One row for each configured provider; no secret is in it."""
+    runtime = desk.runtime
+    with runtime.database.read() as conn:
+        counts, states = open_counts(conn), provider_states(conn)
+    cooling = cool_downs(desk.settings, runtime.config)
+    return [
+        _row(binding, counts.get(alias, {}), _state(states.get(alias), cooling.get(alias, {}), runtime.now()))
+        for alias, binding in sorted(runtime.providers.items())
+    ]
+
+
+def stranded_in_words(runtime: Runtime) -> list[str]:
+    """What waits under an alias, or for an account, that no worker buys for, with the mend."""
+    return identity.stranded_in_words(runtime)
+
+
+def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
+    """Pause a provider until a person resumes it. True where it was not paused before. Raises Failure."""
+    known_provider(runtime.config, alias)
+    wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
+    return runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now()))
+
+
+def said(reason: str) -> str:
+    """*reason* as it is written down. Raises Failure for what is none."""
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise Failure(f"--reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
+    return reason
+
+
+def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
+    """End a pause, whoever began it, and the cool-down. Whether there was the one, and the other.
+
+    None: Redis is away, and may know of a cool-down. Raises Failure where the database went back in time.
+    """
+    provider = known_provider(desk.runtime.config, alias)
+    paused, state = desk.runtime.database.run(lambda conn: _resume(conn, alias, desk.runtime.now()))
+    if state is not None and state["cause"] == Cause.BEHIND:
+        raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias)}")
+    return paused, lift_cool_down(desk.settings, provider)
+
+
+def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dict[str, Any]:
+    policy = binding.policy
+    limits = [str(rate) for rate in policy.rate_limits]
+    if policy.daily_limit:
+        limits.append(f"{policy.daily_limit:,} in 24 h")
+    return {
+        "provider": binding.alias,
+        "kind": binding.kind,
+        "account": binding.account,
+        "limits": ", ".join(limits),
+        "seconds_per_purchase": buying_lane(binding.account, policy).interval,
+        "queued": counts.get("queued", 0),
+        "in flight": counts.get("running", 0),
+        "in doubt": counts.get("followed", 0),
+        "held": counts.get("held", 0),
+        **state,
+    }
+
+
+def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime) -> dict[str, Any]:
+    paused = state if state is not None and state["paused_at"] is not None else {}
+    words = (pause_in_words(state, now), cool_down_in_words(cooling))
+    return {
+        "paused_at": paused.get("paused_at"),
+        "pause_reason": paused.get("reason"),
+        "pause_cause": paused.get("cause"),
+        "probe_at": paused.get("probe_at"),
+        "no_purchases_until": cooling.get("purchases"),
+        "no_lookups_until": cooling.get("look-ups"),
+        "state": "; ".join(filter(None, words)) or "open",
+    }
+
+
+def _resume(conn: Connection, alias: str, now: datetime) -> tuple[bool, dict[str, Any] | None]:
+    return pausing.resume(conn, alias, now, by_machine=False), pausing.state_of(conn, alias)

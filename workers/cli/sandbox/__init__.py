@@ -1,0 +1,1 @@
+"""`dialstock sandbox`: the providers on this machine, to try things out on."""

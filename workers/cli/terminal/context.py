@@ -1,0 +1,179 @@
+"""What a command works on: settings, configuration and database, without secrets, Redis or a Celery app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from schemas.config import Config
+from schemas.config_errors import did_you_mean
+from schemas.provider_config import ProviderConfig
+from tasks.accounts import identity
+from tasks.history.watermark import Watermark
+from tasks.lifecycle.outbox_relay import LEASE_KEY
+from tasks.policies.pace import Pace
+from tasks.providers.adapter import Adapter
+from tasks.providers.registry import installed, kinds_of
+from tasks.runtime import Binding, Message, Runtime
+from workers.cli.terminal import redis_server
+from workers.cli.terminal.errors import Failure
+from workers.database.clock import DatabaseClock
+from workers.database.connections import SqlDatabase, migrate, revisions
+from workers.health import check_database
+from workers.processes.redis_supervisor import Files
+from workers.settings import Settings, load_settings, redacted
+from workers.wiring import read_config, read_config_if_any
+
+_REDIS_PATIENCE = 1.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A command's place to work. The runtime buys nothing itself: workers find what is due in the table."""
+
+    settings: Settings
+    runtime: Runtime
+
+
+@contextmanager
+def open_desk(*, configured: bool = True, reads: bool = False, buys: bool = False) -> Iterator[Desk]:
+    """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration first.
+
+    Without a configuration file nothing is opened, unless the command only *reads*. For one that *buys*, each alias
+    must be the account that it was. Raises SettingsError, ConfigError, and Away where the database is away or behind.
+    """
+    settings = load_settings()
+    config = _config(settings, reads=reads) if configured else Config(providers={})
+    database = _open_database(settings)
+    try:
+        runtime = _runtime(settings, config, database)
+        if buys:
+            identity.settle(runtime)
+        yield Desk(settings, runtime)
+    finally:
+        database.close()
+
+
+def check_accounts(settings: Settings, config: Config) -> None:
+    """Raise AccountChanged where no worker would start, with a database that is in order."""
+    database = SqlDatabase(settings.database_url)
+    try:
+        identity.settle(_runtime(settings, config, database))
+    finally:
+        database.close()
+
+
+def known_provider(config: Config, alias: str) -> ProviderConfig:
+    """The provider that *alias* names. Raises Failure."""
+    if alias not in config.providers:
+        hint = did_you_mean(alias, config.providers)
+        raise Failure(f"provider {alias!r} is not configured: {hint}")
+    return config.providers[alias]
+
+
+def known_kind(name: str) -> str:
+    """The *name* of a kind that can be used. Raises Failure."""
+    found = installed()
+    if name in found.unusable:
+        raise Failure(f"kind {name!r} cannot be used: {found.unusable[name]}")
+    if name not in found.kinds:
+        raise Failure(f"unknown kind {name!r}: {did_you_mean(name, found.kinds)}")
+    return name
+
+
+def worker_hint(settings: Settings) -> str | None:
+    """What to do where no worker seems to run; None where one does. Workers' relay keeps a key fresh in Redis."""
+    up = "dialstock --sandbox up" if settings.sandbox_url else "dialstock up"
+    start = f"no worker seems to be running: start them with `{up}`"
+    try:
+        with open_redis(settings) as client:
+            return None if client.exists(LEASE_KEY) else start
+    except RedisError:
+        if settings.embedded_redis:
+            return start
+        return f"Redis is away ({redacted(settings.redis_url)}): nothing is bought without it"
+
+
+def open_redis(settings: Settings) -> redis.Redis:
+    """A client that gives up quickly, to be closed. Raises RedisError where there was no embedded server yet."""
+    url = settings.redis_url or Files(settings.home).read_url()
+    if not url:
+        raise redis.ConnectionError("the embedded server never ran")
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=_REDIS_PATIENCE,
+        socket_connect_timeout=_REDIS_PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _config(settings: Settings, *, reads: bool) -> Config:
+    return read_config_if_any(settings) if reads else read_config(settings)
+
+
+def _open_database(settings: Settings) -> SqlDatabase:
+    if not settings.embedded_database:
+        check_database(settings.database_url)
+        return SqlDatabase(settings.database_url)
+    database = SqlDatabase(settings.database_url)
+    present, needed = revisions(database.engine)
+    if present != needed:
+        migrate(settings.database_url)
+    return database
+
+
+def _runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:
+    bindings = {
+        alias: Binding(
+            alias=alias,
+            kind=provider.kind,
+            account=provider.account,
+            policy=provider.policy,
+            adapter=cast(Adapter, _NOT_HERE),
+        )
+        for alias, provider in config.providers.items()
+    }
+    return Runtime(
+        config=config,
+        providers=bindings,
+        kinds=kinds_of(config),
+        database=database,
+        redis=_NOT_HERE,
+        pace=cast(Pace, _NOT_HERE),
+        watermark=_Marks(settings),
+        send=_send_nothing,
+        now=DatabaseClock(database),
+    )
+
+
+class _Marks(Watermark):
+    """The watermark, for whom an account is written anew: Redis is reached where that is so, and not before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def hand_on(self, former: str, account: str) -> None:
+        """Raises Away or EmbeddedError."""
+        with redis_server.open_redis(self._settings) as client:
+            Watermark(client).hand_on(former, account)
+
+
+class _NotHere:
+    """Stands for what only workers have."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name}: the command line calls no provider and reserves no pace")
+
+
+_NOT_HERE = _NotHere()
+
+
+def _send_nothing(_messages: Iterable[Message]) -> None:
+    raise AssertionError("the command line sends no messages: workers find what is due in the table")

@@ -1,0 +1,66 @@
+"""What can go wrong for a person at the command line, as one message and an exit status.
+
+0 done   1 some failed or held   2 wrong use   3 database or Redis away or behind   130 interrupted
+"""
+
+# ruff: noqa: PLC0415 - what a failed command did not import, it cannot have raised
+from __future__ import annotations
+
+SOME_FAILED = 1
+WRONG_USE = 2
+AWAY = 3
+INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """A command that cannot be done: what, where, how to mend; and the exit status."""
+
+    def __init__(self, message: str, status: int = WRONG_USE) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def failure_of(exc: Exception) -> Failure | None:
+    """What an exception means at the command line; None where it is a bug of ours."""
+    if isinstance(exc, Failure):
+        return exc
+    return _wrong_use(exc) or _away(exc)
+
+
+def _wrong_use(exc: Exception) -> Failure | None:
+    from schemas.config_errors import ConfigError
+    from schemas.requests import RequestError
+    from tasks.orderfile import OrderFileError
+    from tasks.orders import OrderError
+    from workers.settings import SettingsError
+
+    if isinstance(exc, ConfigError | SettingsError | RequestError | OrderFileError | OrderError):
+        return Failure(str(exc))
+    return None
+
+
+def _away(exc: Exception) -> Failure | None:
+    from alembic.util import CommandError
+    from kombu.exceptions import OperationalError as BrokerAway
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+    from tasks.transactions import Unanswered
+    from workers.health import Away, first_line
+    from workers.processes.embedded_redis import EmbeddedError
+
+    if isinstance(exc, EmbeddedError | Away):
+        return Failure(str(exc), AWAY)
+    if isinstance(exc, RedisError | BrokerAway):
+        return Failure(f"Redis cannot be used: {first_line(exc)}: start it, or mend REDIS_URL", AWAY)
+    if isinstance(exc, CommandError):
+        return Failure(f"the database cannot be migrated: {first_line(exc)}", AWAY)
+    if isinstance(exc, Unanswered):
+        look = "look there (`dialstock order show`, `purchase list`, `pool show`) before you run this again"
+        return Failure(f"{exc}: whether it was written is not known. When the database is back, {look}", AWAY)
+    if isinstance(exc, DBAPIError | PoolTimeout):
+        return Failure(f"the database cannot be used: {first_line(exc)}: start it, or mend DATABASE_URL", AWAY)
+    if isinstance(exc, OSError):
+        return Failure(str(exc))
+    return None

@@ -1,0 +1,150 @@
+"""What a purchase waits for and what happens next, in words; and the same for a provider's whole part of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schemas.policy import Policy
+from schemas.status import Status
+from tasks.policies.pause import Cause
+from tasks.policies.retry import NOT_BOUGHT
+from workers.cli.terminal.output import duration, moment
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What surrounds a purchase: its provider's policy and state.
+
+    `policy` is None where no worker buys for it: its alias is not configured, or is another account now.
+    """
+
+    policy: Policy | None
+    state: Row | None
+    now: datetime
+
+    @property
+    def paused(self) -> str | None:
+        """Since when and why the provider is paused; None where it is not."""
+        return pause_in_words(self.state, self.now)
+
+
+def pause_in_words(state: Row | None, now: datetime) -> str | None:
+    """'paused since ... (account): reason; ...' and what ends it; None where the provider is not paused."""
+    if state is None or state["paused_at"] is None:
+        return None
+    text = f"paused since {moment(state['paused_at'])} ({state['cause']}): {state['reason']}"
+    if state["cause"] == Cause.BEHIND:
+        return f"{text}; until `dialstock audit {state['provider']} --adopt`"
+    if state["cause"] == Cause.PERSON or state["probe_at"] is None:
+        return f"{text}; until `dialstock provider resume {state['provider']}`"
+    return f"{text}; one purchase tries again {when(state['probe_at'], now)}"
+
+
+def mend_of(alias: str) -> str:
+    """What to do for a provider whose purchases the database has lost."""
+    return (
+        f"dialstock audit {alias} --adopt; what has no list, see at its dashboard, then "
+        f"dialstock provider resume {alias} --lost-history --reason WHY"
+    )
+
+
+def when(value: datetime, now: datetime) -> str:
+    """'in 12 s', 'now', or the time of day where it is more than a few minutes off."""
+    seconds = (value - now).total_seconds()
+    if seconds <= 0.5:
+        return "now"
+    return f"in {duration(seconds)}" if seconds < 600 else f"at {moment(value)}"
+
+
+def next_step(purchase: Row, around: Around) -> str:
+    """What the purchase waits for, and what will happen next."""
+    status = Status(purchase["status"])
+    text = _ENDED[status].format(**purchase) if status in _ENDED else _ALIVE[status](purchase, around)
+    if purchase["cancel_requested_at"] is not None and status in (Status.PURCHASING, Status.UNKNOWN):
+        text += " A cancel was asked for: it is not bought again."
+    return text
+
+
+def _queued(purchase: Row, around: Around) -> str:
+    if around.policy is None:
+        return _stranded(purchase)
+    again = "Tried again" if purchase["attempts"] else "Bought"
+    tries = f"try {purchase['attempts'] + 1} of {around.policy.max_attempts}"
+    due = purchase["due_at"]
+    if around.paused:
+        return f"{again} when the provider goes on ({tries}). It is {around.paused}."
+    if due is not None and due > around.now:
+        return f"Backs off: {again.lower()} {when(due, around.now)} ({tries})."
+    rates = " and ".join(map(str, around.policy.rate_limits))
+    daily = f", {around.policy.daily_limit:,} in 24 h" if around.policy.daily_limit else ""
+    return f"{again} as soon as a worker has room for it ({tries}); the provider's pace is {rates}{daily}."
+
+
+def _stranded(purchase: Row) -> str:
+    whose = f"{purchase['provider']!r} for {purchase['account']}"
+    return f"Waits, as no worker buys under {whose}: configure it again, or see `dialstock provider list` for the mend."
+
+
+def _dispatched(purchase: Row, around: Around) -> str:
+    due = purchase["due_at"] or around.now
+    return f"Released to the workers; back in the queue {when(due, around.now)} if none takes it."
+
+
+def _purchasing(purchase: Row, around: Around) -> str:
+    deadline = purchase["call_deadline"] or around.now
+    return (
+        f"The call to buy it is under way, and over {when(deadline, around.now)} at the latest. "
+        "If its worker is gone, the provider is asked whether the number is ours before anything is posted again."
+    )
+
+
+def _processing(purchase: Row, around: Around) -> str:
+    due = when(purchase["due_at"] or around.now, around.now)
+    text = f"The provider took the order; it is asked {due} whether the number is usable."
+    if around.policy is None:
+        return f"The provider took the order. {_stranded(purchase)}"
+    return f"{text} If it is not after {duration(around.policy.poll_for)}, a person has to look."
+
+
+def _unknown(purchase: Row, around: Around) -> str:
+    due = when(purchase["due_at"] or around.now, around.now)
+    if around.policy is None:
+        return f"May have been bought. {_stranded(purchase)}"
+    looks = len(around.policy.reconcile_after)
+    return (
+        f"May have been bought: the provider is asked {due} whether it is ours (look {purchase['looks'] + 1} of "
+        f"{looks}). If every look says no, it is tried again."
+    )
+
+
+def _held(purchase: Row, around: Around) -> str:
+    doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
+    settle = "then settle it: `dialstock purchase resolve`"
+    text = f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
+    policy = around.policy
+    if policy is None or policy.on_unknown == "hold" or not (policy.settle_after and policy.audit_every):
+        return text
+    if purchase["error_code"] not in NOT_BOUGHT:
+        return text
+    return f"{text} Not listed as ours {duration(policy.settle_after)} after its call, it fails by the audit."
+
+
+_ALIVE = {
+    Status.QUEUED: _queued,
+    Status.DISPATCHED: _dispatched,
+    Status.PURCHASING: _purchasing,
+    Status.PROCESSING: _processing,
+    Status.UNKNOWN: _unknown,
+    Status.HELD: _held,
+}
+_ENDED = {
+    Status.PURCHASED: "Done: the number is ours.",
+    Status.FAILED: "Ended: it was not bought. The same number may be bought again by a new purchase.",
+    Status.CANCELLED: "Ended: it was cancelled before it was bought.",
+    Status.RELEASED: "Ended: it was bought, and given back at the provider.",
+}

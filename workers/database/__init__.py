@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL: connections, commits that threads share, and the time that the ledger goes by."""

@@ -1,0 +1,224 @@
+"""The database: SQLite (WAL) or PostgreSQL (psycopg 3), and its migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from tasks.transactions import Raced, with_retry
+from workers.database.commit_outcome import Commits
+from workers.database.group_commit import GroupCommit
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+SQLITE_TIMEOUT = 30.0
+POOL_SIZE = 20
+FROZEN = 5.0
+"""Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
+FROZEN_MIGRATION = 120.0
+"""The same for a migration, which stands still while its scripts load: for long on a starved machine."""
+
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
+_MIGRATION_LOCK = 4242001
+
+
+class SqlDatabase:
+    """Short transactions on one engine.
+
+    SQLite has one writer: a lock in each process lets its threads queue in order instead of polling the file.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        sqlite = self.engine.dialect.name == "sqlite"
+        self._writer = threading.Lock() if sqlite else nullcontext()
+        self._group = GroupCommit(self.write)
+        self._commits = Commits(self.engine)
+
+    def run(self, action: Callable[[Connection], T]) -> T:
+        """The result of *action* in a transaction that is committed; run again where it met another one.
+
+        Where the answer to the commit is lost, the database is asked whether it took place: then what *action* returned
+        holds, else it is run again. Raises Unanswered where that cannot be told, and what *action* raises.
+        """
+        self._commits.prepare()
+        return with_retry(lambda: self._run(action))
+
+    def _run(self, action: Callable[[Connection], T]) -> T:
+        commits = False
+        try:
+            with self.write() as conn:
+                result = action(conn)
+                mark = self._commits.mark(conn)
+                commits = True
+        except DBAPIError as exc:
+            if not (commits and exc.connection_invalidated):
+                raise
+            if (mark is None or mark.number is not None) and not self._commits.took_place(mark, exc):
+                raise Raced from exc
+        return result
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end of the block; `BEGIN IMMEDIATE` on SQLite."""
+        with self._writer, self.engine.begin() as connection:
+            yield connection
+
+    def transact(
+        self,
+        action: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        then: Callable[[Sequence[T]], Sequence[T]] | None = None,
+    ) -> list[T]:
+        """Run *action* on *items*, in a transaction that it shares with other threads that wait at the same time.
+
+        Run again where it met another one. Where the answer to the commit is lost, that is what it raises.
+        """
+        return with_retry(lambda: self._group.run(action, items, then))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, and takes no write lock."""
+        # Begun here, before a caller asks for a stream of rows: what begins a transaction is no stream.
+        with self.engine.connect().execution_options(dialstock_read=True) as connection, connection.begin():
+            yield connection
+
+    def renew(self) -> None:
+        """Have fresh connections from now on: an old one may lead to a server that takes no writes any more."""
+        if self.engine.dialect.name != "sqlite":
+            self.engine.dispose()
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """An engine set up for short transactions from many threads."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    return _postgres_engine(url)
+
+
+def _postgres_engine(url: str) -> Engine:
+    # AUTOCOMMIT keeps the driver from its own BEGIN: each transaction is begun below, in our words.
+    engine = create_engine(
+        url, isolation_level="AUTOCOMMIT", pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, record: Any) -> None:
+        level = connection.execute("SHOW synchronous_commit").fetchone()[0]
+        connection.commit()
+        record.info["begin"] = _begin_writing("remote_apply" if level == "remote_apply" else "on")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            reading = options.get("dialstock_read", False)
+            connection.exec_driver_sql(_BEGIN_READING if reading else connection.info["begin"])
+
+    return engine
+
+
+# What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds
+# behind a pooler that lends each transaction another session, where SET would stay with somebody else's.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = "
+# A reader may take its time: it holds no lock, and its rows may go to a pager.
+_BEGIN_READING = f"{_BEGIN} 0"
+
+
+def _begin_writing(level: str) -> str:
+    """What was committed must survive the server's death, an intent most of all: with a default of `off` it may not.
+
+    *level* is `on`, or the server's own where that is stronger. Who is frozen within a transaction must not hold up all
+    others for as long as that lasts.
+    """
+    return f"{_BEGIN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
+
+
+def _sqlite_engine(url: str) -> Engine:
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": SQLITE_TIMEOUT, "check_same_thread": False}, pool_size=POOL_SIZE
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        _write_ahead(connection)
+        # An intent must survive a power cut: FULL syncs the log at each commit.
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        # Half a MB for each of up to 30 connections, and not two.
+        connection.execute("PRAGMA cache_size=-512")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("dialstock_read", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + SQLITE_TIMEOUT
+    while True:
+        try:
+            # One in memory stays as it is, and says so without an error.
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            # Its busy timeout does not hold here: of two that turn a new file to WAL, SQLite refuses one at once.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def migrate(url: str) -> None:
+    """Bring the database at *url* to this version's tables; safe to run at the same time from several processes."""
+    engine = make_engine(url)
+    try:
+        present, needed = revisions(engine)
+        if present != needed:
+            _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def revisions(engine: Engine) -> tuple[str | None, str]:
+    """The migration that the database has (None for an empty one), and the one that this version needs."""
+    needed = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    with engine.connect().execution_options(dialstock_read=True) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None, needed
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar(), needed
+
+
+def _upgrade(engine: Engine) -> None:
+    # Alembic costs a worker 11 MB that it needs once.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            limit = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_MIGRATION:g}s'"
+            connection.exec_driver_sql(f"{limit}; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,41 @@
+"""What Celery beat sends, and when.
+
+The tables know when a pool and an account's audit are due; a message only has a worker look. So beat keeps nothing: a
+second one, and one that was just started, change nothing, and what was missed is made up once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.config import Config
+from tasks.messages.celery_tasks import AUDIT, REPLENISH
+from tasks.providers.registry import kinds
+from tasks.runtime import queue_of
+
+PUBLIC_QUEUE = "purchases"
+
+POOL_TICK = 5.0
+"""Seconds between two messages for one pool: how long one that is due, or lost a number, may have to wait."""
+
+AUDIT_TICK = 60.0
+"""Seconds: the longest between two messages for one provider's audit."""
+
+
+EXPIRES = 300.0
+"""Seconds after which a message is dropped: without a worker they must not pile up. Senders' clocks may be off."""
+
+
+def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
+    """Celery's `beat_schedule`: the pools, and an audit of each provider that shows what it sold."""
+    pools = {f"replenish {name}": _entry(REPLENISH, POOL_TICK, PUBLIC_QUEUE, pool=name) for name in config.pools}
+    audits = {
+        f"audit {alias}": _entry(AUDIT, min(provider.policy.audit_every, AUDIT_TICK), queue_of(alias), provider=alias)
+        for alias, provider in config.providers.items()
+        if provider.policy.audit_every and kinds()[provider.kind].lists_owned
+    }
+    return pools | audits
+
+
+def _entry(task: str, tick: float, queue: str, **kwargs: str) -> dict[str, Any]:
+    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": {"queue": queue, "expires": EXPIRES}}

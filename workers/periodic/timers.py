@@ -1,0 +1,148 @@
+"""The timers that each worker runs: release, looks, sweep, orders, history, pools, relay. No one's death matters."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks import orders
+from tasks.history import lost_history
+from tasks.lifecycle import outbox_relay, release_and_sweep
+from tasks.lifecycle.outbox_relay import Relay, relay_token
+from tasks.pools import stock
+from tasks.runtime import Runtime
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RELEASE_EVERY = 0.1
+SWEEP_EVERY = 1.0
+POOLS_EVERY = 1.0
+HISTORY_EVERY = 2.0
+RELAY_EVERY = 0.05
+MANY_EVENTS = 10
+CLEAN_EVERY = 60.0
+AWAY_WAIT = 1.0
+"""Seconds to wait after the database or Redis was found away."""
+
+
+class Timer:
+    """Runs `action` every `seconds` in a thread of its own, at once again while it says that there is more."""
+
+    def __init__(self, name: str, seconds: float, action: Callable[[], bool]) -> None:
+        self._seconds = seconds
+        self._action = action
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"dialstock-{name}", daemon=True)
+        self.name = name
+        self._away = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Let the present run end, and no other begin."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stop.wait(wait):
+            wait = self._once()
+
+    def _once(self) -> float:
+        try:
+            more = self._action()
+        except (RedisError, OperationalError, SQLAlchemyError, OSError) as exc:
+            if not self._away:
+                log.warning("timer %s waits: %s", self.name, _short(exc))
+            self._away = True
+            return AWAY_WAIT
+        except Exception:
+            log.exception("timer %s failed", self.name)
+            return AWAY_WAIT
+        if self._away:
+            log.info("timer %s works again", self.name)
+        self._away = False
+        return 0.0 if more else self._seconds
+
+
+class Timers:
+    """All timers of one worker process."""
+
+    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+        self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
+        self._many = False
+        self._timers = [
+            Timer("release", RELEASE_EVERY, partial(_release, runtime)),
+            Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
+            Timer("history", HISTORY_EVERY, partial(lost_history.compare, runtime)),
+            Timer("pools", POOLS_EVERY, partial(stock.settle_due, runtime)),
+            Timer("relay", RELAY_EVERY, self._publish),
+            Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),
+        ]
+
+    def start(self) -> None:
+        """Start them all."""
+        for timer in self._timers:
+            timer.start()
+
+    def drain(self) -> None:
+        """Release nothing more; events still go out."""
+        for timer in self._timers:
+            if timer.name != "relay":
+                timer.stop(timeout=0)
+
+    def stop(self) -> None:
+        """Stop them all, publish what is left, and let another worker's relay take over."""
+        for timer in self._timers:
+            timer.stop()
+        try:
+            while self._relay.run_once():
+                pass
+            self._relay.release()
+        except (RedisError, SQLAlchemyError) as exc:
+            log.warning("the last events wait for another worker: %s", _short(exc))
+
+    def _publish(self) -> bool:
+        # Each batch has its cost: while many events come, every second turn is left to gather them.
+        if self._many:
+            self._many = False
+            return False
+        count = self._relay.run_once() or 0
+        full = count == outbox_relay.BATCH
+        self._many = count >= MANY_EVENTS and not full
+        return full
+
+
+def _release(runtime: Runtime) -> bool:
+    # Aliases of one account share its limits: each has its turn by chance.
+    for binding in random.sample(list(runtime.providers.values()), len(runtime.providers)):
+        release_and_sweep.release_due(runtime, binding)
+    return False
+
+
+def _sweep(runtime: Runtime) -> bool:
+    for binding in runtime.providers.values():
+        release_and_sweep.sweep_provider(runtime, binding)
+        release_and_sweep.look_due(runtime, binding)
+    release_and_sweep.sweep_strangers(runtime)
+    orders.complete_finished(runtime)
+    return False
+
+
+def _clean(runtime: Runtime, keep_seconds: float) -> bool:
+    return outbox_relay.clean_up(runtime, keep_seconds) > 0
+
+
+def _short(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}"[:200]

@@ -1,0 +1,47 @@
+"""Celery's command line on our app: python -P -m workers.processes.launch [--with-parent PID] worker|beat|flower ...
+
+Our packages are imported before Celery puts the working directory first on the path: a `tasks.py` there, as many
+projects have one, must not be taken for ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from celery.__main__ import main as celery
+
+WITH_PARENT = "--with-parent"
+_PR_SET_PDEATHSIG = 1
+
+
+def celery_command(arguments: Sequence[str], *, with_parent: bool = False) -> list[str]:
+    """The command that runs Celery's *arguments* on our app; *with_parent* has it stop when this process goes."""
+    tie = [WITH_PARENT, str(os.getpid())] if with_parent else []
+    return [sys.executable, "-P", "-m", "workers.processes.launch", *tie, *arguments]
+
+
+def stop_with(parent: int) -> None:
+    """Have SIGTERM sent to this process when *parent* goes, however it goes. On Linux only; elsewhere it lives on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def main(arguments: list[str]) -> None:
+    """Run Celery; ends with its exit status, or 2 where settings or configuration are wrong, 3 without a server."""
+    if arguments[:1] == [WITH_PARENT]:
+        stop_with(int(arguments[1]))
+        arguments = arguments[2:]
+    import workers.app  # noqa: F401, PLC0415 - ends the process where settings or configuration are wrong
+
+    sys.argv = ["celery", "-A", "workers.app:app", *arguments]
+    celery()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
