@@ -29,7 +29,7 @@ class Stopped(Withheld):
 
 @dataclass(kw_only=True)
 class Turns:
-    """The turns of one operation's reading calls (`providers.turns.Turn`); a 429 ends it.
+    """The turns of one operation's reading calls (`providers.transport.turns.Turn`); a 429 ends it.
 
     The first call waits at most *first* seconds for its turn, 0 for a slot that can be had now; those after it have
     PATIENCE, for the work before them would be lost. Before each of these, and where a call takes another turn, *keep*

@@ -47,7 +47,7 @@ class Adapter(Protocol):
 
     `lookup` says how owned numbers can be asked for: each by itself, or all of them by walking through the list that
     they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls.
-    All calls but `buy` are made within `turns.in_turn`.
+    All calls but `buy` are made within `transport.turns.in_turn`.
     """
 
     lookup: ClassVar[LookupWay]
