@@ -75,8 +75,8 @@ def test_its_author_can_run_the_suite(site: Path, tmp_path: Path) -> None:
     ("before", "after", "test"),
     [
         (
-            "        return lookup.look_list(self._page, numbers)",
-            "        found = lookup.look_list(self._page, numbers)\n"
+            "        return lookups.look_list(self._page, numbers)",
+            "        found = lookups.look_list(self._page, numbers)\n"
             "        return {n: Look(kind='absent') if one.kind == 'unclear' else one for n, one in found.items()}",
             "never_absent",
         ),
