@@ -86,7 +86,7 @@ def test_its_author_can_run_the_suite(site: Path, tmp_path: Path) -> None:
             "self._session.purchase(self._path, {'number': ask.number}) and self._session.purchase(",
             "charged_once",
         ),
-        ("params = {} if cursor is None", "params = {} if True", "every_page"),
+        ("{} if cursor is None else", "{} if cursor is None or True else", "every_page"),
     ],
 )
 def test_the_suite_sees_an_adapter_that_loses_money(

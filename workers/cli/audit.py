@@ -142,7 +142,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
         if adapter.lookup == "none":
             kind = desk.runtime.kinds[alias]
             raise Failure(
-                f"{alias} cannot be audited: {kind} documents no list of owned numbers: see its dashboard. {_WORD}"
+                f"{alias} cannot be audited: {kind.name} documents no list of owned numbers: see its dashboard. {_WORD}"
             )
         binding = replace(desk.runtime.providers[alias], adapter=adapter)
         providers = {**desk.runtime.providers, alias: binding}

@@ -20,7 +20,7 @@ LISTING = Listing(entries="numbers", needs=("next",))
 class Acme:
     """One team at Acme."""
 
-    lookups: ClassVar[LookupWay] = "by_list"
+    lookup: ClassVar[LookupWay] = "by_list"
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
@@ -45,7 +45,7 @@ class Acme:
     def owned(self) -> Iterator[OwnedNumber]:
         return lookups.owned(lookups.walk(self._page))
 
-    def searches(self, query: SearchQuery) -> list[Candidate]:
+    def search(self, query: SearchQuery) -> list[Candidate]:
         wanted = {"country": query.country, "prefix": query.prefix, "limit": searches.page_size(query, 50)}
         answer = self._session.call("GET", "/for-sale", params=wanted)
         items = self._session.page(answer, fields(answer.body).get("numbers"))
