@@ -182,6 +182,8 @@ class _Pipeline:
 
     def execute(self) -> None:
         for asked in self._asked:
+            # A database that goes back once more, to before what was answered for, is not told of it again.
+            self._redis._store.forgot += 1
             self._redis._call("redis lrem", "LREM", *asked)
 
 
