@@ -18,9 +18,11 @@ from tasks.ledger.resolve import Resolution
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.base import ProviderError
 from tasks.public import BUY_NUMBER, SUBMIT_ORDER
+from tasks.publishing import Relay, Selection, relay_token, replay
 from tasks.reacting import pause_provider
 from tasks.runtime import Message
 from tasks.transactions import Raced
+from tests.simulation.box import START
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -139,6 +141,14 @@ def _resolve(world: World) -> None:
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
     world.clockwork.note(f"a person says of {row.id}: {verdict}")
     resolving.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
+
+
+def _replay(world: World) -> None:
+    """`dialstock events replay` of all that is kept."""
+    runtime = world.staff.runtime
+    world.clockwork.note("a person replays the events")
+    for _ in replay(runtime, Relay(runtime, relay_token()), Selection(since=START)):
+        pass
 
 
 def _pause(world: World) -> None:
