@@ -77,6 +77,7 @@ def person(world: World) -> None:
         _audit,
         _audit_by_machine,
         _order_at_most,
+        _replay,
     ]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
