@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from schemas.config import sandbox_config
+from schemas.history_tables import ANSWERED
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.policy import Kind, Policy, policy_for
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
@@ -49,7 +50,7 @@ ACCOUNT = "acme-account"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
-    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
@@ -146,10 +147,6 @@ class OpenWatermark(Watermark):
     def hand_on(self, former: str, account: str) -> None:
         both = {*self.marks.get(former, []), *self.marks.get(account, [])}
         self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
-
-    def forget(self, account: str, marks: Iterable[Mark]) -> None:
-        gone = set(marks)
-        self.marks[account] = [mark for mark in self.marks.get(account, []) if mark not in gone]
 
 
 Action = Outcome | Callable[[str], Outcome]
