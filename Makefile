@@ -75,7 +75,7 @@ installed: $(STAMP) ## what a user installs, in clean environments: each module 
 chaos: $(STAMP) ## kill things at random, 10 minutes a database, with a report (SEED=... repeats a run)
 	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
 
-simulate: $(STAMP) ## search for a broken promise in one process, in virtual time (MINUTES=..., SEED=... repeats a world)
+simulate: $(STAMP) ## search for a broken promise, each world in one process and in virtual time (MINUTES=..., SEED=... repeats a world)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 $(BENCH_STAMP): $(STAMP) requirements-bench.lock

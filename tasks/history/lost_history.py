@@ -127,7 +127,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
     if done.left:
         return GoingOn()
-    runtime.watermark.forget(binding.account, lost.calls)
+    for chunk in chunks(lost.calls, CHUNK):
+        runtime.database.run(partial(ledger.answer, marks=chunk, now=runtime.now()))
     unseen = tuple(number for number in lost.numbers if number not in report.walks.last.ids)
     aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=unseen)
@@ -146,7 +147,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
         held += runtime.database.run(
             partial(ledger.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
-    runtime.watermark.forget(account, lost.calls)
+        runtime.database.run(partial(ledger.answer, marks=chunk, now=settler.now))
     return _go_on(runtime, list(_behind(runtime, account)), by, why), held
 
 

@@ -100,13 +100,6 @@ class Watermark:
         """
         self._hand_on(keys=[_key(former), _key(account)])
 
-    def forget(self, account: str, marks: Iterable[Mark]) -> None:
-        """Take out the marks that somebody answered for; what was written meanwhile stays."""
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for mark in marks:
-                pipeline.lrem(_key(account), 1, mark.text)
-            pipeline.execute()
-
 
 def _key(account: str) -> str:
     return f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}"

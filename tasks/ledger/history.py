@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from schemas.events import EventType
+from schemas.history_tables import ANSWERED
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
@@ -22,8 +23,9 @@ _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
 _WAITS = (Status.QUEUED, Status.DISPATCHED)
 # By id alone: SQLite finds no index for pairs.
-_STARTED = select(ATTEMPT.c.purchase_id, ATTEMPT.c.revision, ATTEMPT.c.started_at).where(
-    among(ATTEMPT.c.purchase_id, "ids")
+_STARTED, _ANSWERED = (
+    select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"))
+    for at in (ATTEMPT.c, ANSWERED.c)
 )
 
 
@@ -36,13 +38,26 @@ class WentBack(Exception):
 
 
 def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
-    """Those of the marks whose attempt the database does not have.
+    """Those of the marks whose attempt the database does not have, and that nobody answered for in it.
 
     One at the same revision that began at another time is another call, made by who did not know of the first.
     """
+    return _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks))
+
+
+def answer(conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
+    """Write down that lost calls were answered for. Their marks stay: a database that goes back once more lost this."""
+    rows = [
+        {"purchase_id": mark.purchase_id, "revision": mark.revision, "started_at": mark.started_at, "answered_at": now}
+        for mark in marks
+    ]
+    insert_new(conn, ANSWERED, rows)
+
+
+def _unknown(conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark]) -> list[Mark]:
     known: set[tuple[str, int, datetime]] = set()
     for chunk in _chunks(marks):
-        rows = conn.execute(_STARTED, {"ids": list({mark.purchase_id for mark in chunk})})
+        rows = conn.execute(calls, {"ids": list({mark.purchase_id for mark in chunk})})
         known.update((row.purchase_id, row.revision, row.started_at) for row in rows)
     return [mark for mark in marks if (mark.purchase_id, mark.revision, mark.started_at) not in known]
 

@@ -43,7 +43,7 @@ _FIELDS = {
 }
 # Long enough for a busy machine, short enough to see a whole life in a test.
 POLICY: dict[str, Any] = {
-    "timeout": 2.5,
+    "timeout": 5.0,
     "send_within": 1.0,
     "take_within": 3.0,
     "reconcile_after": [0.3, 0.8, 1.5],

@@ -49,6 +49,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
     # by purchase call
     "shows after the last look": (0.0, 0.1, 0.4),
+    "shows at the last look": (0.0, 0.0, 0.1, 0.4),
     "request arrives late": (0.0, 0.0, 0.03, 0.15),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
@@ -86,11 +87,11 @@ IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 
 AFTER_THE_LAST_LOOK = 30.0
 
-LATE = (0.5, 1.5, 3.0, 4.5, 8.0, 20.0)
+LATE = (0.5, 1.5, 3.0, 4.5, 4.5, 20.0)
 """Seconds for which a request may be on its way."""
 
 BY_THE_LAST_LOOK = 4.5
-"""What is at the provider so many seconds after it was sent is shown by the last look: the call's length, and 3 s."""
+"""What shows so many seconds after it was sent is seen by the last look: that is 5 s after it at the earliest."""
 
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
@@ -189,7 +190,11 @@ class Faults:
             if self.on and self._remembers and sold_at == kind and number.removeprefix("+") in body:
                 control.plan(kind, "refuse", number=number)
                 return False
-        if not (self._world.can_look(kind) and self.happens("shows after the last look")):
+        if not self._world.can_look(kind):
+            return False
+        if not self.happens("shows after the last look"):
+            if self.happens("shows at the last look"):
+                control.plan(kind, "late_show", seconds=BY_THE_LAST_LOOK)
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
         return True

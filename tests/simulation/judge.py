@@ -154,7 +154,9 @@ class Judge:
                 raise Broken(f"an event says that {data.get('number')} was charged twice")
         self._one_end_each(told)
         self._orders_told(Counter(event["subject"] for event in events if event["type"] == EventType.ORDER_COMPLETED))
-        published = {json.loads(one)["id"] for one in self._world.store.all_published()}
+        sent = [json.loads(one) for one in self._world.store.all_published()]
+        published = {event["id"] for event in sent}
+        self._in_order(sent)
         if missing := [event["type"] for event in events if event["id"] not in published]:
             raise Broken(f"never published: {missing[0]}, and {len(missing) - 1} more")
 
@@ -190,6 +192,19 @@ class Judge:
                     what = "purchase" if buying else "reading"
                     took = (beyond - first) / MICRO
                     raise Broken(f"{kind}: {rate.limit + 1} {what} calls within {took:.3f} s, its limit is {rate}")
+
+    def _in_order(self, sent: Sequence[Any]) -> None:
+        """Each purchase's events, where each came first. A database that went back tells its story anew."""
+        if self._world.faults.counts["database restored"]:
+            return
+        known, last = set[str](), dict[str, str]()
+        for event in sent:
+            purchase = event["data"].get("purchase_id")
+            if event["id"] not in known and purchase is not None and "sequence" in event:
+                if event["sequence"] < last.get(purchase, ""):
+                    raise Broken(f"{event['subject']}: {event['type']} came after a later event")
+                last[purchase] = event["sequence"]
+            known.add(event["id"])
 
     def _one_end_each(self, told: Counter[tuple[str, str | None, str]]) -> None:
         for row in self.rows("SELECT id, number, provider, status, idempotency_key AS key FROM purchase"):

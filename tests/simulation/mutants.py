@@ -226,6 +226,12 @@ def limiter_from_the_past() -> AbstractContextManager[Any]:
     return patch.object(tasks.policies.pace, "_SCRIPT", script)
 
 
+def newest_first() -> AbstractContextManager[Any]:
+    """The relay publishes each batch from its end."""
+    original = tasks.publishing.Relay._next
+    return patch.object(tasks.publishing.Relay, "_next", lambda relay: original(relay)[::-1])
+
+
 def max_forgotten() -> AbstractContextManager[Any]:
     """An order's --max holds up no release."""
     return patch.object(tasks.ledger.dispatch, "lock_limited", lambda *_: set())
@@ -251,4 +257,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     one_look,
     limiter_from_the_past,
     max_forgotten,
+    newest_first,
 )

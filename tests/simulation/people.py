@@ -17,6 +17,7 @@ from tasks.audit import compare, schedule
 from tasks.history import lost_history
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
+from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
 from tasks.lifecycle.provider_reaction import pause_provider
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.operator import resolve, retry_order
@@ -24,6 +25,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.providers.adapter import ProviderError
 from tasks.runtime import Message
 from tasks.transactions import Raced
+from tests.simulation.box import START
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -78,6 +80,7 @@ def person(world: World) -> None:
         _audit,
         _audit_by_machine,
         _order_at_most,
+        _replay,
     ]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
@@ -142,6 +145,14 @@ def _resolve(world: World) -> None:
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
     world.clockwork.note(f"a person says of {row.id}: {verdict}")
     resolve.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
+
+
+def _replay(world: World) -> None:
+    """`dialstock events replay` of all that is kept."""
+    runtime = world.staff.runtime
+    world.clockwork.note("a person replays the events")
+    for _ in replay(runtime, Relay(runtime, relay_token()), Selection(since=START)):
+        pass
 
 
 def _pause(world: World) -> None:

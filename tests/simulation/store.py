@@ -149,10 +149,6 @@ class ProcessRedis:
     def lrange(self, key: str, first: int, last: int) -> Any:
         return self._call("redis lrange", "LRANGE", key, first, last)
 
-    def pipeline(self, *, transaction: bool) -> _Pipeline:
-        assert not transaction
-        return _Pipeline(self)
-
     def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
         world = self._store.world
         world.clockwork.boundary(what)
@@ -162,27 +158,6 @@ class ProcessRedis:
         world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
         return answer
-
-
-class _Pipeline:
-    """What was asked is done one by one: each may fail."""
-
-    def __init__(self, redis: ProcessRedis) -> None:
-        self._redis = redis
-        self._asked: list[tuple[str, int, str]] = []
-
-    def __enter__(self) -> _Pipeline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def lrem(self, key: str, count: int, value: str) -> None:
-        self._asked.append((key, count, value))
-
-    def execute(self) -> None:
-        for asked in self._asked:
-            self._redis._call("redis lrem", "LREM", *asked)
 
 
 def _name_of(script: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from schemas.kinds import policy_for
+from schemas.history_tables import ANSWERED
+from schemas.kinds import Kind, policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.policy import Policy
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
@@ -41,7 +42,6 @@ from tasks.policies.watch import ALWAYS, Watch
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tasks.providers.configured import sandbox_config
 from tasks.providers.reading.lookups import unclear
-from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
@@ -52,7 +52,7 @@ ACCOUNT = "acme-account"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
-    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
@@ -64,7 +64,7 @@ def number(index: int) -> str:
 
 def policy(**overrides: Any) -> Policy:
     """A policy whose pace is out of the way."""
-    return policy_for(kinds()["fluents"], {**FAST, **overrides})
+    return policy_for(Kind.FLUENTS, {**FAST, **overrides})
 
 
 class Killed(BaseException):
@@ -149,10 +149,6 @@ class OpenWatermark(Watermark):
     def hand_on(self, former: str, account: str) -> None:
         both = {*self.marks.get(former, []), *self.marks.get(account, [])}
         self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
-
-    def forget(self, account: str, marks: Iterable[Mark]) -> None:
-        gone = set(marks)
-        self.marks[account] = [mark for mark in self.marks.get(account, []) if mark not in gone]
 
 
 Action = Outcome | Callable[[str], Outcome]
@@ -372,7 +368,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     pace = OpenPace() if redis is None else Pace(redis)
     rules = policy(**overrides)
     bindings = {
-        alias: Binding(alias=alias, kind="fluents", account=ACCOUNT, policy=rules, adapter=provider)
+        alias: Binding(alias=alias, kind=Kind.FLUENTS, account=ACCOUNT, policy=rules, adapter=provider)
         for alias in ("acme", "twin")
     }
     sent: list[Message] = []
@@ -388,7 +384,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     runtime = Runtime(
         config=sandbox_config(),
         providers=bindings,
-        kinds=dict.fromkeys(bindings, kinds()["fluents"]),
+        kinds=dict.fromkeys(bindings, Kind.FLUENTS),
         database=database,
         redis=redis,
         pace=pace,

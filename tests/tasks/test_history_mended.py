@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
@@ -11,6 +14,7 @@ from tasks.audit import compare
 from tasks.audit.compare import Settlement
 from tasks.history import lost_history
 from tasks.history.lost_history import GoingOn
+from tasks.ledger import history as ledger
 from tasks.policies.pause import Cause
 from tests.tasks.past import TWO, Past
 from tests.tasks.support import UNKNOWN, number
@@ -105,6 +109,42 @@ def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
         assert past.world.events(of=row["id"])[-1] == "held"
     assert past.world.accept(number(2))["id"] == later["id"]
     assert lost_history.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+def test_one_that_goes_back_again_to_before_the_answer_has_lost_it_too(past: Past, by_audit: bool) -> None:
+    past.world.queued(number(1))
+    past.keep()
+    past.world.queued(number(2))
+    past.world.tick()
+    for _ in range(3):
+        past.go_back()
+        past.compare()
+        assert past.causes() == [Cause.BEHIND] * 2
+        past.buy_what_is_left()
+        past.world.clock.advance(3600)
+        if by_audit:
+            assert audit(past) == GoingOn(settled=True, aliases=("acme", "twin"))
+        else:
+            assert len(lost_history.believe(past.world.runtime, past.world.binding, "ann", "seen")[1]) == 2
+        past.compare()
+        assert past.causes() == [None, None]
+        past.buy_what_is_left()
+    assert past.charged() == TWO
+
+
+def test_what_was_answered_for_is_written_down_once(past: Past) -> None:
+    past.lose(*TWO)
+    past.compare()
+    marks = past.world.runtime.watermark.newest(past.world.binding.account)
+    with past.database.write() as conn:
+        assert ledger.lost(conn, marks) == marks
+        ledger.answer(conn, marks[:1], past.world.clock())
+        assert ledger.lost(conn, marks) == marks[1:]
+        ledger.answer(conn, marks, past.world.clock())
+        assert ledger.lost(conn, marks) == []
+        other = replace(marks[0], started_at=marks[0].started_at + timedelta(seconds=1))
+        assert ledger.lost(conn, [other]) == [other]
 
 
 def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> None:

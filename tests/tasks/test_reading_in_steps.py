@@ -22,7 +22,7 @@ from workers.database.connections import SqlDatabase
 
 OPEN = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-    "AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL)"
+    "AND backend_type = 'client backend' AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL)"
 )
 
 

@@ -55,14 +55,6 @@ def test_only_so_many_are_kept_and_those_the_newest(redis: Redis) -> None:
     assert (len(kept), kept[0], kept[-1]) == (watermark.KEPT, mark(22_499), mark(2_500))
 
 
-def test_what_is_forgotten_is_that_and_nothing_else(redis: Redis) -> None:
-    marks = Watermark(redis)
-    marks.write(ACCOUNT, [mark(1), mark(2), mark(3)])
-    marks.forget(ACCOUNT, [mark(2), mark(9)])
-    marks.forget(ACCOUNT, [])
-    assert numbers(marks.newest(ACCOUNT)) == [number(3), number(1)]
-
-
 def test_one_call_of_many_marks_is_one_command(redis: Redis) -> None:
     marks = Watermark(redis)
     marks.write(ACCOUNT, [mark(1)])
