@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from schemas.history_tables import ANSWERED
-from schemas.kinds import Kind, policy_for
+from schemas.kinds import policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.policy import Policy
 from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
@@ -42,6 +42,7 @@ from tasks.policies.watch import ALWAYS, Watch
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tasks.providers.configured import sandbox_config
 from tasks.providers.reading.lookups import unclear
+from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding, Message, Runtime
@@ -64,7 +65,7 @@ def number(index: int) -> str:
 
 def policy(**overrides: Any) -> Policy:
     """A policy whose pace is out of the way."""
-    return policy_for(Kind.FLUENTS, {**FAST, **overrides})
+    return policy_for(kinds()["fluents"], {**FAST, **overrides})
 
 
 class Killed(BaseException):
@@ -368,7 +369,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     pace = OpenPace() if redis is None else Pace(redis)
     rules = policy(**overrides)
     bindings = {
-        alias: Binding(alias=alias, kind=Kind.FLUENTS, account=ACCOUNT, policy=rules, adapter=provider)
+        alias: Binding(alias=alias, kind="fluents", account=ACCOUNT, policy=rules, adapter=provider)
         for alias in ("acme", "twin")
     }
     sent: list[Message] = []
@@ -384,7 +385,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     runtime = Runtime(
         config=sandbox_config(),
         providers=bindings,
-        kinds=dict.fromkeys(bindings, Kind.FLUENTS),
+        kinds=dict.fromkeys(bindings, kinds()["fluents"]),
         database=database,
         redis=redis,
         pace=pace,
