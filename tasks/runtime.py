@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from schemas.config import Config
 from schemas.kinds import Kind
 from schemas.policy import Policy
-from tasks.history.watermark import Watermark
 from tasks.ledger.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
 from tasks.providers.adapter import Adapter
+from tasks.restored_database.watermark import Watermark
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -17,14 +17,14 @@ from schemas.config import Config
 from schemas.config_errors import ConfigError
 from schemas.provider_config import read_token
 from tasks.accounts import identity
-from tasks.history import lost_history
-from tasks.history.watermark import Watermark
 from tasks.ledger.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
+from tasks.restored_database import detect
+from tasks.restored_database.watermark import Watermark
 from tasks.runtime import Binding, Runtime
 from workers.broker.send import Sender
 from workers.broker.tls_connection import TlsConnection
@@ -116,7 +116,7 @@ def _prime_pace(runtime: Runtime) -> None:
 
 def _compare_history(runtime: Runtime) -> None:
     try:
-        lost_history.compare(runtime)
+        detect.compare(runtime)
     except redis.exceptions.RedisError as exc:
         # Nothing is claimed on a connection that nobody looked at.
         log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)

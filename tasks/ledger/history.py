@@ -12,11 +12,11 @@ from schemas.history_tables import ANSWERED
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
-from tasks.history.watermark import Mark
 from tasks.ledger.among import among
 from tasks.ledger.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
+from tasks.restored_database.watermark import Mark
 from tasks.transactions import NotHere
 
 _CHUNK = 500

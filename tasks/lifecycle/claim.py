@@ -13,12 +13,12 @@ from functools import cache, partial
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from tasks.history import lost_history
-from tasks.history.watermark import Mark, Watermark
 from tasks.ledger import intents
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.ledger.intents import Claim, Wanted
 from tasks.policies.retry import call_length
+from tasks.restored_database import detect
+from tasks.restored_database.watermark import Mark, Watermark
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
@@ -48,13 +48,13 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                 with look.lock:
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
-                        marks = lost_history.newest_marks(runtime, binding.account)
+                        marks = detect.newest_marks(runtime, binding.account)
                         claims = runtime.database.transact(claiming(marks), items, marking)
                         look.done += 1
                         return claims
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
-        lost_history.compare(runtime)
+        detect.compare(runtime)
         return [None] * len(items)
 
 

@@ -12,13 +12,13 @@ from sqlalchemy.exc import DataError
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.audit.renewed_claim import renewed
+from tasks.database_away import patiently
 from tasks.ledger import looks
 from tasks.ledger.rows import Row
 from tasks.lifecycle.provider_reaction import pause_provider, react_to_looks
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
-from tasks.retry_database import patiently
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)

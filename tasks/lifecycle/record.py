@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Outcome, clip
+from tasks.database_away import until_written
 from tasks.ledger import calls
 from tasks.ledger.answers import Answer
 from tasks.ledger.intents import Claim
 from tasks.ledger.rows import Row
-from tasks.retry_database import until_written
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

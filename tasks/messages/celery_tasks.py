@@ -23,12 +23,12 @@ from redis.exceptions import RedisError
 from schemas.requests import RequestError
 from tasks import orders
 from tasks.audit import schedule
+from tasks.database_away import DATABASE_AWAY, patiently
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
 from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
 from tasks.pools import reading, replenish, taking
-from tasks.retry_database import DATABASE_AWAY, patiently
 from tasks.runtime import Runtime, current
 from tasks.transactions import Raced
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.pool_tables import POOL_RUN, PoolStatus
 from schemas.status import Status
+from tasks.database_away import DATABASE_AWAY
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.candidates import STOCK_FILE, Found, find
@@ -27,7 +28,6 @@ from tasks.pools.needs import Need, Run, count_need
 from tasks.pools.offers import Offer, usable
 from tasks.pools.ordering import give_way, order_numbers
 from tasks.pools.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
-from tasks.retry_database import DATABASE_AWAY
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

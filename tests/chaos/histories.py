@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from schemas.tables import ATTEMPT, EVENT, PROVIDER, PURCHASE
-from tasks.history.lost_history import lost_calls, newest_marks
 from tasks.policies.pause import Cause
+from tasks.restored_database.detect import lost_calls, newest_marks
 from tests.chaos.clock import STEP
 from tests.chaos.world import World
 from tests.servers.backups import Backup

@@ -16,7 +16,6 @@ from unittest.mock import patch
 
 from sqlalchemy import select, update
 
-import tasks.history.lost_history
 import tasks.ledger.calls
 import tasks.ledger.dispatch
 import tasks.ledger.looks
@@ -28,6 +27,7 @@ import tasks.lifecycle.reconcile
 import tasks.lifecycle.release_and_sweep
 import tasks.policies.pace
 import tasks.policies.retry
+import tasks.restored_database.detect
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
@@ -185,7 +185,7 @@ def restored_and_bought() -> AbstractContextManager[Any]:
     """Nobody looks whether the database knows what was bought."""
     stack = ExitStack()
     stack.enter_context(patch.object(tasks.lifecycle.claim, "vouch", lambda *_: None))
-    stack.enter_context(patch.object(tasks.history.lost_history, "compare", lambda *_: False))
+    stack.enter_context(patch.object(tasks.restored_database.detect, "compare", lambda *_: False))
     return stack
 
 

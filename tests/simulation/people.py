@@ -14,7 +14,6 @@ from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
 from tasks.audit import compare, schedule
-from tasks.history import lost_history
 from tasks.ledger import cancel, pausing
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
@@ -23,6 +22,7 @@ from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.adapter import ProviderError
+from tasks.restored_database import detect
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.box import START
@@ -191,11 +191,11 @@ def take_in(world: World, alias: str) -> None:
     if not world.can_look(alias):
         if world.judge.one(_BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
-            lost_history.believe(runtime, binding, "a person", "looked at the dashboard")
+            detect.believe(runtime, binding, "a person", "looked at the dashboard")
         return
     world.clockwork.note(f"a person audits {alias}")
     report = compare.audit(runtime, binding)
-    lost_history.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
+    detect.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
 
 
 def mend_all(world: World) -> None:

@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.provider_config import SANDBOX_TOKEN, SANDBOX_VARIABLE
-from tasks.history.watermark import Watermark
 from tasks.policies.pace import Pace
+from tasks.restored_database.watermark import Watermark
 from tasks.runtime import Runtime
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import Process

@@ -162,7 +162,7 @@ def _who() -> str:
     found = "?"
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name.startswith("tasks.") and name not in ("tasks.transactions", "tasks.retry_database"):
+        if name.startswith("tasks.") and name not in ("tasks.transactions", "tasks.database_away"):
             return f"{name.removeprefix('tasks.')}.{frame.f_code.co_name}"
         if name.startswith(_OURS):
             found = f"{name}.{frame.f_code.co_name}"

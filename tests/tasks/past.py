@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import EVENT
-from tasks.history import lost_history
-from tasks.history.watermark import Watermark
 from tasks.ledger import pausing
 from tasks.ledger.rows import Row
+from tasks.restored_database import detect
+from tasks.restored_database.watermark import Watermark
 from tests.servers import RedisServer
 from tests.servers.backups import Backup
 from tests.tasks.support import World, make_world, number
@@ -49,7 +49,7 @@ class Past:
         return found
 
     def compare(self) -> None:
-        lost_history.compare(self.world.runtime)
+        detect.compare(self.world.runtime)
 
     def state(self, alias: str = "acme") -> Row:
         with self.database.read() as conn:

@@ -31,7 +31,6 @@ from schemas.tables import (
     REJECTED,
     RESOLUTION,
 )
-from tasks.history.watermark import KEPT, Mark, Watermark
 from tasks.ledger import intents, pausing
 from tasks.ledger.rows import Row, find
 from tasks.lifecycle import accept as accepting
@@ -45,6 +44,7 @@ from tasks.providers.reading.lookups import unclear
 from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
+from tasks.restored_database.watermark import KEPT, Mark, Watermark
 from tasks.runtime import Binding, Message, Runtime
 from workers.database.connections import SqlDatabase
 

@@ -15,12 +15,12 @@ from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged, AccountElsewhere
-from tasks.history import lost_history
-from tasks.history.watermark import Mark
 from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause
+from tasks.restored_database import detect
+from tasks.restored_database.watermark import Mark
 from tasks.runtime import Runtime
 from tests.tasks.support import Killed, World, number
 from workers.database.connections import SqlDatabase
@@ -258,7 +258,7 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
     now = as_file(world, after)
     for _ in range(2):
         identity.settle(now)
-    lost_history.compare(now)
+    detect.compare(now)
     causes = {row["provider"]: row["cause"] for row in world.rows(select(PROVIDER))}
     [alias] = [alias for alias in after if alias not in before or after[alias] != before[alias]][:1]
     assert causes[alias] == (Cause.BEHIND if behind else None)

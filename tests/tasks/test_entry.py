@@ -17,7 +17,7 @@ from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
-from tasks import retry_database
+from tasks import database_away
 from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
@@ -124,7 +124,7 @@ def test_the_database_away_for_long_leaves_the_message_in_the_queue(
     def away(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(retry_database, "PATIENCE", 0.0)
+    monkeypatch.setattr(database_away, "PATIENCE", 0.0)
     monkeypatch.setattr(world.runtime.database, "transact", away)
     given_back = getattr(celery_tasks, name).apply(kwargs=TAKE if name == "take_number" else RETURN).result
     assert isinstance(given_back, Reject)

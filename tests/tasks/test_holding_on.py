@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks import retry_database
+from tasks import database_away
 from tasks.ledger import calls, intents
 from tasks.lifecycle import purchase, record
 from tests.tasks.support import NUMBER, REFUSED, Killed, World, make_world, number
@@ -24,7 +24,7 @@ YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="t
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_database, "PAUSE", 0.0)
+    monkeypatch.setattr(database_away, "PAUSE", 0.0)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, errors: Sequence[BaseException]) -> list[BaseException]:
@@ -66,7 +66,7 @@ def test_what_is_in_hand_is_told_more_and_more_seldom(
 ) -> None:
     caplog.set_level(logging.ERROR)
     moments = iter(range(10_000))
-    monkeypatch.setattr(retry_database.time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(database_away.time, "monotonic", lambda: float(next(moments)))
     left = [error(ProgrammingError)] * 1000
 
     def write() -> str:
@@ -75,7 +75,7 @@ def test_what_is_in_hand_is_told_more_and_more_seldom(
         return "written"
 
     holds = record.told(world.claimed(), YES)
-    assert retry_database.until_written(world.runtime.database, write, holds) == "written"
+    assert database_away.until_written(world.runtime.database, write, holds) == "written"
     told = [one.getMessage() for one in caplog.records]
     assert 8 <= len(told) <= 15
     assert all(NUMBER in one and "purchased" in one and "their-id" in one for one in told)
@@ -145,4 +145,4 @@ def test_a_process_that_is_ended_does_not_hold_on(world: World) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        retry_database.until_written(world.runtime.database, killed, "")
+        database_away.until_written(world.runtime.database, killed, "")

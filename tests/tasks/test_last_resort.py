@@ -14,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
 from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
-from tasks import orders, retry_database
+from tasks import database_away, orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
@@ -103,7 +103,7 @@ def test_what_cannot_even_be_kept_goes_back_after_a_pause(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(retry_database, "PATIENCE", 0.0)
+    monkeypatch.setattr(database_away, "PATIENCE", 0.0)
     monkeypatch.setattr(module, name, fail)
     with world.write() as conn:
         conn.execute(text("ALTER TABLE rejected_request RENAME TO elsewhere"))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks import retry_database
+from tasks import database_away
 from tasks.lifecycle import purchase
 from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
@@ -420,14 +420,14 @@ def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: 
             raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
         return "written"
 
-    assert retry_database.patiently(away_at_first) == "written"
+    assert database_away.patiently(away_at_first) == "written"
 
 
 def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_database, "PATIENCE", -1.0)
+    monkeypatch.setattr(database_away, "PATIENCE", -1.0)
 
     def away() -> None:
         raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
 
     with pytest.raises(OperationalError):
-        retry_database.patiently(away)
+        database_away.patiently(away)

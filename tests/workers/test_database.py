@@ -19,7 +19,7 @@ from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, sel
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables import PROVIDER
-from tasks.retry_database import DATABASE_AWAY
+from tasks.database_away import DATABASE_AWAY
 from tests.servers import PostgresServer
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
 

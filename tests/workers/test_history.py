@@ -11,8 +11,8 @@ from redis import Redis
 from sqlalchemy import select
 
 from schemas.tables import PROVIDER
-from tasks.history.watermark import Mark, Watermark
 from tasks.policies.pause import Cause
+from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.support import START, World, make_world, number
 from tests.waiting import eventually

@@ -25,7 +25,7 @@ from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.owned_list import Entry, Listing, Page, text_or_none
+from tasks.providers.reading.list_page import Entry, Listing, Page, text_or_none
 from tasks.providers.transport.answers import entries, fields, identifier, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session

@@ -1,4 +1,4 @@
-"""Bird's fields of [providers.ALIAS], and the options of a purchase."""
+"""Bird's fields of [providers.ALIAS], its policy's defaults, and the options of a purchase."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pydantic import Field
 
 from schemas.kinds import Options
 from schemas.provider_config import ProviderConfig
+
+# GET 50/s and POST 500/s are documented for Channels; whether Numbers has the same is not said, so we stay below.
+POLICY = {"rate_limits": ("20/second",), "lookup_rate_limits": ("40/second",), "max_in_flight": 50}
 
 
 class BirdConfig(ProviderConfig):

@@ -23,7 +23,7 @@ from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.fluents.config import FluentsConfig
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.owned_list import Listing, Page
+from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.transport.answers import entries, fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session, only

@@ -16,8 +16,8 @@ from itertools import chain
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.list_page import Entry, Page
 from tasks.providers.reading.mentions import Mentions
-from tasks.providers.reading.owned_list import Entry, Page
 
 # At 100 a page a million numbers: no account is larger, but a list without end could be.
 MAX_PAGES = 10_000

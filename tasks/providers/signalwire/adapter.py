@@ -20,7 +20,7 @@ from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.owned_list import Listing, Page
+from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer

@@ -1,4 +1,4 @@
-"""SignalWire's fields of [providers.ALIAS]."""
+"""SignalWire's fields of [providers.ALIAS], and its policy's defaults."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from schemas.provider_config import ProviderConfig
+
+# Page 'Rate limits': POST 13,800 per 10 s, GET unlimited in effect; 1,000 numbers a project.
+POLICY = {
+    "rate_limits": ("1300/second", "13800/10 seconds"),
+    "lookup_rate_limits": ("100/second",),
+    "max_in_flight": 50,
+    "daily_limit": 1000,
+}
 
 
 class SignalWireConfig(ProviderConfig):

@@ -2,7 +2,7 @@
 
 from tasks.providers.kind import ProviderKind, Sandbox
 from tasks.providers.timepay.adapter import TimePay
-from tasks.providers.timepay.config import TimePayConfig
+from tasks.providers.timepay.config import POLICY, TimePayConfig
 from tasks.providers.timepay.sandbox import TimePayApi
 
 KIND = ProviderKind(
@@ -10,7 +10,5 @@ KIND = ProviderKind(
     config=TimePayConfig,
     adapter=TimePay,
     sandbox=Sandbox(api=TimePayApi, fields={"telephony_provider": "plivo"}, numbers="+9198"),
-    # No limit and no look-up is documented on the page 'Buy Numbers': the usual modest pace is our choice, and a
-    # doubtful purchase can only be settled by a person.
-    policy={"on_unknown": "hold"},
+    policy=POLICY,
 )

@@ -1,8 +1,12 @@
-"""TimePay's fields of [providers.ALIAS]."""
+"""TimePay's fields of [providers.ALIAS], and its policy's defaults."""
 
 from __future__ import annotations
 
 from schemas.provider_config import ProviderConfig
+
+# No limit and no look-up is documented on the page 'Buy Numbers': the usual modest pace is our choice, and a
+# doubtful purchase can only be settled by a person.
+POLICY = {"on_unknown": "hold"}
 
 
 class TimePayConfig(ProviderConfig):

@@ -16,7 +16,7 @@ from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNum
 from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.owned_list import Listing, Page, text_or_none
+from tasks.providers.reading.list_page import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.session import Session, only
 from tasks.providers.vogent.config import VogentConfig

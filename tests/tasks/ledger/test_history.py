@@ -11,11 +11,11 @@ from sqlalchemy import update
 
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks.history.watermark import Mark
 from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
+from tasks.restored_database.watermark import Mark
 from tests.tasks.support import START, World, number
 
 

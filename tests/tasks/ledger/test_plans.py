@@ -15,7 +15,6 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
 from tasks import queries
-from tasks.history.watermark import Mark
 from tasks.ledger import (
     accept,
     audit,
@@ -37,6 +36,7 @@ from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
+from tasks.restored_database.watermark import Mark
 from tests.tasks.ledger.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import START, World, make_world, number

@@ -13,9 +13,9 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.tables import EVENT, PROVIDER
-from tasks.history import lost_history
-from tasks.history.watermark import Mark, Watermark
 from tasks.ledger.rows import new_id
+from tasks.restored_database import detect
+from tasks.restored_database.watermark import Mark, Watermark
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
@@ -37,7 +37,7 @@ def lose(
         with Redis.from_url(redis_server.url) as client:
             runtime = replace(desk.runtime, watermark=Watermark(client))
             runtime.watermark.write(runtime.providers[alias].account, marks)
-            lost_history.compare(runtime)
+            detect.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))
         return marks

@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import LINE, PURCHASE
-from tasks.history.watermark import Mark, Watermark
 from tasks.ledger.rows import new_id
+from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle
 from workers.cli.terminal.context import open_desk

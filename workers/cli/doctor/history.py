@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config import Config
-from tasks.history.lost_history import Lost, lost_calls
-from tasks.history.watermark import Watermark
+from tasks.restored_database.detect import Lost, lost_calls
+from tasks.restored_database.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
 from workers.cli.terminal.context import open_redis
 from workers.cli.terminal.explain import mend_of

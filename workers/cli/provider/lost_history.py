@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.history.lost_history import believe
-from tasks.history.watermark import Watermark
 from tasks.ledger.rows import Row
+from tasks.restored_database.detect import believe
+from tasks.restored_database.watermark import Watermark
 from workers.cli.provider.view import said
 from workers.cli.terminal.context import Desk, known_provider, open_redis
 from workers.cli.terminal.output import count, show, show_line

@@ -8,8 +8,8 @@ import pytest
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading import lookups
+from tasks.providers.reading.list_page import Entry, Page
 from tasks.providers.reading.lookups import look_each, look_list, look_through, unclear, walk
-from tasks.providers.reading.owned_list import Entry, Page
 from tests.tasks.providers.adapters import NUMBER, OTHER
 
 A, B, C = (Entry(f"+1415555010{n}", f"id-{n}") for n in range(3))

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
-from tasks.providers.reading.owned_list import Entry, Listing, Page
+from tasks.providers.reading.list_page import Entry, Listing, Page
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, config

@@ -20,7 +20,6 @@ from sqlalchemy import Connection
 
 from schemas.events import utc_text
 from tasks.audit.compare import Report, Settlement
-from tasks.history.watermark import Mark
 from tasks.ledger import history as ledger
 from tasks.ledger import pausing
 from tasks.ledger.resolve import Settler
@@ -28,6 +27,7 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle.provider_reaction import pause_provider
 from tasks.orders import CHUNK, chunks
 from tasks.policies.pause import Cause, Pause
+from tasks.restored_database.watermark import Mark
 from tasks.runtime import Binding, Database, Runtime
 
 FEWEST = 100
