@@ -141,7 +141,7 @@ class Runtime:
         aliases: dict[str, list[str]] = {}
         for binding in self.providers.values():
             aliases.setdefault(binding.account, []).append(binding.alias)
-        return {account: Account(tuple(shared)) for account, shared in aliases.items()}
+        return {account: Account(account, tuple(shared)) for account, shared in aliases.items()}
 
 
 _current: Runtime | None = None

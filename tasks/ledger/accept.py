@@ -14,6 +14,7 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.joining import join, remember_keys
 from tasks.ledger.locking import hold
+from tasks.ledger.outdated import require_current
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.ledger.takeover import change_hands
 from tasks.transactions import Raced
@@ -51,8 +52,10 @@ class Accepted:
 def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str | None = None) -> list[Accepted]:
     """Find or create the purchase of each entry, in their order.
 
-    Raises RequestError (key_conflict) where a key came before with another request, Raced to be run again.
+    Raises RequestError (key_conflict) where a key came before with another request, Raced to be run again, and Outdated
+    where a process that started later has another account for one of the aliases.
     """
+    require_current(conn, {entry.request.provider: entry.account for entry in entries})
     known = _by_key(conn, entries)
     # Two transactions that insert the same numbers in another order would wait for each other for ever.
     places = [place for place, entry in enumerate(entries) if entry.request.idempotency_key not in known]

@@ -115,6 +115,7 @@ _DUE_ORDERS = (
 class Account:
     """The aliases that share one account's limits; when, and at what, its last 24 hours were counted last."""
 
+    name: str
     aliases: tuple[str, ...]
     counted: tuple[datetime, int] | None = None
 
@@ -159,14 +160,18 @@ def counted_lanes(
 
 
 def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
-    """The provider's state, locked with those of its account's other aliases; None while another worker holds one."""
+    """The provider's state, locked with those of its account's other aliases.
+
+    None while another worker holds one, and where *account* is not the provider's any more, by who started later.
+    """
     aliases = {"aliases": list(account.aliases)}
     found = conn.execute(_LOCK, aliases).mappings().all()
     if len(found) < len(account.aliases):
         ensure_providers(conn, account.aliases, now)
         found = conn.execute(_LOCK, aliases).mappings().all()
     states = {row["provider"]: dict(row) for row in found}
-    return states[provider] if len(states) == len(account.aliases) else None
+    whole = len(states) == len(account.aliases)
+    return states[provider] if whole and states[provider]["account"] in (None, account.name) else None
 
 
 def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now: datetime, soon: int) -> Room:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, literal, select, update
 from schemas.status import Status
 from schemas.tables import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
+from tasks.ledger.outdated import OUTDATED
 from tasks.ledger.rows import Row
 
 SWEEP_GRACE = timedelta(seconds=2)
@@ -21,7 +22,7 @@ _AT = PURCHASE.c
 # By id, so that two who claim the same do not wait for each other.
 _DISPATCHED = (
     select(PURCHASE)
-    .where(among(_AT.id, "ids"), _AT.status == literal(str(Status.DISPATCHED)))
+    .where(among(_AT.id, "ids"), _AT.status == literal(str(Status.DISPATCHED)), ~OUTDATED)
     .order_by(_AT.id)
     .with_for_update(key_share=True)
 )
@@ -75,7 +76,7 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     """Claim dispatched purchases, and write the intents: calls that end in *seconds* at the latest.
 
     Returns None for a purchase that is not at its revision any more, a duplicate or outdated message, and for one of
-    another account: its alias was pointed elsewhere.
+    another account: its alias was pointed elsewhere, in our file or in that of a process that started later.
     """
     deadline = now + timedelta(seconds=seconds)
     found = _lock(conn, wanted)

@@ -24,6 +24,7 @@ from schemas.requests import RequestError
 from tasks import orders
 from tasks.audit import schedule
 from tasks.database_away import DATABASE_AWAY, patiently
+from tasks.ledger.outdated import Outdated
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
@@ -145,6 +146,10 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         patiently(lambda: do(runtime, _keywords(args, kwargs), message_id))
     except (*DATABASE_AWAY, Raced) as exc:
         raise Reject(type(exc).__name__, requeue=True) from exc
+    except Outdated as exc:
+        log.error("a message goes back to the queue: %s: start this worker anew, with the file that it is in", exc)  # noqa: TRY400 - it says all
+        runtime.sleep(KEEP_PAUSE)
+        raise Reject("outdated", requeue=True) from exc
     except RequestError as exc:
         _reject(runtime, self, body, exc)
     except Exception:

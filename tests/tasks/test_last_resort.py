@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.exceptions import Reject
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
-from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
+from schemas.tables import EVENT, KEY, PROVIDER, PURCHASE, REJECTED
 from tasks import database_away, orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
@@ -195,6 +195,18 @@ def test_what_was_rejected_and_is_delivered_again_stays_rejected(world: World) -
     deliver(celery_tasks.buy_number, {**early, "number": number(1)}, again=True)
     deliver(celery_tasks.buy_number, {**early, "idempotency_key": "k"}, again=True)
     assert len(world.rows(select(PURCHASE))) == 2
+
+
+def test_a_message_for_an_account_that_the_alias_is_no_more_goes_back_for_a_process_that_knows_it(world: World) -> None:
+    world.accept(number(9))
+    with world.write() as conn:
+        conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "acme").values(account="acme-anew"))
+    before = world.clock.passed
+    for task, kwargs, *_ in TASKS[:2]:
+        assert isinstance(deliver(task, kwargs), Reject)
+    assert world.clock.passed - before == 2 * celery_tasks.KEEP_PAUSE
+    assert [row["number"] for row in world.rows(select(PURCHASE))] == [number(9)]
+    assert rejected(world) == []
 
 
 def test_once_means_one_row_and_one_event_for_the_same_message(world: World) -> None:

@@ -303,7 +303,9 @@ def test_while_one_alias_is_locked_no_other_of_its_account_is_released(postgres_
     world = make_world(database)
     twins(world, 2)
     with world.write() as conn:
-        assert dispatch.lock_provider(conn, "twin", dispatch.Account(("twin",)), world.clock()) is not None
+        assert (
+            dispatch.lock_provider(conn, "twin", dispatch.Account("acme-account", ("twin",)), world.clock()) is not None
+        )
         assert world.release() == 0
     assert world.release() == 1
     database.close()

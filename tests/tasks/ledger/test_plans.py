@@ -165,7 +165,7 @@ def _mark() -> Mark:
 
 
 STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
-ACCOUNT = dispatch.Account(("acme", "twin"))
+ACCOUNT = dispatch.Account("acme-account", ("acme", "twin"))
 LATER = START + timedelta(hours=1)
 JUST_SET = Watch(now=LATER, since=LATER)
 
@@ -198,7 +198,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
             c,
             w.binding.policy.model_copy(update={"max_in_flight": 9999}),
             STATE,
-            dispatch.Account(ACCOUNT.aliases),
+            dispatch.Account(ACCOUNT.name, ACCOUNT.aliases),
             now=START + timedelta(minutes=10 * ROWS),
             soon=99,
         ),

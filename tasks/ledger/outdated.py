@@ -1,0 +1,33 @@
+"""Who an alias is by now: a process whose file is older than another's accepts, releases and calls for nothing of it.
+
+Each process writes down as it starts, and before anything is bought, which account its aliases are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, Connection, exists, select
+
+from schemas.config_errors import ConfigError
+from schemas.tables import PROVIDER, PURCHASE
+
+OUTDATED: ColumnElement[bool] = exists().where(
+    PROVIDER.c.provider == PURCHASE.c.provider,
+    PROVIDER.c.account.is_not(None),
+    PROVIDER.c.account != PURCHASE.c.account,
+)
+"""Of purchases: their alias is another account by now."""
+
+
+class Outdated(ConfigError):
+    """An alias is another account by now than this process's file says."""
+
+
+def require_current(conn: Connection, accounts: Mapping[str, str]) -> None:
+    """Raises Outdated where one of the aliases is another account by now than *accounts* says."""
+    at = PROVIDER.c
+    found = conn.execute(select(at.provider, at.account).where(at.provider.in_(accounts), at.account.is_not(None)))
+    for row in found:
+        if row.account != accounts[row.provider]:
+            raise Outdated(f"{row.provider} is the account {row.account} by now, and not {accounts[row.provider]}")
