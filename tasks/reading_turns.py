@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from schemas.outcomes import Outcome, OutcomeKind
-from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot
+from tasks.policies.pace import HORIZON, SLEEPABLE, Lane, Later, Pace, Slot
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, Withheld
 from tasks.runtime import Binding, Runtime
@@ -18,6 +18,9 @@ PATIENCE = 120.0
 
 CONNECT_AHEAD = 0.1
 """Seconds before its slot that a reading call connects: a slow handshake does not miss the slot."""
+
+STOOD_STILL = 1.0
+"""Seconds until a reading call that missed all its turns may be tried again."""
 
 TURNS = 5
 """How many turns one reading call takes where it misses them: a process that stands still that often is no caller."""
@@ -120,14 +123,21 @@ class _Line:
             left -= nap
 
     def go(self, slot: Slot) -> None:
-        """Sleep until the time of the slot; where it was missed, it is given back for another."""
+        """Sleep until the time of the slot; where it was missed, it is given back for another.
+
+        Who woke too late wakes earlier the next time: a busy machine wakes all its threads late.
+        """
+        early = 0.0
         for _ in range(TURNS):
-            self.sleep(max(0.0, min(CONNECT_AHEAD, slot.at - time.monotonic())))
+            self.sleep(max(0.0, min(CONNECT_AHEAD, slot.at - time.monotonic()) - early))
+            while early and slot.at - time.monotonic() >= SLEEPABLE:
+                self.sleep(SLEEPABLE)
             if not slot.missed(self.guard):
                 return
+            early = min(CONNECT_AHEAD, early + time.monotonic() - slot.at)
             self.pace.refund(self.lane, slot)
             slot = self.take()
-        raise ProviderError(_held_back(self.alias, 0.0))
+        raise ProviderError(_held_back(self.alias, STOOD_STILL))
 
 
 def _held_back(alias: str, wait: float) -> Outcome:

@@ -22,7 +22,7 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.provider_reaction import react, react_to_looks
 from tasks.lifecycle.record import told, write_answer
-from tasks.policies.pace import HORIZON, NOTICE, Later, Slot
+from tasks.policies.pace import HORIZON, NOTICE, SLEEPABLE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
@@ -33,9 +33,6 @@ from tasks.runtime import Binding, Runtime
 log = logging.getLogger(__name__)
 
 Now = Callable[[], datetime]
-
-SLEEPABLE = 0.0005
-"""Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
 CLAIM_AHEAD = 0.1
 """Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""

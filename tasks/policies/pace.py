@@ -42,6 +42,9 @@ One that is missed costs another, and the limit a call.
 WAKING = 0.005
 """Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
 
+SLEEPABLE = 0.0005
+"""Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
+
 _MICRO = 1_000_000
 
 # KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then interval and burst of each

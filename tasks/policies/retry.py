@@ -201,11 +201,21 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
         case LookKind.PROCESSING:
             processing = replace(said, status=Status.PROCESSING, delay=policy.poll_every, already_owned=True)
             return replace(processing, provider_number_id=look.provider_number_id)
-        case LookKind.UNCLEAR if look.waiting:
-            return _held_back(said, THROTTLED_WAIT if look.retry_after is None else look.retry_after)
+        case LookKind.UNCLEAR if look.waiting and not look.throttled and look.retry_after is None:
+            # A server of ours is away: nobody is called meanwhile.
+            return _held_back(said, THROTTLED_WAIT)
         case LookKind.UNCLEAR:
-            return _again(said, history, policy)
+            # It counts, also where the look has to wait: the provider was asked to sell, and is asked again.
+            again = _again(said, history, policy)
+            wait = _waits(look) if again.status is Status.QUEUED else 0.0
+            return replace(again, delay=max(again.delay, wait))
     return replace(said, status=Status.FAILED)
+
+
+def _waits(look: Look) -> float:
+    if not look.waiting:
+        return 0.0
+    return THROTTLED_WAIT if look.retry_after is None else look.retry_after
 
 
 def _doubtful(said: Decision, history: History, policy: Policy) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from schemas.outcomes import Look, OutcomeKind
 from schemas.policy import Policy
 from schemas.status import Status
-from tasks.policies.pace import HORIZON, Later, Pace, Slot, looking_lane
+from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, in_turn, take_turn
 from tasks.reading_turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
@@ -97,13 +97,15 @@ class Line:
         world.pace.reserve = lambda lane, **_: self.slots.pop(0)
         world.pace.refunded.clear()
 
-    def turn(self, guard: float = 0.025, patience: float | None = 0.0) -> Gate:
+    def turn(
+        self, guard: float = 0.025, patience: float | None = 0.0, sleep: Callable[[float], object] | None = None
+    ) -> Gate:
         return wait_for_turn(
             self.world.pace,
             self.world.binding.looking,
             "acme",
             guard=guard,
-            sleep=self.slept.append,
+            sleep=sleep or self.slept.append,
             patience=patience,
             keep=self.kept.append,
         )
@@ -139,7 +141,22 @@ def test_a_call_that_missed_its_slot_takes_another_for_it(world: World, ago: flo
     assert (line.slots, world.pace.refunded) == ([], [missed])
     # the purchase is kept for the second wait too
     assert line.kept == [0.0, 0.25]
-    assert sum(line.slept) == pytest.approx(0.25, abs=0.05)
+    assert after.at - time.monotonic() < SLEEPABLE
+
+
+@pytest.mark.parametrize("late", [0.013, 0.04])
+def test_on_a_machine_that_wakes_its_threads_late_it_goes_at_a_later_slot(world: World, late: float) -> None:
+    line, given = Line(world), list[Slot]()
+
+    def reserve(*_: object, **__: object) -> Slot:
+        given.append(slot(0.2))
+        return given[-1]
+
+    world.pace.reserve = reserve
+    line.turn(sleep=lambda seconds: time.sleep(seconds + (late if seconds > WAKING else 0)))()
+    assert 1 < len(given) <= TURNS
+    assert world.pace.refunded == given[:-1]
+    assert given[-1].at - time.monotonic() < SLEEPABLE
 
 
 @pytest.mark.parametrize("patience", [0.0, None])

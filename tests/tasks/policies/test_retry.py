@@ -31,6 +31,7 @@ PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1")
 HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)
 REFUSED_WHOLE = Outcome(kind=OutcomeKind.REFUSED, http_status=400, error_code=BATCH_REFUSED)
 UNSENT = Look(kind=LookKind.UNCLEAR, error="connection refused", unsent=True)
+AWAY = Look(kind=LookKind.UNCLEAR, error="no look without servers", waiting=True)
 WAITING = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=7.0)
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-1")
 COMING = Look(kind=LookKind.PROCESSING, provider_number_id="id-1")
@@ -57,7 +58,9 @@ LONG_DOUBT = replace(LONG, doubt=True)
         (HELD_BACK, LAST, None, Status.QUEUED, False, False),
         (REFUSED_WHOLE, LAST, None, Status.QUEUED, True, False),
         (REFUSED_WHOLE, LONG, None, Status.QUEUED, True, False),
-        (REFUSED, LAST, WAITING, Status.QUEUED, False, False),
+        (REFUSED, LAST, WAITING, Status.FAILED, True, False),
+        (REFUSED, FIRST, WAITING, Status.QUEUED, True, False),
+        (REFUSED, LAST, AWAY, Status.QUEUED, False, False),
         (NOT_SENT, FIRST, None, Status.QUEUED, False, False),
         (NOT_SENT, DOUBT, None, Status.QUEUED, False, False),
         (NOT_SENT, LAST, None, Status.QUEUED, False, False),
@@ -83,6 +86,15 @@ def test_after_a_call(
 ) -> None:
     decision = after_call(outcome, history, POLICY, look)
     assert (decision.status, decision.counts, decision.doubt) == (status, counts, doubt)
+
+
+def test_a_refused_number_whose_look_waits_is_posted_no_more_often_than_any_other() -> None:
+    """And not before the look may be made again."""
+    throttled = replace(WAITING, throttled=True, retry_after=None)
+    for look in (WAITING, throttled):
+        decisions = [after_call(REFUSED, History(attempts=n), POLICY, look) for n in range(1, POLICY.max_attempts + 1)]
+        assert [one.status for one in decisions] == [Status.QUEUED] * (POLICY.max_attempts - 1) + [Status.FAILED]
+        assert all(one.delay >= (look.retry_after or 1.0) for one in decisions[:-1])
 
 
 def test_the_policy_may_hold_what_is_unknown() -> None:
