@@ -11,13 +11,15 @@ import pytest
 from redis import Redis
 from sqlalchemy import Connection, select, update
 
+from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged, AccountElsewhere
+from tasks.ledger import history as ledger
 from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
-from tasks.lifecycle import release_and_sweep
+from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause
 from tasks.restored_database import detect
 from tasks.restored_database.watermark import Mark
@@ -58,7 +60,7 @@ def stock(world: World, runtime: Runtime) -> dict[str, str]:
     index = 0
     for alias, binding in runtime.providers.items():
         for state in STATES:
-            row = world.queued(number(index))
+            row = accept.accept_one(runtime, BuyNumber(number=number(index), provider=alias))
             values = {"provider": alias, "account": binding.account, "status": state}
             with world.write() as conn:
                 conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**values))
@@ -205,7 +207,7 @@ def test_what_goes_by_its_alias_alone_takes_no_other_account_along(world: World)
     before = as_file(world, {"acme": ONE})
     identity.settle(before)
     stock(world, before)
-    row = world.queued(number(99))
+    row = accept.accept_one(before, BuyNumber(number=number(99), provider="acme"))
     with world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(account=TWO))
     after = as_file(world, {"twin": TWO})
@@ -266,12 +268,16 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
     assert len(world.runtime.watermark.newest(former)) == 1
 
 
-def test_what_was_answered_for_is_not_handed_on_again(make: Callable[..., World], redis: Redis) -> None:
+def test_what_was_answered_for_is_handed_on_and_no_alarm(make: Callable[..., World], redis: Redis) -> None:
     world = make(redis)
     identity.settle(as_file(world, {"acme": "vogent|@acme"}))
     world.runtime.watermark.write("vogent|@acme", [lost(world)])
     now = as_file(world, {"twin": "vogent|@twin"})
     identity.settle(now)
-    now.watermark.forget("vogent|@twin", now.watermark.newest("vogent|@twin"))
+    marks = now.watermark.newest("vogent|@twin")
+    with world.write() as conn:
+        ledger.answer(conn, marks, world.clock())
     identity.settle(now)
-    assert now.watermark.newest("vogent|@twin") == []
+    detect.compare(now)
+    assert now.watermark.newest("vogent|@twin") == marks
+    assert {row["cause"] for row in world.rows(select(PROVIDER))} == {None}
