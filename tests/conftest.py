@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.local import Proxy
 from hypothesis import settings
 
 from tests import sharing
@@ -50,8 +51,14 @@ def seed(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A random test that fails says how to run it again."""
+    # pytest-docker-tools looks at the arguments of a test that failed, and Celery's tasks went with their app.
+    if call.excinfo is not None:
+        arguments = getattr(item, "funcargs", {})
+        arguments |= {name: type(one) for name, one in arguments.items() if issubclass(type(one), Proxy)}
     report = yield
     if report.failed and "seed" in getattr(item, "fixturenames", ()):
         report.sections.append(("again", f"make test SEED={_seed(item.config)} ARGS='{item.nodeid}'"))
