@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -22,7 +23,8 @@ from tasks.orders import CHUNK, chunks
 from tasks.providers.adapter import ProviderError
 from tasks.reading_turns import Stopped
 from tasks.runtime import Binding, Runtime
-from tasks.transactions import with_retry
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +41,23 @@ class _Run:
     began: datetime
     lost: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction in which the audit is still ours. Raises Stopped where another took its place."""
-        with self.runtime.database.write() as conn:
+    def write(self, action: Callable[[Connection], T]) -> T:
+        """What *action* returns in a transaction in which the audit is still ours, once that is committed.
+
+        Raises Stopped where another took its place.
+        """
+
+        def ours(conn: Connection) -> T:
             if not ledger.renew(conn, self.binding.account, self.began, self.runtime.now()):
                 raise Stopped
-            yield conn
+            return action(conn)
+
+        return self.runtime.database.run(ours)
 
     def renew(self) -> None:
         """Keep the audit, or stop it where another took its place: this process stood still for too long."""
         try:
-            with self.write():
-                pass
+            self.write(lambda _: None)
         except Stopped:
             self.lost.set()
 
@@ -104,18 +110,24 @@ def _conclude(run: _Run, report: Report) -> int:
     """Settle evidence and absence, tell of what is new, and forget what is gone."""
     new = _fail_absent(run, report)
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        new += with_retry(lambda chunk=chunk: _take_evidence(run, chunk))  # type: ignore[misc]
+        new += run.write(partial(_take_evidence, run, chunk))
     stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
     with run.runtime.database.read() as conn:
         before = settling.open_findings(conn, run.binding.account)
     for chunk in chunks([one for one in stands if one.key not in before], CHUNK):
-        with run.write() as conn:
-            new += run.tell(conn, chunk, run.runtime.now())
+        new += run.write(partial(_tell, run, chunk))
     keys = {one.key for one in stands}
     for gone in chunks([key for key in before if key not in keys], CHUNK):
-        with run.write() as conn:
-            settling.resolve_findings(conn, [before[key] for key in gone], run.runtime.now())
+        run.write(partial(_forget, run, [before[key] for key in gone]))
     return new
+
+
+def _tell(run: _Run, found: Sequence[Finding], conn: Connection) -> int:
+    return run.tell(conn, found, run.runtime.now())
+
+
+def _forget(run: _Run, ids: Sequence[str], conn: Connection) -> None:
+    settling.resolve_findings(conn, ids, run.runtime.now())
 
 
 def _fail_absent(run: _Run, report: Report) -> int:
@@ -126,21 +138,19 @@ def _fail_absent(run: _Run, report: Report) -> int:
         return 0
     failed = 0
     for gone in gone_among(run.runtime, run.binding, absent):
-        failed += with_retry(lambda gone=gone: _fail(run, report, gone))  # type: ignore[misc]
+        failed += run.write(partial(_fail, run, report, gone))
     return failed
 
 
-def _fail(run: _Run, report: Report, absent: Sequence[Finding]) -> int:
+def _fail(run: _Run, report: Report, absent: Sequence[Finding], conn: Connection) -> int:
     settler = Settler(by=BY_MACHINE, now=run.runtime.now())
-    with run.write() as conn:
-        failed = settling.fail_absent(conn, absent, settler, report.walks)
-        run.tell(conn, failed, settler.now, settled=True)
-        return len(failed)
+    failed = settling.fail_absent(conn, absent, settler, report.walks)
+    run.tell(conn, failed, settler.now, settled=True)
+    return len(failed)
 
 
-def _take_evidence(run: _Run, evidence: Sequence[Finding]) -> int:
+def _take_evidence(run: _Run, evidence: Sequence[Finding], conn: Connection) -> int:
     settler = Settler(by=BY_MACHINE, now=run.runtime.now())
-    with run.write() as conn:
-        taken = settling.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
-        run.tell(conn, taken, settler.now, settled=True)
-        return len(taken)
+    taken = settling.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
+    run.tell(conn, taken, settler.now, settled=True)
+    return len(taken)

@@ -12,12 +12,14 @@ from sqlalchemy import event, select, update
 from schemas.events import EventType
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
+from schemas.tables import AUDIT_RUN, EVENT, FINDING, ORDER, PROVIDER, PURCHASE
 from tasks import orders
+from tasks.audit import schedule
 from tasks.lifecycle import provider_reaction
 from tasks.lifecycle.outbox_relay import Relay, Selection, replay
 from tasks.operator import retry_order
 from tasks.policies.pause import Cause, Pause
+from tasks.policies.retry import NOT_BOUGHT
 from tests.tasks.support import REFUSED, START, World, clear, make_world, number
 from workers.database.connections import SqlDatabase
 
@@ -202,7 +204,35 @@ def send_again(world: World) -> Callable[[], object]:
     return act
 
 
-SITES = (load, cancel, hand_over, wait_again, buy_again, abandon, pause, purchase, refusal, lost_call, send_again)
+def audit(world: World) -> Callable[[], object]:
+    """One that settles evidence and absence, tells of an orphan, and forgets the one that it told of before."""
+    gone, orphan, ours, absent = (number(n) for n in range(4))
+    world.provider.charge(gone)
+    assert schedule.scheduled(world.runtime, "acme") == 1
+    world.provider.charged.clear()
+    held = world.claimed(absent).row
+    world.provider.charge(orphan)
+    world.provider.charge(ours)
+    row = world.queued(ours)
+    world.clock.advance(3 * 24 * 3600)
+    doubtful = {"status": Status.HELD, "doubt": True, "error_code": NOT_BOUGHT[0], "due_at": None}
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == held["id"]).values(**doubtful))
+
+    def act() -> None:
+        assert schedule.scheduled(world.runtime, "acme") == 3
+        assert world.row(row["id"])["status"] == Status.PURCHASED
+        assert world.row(held["id"])["status"] == Status.FAILED
+        found = {row["number"]: row["resolved_at"] is not None for row in world.rows(select(FINDING))}
+        assert found == {gone: True, orphan: False, ours: True, absent: True}
+        [run] = world.rows(select(AUDIT_RUN))
+        assert (run["error"], run["ended_at"]) == (None, world.clock.moment)
+
+    return act
+
+
+_PURCHASES = (purchase, refusal, lost_call)
+SITES = (load, cancel, hand_over, wait_again, buy_again, abandon, pause, *_PURCHASES, send_again, audit)
 
 
 @pytest.mark.parametrize("code", ["40P01", "40001"])
