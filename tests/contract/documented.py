@@ -94,8 +94,13 @@ def hostile(kind: str) -> Iterator[Said]:
 
 
 KEPT = (
-    *({"Age": value} for value in ("240", "?", "1", "10")),
+    *({"Age": value} for value in ("240", "?", "1", "10", "0, 240", "0.5")),
     *({"X-Cache": value} for value in ("HIT", "Hit from cloudfront", "TCP_HIT from squid", "MISS, HIT", "cached-hit")),
+    *(
+        {"X-Cache": value}
+        for value in ("RefreshHit from cloudfront", "TCP_MEM_HIT from a23 (AkamaiGHost)", "HIT, MISS")
+    ),
+    *({"X-Cache": value} for value in ("Cache Hit", "MISS from one, HIT from another", "HIT (3)")),
     *({name: value} for name in ("X-Cache-Status", "CF-Cache-Status") for value in ("HIT", "STALE", "UPDATING", "hit")),
     *(
         {"X-Proxy-Cache": "HIT"},
@@ -112,13 +117,20 @@ KEPT = (
 
 FRESH = (
     *({}, {"Age": "0"}, {"X-Cache": "MISS"}, {"X-Cache": "Miss from cloudfront"}, {"X-Cache-Hits": "0"}),
+    *({"Age": value} for value in ("0, 0", "0.0", "00")),
+    *({"X-Cache": f"MISS from {host}"} for host in ("architect-proxy", "whitehall-gw1", "hit-1.example", "stale")),
+    *({"X-Cache": value} for value in ("MISS from a-hit, MISS from b", "Error from cloudfront", "MISS architect")),
+    *({"X-Cache": value} for value in ("hit-for-pass", "TCP_REFRESH_MODIFIED", "UNHIT")),
     *({"CF-Cache-Status": value} for value in ("DYNAMIC", "BYPASS", "MISS", "EXPIRED", "REVALIDATED")),
     *({"X-Cache-Status": "BYPASS"}, {"X-Cache-Lookup": "HIT from squid:3128"}, {"Via": "1.1 varnish"}),
     *(
         {"Cache-Status": value}
-        for value in ("a; fwd=uri-miss; stored", "a; hit=?0", "hitless; fwd=bypass", "a; detail=hit")
+        for value in (
+            *("a; fwd=uri-miss; stored", "a; hit=?0", "hitless; fwd=bypass", "a; detail=hit"),
+            'a; fwd=uri-miss; detail="no ; hit"',
+        )
     ),
-    *({"Warning": value} for value in ('199 - "110"', '299 - "old"', '214 110.example "x"')),
+    *({"Warning": value} for value in ('199 - "110"', '299 - "old"', '214 110.example "x"', '199 - "a, 110"')),
 )
 """Headers of an answer that comes from the provider."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
+from tasks.providers.transport import freshness
 from tasks.providers.transport.turns import Gate, in_turn
 from tests.contract.documented import FRESH, KEPT, LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
 from tests.scripted import CUT, ScriptedServer, reply
@@ -127,17 +128,26 @@ def test_a_list_that_is_dated_long_before_other_answers_leaves_a_look_unclear(
     """Whatever the provider's clock says, or ours."""
     for now in (time.time(), time.time() - 86_400, time.time() + 86_400, 0.0):
         provider = adapter(kind, server.url, policy={"timeout": 20.0})
-        for age, found in (
-            (0, LookKind.ABSENT),
-            (75, LookKind.ABSENT),
-            (95, LookKind.UNCLEAR),
-            (7200, LookKind.UNCLEAR),
-        ):
+        for age, found in ((0, LookKind.ABSENT), (300, LookKind.ABSENT), (350, LookKind.UNCLEAR)):
             first, *rest = listed(kind, [OTHER], [THIRD]) * 2
             server.clear()
             server.queue(*(one.raw for one in gets(kind)), reply(first.status, first.body, {"Date": formatdate(now)}))
             server.queue(*(reply(one.status, one.body, {"Date": formatdate(now - age)}) for one in rest))
             assert provider.look({NUMBER: ID})[NUMBER].kind is found, (now, age)
+
+
+def test_a_list_whose_date_stands_still_leaves_a_look_unclear(
+    kind: str, provider: Adapter, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache keeps one page; all other answers are of now."""
+    began, first = time.time(), time.monotonic()
+    for passed, found in ((0, LookKind.ABSENT), (120, LookKind.UNCLEAR), (240, LookKind.UNCLEAR)):
+        monkeypatch.setattr(freshness, "steady", lambda passed=passed: first + passed)
+        one, *rest = listed(kind, [OTHER], [THIRD]) * 2
+        server.clear()
+        server.queue(*(one.raw for one in gets(kind)), reply(one.status, one.body, {"Date": formatdate(began)}))
+        server.queue(*(reply(one.status, one.body, {"Date": formatdate(began + passed)}) for one in rest))
+        assert provider.look({NUMBER: ID})[NUMBER].kind is found, passed
 
 
 def test_a_number_is_ours_though_a_cache_has_kept_its_list(

@@ -3,58 +3,98 @@
 A kept answer shows what was ours, not what is. No provider documents a cache; a gateway or a content network may put
 one in front of it, and these say so: `Age` (RFC 9111, 5.1), `Cache-Status` (RFC 9211), `Warning` 110 to 113 (RFC 7234,
 5.5), `X-Cache` and its kin (Squid, Varnish, Fastly, CloudFront, nginx), `CF-Cache-Status` (Cloudflare). One that says
-nothing still keeps the `Date` of the answer that it once got.
+nothing still keeps the `Date` of the answer that it once got: it stands still, where a server's goes on.
 """
 
 from __future__ import annotations
 
 import re
-import time
+import threading
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
+from statistics import median_low
+from time import monotonic as steady
 
 from tasks.providers.transport.answers import http_date
 
 REMEMBERED = 16
-"""How many answers' dates are compared: a server whose clock is wrong spoils no more than that."""
+"""How many answers' dates are compared: what most of them say counts."""
 
-TOLERANCE = 60.0
-"""Seconds that a provider's servers may have clocks apart."""
+QUESTIONS = 1000
+"""Of how many questions the last date is known: about 200 bytes each."""
 
+TICK = 5.0
+"""Seconds for which a server may give the same date, beside what a call may take."""
+
+TOLERANCE = 300.0
+"""Seconds that a provider's servers may have clocks apart: as many as Kerberos allows (RFC 4120, 8.2)."""
+
+# "MISS from HOST": what follows is a name. A hit for a pass, or for a miss, is asked of the provider.
+_HIT = re.compile(
+    r"(?i)(?:.*,)?(?:(?!\bfrom\b)[^,])*?(?<![a-z])(?:refresh)?(?:hit|stale|updating)(?![a-z]|[-_]for[-_]).*"
+)
+# To its end in one go, whether it has one or not: a long one is read in time.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("?)')
 _SAYS = {
-    "age": re.compile(r".*[^0\s].*"),
+    # One for each cache on the way, where their lines were joined.
+    "age": re.compile(r"(?!0+(?:\.0*)?(?:\s*,\s*0+(?:\.0*)?)*$).+"),
     "cache-status": re.compile(r"(?i).*;\s*hit\s*(?:=\s*\?1\s*)?(?:[;,].*)?"),
     "warning": re.compile(r"(?:.*,)?\s*11[0-3](?:\s.*)?"),
-    **dict.fromkeys(
-        ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status"),
-        re.compile(r"(?i).*(?:hit|stale|updating).*"),
-    ),
+    **dict.fromkeys(("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status"), _HIT),
 }
+_OF_STRUCTURE = ("cache-status", "warning")
+"""Headers whose texts in quotes are a remark."""
 
 
-def kept(headers: Mapping[str, str], behind: float, timeout: float) -> str | None:
-    """Why an answer is not of now; None where it is. It is *behind* others by seconds, and came within *timeout*."""
+def kept(headers: Mapping[str, str]) -> str | None:
+    """Why an answer is not of now, as its headers say; None where they do not."""
     for name, says in _SAYS.items():
-        if says.fullmatch(value := headers.get(name, "").strip()):
+        value = headers.get(name, "").strip()
+        if says.fullmatch(_unquoted(value) if name in _OF_STRUCTURE else value):
             return f"a list that a cache has kept: {name} {value[:40]}"
-    if behind > TOLERANCE + timeout:
-        return f"a list that is dated {behind:,.0f} s before what else it answers: a cache has kept it"
     return None
+
+
+def _unquoted(value: str) -> str:
+    return _QUOTED.sub(lambda text: "" if text[2] else text[1], value)
 
 
 class Dates:
     """The dates of the latest answers, from any thread, against this machine's steady clock: no clock that is wrong, or
-    is set, ours or theirs, makes an answer old.
+    is set, ours or theirs, makes an answer old for long. *timeout* is what a call may take, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._lags: deque[float] = deque(maxlen=REMEMBERED)
+        self._last: dict[int, tuple[datetime, float]] = {}
+        self._lock = threading.Lock()
 
-    def behind(self, headers: Mapping[str, str]) -> float:
-        """Seconds by which an answer that just came is older than the newest of the latest; 0.0 without a date."""
+    def kept(self, asked: str, headers: Mapping[str, str]) -> str | None:
+        """Why an answer that just came is not of now; None where nothing says so. *asked* is what was asked for.
+
+        The same date for the same question, minutes later, is a copy's: servers' go on, however far apart. So is one
+        that lies far behind most of the latest; not behind the newest alone, for that one's server may be ahead.
+        """
         date = http_date(headers.get("date", ""))
         if date is None:
-            return 0.0
-        lag = time.monotonic() - date.timestamp()
-        self._lags.append(lag)
-        return lag - min(tuple(self._lags))
+            return None
+        now = steady()
+        with self._lock:
+            since = now - self._since(hash(asked), date, now)
+            self._lags.append(now - date.timestamp())
+            behind = self._lags[-1] - median_low(self._lags)
+        if since > self._timeout + TICK:
+            return f"a list that has kept its date for {since:,.0f} s: so a cache has kept it"
+        if behind > self._timeout + TOLERANCE:
+            return f"a list that is dated {behind:,.0f} s before what else it answers: a cache has kept it"
+        return None
+
+    def _since(self, asked: int, date: datetime, now: float) -> float:
+        """Since when it has been answered with this *date*, and with no other between."""
+        known, since = self._last.pop(asked, (date, now))
+        self._last[asked] = date, since if known == date else now
+        if len(self._last) > QUESTIONS:
+            del self._last[next(iter(self._last))]
+        return self._last[asked][1]

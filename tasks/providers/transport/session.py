@@ -54,7 +54,7 @@ class Session:
         self.base_url = config.base_url
         self._secrets = _spellings(token, credential)
         policy = config.policy
-        self._dates, self._timeout = Dates(), policy.timeout
+        self._dates = Dates(policy.timeout)
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
 
     def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
@@ -189,7 +189,8 @@ class Session:
             answer = self._http.request(method, path, json=json, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
-        return replace(answer, kept=kept(answer.headers, self._dates.behind(answer.headers), self._timeout))
+        dated = self._dates.kept(f"{method} {path} {params}", answer.headers)
+        return replace(answer, kept=kept(answer.headers) or dated)
 
     def _refused(self, answer: Answer) -> ProviderError | None:
         if 200 <= answer.status < 300:
