@@ -14,8 +14,26 @@ from typing import Any
 from schemas.numbers import digits_only, national_digits
 
 _FEWEST_DIGITS = 7
+_BETWEEN = r"[\s()\[\]./_\-\u2010-\u2015\u2212\u00b7]*"
 # A plus or a comma begins another number.
-_SPELT = re.compile(rf"\d(?:[\s()\[\]./_\-\u2010-\u2015\u2212\u00b7]*\d){{{_FEWEST_DIGITS - 1},}}")
+_SPELT = rf"\d(?:{_BETWEEN}\d){{{_FEWEST_DIGITS - 1},}}"
+
+# ISO 8601 and RFC 3339, also with blanks. In the basic form the time has to be there: eight digits are a number.
+_ZONE = r"(?:\s?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)){0,2}"
+_TIME = rf"(?:[Tt]|\s{{1,3}})(?:[01]\d|2[0-4]):[0-5]\d(?::[0-6]\d(?:[.,]\d{{1,9}})?)?{_ZONE}"
+_DAY = r"(?:19|20)\d\d{0}(?:0[1-9]|1[0-2]){0}(?:0[1-9]|[12]\d|3[01])"
+_BASIC = rf"{_DAY.format('')}[Tt](?:[01]\d|2[0-4])[0-5]\d(?:[0-6]\d(?:[.,]\d{{1,9}})?)?{_ZONE}"
+_MOMENT = rf"(?:(?:{_DAY.format('-')}|{_DAY.format('/')})(?:{_TIME})?|{_BASIC})"
+# Where a digit, or a plus before, stands beside it, all of it may be a number.
+_MOMENTS = rf"(?<![+])(?<![+]\s){_MOMENT}(?:{_BETWEEN}{_MOMENT})*(?!{_BETWEEN}\d)"
+
+_HEX = "[0-9A-Fa-f]"
+_UUID = rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}"
+# The lengths of object ids and digests; without a letter it may be a number.
+_DIGEST = rf"(?=\d{{0,63}}[A-Fa-f])(?:{_HEX}{{8}}){{2,8}}"
+_ID = rf"(?<![^\W_])(?:[A-Z]{{2}})?(?:{_UUID}|{_DIGEST})(?![^\W_])"
+
+_PART = re.compile(f"{_ID}|{_MOMENTS}|(?P<number>{_SPELT})")
 
 
 class Mentions:
@@ -23,7 +41,7 @@ class Mentions:
 
     A text mentions a number whose national digits stand in it, with or without country code, trunk zero, `tel:` or
     separators. A national number that is shorter than 7 digits is looked for with its country code: it may well stand
-    in an id by chance.
+    in an id by chance. A date, a time stamp, a UUID or another hexadecimal id mentions none, wherever it stands.
     """
 
     def __init__(self, numbers: Collection[str]) -> None:
@@ -35,7 +53,7 @@ class Mentions:
     def within(self, record: Any, own: str) -> Iterator[str]:
         """The numbers that *record* names, beside its *own* in any of its spellings."""
         for text in _texts(record):
-            for spelt in _SPELT.findall(text):
+            for spelt in filter(None, (part["number"] for part in _PART.finditer(text))):
                 digits = "".join(str(int(char)) for char in spelt if char.isdecimal())
                 found = [number for part in self._parts(digits) for number in self._wanted[part] if number != own]
                 if found and digits not in _spellings(own):

@@ -105,4 +105,68 @@ def test_what_is_deep_or_long_is_read_in_time() -> None:
     began = time.monotonic()
     assert mentioned(deep) == {NUMBER}
     assert mentioned([" 1" * 200_000, "1 (" * 100_000, "1" + " " * 300_000, "-" * 300_000]) == set()
+    moment = "2026-06-15 14:03:11"
+    assert mentioned([f"{moment} " * 20_000, f"{moment[:10]} " * 20_000 + "5", f"{moment}{' ' * 300_000}5"]) == set()
+    assert mentioned(["a5550100" * 40_000, "a" * 300_000, "a5550100-" * 40_000, "AB " * 100_000]) == set()
     assert time.monotonic() - began < 5
+
+
+WASHINGTON, DANE, ICELANDER = "+12026061514", "+4520260615", "+3545550100"
+AMONG = (WASHINGTON, DANE, ICELANDER, "+4515140311", "+4526061514", "+12606151403", "+3540311004", NUMBER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-06-15", "2026-06-15T14:03:11Z", "2026-06-15 14:03:11", "2026-06-15  14:03", "2026/06/15 14:03:11"),
+        *("2026-06-15T14:03:11.004155550+02:00", "2026-06-15 14:03:11,004 -0700", "2026-06-15t14:03:11-07"),
+        *(
+            "2026-06-15 14:03:11 UTC",
+            "2026-06-15 14:03:11.5 +0000 UTC",
+            "20260615T140311Z",
+            "20260615T140311.004155+0200",
+        ),
+        *("2026-06-15/2026-06-16", "2026-06-15 14:03:11 - 2026-06-15 15:14:03", "2026-06-15 (2026-06-15T14:03:11Z)"),
+        *("since 2026-06-15 14:03:11, by Ann", "from_2026-06-15_on"),
+        *(
+            "5550100f-1004-4155-8550-a10055501000",
+            "FA5550100F1004415585a10055501000",
+            "id:5550100f-1004-4155-8550-a10055501000",
+        ),
+        *("a555010000000000", "PNa5550100f1004415585a10055501000a", "41555501-0026-1234-5678-415555010000"),
+        *("f5550100f1004415585a1005", "urn:uuid:5550100f-1004-4155-8550-a10055501000", "num_a5550100f1004415585a1005"),
+    ],
+)
+def test_a_moment_or_an_id_is_no_mention(text: str) -> None:
+    for record in ({"a": text}, {text: 1}, {"at": [f"it was {text}."]}):
+        assert mentioned(record, *AMONG) == set(), text
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *((text, WASHINGTON) for text in ("202-606-1514", "(202) 606-1514", "2026061514", "+1 2026-06-15 14")),
+        *((text, WASHINGTON) for text in ("2026-06-15 14", "2026-06-1514", "1 2026-06-15 14:03", "2026-06-15-14:03")),
+        *(
+            (text, DANE)
+            for text in ("20 26 06 15", "20260615", 20260615, "+45 2026-06-15", "0045 2026-06-15", "2026 06 15")
+        ),
+        *(
+            (text, DANE)
+            for text in ("+2026-06-15", "+ 2026-06-15", "45-2026-06-15", "2026-0615", "20260615T", "20-26-06-15")
+        ),
+        *(
+            (f"{moment}{between}{NUMBER[1:]}", NUMBER)
+            for moment in ("2026-06-15", "2026-06-15 14:03:11")
+            for between in " -/"
+        ),
+        *((f"{NUMBER}{between}2026-06-15 14:03:11", NUMBER) for between in (" ", ", ", " since ", "T")),
+        *((f"2026-06-15T14:03:11Z {NUMBER}", NUMBER), ("2026-06-15 14:03:11.4155550100", NUMBER)),
+        *((text, NUMBER) for text in ("4155550100a", "14155550100deadbeef", "0000014155550100", "id_4155550100-abc")),
+        *((f"5550100f-1004-4155-8550-a10055501000{between}{NUMBER}", NUMBER) for between in (" ", "/", ":")),
+        *((text, ICELANDER) for text in ("555 0100", "555-0100", "5550100", "354 5550100", "5550100f", "5550100-f-a")),
+    ],
+)
+def test_a_number_is_found_though_it_looks_like_a_moment_or_an_id(text: Any, number: str) -> None:
+    assert mentioned({"a": text}, number) == {number}
+    assert mentioned({str(text): 1}, number) == {number}
