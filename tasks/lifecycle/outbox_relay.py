@@ -2,7 +2,8 @@
 
 One relay publishes at a time, by a lease in Redis; the script checks the lease and publishes in one step, so that a
 relay that was frozen past its lease publishes nothing. A batch has a name, so that one whose answer was lost is not
-published again when it is sent again.
+published again when it is sent again; nor is it once another relay has published, for that one sent it too, and newer
+events after it. What is not marked then is read again.
 
 What was published is marked in the outbox. Where that cannot be written (a database that only reads), the relay
 remembers it, tries the mark again ever later, and publishes none of it again; what has room in its memory still goes
@@ -63,10 +64,10 @@ return 1
 """
 
 _LEASE = """
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
+local owner, last = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]) or ''
+if owner and owner ~= ARGV[1] then return {0, last} end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+return {1, last}
 """
 
 
@@ -91,7 +92,7 @@ class Relay:
         self._publish = runtime.redis.register_script(_PUBLISH)
         self._lease = runtime.redis.register_script(_LEASE)
         self._batch: list[dict[str, Any]] = []
-        self._name = ""
+        self._name = self._last = b""
         self._unmarked: dict[tuple[int, str], int] = {}
         self._mark_at = self._mark_wait = 0.0
 
@@ -106,7 +107,7 @@ class Relay:
         if self._unmarked and not self._mark():
             return 0
         if not self._batch:
-            self._batch, self._name = self._next(), os.urandom(8).hex()
+            self._batch, self._name = self._next(), os.urandom(8).hex().encode()
         if not self._batch:
             return 0
         sent = self._send()
@@ -125,6 +126,7 @@ class Relay:
         if not held:
             self._holds, self._ask_at = False, 0.0
             return None
+        self._last = self._name
         self._unmarked |= {_named(row): row["replays"] for row in rows}
         return len(rows)
 
@@ -132,8 +134,12 @@ class Relay:
         """Take or renew the lease, each third of its time: the publishing script checks it anyway."""
         now = time.monotonic()
         if now >= self._ask_at:
-            self._holds = bool(self._lease(keys=[LEASE_KEY], args=[self._token, int(LEASE * 1000)]))
-            self._ask_at = now + (LEASE / 3 if self._holds else STANDBY)
+            holds, last = self._lease(keys=[LEASE_KEY, BATCH_KEY], args=[self._token, int(LEASE * 1000)])
+            if last not in (self._last, self._name):
+                # Another relay published since the batch was read.
+                self._batch = []
+            self._holds, self._last = bool(holds), last
+            self._ask_at = now + (LEASE / 3 if holds else STANDBY)
         return self._holds
 
     def release(self) -> None:

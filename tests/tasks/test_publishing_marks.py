@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -222,43 +223,101 @@ def test_a_relay_that_thaws_does_not_mark_what_a_replay_has_put_back(world: Worl
     assert published(world) == 6
 
 
-def test_a_batch_whose_answer_is_lost_is_published_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    relay = Relay(world.runtime, "a")
-    add(world, 2)
-    publish = relay._publish
+def lose_answer(relay: Relay, name: str = "_publish", *, executed: bool = True) -> Callable[[], object]:
+    """A turn whose script of that name gives no answer, executed or not. Returns what executes it then."""
+    call, asked = getattr(relay, name), []
 
     def deaf(**arguments: Any) -> None:
-        publish(**arguments)
+        asked.append(partial(call, **arguments))
+        if executed:
+            asked[-1]()
         raise RedisTimeoutError("no answer")
 
-    monkeypatch.setattr(relay, "_publish", deaf)
-    for _ in range(3):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relay, name, deaf)
         with pytest.raises(RedisTimeoutError):
             relay.run_once()
-    monkeypatch.setattr(relay, "_publish", publish)
+    return asked[-1]
+
+
+def test_a_batch_whose_answer_is_lost_is_published_once(world: World) -> None:
+    relay = Relay(world.runtime, "a")
+    add(world, 2)
+    for _ in range(3):
+        lose_answer(relay)
     add(world, 1, first=2)
     assert [relay.run_once() for _ in range(3)] == [2, 1, 0]
     assert (published(world), waiting(world)) == (3, 0)
 
 
-def test_a_batch_whose_answer_is_lost_is_left_to_a_relay_that_took_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_whose_request_comes_late_is_published_once(world: World) -> None:
+    relay = Relay(world.runtime, "a")
+    add(world, 1)
+    assert relay.run_once() == 1
+    add(world, 1, first=1)
+    late = lose_answer(relay, executed=False)
+    relay._ask_at = 0.0
+    assert relay.run_once() == 1
+    late()
+    assert published(world) == 2
+
+
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("back", ["unseen", "told", "unheard"])
+def test_a_batch_whose_answer_is_lost_is_never_sent_after_what_another_sent(
+    world: World, back: str, *, executed: bool
 ) -> None:
     relay, other = Relay(world.runtime, "a"), Relay(world.runtime, "b")
     add(world, 1)
-    relay._has_lease()
-    publish = relay._publish
-    monkeypatch.setattr(relay, "_publish", lambda **_: (_ for _ in ()).throw(RedisTimeoutError("no answer")))
-    with pytest.raises(RedisTimeoutError):
-        relay.run_once()
-    monkeypatch.setattr(relay, "_publish", publish)
+    lose_answer(relay, executed=executed)
     world.runtime.redis.delete(LEASE_KEY)
     assert other.run_once() == 1
-    assert relay.run_once() is None
+    add(world, 1, first=1)
+    assert other.run_once() == 1
+    relay._ask_at = 0.0
+    if back == "told":
+        assert relay.run_once() is None
     other.release()
     relay._ask_at = 0.0
-    assert relay.run_once() == 0
-    assert published(world) == 1
+    if back == "unheard":
+        lose_answer(relay, "_lease")
+    assert [relay.run_once() for _ in range(2)] == [0, 0]
+    assert (published(world), waiting(world)) == (2 + executed, 0)
+
+
+def test_what_another_did_not_come_to_is_sent_of_a_batch_that_is_dropped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, other = Relay(world.runtime, "a"), Relay(world.runtime, "b")
+    add(world, 3)
+    lose_answer(relay, executed=False)
+    world.runtime.redis.delete(LEASE_KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox_relay, "BATCH", 1)
+        assert other.run_once() == 1
+    other.release()
+    relay._ask_at = 0.0
+    assert [relay.run_once() for _ in range(2)] == [2, 0]
+    assert (published(world), waiting(world)) == (3, 0)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_batch_whose_answer_is_lost_is_published_once_though_the_lease_ran_out(world: World, *, taken: bool) -> None:
+    """Nobody has published since: not even the one that had the lease."""
+    relay, other = Relay(world.runtime, "a"), Relay(world.runtime, "b")
+    add(world, 1)
+    assert relay.run_once() == 1
+    add(world, 1, first=1)
+    lose_answer(relay)
+    world.runtime.redis.delete(LEASE_KEY)
+    relay._ask_at = 0.0
+    if taken:
+        assert other._has_lease()
+        assert relay.run_once() is None
+        other.release()
+        relay._ask_at = 0.0
+    assert [relay.run_once() for _ in range(2)] == [1, 0]
+    assert (published(world), waiting(world)) == (2, 0)
 
 
 @pytest.fixture
