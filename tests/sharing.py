@@ -1,7 +1,8 @@
 """How a run shares its tests over processes: whole files, the longest first, and one process for one file.
 
-Most tests wait for a server or a disk most of the time, so there are more processes than cores. Each process has
-servers of its own. What runs on one of them, and in which order, is a unit; two runs have the same units.
+Each process has servers of its own, and tests start workers, commands and sandboxes beside it: with more processes than
+cores, calls in them ran into their time-outs. What runs on one of them, and in which order, is a unit; two runs have
+the same units.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def workers(option: Any, arguments: Iterable[str]) -> int:
     picked = option.keyword and not option.keyword.startswith("not ")
     few = picked or all(".py" in argument for argument in arguments)
     talks = option.capture == "no" or option.collectonly
-    return 0 if few or talks else min(2 * (os.cpu_count() or 1), MOST)
+    return 0 if few or talks else min(max(2, os.cpu_count() or 1), MOST)
 
 
 def unit(nodeid: str) -> str:
