@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, String, Text, false, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, String, Text, false, text, true
 from sqlmodel import Field, SQLModel
 
 from schemas.columns import DOCUMENT, ID, SEQUENCE, quoted, where
@@ -197,7 +197,8 @@ class RejectedRequest(SQLModel, table=True):
 class ProviderState(SQLModel, table=True):
     """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again.
 
-    `account` is who the alias was at the provider when it was used last, `own_account` who it was by its kind alone.
+    `account` is who the alias was at the provider when it was used last, `own_account` who it was by its kind alone;
+    `settled` is false while purchases of another account may wait there for a person to say whose they are.
     """
 
     __tablename__: ClassVar[str] = "provider_state"
@@ -210,6 +211,7 @@ class ProviderState(SQLModel, table=True):
     cooldown: float | None = None
     account: str | None = Field(default=None, max_length=400)
     own_account: str | None = Field(default=None, sa_column=Column(Text))
+    settled: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
     updated_at: datetime
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from schemas.config_errors import ConfigError
-from schemas.provider_config import kind_in
 from schemas.status import Status
-from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals
+from tasks.accounts.chosen import is_apart, read_stand, to_leave, to_move
+from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals, waiting
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded, Under
 from tasks.ledger.dispatch import ensure_providers
@@ -29,10 +29,6 @@ FIRST = str(UUID(int=0))
 
 class AccountChanged(ConfigError):
     """An alias is another account than it was, and would leave purchases of that one behind."""
-
-
-class AccountElsewhere(ConfigError):
-    """Purchases are of an account that the file has under another alias."""
 
 
 @dataclass(kw_only=True)
@@ -68,12 +64,12 @@ def settle(runtime: Runtime) -> None:
     file = _file(runtime)
     with runtime.database.read() as conn:
         _refuse(refusals(conn, file))
-    if not (file.changed or file.gone):
+    if not (file.changed or file.gone or file.returned):
         return
     for home in file.changed:
         if home.former is not None:
             _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
-    for account in file.gone:
+    for account in [*file.gone, *file.returned]:
         for heir in file.heirs(account):
             runtime.watermark.hand_on(account, heir.account)
     _refuse(runtime.database.run(lambda conn: _remember_all(runtime, conn)))
@@ -88,7 +84,7 @@ def tell_stranded(runtime: Runtime) -> None:
 def stranded(runtime: Runtime) -> list[Stranded]:
     """What waits under an alias that is not configured, or that is another account now."""
     with runtime.database.read() as conn:
-        return ledger.stranded(conn, {alias: one.account for alias, one in runtime.providers.items()})
+        return waiting(conn, read_file(conn, _homes(runtime)))
 
 
 def stranded_in_words(runtime: Runtime) -> list[str]:
@@ -97,24 +93,22 @@ def stranded_in_words(runtime: Runtime) -> list[str]:
     return [f"{_waits(one, file)}: {mend(one, file)}" for one in stranded(runtime)]
 
 
-def move(runtime: Runtime, source: str, home: Home) -> Moved:
+def move(runtime: Runtime, source: str, home: Home, account: str | None = None) -> Moved:
     """Have what stands under the alias *source* belong to *home*. Repeatable at any point.
 
     What is of that account already goes there by its alias alone, and nothing else with it. Without such, what is of an
     account that the file has no more is written anew, wherever it stands, and its marked calls with it: a database that
-    goes back to before that has lost them all the same. Raises AccountElsewhere where all is of accounts that the file
-    has under other aliases, and redis.RedisError while Redis is away.
+    goes back to before that has lost them all the same. *account* says which; it has to where there are several, and
+    where it was left. Raises AccountUnclear, AccountElsewhere where all is of accounts that the file has under other
+    aliases, and redis.RedisError while Redis is away.
     """
     file = _file(runtime)
     with runtime.database.read() as conn:
-        alive, accounts = ledger.alive_under(conn, source), ledger.accounts_under(conn, source)
-    theirs = [one for one in accounts if one in home.spellings and (source, one) != (home.provider, home.account)]
-    anew = [] if theirs and source != home.provider else _written_anew(file, source, home, accounts)
-    if not (theirs or anew):
-        _refuse_elsewhere(alive, file, home)
-    for account in {*theirs, *anew} - {home.account}:
-        runtime.watermark.hand_on(account, home.account)
-    done = Moved(apart=sum(one.count for one in alive if _apart(one.account, file, home)))
+        stand = read_stand(conn, source)
+    theirs, anew = to_move(file, stand, home, account)
+    for one in {*theirs, *anew} - {home.account}:
+        runtime.watermark.hand_on(one, home.account)
+    done = Moved(apart=sum(one.count for one in stand.alive if account is None and is_apart(one.account, file, home)))
     _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
     _move_under(runtime, Under(accounts=anew), home, done)
     if anew and not done.left:
@@ -122,25 +116,24 @@ def move(runtime: Runtime, source: str, home: Home) -> Moved:
     return done
 
 
-def leave(runtime: Runtime, alias: str) -> Left:
-    """End with the accounts that stand under an alias and that the file has no more, wherever they stand.
+def leave(runtime: Runtime, alias: str, account: str | None = None) -> Left:
+    """End with the account that stands under an alias and that the file has no more, wherever it stands.
 
-    What waits is cancelled, and what may be bought is held. What is bought stays. Where the alias is configured, it is
-    remembered as the account that it is now, else forgotten. Repeatable at any point. Raises AccountElsewhere while
-    anything there is of an account that the file has under another alias.
+    *account* says which; it has to where there are several. What waits is cancelled, and what may be bought is held.
+    What is bought stays. That it was left is remembered, and no alias is it any more. Repeatable at any point. Raises
+    AccountUnclear, and AccountElsewhere while anything there is of an account that the file has under another alias.
     """
     file = _file(runtime)
-    home = file.homes.get(alias)
+    if (home := file.homes.get(alias)) and home.former:
+        _move_under(runtime, Under(provider=alias, accounts=[home.former]), home, Moved())
     with runtime.database.read() as conn:
-        alive, accounts = ledger.alive_under(conn, alias), ledger.accounts_under(conn, alias)
-    ended = [one for one in _stood(file, alias, accounts) if one not in file.aliases]
-    if home is not None or not ended:
-        _refuse_elsewhere(alive, file, home)
+        ended = to_leave(file, read_stand(conn, alias), account)
     done = Left()
     after = FIRST
     while rows := _leave_chunk(runtime, Under(accounts=ended), after, done):
         after = rows[-1]["id"]
-    runtime.database.run(lambda conn: _remember_left(runtime, conn, alias, ended))
+    left = {one: _own_of(one, file) for one in ended}
+    runtime.database.run(lambda conn: ledger.remember_left(conn, left, runtime.now()))
     return done
 
 
@@ -167,39 +160,6 @@ def _refuse(problems: Sequence[Refusal]) -> None:
         raise AccountChanged("\n".join(f"{one.what}: {one.mend}" for one in problems))
 
 
-def _refuse_elsewhere(alive: Sequence[Stranded], file: File, home: Home | None) -> None:
-    """Raise AccountElsewhere for what is alive and of an account of the file that is not *home*'s."""
-    own = () if home is None else home.spellings
-    found = [one for one in alive if one.account in file.aliases and one.account not in own]
-    if found:
-        raise AccountElsewhere("\n".join(_elsewhere(one, file) for one in found))
-
-
-def _elsewhere(one: Stranded, file: File) -> str:
-    what = f"{one.count:,} purchases under {one.provider!r} are of {one.account}"
-    here = file.homes.get(one.provider)
-    if here is not None and one.account in here.spellings:
-        return f"{what}, as the file has it: a number belongs to the account that bought it"
-    wrong = f"if that is wrong, first take [providers.{file.aliases[one.account]}] out of the file"
-    return f"{what}: {mend(one, file)}; {wrong}, or give it another account_id"
-
-
-def _written_anew(file: File, source: str, home: Home, accounts: Sequence[str]) -> list[str]:
-    """What of *accounts*, and of what *source* was, the file has no more, and a person says is *home*."""
-    found = _stood(file, source, accounts)
-    lost = [one for one in found if one not in file.aliases and kind_in(one) == kind_in(home.account)]
-    return lost if source == home.provider else [one for one in lost if file.movable(source, one, home.provider)]
-
-
-def _stood(file: File, alias: str, accounts: Sequence[str]) -> list[str]:
-    was = file.known.get(alias)
-    return sorted({*accounts, *([] if was is None else [was.account])})
-
-
-def _apart(account: str, file: File, home: Home) -> bool:
-    return account not in file.aliases and kind_in(account) != kind_in(home.account)
-
-
 def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:
     # The rows last: while any is left there, all of this is done again.
     runtime.database.run(lambda conn: ledger.move_findings(conn, under, home, runtime.now()))
@@ -216,6 +176,7 @@ def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:
         return problems
     _remember(runtime, conn, file.changed)
     ledger.forget(conn, [account for account in file.gone if file.heirs(account)], runtime.now())
+    ledger.come_back(conn, [*file.aliases, *file.returned])
     return []
 
 
@@ -226,10 +187,14 @@ def _remember(runtime: Runtime, conn: Connection, homes: Sequence[Home]) -> None
         ledger.remember(conn, home, now)
 
 
-def _remember_left(runtime: Runtime, conn: Connection, alias: str, accounts: Sequence[str]) -> None:
-    ledger.forget(conn, accounts, runtime.now())
-    if alias in runtime.providers:
-        _remember(runtime, conn, [_homes(runtime)[alias]])
+def _own_of(account: str, file: File) -> str | None:
+    """Who an account that is left is by its kind alone, as far as anybody knows.
+
+    None where the file has it by that: a person has seen it, and says that it is not used any more.
+    """
+    known = next((one.own for one in file.known.values() if one.account == account and one.own), account)
+    own = file.left.get(account, known)
+    return None if any(own == home.own for home in file.homes.values()) else own
 
 
 def _move_chunk(runtime: Runtime, under: Under, home: Home, after: str, done: Moved) -> list[Row]:

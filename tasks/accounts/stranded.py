@@ -3,13 +3,15 @@
 Purchases follow their account, never the alias that they were bought under. An account that the file has, under
 whichever alias, is never bought for twice: one number of it is alive once. One that was used and that the file has no
 more may be one of the file, written in another way, and would be bought for again: while purchases of it are alive, a
-person says which it is. What was said is remembered: an account that was left is not asked for again.
+person says which it is. What was said is remembered: an account that was left is not asked for again, unless it comes
+back by a name that its kind says is the same.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -35,10 +37,14 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """Who each alias of the file is, and who aliases are remembered to have been, of the file or not."""
+    """Who each alias of the file is, and who aliases are remembered to have been, of the file or not.
+
+    *left*: the accounts that were left, and who each was by its kind alone.
+    """
 
     homes: Mapping[str, Home]
     known: Mapping[str, Home]
+    left: Mapping[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -57,14 +63,33 @@ class File:
         """The accounts that were used, and that the file has no more."""
         return {one.account: one for _, one in sorted(self.known.items()) if one.account not in self.aliases}
 
+    @cached_property
+    def returned(self) -> list[str]:
+        """The accounts that were left, and that the file has again by another name: the kind itself says so."""
+        return sorted(one for one in self.left if one not in self.aliases and self._by_kind(one))
+
+    @cached_property
+    def ended(self) -> frozenset[str]:
+        """The accounts that were left, and are: nobody is asked for them."""
+        return frozenset(self.left) - {*self.aliases, *self.returned, *self.gone}
+
     def heirs(self, account: str) -> list[Home]:
-        """Who of the file may be an account that it has no more: also whoever was it, by another `account_id` now."""
+        """Who of the file may be an account that it has no more: also whoever was it, by another `account_id` now.
+
+        One that was left is whom its kind says, and nobody else.
+        """
+        if account in self.returned:
+            return self._by_kind(account)
         gone = self.gone.get(account)
         return [
             home
             for alias, home in sorted(self.homes.items())
             if gone is not None and (_may_be_one(gone, home) or self._was(alias, account))
         ]
+
+    def _by_kind(self, account: str) -> list[Home]:
+        own = self.left[account]
+        return [home for _, home in sorted(self.homes.items()) if own is not None and home.own == own]
 
     def _was(self, alias: str, account: str) -> bool:
         was = self.known.get(alias)
@@ -97,15 +122,22 @@ def homes_in(config: Config) -> dict[str, Home]:
 
 def read_file(conn: Connection, homes: Mapping[str, Home]) -> File:
     """The file, beside what is remembered."""
-    return File(homes=homes, known=ledger.remembered(conn))
+    return File(homes=homes, known=ledger.remembered(conn), left=ledger.left(conn))
+
+
+def waiting(conn: Connection, file: File) -> list[Stranded]:
+    """What waits under an alias that the file does not have, or that is another account now."""
+    configured = {alias: home.account for alias, home in file.homes.items()}
+    return ledger.mark_crowded(conn, ledger.stranded(conn, configured), file.aliases)
 
 
 def refusals(conn: Connection, file: File) -> list[Refusal]:
     """Why no worker starts: first what the file itself says how to mend."""
     changed = {home.provider for home in file.changed}
+    astray = ledger.alive_astray(conn, file.changed, [*file.gone, *file.returned], file.ended)
     found = [
         (one.account not in file.aliases, Refusal(stray=one, what=what, mend=mend(one, file)))
-        for one in ledger.alive_astray(conn, file.changed, [*file.gone])
+        for one in ledger.mark_crowded(conn, astray, file.aliases)
         if (what := _why(one, file, changed=one.provider in changed))
     ]
     return [refusal for _, refusal in sorted(found, key=lambda one: one[0])]
@@ -121,20 +153,36 @@ def mend(one: Stranded, file: File) -> str:
 
 def _why(one: Stranded, file: File, *, changed: bool) -> str | None:
     home = file.homes.get(one.provider)
+    heirs = " or ".join(f"[providers.{heir.provider}]" for heir in file.heirs(one.account))
+    if one.account in file.returned:
+        left = f"{one.account}, which was left with {one.count:,} purchases under {one.provider!r}"
+        return f"{heirs} is by its kind the account {left}, and would buy them again"
     if home is not None and changed and one.account not in home.spellings:
         is_now = f"[providers.{one.provider}] is the account {home.account}"
         return f"{is_now}, and {one.count:,} purchases under it are of {one.account}"
-    heirs = " or ".join(f"[providers.{heir.provider}]" for heir in file.heirs(one.account))
     if not heirs:
         return None
     gone = f"{one.account}, which is gone from the file with {one.count:,} purchases under {one.provider!r}"
     return f"{heirs} may be the account {gone}, and would buy them again"
 
 
+def named(account: str) -> str:
+    """How a command is told of one account."""
+    return f"--account {shlex.quote(account)}"
+
+
 def _mends(one: Stranded, file: File) -> Iterator[str]:
+    account = f" {named(one.account)}" if one.crowded else ""
+    leave = f"dialstock provider leave {one.provider}{account}"
+    if one.account in file.ended:
+        yield f"that account was left: {leave}"
+        return
     heirs = _offered(one, file)
     for alias in heirs:
-        yield f"where {alias!r} is that account, written anew: dialstock provider move {one.provider} {alias}"
+        yield f"where {alias!r} is that account, written anew: dialstock provider move {one.provider} {alias}{account}"
+    if one.account in file.returned:
+        yield f"where what it bought is not to count there: {leave}"
+        return
     home = file.homes.get(one.provider)
     trial = [home] if home is not None else [*file.homes.values()]
     if not is_tried_out(one.account) and trial and all(is_tried_out(each.account) for each in trial):
@@ -146,11 +194,13 @@ def _mends(one: Stranded, file: File) -> Iterator[str]:
         yield "where it is another: give it another alias"
     elif not heirs:
         yield "name it in the file again"
-    yield f"where that account is not used any more: dialstock provider leave {one.provider}"
+    yield f"where that account is not used any more: {leave}"
 
 
 def _offered(one: Stranded, file: File) -> list[str]:
     """Who of the file these purchases may be moved to: its own alias first."""
+    if one.account in file.returned:
+        return [heir.provider for heir in file.heirs(one.account)]
     own = [one.provider] if file.may_be_written_anew(one.provider, one.account) else []
     if one.account in file.gone:
         return own + [heir.provider for heir in file.heirs(one.account) if heir.provider not in own]

@@ -6,17 +6,18 @@ behind waits: nothing releases it and nothing asks about it, until a person says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
 
+from schemas.account_tables import LEFT
 from schemas.pool_tables import POOL_NUMBER
 from schemas.status import DEAD, Status
 from schemas.tables import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
 from tasks.ledger.calls import cancelled_changes
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row, insert_new, move
 
 _AT = PURCHASE.c
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
@@ -26,11 +27,15 @@ _LEFT = "its account is not used any more: see there whether it was bought, then
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Stranded:
-    """What stands under *provider* for an *account* that it is not: purchases that wait, or all that are alive."""
+    """What stands under *provider* for an *account* that it is not: purchases that wait, or all that are alive.
+
+    *crowded*: purchases of several accounts that the file does not have stand there, so the account has to be named.
+    """
 
     provider: str
     account: str
     count: int
+    crowded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +43,15 @@ class Home:
     """Where purchases belong: an alias, and the account that it is.
 
     *own*: who it is by its kind alone, whatever `account_id` calls it; None where that is not known. *former*: how its
-    account was written formerly; no other account is meant by it.
+    account was written formerly; no other account is meant by it. *settled*: whether nothing of another account is left
+    to be asked for under the alias; one that is remembered as its account before that is not known as it yet.
     """
 
     provider: str
     account: str
     own: str | None = None
     former: str | None = field(default=None, compare=False)
+    settled: bool = True
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -68,20 +75,30 @@ class Under:
 def remembered(conn: Connection) -> dict[str, Home]:
     """Who each alias was when it was used last, where that was written down and is not forgotten."""
     at = PROVIDER.c
-    found = conn.execute(select(at.provider, at.account, at.own_account).where(at.account.is_not(None)))
-    return {row.provider: Home(provider=row.provider, account=row.account, own=row.own_account) for row in found}
+    found = conn.execute(select(at.provider, at.account, at.own_account, at.settled).where(at.account.is_not(None)))
+    return {
+        row.provider: Home(provider=row.provider, account=row.account, own=row.own_account, settled=row.settled)
+        for row in found
+    }
 
 
 def remember(conn: Connection, home: Home, now: datetime) -> None:
-    """Write down which account an alias is; its row is there already."""
-    values = {"account": home.account, "own_account": home.own, "updated_at": now}
+    """Write down which account an alias is, with nothing left to be asked for; its row is there already."""
+    values = {"account": home.account, "own_account": home.own, "settled": True, "updated_at": now}
     conn.execute(update(PROVIDER).where(PROVIDER.c.provider == home.provider).values(**values))
 
 
-def alive_astray(conn: Connection, homes: Sequence[Home], accounts: Sequence[str]) -> list[Stranded]:
-    """What is alive under the alias of each of *homes* for another account, and for *accounts*, by whichever alias."""
+def alive_astray(
+    conn: Connection, homes: Sequence[Home], accounts: Sequence[str], but: Collection[str] = ()
+) -> list[Stranded]:
+    """What is alive under the alias of each of *homes* for another account, and for *accounts*, by whichever alias.
+
+    Nothing of the accounts *but*.
+    """
     found = [and_(_AT.provider == home.provider, _AT.account != home.account) for home in homes]
-    return _counted(conn, ALIVE, or_(_AT.account.in_(accounts), *found)) if homes or accounts else []
+    if not (found or accounts):
+        return []
+    return _counted(conn, ALIVE, and_(_AT.account.not_in([*but]), or_(_AT.account.in_(accounts), *found)))
 
 
 def alive_under(conn: Connection, alias: str) -> list[Stranded]:
@@ -89,15 +106,43 @@ def alive_under(conn: Connection, alias: str) -> list[Stranded]:
     return _counted(conn, ALIVE, _AT.provider == alias)
 
 
+def mark_crowded(conn: Connection, found: Sequence[Stranded], aside: Collection[str]) -> list[Stranded]:
+    """The same, with those marked whose alias has purchases of several accounts, those *aside* not counted."""
+    if not found:
+        return []
+    where = and_(_AT.provider.in_([one.provider for one in found]), _AT.account.not_in([*aside]))
+    alive = [one.provider for one in _counted(conn, ALIVE, where)]
+    return [replace(one, crowded=alive.count(one.provider) > 1) for one in found]
+
+
 def forget(conn: Connection, accounts: Sequence[str], now: datetime) -> None:
-    """Forget accounts, whichever alias was one of them: nobody comes back to them."""
+    """Forget accounts, whichever alias was one of them."""
     values = {"account": None, "own_account": None, "updated_at": now}
     conn.execute(update(PROVIDER).where(PROVIDER.c.account.in_(accounts)).values(**values))
 
 
+def left(conn: Connection) -> dict[str, str | None]:
+    """The accounts that were left, and who each was by its kind alone."""
+    return {row.account: row.own_account for row in conn.execute(select(LEFT.c.account, LEFT.c.own_account))}
+
+
+def remember_left(conn: Connection, accounts: Mapping[str, str | None], now: datetime) -> None:
+    """Remember accounts as left, and who each is by its kind alone; no alias is one of them any more."""
+    forget(conn, [*accounts], now)
+    come_back(conn, accounts)
+    rows = [{"account": account, "own_account": own, "left_at": now} for account, own in accounts.items()]
+    insert_new(conn, LEFT, rows)
+
+
+def come_back(conn: Connection, accounts: Iterable[str]) -> None:
+    """Accounts are used again, or settled under another name: they are not left any more."""
+    conn.execute(delete(LEFT).where(LEFT.c.account.in_([*accounts])))
+
+
 def write_anew(conn: Connection, accounts: Sequence[str], home: Home, now: datetime) -> None:
-    """Remember whoever was one of *accounts* by the name that it has now."""
-    values = {"account": home.account, "own_account": home.own, "updated_at": now}
+    """Remember whoever was one of *accounts* by the name that it has now; what else stands there is to be settled."""
+    come_back(conn, accounts)
+    values = {"account": home.account, "own_account": home.own, "settled": False, "updated_at": now}
     conn.execute(update(PROVIDER).where(PROVIDER.c.account.in_(accounts)).values(**values))
 
 

@@ -193,8 +193,9 @@ def test_of_two_that_are_alive_with_one_number_one_moves(world: World) -> None:
         conn.execute(
             update(PURCHASE).where(PURCHASE.c.id == rows[1]["id"]).values(account="third", number=rows[0]["number"])
         )
-    done = identity.move(as_account(world, OTHER), "acme", Home(provider="acme", account=OTHER))
-    assert (done.count, len(done.left)) == (1, 1)
+    home = Home(provider="acme", account=OTHER)
+    done = [identity.move(as_account(world, OTHER), "acme", home, account) for account in (ACCOUNT, "third")]
+    assert [(one.count, len(one.left)) for one in done] == [(1, 0), (0, 1)]
 
 
 @pytest.mark.parametrize("target", ["acme", "renamed"])

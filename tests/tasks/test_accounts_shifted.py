@@ -15,7 +15,8 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
 from tasks.accounts import identity
-from tasks.accounts.identity import AccountChanged, AccountElsewhere
+from tasks.accounts.chosen import AccountElsewhere
+from tasks.accounts.identity import AccountChanged
 from tasks.ledger import history as ledger
 from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id

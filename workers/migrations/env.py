@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import schemas.account_tables
 import schemas.history_tables
 import schemas.pool_tables  # noqa: F401 - its tables join the metadata
 from schemas.tables import PURCHASE

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
+import schemas.account_tables
 import schemas.history_tables
 import schemas.pool_tables  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict

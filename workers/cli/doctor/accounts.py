@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from schemas.config import Config
-from tasks.accounts.stranded import homes_in, mend, read_file, refusals
-from tasks.ledger import accounts
+from tasks.accounts.stranded import homes_in, mend, read_file, refusals, waiting
 from workers.cli.doctor.findings import Finding, fail, ok
 
 
@@ -24,7 +23,7 @@ def _examine(conn: Connection, config: Config) -> Iterator[Finding]:
     for each in refused:
         yield fail("accounts", f"{each.what}: no worker starts", each.mend)
     told = {(each.stray.provider, each.stray.account) for each in refused}
-    for one in accounts.stranded(conn, {alias: home.account for alias, home in file.homes.items()}):
+    for one in waiting(conn, file):
         if (one.provider, one.account) not in told:
             message = f"{one.count:,} purchases wait under {one.provider} for {one.account}, which no worker buys for"
             yield fail("accounts", message, mend(one, file))

@@ -15,6 +15,15 @@ Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help=
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
 Gone = Annotated[str, typer.Argument(metavar="FROM", help="The alias that they stand under, configured or not.")]
 Home = Annotated[str, typer.Argument(metavar="TO", help="The alias that they go on under; it may be the same.")]
+OneAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="ACCOUNT",
+        help="The account that is meant, as `dialstock doctor` writes it; needed where FROM has purchases of several "
+        "that the file does not have, or where it was left.",
+    ),
+]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is shown here, and kept nowhere but with --lost-history.")]
 LostHistory = Annotated[
     bool,
@@ -116,7 +125,7 @@ def resume(
         show("Redis is away: where the provider asked to slow down (429), that stays.")
 
 
-def move(source: Gone, target: Home, *, json: Json = False) -> None:
+def move(source: Gone, target: Home, *, account: OneAccount = None, json: Json = False) -> None:
     """Have the purchases of one alias go on under another, which is the same account: renamed, or written anew.
 
     What waits is bought there, what is in doubt is looked for there, and what is bought is not bought again. Purchases
@@ -127,7 +136,7 @@ def move(source: Gone, target: Home, *, json: Json = False) -> None:
     from workers.cli.terminal.context import open_desk
 
     with open_desk() as desk:
-        done = provideraccount.move(desk, source, target)
+        done = provideraccount.move(desk, source, target, account)
     if json:
         emit_json(provideraccount.moved_document(source, target, done))
     else:
@@ -135,17 +144,18 @@ def move(source: Gone, target: Home, *, json: Json = False) -> None:
     raise typer.Exit(1 if done.left or done.apart else 0)
 
 
-def leave(alias: Gone, *, json: Json = False) -> None:
+def leave(alias: Gone, *, account: OneAccount = None, json: Json = False) -> None:
     """End with the purchases of an alias that is gone, or of the account that it was: that one is not used any more.
 
     What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. An
-    account that the file has under another alias is used, and not left. The status is 1 where calls are under way yet.
+    account that the file has under another alias is used, and not left. What was left is not asked for again, unless it
+    comes back by another name. The status is 1 where calls are under way yet.
     """
     from workers.cli.provider import move as provideraccount
     from workers.cli.terminal.context import open_desk
 
     with open_desk() as desk:
-        done = provideraccount.leave(desk.runtime, alias)
+        done = provideraccount.leave(desk.runtime, alias, account)
     if json:
         emit_json(provideraccount.left_document(alias, done))
     else:

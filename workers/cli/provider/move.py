@@ -13,14 +13,14 @@ from workers.cli.terminal.context import Desk, known_provider
 from workers.cli.terminal.output import count, say, show, show_table
 
 
-def move(desk: Desk, source: str, target: str) -> Moved:
-    """Have what stands under the alias *source* belong to *target*, which is the same account.
+def move(desk: Desk, source: str, target: str, account: str | None) -> Moved:
+    """Have what stands under the alias *source*, for *account* where it is named, belong to *target*: the same account.
 
-    Raises Failure and AccountElsewhere; Away or EmbeddedError where there is no Redis, which knows the newest calls of
-    an account that is written anew.
+    Raises Failure, AccountElsewhere and AccountUnclear; Away or EmbeddedError where there is no Redis, which knows the
+    newest calls of an account that is written anew.
     """
     known_provider(desk.runtime.config, target)
-    done = identity.move(desk.runtime, source, homes_in(desk.runtime.config)[target])
+    done = identity.move(desk.runtime, source, homes_in(desk.runtime.config)[target], account)
     if not (done.left or done.apart):
         _settle(desk.runtime)
     return done
@@ -34,9 +34,12 @@ def _settle(runtime: Runtime) -> None:
         say(f"No worker starts yet:\n{exc}", "yellow")
 
 
-def leave(runtime: Runtime, alias: str) -> Left:
-    """End with what stands under *alias* for an account that it is not any more."""
-    return identity.leave(runtime, alias)
+def leave(runtime: Runtime, alias: str, account: str | None) -> Left:
+    """End with what stands under *alias* for an account that it is not any more: *account* where it is named.
+
+    Raises AccountElsewhere and AccountUnclear.
+    """
+    return identity.leave(runtime, alias, account)
 
 
 def moved_document(source: str, target: str, done: Moved) -> dict[str, Any]:
