@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
+from schemas.account_tables import LEFT
 from schemas.history_tables import ANSWERED
 from schemas.kinds import policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
@@ -53,7 +54,7 @@ ACCOUNT = "acme-account"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
-    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from schemas.status import Status
 from schemas.tables import PURCHASE
+from tasks.ledger.accounts import left as remembered_as_left
 from tests.workers.cli.running import NUMBERS, Cli
 from tests.workers.cli.test_provideraccount import NAMED, OWN, buy, buy_all_the_way, own_file
 from tests.workers.cli.test_providershift import NEW, order, standing, starts, told_by_doctor, write
@@ -168,6 +169,8 @@ def test_an_account_that_was_left_and_is_used_again_is_asked_for_again(left: Cli
     left.ok(*told(left)[0][0])
     write(home, {"d": "two-anew", "e": "one"})
     assert not buy(left, "e", NUMBERS[0])
+    with open_desk() as desk, desk.runtime.database.read() as conn:
+        assert remembered_as_left(conn) == {}
     write(home, {"d": "two-anew", "e": "one-anew"})
     assert told(left) == [[["provider", "move", "d", "e"], ["provider", "leave", "d"]]]
     assert not starts(left, "e")
