@@ -106,8 +106,9 @@ class File:
         """Whether what *source* has of an account that the file has no more may go on under another alias.
 
         Of an alias that the file has only what nothing tells apart from the other; of one that is gone, what it was.
+        What was left goes to whom its kind says it is, wherever it stands.
         """
-        if source in self.homes:
+        if source in self.homes or account in self.returned:
             return any(heir.provider == target for heir in self.heirs(account))
         return account in self.gone or source not in self.known
 

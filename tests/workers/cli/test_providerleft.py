@@ -195,6 +195,20 @@ def test_an_account_that_was_left_is_known_by_its_kind_when_it_returns(
     assert not buy(both, "d")
 
 
+def test_what_was_left_under_an_alias_that_was_another_since_and_is_gone_returns_too(both: Cli, home: Path) -> None:
+    own_file(home, "signalwire", ("b", "p", NAMED))
+    buy_all_the_way(both, "b")
+    own_file(home, "signalwire", ("b", "q", ""))
+    both.ok("provider", "leave", "b")
+    assert buy(both, "b", NEW)
+    own_file(home, "signalwire", ("d", "p", ""))
+    assert not starts(both, "d")
+    [first, *_] = told(both)
+    both.ok(*first[0])
+    assert not buy(both, "d")
+    assert of("signalwire|q") == Counter({("b", "queued"): 1})
+
+
 def test_a_person_may_say_that_what_was_left_does_not_count_where_it_returns(both: Cli, home: Path) -> None:
     own_file(home, "signalwire", ("b", "p", NAMED))
     buy_all_the_way(both, "b")
