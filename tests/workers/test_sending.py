@@ -70,7 +70,7 @@ def test_a_worker_reads_what_it_needs(app: Celery, redis_server: RedisServer) ->
     with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
         got = queue.get(timeout=5)
 
-    @app.task(name="dialstock.internal.buy")
+    @app.task(name="dialstock.internal.buy", shared=False)
     def task(index: int) -> int:
         return index
 
