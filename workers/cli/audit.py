@@ -90,9 +90,8 @@ def audit(
     """
     _refuse(report and (adopt or mark_released or settle), f"--report only tells: leave it out, or {_CHANGES}")
     _refuse(all_gone and not mark_released, f"{_ALL_GONE} goes with --mark-released")
-    note = None if note is None else note.strip()
-    numbers = _numbers(settle or [], note)
-    name = person(by)
+    note = note and note.strip()
+    numbers, name = _numbers(settle or [], note), person(by)
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []

@@ -3,16 +3,16 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from workers.cli.terminal.errors import WRONG_USE, Failure
+from workers.cli.terminal.errors import WRONG_USE
+from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.options import Country, country_code, pairs
 from workers.cli.terminal.output import Json, count, duration, emit_json, say, show, show_table
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from workers.cli.order.load import Loaded
     from workers.cli.terminal.context import Desk
 
-STDIN = "-"
 MAX_NAME = 200
 _COUNTS = ("to buy", "bought already", "held", "in work")
 _COLUMNS = ("provider", *_COUNTS, "at its limits")
@@ -91,7 +90,7 @@ def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]
 
     if how["provider"] is not None:
         known_provider(desk.runtime.config, how["provider"])
-    with _opened(file) as source:
+    with opened(file) as source:
         checked = check_file(desk.runtime, source, name=label, **how)
     try:
         yield checked
@@ -123,19 +122,6 @@ def _submit(
 
         raise typer.Exit(follow(desk, loaded.order_id, json=json))
     _hint(desk)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == STDIN:
-        yield sys.stdin.buffer
-        return
-    try:
-        source = Path(file).open("rb")  # noqa: SIM115 - closed below; only opening it may fail here
-    except OSError as exc:
-        raise Failure(f"{file}: cannot be read: {exc.strerror}") from exc
-    with source:
-        yield source
 
 
 def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: bool) -> None:

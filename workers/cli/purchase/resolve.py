@@ -3,17 +3,15 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
+from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.operator import MAX_NOTE, By, person
 from workers.cli.terminal.output import Json, Meter, count, emit_json, say, show, show_line
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-STDIN = "-"
 MAX_ID = 200
 _SHOWN = 20
 
@@ -130,7 +127,7 @@ def _from_file(file: str, note: str | None, *, json: bool) -> list[Resolution]:
     bound(note, "--note", MAX_NOTE)
     wanted: list[Resolution] = []
     problems: list[Row] = []
-    with _opened(file) as source:
+    with opened(file) as source:
         for item in read_decisions(source, "standard input" if file == STDIN else file):
             if isinstance(item, Resolution):
                 wanted.append(replace(item, note=item.note or note))
@@ -139,19 +136,6 @@ def _from_file(file: str, note: str | None, *, json: bool) -> list[Resolution]:
     if problems:
         _refuse(problems, json=json)
     return wanted
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == STDIN:
-        yield sys.stdin.buffer
-        return
-    try:
-        source = Path(file).open("rb")  # noqa: SIM115 - closed below; only opening it may fail here
-    except OSError as exc:
-        raise Failure(f"{file} cannot be read: {exc.strerror or exc}") from exc
-    with source:
-        yield source
 
 
 def _refuse(problems: Sequence[Row], *, json: bool) -> NoReturn:
