@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from schemas.config import Config
+from schemas.config_errors import ConfigError
 from schemas.provider_config import SANDBOX_ACCOUNT, ProviderConfig, kind_in
 from tasks.providers import bird, fluents, signalwire, timepay, vogent
 from tasks.providers.adapter import Adapter
@@ -73,8 +74,14 @@ def tells_apart(account: str) -> bool:
 
 
 def build(config: ProviderConfig, token: str) -> Adapter:
-    """The adapter for *config*. Raises ConfigError for a token that no HTTP header can carry."""
-    return guarded(kinds()[config.kind].adapter)(config, token)
+    """The adapter for *config*. Raises ConfigError for a token that no header can carry, and for a faulty adapter."""
+    try:
+        return guarded(kinds()[config.kind].adapter)(config, token)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever foreign code raises
+        # Without its words, which may hold the token.
+        raise ConfigError(f"the adapter of kind {config.kind!r} raised {type(exc).__name__}: a fault of it") from None
 
 
 def _load(point: EntryPoint, taken: Mapping[str, ProviderKind]) -> ProviderKind | str:

@@ -29,3 +29,14 @@ def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(kind: st
     with pytest.raises(ConfigError, match="no header can carry") as caught:
         build(config(kind, URL), token)
     assert token not in str(caught.value)
+
+
+def test_an_adapter_that_cannot_be_made_is_told_without_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Bird, config: object, token: str) -> None:
+        raise KeyError(token)
+
+    monkeypatch.setattr(Bird, "__init__", fail)
+    with pytest.raises(ConfigError, match="the adapter of kind 'bird' raised KeyError") as caught:
+        build(config("bird", URL), "s3cret")
+    assert caught.value.__cause__ is None
+    assert "s3cret" not in str(caught.value)
