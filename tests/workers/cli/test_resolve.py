@@ -129,7 +129,7 @@ BAD: list[tuple[Callable[[list[str]], list[str]], str]] = [
     (lambda ids: [ids[0], "--fail", "--by", "b" * 101], "is no name"),
     (lambda ids: [ids[0], "--file", "x.csv"], "give neither with it"),
     (lambda ids: ["--file", "x.csv", "--fail"], "give neither with it"),
-    (lambda ids: ["--file", "nowhere.csv"], "nowhere.csv cannot be read: No such file"),
+    (lambda ids: ["--file", "nowhere.csv"], "nowhere.csv: cannot be read: No such file"),
     (lambda ids: ["--file", "."], "cannot be read: Is a directory"),
 ]
 

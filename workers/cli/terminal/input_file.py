@@ -22,6 +22,6 @@ def opened(file: str) -> Iterator[BinaryIO]:
     try:
         source = Path(file).open("rb")  # noqa: SIM115 - closed below; only opening it may fail here
     except OSError as exc:
-        raise Failure(f"{file} cannot be read: {exc.strerror or exc}") from exc
+        raise Failure(f"{file}: cannot be read: {exc.strerror or exc}") from exc
     with source:
         yield source
