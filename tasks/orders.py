@@ -15,7 +15,7 @@ from schemas.requests import BuyNumber, RequestError, SubmitOrder, key_of_messag
 from schemas.status import OrderStatus
 from schemas.tables import ORDER
 from tasks.ledger import sweep
-from tasks.ledger.accept import (
+from tasks.ledger.requests.accept import (
     Accepted,
     Entry,
     accept,
@@ -26,9 +26,9 @@ from tasks.ledger.accept import (
     refuse_given_up,
     tell_accepted,
 )
-from tasks.ledger.cancel import cancel_order, forget_keys
-from tasks.ledger.cancelled import half_cancelled
-from tasks.ledger.limits import used_up
+from tasks.ledger.orders.cancel import cancel_order, forget_keys
+from tasks.ledger.orders.cancelled import half_cancelled
+from tasks.ledger.orders.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
 from tasks.queries import order_counts

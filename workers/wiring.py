@@ -17,7 +17,7 @@ from schemas.config import Config
 from schemas.config_errors import ConfigError
 from schemas.provider_config import read_token
 from tasks.accounts import identity
-from tasks.ledger.dispatch import ensure_providers
+from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.configured import load_config, sandbox_config

@@ -16,7 +16,7 @@ from tasks.accounts.chosen import is_apart, read_stand, to_leave, to_move
 from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals, waiting
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded, Under
-from tasks.ledger.dispatch import ensure_providers
+from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.runtime import Runtime

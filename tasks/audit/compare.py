@@ -16,9 +16,9 @@ from schemas.policy import Policy
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.audit.walk_owned import Progress, walk
-from tasks.ledger import audit as ledger
-from tasks.ledger import findings as settling
-from tasks.ledger.audit import Walks
+from tasks.ledger.audit import differences as ledger
+from tasks.ledger.audit import findings as settling
+from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
 from tasks.lifecycle.provider_reaction import react_to_looks
 from tasks.orders import CHUNK, chunks, complete_finished

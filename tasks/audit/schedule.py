@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, audit, gone_among, proves_absence
 from tasks.audit.renewed_claim import renewed
-from tasks.ledger import audit_runs as ledger
-from tasks.ledger import findings as settling
+from tasks.ledger.audit import runs as ledger
+from tasks.ledger.audit import findings as settling
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks
 from tasks.providers.adapter import ProviderError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.ledger.audit import Shown
+from tasks.ledger.audit.differences import Shown
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, in_turn
 from tasks.reading_turns import wait_for_turn

@@ -16,7 +16,7 @@ from schemas.account_tables import LEFT
 from schemas.pool_tables import POOL_NUMBER
 from schemas.status import DEAD, Status
 from schemas.tables import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
-from tasks.ledger.calls import cancelled_changes
+from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.rows import Row, insert_new, move
 
 _AT = PURCHASE.c

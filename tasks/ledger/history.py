@@ -13,7 +13,7 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
-from tasks.ledger.findings import stand_in
+from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
 from tasks.restored_database.watermark import Mark

@@ -18,7 +18,7 @@ from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables import PURCHASE, RESOLUTION
 from tasks.ledger.locking import locked_with_orders
-from tasks.ledger.reopen import reopen_orders
+from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, move
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}

@@ -18,8 +18,8 @@ from schemas.plain import shown, storable, written
 from schemas.requests import BuyNumber, Key, RequestError, key_of_message, parse_buy
 from schemas.status import Status
 from schemas.tables import REJECTED
-from tasks.ledger import dispatch
-from tasks.ledger.accept import Accepted, Entry, accept, tell_accepted
+from tasks.ledger.queue import dispatch
+from tasks.ledger.requests.accept import Accepted, Entry, accept, tell_accepted
 from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.lifecycle.release_and_sweep import LOOKAHEAD, purchase_message
 from tasks.pools.reserved import refuse_reserved

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from schemas.outcomes import BATCH_REFUSED, Look, Outcome, OutcomeKind
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime

@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger import intents, returning
-from tasks.ledger.answers import Answer
-from tasks.ledger.intents import Claim
+from tasks.ledger.calls import intents
+from tasks.ledger.queue import requeue as returning
+from tasks.ledger.calls.answers import Answer
+from tasks.ledger.calls.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.provider_reaction import react, react_to_looks

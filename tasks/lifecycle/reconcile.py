@@ -13,7 +13,7 @@ from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.audit.renewed_claim import renewed
 from tasks.database_away import patiently
-from tasks.ledger import looks
+from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
 from tasks.lifecycle.provider_reaction import pause_provider, react_to_looks
 from tasks.policies.pause import Cause, Pause

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Outcome, clip
 from tasks.database_away import until_written
-from tasks.ledger import calls
-from tasks.ledger.answers import Answer
-from tasks.ledger.intents import Claim
+from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.calls.answers import Answer
+from tasks.ledger.calls.intents import Claim
 from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
 

@@ -10,9 +10,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.policy import Policy
-from tasks.ledger import dispatch, looks, pausing, returning, spending, sweep
+from tasks.ledger import sweep
+from tasks.ledger.queue import dispatch
+from tasks.ledger.calls import looks
+from tasks.ledger.queue import pausing
+from tasks.ledger.queue import requeue as returning
+from tasks.ledger.queue import pool_limits as spending
 from tasks.ledger.rows import Row
-from tasks.ledger.spending import Limits
+from tasks.ledger.queue.pool_limits import Limits
 from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
 

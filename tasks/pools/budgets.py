@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from schemas.pool_tables import ORDERED, POOL_NUMBER
 from schemas.tables import PURCHASE, QUEUED
-from tasks.ledger import dispatch
+from tasks.ledger.queue import dispatch
 from tasks.pools.counting import NO_LIMIT
 from tasks.queries import provider_states
 from tasks.runtime import Runtime

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 from schemas.pool_tables import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
-from tasks.ledger.spending import spoken_for
+from tasks.ledger.queue.pool_limits import spoken_for
 
 DAY = timedelta(hours=24)
 

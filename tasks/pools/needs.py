@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from schemas.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.rows import Row
-from tasks.ledger.spending import spoken_for
+from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.pools import counting, stock
 from tasks.pools.budgets import closed_providers
 from tasks.pools.counting import Supply

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from schemas.pool_tables import LIVE, POOL_NUMBER
 from schemas.requests import MAX_PROBLEMS, BuyNumber, RequestError, SubmitOrder
 from schemas.tables import ALIVE, KEY, ORDER, PURCHASE
-from tasks.ledger.accept import Accepted
+from tasks.ledger.requests.accept import Accepted
 from tasks.runtime import Runtime
 
 IN_POOL = "in_pool"

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from schemas.events import utc_text
 from tasks.audit.compare import Report, Settlement
 from tasks.ledger import history as ledger
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.lifecycle.provider_reaction import pause_provider

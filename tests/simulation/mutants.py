@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 from sqlalchemy import select, update
 
-import tasks.ledger.calls
-import tasks.ledger.dispatch
-import tasks.ledger.looks
+import tasks.ledger.calls.outcomes
+import tasks.ledger.queue.dispatch
+import tasks.ledger.calls.looks
 import tasks.ledger.sweep
 import tasks.lifecycle.claim
 import tasks.lifecycle.outbox_relay
@@ -31,7 +31,7 @@ import tasks.restored_database.detect
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
-from tasks.ledger import intents
+from tasks.ledger.calls import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
 
@@ -178,7 +178,7 @@ def cancelled_and_bought() -> AbstractContextManager[Any]:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**values))
         return None
 
-    return patch("tasks.ledger.cancel._cancel", cancel)
+    return patch("tasks.ledger.orders.cancel._cancel", cancel)
 
 
 def restored_and_bought() -> AbstractContextManager[Any]:
@@ -204,19 +204,19 @@ def marked_by_number() -> AbstractContextManager[Any]:
 def answer_by_revision() -> AbstractContextManager[Any]:
     """An answer is written wherever the purchase has its revision."""
     stack = ExitStack()
-    for module in (tasks.ledger.calls, tasks.ledger.looks):
+    for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks):
         stack.enter_context(patch.object(module, "is_as_it_was", lambda now, then: now["revision"] == then["revision"]))
     return stack
 
 
 def one_look() -> AbstractContextManager[Any]:
     """The first look that finds nothing is believed."""
-    careful = tasks.ledger.looks.after_look
+    careful = tasks.ledger.calls.looks.after_look
 
     def careless(look: Any, history: Any, policy: Any) -> Any:
         return careful(look, history, policy.model_copy(update={"reconcile_after": policy.reconcile_after[:1]}))
 
-    return patch.object(tasks.ledger.looks, "after_look", careless)
+    return patch.object(tasks.ledger.calls.looks, "after_look", careless)
 
 
 def limiter_from_the_past() -> AbstractContextManager[Any]:
@@ -234,7 +234,7 @@ def newest_first() -> AbstractContextManager[Any]:
 
 def max_forgotten() -> AbstractContextManager[Any]:
     """An order's --max holds up no release."""
-    return patch.object(tasks.ledger.dispatch, "lock_limited", lambda *_: set())
+    return patch.object(tasks.ledger.queue.dispatch, "lock_limited", lambda *_: set())
 
 
 MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (

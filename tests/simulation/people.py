@@ -14,7 +14,8 @@ from schemas.status import Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
 from tasks.audit import compare, schedule
-from tasks.ledger import cancel, pausing
+from tasks.ledger.orders import cancel
+from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
 from tasks.lifecycle.provider_reaction import pause_provider

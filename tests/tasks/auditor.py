@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.audit import schedule
-from tasks.ledger import audit_runs as ledger
+from tasks.ledger.audit import runs as ledger
 from tasks.runtime import Runtime, utc_now
 from tests.tasks.shops import bind
 from tests.tasks.support import make_world

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import EVENT
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.restored_database import detect
 from tasks.restored_database.watermark import Watermark

@@ -32,7 +32,8 @@ from schemas.tables import (
     REJECTED,
     RESOLUTION,
 )
-from tasks.ledger import intents, pausing
+from tasks.ledger.calls import intents
+from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, find
 from tasks.lifecycle import accept as accepting
 from tasks.lifecycle import provider_reaction, purchase, reconcile, release_and_sweep

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
 from tasks.audit import compare, schedule
-from tasks.ledger import audit_runs as ledger
+from tasks.ledger.audit import runs as ledger
 from tasks.ledger.rows import Row
 from tests.tasks import auditor
 from tests.tasks.shops import Shop

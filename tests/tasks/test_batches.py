@@ -9,7 +9,7 @@ import pytest
 
 from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger.cancel import cancel
+from tasks.ledger.orders.cancel import cancel
 from tasks.lifecycle.provider_reaction import react
 from tasks.runtime import Message
 from tests.tasks.support import REFUSED, UNKNOWN, World, number

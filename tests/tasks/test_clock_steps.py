@@ -10,7 +10,7 @@ import pytest
 
 from schemas.outcomes import Look, Outcome
 from schemas.status import Status
-from tests.tasks.ledger.test_calls import COMING
+from tests.tasks.ledger.calls.test_outcomes import COMING
 from tests.tasks.support import UNKNOWN, Killed, World, die
 
 Make = Callable[..., World]

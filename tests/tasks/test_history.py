@@ -9,7 +9,7 @@ import pytest
 from schemas.status import Status
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.ledger.accounts import Home
 from tasks.policies.pause import Cause
 from tests.servers import RedisServer

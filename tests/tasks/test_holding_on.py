@@ -14,7 +14,8 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import database_away
-from tasks.ledger import calls, intents
+from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.calls import intents
 from tasks.lifecycle import purchase, record
 from tests.tasks.support import NUMBER, REFUSED, Killed, World, make_world, number
 from workers.database.connections import SqlDatabase, migrate

@@ -25,7 +25,9 @@ from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE, UNFINISHED
 from tasks import orders
-from tasks.ledger import cancel, pausing, waiting
+from tasks.ledger import waiting
+from tasks.ledger.orders import cancel
+from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep

@@ -28,7 +28,8 @@ from sqlalchemy import select
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import SETTLED, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks.ledger import cancel, pausing
+from tasks.ledger.orders import cancel
+from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pause import Cause

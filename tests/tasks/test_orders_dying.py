@@ -12,7 +12,7 @@ from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger import cancelled
+from tasks.ledger.orders import cancelled
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.waiting import stuck
 from tasks.operator import resolve as resolving

@@ -14,8 +14,8 @@ from schemas.settling import Finding
 from schemas.status import Status
 from schemas.tables import LINE, PURCHASE
 from tasks import queries
-from tasks.ledger import audit
-from tests.tasks.ledger.test_audit import shown, standing, walks
+from tasks.ledger.audit import differences as audit
+from tests.tasks.ledger.audit.test_differences import shown, standing, walks
 from tests.tasks.support import World, number
 from tests.tasks.test_orders import begin
 from workers.database.connections import SqlDatabase

@@ -14,7 +14,7 @@ from schemas.tables import EVENT, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep
-from tasks.ledger.reopen import reopen_orders
+from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve as resolving
 from tasks.operator.resolve import ResolveError

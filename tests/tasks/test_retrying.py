@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from schemas.tables import ORDER
 from tasks import orders
-from tasks.ledger.cancel import cancel_order
+from tasks.ledger.orders.cancel import cancel_order
 from tasks.operator import retry_order
 from tests.tasks.support import World
 from tests.tasks.test_orders import counts, order, run, submit

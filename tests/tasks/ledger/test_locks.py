@@ -19,7 +19,7 @@ from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger import findings
+from tasks.ledger.audit import findings
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve, retry_order
 from tests.tasks.support import REFUSED, UNKNOWN, World, make_world, number

@@ -15,29 +15,25 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
 from tasks import queries
-from tasks.ledger import (
-    accept,
-    audit,
-    calls,
-    cancel,
-    cancelled,
-    dispatch,
-    history,
-    intents,
-    limits,
-    looks,
-    returning,
-    sweep,
-    takeover,
-    waiting,
-)
-from tasks.ledger.answers import Answer
+from tasks.ledger import history, sweep, waiting
+from tasks.ledger.requests import accept
+from tasks.ledger.audit import differences as audit
+from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.orders import cancel
+from tasks.ledger.orders import cancelled
+from tasks.ledger.queue import dispatch
+from tasks.ledger.calls import intents
+from tasks.ledger.orders import limits
+from tasks.ledger.calls import looks
+from tasks.ledger.queue import requeue as returning
+from tasks.ledger.requests import takeover
+from tasks.ledger.calls.answers import Answer
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
 from tasks.restored_database.watermark import Mark
-from tests.tasks.ledger.test_accept import entry
+from tests.tasks.ledger.requests.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import START, World, make_world, number
 from workers.database.connections import SqlDatabase, migrate

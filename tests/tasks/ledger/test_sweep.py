@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from schemas.status import Status
-from tasks.ledger import calls, intents, sweep
+from tasks.ledger import sweep
+from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.calls import intents
 from tasks.policies.retry import Decision
 from tests.tasks.support import UNKNOWN, World, number
 

@@ -15,7 +15,7 @@ from schemas.pools import PoolConfig
 from schemas.requests import BuyNumber
 from schemas.status import DEAD, Status
 from schemas.tables import EVENT, PURCHASE
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, lock, move
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause

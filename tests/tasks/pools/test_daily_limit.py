@@ -17,7 +17,8 @@ from schemas.pool_tables import PoolStatus
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
-from tasks.ledger import pausing, spending
+from tasks.ledger.queue import pausing
+from tasks.ledger.queue import pool_limits as spending
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve

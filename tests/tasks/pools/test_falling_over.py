@@ -11,7 +11,7 @@ from schemas.pool_tables import PoolStatus
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks.ledger.accept import Entry, accept, accept_lines, begin_order
+from tasks.ledger.requests.accept import Entry, accept, accept_lines, begin_order
 from tasks.ledger.rows import new_id
 from tasks.pools import replenish, taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area

@@ -19,11 +19,12 @@ from schemas.pools import PoolConfig
 from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables import KEY, LINE, PURCHASE
-from tasks.ledger import findings, spending
+from tasks.ledger.audit import findings
+from tasks.ledger.queue import pool_limits as spending
 from tasks.ledger.resolve import Settler
 from tasks.pools import counting, offers, replenish, reserved, stock, taking
 from tasks.pools.budgets import budgets
-from tests.tasks.ledger.test_findings import about
+from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
 from tests.tasks.support import START

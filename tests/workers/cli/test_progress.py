@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from schemas.status import Status
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause, Pause
 from tests.workers.cli.running import NUMBERS, Cli, due_in, sandbox_config_text, settle, simple_file
 from workers.cli.order.progress import Part, Progress, Sampler, per_second

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.status import Status
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause, Pause
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger import calls, intents
+from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.calls import intents
 from tasks.policies.retry import Decision
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from workers.cli.terminal.context import Desk

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from schemas.pool_tables import POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.tables import PURCHASE
-from tasks.ledger.accept import Entry, accept
+from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import new_id
 from tests.tasks.support import START, number
 from tests.workers.migrations.test_versions import alembic

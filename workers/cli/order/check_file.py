@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.requests import BuyNumber, Metadata
-from tasks.ledger.accept import key_conflicts
+from tasks.ledger.requests.accept import key_conflicts
 from tasks.orderfile import Format, Line, Problem, read_order
 from tasks.orders import CHUNK, chunks
 from tasks.pools.reserved import reserved

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks.ledger import dispatch
+from tasks.ledger.queue import dispatch
 from tasks.policies.pace import buying_lane
 from tasks.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks import orders
-from tasks.ledger.cancel import left_to_others
+from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order as retrying
 from tasks.queries import each_result, order_counts
 from tasks.runtime import Runtime

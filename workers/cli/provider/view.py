@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tasks.accounts import identity
-from tasks.ledger import pausing
+from tasks.ledger.queue import pausing
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tasks.ledger.pausing import state_of
+from tasks.ledger.queue.pausing import state_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.queries import attempts_of, events_of

@@ -1,0 +1,127 @@
+"""Purchases that the provider is asked about: in doubt (*unknown*), or accepted and not usable yet (*processing*)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from schemas.outcomes import Look, LookKind, OutcomeKind
+from schemas.policy import Policy
+from schemas.status import Status
+from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
+from tasks.ledger.calls.outcomes import settle, take_evidence
+from tasks.ledger.locking import reserve
+from tasks.ledger.rows import Row, is_as_it_was, lock, watched
+from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
+from tasks.policies.watch import Watch
+
+
+def take_due(
+    conn: Connection, provider: str, account: str, watch: Watch, policy: Policy, *, lease: float, limit: int
+) -> list[Row]:
+    """Take at most *limit* purchases whose next look is due; untaken by their message, they are due again.
+
+    Those in doubt are due only where the wait since their call, or their last look, was watched. *lease* is in seconds.
+    Returns rows of id and revision.
+    """
+    at, now = PURCHASE.c, watch.now
+    waited = or_(at.status == Status.PROCESSING, watched(watch, longest_wait(policy)))
+    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now, waited)
+    first = select(at.id).where(*due).order_by(at.due_at).limit(limit)
+    free = first.with_for_update(skip_locked=True, key_share=True).cte("free")
+    taken = conn.execute(
+        update(PURCHASE)
+        .where(at.id.in_(select(free.c.id)), *due)
+        .values(revision=at.revision + 1, due_at=now + timedelta(seconds=lease))
+        .returning(at.id, at.revision)
+    )
+    return [dict(row) for row in taken.mappings()]
+
+
+def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
+    """Whether any look is due: a cheap question, asked before the write lock is taken."""
+    at = PURCHASE.c
+    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now)
+    return conn.execute(select(at.id).where(*due).limit(1)).first() is not None
+
+
+def still_due(conn: Connection, account: str, taken: Sequence[tuple[str, int]]) -> list[Row]:
+    """Those of the taken purchases of *account* that are still at their revision."""
+    at = PURCHASE.c
+    wanted = dict(taken)
+    found = conn.execute(select(PURCHASE).where(at.id.in_(wanted), at.account == account, FOLLOWED)).mappings()
+    return [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
+
+
+def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:
+    """Those of the taken purchases that are still at their revision, left alone until *until* from now on.
+
+    Another account than their own would say 'not ours' of every one: they must be of *account*.
+    """
+    rows = still_due(conn, account, taken)
+    ids = [row["id"] for row in rows]
+    if ids:
+        reserve(conn, ids)
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids), FOLLOWED).values(due_at=until))
+    return rows
+
+
+def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: Watch) -> Row | None:
+    """Write what a look at *row* said. Returns the purchase after, None where it had moved on."""
+    now = watch.now
+    present = lock(conn, row["id"])
+    if present is None:
+        return None
+    if not is_as_it_was(present, row):
+        return _late_look(conn, present, look, policy, now)
+    waited = watch.seconds_since(present["updated_at"])
+    history = _history(conn, present, present["tried_seconds"] + waited)
+    if present["status"] == Status.PROCESSING:
+        return settle(conn, present, after_poll(look, history, policy), now, tried_seconds=history.processing_for)
+    decision = after_look(look, history, policy)
+    waited = 0.0 if look.account or look.waiting else waited
+    return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
+
+
+def _late_look(conn: Connection, present: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
+    """Evidence wins over what came meanwhile; everything else that an old look says is old."""
+    if look.kind not in (LookKind.OWNED, LookKind.PROCESSING):
+        return None
+    return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now)
+
+
+def needs_owner(look: Look) -> bool:
+    """Whether the look failed for the account as a whole."""
+    return look.kind is LookKind.UNCLEAR and look.account
+
+
+def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
+    last = (
+        select(ATTEMPT.c.outcome).where(ATTEMPT.c.purchase_id == row["id"]).order_by(ATTEMPT.c.revision.desc()).limit(1)
+    )
+    return History(
+        attempts=row["attempts"],
+        tried_seconds=row["tried_seconds"],
+        doubt=row["doubt"],
+        looks=row["looks"],
+        look_failures=row["look_failures"],
+        refused=conn.execute(last).scalar() == OutcomeKind.REFUSED,
+        processing_for=followed,
+    )
+
+
+def _with_reason(decision: Decision, row: Row) -> Decision:
+    """Keep the row's reason while the purchase stays in doubt."""
+    if decision.status is not Status.UNKNOWN or decision.error is not None:
+        return decision
+    return Decision(
+        status=decision.status,
+        delay=decision.delay,
+        from_deadline=decision.from_deadline,
+        looks=decision.looks,
+        look_failures=decision.look_failures,
+        error=row["error"],
+        error_code=row["error_code"],
+    )

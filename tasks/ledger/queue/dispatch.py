@@ -1,0 +1,299 @@
+"""Release of queued purchases to the workers: as many as the provider has room for, fair between orders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from schemas.policy import Policy
+from schemas.status import OrderStatus, Status
+from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
+from tasks.ledger.among import among
+from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance, lock_limited
+from tasks.ledger.rows import Row, insert_new
+from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
+
+MAX_LANES = 50
+"""Orders that share one release."""
+
+_DAY = timedelta(hours=24)
+
+RECOUNT = timedelta(seconds=1)
+"""For how long a count for a daily limit is remembered while the limit is far away, or used up."""
+
+_AT = PURCHASE.c
+# An alias that is another account now leaves the old one's purchases alone.
+_OF = and_(_AT.provider == bindparam("of"), _AT.account == bindparam("owner"))
+
+
+def _due(lane: ColumnElement[bool]) -> Select[Any]:
+    """The ids in a lane that are due, the longest due first."""
+    return (
+        select(_AT.id)
+        .where(_OF, QUEUED, lane, _AT.due_at <= bindparam("now"))
+        .order_by(_AT.due_at)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    # What another transaction has in its hands is left to the next release. As a common table expression it is asked
+    # once: asked again, it would pass over what is updated, and give more than the limit.
+    due = _due(lane).with_for_update(skip_locked=True, key_share=True).cte("due")
+    return (
+        update(PURCHASE)
+        .where(_AT.id.in_(select(due.c.id)), QUEUED)
+        .values(
+            status=literal(str(Status.DISPATCHED)),
+            revision=_AT.revision + 1,
+            due_at=bindparam("until"),
+            updated_at=bindparam("now"),
+        )
+        .returning(_AT.id, _AT.revision, _AT.attempts, _AT.doubt)
+    )
+
+
+# Asked ten times a second by every worker, so built once.
+_LOCK = select(PROVIDER).where(among(PROVIDER.c.provider, "aliases")).with_for_update(skip_locked=True)
+_COUNT_RUNNING = (
+    select(_AT.provider, _AT.status, func.count())
+    .where(among(_AT.provider, "aliases"), RUNNING)
+    .group_by(_AT.provider, _AT.status)
+)
+_DUE_SINGLES = _due(_AT.order_id.is_(None))
+_RELEASE_SINGLES = _release(_AT.order_id.is_(None))
+_RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
+_RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), DOUBTFUL))
+# What a daily limit counts already.
+_COUNTED = and_(DOUBTFUL, _AT.call_deadline > bindparam("since"))
+_RELEASE_COUNTED_SINGLES = _release(and_(_AT.order_id.is_(None), _COUNTED))
+_RELEASE_COUNTED = _release(and_(_AT.order_id == bindparam("lane"), _COUNTED))
+# Without the provider, which would draw SQLite to the index of all that waits.
+_COUNTED_LANES = union(
+    *(
+        select(_AT.provider, _AT.account, _AT.order_id).where(lane, QUEUED, _COUNTED, _AT.due_at <= bindparam("now"))
+        for lane in (among(_AT.order_id, "lanes"), _AT.order_id.is_(None))
+    )
+)
+_DUE_IN_ORDER = exists().where(_OF, QUEUED, _AT.order_id == ORDER.c.id, _AT.due_at <= bindparam("now"))
+_DUE_ORDERS = (
+    select(ORDER.c.id)
+    .where(
+        UNFINISHED,
+        ORDER.c.status == literal(str(OrderStatus.OPEN)),
+        ORDER.c.cancel_requested_at.is_(None),
+        _DUE_IN_ORDER,
+        or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(DOUBTFUL)),
+    )
+    # By chance: the oldest may have more due than is released in hours.
+    .order_by(func.random())
+    .limit(MAX_LANES)
+)
+
+
+@dataclass
+class Account:
+    """The aliases that share one account's limits; when, and at what, its last 24 hours were counted last."""
+
+    name: str
+    aliases: tuple[str, ...]
+    counted: tuple[datetime, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a provider has room for now. `free` is how many purchases may be released; `why` if none.
+
+    `again` is how many may all the same that the daily limit counts already: an earlier call may have been charged.
+    """
+
+    free: int
+    again: int = 0
+    why: str | None = None
+
+
+def due_lanes(conn: Connection, provider: str, account: str, now: datetime) -> list[str | None]:
+    """What has something due: open orders by id, `MAX_LANES` of them by chance, and None for the single purchases.
+
+    Asked on a reading connection, before any write lock is taken. Left out are orders that are still loading, and
+    those that have come to their limit and have nothing due that is counted already.
+    """
+    values = {"of": provider, "owner": account, "now": now}
+    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, values).scalars())
+    single = conn.execute(_DUE_SINGLES, {**values, "most": 1}).first()
+    return [None, *orders] if single else orders
+
+
+def due_singles(conn: Connection, provider: str, account: str, now: datetime, *, but: str) -> bool:
+    """Whether a single purchase other than *but* waits for its release."""
+    found = conn.execute(_DUE_SINGLES, {"of": provider, "owner": account, "now": now, "most": 2})
+    return any(one != but for one in found.scalars())
+
+
+def counted_lanes(
+    conn: Connection, provider: str, account: str, lanes: Sequence[str | None], now: datetime
+) -> list[str | None]:
+    """Those of *lanes*, and of the single purchases, that have something due that the daily limit counts already."""
+    orders = [lane for lane in lanes if lane is not None]
+    found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - _DAY})
+    return [order_id for *of, order_id in found if of == [provider, account]]
+
+
+def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
+    """The provider's state, locked with those of its account's other aliases.
+
+    None while another worker holds one, and where *account* is not the provider's any more, by who started later.
+    """
+    aliases = {"aliases": list(account.aliases)}
+    found = conn.execute(_LOCK, aliases).mappings().all()
+    if len(found) < len(account.aliases):
+        ensure_providers(conn, account.aliases, now)
+        found = conn.execute(_LOCK, aliases).mappings().all()
+    states = {row["provider"]: dict(row) for row in found}
+    whole = len(states) == len(account.aliases)
+    return states[provider] if whole and states[provider]["account"] in (None, account.name) else None
+
+
+def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now: datetime, soon: int) -> Room:
+    """How many purchases may be released; *soon* is how many calls the pace allows in the next moments.
+
+    All aliases of the account count: `lock_provider` keeps the others from a release meanwhile.
+    """
+    counts = _running(conn, account)
+    paused = state["paused_at"] is not None
+    if paused and not _probe_is_due(state, counts, now):
+        return Room(free=0, why="paused")
+    running = sum(counts.values())
+    released = sum(count for (_, status), count in counts.items() if status == Status.DISPATCHED)
+    free = min(policy.max_in_flight - running, soon - released)
+    if free <= 0:
+        return Room(free=0, why="in flight")
+    if policy.daily_limit:
+        # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
+        since = policy.max_in_flight + 2 * soon * policy.max_batch
+        left = _left_today(conn, account, policy.daily_limit, now, far=free + running + since)
+        if left <= running:
+            return Room(free=0, again=free, why="daily limit")
+        free = min(free, left - running)
+    return Room(free=1, why="probe") if paused else Room(free=free)
+
+
+def release(
+    conn: Connection,
+    provider: str,
+    account: str,
+    lanes: Sequence[str | None],
+    *,
+    count: int,
+    now: datetime,
+    take_within: float,
+    counted: bool = False,
+    limits: Limits = NO_LIMITS,
+) -> list[Row]:
+    """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
+
+    Untaken after *take_within* seconds they are due again. *counted* releases only what the daily limit counts already.
+    *limits* are the pools'. Returns rows of id, revision, attempts and doubt.
+    """
+    rows: list[Row] = []
+    values = {"of": provider, "owner": account, "now": now, "since": now - _DAY}
+    values["until"] = now + timedelta(seconds=take_within)
+    orders = [lane for lane in lanes if lane is not None]
+    limited = lock_limited(conn, orders) if orders and not counted else set()
+    for index, lane in enumerate([*lanes, *lanes]):
+        if share := -(-(count - len(rows)) // max(1, len(lanes) - index)):
+            of_pool, of_order = limits.get(lane), lane in limited
+            rows += _release_lane(conn, lane, share, values, counted=counted, of_pool=of_pool, of_order=of_order)
+    return rows
+
+
+def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
+    """How many purchases are dispatched and purchasing, for each alias."""
+    found = conn.execute(_COUNT_RUNNING, {"aliases": list(account.aliases)})
+    return Counter({(provider, status): count for provider, status, count in found})
+
+
+def _probe_is_due(state: Row, counts: Counter[tuple[str, str]], now: datetime) -> bool:
+    own = any(provider == state["provider"] for provider, _ in counts)
+    return state["probe_at"] is not None and state["probe_at"] <= now and not own
+
+
+def _left_today(conn: Connection, account: Account, limit: int, now: datetime, *, far: int) -> int:
+    """What is left of the daily *limit*: as it was counted last where that is at least *far*, or nothing."""
+    if account.counted is not None and timedelta(0) <= now - account.counted[0] < RECOUNT:
+        left = limit - account.counted[1]
+        if left >= far or left <= 0:
+            return left
+    used = _bought_today(conn, account, limit, now)
+    account.counted = now, used
+    return limit - used
+
+
+def _bought_today(conn: Connection, account: Account, limit: int, now: datetime) -> int:
+    """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
+    at = PURCHASE.c
+    charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASED)
+    inner = (
+        select(at.id)
+        .where(
+            at.provider.in_(account.aliases),
+            at.call_deadline > now - _DAY,
+            or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
+        )
+        .limit(limit)
+        .subquery()
+    )
+    return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())
+
+
+def _release_lane(
+    conn: Connection,
+    lane: str | None,
+    count: int,
+    values: Row,
+    *,
+    counted: bool,
+    of_pool: PoolLimit | None,
+    of_order: bool,
+) -> list[Row]:
+    values = {**values, "lane": lane}
+    if counted:
+        return _released(conn, _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED, count, values)
+    rows: list[Row] = []
+    most = allowance(conn, lane) if of_order else None
+    if of_pool is not None:
+        most = lock_left(conn, of_pool, values["now"])
+    if most is not None and most < count:
+        # What may have been bought is counted already: it goes first, and takes nothing from the limit.
+        rows = _released(conn, _RELEASE_DOUBTFUL if of_pool is None else _RELEASE_COUNTED, count, values)
+        count = min(count - len(rows), most)
+    return rows + _released(conn, _RELEASE_SINGLES if lane is None else _RELEASE_LANE, count, values)
+
+
+def _released(conn: Connection, statement: ReturningUpdate[Any], count: int, values: Row) -> list[Row]:
+    return [dict(row) for row in conn.execute(statement, {**values, "most": count}).mappings()]
+
+
+def ensure_providers(conn: Connection, aliases: Sequence[str], now: datetime) -> None:
+    """Have a state row for each configured provider."""
+    insert_new(conn, PROVIDER, [{"provider": alias, "updated_at": now} for alias in aliases])
