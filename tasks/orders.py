@@ -15,6 +15,9 @@ from schemas.requests import BuyNumber, RequestError, SubmitOrder, key_of_messag
 from schemas.status import OrderStatus
 from schemas.tables import ORDER
 from tasks.ledger import sweep
+from tasks.ledger.orders.cancel import cancel_order, forget_keys
+from tasks.ledger.orders.cancelled import half_cancelled
+from tasks.ledger.orders.limits import used_up
 from tasks.ledger.requests.accept import (
     Accepted,
     Entry,
@@ -26,9 +29,6 @@ from tasks.ledger.requests.accept import (
     refuse_given_up,
     tell_accepted,
 )
-from tasks.ledger.orders.cancel import cancel_order, forget_keys
-from tasks.ledger.orders.cancelled import half_cancelled
-from tasks.ledger.orders.limits import used_up
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
 from tasks.queries import order_counts

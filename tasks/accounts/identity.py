@@ -14,7 +14,7 @@ from schemas.config_errors import ConfigError
 from schemas.status import Status
 from tasks.accounts.chosen import is_apart, read_stand, to_leave, to_move
 from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals, waiting
-from tasks.ledger import accounts as ledger
+from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded, Under
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.rows import Row
@@ -112,7 +112,7 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
     _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
     _move_under(runtime, Under(accounts=anew), home, done)
     if anew and not done.left:
-        runtime.database.run(lambda conn: ledger.write_anew(conn, anew, home, runtime.now()))
+        runtime.database.run(lambda conn: accounts.write_anew(conn, anew, home, runtime.now()))
     return done
 
 
@@ -133,7 +133,7 @@ def leave(runtime: Runtime, alias: str, account: str | None = None) -> Left:
     while rows := _leave_chunk(runtime, Under(accounts=ended), after, done):
         after = rows[-1]["id"]
     left = {one: _own_of(one, file) for one in ended}
-    runtime.database.run(lambda conn: ledger.remember_left(conn, left, runtime.now()))
+    runtime.database.run(lambda conn: accounts.remember_left(conn, left, runtime.now()))
     return done
 
 
@@ -162,7 +162,7 @@ def _refuse(problems: Sequence[Refusal]) -> None:
 
 def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:
     # The rows last: while any is left there, all of this is done again.
-    runtime.database.run(lambda conn: ledger.move_findings(conn, under, home, runtime.now()))
+    runtime.database.run(lambda conn: accounts.move_findings(conn, under, home, runtime.now()))
     after = FIRST
     while rows := _move_chunk(runtime, under, home, after, done):
         after = rows[-1]["id"]
@@ -175,8 +175,8 @@ def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:
     if problems := refusals(conn, file):
         return problems
     _remember(runtime, conn, file.changed)
-    ledger.forget(conn, [account for account in file.gone if file.heirs(account)], runtime.now())
-    ledger.come_back(conn, [*file.aliases, *file.returned])
+    accounts.forget(conn, [account for account in file.gone if file.heirs(account)], runtime.now())
+    accounts.come_back(conn, [*file.aliases, *file.returned])
     return []
 
 
@@ -184,7 +184,7 @@ def _remember(runtime: Runtime, conn: Connection, homes: Sequence[Home]) -> None
     now = runtime.now()
     ensure_providers(conn, [home.provider for home in homes], now)
     for home in homes:
-        ledger.remember(conn, home, now)
+        accounts.remember(conn, home, now)
 
 
 def _own_of(account: str, file: File) -> str | None:
@@ -205,13 +205,13 @@ def _move_chunk(runtime: Runtime, under: Under, home: Home, after: str, done: Mo
 
 
 def _move_rows(conn: Connection, under: Under, home: Home, after: str) -> tuple[list[Row], set[str]]:
-    rows = ledger.next_chunk(conn, under, after, CHUNK)
-    return rows, ledger.move_home(conn, rows, home) if rows else set()
+    rows = accounts.next_chunk(conn, under, after, CHUNK)
+    return rows, accounts.move_home(conn, rows, home) if rows else set()
 
 
 def _leave_rows(conn: Connection, under: Under, after: str, now: datetime) -> tuple[list[Row], list[str]]:
-    rows = ledger.next_chunk(conn, under, after, CHUNK)
-    return rows, [one["status"] for row in rows if (one := ledger.leave(conn, row, now))]
+    rows = accounts.next_chunk(conn, under, after, CHUNK)
+    return rows, [one["status"] for row in rows if (one := accounts.leave(conn, row, now))]
 
 
 def _leave_chunk(runtime: Runtime, under: Under, after: str, done: Left) -> list[Row]:

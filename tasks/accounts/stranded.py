@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from schemas.config import Config
 from schemas.provider_config import is_tried_out, kind_in
-from tasks.ledger import accounts as ledger
+from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded
 from tasks.providers.registry import tells_apart
 
@@ -123,22 +123,22 @@ def homes_in(config: Config) -> dict[str, Home]:
 
 def read_file(conn: Connection, homes: Mapping[str, Home]) -> File:
     """The file, beside what is remembered."""
-    return File(homes=homes, known=ledger.remembered(conn), left=ledger.left(conn))
+    return File(homes=homes, known=accounts.remembered(conn), left=accounts.left(conn))
 
 
 def waiting(conn: Connection, file: File) -> list[Stranded]:
     """What waits under an alias that the file does not have, or that is another account now."""
     configured = {alias: home.account for alias, home in file.homes.items()}
-    return ledger.mark_crowded(conn, ledger.stranded(conn, configured), file.aliases)
+    return accounts.mark_crowded(conn, accounts.stranded(conn, configured), file.aliases)
 
 
 def refusals(conn: Connection, file: File) -> list[Refusal]:
     """Why no worker starts: first what the file itself says how to mend."""
     changed = {home.provider for home in file.changed}
-    astray = ledger.alive_astray(conn, file.changed, [*file.gone, *file.returned], file.ended)
+    astray = accounts.alive_astray(conn, file.changed, [*file.gone, *file.returned], file.ended)
     found = [
         (one.account not in file.aliases, Refusal(stray=one, what=what, mend=mend(one, file)))
-        for one in ledger.mark_crowded(conn, astray, file.aliases)
+        for one in accounts.mark_crowded(conn, astray, file.aliases)
         if (what := _why(one, file, changed=one.provider in changed))
     ]
     return [refusal for _, refusal in sorted(found, key=lambda one: one[0])]

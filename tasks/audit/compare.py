@@ -16,7 +16,7 @@ from schemas.policy import Policy
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.audit.walk_owned import Progress, walk
-from tasks.ledger.audit import differences as ledger
+from tasks.ledger.audit import differences
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
@@ -166,7 +166,7 @@ def settle_charged_twice(runtime: Runtime, report: Report, numbers: Sequence[str
 
 
 def _compared(runtime: Runtime, walks: Walks) -> Report:
-    return Report(walks=walks, findings=ledger.compare(runtime.database.read, walks))
+    return Report(walks=walks, findings=differences.compare(runtime.database.read, walks))
 
 
 def _settler(runtime: Runtime, by: str) -> Settler:

@@ -16,8 +16,7 @@ from sqlalchemy import Connection
 from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, audit, gone_among, proves_absence
 from tasks.audit.renewed_claim import renewed
-from tasks.ledger.audit import runs as ledger
-from tasks.ledger.audit import findings as settling
+from tasks.ledger.audit import findings, runs
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK, chunks
 from tasks.providers.adapter import ProviderError
@@ -48,7 +47,7 @@ class _Run:
         """
 
         def ours(conn: Connection) -> T:
-            if not ledger.renew(conn, self.binding.account, self.began, self.runtime.now()):
+            if not runs.renew(conn, self.binding.account, self.began, self.runtime.now()):
                 raise Stopped
             return action(conn)
 
@@ -64,13 +63,13 @@ class _Run:
     def tell(self, conn: Connection, found: Sequence[Finding], now: datetime, *, settled: bool = False) -> int:
         """Write down and tell of what is new, and return how many that are."""
         account, alias = self.binding.account, self.binding.alias
-        return settling.tell(conn, found, account=account, alias=alias, now=now, settled=settled)
+        return findings.tell(conn, found, account=account, alias=alias, now=now, settled=settled)
 
     def end(self, owned: int | None, error: str | None) -> None:
         """Write down how it went, unless another took its place."""
         now, of = self.runtime.now(), self.binding
         self.runtime.database.run(
-            lambda conn: ledger.end(conn, of.account, of.policy, began=self.began, now=now, owned=owned, error=error)
+            lambda conn: runs.end(conn, of.account, of.policy, began=self.began, now=now, owned=owned, error=error)
         )
 
 
@@ -84,15 +83,15 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
     if binding is None or binding.adapter.lookup == "none" or not binding.policy.audit_every:
         return None
     run = _Run(runtime=runtime, binding=binding, began=runtime.now())
-    if not runtime.database.run(lambda conn: ledger.claim(conn, binding.account, alias, run.began)):
+    if not runtime.database.run(lambda conn: runs.claim(conn, binding.account, alias, run.began)):
         return None
     try:
-        with renewed(ledger.LEASE.total_seconds() / 3, run.renew):
+        with renewed(runs.LEASE.total_seconds() / 3, run.renew):
             report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())
             new = _conclude(run, report)
     except Stopped:
         log.info("the audit of %s is left to another worker", alias)
-        runtime.database.run(lambda conn: ledger.give_back(conn, binding.account, run.began))
+        runtime.database.run(lambda conn: runs.give_back(conn, binding.account, run.began))
         return None
     except (ProviderError, RedisError) as exc:
         log.warning("the audit of %s could not be done: %s", alias, exc)
@@ -113,7 +112,7 @@ def _conclude(run: _Run, report: Report) -> int:
         new += run.write(partial(_take_evidence, run, chunk))
     stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
     with run.runtime.database.read() as conn:
-        before = settling.open_findings(conn, run.binding.account)
+        before = findings.open_findings(conn, run.binding.account)
     for chunk in chunks([one for one in stands if one.key not in before], CHUNK):
         new += run.write(partial(_tell, run, chunk))
     keys = {one.key for one in stands}
@@ -127,7 +126,7 @@ def _tell(run: _Run, found: Sequence[Finding], conn: Connection) -> int:
 
 
 def _forget(run: _Run, ids: Sequence[str], conn: Connection) -> None:
-    settling.resolve_findings(conn, ids, run.runtime.now())
+    findings.resolve_findings(conn, ids, run.runtime.now())
 
 
 def _fail_absent(run: _Run, report: Report) -> int:
@@ -144,13 +143,13 @@ def _fail_absent(run: _Run, report: Report) -> int:
 
 def _fail(run: _Run, report: Report, absent: Sequence[Finding], conn: Connection) -> int:
     settler = Settler(by=BY_MACHINE, now=run.runtime.now())
-    failed = settling.fail_absent(conn, absent, settler, report.walks)
+    failed = findings.fail_absent(conn, absent, settler, report.walks)
     run.tell(conn, failed, settler.now, settled=True)
     return len(failed)
 
 
 def _take_evidence(run: _Run, evidence: Sequence[Finding], conn: Connection) -> int:
     settler = Settler(by=BY_MACHINE, now=run.runtime.now())
-    taken = settling.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
+    taken = findings.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
     run.tell(conn, taken, settler.now, settled=True)
     return len(taken)

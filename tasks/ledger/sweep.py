@@ -15,8 +15,8 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
 from tasks.ledger.among import any_of
 from tasks.ledger.calls.attempts import close_attempt
-from tasks.ledger.calls.outcomes import kept_evidence, settle
 from tasks.ledger.calls.intents import SWEEP_GRACE
+from tasks.ledger.calls.outcomes import kept_evidence, settle
 from tasks.ledger.rows import Row, emit, other_event, watched
 from tasks.policies.retry import History, after_call, call_length
 from tasks.policies.watch import Watch

@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from tasks.ledger.calls import intents
-from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.ledger.calls.intents import Claim, Wanted
+from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.policies.retry import call_length
 from tasks.restored_database import detect
 from tasks.restored_database.watermark import Mark, Watermark

@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger.calls import intents
-from tasks.ledger.queue import requeue as returning
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.provider_reaction import react, react_to_looks
@@ -130,7 +130,7 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
     for one in sorted(wanted, key=lambda one: one.purchase_id):
-        returning.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
+        requeue.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:

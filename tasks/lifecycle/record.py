@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Outcome, clip
 from tasks.database_away import until_written
-from tasks.ledger.calls import outcomes as calls
+from tasks.ledger.calls import outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.rows import Row
@@ -49,4 +49,4 @@ def _write(runtime: Runtime, answer: Answer) -> Row | None:
 @cache
 def _recording(now: Callable[[], datetime]) -> Callable[[Connection, Sequence[Answer]], list[Row | None]]:
     """Made once: what threads record at the same time is written together."""
-    return lambda conn, answers: calls.record_all(conn, answers, now())
+    return lambda conn, answers: outcomes.record_all(conn, answers, now())

@@ -11,13 +11,10 @@ from sqlalchemy import Connection
 
 from schemas.policy import Policy
 from tasks.ledger import sweep
-from tasks.ledger.queue import dispatch
 from tasks.ledger.calls import looks
-from tasks.ledger.queue import pausing
-from tasks.ledger.queue import requeue as returning
-from tasks.ledger.queue import pool_limits as spending
-from tasks.ledger.rows import Row
+from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue
 from tasks.ledger.queue.pool_limits import Limits
+from tasks.ledger.rows import Row
 from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
 
@@ -129,7 +126,7 @@ def _with_room(
 def _pool_limits(conn: Connection, runtime: Runtime, lanes: list[str | None]) -> Limits:
     """The lanes that are orders of pools with a limit. What a pool ordered that is not configured any more has none."""
     daily = {name: pool.daily_limit for name, pool in runtime.config.pools.items() if pool.daily_limit}
-    return spending.limits_of(conn, lanes, daily)
+    return pool_limits.limits_of(conn, lanes, daily)
 
 
 def _within(
@@ -141,7 +138,7 @@ def _within(
 ) -> list[str | None]:
     """The lanes whose pool's limit leaves some, or counts already what is due there; asked without a lock."""
     now = runtime.now()
-    spent = {limit for limit in set(limits.values()) if not spending.left(conn, limit, now)}
+    spent = {limit for limit in set(limits.values()) if not pool_limits.left(conn, limit, now)}
     if not spent:
         return lanes
     closed = [lane for lane in lanes if limits.get(lane) in spent]
@@ -198,7 +195,7 @@ def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> i
 
 def _bring_back(conn: Connection, alias: str, policy: Policy, watch: Watch, *, can_look: bool) -> tuple[int, int]:
     """How many were not taken, and how many left no outcome."""
-    back = returning.take_back(conn, alias, watch.now, overdue=True)
+    back = requeue.take_back(conn, alias, watch.now, overdue=True)
     lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
     for row in lost:
         sweep.lose_call(conn, row, policy, watch, can_look=can_look)

@@ -13,9 +13,9 @@ from schemas.pool_tables import POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import LINE, ORDER, PURCHASE
-from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
+from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, OrderError, chunks
 from tasks.pools.reserved import pools_of

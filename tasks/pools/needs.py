@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from schemas.pools import PoolConfig
 from schemas.status import Status
-from tasks.ledger.rows import Row
 from tasks.ledger.queue.pool_limits import spoken_for
+from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
 from tasks.pools.budgets import closed_providers
 from tasks.pools.counting import Supply

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 
 from schemas.requests import BuyNumber, RequestError
 from schemas.tables import KEY
-from tasks.ledger.requests.accept import Entry, accept_lines, begin_order, open_order
 from tasks.ledger.orders.cancel import cancel
+from tasks.ledger.requests.accept import Entry, accept_lines, begin_order, open_order
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.needs import Run

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from schemas.events import utc_text
 from tasks.audit.compare import Report, Settlement
-from tasks.ledger import history as ledger
+from tasks.ledger import history
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
@@ -86,9 +86,9 @@ class GoingOn:
 def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
     """Which of an account's *marks*, the newest first, the database has lost. Raises SQLAlchemyError."""
     with database.read() as conn:
-        lost = ledger.lost(conn, marks)
+        lost = history.lost(conn, marks)
         if not lost:
-            ledger.vouched(conn).add(account)
+            history.vouched(conn).add(account)
     gone = set(lost)
     known = max((mark.started_at for mark in marks if mark not in gone), default=None)
     return Lost(account=account, calls=lost, known=known)
@@ -128,7 +128,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if done.left:
         return GoingOn()
     for chunk in chunks(lost.calls, CHUNK):
-        runtime.database.run(partial(ledger.answer, marks=chunk, now=runtime.now()))
+        runtime.database.run(partial(history.answer, marks=chunk, now=runtime.now()))
     unseen = tuple(number for number in lost.numbers if number not in report.walks.last.ids)
     aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=unseen)
@@ -145,9 +145,9 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     for chunk in chunks(lost.calls, CHUNK):
         settler = Settler(by=by, now=runtime.now())
         held += runtime.database.run(
-            partial(ledger.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
+            partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
-        runtime.database.run(partial(ledger.answer, marks=chunk, now=settler.now))
+        runtime.database.run(partial(history.answer, marks=chunk, now=settler.now))
     return _go_on(runtime, list(_behind(runtime, account)), by, why), held
 
 

@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 from sqlalchemy import select, update
 
+import tasks.ledger.calls.looks
 import tasks.ledger.calls.outcomes
 import tasks.ledger.queue.dispatch
-import tasks.ledger.calls.looks
 import tasks.ledger.sweep
 import tasks.lifecycle.claim
 import tasks.lifecycle.outbox_relay

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tasks.audit import schedule
-from tasks.ledger.audit import runs as ledger
+from tasks.ledger.audit import runs
 from tasks.runtime import Runtime, utc_now
 from tests.tasks.shops import bind
 from tests.tasks.support import make_world
@@ -23,7 +23,7 @@ def living(runtime: Runtime, url: str) -> Runtime:
 
 
 def main(database: str, sandbox: str) -> None:
-    ledger.LEASE = LEASE
+    runs.LEASE = LEASE
     print(schedule.scheduled(living(make_world(SqlDatabase(database)).runtime, sandbox), "fluents"))
 
 

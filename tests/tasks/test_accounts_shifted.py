@@ -17,7 +17,7 @@ from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountElsewhere
 from tasks.accounts.identity import AccountChanged
-from tasks.ledger import history as ledger
+from tasks.ledger import history
 from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import accept, release_and_sweep
@@ -277,7 +277,7 @@ def test_what_was_answered_for_is_handed_on_and_no_alarm(make: Callable[..., Wor
     identity.settle(now)
     marks = now.watermark.newest("vogent|@twin")
     with world.write() as conn:
-        ledger.answer(conn, marks, world.clock())
+        history.answer(conn, marks, world.clock())
     identity.settle(now)
     detect.compare(now)
     assert now.watermark.newest("vogent|@twin") == marks

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from schemas.status import Status
 from schemas.tables import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
 from tasks.audit import compare, schedule
-from tasks.ledger.audit import runs as ledger
+from tasks.ledger.audit import runs
 from tasks.ledger.rows import Row
 from tests.tasks import auditor
 from tests.tasks.shops import Shop
@@ -115,7 +115,7 @@ def test_of_two_only_the_one_that_took_over_concludes(fluents: Shop) -> None:
     fluents.own(*(number(n) for n in range(101)))
 
     def stand_still() -> None:
-        fluents.world.clock.advance(ledger.LEASE.total_seconds())
+        fluents.world.clock.advance(runs.LEASE.total_seconds())
         assert fluents.scheduled() == 101
         fluents.own(number(500))
 
@@ -132,7 +132,7 @@ def test_of_two_only_the_one_that_took_over_concludes(fluents: Shop) -> None:
 @pytest.fixture
 def walker(fluents: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
     """Starts a process that walks so many pages, 0.25 s each, and has begun when it is given."""
-    monkeypatch.setattr(ledger, "LEASE", auditor.LEASE)
+    monkeypatch.setattr(runs, "LEASE", auditor.LEASE)
     fluents.runtime = auditor.living(fluents.runtime, fluents.sandbox.url)
     running: list[subprocess.Popen[str]] = []
 

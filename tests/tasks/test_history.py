@@ -9,8 +9,8 @@ import pytest
 from schemas.status import Status
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
-from tasks.ledger.queue import pausing
 from tasks.ledger.accounts import Home
+from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started

@@ -12,7 +12,7 @@ from schemas.outcomes import Outcome
 from schemas.status import Status
 from tasks.audit import compare
 from tasks.audit.compare import Settlement
-from tasks.ledger import history as ledger
+from tasks.ledger import history
 from tasks.policies.pause import Cause
 from tasks.restored_database import detect
 from tasks.restored_database.detect import GoingOn
@@ -138,13 +138,13 @@ def test_what_was_answered_for_is_written_down_once(past: Past) -> None:
     past.compare()
     marks = past.world.runtime.watermark.newest(past.world.binding.account)
     with past.database.write() as conn:
-        assert ledger.lost(conn, marks) == marks
-        ledger.answer(conn, marks[:1], past.world.clock())
-        assert ledger.lost(conn, marks) == marks[1:]
-        ledger.answer(conn, marks, past.world.clock())
-        assert ledger.lost(conn, marks) == []
+        assert history.lost(conn, marks) == marks
+        history.answer(conn, marks[:1], past.world.clock())
+        assert history.lost(conn, marks) == marks[1:]
+        history.answer(conn, marks, past.world.clock())
+        assert history.lost(conn, marks) == []
         other = replace(marks[0], started_at=marks[0].started_at + timedelta(seconds=1))
-        assert ledger.lost(conn, [other]) == [other]
+        assert history.lost(conn, [other]) == [other]
 
 
 def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> None:

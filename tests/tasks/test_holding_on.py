@@ -14,8 +14,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
 from tasks import database_away
-from tasks.ledger.calls import outcomes as calls
-from tasks.ledger.calls import intents
+from tasks.ledger.calls import intents, outcomes
 from tasks.lifecycle import purchase, record
 from tests.tasks.support import NUMBER, REFUSED, Killed, World, make_world, number
 from workers.database.connections import SqlDatabase, migrate
@@ -30,14 +29,14 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, errors: Sequence[BaseException]) -> list[BaseException]:
     """Have the writing of answers fail with each of *errors* first; returns what is left of them."""
-    left, record_all = list(errors), calls.record_all
+    left, record_all = list(errors), outcomes.record_all
 
     def fails(*arguments: Any) -> Any:
         if left:
             raise left.pop(0)
         return record_all(*arguments)
 
-    monkeypatch.setattr(calls, "record_all", fails)
+    monkeypatch.setattr(outcomes, "record_all", fails)
     return left
 
 

@@ -15,11 +15,11 @@ from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
+from tasks.ledger.calls.outcomes import record
+from tasks.ledger.locking import locked_with_orders
+from tasks.ledger.orders.cancel import cancel_order, left_to_others
 from tasks.ledger.queue import dispatch
 from tasks.ledger.requests.accept import Entry, accept_lines
-from tasks.ledger.calls.outcomes import record
-from tasks.ledger.orders.cancel import cancel_order, left_to_others
-from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.resolve import Resolution
 from tasks.operator import resolve, retry_order
 from tasks.policies.retry import Decision

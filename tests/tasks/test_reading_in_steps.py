@@ -14,7 +14,7 @@ from schemas.settling import Finding
 from schemas.status import Status
 from schemas.tables import LINE, PURCHASE
 from tasks import queries
-from tasks.ledger.audit import differences as audit
+from tasks.ledger.audit import differences
 from tests.tasks.ledger.audit.test_differences import shown, standing, walks
 from tests.tasks.support import World, number
 from tests.tasks.test_orders import begin
@@ -29,7 +29,7 @@ OPEN = text(
 @pytest.fixture(autouse=True)
 def _short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "STEP", 2)
-    monkeypatch.setattr(audit, "STEP", 2)
+    monkeypatch.setattr(differences, "STEP", 2)
 
 
 def held_up(database: SqlDatabase) -> Any:
@@ -92,7 +92,7 @@ def test_only_the_lines_in_a_status_and_each_once(world: World) -> None:
     assert [row["line"] for row in found] == [2, 6, 7]
 
 
-def compare(world: World, seen: audit.Shown, at_each: Callable[[int], object]) -> list[Finding]:
+def compare(world: World, seen: differences.Shown, at_each: Callable[[int], object]) -> list[Finding]:
     """The comparison, and what happens before each of its transactions."""
     begun: list[None] = []
 
@@ -102,7 +102,7 @@ def compare(world: World, seen: audit.Shown, at_each: Callable[[int], object]) -
         opened: AbstractContextManager[Connection] = world.runtime.database.read()
         return opened
 
-    return audit.compare(read, walks(world, seen))
+    return differences.compare(read, walks(world, seen))
 
 
 def test_an_audit_sees_all_that_stands_and_holds_nothing_up(world: World) -> None:
@@ -125,7 +125,7 @@ def test_an_audit_sees_all_that_stands_and_holds_nothing_up(world: World) -> Non
 def test_an_audit_judges_what_it_has_read_with_no_transaction_open(world: World) -> None:
     for n in range(3):
         standing(world, Status.PURCHASED, number(n))
-    rows = audit._alive(world.runtime.database.read, "acme-account")
+    rows = differences._alive(world.runtime.database.read, "acme-account")
     assert next(rows).number == number(0)
     begin(world, 7)
     assert not held_up(world.runtime.database)

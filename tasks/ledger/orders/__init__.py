@@ -1,0 +1,1 @@
+"""Orders of many purchases: cancelled, kept below their limit, open again."""

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, delete, exists, func, select, update
 from schemas.status import OrderStatus, Status
 from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls.outcomes import cancelled_changes
+from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.cancelled import still_cancelled
 from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance
-from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.rows import Row, lock, move
 
 _WAITING = (Status.QUEUED, Status.DISPATCHED)

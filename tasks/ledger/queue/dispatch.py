@@ -30,8 +30,8 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.among import among
 from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance, lock_limited
-from tasks.ledger.rows import Row, insert_new
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
+from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
 """Orders that share one release."""

@@ -12,11 +12,11 @@ from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
-from tasks.ledger.requests.joining import join, remember_keys
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
-from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
+from tasks.ledger.requests.joining import join, remember_keys
 from tasks.ledger.requests.takeover import change_hands
+from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.transactions import Raced
 
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))

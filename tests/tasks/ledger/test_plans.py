@@ -16,18 +16,12 @@ from schemas.status import OrderStatus, Status
 from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
 from tasks import queries
 from tasks.ledger import history, sweep, waiting
-from tasks.ledger.requests import accept
-from tasks.ledger.audit import differences as audit
-from tasks.ledger.calls import outcomes as calls
-from tasks.ledger.orders import cancel
-from tasks.ledger.orders import cancelled
-from tasks.ledger.queue import dispatch
-from tasks.ledger.calls import intents
-from tasks.ledger.orders import limits
-from tasks.ledger.calls import looks
-from tasks.ledger.queue import requeue as returning
-from tasks.ledger.requests import takeover
+from tasks.ledger.audit import differences
+from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
+from tasks.ledger.orders import cancel, cancelled, limits
+from tasks.ledger.queue import dispatch, requeue
+from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
@@ -180,7 +174,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         lambda w, c: intents.claim(c, _dispatched(w), LATER, 30.0),
     ),
     "keep": ("autoindex_purchase_1|purchase_pkey", lambda w, c: intents.keep(c, _dispatched(w), LATER)),
-    "record": ("autoindex_purchase_1|purchase_pkey", lambda w, c: calls.record_all(c, _answers(w, c), LATER)),
+    "record": ("autoindex_purchase_1|purchase_pkey", lambda w, c: outcomes.record_all(c, _answers(w, c), LATER)),
     "history": ("purchase_attempt_(1|pkey)", lambda w, c: history.lost(c, [_mark() for _ in range(3)])),
     "running": (
         "purchase_running|purchase_by_order",
@@ -199,8 +193,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
             soon=99,
         ),
     ),
-    "take_back": ("purchase_running", lambda w, c: returning.take_back(c, "acme", LATER, overdue=True)),
-    "pause": ("purchase_running|purchase_by_order", lambda w, c: returning.take_back(c, "acme", LATER, overdue=False)),
+    "take_back": ("purchase_running", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=True)),
+    "pause": ("purchase_running|purchase_by_order", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=False)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),
     "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),
@@ -225,7 +219,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "left_to_others": ("purchase_order_line_shared", lambda w, c: cancel.left_to_others(c, ORDERS[0])),
     "audit": (
         "purchase_alive|purchase_by_number",
-        lambda w, c: list(audit._alive(lambda: nullcontext(c), "acme-account")),
+        lambda w, c: list(differences._alive(lambda: nullcontext(c), "acme-account")),
     ),
     "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
 }

@@ -12,8 +12,7 @@ from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks import orders
-from tasks.ledger import locking
-from tasks.ledger import resolve as ledger
+from tasks.ledger import locking, resolve
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, move
 from tests.tasks.support import NUMBER, World, number
@@ -36,8 +35,8 @@ def held(world: World, wanted: str = NUMBER, **columns: Any) -> Row:
 
 def settle(world: World, *wanted: Resolution, by: str = "ann") -> list[Row]:
     with world.write() as conn:
-        revisions = {key: revision for key, (_, revision) in ledger.standing(conn, ids(wanted)).items()}
-        return ledger.resolve(conn, wanted, revisions, Settler(by=by, now=world.clock()))
+        revisions = {key: revision for key, (_, revision) in resolve.standing(conn, ids(wanted)).items()}
+        return resolve.resolve(conn, wanted, revisions, Settler(by=by, now=world.clock()))
 
 
 def ids(wanted: Any) -> list[str]:
@@ -138,7 +137,7 @@ def test_what_is_not_held_at_that_revision_is_left_alone(world: World) -> None:
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)]
     with world.write() as conn:
         assert (
-            ledger.resolve(conn, wanted, {row["id"]: row["revision"] - 1}, Settler(by="ann", now=world.clock())) == []
+            resolve.resolve(conn, wanted, {row["id"]: row["revision"] - 1}, Settler(by="ann", now=world.clock())) == []
         )
     assert world.row(row["id"]) == row
     settle(world, *wanted)
@@ -239,7 +238,7 @@ def test_a_settlement_and_its_orders_are_undone_together(world: World) -> None:
     [row] = world.rows(select(PURCHASE))
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
     with world.write() as conn, conn.begin_nested() as undone:
-        assert len(ledger.resolve(conn, wanted, {row["id"]: row["revision"]}, Settler(by="a", now=world.clock()))) == 1
+        assert len(resolve.resolve(conn, wanted, {row["id"]: row["revision"]}, Settler(by="a", now=world.clock()))) == 1
         undone.rollback()
     assert world.row(row["id"]) == row
     assert order_status(world, order) == OrderStatus.COMPLETED

@@ -10,8 +10,7 @@ import pytest
 
 from schemas.status import Status
 from tasks.ledger import sweep
-from tasks.ledger.calls import outcomes as calls
-from tasks.ledger.calls import intents
+from tasks.ledger.calls import intents, outcomes
 from tasks.policies.retry import Decision
 from tests.tasks.support import UNKNOWN, World, number
 
@@ -110,7 +109,7 @@ def test_an_answer_and_the_sweep_at_the_same_instant_do_not_wait_for_each_other(
             outcome = world.provider.charge(claim.row["number"])
             yes = Decision(status=Status.PURCHASED, provider_number_id=outcome.provider_number_id)
             with world.write() as conn:
-                calls.record(conn, claim, outcome, yes, world.clock())
+                outcomes.record(conn, claim, outcome, yes, world.clock())
 
     threads = [threading.Thread(target=guarded, args=(action,)) for action in (answer, world.sweep)]
     for thread in threads:

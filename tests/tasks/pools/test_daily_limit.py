@@ -17,8 +17,7 @@ from schemas.pool_tables import PoolStatus
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import PURCHASE
-from tasks.ledger.queue import pausing
-from tasks.ledger.queue import pool_limits as spending
+from tasks.ledger.queue import pausing, pool_limits
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve
@@ -157,7 +156,7 @@ def test_what_waits_with_a_doubt_counts_for_a_day_after_its_call(make: Make) -> 
     for seconds in (0.0, 24 * HOUR, 301.0):
         world.clock.advance(seconds)
         with world.runtime.database.read() as conn:
-            found.append(spending.left(conn, spending.PoolLimit(pool=NAME, daily=4), world.clock()))
+            found.append(pool_limits.left(conn, pool_limits.PoolLimit(pool=NAME, daily=4), world.clock()))
     assert found == [2, 2, 4]
 
 

@@ -35,8 +35,8 @@ from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, SETTLED, Status
 from schemas.tables import PURCHASE
 from tasks.ledger import resolve
-from tasks.ledger.orders import cancel
 from tasks.ledger.audit import findings
+from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep

@@ -13,8 +13,8 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables import EVENT, KEY, ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.orders.cancel import cancel
+from tasks.ledger.requests.accept import Entry, accept
 from tasks.lifecycle import accept as accepting
 from tasks.operator import retry_order
 from tasks.pools import stock, taking

@@ -20,7 +20,7 @@ from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables import KEY, LINE, PURCHASE
 from tasks.ledger.audit import findings
-from tasks.ledger.queue import pool_limits as spending
+from tasks.ledger.queue import pool_limits
 from tasks.ledger.resolve import Settler
 from tasks.pools import counting, offers, replenish, reserved, stock, taking
 from tasks.pools.budgets import budgets
@@ -243,8 +243,11 @@ QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
     "settle": ("pool_number_ordered", lambda w, c: stock.settle(c, START, NAME)),
     "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: counting.supply(c, NAME, 1000)),
     "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
-    "spoken for": ("purchase_by_pool", lambda w, c: spending.spoken_for(c, NAME, START)),
-    "left": ("purchase_by_pool", lambda w, c: spending.lock_left(c, spending.PoolLimit(pool=NAME, daily=9), START)),
+    "spoken for": ("purchase_by_pool", lambda w, c: pool_limits.spoken_for(c, NAME, START)),
+    "left": (
+        "purchase_by_pool",
+        lambda w, c: pool_limits.lock_left(c, pool_limits.PoolLimit(pool=NAME, daily=9), START),
+    ),
     "waiting": ("pool_number_ordered|purchase_queued", lambda w, c: stock.waiting(c, NAME, ["first"], lock=True)),
     "in pools": ("pool_number_live", lambda w, c: stock.in_pools(c, area(415, 100))),
     "reserved": (

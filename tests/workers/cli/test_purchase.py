@@ -5,8 +5,7 @@ from pathlib import Path
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger.calls import outcomes as calls
-from tasks.ledger.calls import intents
+from tasks.ledger.calls import intents, outcomes
 from tasks.policies.retry import Decision
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from workers.cli.terminal.context import Desk
@@ -20,7 +19,7 @@ def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:
         [claim] = intents.claim(conn, [(row["id"], row["revision"], row["account"])], now, 30)
     assert claim is not None
     with desk.runtime.database.write() as conn:
-        calls.record(conn, claim, outcome, decision, now + timedelta(seconds=1))
+        outcomes.record(conn, claim, outcome, decision, now + timedelta(seconds=1))
     return str(row["id"])
 
 

@@ -12,7 +12,7 @@ from schemas.outcomes import OwnedNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, Status
 from schemas.tables import ATTEMPT, PURCHASE
-from tasks.ledger.audit import differences as audit
+from tasks.ledger.audit import differences
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import OPEN, Shown, Walks
 from tasks.ledger.resolve import Settler, write_down
@@ -45,7 +45,7 @@ def walks(world: World, last: Shown, **others: Any) -> Walks:
 
 
 def compare(world: World, last: Shown, **others: Any) -> list[Finding]:
-    return audit.compare(world.runtime.database.read, walks(world, last, **others))
+    return differences.compare(world.runtime.database.read, walks(world, last, **others))
 
 
 def standing(world: World, status: Status, wanted: str = NUMBER, *, provider: str = "acme", age: float = 3600.0) -> Row:
@@ -134,7 +134,7 @@ def test_what_was_bought_during_the_walk_is_neither_missing_nor_an_orphan(world:
     standing(world, Status.PURCHASED, number(1), age=1)
     standing(world, Status.PURCHASED, number(2), age=1)
     seen = walks(world, shown(number(1)), began=began, shows_by=began - LAST_LOOK)
-    assert audit.compare(world.runtime.database.read, seen) == []
+    assert differences.compare(world.runtime.database.read, seen) == []
 
 
 def test_what_ended_during_the_walk_is_no_orphan(world: World) -> None:

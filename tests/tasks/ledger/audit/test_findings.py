@@ -13,7 +13,7 @@ from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
 from schemas.tables import EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import orders
-from tasks.ledger.audit import findings as settling
+from tasks.ledger.audit import findings
 from tasks.ledger.audit.differences import OPEN
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
@@ -40,23 +40,23 @@ def settler(world: World) -> Settler:
 
 def adopt(world: World, *orphans: Finding) -> list[Row]:
     with world.write() as conn:
-        return settling.adopt(conn, orphans, ACCOUNT, settler(world))
+        return findings.adopt(conn, orphans, ACCOUNT, settler(world))
 
 
 def take(world: World, *evidence: Finding) -> list[Finding]:
     with world.write() as conn:
-        return settling.take_evidence(conn, evidence, settler(world), poll_every=15.0)
+        return findings.take_evidence(conn, evidence, settler(world), poll_every=15.0)
 
 
 def release(world: World, *missing: Finding) -> list[Row]:
     with world.write() as conn:
         shows_by = world.clock.moment - timedelta(seconds=120)
-        return settling.release_missing(conn, missing, settler(world), shows_by)
+        return findings.release_missing(conn, missing, settler(world), shows_by)
 
 
 def tell(world: World, *found: Finding, **options: Any) -> int:
     with world.write() as conn:
-        return settling.tell(conn, found, account=ACCOUNT, alias="acme", now=world.clock.moment, **options)
+        return findings.tell(conn, found, account=ACCOUNT, alias="acme", now=world.clock.moment, **options)
 
 
 def verdicts(world: World) -> list[tuple[str, str, int, str]]:
@@ -194,14 +194,14 @@ def test_a_finding_is_told_once_while_it_stands(world: World, kind: FindingKind)
     assert (event["data"]["finding_id"], event["data"]["kind"]) == (kept["id"], kind)
     assert event["data"]["provider_number_ids"] == kept["provider_number_ids"] == ["x-1", "x-2"]
     with world.write() as conn:
-        assert settling.open_findings(conn, ACCOUNT) == {finding.key: kept["id"]}
-        assert settling.open_findings(conn, "elsewhere") == {}
+        assert findings.open_findings(conn, ACCOUNT) == {finding.key: kept["id"]}
+        assert findings.open_findings(conn, "elsewhere") == {}
 
 
 def test_a_finding_that_comes_back_is_told_again(world: World) -> None:
     tell(world, orphan())
     with world.write() as conn:
-        settling.resolve_findings(conn, list(settling.open_findings(conn, ACCOUNT).values()), world.clock.moment)
+        findings.resolve_findings(conn, list(findings.open_findings(conn, ACCOUNT).values()), world.clock.moment)
     assert tell(world, orphan()) == 1
     assert [row["resolved_at"] is None for row in world.rows(select(FINDING).order_by(FINDING.c.id))] == [False, True]
 
@@ -209,7 +209,7 @@ def test_a_finding_that_comes_back_is_told_again(world: World) -> None:
 def test_what_is_told_as_settled_does_not_stand(world: World) -> None:
     assert (tell(world, orphan(), settled=True), tell(world, orphan(), settled=True)) == (1, 1)
     with world.write() as conn:
-        assert settling.open_findings(conn, ACCOUNT) == {}
+        assert findings.open_findings(conn, ACCOUNT) == {}
 
 
 def twice(row: Row, *ids: str) -> Finding:
@@ -218,7 +218,7 @@ def twice(row: Row, *ids: str) -> Finding:
 
 def settle_twice(world: World, *found: Finding) -> list[Finding]:
     with world.write() as conn:
-        return settling.settle_charged_twice(conn, found, ACCOUNT, settler(world), "refunded")
+        return findings.settle_charged_twice(conn, found, ACCOUNT, settler(world), "refunded")
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from schemas.tables import AUDIT_RUN
-from tasks.ledger.audit import runs as audit_runs
+from tasks.ledger.audit import runs
 from tests.tasks.support import World
 
 ACCOUNT = "acme-account"
@@ -15,17 +15,17 @@ ACCOUNT = "acme-account"
 
 def claim(world: World, alias: str = "acme") -> bool:
     with world.write() as conn:
-        return audit_runs.claim(conn, ACCOUNT, alias, world.clock.moment)
+        return runs.claim(conn, ACCOUNT, alias, world.clock.moment)
 
 
 def renew(world: World, began: datetime) -> bool:
     with world.write() as conn:
-        return audit_runs.renew(conn, ACCOUNT, began, world.clock.moment)
+        return runs.renew(conn, ACCOUNT, began, world.clock.moment)
 
 
 def end(world: World, began: datetime, error: str | None = None) -> None:
     with world.write() as conn:
-        audit_runs.end(conn, ACCOUNT, world.binding.policy, began=began, now=world.clock.moment, owned=7, error=error)
+        runs.end(conn, ACCOUNT, world.binding.policy, began=began, now=world.clock.moment, owned=7, error=error)
 
 
 def test_an_account_is_audited_once_however_many_ask(world: World) -> None:
@@ -64,7 +64,7 @@ def test_one_that_is_renewed_is_nobody_elses(world: World) -> None:
     began = world.clock.moment
     claim(world)
     for _ in range(5):
-        world.clock.advance(audit_runs.LEASE.total_seconds() - 1)
+        world.clock.advance(runs.LEASE.total_seconds() - 1)
         assert not claim(world, "twin")
         assert renew(world, began)
 
@@ -80,5 +80,5 @@ def test_one_that_lapsed_goes_on_while_nobody_took_it(world: World) -> None:
 def test_one_that_is_given_back_is_due_at_once(world: World) -> None:
     claim(world)
     with world.write() as conn:
-        audit_runs.give_back(conn, ACCOUNT, world.clock.moment)
+        runs.give_back(conn, ACCOUNT, world.clock.moment)
     assert claim(world, "twin")

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables import ATTEMPT
-from tasks.ledger.orders import cancel
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.orders import cancel
 from tests.tasks.beside import beside
 from tests.tasks.support import ACCOUNT, World, number
 

@@ -17,9 +17,9 @@ from schemas.status import Status
 from schemas.tables import EVENT, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
-from tasks.ledger.requests import accept
 from tasks.ledger.calls import looks
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.requests import accept
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, move
 from tests.tasks.ledger.calls.test_outcomes import COMING, FIRST, hold, lose, record

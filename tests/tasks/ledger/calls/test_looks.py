@@ -11,8 +11,8 @@ from sqlalchemy import Connection, update
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import PURCHASE
-from tasks.ledger.orders import cancel
 from tasks.ledger.calls import looks
+from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row
 from tasks.policies.retry import MAX_LOOK_FAILURES
 from tests.tasks.support import ABSENT, ACCOUNT, REFUSED, START, UNCLEAR, UNKNOWN, World, number

@@ -12,10 +12,10 @@ from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables import ATTEMPT, EVENT, PURCHASE
-from tasks.ledger.calls import outcomes as calls
-from tasks.ledger.orders import cancel
+from tasks.ledger.calls import outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row, move
 from tasks.policies.retry import History, after_call
 from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, World, number
@@ -30,7 +30,7 @@ def record(world: World, claim: Claim, outcome: Outcome) -> Row | None:
     history = History(attempts=claim.row["attempts"], doubt=claim.row["doubt"])
     decision = after_call(outcome, history, world.binding.policy)
     with world.write() as conn:
-        return calls.record(conn, claim, outcome, decision, world.clock())
+        return outcomes.record(conn, claim, outcome, decision, world.clock())
 
 
 def lose(world: World, claim: Claim) -> Row:
@@ -71,7 +71,7 @@ def answer(world: World, claim: Claim, outcome: Outcome = FIRST) -> Answer:
 
 def record_all(world: World, *answers: Answer) -> list[Row | None]:
     with world.write() as conn:
-        return calls.record_all(conn, answers, world.clock())
+        return outcomes.record_all(conn, answers, world.clock())
 
 
 def test_yeses_recorded_together_are_each_written_as_one_alone_is(world: World) -> None:

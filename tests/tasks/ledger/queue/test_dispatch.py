@@ -16,8 +16,7 @@ from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables import ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger.queue import dispatch
-from tasks.ledger.queue import requeue as returning
+from tasks.ledger.queue import dispatch, requeue
 from tasks.lifecycle import release_and_sweep
 from tasks.runtime import Message
 from tests.tasks.support import REFUSED, THROTTLED, UNKNOWN, World, make_world, number
@@ -207,10 +206,10 @@ def test_a_purchase_put_back_is_due_when_told(world: World) -> None:
     row = world.accept()
     until = world.clock.moment + timedelta(seconds=30)
     with world.write() as conn:
-        returning.postpone(conn, row["id"], row["revision"] - 1, until, world.clock())
+        requeue.postpone(conn, row["id"], row["revision"] - 1, until, world.clock())
     assert world.row(row["id"]) == row
     with world.write() as conn:
-        returning.postpone(conn, row["id"], row["revision"], until, world.clock())
+        requeue.postpone(conn, row["id"], row["revision"], until, world.clock())
     after = world.row(row["id"])
     assert (after["status"], after["due_at"], after["attempts"]) == (Status.QUEUED, until, 0)
 

@@ -19,11 +19,11 @@ from schemas.status import Status
 from schemas.tables import EVENT, KEY, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
-from tasks.ledger.orders import cancel
 from tasks.ledger.audit import findings
-from tasks.ledger.requests.accept import Entry, accept, tell_accepted
-from tasks.ledger.calls.outcomes import Answer, record, record_all
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.calls.outcomes import Answer, record, record_all
+from tasks.ledger.orders import cancel
+from tasks.ledger.requests.accept import Entry, accept, tell_accepted
 from tasks.ledger.rows import Row
 from tasks.lifecycle import accept as accepting
 from tasks.policies.retry import Decision
