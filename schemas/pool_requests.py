@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.config_errors import did_you_mean
+from schemas.config.errors import did_you_mean
 from schemas.requests import E164, Key, Metadata, RequestError, digest, refusal
 
 MAX_TAKE = 1_000

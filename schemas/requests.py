@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from schemas.kinds import Kind
+from schemas.config.kinds import Kind
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.plain import is_storable

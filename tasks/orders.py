@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from schemas.events import EventType
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, key_of_message, parse_order
 from schemas.status import OrderStatus
-from schemas.tables import ORDER
+from schemas.tables.purchases import ORDER
 from tasks.ledger import sweep
 from tasks.ledger.orders.cancel import cancel_order, forget_keys
 from tasks.ledger.orders.cancelled import half_cancelled

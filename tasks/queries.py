@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, exists, func, select
 
 from schemas.events import provider_source
 from schemas.status import Status
-from schemas.tables import (
+from schemas.tables.purchases import (
     ALIVE,
     ATTEMPT,
     EVENT,

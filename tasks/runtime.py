@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from schemas.config import Config
-from schemas.kinds import Kind
-from schemas.policy import Policy
+from schemas.config.file import Config
+from schemas.config.kinds import Kind
+from schemas.config.policy import Policy
 from tasks.ledger.queue.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch

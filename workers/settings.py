@@ -33,8 +33,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from schemas.events import STREAM_LENGTH
-from schemas.provider_config import SANDBOX_URL
-from schemas.rates import parse_duration
+from schemas.config.provider import SANDBOX_URL
+from schemas.config.rates import parse_duration
 from workers.broker import tls_options
 
 EVENT_RETENTION = 7 * 86400.0

@@ -13,9 +13,9 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from schemas.config import Config
-from schemas.config_errors import ConfigError
-from schemas.provider_config import read_token
+from schemas.config.file import Config
+from schemas.config.errors import ConfigError
+from schemas.config.provider import read_token
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace

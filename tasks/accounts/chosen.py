@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from schemas.config_errors import ConfigError
-from schemas.provider_config import kind_in
+from schemas.config.errors import ConfigError
+from schemas.config.provider import kind_in
 from tasks.accounts.stranded import File, mend, named
 from tasks.ledger import accounts as ledger
 from tasks.ledger.accounts import Home, Stranded

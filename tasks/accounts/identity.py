@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from schemas.config_errors import ConfigError
+from schemas.config.errors import ConfigError
 from schemas.status import Status
 from tasks.accounts.chosen import is_apart, read_stand, to_leave, to_move
 from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals, waiting

@@ -16,8 +16,8 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from schemas.config import Config
-from schemas.provider_config import is_tried_out, kind_in
+from schemas.config.file import Config
+from schemas.config.provider import is_tried_out, kind_in
 from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded
 from tasks.providers.registry import tells_apart

@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from schemas.columns import quoted
+from schemas.tables.columns import quoted
 
 
 def any_of(column: Column[Any], values: Iterable[str]) -> TextClause:

@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, select
 
 from schemas.events import EventType
-from schemas.history_tables import ANSWERED
+from schemas.tables.history import ANSWERED
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
-from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.resolve import Settler

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, exists, select
 
-from schemas.config_errors import ConfigError
-from schemas.tables import PROVIDER, PURCHASE
+from schemas.config.errors import ConfigError
+from schemas.tables.purchases import PROVIDER, PURCHASE
 
 OUTDATED: ColumnElement[bool] = exists().where(
     PROVIDER.c.provider == PURCHASE.c.provider,

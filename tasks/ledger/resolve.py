@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 from schemas.outcomes import clip
 from schemas.settling import Verdict
 from schemas.status import Status
-from schemas.tables import PURCHASE, RESOLUTION
+from schemas.tables.purchases import PURCHASE, RESOLUTION
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, move

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
 from schemas.status import DEAD, MOVES, Status, success_of
-from schemas.tables import EVENT, KEY, PURCHASE
+from schemas.tables.purchases import EVENT, KEY, PURCHASE
 from tasks.policies.watch import Watch
 
 Row = dict[str, Any]

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, exists, literal, or_, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import UNSETTLED, OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
+from schemas.tables.purchases import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
 from tasks.ledger.among import any_of
 from tasks.ledger.calls.attempts import close_attempt
 from tasks.ledger.calls.intents import SWEEP_GRACE

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, null, or_, select, union_all
 
 from schemas.status import OrderStatus
-from schemas.tables import FOLLOWED, ORDER, PURCHASE, QUEUED, RUNNING
+from schemas.tables.purchases import FOLLOWED, ORDER, PURCHASE, QUEUED, RUNNING
 from tasks.ledger.rows import Row
 from tasks.ledger.sweep import MESSAGE_PATIENCE
 

@@ -17,7 +17,7 @@ from schemas.outcomes import clip
 from schemas.plain import shown, storable, written
 from schemas.requests import BuyNumber, Key, RequestError, key_of_message, parse_buy
 from schemas.status import Status
-from schemas.tables import REJECTED
+from schemas.tables.purchases import REJECTED
 from tasks.ledger.queue import dispatch
 from tasks.ledger.requests.accept import Accepted, Entry, accept, tell_accepted
 from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event

@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
-from schemas.tables import EVENT, UNPUBLISHED
+from schemas.tables.purchases import EVENT, UNPUBLISHED
 from tasks.ledger.among import among
 from tasks.runtime import Runtime
 from tasks.transactions import with_retry

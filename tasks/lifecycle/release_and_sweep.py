@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from tasks.ledger import sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue

@@ -29,7 +29,9 @@ from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
 from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
-from tasks.pools import reading, replenish, taking
+from tasks.pools.requests import reading
+from tasks.pools.supply import replenish
+from tasks.pools.requests import take_and_return as taking
 from tasks.runtime import Runtime, current
 from tasks.transactions import Raced
 

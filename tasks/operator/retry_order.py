@@ -9,10 +9,10 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from schemas.pool_tables import POOL_RUN
+from schemas.tables.pools import POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
 from tasks.ledger.requests.accept import Entry, accept

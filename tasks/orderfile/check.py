@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.kinds import Kind
+from schemas.config.kinds import Kind
 from schemas.numbers import NumberError, read_number
 from schemas.requests import Alias, BuyNumber, Key, Metadata, RequestError, check_provider, problems_of
 from schemas.spelling import visible

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
-from schemas.kinds import Kind
+from schemas.config.kinds import Kind
 from tasks.orderfile.check import Checker
 from tasks.orderfile.objects import read_json, read_ndjson
 from tasks.orderfile.tables import read_table

@@ -27,8 +27,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.policy import Policy
-from schemas.rates import RateLimit
+from schemas.config.policy import Policy
+from schemas.config.rates import RateLimit
 
 HORIZON = 2.0
 """Seconds: the longest that a task sleeps for its slot."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from schemas.outcomes import Outcome, OutcomeKind
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 
 MAX_COOLDOWN = 3600.0
 """Seconds: the longest a machine's pause lasts before it probes again."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import Status
 
 THROTTLED_WAIT = 5.0

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from schemas.pool_tables import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
+from schemas.tables.pools import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
 from schemas.status import DEAD, Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.queue.pool_limits import spoken_for
 
 DAY = timedelta(hours=24)

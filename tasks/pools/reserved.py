@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
-from schemas.pool_tables import LIVE, POOL_NUMBER
+from schemas.tables.pools import LIVE, POOL_NUMBER
 from schemas.requests import MAX_PROBLEMS, BuyNumber, RequestError, SubmitOrder
-from schemas.tables import ALIVE, KEY, ORDER, PURCHASE
+from schemas.tables.purchases import ALIVE, KEY, ORDER, PURCHASE
 from tasks.ledger.requests.accept import Accepted
 from tasks.runtime import Runtime
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas import config
-from schemas.config import Config
-from schemas.provider_config import SANDBOX_URL, SANDBOX_VARIABLE
+from schemas.config import file as config
+from schemas.config.file import Config
+from schemas.config.provider import SANDBOX_URL, SANDBOX_VARIABLE
 from tasks.providers.registry import installed, kinds
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.kinds import Options, policy_for
-from schemas.provider_config import ProviderConfig
+from schemas.config.kinds import Options, policy_for
+from schemas.config.provider import ProviderConfig
 from tasks.providers.adapter import Adapter
 from tasks.providers.sandbox.api import SandboxApi
 
@@ -29,9 +29,9 @@ class Sandbox:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderKind:
-    """A kind of providers; `schemas.kinds.Kind` tells what configuration and requests see of it.
+    """A kind of providers; `schemas.config.kinds.Kind` tells what configuration and requests see of it.
 
-    `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.policy.Policy`, each with its source.
+    `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its source.
     What it can do stands at its adapter.
     """
 

@@ -13,9 +13,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from schemas.config import Config
-from schemas.config_errors import ConfigError
-from schemas.provider_config import SANDBOX_ACCOUNT, ProviderConfig, kind_in
+from schemas.config.file import Config
+from schemas.config.errors import ConfigError
+from schemas.config.provider import SANDBOX_ACCOUNT, ProviderConfig, kind_in
 from tasks.providers import bird, fluents, signalwire, timepay, vogent
 from tasks.providers.adapter import Adapter
 from tasks.providers.guard import guarded

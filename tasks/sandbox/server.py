@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
 
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from tasks.providers.registry import sandbox_apis
 from tasks.providers.sandbox.api import SandboxApi
 from tasks.providers.sandbox.exchange import Incoming

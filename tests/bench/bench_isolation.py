@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tests.bench import report
 from tests.bench.candidates import APP, Bench, folder
 from tests.bench.dialing import ask, bought, consecutive, dialstock_environ, provider, submit

@@ -26,8 +26,9 @@ from sqlalchemy import insert
 
 from schemas.events import CHANNEL
 from schemas.pool_requests import TakeNumber
-from schemas.pool_tables import POOL_NUMBER
-from tasks.pools import replenish, taking
+from schemas.tables.pools import POOL_NUMBER
+from tasks.pools.supply import replenish
+from tasks.pools.requests import take_and_return as taking
 from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tests.bench import report

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tests.bench.harness import ROOT
 from workers.database.connections import SqlDatabase
 

@@ -26,7 +26,7 @@ from sqlalchemy import column as plain_column
 
 from schemas.events import EventType
 from schemas.status import OrderStatus, Status
-from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE
+from schemas.tables.purchases import ATTEMPT, EVENT, LINE, ORDER, PURCHASE
 from workers.database.connections import SqlDatabase
 
 ORDER_SIZE = 10_000

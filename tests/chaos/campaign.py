@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from schemas.rates import parse_rate
+from schemas.config.rates import parse_rate
 from tests.chaos.blows import Blow
 from tests.chaos.feeder import Ask, Feeder, draw_asks
 from tests.chaos.judge import COLUMNS, Verdict, judge, unsettled

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.sweep import LOADING_PATIENCE
 from tests.chaos.command import Done
 from tests.chaos.world import KINDS, World

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import parse_buy, parse_order
 from schemas.status import OrderStatus
-from schemas.tables import KEY, ORDER
+from schemas.tables.purchases import KEY, ORDER
 from tasks import orders
 from tests.chaos.world import KINDS, World
 

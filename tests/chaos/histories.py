@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
-from schemas.tables import ATTEMPT, EVENT, PROVIDER, PURCHASE
+from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
 from tasks.restored_database.detect import lost_calls, newest_marks
 from tests.chaos.clock import STEP

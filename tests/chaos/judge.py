@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 from schemas.events import EVENT_OF, EventType
-from schemas.rates import RateLimit
+from schemas.config.rates import RateLimit
 from schemas.status import DEAD, MOVES, UNSETTLED, OrderStatus, Status
-from schemas.tables import ATTEMPT, EVENT, ORDER, PURCHASE
+from schemas.tables.purchases import ATTEMPT, EVENT, ORDER, PURCHASE
 from tests.chaos.clock import STEP
 from tests.chaos.history import read_history
 from tests.chaos.world import KINDS, POLICY, World

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from schemas.rates import parse_rate
+from schemas.config.rates import parse_rate
 from tests.chaos.blows import redis_away
 from tests.chaos.campaign import settle
 from tests.chaos.conftest import LONG

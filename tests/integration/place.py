@@ -22,7 +22,7 @@ from pytest_celery import (
 )
 from sqlalchemy import Table, select
 
-from schemas.tables import ATTEMPT, PURCHASE, REJECTED
+from schemas.tables.purchases import ATTEMPT, PURCHASE, REJECTED
 from tasks.sandbox import SandboxServer
 from tests.integration.containers import LocalProcess, LocalRedis, LocalWorker
 from tests.integration.results import Results

@@ -12,7 +12,7 @@ import pytest
 from pytest_celery import CeleryTestSetup
 from redis import Redis
 
-from schemas.tables import REJECTED
+from schemas.tables.purchases import REJECTED
 from tests.integration.place import Place
 from tests.integration.results import Results
 from tests.waiting import eventually

@@ -13,7 +13,7 @@ from pytest_celery import CeleryTestSetup
 from redis import Redis
 from sqlalchemy import text
 
-from schemas.tables import REJECTED
+from schemas.tables.purchases import REJECTED
 from tests.integration.place import Place
 from tests.integration.results import Results
 from tests.integration.test_bad_messages import REJECTED_TYPE, envelope, wait_for_rejection

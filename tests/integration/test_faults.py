@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_celery import CeleryTestSetup
 
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tests.integration.place import KINDS, Place
 from tests.integration.results import Results
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tests.integration.place import Place
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.backups import Backup

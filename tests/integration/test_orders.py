@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pytest_celery import CeleryTestSetup
 
-from schemas.tables import LINE, PURCHASE
+from schemas.tables.purchases import LINE, PURCHASE
 from tests.integration.place import KINDS, Place
 from tests.integration.results import Results
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_celery import CeleryTestSetup, CeleryTestWorker
 from sqlalchemy import update
 
-from schemas.pool_tables import POOL, POOL_NUMBER
+from schemas.tables.pools import POOL, POOL_NUMBER
 from tests.integration.place import Place
 from tests.integration.results import Event, Results
 from tests.waiting import eventually

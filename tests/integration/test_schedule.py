@@ -15,8 +15,8 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.events import STREAM
-from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
-from schemas.tables import AUDIT_RUN, PURCHASE
+from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
+from schemas.tables.purchases import AUDIT_RUN, PURCHASE
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually

@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 from sqlalchemy import MetaData, select
 
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tests.integration.place import KINDS, TOKEN, Place
 from tests.servers import RedisServer
 from tests.waiting import eventually

@@ -30,7 +30,7 @@ import tasks.policies.retry
 import tasks.restored_database.detect
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
-from schemas.tables import ATTEMPT, EVENT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger.calls import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpcore
 import httpx
 
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from tasks.providers.registry import sandbox_apis
 from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.sandbox.control import Control

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.orders import cancel

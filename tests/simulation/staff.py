@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.provider_config import SANDBOX_TOKEN, SANDBOX_VARIABLE
+from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from tasks.policies.pace import Pace
 from tasks.restored_database.watermark import Watermark
 from tasks.runtime import Runtime

@@ -15,7 +15,7 @@ import httpcore
 
 import tasks.messages.celery_tasks
 import workers.periodic.timers
-from schemas.config import Config
+from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
 from tests.simulation import box, people, staff

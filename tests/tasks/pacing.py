@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from tasks.policies.pace import Lane, Later, Pace, Slot, buying_lane
 from tests.tasks.support import policy
 

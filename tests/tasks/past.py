@@ -11,7 +11,7 @@ from redis import Redis
 from sqlalchemy import select
 
 from schemas.status import Status
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.restored_database import detect

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.audit import compare, schedule
 from tasks.audit.compare import Report
 from tasks.ledger.rows import Row

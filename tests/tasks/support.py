@@ -11,15 +11,15 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from schemas.account_tables import LEFT
-from schemas.history_tables import ANSWERED
-from schemas.kinds import policy_for
+from schemas.tables.accounts import LEFT
+from schemas.tables.history import ANSWERED
+from schemas.config.kinds import policy_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from schemas.policy import Policy
-from schemas.pool_tables import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
+from schemas.config.policy import Policy
+from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import (
+from schemas.tables.purchases import (
     ATTEMPT,
     AUDIT_RUN,
     EVENT,

@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from schemas.account_tables import LEFT
+from schemas.tables.accounts import LEFT
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountUnclear
 from tasks.accounts.identity import AccountChanged

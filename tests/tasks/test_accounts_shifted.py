@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
+from schemas.tables.purchases import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountElsewhere
 from tasks.accounts.identity import AccountChanged

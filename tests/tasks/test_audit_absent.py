@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.rows import Row

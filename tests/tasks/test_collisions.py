@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from schemas.events import EventType
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import AUDIT_RUN, EVENT, FINDING, ORDER, PROVIDER, PURCHASE
+from schemas.tables.purchases import AUDIT_RUN, EVENT, FINDING, ORDER, PROVIDER, PURCHASE
 from tasks import orders
 from tasks.audit import schedule
 from tasks.lifecycle import provider_reaction

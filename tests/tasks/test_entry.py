@@ -13,10 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from schemas.events import EventType
-from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST
-from schemas.pools import PoolConfig
+from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
+from schemas.config.pools import PoolConfig
 from schemas.status import Status
-from schemas.tables import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
+from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from tasks import database_away
 from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools

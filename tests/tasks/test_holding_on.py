@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks import database_away
 from tasks.ledger.calls import intents, outcomes
 from tasks.lifecycle import purchase, record

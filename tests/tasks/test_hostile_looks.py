@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from schemas.settling import FindingKind
 from schemas.status import Status
 from tasks.audit import compare

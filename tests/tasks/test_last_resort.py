@@ -13,13 +13,13 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
-from schemas.tables import EVENT, KEY, PROVIDER, PURCHASE, REJECTED
+from schemas.tables.purchases import EVENT, KEY, PROVIDER, PURCHASE, REJECTED
 from tasks import database_away, orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
-from tasks.pools import taking
+from tasks.pools.requests import take_and_return as taking
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill
 from tests.tasks.support import NUMBER, World, number

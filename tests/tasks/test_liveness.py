@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from sqlalchemy import select
 
-from schemas.pool_tables import Slot
+from schemas.tables.pools import Slot
 from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE, UNFINISHED
+from schemas.tables.purchases import ORDER, PURCHASE, UNFINISHED
 from tasks import orders
 from tasks.ledger import waiting
 from tasks.ledger.orders import cancel
@@ -32,7 +32,8 @@ from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve, retry_order
-from tasks.pools import replenish, stock
+from tasks.pools import stock
+from tasks.pools.supply import replenish
 from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied

@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import SETTLED, Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row

@@ -13,7 +13,7 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables import EVENT, LINE, ORDER, PURCHASE
+from schemas.tables.purchases import EVENT, LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution

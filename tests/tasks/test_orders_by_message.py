@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from schemas.requests import RequestError, parse_order
 from schemas.status import OrderStatus
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tests.tasks.support import Killed, World, die, number
 from tests.tasks.test_orders import counts, events, order, run

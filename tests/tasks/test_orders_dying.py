@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.orders import cancelled
 from tasks.ledger.resolve import Resolution

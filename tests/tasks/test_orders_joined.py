@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from schemas.status import Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks import orders
 from tasks.lifecycle import accept
 from tests.tasks.support import UNKNOWN, World, number

@@ -13,7 +13,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.calls.outcomes import record
 from tasks.ledger.locking import locked_with_orders

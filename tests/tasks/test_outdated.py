@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables import PROVIDER, PURCHASE
+from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks import orders
 from tasks.ledger.outdated import Outdated
 from tasks.lifecycle import purchase

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 
 from schemas.events import CHANNEL, STREAM
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.lifecycle.outbox_relay import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
 from tests.servers import RedisServer
 from tests.tasks.support import REFUSED, START, Killed, World, die, number

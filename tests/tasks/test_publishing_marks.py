@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from schemas.events import STREAM
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay, Selection, clean_up, replay
 from tests.servers import PostgresServer

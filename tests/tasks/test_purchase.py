@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks import database_away
 from tasks.lifecycle import purchase
 from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tests.tasks.support import UNCLEAR, Killed, World, die
 
 Make = Callable[..., World]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks import queries
 from tasks.ledger.rows import new_id
 from tests.tasks.support import REFUSED, UNKNOWN, World, number

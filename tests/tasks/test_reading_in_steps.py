@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, text, update
 
 from schemas.settling import Finding
 from schemas.status import Status
-from schemas.tables import LINE, PURCHASE
+from schemas.tables.purchases import LINE, PURCHASE
 from tasks import queries
 from tasks.ledger.audit import differences
 from tests.tasks.ledger.audit.test_differences import shown, standing, walks

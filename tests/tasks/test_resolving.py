@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from schemas.settling import Verdict
 from schemas.status import Status
-from schemas.tables import EVENT, PURCHASE, RESOLUTION
+from schemas.tables.purchases import EVENT, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from schemas.tables import ORDER
+from schemas.tables.purchases import ORDER
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel_order
 from tasks.operator import retry_order

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from schemas.outcomes import Look, OutcomeKind
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError

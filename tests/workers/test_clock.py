@@ -18,9 +18,9 @@ from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pace import Pace
 from tasks.providers.configured import sandbox_config

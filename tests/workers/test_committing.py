@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.transactions import TRIES, Unanswered, met_another
 from tests.servers import PostgresServer
 from tests.servers.proxy import PostgresProxy

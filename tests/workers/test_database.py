@@ -18,7 +18,7 @@ from alembic import command
 from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.database_away import DATABASE_AWAY
 from tests.servers import PostgresServer
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions

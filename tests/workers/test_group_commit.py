@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.transactions import NotHere
 from tests.waiting import eventually
 from workers.database import group_commit

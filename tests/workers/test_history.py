@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.policies.pause import Cause
 from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.pools import PoolConfig
+from schemas.config.pools import PoolConfig
 from tasks.messages.celery_tasks import AUDIT, REPLENISH
 from tasks.providers.configured import sandbox_config
 from workers.periodic.beat_schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule

@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import create_engine, text
 
-from schemas.config_errors import ConfigError
+from schemas.config.errors import ConfigError
 from workers.health import Away
 from workers.processes.embedded_redis import EmbeddedError
 from workers.processes.startup_errors import or_end

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import insert, select
 
 from schemas.events import STREAM
-from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.status import Status
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY

@@ -10,11 +10,11 @@ import pytest
 from celery import Celery
 from redis.exceptions import RedisError
 
-from schemas.config_errors import ConfigError
-from schemas.pool_tables import POOL
-from schemas.provider_config import SANDBOX_URL
+from schemas.config.errors import ConfigError
+from schemas.tables.pools import POOL
+from schemas.config.provider import SANDBOX_URL
 from schemas.requests import BuyNumber
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-import schemas.account_tables
-import schemas.history_tables
-import schemas.pool_tables  # noqa: F401 - its tables join the metadata
-from schemas.tables import PURCHASE
+import schemas.tables.accounts
+import schemas.tables.history
+import schemas.tables.pools  # noqa: F401 - its tables join the metadata
+from schemas.tables.purchases import PURCHASE
 
 context.configure(
     connection=context.config.attributes["connection"],

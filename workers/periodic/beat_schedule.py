@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.config import Config
+from schemas.config.file import Config
 from tasks.messages.celery_tasks import AUDIT, REPLENISH
 from tasks.providers.registry import kinds
 from tasks.runtime import queue_of

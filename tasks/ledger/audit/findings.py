@@ -11,7 +11,7 @@ from schemas.events import EVENT_OF_FINDING, finding_data
 from schemas.outcomes import clip
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
-from schemas.tables import ALIVE, FINDING, OPEN_FINDING, PURCHASE
+from schemas.tables.purchases import ALIVE, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit.differences import OPEN, Walks, not_bought
 from tasks.ledger.calls.outcomes import settle
 from tasks.ledger.locking import locked_with_orders

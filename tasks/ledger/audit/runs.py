@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, update
 
 from schemas.outcomes import clip
-from schemas.policy import Policy
-from schemas.tables import AUDIT_RUN
+from schemas.config.policy import Policy
+from schemas.tables.purchases import AUDIT_RUN
 from tasks.ledger.rows import insert_new
 
 LEASE = timedelta(seconds=30)

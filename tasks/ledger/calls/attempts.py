@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.rows import Row
 
 # Built once: building a statement costs more than running it.

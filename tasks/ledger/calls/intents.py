@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, insert, literal, select, update
 
 from schemas.status import Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.outdated import OUTDATED
 from tasks.ledger.rows import Row

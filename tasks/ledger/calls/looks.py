@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select, update
 
 from schemas.outcomes import Look, LookKind, OutcomeKind
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import Status
-from schemas.tables import ATTEMPT, FOLLOWED, PURCHASE
+from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched

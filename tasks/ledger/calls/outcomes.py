@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
-from schemas.tables import ALIVE, ATTEMPT, PURCHASE
+from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, other_yes

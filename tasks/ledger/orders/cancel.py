@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, func, select, update
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
+from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.cancelled import still_cancelled

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE, UNFINISHED
+from schemas.tables.purchases import ORDER, PURCHASE, UNFINISHED
 
 PATIENCE = timedelta(seconds=10)
 """After the last chunk of an order's cancel, until the sweep goes on with it: whoever cancels may have died."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
+from schemas.tables.purchases import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
 from tasks.ledger.among import among, any_of
 
 _AT = PURCHASE.c

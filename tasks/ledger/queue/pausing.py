@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType, utc_text
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.queue.requeue import take_back
 from tasks.ledger.rows import Row, emit, other_event

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, Connection, TextClause, func, select
 
-from schemas.pool_tables import POOL, POOL_RUN
+from schemas.tables.pools import POOL, POOL_RUN
 from schemas.status import Status
-from schemas.tables import POOLED, PURCHASE
+from schemas.tables.purchases import POOLED, PURCHASE
 from tasks.ledger.among import any_of
 
 WINDOW = timedelta(hours=24, minutes=5)

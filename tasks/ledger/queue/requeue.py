@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from schemas.status import Status
-from schemas.tables import PURCHASE, RUNNING
+from schemas.tables.purchases import PURCHASE, RUNNING
 
 
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:

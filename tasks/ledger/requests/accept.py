@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
-from schemas.tables import ALIVE, KEY, LINE, ORDER, PURCHASE
+from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
 from tasks.ledger.requests.joining import join, remember_keys

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import DEAD
-from schemas.tables import KEY, PURCHASE
+from schemas.tables.purchases import KEY, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
 from tasks.transactions import Raced

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from schemas.tables import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.orders.cancelled import STOPPABLE
 from tasks.ledger.orders.limits import allowance

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from schemas.kinds import Options
-from schemas.provider_config import ProviderConfig
+from schemas.config.kinds import Options
+from schemas.config.provider import ProviderConfig
 
 # GET 50/s and POST 500/s are documented for Channels; whether Numbers has the same is not said, so we stay below.
 POLICY = {"rate_limits": ("20/second",), "lookup_rate_limits": ("40/second",), "max_in_flight": 50}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import Look, Outcome
-from schemas.provider_config import SANDBOX_TOKEN
+from schemas.config.provider import SANDBOX_TOKEN
 from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds

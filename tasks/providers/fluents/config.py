@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.kinds import Options
-from schemas.provider_config import ProviderConfig
+from schemas.config.kinds import Options
+from schemas.config.provider import ProviderConfig
 
 
 class FluentsConfig(ProviderConfig):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from schemas.provider_config import ProviderConfig
+from schemas.config.provider import ProviderConfig
 
 # Page 'Rate limits': POST 13,800 per 10 s, GET unlimited in effect; 1,000 numbers a project.
 POLICY = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.provider_config import ProviderConfig
+from schemas.config.provider import ProviderConfig
 
 # No limit and no look-up is documented on the page 'Buy Numbers': the usual modest pace is our choice, and a
 # doubtful purchase can only be settled by a person.

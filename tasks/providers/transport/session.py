@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from schemas.config_errors import ConfigError
+from schemas.config.errors import ConfigError
 from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
-from schemas.provider_config import ProviderConfig
+from schemas.config.provider import ProviderConfig
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
 from tasks.providers.transport.answers import fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.provider_config import ProviderConfig
+from schemas.config.provider import ProviderConfig
 
 
 class VogentConfig(ProviderConfig):

@@ -7,7 +7,7 @@ from sqlalchemy import String, column, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.among import among, any_of
 from tests.tasks.support import World, number
 

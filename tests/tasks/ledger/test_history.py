@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.resolve import Settler

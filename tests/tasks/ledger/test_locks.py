@@ -17,7 +17,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.audit import findings
 from tasks.ledger.resolve import Resolution, Settler

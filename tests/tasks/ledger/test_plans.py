@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert, select
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
-from schemas.tables import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
+from schemas.tables.purchases import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
 from tasks import queries
 from tasks.ledger import history, sweep, waiting
 from tasks.ledger.audit import differences

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables import EVENT, ORDER, PURCHASE, RESOLUTION
+from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger import locking, resolve
 from tasks.ledger.resolve import Resolution, Settler

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from schemas.events import EVENT_OF
 from schemas.status import DEAD, MOVES, Status, success_of
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.ledger.rows import Row, WrongMove, find, lock, move
 from tests.tasks.support import NUMBER, Killed, World, die
 

@@ -15,7 +15,7 @@ from pyrate_limiter import GCRA, Rate
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, buying_lane, looking_lane
 from tests.servers import RedisServer
 from tests.tasks.pacing import FROM_REDIS, MICRO, Bench, rules

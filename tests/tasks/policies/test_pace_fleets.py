@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from tasks.policies.pace import HORIZON, Lane, Slot, buying_lane
 from tests.tasks.pacing import FROM_REDIS, MICRO, Bench, names, rules, saved_up
 from tests.tasks.support import policy

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.tables.pools import POOL_NUMBER, Slot
 from tasks.ledger.rows import Row, new_id
-from tasks.pools import taking
+from tasks.pools.requests import take_and_return as taking
 from tests.tasks.support import START, World
 
 POOL = "support"

@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from schemas.outcomes import Candidate, Outcome
-from schemas.pool_tables import POOL, POOL_NUMBER, POOL_RUN, Slot
-from schemas.pools import PoolConfig
+from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
+from schemas.config.pools import PoolConfig
 from schemas.requests import BuyNumber
 from schemas.status import DEAD, Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, lock, move
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause
-from tasks.pools import counting, replenish, stock
-from tasks.pools.replenish import Report
+from tasks.pools import counting, stock
+from tasks.pools.supply import replenish
+from tasks.pools.supply.replenish import Report
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tasks.providers.registry import kinds
 from tasks.providers.transport.turns import take_turn

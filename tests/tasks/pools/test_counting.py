@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schemas.pool_requests import TakeNumber
 from schemas.status import Status
-from tasks.pools import counting, taking
+from tasks.pools import counting
+from tasks.pools.requests import take_and_return as taking
 from tasks.pools.counting import Levels
 from tests.tasks.pools.supplying import NAME, Make, Supplied
 

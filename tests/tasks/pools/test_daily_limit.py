@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from schemas.pool_requests import TakeNumber
-from schemas.pool_tables import PoolStatus
+from schemas.tables.pools import PoolStatus
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.queue import pausing, pool_limits
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve
-from tasks.pools import taking
+from tasks.pools.requests import take_and_return as taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
 from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear
 from workers.database.connections import SqlDatabase

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from schemas.events import EventType, cloud_event
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import emit
 from tasks.pools.events import pool_event
 from tests.tasks.support import START, World

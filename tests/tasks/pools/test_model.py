@@ -28,12 +28,12 @@ from sqlalchemy import select
 
 from schemas.outcomes import Candidate
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.pool_tables import POOL_NUMBER, Slot
-from schemas.pools import PoolConfig
+from schemas.tables.pools import POOL_NUMBER, Slot
+from schemas.config.pools import PoolConfig
 from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, SETTLED, Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger import resolve
 from tasks.ledger.audit import findings
 from tasks.ledger.orders import cancel
@@ -41,7 +41,9 @@ from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause, Pause
-from tasks.pools import replenish, stock, taking
+from tasks.pools import stock
+from tasks.pools.supply import replenish
+from tasks.pools.requests import take_and_return as taking
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number

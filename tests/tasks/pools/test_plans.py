@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, delete, insert
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.pool_tables import POOL_NUMBER, POOL_REQUEST, Slot
-from tasks.pools import taking
+from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, Slot
+from tasks.pools.requests import take_and_return as taking
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.stocking import FIRST, POOL, slots
 from tests.tasks.support import START, World, make_world

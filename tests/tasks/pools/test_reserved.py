@@ -11,13 +11,14 @@ from sqlalchemy import func, select
 from schemas.pool_requests import TakeNumber
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
-from schemas.tables import EVENT, KEY, ORDER, PURCHASE
+from schemas.tables.purchases import EVENT, KEY, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.requests.accept import Entry, accept
 from tasks.lifecycle import accept as accepting
 from tasks.operator import retry_order
-from tasks.pools import stock, taking
+from tasks.pools import stock
+from tasks.pools.requests import take_and_return as taking
 from tasks.queries import order_counts
 from tests.tasks.pools.supplying import NAME, Supplied, area
 

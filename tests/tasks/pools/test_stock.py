@@ -14,16 +14,19 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from schemas.pool_requests import TakeNumber
-from schemas.pool_tables import POOL_NUMBER, Slot
-from schemas.pools import PoolConfig
+from schemas.tables.pools import POOL_NUMBER, Slot
+from schemas.config.pools import PoolConfig
 from schemas.settling import FindingKind
 from schemas.status import Status
-from schemas.tables import KEY, LINE, PURCHASE
+from schemas.tables.purchases import KEY, LINE, PURCHASE
 from tasks.ledger.audit import findings
 from tasks.ledger.queue import pool_limits
 from tasks.ledger.resolve import Settler
-from tasks.pools import counting, offers, replenish, reserved, stock, taking
-from tasks.pools.budgets import budgets
+from tasks.pools import counting, reserved, stock
+from tasks.pools.supply import offers
+from tasks.pools.supply import replenish
+from tasks.pools.requests import take_and_return as taking
+from tasks.pools.supply.budgets import budgets
 from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied

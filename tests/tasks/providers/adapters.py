@@ -6,7 +6,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from schemas.outcomes import Outcome
-from schemas.provider_config import ProviderConfig
+from schemas.config.provider import ProviderConfig
 from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.config_errors import ConfigError
+from schemas.config.errors import ConfigError
 from tasks.providers.bird.adapter import Bird
 from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.registry import build

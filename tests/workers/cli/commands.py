@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.provider_config import SANDBOX_URL
+from schemas.config.provider import SANDBOX_URL
 from tests.waiting import PATIENCE
 from workers.cli.sandbox.serve import sandbox_toml
 

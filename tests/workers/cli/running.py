@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from typer.testing import CliRunner, Result
 
 from schemas.status import Status
-from schemas.tables import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, lock, move
 from workers.cli.app import app
 from workers.cli.terminal.context import Desk

@@ -10,7 +10,7 @@ from redis import Redis
 from sqlalchemy import insert, update
 
 from schemas.events import EventType
-from schemas.tables import EVENT, ORDER, PROVIDER, PURCHASE
+from schemas.tables.purchases import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.policies.pace import Pace, buying_lane
 from tasks.providers.configured import parse_config, sandbox_config

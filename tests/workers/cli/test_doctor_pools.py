@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from schemas.pool_tables import POOL
+from schemas.tables.pools import POOL
 from workers.cli.doctor import ledger
 from workers.cli.doctor.findings import Finding, ok, warn
 from workers.database.connections import SqlDatabase

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from schemas.events import STREAM
 from schemas.status import Status
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file

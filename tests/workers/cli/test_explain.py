@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import Status
 from workers.cli.terminal.explain import Around, next_step, pause_in_words, when
 

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from schemas.tables import EVENT, PROVIDER
+from schemas.tables.purchases import EVENT, PROVIDER
 from tasks.ledger.rows import new_id
 from tasks.restored_database import detect
 from tasks.restored_database.watermark import Mark, Watermark

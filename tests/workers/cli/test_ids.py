@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import insert, select
 
-from schemas.tables import ORDER
+from schemas.tables.purchases import ORDER
 from tests.workers.cli.running import Cli
 from workers.cli.terminal.context import Desk
 from workers.cli.terminal.errors import Failure

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from schemas.requests import BuyNumber
 from schemas.status import DEAD
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.accounts import identity
 from tests.servers.proxy import PostgresProxy

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from schemas.pool_tables import POOL_NUMBER, Slot
+from schemas.tables.pools import POOL_NUMBER, Slot
 from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.running import Cli, sandbox_config_text
 from tests.workers.cli.test_lost_answers import MOST, desk, each_commit, proxy

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from schemas.kinds import policy_for
+from schemas.config.kinds import policy_for
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import kinds
 from tasks.runtime import Binding

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from schemas.pool_tables import POOL, POOL_RUN
+from schemas.tables.pools import POOL, POOL_RUN
 from schemas.status import Status
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.pools import stock
-from tasks.pools.standing import broken
+from tasks.pools.supply.standing import broken
 from tasks.providers.configured import parse_config
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from schemas.status import Status
-from schemas.tables import PROVIDER
+from schemas.tables.purchases import PROVIDER
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from workers.cli.terminal.context import Desk, open_desk
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.accounts import left as remembered_as_left
 from tests.workers.cli.running import NUMBERS, Cli
 from tests.workers.cli.test_provideraccount import NAMED, OWN, buy, buy_all_the_way, own_file

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import select
 
 from schemas.status import Status
-from schemas.tables import LINE, PURCHASE
+from schemas.tables.purchases import LINE, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer

@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import select
 
 from schemas.status import Status
-from schemas.tables import EVENT, ORDER, PURCHASE, RESOLUTION
+from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from workers.cli.terminal.context import Desk

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.provider_config import read_token
+from schemas.config.provider import read_token
 from tasks.providers.adapter import Ask
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config_errors import ConfigError
+from schemas.config.errors import ConfigError
 from schemas.status import Status
 from tasks.providers.configured import parse_config, sandbox_config
 from tasks.sandbox import SandboxServer

@@ -5,9 +5,9 @@ from __future__ import annotations
 from alembic import command
 from sqlalchemy import insert, select
 
-from schemas.pool_tables import POOL_RUN
+from schemas.tables.pools import POOL_RUN
 from schemas.requests import BuyNumber
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import new_id
 from tests.tasks.support import START, number

@@ -13,11 +13,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-import schemas.account_tables
-import schemas.history_tables
-import schemas.pool_tables  # noqa: F401 - its tables join the metadata
+import schemas.tables.accounts
+import schemas.tables.history
+import schemas.tables.pools  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from workers.database.connections import _MIGRATIONS, SqlDatabase, migrate, revisions
 
 

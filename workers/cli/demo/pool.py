@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from schemas.events import EventType
-from schemas.pool_tables import POOL_RUN
+from schemas.tables.pools import POOL_RUN
 from schemas.status import Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.messages.public_names import TAKE_NUMBER
 from tasks.pools.counting import levels
-from tasks.pools.replenish import NotNow, run
+from tasks.pools.supply.replenish import NotNow, run
 from tasks.runtime import Message, Runtime
 from workers.cli.demo.script import POOL, TAKERS, TARGET
 from workers.periodic.beat_schedule import PUBLIC_QUEUE

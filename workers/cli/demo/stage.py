@@ -12,7 +12,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from schemas.provider_config import SANDBOX_VARIABLE
+from schemas.config.provider import SANDBOX_VARIABLE
 from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxServer

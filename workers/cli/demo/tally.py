@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from schemas.status import OrderStatus, Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.queries import find_order
 from tasks.sandbox.control import Control
 from workers.cli.demo.pool import PoolResult, measure_pool

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from schemas.config import Config
+from schemas.config.file import Config
 from tasks.accounts.stranded import homes_in, mend, read_file, refusals, waiting
 from workers.cli.doctor.findings import Finding, fail, ok
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from schemas.config import Config
-from schemas.config_errors import ConfigError
-from schemas.provider_config import read_token
+from schemas.config.file import Config
+from schemas.config.errors import ConfigError
+from schemas.config.provider import read_token
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.terminal.errors import WRONG_USE
 from workers.settings import Settings

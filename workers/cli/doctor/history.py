@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.config import Config
+from schemas.config.file import Config
 from tasks.restored_database.detect import Lost, lost_calls
 from tasks.restored_database.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok

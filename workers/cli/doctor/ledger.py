@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, text
 
-from schemas.config import Config
+from schemas.config.file import Config
 from schemas.events import utc_text
 from schemas.status import UNSETTLED, OrderStatus, Status
-from schemas.tables import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
+from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
 from tasks.queries import provider_states, status_counts

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from schemas.events import utc_text
-from schemas.pool_tables import POOL, PoolStatus
+from schemas.tables.pools import POOL, PoolStatus
 from tasks.ledger.rows import Row
 from workers.cli.doctor.findings import Finding, ok, warn
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from schemas.config import Config
+from schemas.config.file import Config
 from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.terminal.errors import AWAY

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
-from schemas.config import Config
-from schemas.pool_tables import PoolStatus
+from schemas.config.file import Config
+from schemas.tables.pools import PoolStatus
 from tasks.policies.pace import Pace
-from tasks.pools.candidates import STOCK_FILE
-from tasks.pools.replenish import NotNow, Report
-from tasks.pools.replenish import run as replenish
+from tasks.pools.supply.candidates import STOCK_FILE
+from tasks.pools.supply.replenish import NotNow, Report
+from tasks.pools.supply.replenish import run as replenish
 from tasks.runtime import Runtime
 from workers.cli.pool.view import known_pool
 from workers.cli.terminal.context import Desk, open_desk, worker_hint

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from schemas.numbers import NumberError, read_number
 from tasks.database_away import DATABASE_AWAY
 from tasks.ledger.rows import Row, new_id
-from tasks.pools import taking
-from tasks.pools.reading import former_pools, read_return, read_take
+from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
 from workers.cli.pool.view import known_pool

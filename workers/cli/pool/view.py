@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from schemas.config import Config
-from schemas.config_errors import did_you_mean
-from schemas.pool_tables import POOL, POOL_RUN, PoolStatus
-from schemas.pools import PoolConfig
+from schemas.config.file import Config
+from schemas.config.errors import did_you_mean
+from schemas.tables.pools import POOL, POOL_RUN, PoolStatus
+from schemas.config.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.rows import Row
 from tasks.pools.counting import levels
-from tasks.pools.standing import tells_of_failure
+from tasks.pools.supply.standing import tells_of_failure
 from tasks.runtime import Runtime
 from workers.cli.doctor.pools import LATE
 from workers.cli.terminal.errors import Failure

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from schemas.config import Config
+from schemas.config.file import Config
 from tasks.policies.pace import HORIZON
 from workers.cli.processes.worker_beat_flower import beat_arguments, flower_arguments, worker_arguments
 from workers.database.connections import migrate

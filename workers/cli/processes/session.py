@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.text import Text
 
-from schemas.config import Config
+from schemas.config.file import Config
 from workers.cli.processes import children
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password, concurrency_for
 from workers.cli.terminal.context import check_accounts

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from schemas.config import Config
+    from schemas.config.file import Config
     from workers.settings import Settings
 
 

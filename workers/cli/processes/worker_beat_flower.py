@@ -16,7 +16,7 @@ from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import say
 
 if TYPE_CHECKING:
-    from schemas.config import Config
+    from schemas.config.file import Config
 
 MAX_CONCURRENCY = 400
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105 - its name

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 
 from redis.exceptions import RedisError
 
-from schemas.config import Config
-from schemas.provider_config import ProviderConfig, read_token
+from schemas.config.file import Config
+from schemas.config.provider import ProviderConfig, read_token
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import Adapter, ProviderError
 from tasks.providers.registry import build

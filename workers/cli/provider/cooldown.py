@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
-from schemas.config import Config
-from schemas.provider_config import ProviderConfig
+from schemas.config.file import Config
+from schemas.config.provider import ProviderConfig
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.runtime import utc_now
 from workers.cli.terminal.context import open_redis

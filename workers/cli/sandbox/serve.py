@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from schemas.provider_config import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE
+from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tasks.sandbox.faults import Planner

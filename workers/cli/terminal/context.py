@@ -12,9 +12,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from schemas.config import Config
-from schemas.config_errors import did_you_mean
-from schemas.provider_config import ProviderConfig
+from schemas.config.file import Config
+from schemas.config.errors import did_you_mean
+from schemas.config.provider import ProviderConfig
 from tasks.accounts import identity
 from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tasks.policies.pace import Pace

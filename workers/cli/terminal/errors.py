@@ -28,7 +28,7 @@ def failure_of(exc: Exception) -> Failure | None:
 
 
 def _wrong_use(exc: Exception) -> Failure | None:
-    from schemas.config_errors import ConfigError
+    from schemas.config.errors import ConfigError
     from schemas.requests import RequestError
     from tasks.orderfile import OrderFileError
     from tasks.orders import OrderError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.policy import Policy
+from schemas.config.policy import Policy
 from schemas.status import Status
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table
 
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks.queries import ids_between, latest_id
 from workers.cli.terminal.errors import Failure
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from schemas.config import Config
-from schemas.provider_config import SANDBOX_VARIABLE
+from schemas.config.file import Config
+from schemas.config.provider import SANDBOX_VARIABLE
 from workers.cli.terminal.output import count, say
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from schemas.config_errors import did_you_mean
+from schemas.config.errors import did_you_mean
 from schemas.events import EventType
-from schemas.rates import parse_duration
+from schemas.config.rates import parse_duration
 from workers.cli.terminal.errors import Failure
 
 _PREFIX = "dialstock."

@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from schemas.outcomes import OwnedNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, Status
-from schemas.tables import ATTEMPT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.audit import differences
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import OPEN, Shown, Walks

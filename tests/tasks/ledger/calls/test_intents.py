@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from schemas.status import Status
-from schemas.tables import ATTEMPT
+from schemas.tables.purchases import ATTEMPT
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.orders import cancel

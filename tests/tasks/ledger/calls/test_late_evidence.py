@@ -14,7 +14,7 @@ from schemas.outcomes import Look, LookKind, Outcome
 from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import Status
-from schemas.tables import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.calls import looks

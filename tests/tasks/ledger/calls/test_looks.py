@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.calls import looks
 from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import ATTEMPT, EVENT, PURCHASE
+from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger.calls import outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row
 from tests.tasks.support import UNKNOWN, World

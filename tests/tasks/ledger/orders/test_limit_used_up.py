@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, update
 
 from schemas.status import OrderStatus
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tests.tasks.ledger.queue.test_dispatch import many, order, release_of
 from tests.tasks.support import World, number
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks import orders
 from tasks.ledger.queue import dispatch
 from tasks.lifecycle import release_and_sweep

@@ -14,7 +14,7 @@ from sqlalchemy import event, select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import ORDER, PURCHASE
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.queue import dispatch, requeue
 from tasks.lifecycle import release_and_sweep

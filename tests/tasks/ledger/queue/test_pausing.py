@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables import EVENT
+from schemas.tables.purchases import EVENT
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause

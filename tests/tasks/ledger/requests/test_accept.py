@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import DEAD, OrderStatus, Status
-from schemas.tables import KEY, LINE, ORDER, PURCHASE
+from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.requests.accept import Entry, accept, key_conflicts
 from tasks.transactions import Raced, with_retry

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from schemas.requests import RequestError
 from schemas.status import Status
-from schemas.tables import EVENT, KEY, PURCHASE, REJECTED
+from schemas.tables.purchases import EVENT, KEY, PURCHASE, REJECTED
 from tasks.lifecycle import accept
 from tests.tasks.support import NUMBER, World, number
 

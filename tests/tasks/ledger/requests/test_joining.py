@@ -16,7 +16,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
-from schemas.tables import EVENT, KEY, PURCHASE
+from schemas.tables.purchases import EVENT, KEY, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.audit import findings

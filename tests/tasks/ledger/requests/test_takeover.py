@@ -10,7 +10,7 @@ from sqlalchemy import select
 from schemas.outcomes import Outcome
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables import PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row

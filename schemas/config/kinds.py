@@ -1,0 +1,58 @@
+"""What is checked about providers of one kind; the kinds are given by who knows how to call them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.config.policy import Policy
+from schemas.config.provider import ProviderConfig
+
+
+class Options(BaseModel):
+    """The options of a purchase: none. A kind that has some declares them in a subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kind(Protocol):
+    """A kind of providers, as configuration and requests know it."""
+
+    @property
+    def name(self) -> str:
+        """The `kind` of [providers.ALIAS]."""
+
+    @property
+    def config(self) -> type[ProviderConfig]:
+        """The model of [providers.ALIAS]."""
+
+    @property
+    def options(self) -> type[Options]:
+        """The model of a purchase's options."""
+
+    @property
+    def policy(self) -> Mapping[str, Any]:
+        """What differs from `Policy`'s defaults."""
+
+    @property
+    def max_batch(self) -> int:
+        """The most numbers that one purchase call may carry."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search of numbers for sale is documented."""
+
+    @property
+    def needs_prefix(self) -> bool:
+        """Whether the search is by prefix only."""
+
+    @property
+    def tells_price(self) -> bool:
+        """Whether the search shows prices."""
+
+
+def policy_for(kind: Kind, overrides: Mapping[str, Any]) -> Policy:
+    """The kind's defaults with *overrides* on top. Raises pydantic.ValidationError."""
+    return Policy.model_validate({**kind.policy, **overrides})

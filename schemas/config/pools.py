@@ -1,0 +1,244 @@
+"""The [pools.NAME] tables of providers.toml: stocks of bought numbers that are topped up by schedule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
+from schemas.config.kinds import Kind
+from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
+
+__all__ = ["PoolConfig", "Price", "Schedule", "parse_price", "read_pools"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_PRICE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([A-Z]{3})\s*")
+
+
+@dataclass(frozen=True)
+class Price:
+    """A price a month: an amount, and its currency's ISO 4217 code."""
+
+    amount: Decimal
+    currency: str
+
+    def covers(self, text: str | None) -> bool:
+        """Whether a candidate's price, like '3.50 EUR', is not above; no for none, and for another currency."""
+        try:
+            price = parse_price(text)
+        except ValueError:
+            return False
+        return price.currency == self.currency and price.amount <= self.amount
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+def parse_price(value: Any) -> Price:
+    """Read '2.00 USD'. Raises ValueError."""
+    if isinstance(value, Price):
+        return value
+    match = _PRICE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"{value!r} is no price: write an amount and its currency, like '2.00 USD'")
+    return Price(Decimal(match[1]), match[2])
+
+
+class PoolConfig(BaseModel):
+    """One pool. Fewer than `low` available or on their way: numbers are ordered, up to `target`.
+
+    providers: aliases, in order of preference; several of one account are fine, for each may buy from another carrier.
+    country, prefix: of the numbers; the prefix is how the national number begins.
+    max_per_run: numbers ordered by one run. daily_limit: numbers bought in any 24 hours, 0 for no limit.
+    max_price: a month, for numbers found by search. stock_file: numbers to choose from before any search.
+    count_held: whether purchases that wait for a person count as on their way.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    providers: tuple[str, ...] = Field(min_length=1)
+    country: str = "US"
+    prefix: str = ""
+    low: int = Field(ge=1, strict=True)
+    target: int = Field(ge=1, le=100_000, strict=True)
+    max_per_run: int = Field(default=100, ge=1, le=1_000, strict=True)
+    daily_limit: int = Field(ge=0, strict=True)
+    schedule: ScheduleText = parse_schedule("1m")
+    max_price: Annotated[Price, BeforeValidator(parse_price), PlainSerializer(str)] | None = None
+    stock_file: Path | None = None
+    count_held: bool = Field(default=True, strict=True)
+
+    # checks of fields and none of the model, so that one reading tells all that is wrong
+    @field_validator("providers")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for alias in value:
+            if value.count(alias) > 1:
+                raise ValueError(f"{alias!r} is there twice: name each provider once, the preferred one first")
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _a_country(cls, value: str) -> str:
+        from schemas.numbers import known_country  # noqa: PLC0415 - phonenumbers is slow to import
+
+        if not known_country(value):
+            hint = f"did you mean {value.upper()!r}?" if known_country(value.upper()) else "write it like US"
+            raise ValueError(f"{value!r} is no ISO 3166-1 code of two capital letters: {hint}")
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _a_national_prefix(cls, value: str, info: ValidationInfo) -> str:
+        if not re.fullmatch(r"[0-9]*", value):
+            raise ValueError(f"{value!r} must be digits alone, as the national number begins: like 415")
+        country = info.data.get("country")
+        if value and country and (problem := _contradiction(country, value)):
+            raise ValueError(f"{value!r} {problem}")
+        return value
+
+    @field_validator("target")
+    @classmethod
+    def _not_below_low(cls, value: int, info: ValidationInfo) -> int:
+        low = info.data.get("low", value)
+        if value < low:
+            raise ValueError(f"{value} is below low, {low}: raise target, or lower low")
+        return value
+
+    @field_validator("max_price")
+    @classmethod
+    def _above_nothing(cls, value: Price | None) -> Price | None:
+        if value and not value.amount:
+            raise ValueError("would buy nothing: raise it, or leave it out for no limit")
+        return value
+
+    @field_validator("stock_file")
+    @classmethod
+    def _names_a_file(cls, value: Path | None) -> Path | None:
+        if value and not value.name:
+            raise ValueError("names no file: write it like 'support.csv'")
+        return value
+
+    def beside(self, configuration: Path) -> Self:
+        """The same, with a relative `stock_file` taken from the folder of the file *configuration*."""
+        return self.model_copy(update={"stock_file": self.stock_file and configuration.parent / self.stock_file})
+
+
+def read_pools(tables: Any, kinds: Mapping[str, Kind | None]) -> tuple[dict[str, PoolConfig], list[Problem]]:
+    """The pools that are right, by name, and the problems of all that is not.
+
+    *kinds* are the file's aliases, with None for a provider whose table is wrong.
+    """
+    if not isinstance(tables, dict):
+        return {}, [Problem(("pools",), "pools must be a table: write [pools.NAME]")]
+    pools: dict[str, PoolConfig] = {}
+    problems: list[Problem] = []
+    for name, table in tables.items():
+        if problem := _misshaped(name, table):
+            problems.append(problem)
+            continue
+        problems += _of_providers(table, ("pools", name), kinds)
+        try:
+            pools[name] = PoolConfig.model_validate(table)
+        except ValidationError as exc:
+            problems += describe(exc, PoolConfig, ("pools", name))
+    return pools, problems
+
+
+def _misshaped(name: str, table: Any) -> Problem | None:
+    path = ("pools", name)
+    if not _NAME.fullmatch(name):
+        return Problem(path, f"pool {name!r}: use at most 40 of a-z, 0-9, - and _, and begin with a letter or a digit")
+    if not isinstance(table, dict):
+        return Problem(path, f"pools.{name} must be a table: write [pools.{name}]")
+    return None
+
+
+def _of_providers(table: dict[str, Any], path: TomlPath, kinds: Mapping[str, Kind | None]) -> Iterator[Problem]:
+    """What is wrong between a pool and its providers, also where its other fields are wrong."""
+    aliases = table.get("providers")
+    if not isinstance(aliases, list) or not kinds:
+        return
+    for alias in dict.fromkeys(alias for alias in aliases if isinstance(alias, str)):
+        if alias not in kinds:
+            message = f"providers: {alias!r} is no provider of this file: {did_you_mean(alias, kinds)}"
+            yield Problem((*path, "providers"), message)
+        elif kind := kinds[alias]:
+            yield from _of_provider(table, path, alias, kind)
+
+
+def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) -> Iterator[Problem]:
+    who = f"{alias!r} ({kind.name})"
+    if "stock_file" not in table and not kind.searches:
+        message = f"providers: {who} cannot be searched: give its numbers in a stock_file, or take it out"
+        yield Problem((*path, "providers"), message)
+    if "stock_file" not in table and kind.needs_prefix and not table.get("prefix"):
+        message = f"providers: {who} is searched by prefix only: give a prefix like '415', or a stock_file"
+        yield Problem((*path, "providers"), message)
+    if "max_price" in table and kind.searches and not kind.tells_price:
+        message = f"max_price: {who} tells no price when it is searched: take out max_price or {alias!r}"
+        yield Problem((*path, "max_price"), message)
+
+
+# How the national numbers begin that have a 0 of their own, where 0 is also dialled before all others.
+_OWN_ZERO = {
+    "BG": "00800",
+    "ID": "00",
+    "IN": "000800",
+    "JP": "00",
+    "KR": "00",
+    "RW": "06",
+    "TH": "001800",
+    "UY": "0004",
+}
+
+
+def _contradiction(country: str, prefix: str) -> str | None:
+    """Why no number of *country* can begin with *prefix*; None where one can, or where that is not sure."""
+    from phonenumbers import PhoneMetadata  # noqa: PLC0415 - slow
+
+    metadata: Any = PhoneMetadata.metadata_for_region(country)
+    longest = max(metadata.general_desc.possible_length)
+    if len(prefix) > longest:
+        return f"is longer than a national number of {country}, which has {longest} digits at most"
+    if metadata.country_code == 1 and prefix[0] in "01":
+        return f"begins no number of {country}: write the area code without 1, like 415"
+    if metadata.national_prefix == "0" == prefix[0] and not _may_begin(_OWN_ZERO.get(country), prefix):
+        without = prefix.lstrip("0")
+        mend = f"write {without!r}" if without else "leave it out"
+        return f"begins with the 0 that is dialled inside {country} only: {mend}"
+    return _elsewhere(country, prefix) if metadata.country_code == 1 and len(prefix) >= 3 else None
+
+
+def _may_begin(start: str | None, prefix: str) -> bool:
+    return start is not None and (start.startswith(prefix) or prefix.startswith(start))
+
+
+def _elsewhere(country: str, prefix: str) -> str | None:
+    """Countries that share +1 share no area code, but for those without a place: numbers of 800 count as of the US."""
+    import phonenumbers  # noqa: PLC0415 - slow
+
+    number = phonenumbers.parse(f"+1{prefix}{'2345678'[len(prefix) - 3 :]}")
+    owner = phonenumbers.region_code_for_number(number)
+    if owner in (None, country):
+        return None
+    shared = phonenumbers.is_valid_number_for_region(number, country)
+    what = (
+        f"is shared by countries, and its numbers count as of {owner}" if shared else f"is of {owner}, not of {country}"
+    )
+    return f"{what}: write country = {owner!r}, or another prefix"

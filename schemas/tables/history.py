@@ -1,0 +1,28 @@
+"""The table of what a database lost when it went back in time, and somebody answered for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import Column
+from sqlmodel import Field, SQLModel
+
+from schemas.tables.columns import ID
+
+
+class AnsweredCall(SQLModel, table=True):
+    """A call to buy that this database lost: an audit took in what it bought, or a person answered for it.
+
+    It stands in no other table. A database that goes back once more, to before the answer, has lost it again.
+    """
+
+    __tablename__: ClassVar[str] = "answered_call"
+
+    purchase_id: str = Field(sa_column=Column(ID, primary_key=True))
+    revision: int = Field(primary_key=True)
+    started_at: datetime = Field(primary_key=True)
+    answered_at: datetime
+
+
+ANSWERED = AnsweredCall.__table__  # type: ignore[attr-defined]

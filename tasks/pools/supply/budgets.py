@@ -1,0 +1,78 @@
+"""What the providers of a pool may buy now: nothing where they are paused, and what their daily limits leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from schemas.tables.pools import ORDERED, POOL_NUMBER
+from schemas.tables.purchases import PURCHASE, QUEUED
+from tasks.ledger.queue import dispatch
+from tasks.pools.counting import NO_LIMIT
+from tasks.queries import provider_states
+from tasks.runtime import Runtime
+
+_BOUGHT = PURCHASE.c
+
+
+class Budget(NamedTuple):
+    """What is left of a daily limit: beside what pools have waiting there, and beside all that waits there."""
+
+    most: int
+    idle: int
+
+
+def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
+    """Those of *aliases* that buy nothing now, and why: they are paused, or their daily limit is spent."""
+    paused = _paused(conn)
+    closed = {}
+    for alias in aliases:
+        if alias in paused:
+            closed[alias] = f"is paused: {paused[alias]}"
+        elif _left(conn, runtime, alias) < 1:
+            closed[alias] = f"has spent its daily_limit of {runtime.providers[alias].policy.daily_limit}"
+    return closed
+
+
+def budgets(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, Budget]:
+    """What each of *aliases*, which are not closed, may buy in these 24 hours."""
+    paused = _paused(conn)
+    found = {}
+    for alias in aliases:
+        binding = runtime.providers[alias]
+        if not binding.policy.daily_limit:
+            found[alias] = Budget(NO_LIMIT, NO_LIMIT)
+            continue
+        left = _left(conn, runtime, alias)
+        # what waits at a paused provider is not on its way
+        open_ones = [one for one in runtime.accounts[binding.account].aliases if one not in paused]
+        waits = _BOUGHT.provider.in_(open_ones) & QUEUED & ~_BOUGHT.doubt
+        found[alias] = Budget(left - _of_pools(conn, waits), left - _all(conn, waits, left))
+    return found
+
+
+def _paused(conn: Connection) -> dict[str, str]:
+    return {alias: row["reason"] for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+
+
+def _left(conn: Connection, runtime: Runtime, alias: str) -> int:
+    """What the daily limit leaves beside what runs; very many without one."""
+    binding = runtime.providers[alias]
+    # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
+    unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT})
+    account = dispatch.Account(binding.account, runtime.accounts[binding.account].aliases)
+    state = {"provider": alias, "paused_at": None}
+    return dispatch.room(conn, unhurried, state, account, now=runtime.now(), soon=NO_LIMIT).free
+
+
+def _of_pools(conn: Connection, waits: ColumnElement[bool]) -> int:
+    mine = POOL_NUMBER.join(PURCHASE, _BOUGHT.id == POOL_NUMBER.c.purchase_id)
+    return int(conn.execute(select(func.count()).select_from(mine).where(ORDERED, waits)).scalar_one())
+
+
+def _all(conn: Connection, waits: ColumnElement[bool], most: int) -> int:
+    """Counted up to *most*: an order may have very many."""
+    counted = select(_BOUGHT.id).where(waits).limit(most).subquery()
+    return int(conn.execute(select(func.count()).select_from(counted)).scalar_one())

@@ -1,0 +1,104 @@
+"""What a pool needs: counted before anything is looked for, and again before it is ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from schemas.config.pools import PoolConfig
+from schemas.status import Status
+from tasks.ledger.queue.pool_limits import spoken_for
+from tasks.ledger.rows import Row
+from tasks.pools import counting, stock
+from tasks.pools.supply.budgets import closed_providers
+from tasks.pools.counting import Supply
+from tasks.runtime import Runtime
+
+LEASE = 30.0
+"""Seconds, beside its searches, that a run may take before another one takes its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run and its terms."""
+
+    runtime: Runtime
+    name: str
+    pool: PoolConfig
+    by_person: bool
+    with_held: bool
+
+    @property
+    def lease(self) -> timedelta:
+        """Every provider may be searched, and answer as late as it may; a run that takes longer does no harm."""
+        searches = sum(self.runtime.providers[alias].policy.timeout for alias in self.pool.providers)
+        return timedelta(seconds=LEASE + searches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a count found.
+
+    wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
+    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. stuck: those that
+    wait at a provider of `closed`, first those that may move. movable: so many of them may give way to another
+    provider's numbers.
+    """
+
+    supply: Supply
+    level: int
+    missing: int
+    wanted: int
+    low_by: int
+    budget: int
+    held_back: int
+    closed: Mapping[str, str]
+    stuck: Sequence[Row]
+    movable: int
+
+    @property
+    def most(self) -> int:
+        """How many numbers this run may order."""
+        return self.budget + self.movable
+
+
+def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False) -> Need:
+    """What is needed; with *lock* the purchases that may give way are locked."""
+    pool = this.pool
+    supply = counting.supply(conn, this.name, pool.target)
+    level = supply.level(with_held=this.with_held)
+    missing = max(0, pool.target - level)
+    if level >= pool.low:
+        # what was begun below it is brought to its end
+        missing = min(missing, supply.wanted)
+    wanted = min(missing, pool.max_per_run)
+    closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
+    stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
+    left = pool.daily_limit - spoken_for(conn, this.name, now) if pool.daily_limit else counting.NO_LIMIT
+    budget = min(wanted, max(0, left))
+    # what takes the place of a number that waits adds nothing to what is spoken for
+    free = sum(row["may_move"] for row in stuck)
+    elsewhere = not closed.keys() >= set(pool.providers)
+    movable = min(free, pool.max_per_run - budget) if elsewhere else 0
+    return Need(
+        supply=supply,
+        level=level,
+        missing=missing,
+        wanted=wanted,
+        low_by=max(0, pool.low - level),
+        budget=budget,
+        held_back=max(0, -left),
+        closed=closed,
+        stuck=stuck,
+        movable=movable,
+    )
+
+
+def _closed(conn: Connection, this: Run) -> dict[str, str]:
+    """The providers at which nothing is bought for the pool now, of its own and of what it has ordered."""
+    left = stock.providers_of_ordered(conn, this.name) - set(this.pool.providers)
+    gone = dict.fromkeys(sorted(left), "is not among its providers any more")
+    return {**closed_providers(conn, this.runtime, this.pool.providers), **gone}
