@@ -32,9 +32,9 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from schemas.events import STREAM_LENGTH
 from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
+from schemas.events import STREAM_LENGTH
 from workers.broker import tls_options
 
 EVENT_RETENTION = 7 * 86400.0

@@ -13,8 +13,8 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.config.provider import read_token
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from sqlalchemy import Boolean, CheckConstraint, Column, Index, String, Text, false, text, true
 from sqlmodel import Field, SQLModel
 
-from schemas.tables.columns import DOCUMENT, ID, SEQUENCE, quoted, where
 from schemas.settling import FindingKind, Verdict
 from schemas.status import DEAD, OrderStatus, Status
+from schemas.tables.columns import DOCUMENT, ID, SEQUENCE, quoted, where
 
 _ALIVE = f"status NOT IN ({quoted(DEAD)})"
 _QUEUED = "status = 'queued'"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from schemas.outcomes import LookKind
 from schemas.config.policy import Policy
+from schemas.outcomes import LookKind
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.audit.walk_owned import Progress, walk

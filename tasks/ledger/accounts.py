@@ -12,9 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
 
+from schemas.status import DEAD, Status
 from schemas.tables.accounts import LEFT
 from schemas.tables.pools import POOL_NUMBER
-from schemas.status import DEAD, Status
 from schemas.tables.purchases import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.rows import Row, insert_new, move

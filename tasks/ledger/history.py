@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, select
 
 from schemas.events import EventType
-from schemas.tables.history import ANSWERED
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
+from schemas.tables.history import ANSWERED
 from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, exists, literal, or_, select, update
 
+from schemas.config.policy import Policy
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
-from schemas.config.policy import Policy
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
 from tasks.ledger.among import any_of

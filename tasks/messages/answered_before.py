@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from schemas.plain import is_storable, shown, written
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.tables.pools import POOL_REQUEST
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, parse_order
 from schemas.status import OrderStatus
+from schemas.tables.pools import POOL_REQUEST
 from schemas.tables.purchases import KEY, ORDER, REJECTED
 from tasks.lifecycle.accept import MAX_BODY
 from tasks.messages.public_names import BUY_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER

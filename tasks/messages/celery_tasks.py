@@ -29,9 +29,8 @@ from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
 from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
-from tasks.pools.requests import reading
+from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
 from tasks.runtime import Runtime, current
 from tasks.transactions import Raced
 
@@ -131,11 +130,11 @@ def _keywords(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _take(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
-    taking.take(runtime, reading.read_take(runtime, fields), message_id)
+    take_and_return.take(runtime, reading.read_take(runtime, fields), message_id)
 
 
 def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
-    taking.give_back(runtime, reading.read_return(runtime, fields), message_id)
+    take_and_return.give_back(runtime, reading.read_return(runtime, fields), message_id)
 
 
 def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:

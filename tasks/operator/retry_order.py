@@ -9,9 +9,9 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from schemas.tables.pools import POOL_RUN
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
+from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE

@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from schemas.outcomes import Outcome, OutcomeKind
 from schemas.config.policy import Policy
+from schemas.outcomes import Outcome, OutcomeKind
 
 MAX_COOLDOWN = 3600.0
 """Seconds: the longest a machine's pause lasts before it probes again."""

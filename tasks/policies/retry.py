@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.config.policy import Policy
+from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 
 THROTTLED_WAIT = 5.0

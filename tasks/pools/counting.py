@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from schemas.tables.pools import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
 from schemas.status import DEAD, Status
+from schemas.tables.pools import AVAILABLE, ORDERED, POOL_NUMBER, WANTED, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.queue.pool_limits import spoken_for
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
-from schemas.tables.pools import LIVE, POOL_NUMBER
 from schemas.requests import MAX_PROBLEMS, BuyNumber, RequestError, SubmitOrder
+from schemas.tables.pools import LIVE, POOL_NUMBER
 from schemas.tables.purchases import ALIVE, KEY, ORDER, PURCHASE
 from tasks.ledger.requests.accept import Accepted
 from tasks.runtime import Runtime

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, or_, select, update
 
-from schemas.tables.pools import LIVE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
 from schemas.config.pools import PoolConfig
 from schemas.status import DEAD, Status
+from schemas.tables.pools import LIVE, ORDERED, POOL, POOL_NUMBER, WANTED, PoolStatus, Slot
 from schemas.tables.purchases import KEY, LINE, PURCHASE
 from tasks.ledger.rows import Row, insert_new
 from tasks.runtime import Runtime

@@ -31,8 +31,8 @@ class Sandbox:
 class ProviderKind:
     """A kind of providers; `schemas.config.kinds.Kind` tells what configuration and requests see of it.
 
-    `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its source.
-    What it can do stands at its adapter.
+    `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its
+    source. What it can do stands at its adapter.
     """
 
     name: str

@@ -13,8 +13,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_ACCOUNT, ProviderConfig, kind_in
 from tasks.providers import bird, fluents, signalwire, timepay, vogent
 from tasks.providers.adapter import Adapter

@@ -27,8 +27,8 @@ from sqlalchemy import insert
 from schemas.events import CHANNEL
 from schemas.pool_requests import TakeNumber
 from schemas.tables.pools import POOL_NUMBER
+from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
 from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tests.bench import report
@@ -109,7 +109,7 @@ class _Place:
             runtime = make_world(database).runtime
 
             def take(index: int) -> dict[str, Any]:
-                return taking.take(runtime, TakeNumber(pool=POOL), f"take-{index}")
+                return take_and_return.take(runtime, TakeNumber(pool=POOL), f"take-{index}")
 
             with ThreadPoolExecutor(AT_ONCE) as executor:
                 started = time.perf_counter()

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from schemas.events import EVENT_OF, EventType
 from schemas.config.rates import RateLimit
+from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, MOVES, UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, ORDER, PURCHASE
 from tests.chaos.clock import STEP

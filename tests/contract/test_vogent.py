@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.outcomes import OutcomeKind
 from schemas.config.provider import SANDBOX_TOKEN
+from schemas.outcomes import OutcomeKind
 from tasks.providers.configured import sandbox_config
 from tasks.providers.conformance.fixtures import NUMBER, buy, charged
 from tasks.providers.registry import build

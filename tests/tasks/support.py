@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from schemas.tables.accounts import LEFT
-from schemas.tables.history import ANSWERED
 from schemas.config.kinds import policy_for
-from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.config.policy import Policy
-from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
+from schemas.tables.accounts import LEFT
+from schemas.tables.history import ANSWERED
+from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.tables.purchases import (
     ATTEMPT,
     AUDIT_RUN,

@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from schemas.tables.accounts import LEFT
 from schemas.status import Status
+from schemas.tables.accounts import LEFT
 from schemas.tables.purchases import PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountUnclear

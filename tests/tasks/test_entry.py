@@ -12,10 +12,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from schemas.events import EventType
-from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.config.pools import PoolConfig
+from schemas.events import EventType
 from schemas.status import Status
+from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from tasks import database_away
 from tasks.messages import celery_tasks

@@ -19,7 +19,7 @@ from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill
 from tests.tasks.support import NUMBER, World, number
@@ -32,8 +32,8 @@ HALF = "\ud83d"
 TASKS = [
     (celery_tasks.buy_number, BUY, accept, "buy_number"),
     (celery_tasks.submit_order, SUBMIT, orders, "submit_order"),
-    (celery_tasks.take_number, TAKE, taking, "take"),
-    (celery_tasks.return_number, RETURN, taking, "give_back"),
+    (celery_tasks.take_number, TAKE, take_and_return, "take"),
+    (celery_tasks.return_number, RETURN, take_and_return, "give_back"),
 ]
 
 

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from sqlalchemy import select
 
-from schemas.tables.pools import Slot
 from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, OrderStatus, Status
+from schemas.tables.pools import Slot
 from schemas.tables.purchases import ORDER, PURCHASE, UNFINISHED
 from tasks import orders
 from tasks.ledger import waiting

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from schemas.outcomes import Look, OutcomeKind
 from schemas.config.policy import Policy
+from schemas.outcomes import Look, OutcomeKind
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError

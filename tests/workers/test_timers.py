@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import insert, select
 
 from schemas.events import STREAM
-from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.status import Status
+from schemas.tables.pools import POOL_NUMBER, Slot
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tests.servers import RedisServer

@@ -11,9 +11,9 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from schemas.config.errors import ConfigError
-from schemas.tables.pools import POOL
 from schemas.config.provider import SANDBOX_URL
 from schemas.requests import BuyNumber
+from schemas.tables.pools import POOL
 from schemas.tables.purchases import PROVIDER
 from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config

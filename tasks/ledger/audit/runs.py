@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, update
 
-from schemas.outcomes import clip
 from schemas.config.policy import Policy
+from schemas.outcomes import clip
 from schemas.tables.purchases import AUDIT_RUN
 from tasks.ledger.rows import insert_new
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select, update
 
-from schemas.outcomes import Look, LookKind, OutcomeKind
 from schemas.config.policy import Policy
+from schemas.outcomes import Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.outcomes import settle, take_evidence

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, Connection, TextClause, func, select
 
-from schemas.tables.pools import POOL, POOL_RUN
 from schemas.status import Status
+from schemas.tables.pools import POOL, POOL_RUN
 from schemas.tables.purchases import POOLED, PURCHASE
 from tasks.ledger.among import any_of
 

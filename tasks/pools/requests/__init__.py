@@ -1,0 +1,1 @@
+"""Requests to a pool: take a number, give it back, and what was answered."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from schemas.pool_requests import UNKNOWN_POOL, ReturnNumber, TakeNumber, parse_return, parse_take
-from schemas.tables.pools import POOL
 from schemas.requests import RequestError
+from schemas.tables.pools import POOL
 from tasks.runtime import Runtime
 
 R = TypeVar("R", TakeNumber, ReturnNumber)

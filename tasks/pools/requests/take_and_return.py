@@ -13,8 +13,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Executable, Integer, Update, bindparam, literal, select, update
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.tables.pools import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from schemas.requests import digest, key_of_message
+from schemas.tables.pools import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from tasks.ledger.rows import Row
 from tasks.pools.requests.answers import Request, answered, done, refuse, remember
 from tasks.runtime import Runtime

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.outcomes import Candidate, OutcomeKind
 from schemas.config.pools import PoolConfig
+from schemas.outcomes import Candidate, OutcomeKind
 from tasks.orders import chunks
 from tasks.pools.supply.budgets import Budget, budgets, closed_providers
 from tasks.pools.supply.offers import Offer, usable

@@ -13,8 +13,8 @@ from schemas.status import Status
 from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
-from tasks.pools.supply.budgets import closed_providers
 from tasks.pools.counting import Supply
+from tasks.pools.supply.budgets import closed_providers
 from tasks.runtime import Runtime
 
 LEASE = 30.0

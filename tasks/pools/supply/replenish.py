@@ -17,13 +17,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.tables.pools import POOL_RUN, PoolStatus
 from schemas.status import Status
+from schemas.tables.pools import POOL_RUN, PoolStatus
 from tasks.database_away import DATABASE_AWAY
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
-from tasks.pools.supply.candidates import STOCK_FILE, Found, find
 from tasks.pools.counting import Supply
+from tasks.pools.supply.candidates import STOCK_FILE, Found, find
 from tasks.pools.supply.needs import Need, Run, count_need
 from tasks.pools.supply.offers import Offer, usable
 from tasks.pools.supply.ordering import give_way, order_numbers

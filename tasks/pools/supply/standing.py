@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, update
 
+from schemas.config.pools import PoolConfig
 from schemas.events import EventType
 from schemas.tables.pools import POOL, PoolStatus
-from schemas.config.pools import PoolConfig
 from tasks.ledger.rows import Row, emit
 from tasks.pools.counting import Supply
 from tasks.pools.events import pool_event

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.outcomes import Look, Outcome
 from schemas.config.provider import SANDBOX_TOKEN
+from schemas.outcomes import Look, Outcome
 from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds

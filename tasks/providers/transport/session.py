@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.config.errors import ConfigError
-from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
 from schemas.config.provider import ProviderConfig
+from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
 from tasks.providers.transport.answers import fields

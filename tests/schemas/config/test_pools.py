@@ -14,8 +14,8 @@ import pytest
 import regex
 from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.config.pools import PoolConfig, Price, _contradiction, parse_price
 from tasks.providers.configured import load_config, parse_config, sandbox_config
 
@@ -92,7 +92,7 @@ def test_a_pool_may_say_everything():
 
 
 def test_the_examples_pool_shows_every_field():
-    example = (Path(__file__).parents[2] / "providers.example.toml").read_text()
+    example = (Path(__file__).parents[3] / "providers.example.toml").read_text()
     file, header, lines = example.partition("# [pools.support]\n")
     uncommented = re.sub("^# ", "", header + lines, flags=re.MULTILINE)
     config = parse_config(file + uncommented, "p")

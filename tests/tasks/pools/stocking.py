@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER, Slot
 from tasks.ledger.rows import Row, new_id
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.support import START, World
 
 POOL = "support"
@@ -44,11 +44,13 @@ def fill(world: World, count: int, **values: Any) -> None:
 
 
 def take(world: World, message_id: str = "m", **fields: Any) -> Row:
-    return taking.take(world.runtime, TakeNumber(**{"pool": POOL, **fields}), message_id)
+    return take_and_return.take(world.runtime, TakeNumber(**{"pool": POOL, **fields}), message_id)
 
 
 def give_back(world: World, message_id: str = "r", number: str = FIRST, **fields: Any) -> Row:
-    return taking.give_back(world.runtime, ReturnNumber(**{"pool": POOL, "number": number, **fields}), message_id)
+    return take_and_return.give_back(
+        world.runtime, ReturnNumber(**{"pool": POOL, "number": number, **fields}), message_id
+    )
 
 
 def numbers(answer: Row) -> list[str]:

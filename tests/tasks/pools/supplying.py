@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from schemas.outcomes import Candidate, Outcome
-from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.config.pools import PoolConfig
+from schemas.outcomes import Candidate, Outcome
 from schemas.requests import BuyNumber
 from schemas.status import DEAD, Status
+from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, lock, move

@@ -5,8 +5,8 @@ from __future__ import annotations
 from schemas.pool_requests import TakeNumber
 from schemas.status import Status
 from tasks.pools import counting
-from tasks.pools.requests import take_and_return as taking
 from tasks.pools.counting import Levels
+from tasks.pools.requests import take_and_return
 from tests.tasks.pools.supplying import NAME, Make, Supplied
 
 
@@ -28,7 +28,7 @@ def test_what_is_counted(make: Make) -> None:
     # settling changes what the places say, and not what they count for
     assert world.settle_all() == 3
     assert levels(world) == unsettled
-    taking.take(world.runtime, TakeNumber(pool=NAME), "m")
+    take_and_return.take(world.runtime, TakeNumber(pool=NAME), "m")
     assert (levels(world).available, levels(world).taken, levels(world).bought_today) == (0, 1, 8)
     # What is on its way is bought when it is bought.
     world.clock.advance(24 * 3600 + 300)

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from schemas.pool_requests import TakeNumber
-from schemas.tables.pools import PoolStatus
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
+from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.queue import pausing, pool_limits
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
 from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear
 from workers.database.connections import SqlDatabase
@@ -77,7 +77,9 @@ def say(world: Supplied, verdict: Verdict, count: int | None = None) -> None:
 def empty(world: Supplied) -> None:
     """All that is available is taken."""
     if world.supply().available:
-        taking.take(world.runtime, TakeNumber(pool=NAME, count=world.supply().available), f"{world.clock.moment}")
+        take_and_return.take(
+            world.runtime, TakeNumber(pool=NAME, count=world.supply().available), f"{world.clock.moment}"
+        )
 
 
 def test_what_waited_for_a_paused_provider_counts_on_the_day_on_which_it_is_bought(make: Make) -> None:

@@ -26,13 +26,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from schemas.config.pools import PoolConfig
 from schemas.outcomes import Candidate
 from schemas.pool_requests import ReturnNumber, TakeNumber
-from schemas.tables.pools import POOL_NUMBER, Slot
-from schemas.config.pools import PoolConfig
 from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, SETTLED, Status
+from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger import resolve
 from tasks.ledger.audit import findings
@@ -42,8 +42,8 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import stock
+from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
@@ -431,7 +431,7 @@ class Game(RuleBasedStateMachine):
         free = sorted(self.places(Slot.AVAILABLE), key=lambda row: (row["available_at"], row["slot"]))
         code, numbers = self.takers.of_take(request_id, count, [row["number"] for row in free])
         request = TakeNumber(pool=POOL, request_id=request_id, count=count)
-        answer = taking.take(self.world.runtime, request, "message")
+        answer = take_and_return.take(self.world.runtime, request, "message")
         assert (answer["error_code"], [one["number"] for one in answer["numbers"]]) == (code, numbers)
         assert answer["success"] is (code is None)
         if code is not None:
@@ -444,7 +444,7 @@ class Game(RuleBasedStateMachine):
     def give_back(self, request_id: str, wanted: str) -> None:
         code = self.takers.of_return(request_id, wanted)
         request = ReturnNumber(pool=POOL, request_id=request_id, number=wanted)
-        answer = taking.give_back(self.world.runtime, request, "message")
+        answer = take_and_return.give_back(self.world.runtime, request, "message")
         assert (answer["error_code"], answer["success"]) == (code, code is None)
         if code is not None:
             self.takers.remember(request_id, wanted, code)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, Slot
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.stocking import FIRST, POOL, slots
 from tests.tasks.support import START, World, make_world
@@ -70,17 +70,17 @@ def _take(action: Callable[[Connection, TakeNumber, Any], Any], **fields: Any) -
 
 
 QUESTIONS: dict[str, tuple[str, Callable[[Connection], Any]]] = {
-    "take": (f"pool_number_available{PLACE}", _take(taking._take_free)),
-    "take many": ("pool_number_available", _take(taking._take_free, count=100)),
-    "take a thousand": ("pool_number_available", _take(taking._take_free, count=1000)),
-    "take the last": (f"pool_number_available{PLACE}", _take(taking._take_waiting)),
+    "take": (f"pool_number_available{PLACE}", _take(take_and_return._take_free)),
+    "take many": ("pool_number_available", _take(take_and_return._take_free, count=100)),
+    "take a thousand": ("pool_number_available", _take(take_and_return._take_free, count=1000)),
+    "take the last": (f"pool_number_available{PLACE}", _take(take_and_return._take_waiting)),
     "take again": (
         "pool_number_by_request",
-        lambda conn: taking._take_free(conn, TakeNumber(pool=POOL, request_id="known"), START),
+        lambda conn: take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="known"), START),
     ),
     "give back": (
         "pool_number_live",
-        lambda conn: taking._give_back(conn, ReturnNumber(pool=POOL, number=FIRST, request_id="new"), START),
+        lambda conn: take_and_return._give_back(conn, ReturnNumber(pool=POOL, number=FIRST, request_id="new"), START),
     ),
 }
 

@@ -18,7 +18,7 @@ from tasks.ledger.requests.accept import Entry, accept
 from tasks.lifecycle import accept as accepting
 from tasks.operator import retry_order
 from tasks.pools import stock
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tasks.queries import order_counts
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
@@ -69,7 +69,7 @@ def test_what_stands_in_a_pool_is_refused_to_others(
         world.lead(Status.PURCHASED)
         world.settle_all()
     if stands == "taken":
-        taking.take(world.runtime, TakeNumber(pool=NAME, count=10), "t-1")
+        take_and_return.take(world.runtime, TakeNumber(pool=NAME, count=10), "t-1")
     before = rows(world)
     assert refusal(lambda: ask(world)).endswith(f"number: {MEND}")
     assert rows(world) == before

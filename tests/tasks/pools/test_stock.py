@@ -13,19 +13,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from schemas.pool_requests import TakeNumber
-from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.config.pools import PoolConfig
+from schemas.pool_requests import TakeNumber
 from schemas.settling import FindingKind
 from schemas.status import Status
+from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import KEY, LINE, PURCHASE
 from tasks.ledger.audit import findings
 from tasks.ledger.queue import pool_limits
 from tasks.ledger.resolve import Settler
 from tasks.pools import counting, reserved, stock
-from tasks.pools.supply import offers
-from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
+from tasks.pools.supply import offers, replenish
 from tasks.pools.supply.budgets import budgets
 from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
@@ -105,7 +104,7 @@ def test_a_released_number_is_gone(world: Supplied, taken: bool) -> None:
     ids = world.lead(Status.PURCHASED)
     world.settle_all()
     if taken:
-        taking.take(world.runtime, TakeNumber(pool=NAME, count=10), "m")
+        take_and_return.take(world.runtime, TakeNumber(pool=NAME, count=10), "m")
     with world.write() as conn:
         stock.gone(conn, ids[0], world.clock())
     assert [place["purchase_id"] for place in world.places(Slot.GONE)] == [ids[0]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from schemas.outcomes import Outcome
 from schemas.config.provider import ProviderConfig
+from schemas.outcomes import Outcome
 from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build

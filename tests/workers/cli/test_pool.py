@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from schemas.tables.pools import POOL, POOL_RUN
 from schemas.status import Status
+from schemas.tables.pools import POOL, POOL_RUN
 from schemas.tables.purchases import EVENT
 from tasks.pools import stock
 from tasks.pools.supply.standing import broken

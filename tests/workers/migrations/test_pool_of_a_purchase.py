@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import command
 from sqlalchemy import insert, select
 
-from schemas.tables.pools import POOL_RUN
 from schemas.requests import BuyNumber
+from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import new_id

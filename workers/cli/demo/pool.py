@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from schemas.events import EventType
-from schemas.tables.pools import POOL_RUN
 from schemas.status import Status
+from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.messages.public_names import TAKE_NUMBER
 from tasks.pools.counting import levels

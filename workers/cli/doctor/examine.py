@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok

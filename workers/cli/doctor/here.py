@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.config.provider import read_token
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.terminal.errors import WRONG_USE

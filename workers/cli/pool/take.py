@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from schemas.numbers import NumberError, read_number
 from tasks.database_away import DATABASE_AWAY
 from tasks.ledger.rows import Row, new_id
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tasks.pools.requests.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
@@ -24,7 +24,7 @@ _CONFLICT = "key_conflict"
 def take_numbers(runtime: Runtime, fields: Mapping[str, Any], *, json: bool) -> int:
     """Take and print them; returns the exit status. Raises RequestError."""
     request = read_take(runtime, fields)
-    answer = _answered(lambda known: taking.take(runtime, request, known))
+    answer = _answered(lambda known: take_and_return.take(runtime, request, known))
     if json:
         emit_json(answer)
     if not answer["success"]:
@@ -44,7 +44,7 @@ def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: s
     wanted = [{"pool": name, "number": _read(number, country), "taker": taker} for number in numbers]
     requests = [read_return(runtime, fields) for fields in wanted]
     answers = [
-        _answered(lambda known, request=request: taking.give_back(runtime, request, known))  # type: ignore[misc]
+        _answered(lambda known, request=request: take_and_return.give_back(runtime, request, known))  # type: ignore[misc]
         for request in requests
     ]
     done = [answer for answer in answers if answer["success"]]

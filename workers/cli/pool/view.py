@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from schemas.config.file import Config
 from schemas.config.errors import did_you_mean
-from schemas.tables.pools import POOL, POOL_RUN, PoolStatus
+from schemas.config.file import Config
 from schemas.config.pools import PoolConfig
 from schemas.status import Status
+from schemas.tables.pools import POOL, POOL_RUN, PoolStatus
 from tasks.ledger.rows import Row
 from tasks.pools.counting import levels
 from tasks.pools.supply.standing import tells_of_failure

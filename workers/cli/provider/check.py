@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from schemas.config.file import Config
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.outcomes import Check
 from workers.cli.provider.ask import asking, read_providers
 from workers.cli.terminal.context import known_provider

@@ -12,8 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from schemas.config.file import Config
 from schemas.config.errors import did_you_mean
+from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig
 from tasks.accounts import identity
 from tasks.lifecycle.outbox_relay import LEASE_KEY

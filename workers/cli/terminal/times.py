@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from schemas.config.errors import did_you_mean
-from schemas.events import EventType
 from schemas.config.rates import parse_duration
+from schemas.events import EventType
 from workers.cli.terminal.errors import Failure
 
 _PREFIX = "dialstock."

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from schemas.pool_requests import TakeNumber
 from tasks.ledger.rows import Row
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.support import make_world
 from workers.database.connections import SqlDatabase
 
@@ -17,7 +17,7 @@ def main(url: str, pool: str, threads: int, takes: int, name: str) -> None:
     runtime = make_world(SqlDatabase(url)).runtime
 
     def take(index: int) -> Row:
-        return taking.take(runtime, TakeNumber(pool=pool, taker=name), f"{name}-{index}")
+        return take_and_return.take(runtime, TakeNumber(pool=pool, taker=name), f"{name}-{index}")
 
     print("ready", flush=True)
     sys.stdin.readline()

@@ -13,7 +13,7 @@ from schemas.pool_requests import TakeNumber
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, Slot
 from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import Killed, World, die
 
@@ -257,7 +257,7 @@ def test_a_refusal_in_a_shared_transaction_leaves_the_others_theirs(world: World
     fill(world, 2)
     asked = [TakeNumber(pool=POOL, request_id=one, count=count) for one, count in (("c", 1), ("b", 2), ("a", 1))]
     with world.write() as conn:
-        answers = taking._together(world.clock, taking._take_free)(conn, asked)
+        answers = take_and_return._together(world.clock, take_and_return._take_free)(conn, asked)
     codes = [(one["request_id"], one["error_code"]) for one in answers if one is not None]
     assert codes == [("c", None), ("b", "not_enough"), ("a", None)]
     # Done in the order of their ids, in every process, lest two of them wait for each other.

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select, text
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER
 from tasks.ledger.rows import Row
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
 from tests.waiting import PATIENCE, eventually
@@ -158,7 +158,7 @@ def wait_until_one_waits(world: World) -> None:
 def test_a_taker_does_not_wait_for_the_numbers_of_another(postgres: World, beside: Callable[..., Future[Row]]) -> None:
     fill(postgres, 2)
     with unfinished(postgres) as conn:
-        taking._take_free(conn, TakeNumber(pool=POOL, request_id="m1"), postgres.clock())
+        take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m1"), postgres.clock())
         assert numbers(beside(take, postgres, "m2").result(20)) == [SECOND]
 
 
@@ -168,7 +168,7 @@ def test_the_last_number_in_the_hands_of_another_is_waited_for(
 ) -> None:
     fill(postgres, 1)
     with unfinished(postgres) as conn:
-        taking._take_free(conn, TakeNumber(pool=POOL, request_id="m1"), postgres.clock())
+        take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m1"), postgres.clock())
         waiting = beside(take, postgres, "m2")
         wait_until_one_waits(postgres)
         if not commits:
@@ -181,7 +181,7 @@ def test_a_take_that_is_being_refused_takes_nothing_when_it_comes_again_meanwhil
     postgres: World, beside: Callable[..., Future[Row]]
 ) -> None:
     with unfinished(postgres) as conn:
-        first = taking._take_free(conn, TakeNumber(pool=POOL, request_id="m"), postgres.clock())
+        first = take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m"), postgres.clock())
         fill(postgres, 1)
         waiting = beside(take, postgres, "m")
         wait_until_one_waits(postgres)
@@ -197,7 +197,7 @@ def test_a_take_that_comes_again_gets_its_own_while_another_has_the_last_number_
     fill(postgres, 2)
     first = take(postgres, "m1")
     with unfinished(postgres) as conn:
-        taking._take_free(conn, TakeNumber(pool=POOL, request_id="m2"), postgres.clock())
+        take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m2"), postgres.clock())
         waiting = beside(take, postgres, "m1")
         wait_until_one_waits(postgres)
         if not commits:
@@ -213,7 +213,7 @@ def test_a_take_that_comes_again_while_the_first_is_not_over_waits_for_its_answe
 ) -> None:
     fill(postgres, stock)
     with unfinished(postgres) as conn:
-        first = taking._take_free(conn, TakeNumber(pool=POOL, request_id="m"), postgres.clock())
+        first = take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m"), postgres.clock())
         waiting = beside(take, postgres, "m")
         wait_until_one_waits(postgres)
     assert first is not None
@@ -227,7 +227,7 @@ def test_a_return_that_comes_again_while_the_first_is_not_over_waits_for_its_ans
     take(postgres)
     with unfinished(postgres) as conn:
         again = ReturnNumber(pool=POOL, number=FIRST, request_id="r")
-        first = taking._give_back(conn, again, postgres.clock())
+        first = take_and_return._give_back(conn, again, postgres.clock())
         waiting = beside(give_back, postgres, "r")
         wait_until_one_waits(postgres)
     assert first is not None

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import update
 
-from schemas.tables.pools import PoolStatus
 from schemas.status import Status
+from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
 from tests.tasks.pools.supplying import Supplied, area
 

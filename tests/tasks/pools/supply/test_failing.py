@@ -9,8 +9,8 @@ import pytest
 from redis.exceptions import RedisError
 from sqlalchemy.exc import OperationalError
 
-from schemas.tables.pools import PoolStatus
 from schemas.status import Status
+from schemas.tables.pools import PoolStatus
 from tasks.messages import celery_tasks
 from tasks.pools.supply import replenish
 from tasks.pools.supply.replenish import NotNow, RunFailed

@@ -7,14 +7,14 @@ from sqlalchemy import update
 
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.pool_requests import TakeNumber
-from schemas.tables.pools import PoolStatus
 from schemas.requests import BuyNumber
 from schemas.status import Status
+from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.requests.accept import Entry, accept, accept_lines, begin_order
 from tasks.ledger.rows import new_id
+from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area
 from tests.tasks.support import Killed, die
 
@@ -53,7 +53,7 @@ def test_a_provider_whose_daily_limit_is_spent_is_not_asked(make: Make) -> None:
     world.run()
     world.lead(Status.PURCHASED, call_deadline=world.clock.moment)
     world.settle_all()
-    taking.take(world.runtime, TakeNumber(pool=NAME, count=3), "m")
+    take_and_return.take(world.runtime, TakeNumber(pool=NAME, count=3), "m")
     report = world.run()
     assert report.reasons == {"first": "has spent its daily_limit of 3"}
     assert world.bought("second") == area(628, 3)

@@ -10,16 +10,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select, update
 
 from schemas.pool_requests import TakeNumber
-from schemas.tables.pools import POOL, POOL_NUMBER, PoolStatus, Slot
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
+from schemas.tables.pools import POOL, POOL_NUMBER, PoolStatus, Slot
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.operator import retry_order
+from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
 from tasks.pools.supply.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, minutes
 
@@ -57,7 +57,7 @@ def test_what_is_bought_is_available_and_nothing_more_is_needed(world: Supplied)
 
 
 def take(world: Supplied, count: int, name: str = "m") -> None:
-    assert taking.take(world.runtime, TakeNumber(pool=NAME, count=count), name)["success"]
+    assert take_and_return.take(world.runtime, TakeNumber(pool=NAME, count=count), name)["success"]
 
 
 def stocked(world: Supplied) -> None:

@@ -14,15 +14,14 @@ from sqlalchemy import select, update
 
 from schemas.outcomes import Candidate
 from schemas.pool_requests import TakeNumber
-from schemas.tables.pools import POOL
 from schemas.requests import BuyNumber
 from schemas.status import Status
+from schemas.tables.pools import POOL
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks.lifecycle import accept
 from tasks.pools import stock
-from tasks.pools.supply import ordering
-from tasks.pools.supply import replenish
-from tasks.pools.requests import take_and_return as taking
+from tasks.pools.requests import take_and_return
+from tasks.pools.supply import ordering, replenish
 from tasks.pools.supply.replenish import NotNow
 from tasks.providers.adapter import SearchQuery
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
@@ -216,7 +215,7 @@ def test_a_long_life_never_passes_the_target(make: Make, seed: int) -> None:
         world.lead(status, rng.randrange(4))
         if rng.random() < 0.5:
             world.settle_all()
-        taking.take(world.runtime, TakeNumber(pool=NAME, count=rng.randrange(1, 4)), f"m{n}")
+        take_and_return.take(world.runtime, TakeNumber(pool=NAME, count=rng.randrange(1, 4)), f"m{n}")
         before = world.level()
         point = rng.choice(["leased", "searched", "ordering", "none"])
         world.points[point] = die

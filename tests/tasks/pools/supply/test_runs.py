@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from schemas.tables.pools import POOL, PoolStatus
 from schemas.requests import BuyNumber
 from schemas.status import Status
+from schemas.tables.pools import POOL, PoolStatus
 from tasks.lifecycle import accept
 from tasks.pools import stock
 from tasks.pools.supply import replenish

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from schemas.outcomes import Outcome, OutcomeKind
-from schemas.tables.pools import PoolStatus
 from schemas.status import Status
+from schemas.tables.pools import PoolStatus
 from tests.tasks.pools.supplying import NAME, Supplied
 from tests.tasks.support import START
 

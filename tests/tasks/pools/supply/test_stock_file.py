@@ -10,7 +10,7 @@ import pytest
 
 from schemas.config.kinds import Kind
 from tasks.orderfile import text
-from tasks.pools.supply import stock_file as stockfile
+from tasks.pools.supply import stock_file
 from tasks.pools.supply.stock_file import StockFileError, read_stock
 from tasks.providers.registry import kinds
 
@@ -88,7 +88,7 @@ def test_a_file_that_is_none(path: Path) -> None:
 
 
 def test_a_file_that_is_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stockfile, "MAX_ROWS", 3)
+    monkeypatch.setattr(stock_file, "MAX_ROWS", 3)
     path.write_text("number\n" + "".join(f"+1415555010{n}\n" for n in range(3)))
     assert len(read_stock(path, ONE, "US")) == 3
     assert "has more than 3 rows" in refused(path, "number\n" + "".join(f"+1415555010{n}\n" for n in range(9)))
