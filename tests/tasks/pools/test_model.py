@@ -45,9 +45,9 @@ from tasks.pools import stock
 from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
 from tasks.providers.adapter import ProviderError, SearchQuery
+from tests.tasks.lifecycle.test_model import ACTS, LAST_LOOK, Frozen, Market
 from tests.tasks.playing import play
 from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
-from tests.tasks.test_model import ACTS, LAST_LOOK, Frozen, Market
 from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))

@@ -15,8 +15,8 @@ from tasks import orders
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row
 from tasks.queries import find_order, order_counts, order_results
+from tests.tasks.orders.test_orders import begin, counts, run, submit
 from tests.tasks.support import NOT_SENT, NUMBER, UNKNOWN, World, number
-from tests.tasks.test_orders import begin, counts, run, submit
 
 REQUEST = BuyNumber(number=NUMBER, provider="acme")
 

@@ -11,9 +11,9 @@ from schemas.tables.purchases import ORDER
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel_order
 from tasks.operator import retry_order
+from tests.tasks.orders.test_orders import counts, order, run, submit
+from tests.tasks.orders.test_sharing import limited
 from tests.tasks.support import World
-from tests.tasks.test_orders import counts, order, run, submit
-from tests.tasks.test_orders_sharing import limited
 
 
 def test_a_cancelled_order_waits_again_for_what_was_left_to_another(world: World) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from schemas.tables.pools import POOL_NUMBER, Slot
 from tests.servers.proxy import PostgresProxy
+from tests.workers.cli.order.test_lost_answers import MOST, desk, each_commit, proxy
+from tests.workers.cli.pool.test_commands import deliver
 from tests.workers.cli.running import Cli, sandbox_config_text
-from tests.workers.cli.test_lost_answers import MOST, desk, each_commit, proxy
-from tests.workers.cli.test_pool import deliver
 from workers.cli.terminal.context import Desk
 
 __all__ = ["desk", "proxy"]

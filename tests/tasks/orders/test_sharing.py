@@ -26,8 +26,8 @@ from tasks.policies.retry import Decision
 from tasks.queries import order_results
 from tasks.transactions import Raced
 from tests.tasks.beside import beside
+from tests.tasks.orders.test_orders import begin, counts, events, order, request, run, submit
 from tests.tasks.support import ACCOUNT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
-from tests.tasks.test_orders import begin, counts, events, order, request, run, submit
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 

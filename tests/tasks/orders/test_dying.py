@@ -18,9 +18,9 @@ from tasks.ledger.waiting import stuck
 from tasks.operator import resolve as resolving
 from tasks.operator import retry_order
 from tests.tasks.killing import DeadlyDatabase, killed_at, make_deadly
+from tests.tasks.orders.test_orders import begin, counts, order, run, submit
+from tests.tasks.orders.test_sharing import limited, purchase
 from tests.tasks.support import REFUSED, UNKNOWN, World, number
-from tests.tasks.test_orders import begin, counts, order, run, submit
-from tests.tasks.test_orders_sharing import limited, purchase
 
 
 @pytest.fixture(autouse=True)

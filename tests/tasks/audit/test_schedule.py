@@ -17,7 +17,7 @@ from schemas.tables.purchases import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
 from tasks.audit import compare, schedule
 from tasks.ledger.audit import runs
 from tasks.ledger.rows import Row
-from tests.tasks import auditor
+from tests.tasks.audit import auditor
 from tests.tasks.shops import Shop
 from tests.tasks.support import number
 from tests.waiting import eventually
@@ -140,7 +140,7 @@ def walker(fluents: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         fluents.own(*(number(n) for n in range(100 * pages)))
         fluents.sandbox.control.latency("fluents", 0.25)
         database = fluents.world.runtime.database.engine.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
-        program = [sys.executable, "-m", "tests.tasks.auditor", database, fluents.sandbox.url]
+        program = [sys.executable, "-m", "tests.tasks.audit.auditor", database, fluents.sandbox.url]
         running.append(subprocess.Popen(program, stdout=subprocess.PIPE, text=True))
         eventually(lambda: fluents.world.rows(select(AUDIT_RUN)), what="it begins")
         return running[-1]

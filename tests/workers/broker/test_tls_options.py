@@ -25,7 +25,7 @@ SECRET = "s3cr3t"
         ("rediss", "ssl_cert_reqs=none&ssl_cert_reqs=required", "an option stands in it twice"),
         ("rediss", "ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names /nowhere/ca.pem, which is no file of"),
         ("rediss", "ssl_ca_certs=", "ssl_ca_certs names , which is no file"),
-        ("rediss", f"ssl_ca_certs={__file__}", "test_tls.py, which is no file of certificates in PEM"),
+        ("rediss", f"ssl_ca_certs={__file__}", "test_tls_options.py, which is no file of certificates in PEM"),
         ("rediss", "ssl_keyfile=/key.pem", "ssl_keyfile needs the certificate of that key"),
         ("rediss", "ssl_certfile=/a.pem&ssl_keyfile=/b.pem", "/a.pem and /b.pem are no certificate and its key"),
     ],

@@ -8,8 +8,8 @@ from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks import queries
 from tasks.ledger.rows import new_id
+from tests.tasks.orders.test_orders import begin, run, submit
 from tests.tasks.support import REFUSED, UNKNOWN, World, number
-from tests.tasks.test_orders import begin, run, submit
 
 
 def ask(world: World, query: Any, *args: Any, **kwargs: Any) -> Any:

@@ -17,8 +17,8 @@ from tasks.accounts.chosen import AccountUnclear
 from tasks.accounts.identity import AccountChanged
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
+from tests.tasks.accounts.test_shifted import ANEW, ONE, STATES, TWO, as_file, home, lost, stock, until_done
 from tests.tasks.support import World
-from tests.tasks.test_accounts_shifted import ANEW, ONE, STATES, TWO, as_file, home, lost, stock, until_done
 
 PROJECT = """
 [providers.{0}]

@@ -13,9 +13,9 @@ from sqlalchemy import update
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.accounts import left as remembered_as_left
+from tests.workers.cli.provider.test_move import NAMED, OWN, buy, buy_all_the_way, own_file
+from tests.workers.cli.provider.test_shifted import NEW, order, standing, starts, told_by_doctor, write
 from tests.workers.cli.running import NUMBERS, Cli
-from tests.workers.cli.test_provideraccount import NAMED, OWN, buy, buy_all_the_way, own_file
-from tests.workers.cli.test_providershift import NEW, order, standing, starts, told_by_doctor, write
 from workers.cli.terminal.context import open_desk
 
 MEND = re.compile(r"dialstock (provider (?:move [a-z]+ [a-z]+|leave [a-z]+)(?: --account '[^']+')?)")

@@ -9,9 +9,9 @@ from schemas.status import Status
 from schemas.tables.purchases import EVENT, PURCHASE
 from tasks import orders
 from tasks.lifecycle import accept
+from tests.tasks.orders.test_orders import counts, run, submit
+from tests.tasks.orders.test_sharing import limited, purchase
 from tests.tasks.support import UNKNOWN, World, number
-from tests.tasks.test_orders import counts, run, submit
-from tests.tasks.test_orders_sharing import limited, purchase
 
 
 def ask(world: World, key: str, index: int) -> None:

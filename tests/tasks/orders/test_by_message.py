@@ -12,8 +12,8 @@ from schemas.requests import RequestError, parse_order
 from schemas.status import OrderStatus
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
+from tests.tasks.orders.test_orders import counts, events, order, run
 from tests.tasks.support import Killed, World, die, number
-from tests.tasks.test_orders import counts, events, order, run
 
 
 def message(*indexes: int, key: str | None = "order-1") -> dict[str, Any]:

@@ -16,8 +16,8 @@ from schemas.tables.purchases import LINE, PURCHASE
 from tasks import queries
 from tasks.ledger.audit import differences
 from tests.tasks.ledger.audit.test_differences import shown, standing, walks
+from tests.tasks.orders.test_orders import begin
 from tests.tasks.support import World, number
-from tests.tasks.test_orders import begin
 from workers.database.connections import SqlDatabase
 
 OPEN = text(
