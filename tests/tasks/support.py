@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
 
 from schemas.config.kinds import policy_for
 from schemas.config.policy import Policy
-from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.accounts import LEFT
@@ -39,20 +36,16 @@ from tasks.lifecycle import accept as accepting
 from tasks.lifecycle import provider_reaction, purchase, reconcile, release_and_sweep
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
-from tasks.policies.watch import ALWAYS, Watch
-from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tasks.providers.configured import sandbox_config
-from tasks.providers.reading.lookups import unclear
 from tasks.providers.registry import kinds
-from tasks.providers.transport.deadline import present_bounds
-from tasks.providers.transport.turns import take_turn
 from tasks.restored_database.watermark import KEPT, Mark, Watermark
 from tasks.runtime import Binding, Message, Runtime
+from tests.tasks.clock import Clock
+from tests.tasks.scripted_provider import ScriptedProvider
 from workers.database.connections import SqlDatabase
 
 NUMBER = "+14155550100"
 ACCOUNT = "acme-account"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT),
@@ -76,39 +69,6 @@ class Killed(BaseException):
 
 def die() -> None:
     raise Killed
-
-
-class Clock:
-    """The time, as a test has it pass; sleeping passes it too."""
-
-    def __init__(self) -> None:
-        self.moment = START
-        self.since = ALWAYS
-        self.set_by = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def advance(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
-
-    @property
-    def passed(self) -> float:
-        """The seconds that passed indeed."""
-        return (self.moment - self.set_by - START).total_seconds()
-
-    def set(self, seconds: float) -> None:
-        """The clock is set, and the process notices it."""
-        self.advance(seconds)
-        self.set_by += timedelta(seconds=seconds)
-        self.start_anew()
-
-    def start_anew(self) -> None:
-        """The process is a new one: it knows nothing of the time before."""
-        self.since = self.moment
-
-    def watch(self) -> Watch:
-        return Watch(now=self.moment, since=self.since)
 
 
 class OpenPace(Pace):
@@ -152,91 +112,6 @@ class OpenWatermark(Watermark):
     def hand_on(self, former: str, account: str) -> None:
         both = {*self.marks.get(former, []), *self.marks.get(account, [])}
         self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
-
-
-Action = Outcome | Callable[[str], Outcome]
-
-THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, http_status=429, retry_after=7.0)
-DENIED = Outcome(kind=OutcomeKind.ACCOUNT, http_status=401, error="credentials are refused", error_code="unauthorized")
-REFUSED = Outcome(kind=OutcomeKind.REFUSED, http_status=409, error="not available", error_code="unavailable")
-UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN, error="read timed out", error_code="read_timeout")
-NOT_SENT = Outcome(kind=OutcomeKind.NOT_SENT, error="connection refused", error_code="connect")
-ABSENT = Look(kind=LookKind.ABSENT)
-TOO_MANY = Look(kind=LookKind.UNCLEAR, error="HTTP 429", throttled=True, waiting=True, retry_after=5.0)
-UNCLEAR = Look(kind=LookKind.UNCLEAR, error="HTTP 500")
-
-
-class ScriptedProvider:
-    """A provider with a ledger of its own: what it charged, and from when on each number shows.
-
-    `script` and `looks` say what comes next; without them it sells, and tells what it sold.
-    """
-
-    can_search = False
-    max_batch = 25
-
-    def __init__(self, clock: Clock, lookup: str = "by_number") -> None:
-        self.clock = clock
-        self.lookup = lookup
-        self.prepares = False
-        self.script: deque[Action] = deque()
-        self.looks: deque[Look] = deque()
-        self.charged: list[tuple[str, str]] = []
-        self.shows: dict[str, datetime] = {}
-        self.asked: list[str] = []
-        self.calls: list[int] = []
-
-    def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
-        """Sell, whatever the caller will hear of it."""
-        identity = f"id-{len(self.charged) + 1}"
-        self.charged.append((wanted, identity))
-        self.shows.setdefault(wanted, self.clock.moment + timedelta(seconds=shows_after))
-        return Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id=identity)
-
-    def charge_unseen(self, wanted: str) -> Outcome:
-        """Sell, and cut the connection before the answer."""
-        self.charge(wanted)
-        return UNKNOWN
-
-    def owned_id(self, wanted: str) -> str | None:
-        shown = wanted in self.shows and self.shows[wanted] <= self.clock.moment
-        return next((identity for sold, identity in self.charged if sold == wanted), None) if shown else None
-
-    def prepare(self, ask: Ask) -> Ask | Outcome:
-        return ask
-
-    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
-        """One call: the script's next action answers for each of its numbers."""
-        present_bounds().gate()
-        self.calls.append(len(asks))
-        action = self.script.popleft() if self.script else self.charge
-        return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
-
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        try:
-            take_turn()()
-        except ProviderError as exc:
-            return dict.fromkeys(numbers, unclear(exc.outcome))
-        self.asked += numbers
-        if self.looks:
-            return dict.fromkeys(numbers, self.looks.popleft())
-        return {wanted: self._shown(wanted) for wanted in numbers}
-
-    def _shown(self, wanted: str) -> Look:
-        identity = self.owned_id(wanted)
-        return ABSENT if identity is None else Look(kind=LookKind.OWNED, provider_number_id=identity)
-
-    def search(self, query: SearchQuery) -> list[Candidate]:
-        raise NotImplementedError
-
-    def owned(self) -> Iterator[OwnedNumber]:
-        take_turn()()
-        for wanted in self.shows:
-            if (identity := self.owned_id(wanted)) is not None:
-                yield OwnedNumber(number=wanted, provider_number_id=identity)
-
-    def check(self) -> list[Check]:
-        raise NotImplementedError
 
 
 @dataclass

@@ -17,7 +17,8 @@ from tasks.ledger.accounts import Home
 from tasks.lifecycle import purchase, reconcile, release_and_sweep
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
-from tests.tasks.support import ABSENT, ACCOUNT, NUMBER, UNKNOWN, World, number
+from tests.tasks.scripted_provider import ABSENT, UNKNOWN
+from tests.tasks.support import ACCOUNT, NUMBER, World, number
 
 OTHER = "another-account"
 TRIED = "sandbox:vogent|@acme"

@@ -19,8 +19,9 @@ from tasks.ledger.rows import Row
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import take_turn
 from tests.tasks.ledger.test_resolve import updates
+from tests.tasks.scripted_provider import ABSENT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN
 from tests.tasks.shops import Shop
-from tests.tasks.support import ABSENT, NOT_SENT, NUMBER, REFUSED, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.support import NUMBER, World, number
 
 Make = Callable[..., World]
 DAY = 24 * 3600.0

@@ -16,7 +16,8 @@ from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
 from tasks.restored_database.watermark import Mark
-from tests.tasks.support import START, World, number
+from tests.tasks.clock import START
+from tests.tasks.support import World, number
 
 
 def mark(index: int, revision: int = 2, purchase_id: str | None = None) -> Mark:

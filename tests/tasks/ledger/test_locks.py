@@ -22,7 +22,8 @@ from tasks import orders
 from tasks.ledger.audit import findings
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve, retry_order
-from tests.tasks.support import REFUSED, UNKNOWN, World, make_world, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase
 
 NUMBERS, ORDERS, PROCESSES, THREADS, ROUNDS = 24, 5, 2, 4, 30

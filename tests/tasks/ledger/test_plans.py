@@ -27,9 +27,10 @@ from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
 from tasks.restored_database.watermark import Mark
+from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
-from tests.tasks.support import START, World, make_world, number
+from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase, migrate
 
 ROWS = 8000

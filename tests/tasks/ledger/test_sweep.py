@@ -12,7 +12,8 @@ from schemas.status import Status
 from tasks.ledger import sweep
 from tasks.ledger.calls import intents, outcomes
 from tasks.policies.retry import Decision
-from tests.tasks.support import UNKNOWN, World, number
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World, number
 
 Make = Callable[..., World]
 

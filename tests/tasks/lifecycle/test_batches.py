@@ -12,7 +12,8 @@ from schemas.status import Status
 from tasks.ledger.orders.cancel import cancel
 from tasks.lifecycle.provider_reaction import react
 from tasks.runtime import Message
-from tests.tasks.support import REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import World, number
 
 REFUSED_WHOLE = Outcome(
     kind=OutcomeKind.REFUSED, http_status=400, error="refused the whole call", error_code=BATCH_REFUSED

@@ -11,7 +11,8 @@ import pytest
 from schemas.outcomes import Look, Outcome
 from schemas.status import Status
 from tests.tasks.ledger.calls.test_outcomes import COMING
-from tests.tasks.support import UNKNOWN, Killed, World, die
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import Killed, World, die
 
 Make = Callable[..., World]
 

@@ -20,7 +20,9 @@ from tasks.lifecycle.outbox_relay import Relay, Selection, replay
 from tasks.operator import retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.policies.retry import NOT_BOUGHT
-from tests.tasks.support import REFUSED, START, World, clear, make_world, number
+from tests.tasks.clock import START
+from tests.tasks.scripted_provider import REFUSED
+from tests.tasks.support import World, clear, make_world, number
 from workers.database.connections import SqlDatabase
 
 # The server says it in the words of its own language: only the code is the same everywhere.

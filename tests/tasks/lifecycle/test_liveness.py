@@ -37,7 +37,8 @@ from tasks.pools.supply import replenish
 from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied
-from tests.tasks.support import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear, number
+from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import clear, number
 from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("LIVENESS_EXAMPLES", "0"))

@@ -35,24 +35,10 @@ from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pause import Cause
 from tasks.policies.retry import Decision
 from tasks.runtime import Message
+from tests.tasks.clock import START, Clock
 from tests.tasks.playing import play
-from tests.tasks.support import (
-    DENIED,
-    NOT_SENT,
-    REFUSED,
-    START,
-    THROTTLED,
-    UNCLEAR,
-    UNKNOWN,
-    Clock,
-    Killed,
-    ScriptedProvider,
-    World,
-    clear,
-    die,
-    make_world,
-    number,
-)
+from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, ScriptedProvider
+from tests.tasks.support import Killed, World, clear, die, make_world, number
 from workers.database.connections import SqlDatabase
 
 LAST_LOOK = 150.0

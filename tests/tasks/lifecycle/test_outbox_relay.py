@@ -17,7 +17,9 @@ from schemas.events import CHANNEL, STREAM
 from schemas.tables.purchases import EVENT
 from tasks.lifecycle.outbox_relay import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
 from tests.servers import RedisServer
-from tests.tasks.support import REFUSED, START, Killed, World, die, number
+from tests.tasks.clock import START
+from tests.tasks.scripted_provider import REFUSED
+from tests.tasks.support import Killed, World, die, number
 from tests.waiting import eventually
 
 Make = Callable[..., World]

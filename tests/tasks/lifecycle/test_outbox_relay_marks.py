@@ -21,7 +21,8 @@ from schemas.tables.purchases import EVENT
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay, Selection, clean_up, replay
 from tests.servers import PostgresServer
-from tests.tasks.support import START, World, clear, make_world, number
+from tests.tasks.clock import START
+from tests.tasks.support import World, clear, make_world, number
 from tests.waiting import eventually
 from workers.database.connections import SqlDatabase
 

@@ -12,7 +12,8 @@ from schemas.status import Status
 from tasks.policies.pace import HORIZON, Later, Pace, Slot
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport.turns import take_turn
-from tests.tasks.support import NOT_SENT, REFUSED, Killed, World, number
+from tests.tasks.scripted_provider import NOT_SENT, REFUSED
+from tests.tasks.support import Killed, World, number
 
 Make = Callable[..., World]
 FAILED = replace(NOT_SENT, retry_after=None)

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from schemas.tables.purchases import PURCHASE
 from tasks import database_away
 from tasks.lifecycle import purchase
-from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
-from tasks.providers.adapter import Ask
-from tasks.providers.transport.http import HttpClient
-from tests.scripted import ScriptedServer, reply
-from tests.servers import RedisServer
-from tests.tasks.pacing import saved_up
-from tests.tasks.support import (
-    DENIED,
-    NOT_SENT,
-    REFUSED,
-    THROTTLED,
-    TOO_MANY,
-    UNCLEAR,
-    UNKNOWN,
-    World,
-    number,
-)
+from tasks.policies.pace import Later, Slot
+from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, TOO_MANY, UNCLEAR, UNKNOWN
+from tests.tasks.support import World, number
 
 Make = Callable[..., World]
 
@@ -233,181 +214,6 @@ def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None
     world.provider.looks += [Look(kind=LookKind.PROCESSING), Look(kind=LookKind.OWNED, provider_number_id="id-1")]
     after = world.settle(world.accept()["id"])
     assert (after["status"], after["provider_number_id"]) == (Status.PURCHASED, "id-1")
-
-
-def test_without_a_slot_the_purchase_waits_in_the_table(world: World) -> None:
-    row = world.accept()
-    world.pace.reserve = lambda lane, **_: Later(30.0)
-    world.work()
-    after = world.row(row["id"])
-    assert (after["status"], after["due_at"]) == (Status.QUEUED, world.clock.moment + timedelta(seconds=30))
-    assert (after["attempts"], world.attempts(row["id"])) == (0, [])
-
-
-def test_a_slot_is_slept_for(world: World) -> None:
-    world.accept()
-    world.pace.reserve = lambda lane, **_: Slot(1.5, 1)
-    before = world.clock.moment
-    world.work()
-    assert (world.clock.moment - before).total_seconds() == pytest.approx(1.5, abs=0.1)
-
-
-AHEAD = 0.25
-"""Seconds from a slot's promise to the slot: a busy machine does not miss it by itself."""
-
-
-def stall() -> None:
-    """A worker that gets no processor time for longer than a call may be late."""
-    time.sleep(AHEAD + 2 * WAKING)
-
-
-def offer(world: World, *offers: Callable[[], Slot | Later]) -> list[tuple[float, float]]:
-    """Have the pace answer with these, in order. Returns the horizons and notices that it is asked for."""
-    left, asked = list(offers), []
-
-    def reserve(lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Slot | Later:
-        asked.append((horizon, notice))
-        return left.pop(0)()
-
-    world.pace.reserve = reserve
-    return asked
-
-
-def soon() -> Slot:
-    return Slot(AHEAD, 1)
-
-
-def past() -> Slot:
-    """A slot that was told of too late."""
-    return Slot(0.0, 1, time.monotonic() - 1)
-
-
-def far() -> Later:
-    return Later(9.0)
-
-
-@pytest.mark.parametrize("others", [(lambda: Slot(0.2, 2),), (past, past, soon)], ids=["the next", "the one after"])
-def test_a_call_that_missed_its_slot_takes_another_that_it_does_not_miss(
-    make: Make, others: tuple[Callable[[], Slot], ...]
-) -> None:
-    world = make(rate_guard=0)
-    row = world.accept()
-    asked = offer(world, soon, *others)
-    world.points["claimed"] = stall
-    world.work()
-    assert world.row(row["id"])["status"] == Status.PURCHASED
-    # As long as the intent is fresh, and at once: the call is claimed and connected already.
-    assert asked == [(2.0, NOTICE), *[(world.binding.policy.send_within, 0.0)] * len(others)]
-
-
-def test_a_call_that_missed_its_slot_and_finds_no_other_is_not_made(make: Make) -> None:
-    world = make(rate_guard=0)
-    row = world.accept()
-    offer(world, soon, past, far)
-    world.points["claimed"] = stall
-    world.work()
-    after = world.row(row["id"])
-    assert (after["status"], after["error_code"], after["attempts"]) == (Status.QUEUED, "pace", 0)
-    assert world.provider.charged == []
-
-
-def test_a_call_within_half_of_its_guard_has_not_missed_its_slot(make: Make) -> None:
-    world = make(rate_guard=5)
-    world.accept()
-    offer(world, soon)
-    world.points["claimed"] = stall
-    world.work()
-    assert len(world.provider.charged) == 1
-
-
-def test_a_slot_missed_before_the_claim_is_given_back_for_another(world: World) -> None:
-    row = world.accept()
-    offer(world, past, lambda: Slot(1.0, 1))
-    world.work()
-    assert len(world.pace.refunded) == 1
-    assert (world.row(row["id"])["status"], world.attempts(row["id"])) == (Status.PURCHASED, ["purchased"])
-
-
-def test_a_slot_missed_before_the_claim_with_no_other_leaves_no_intent(world: World) -> None:
-    row = world.accept()
-    offer(world, past, far)
-    world.work()
-    assert (world.row(row["id"])["status"], world.attempts(row["id"])) == (Status.QUEUED, [])
-
-
-def test_a_call_that_stood_still_on_its_way_is_not_made(world: World) -> None:
-    row = world.accept()
-    world.points["sending"] = lambda: world.clock.advance(world.binding.policy.send_within + 0.1)
-    world.work()
-    after = world.row(row["id"])
-    assert (after["status"], after["error_code"], after["attempts"]) == (Status.QUEUED, "too_late", 0)
-    assert world.provider.charged == []
-
-
-def test_redis_away_after_a_missed_slot_means_no_call(make: Make) -> None:
-    world = make(rate_guard=0)
-    row = world.accept()
-
-    def away() -> Slot:
-        raise RedisConnectionError
-
-    offer(world, soon, away)
-    world.points["claimed"] = stall
-    world.work()
-    after = world.row(row["id"])
-    assert (after["status"], after["error_code"], world.provider.charged) == (Status.QUEUED, "pace", [])
-
-
-def test_a_call_over_http_is_on_its_way_before_its_slot_and_sends_nothing_until_then(world: World) -> None:
-    """What a connection takes to be opened does not make the call late."""
-    world.accept()
-    offer(world, lambda: Slot(5.0, 1))
-    told: list[str] = []
-    object.__setattr__(world.runtime, "sleep", lambda _: told.append(f"sleeps with {len(server.seen)} sent"))
-    with ScriptedServer() as server:
-        calls = HttpClient(server.url, {}, connect_timeout=2.0, timeout=5.0)
-
-        def call(_: Sequence[Ask]) -> list[Outcome]:
-            told.append("calls")
-            server.queue(reply(200))
-            calls.request("POST", "/", json={})
-            return [UNKNOWN]
-
-        world.provider.buy = call  # type: ignore[method-assign]
-        world.work()
-        assert len(server.seen) == 1
-    assert told == ["sleeps with 0 sent", "calls", "sleeps with 0 sent"]
-
-
-def test_with_a_real_pace_a_number_is_bought(make: Make, redis: Redis) -> None:
-    world = make(redis)
-    lane = world.binding.buying
-    saved_up(redis, lane)
-    row = world.accept()
-    world.work()
-    assert world.row(row["id"])["status"] == Status.PURCHASED
-
-
-def test_redis_away_means_no_purchase(make: Make, redis: Redis, redis_server: RedisServer) -> None:
-    world = make(redis)
-    row = world.accept()
-    redis_server.kill()
-    with pytest.raises(RedisConnectionError):
-        world.work()
-    assert world.provider.charged == []
-    assert world.row(row["id"]) == row
-
-
-def test_redis_away_during_the_call_loses_no_answer(make: Make, redis: Redis, redis_server: RedisServer) -> None:
-    world = make(redis)
-    for n, outcome in enumerate([THROTTLED, REFUSED]):
-        for lane in (world.binding.buying, world.binding.looking):
-            saved_up(redis, lane)
-        world.accept(number(n))
-        world.provider.script.append(lambda _, outcome=outcome: (redis_server.kill(), outcome)[1])
-        world.work()
-        redis_server.restart()
-    assert [row["status"] for row in world.rows(select(PURCHASE))] == [Status.QUEUED] * 2
 
 
 def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tests.tasks.support import UNCLEAR, Killed, World, die
+from tests.tasks.scripted_provider import UNCLEAR
+from tests.tasks.support import Killed, World, die
 
 Make = Callable[..., World]
 

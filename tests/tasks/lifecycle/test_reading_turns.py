@@ -17,7 +17,8 @@ from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, l
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, in_turn, take_turn
 from tasks.reading_turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
-from tests.tasks.support import ABSENT, REFUSED, World
+from tests.tasks.scripted_provider import ABSENT, REFUSED
+from tests.tasks.support import World
 
 
 def test_a_refusals_look_keeps_its_purchase_for_as_long_as_it_walks(world: World) -> None:

@@ -16,7 +16,8 @@ from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Message
-from tests.tasks.support import ACCOUNT, TOO_MANY, UNKNOWN, Killed, World, die, number
+from tests.tasks.scripted_provider import TOO_MANY, UNKNOWN
+from tests.tasks.support import ACCOUNT, Killed, World, die, number
 from tests.waiting import eventually
 
 Make = Callable[..., World]

@@ -16,7 +16,8 @@ from schemas.tables.purchases import PURCHASE
 from tasks import database_away
 from tasks.ledger.calls import intents, outcomes
 from tasks.lifecycle import purchase, record
-from tests.tasks.support import NUMBER, REFUSED, Killed, World, make_world, number
+from tests.tasks.scripted_provider import REFUSED
+from tests.tasks.support import NUMBER, Killed, World, make_world, number
 from workers.database.connections import SqlDatabase, migrate
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="their-id", detail="a secret of theirs")

@@ -12,7 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from schemas.status import Status
 from tasks.lifecycle import release_and_sweep
 from tests.servers import RedisServer
-from tests.tasks.support import UNKNOWN, World, number
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World, number
 
 Make = Callable[..., World]
 

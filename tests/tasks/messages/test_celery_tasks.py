@@ -22,8 +22,10 @@ from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
 from tasks.transactions import Raced, Unanswered
+from tests.tasks.clock import START
 from tests.tasks.pools.stocking import FIRST, POOL, fill, take
-from tests.tasks.support import START, UNKNOWN, World, number
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World, number
 
 Make = Callable[..., World]
 BUY = {"number": number(1), "provider": "acme"}

@@ -20,7 +20,8 @@ from tasks.operator import resolve as resolving
 from tasks.operator.resolve import ResolveError
 from tasks.orders import CHUNK
 from tests.tasks.ledger.test_resolve import held, ordered, updates
-from tests.tasks.support import NUMBER, REFUSED, World, number
+from tests.tasks.scripted_provider import REFUSED
+from tests.tasks.support import NUMBER, World, number
 
 ABSENT_ID = "0190a0a0-0000-7000-8000-000000000001"
 

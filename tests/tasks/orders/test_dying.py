@@ -20,7 +20,8 @@ from tasks.operator import retry_order
 from tests.tasks.killing import DeadlyDatabase, killed_at, make_deadly
 from tests.tasks.orders.test_orders import begin, counts, order, run, submit
 from tests.tasks.orders.test_sharing import limited, purchase
-from tests.tasks.support import REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import World, number
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from tasks import orders
 from tasks.lifecycle import accept
 from tests.tasks.orders.test_orders import counts, run, submit
 from tests.tasks.orders.test_sharing import limited, purchase
-from tests.tasks.support import UNKNOWN, World, number
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World, number
 
 
 def ask(world: World, key: str, index: int) -> None:

@@ -19,7 +19,8 @@ from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution
 from tasks.operator import resolve, retry_order
 from tasks.queries import order_counts
-from tests.tasks.support import REFUSED, UNCLEAR, UNKNOWN, Killed, World, die, number
+from tests.tasks.scripted_provider import REFUSED, UNCLEAR, UNKNOWN
+from tests.tasks.support import Killed, World, die, number
 
 Make = Callable[..., World]
 LOST = Look(kind=LookKind.LOST)

@@ -27,7 +27,8 @@ from tasks.queries import order_results
 from tasks.transactions import Raced
 from tests.tasks.beside import beside
 from tests.tasks.orders.test_orders import begin, counts, events, order, request, run, submit
-from tests.tasks.support import ACCOUNT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.scripted_provider import NOT_SENT, REFUSED, UNCLEAR, UNKNOWN
+from tests.tasks.support import ACCOUNT, World, number
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.outcomes import Outcome, OutcomeKind
 from tasks.policies.pause import MAX_COOLDOWN, Cause, Pause, Streaks, longer
-from tests.tasks.support import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN, number, policy
+from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import number, policy
 
 POLICY = policy(pause_after_failures=3, pause_cooldown=30)
 BOUGHT = Outcome(kind=OutcomeKind.PURCHASED)

@@ -22,7 +22,8 @@ from tasks.policies.retry import (
     backoff,
     unsent_backoff,
 )
-from tests.tasks.support import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, policy
+from tests.tasks.scripted_provider import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN
+from tests.tasks.support import policy
 
 POLICY = policy(max_attempts=3, backoff_initial=1.0, backoff_max=8.0)
 HOLDING = policy(on_unknown="hold")

@@ -12,7 +12,8 @@ from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER, Slot
 from tasks.ledger.rows import Row, new_id
 from tasks.pools.requests import take_and_return
-from tests.tasks.support import START, World
+from tests.tasks.clock import START
+from tests.tasks.support import World
 
 POOL = "support"
 FIRST, SECOND = "+14150000001", "+14150000002"

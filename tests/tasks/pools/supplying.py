@@ -26,7 +26,9 @@ from tasks.providers.adapter import ProviderError, SearchQuery
 from tasks.providers.registry import kinds
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Binding
-from tests.tasks.support import Clock, ScriptedProvider, World, make_world, policy
+from tests.tasks.clock import Clock
+from tests.tasks.scripted_provider import ScriptedProvider
+from tests.tasks.support import World, make_world, policy
 from workers.database.connections import SqlDatabase
 
 NAME = "support"

@@ -23,7 +23,8 @@ from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve
 from tasks.pools.requests import take_and_return
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
-from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, clear
+from tests.tasks.scripted_provider import NOT_SENT, REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import clear
 from workers.database.connections import SqlDatabase
 
 HOUR, DAY = 3600.0, timedelta(hours=24)

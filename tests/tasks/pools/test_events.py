@@ -8,7 +8,8 @@ from schemas.events import EventType, cloud_event
 from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import emit
 from tasks.pools.events import pool_event
-from tests.tasks.support import START, World
+from tests.tasks.clock import START
+from tests.tasks.support import World
 
 
 def test_a_pools_event_names_its_pool(world: World) -> None:

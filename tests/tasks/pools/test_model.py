@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -27,7 +26,6 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from schemas.config.pools import PoolConfig
-from schemas.outcomes import Candidate
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
@@ -44,10 +42,10 @@ from tasks.policies.pause import Cause, Pause
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
-from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.lifecycle.test_model import ACTS, LAST_LOOK, Frozen, Market
 from tests.tasks.playing import play
-from tests.tasks.support import UNKNOWN, Killed, clear, die, make_world, number
+from tests.tasks.pools.model import Shop, Takers
+from tests.tasks.support import Killed, clear, die, make_world, number
 from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))
@@ -65,71 +63,6 @@ aliases = st.sampled_from(ALIASES)
 seldom = st.sampled_from([True, False, False, False])
 delays = st.sampled_from([0.0, 40.0, LAST_LOOK])
 requests = st.sampled_from([first + second for first in "abcdefghijklmnop" for second in "xyz"])
-
-
-class Shop:
-    """What one alias sells, at the market that both share. A search shows what is sold already, too."""
-
-    can_search = True
-
-    def __init__(self, market: Market, first: int) -> None:
-        self._market = market
-        self._first = first
-        self.many = 20
-        self.away = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._market, name)
-
-    def search(self, query: SearchQuery) -> list[Candidate]:
-        if self.away:
-            raise ProviderError(UNKNOWN)
-        return [Candidate(number=number(index)) for index in range(self._first, self._first + self.many)]
-
-
-@dataclass
-class Takers:
-    """Who was given what, as the answers told it."""
-
-    takes: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
-    returns: dict[str, str] = field(default_factory=dict)
-    has: dict[str, str] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
-    refused: dict[str, tuple[int | str, str]] = field(default_factory=dict)
-
-    def of_take(self, request_id: str, count: int, free: Sequence[str]) -> tuple[str | None, list[str]]:
-        """The error code, and the numbers, that a take must be answered with."""
-        if request_id in self.refused:
-            return self._again(request_id, count), []
-        if request_id in self.returns:
-            return "key_conflict", []
-        if request_id not in self.takes:
-            short = "not_enough" if free else "pool_empty"
-            return (None, list(free[:count])) if len(free) >= count else (short, [])
-        asked, numbers = self.takes[request_id]
-        left = [one for one in numbers if self.has.get(one) == request_id]
-        if asked != count:
-            return "key_conflict", []
-        return (None if left == numbers else "already_returned"), left
-
-    def of_return(self, request_id: str, wanted: str) -> str | None:
-        """The error code that a return must be answered with."""
-        if request_id in self.refused:
-            return self._again(request_id, wanted)
-        if request_id in self.takes or self.returns.get(request_id, wanted) != wanted:
-            return "key_conflict"
-        if request_id in self.returns or wanted in self.has:
-            return None
-        return "gone" if wanted in self.gone else "not_taken"
-
-    def remember(self, request_id: str, asked: int | str, code: str) -> None:
-        """What was refused, unless the id is that of another request, stays refused."""
-        if request_id not in self.takes and request_id not in self.returns:
-            self.refused.setdefault(request_id, (asked, code))
-
-    def _again(self, request_id: str, asked: int | str) -> str:
-        before, code = self.refused[request_id]
-        return code if before == asked else "key_conflict"
 
 
 class Game(RuleBasedStateMachine):

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, delete, insert
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, Slot
 from tasks.pools.requests import take_and_return
+from tests.tasks.clock import START
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.stocking import FIRST, POOL, slots
-from tests.tasks.support import START, World, make_world
+from tests.tasks.support import World, make_world
 from workers.database.connections import SqlDatabase, migrate
 
 ROWS = 8000

@@ -26,10 +26,10 @@ from tasks.pools import counting, reserved, stock
 from tasks.pools.requests import take_and_return
 from tasks.pools.supply import offers, replenish
 from tasks.pools.supply.budgets import budgets
+from tests.tasks.clock import START
 from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
-from tests.tasks.support import START
 from workers.database.connections import SqlDatabase, migrate
 
 

@@ -9,7 +9,8 @@ from schemas.tables.purchases import PURCHASE
 from tasks import queries
 from tasks.ledger.rows import new_id
 from tests.tasks.orders.test_orders import begin, run, submit
-from tests.tasks.support import REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import World, number
 
 
 def ask(world: World, query: Any, *args: Any, **kwargs: Any) -> Any:

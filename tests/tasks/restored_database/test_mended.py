@@ -17,7 +17,8 @@ from tasks.policies.pause import Cause
 from tasks.restored_database import detect
 from tasks.restored_database.detect import GoingOn
 from tests.tasks.past import TWO, Past
-from tests.tasks.support import UNKNOWN, number
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import number
 
 CALL = 32.0
 """Seconds from an intent to the end of its call."""

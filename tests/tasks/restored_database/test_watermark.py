@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from tasks.restored_database import watermark
 from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer
-from tests.tasks.support import START, number
+from tests.tasks.clock import START
+from tests.tasks.support import number
 
 ONE = Mark(
     purchase_id="019a0000-0000-7000-8000-000000000001",

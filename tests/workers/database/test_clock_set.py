@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from schemas.status import Status
-from tests.tasks.support import START, UNKNOWN, World, make_world
+from tests.tasks.clock import START
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World, make_world
 from workers.database import clock
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase

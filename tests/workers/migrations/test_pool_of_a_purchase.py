@@ -10,7 +10,8 @@ from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import new_id
-from tests.tasks.support import START, number
+from tests.tasks.clock import START
+from tests.tasks.support import number
 from tests.workers.migrations.test_versions import alembic
 from workers.database.connections import SqlDatabase, migrate
 

@@ -14,7 +14,8 @@ from schemas.tables.purchases import PROVIDER
 from tasks.policies.pause import Cause
 from tasks.restored_database.watermark import Mark, Watermark
 from tests.servers import RedisServer
-from tests.tasks.support import START, World, make_world, number
+from tests.tasks.clock import START
+from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
 from workers.database.connections import SqlDatabase
 from workers.periodic.timers import Timers

@@ -24,7 +24,8 @@ from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, move
 from tests.tasks.ledger.calls.test_outcomes import COMING, FIRST, hold, lose, record
 from tests.tasks.ledger.test_resolve import updates
-from tests.tasks.support import NUMBER, REFUSED, THROTTLED, UNKNOWN, World
+from tests.tasks.scripted_provider import REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import NUMBER, World
 
 REQUEST = BuyNumber(number=NUMBER, provider="acme")
 

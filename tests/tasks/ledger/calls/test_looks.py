@@ -15,7 +15,9 @@ from tasks.ledger.calls import looks
 from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row
 from tasks.policies.retry import MAX_LOOK_FAILURES
-from tests.tasks.support import ABSENT, ACCOUNT, REFUSED, START, UNCLEAR, UNKNOWN, World, number
+from tests.tasks.clock import START
+from tests.tasks.scripted_provider import ABSENT, REFUSED, UNCLEAR, UNKNOWN
+from tests.tasks.support import ACCOUNT, World, number
 
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-9")
 

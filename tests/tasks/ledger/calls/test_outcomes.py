@@ -18,7 +18,8 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row, move
 from tasks.policies.retry import History, after_call
-from tests.tasks.support import NOT_SENT, REFUSED, THROTTLED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import NOT_SENT, REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import World, number
 
 FIRST = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="first", http_status=200)
 SECOND = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="second", http_status=200)

@@ -10,7 +10,8 @@ from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.orders import cancel
 from tasks.ledger.rows import Row
-from tests.tasks.support import UNKNOWN, World
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import World
 
 
 def ask(world: World, purchase_id: str) -> Row | None:

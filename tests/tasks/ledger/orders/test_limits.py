@@ -16,7 +16,8 @@ from tasks import orders
 from tasks.ledger.queue import dispatch
 from tasks.lifecycle import release_and_sweep
 from tasks.queries import find_order, order_counts
-from tests.tasks.support import ACCOUNT, REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import ACCOUNT, World, number
 
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, http_status=201, provider_number_id="p")
 

@@ -19,7 +19,8 @@ from tasks import orders
 from tasks.ledger.queue import dispatch, requeue
 from tasks.lifecycle import release_and_sweep
 from tasks.runtime import Message
-from tests.tasks.support import REFUSED, THROTTLED, UNKNOWN, World, make_world, number
+from tests.tasks.scripted_provider import REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase
 
 Make = Callable[..., World]

@@ -13,7 +13,8 @@ from schemas.tables.purchases import EVENT
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
-from tests.tasks.support import DENIED, NOT_SENT, REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, UNKNOWN
+from tests.tasks.support import World, number
 
 Make = Callable[..., World]
 HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)

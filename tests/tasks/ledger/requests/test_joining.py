@@ -28,7 +28,8 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import accept as accepting
 from tasks.policies.retry import Decision
 from tests.tasks.beside import beside
-from tests.tasks.support import NUMBER, REFUSED, UNKNOWN, World, number
+from tests.tasks.scripted_provider import REFUSED, UNKNOWN
+from tests.tasks.support import NUMBER, World, number
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 BOUGHT = Decision(status=Status.PURCHASED, counts=True)

@@ -16,7 +16,8 @@ from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row
 from tasks.queries import find_order, order_counts, order_results
 from tests.tasks.orders.test_orders import begin, counts, run, submit
-from tests.tasks.support import NOT_SENT, NUMBER, UNKNOWN, World, number
+from tests.tasks.scripted_provider import NOT_SENT, UNKNOWN
+from tests.tasks.support import NUMBER, World, number
 
 REQUEST = BuyNumber(number=NUMBER, provider="acme")
 

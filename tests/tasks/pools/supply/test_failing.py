@@ -15,8 +15,8 @@ from tasks.messages import celery_tasks
 from tasks.pools.supply import replenish
 from tasks.pools.supply.replenish import NotNow, RunFailed
 from tasks.runtime import install
+from tests.tasks.clock import START
 from tests.tasks.pools.supplying import NAME, Supplied, minutes
-from tests.tasks.support import START
 
 REASON = "a run failed with ValueError: a worker's log tells where"
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.pools import PoolStatus
+from tests.tasks.clock import START
 from tests.tasks.pools.supplying import NAME, Supplied
-from tests.tasks.support import START
 
 
 def test_an_exhausted_pool_tells_it_once_and_when_it_is_filled(world: Supplied) -> None:
