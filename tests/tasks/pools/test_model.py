@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from datetime import datetime, timedelta
+from contextlib import nullcontext, suppress
+from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from hypothesis import strategies as st
@@ -23,36 +22,27 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from sqlalchemy import select
 
 from schemas.config.pools import PoolConfig
-from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
-from schemas.status import DEAD, SETTLED, Status
-from schemas.tables.pools import POOL_NUMBER, Slot
-from schemas.tables.purchases import PURCHASE
+from schemas.status import DEAD, Status
+from schemas.tables.pools import Slot
 from tasks.ledger import resolve
 from tasks.ledger.audit import findings
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
-from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause, Pause
-from tasks.pools import stock
-from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
 from tests.tasks.lifecycle.test_model import ACTS, LAST_LOOK, Frozen, Market
 from tests.tasks.playing import play
-from tests.tasks.pools.model import Shop, Takers
+from tests.tasks.pools.model import LOW, POOL, TARGET, Played, Shop, Takers
 from tests.tasks.support import Killed, clear, die, make_world, number
 from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("POOL_EXAMPLES", "0"))
 """Games on each kind of database; without it as many as take a few seconds."""
 
-POOL = "support"
-LOW, TARGET = 5, 6
 ALIASES = ("acme", "twin")
 DAY = timedelta(hours=24)
 BOUGHT = (Slot.AVAILABLE, Slot.TAKEN)
@@ -65,7 +55,7 @@ delays = st.sampled_from([0.0, 40.0, LAST_LOOK])
 requests = st.sampled_from([first + second for first in "abcdefghijklmnop" for second in "xyz"])
 
 
-class Game(RuleBasedStateMachine):
+class Game(Played, RuleBasedStateMachine):
     """The rules are what may happen; the invariants are what is promised."""
 
     database: ClassVar[SqlDatabase]
@@ -335,99 +325,6 @@ class Game(RuleBasedStateMachine):
             self.work()
             self.settle_held(Verdict.FAIL)
         raise AssertionError(f"never settled: {self.waiting()}")
-
-    def run(self, *, by_person: bool = False, without_held: bool = False) -> None:
-        with self.never_above(without_held=without_held):
-            self.attempt(by_person=by_person, without_held=without_held)
-
-    def attempt(self, **terms: bool) -> None:
-        with suppress(replenish.NotNow):
-            replenish.run(self.world.runtime, POOL, **terms)
-
-    @contextmanager
-    def never_above(self, *, without_held: bool) -> Iterator[None]:
-        """What happens here does not bring the level above the target, even where it is killed."""
-        with_held = self.pool.count_held and not without_held
-        before = self.level(with_held=with_held)
-        try:
-            yield
-        finally:
-            assert self.level(with_held=with_held) <= max(before, TARGET)
-
-    def level(self, *, with_held: bool) -> int:
-        status = {row["id"]: row["status"] for row in self.purchases()}
-        apart = DEAD if with_held else DEAD | {Status.HELD}
-        coming = [row for row in self.places(Slot.ORDERED) if status[row["purchase_id"]] not in apart]
-        return len(self.places(Slot.AVAILABLE)) + len(coming)
-
-    def take(self, request_id: str, count: int) -> None:
-        free = sorted(self.places(Slot.AVAILABLE), key=lambda row: (row["available_at"], row["slot"]))
-        code, numbers = self.takers.of_take(request_id, count, [row["number"] for row in free])
-        request = TakeNumber(pool=POOL, request_id=request_id, count=count)
-        answer = take_and_return.take(self.world.runtime, request, "message")
-        assert (answer["error_code"], [one["number"] for one in answer["numbers"]]) == (code, numbers)
-        assert answer["success"] is (code is None)
-        if code is not None:
-            self.takers.remember(request_id, count, code)
-        else:
-            assert answer["repeat"] is (request_id in self.takers.takes)
-            self.takers.takes[request_id] = count, numbers
-            self.takers.has |= dict.fromkeys(numbers, request_id)
-
-    def give_back(self, request_id: str, wanted: str) -> None:
-        code = self.takers.of_return(request_id, wanted)
-        request = ReturnNumber(pool=POOL, request_id=request_id, number=wanted)
-        answer = take_and_return.give_back(self.world.runtime, request, "message")
-        assert (answer["error_code"], answer["success"]) == (code, code is None)
-        if code is not None:
-            self.takers.remember(request_id, wanted, code)
-        elif request_id not in self.takers.returns:
-            self.takers.returns[request_id] = wanted
-            del self.takers.has[wanted]
-
-    def settle_held(self, otherwise: Verdict) -> None:
-        """A person looks at what is held; what may still be charged is left alone."""
-        self.market.catch_up()
-        owned = {sold for sold, _ in self.market.charged}
-        coming = {wanted for _, wanted in self.market.pending}
-        held = [row for row in self.purchases() if row["status"] == Status.HELD and row["number"] not in coming]
-        said = [
-            resolve.Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT if row["number"] in owned else otherwise)
-            for row in held
-        ]
-        settler = resolve.Settler(by="somebody", now=self.world.clock())
-        with self.world.write() as conn:
-            resolve.resolve(conn, said, {row["id"]: row["revision"] for row in held}, settler)
-
-    def work(self) -> None:
-        self.timers(settles=True)
-        self.world.work()
-        self.timers(settles=True)
-
-    def timers(self, *, settles: bool) -> None:
-        for binding in self.world.runtime.providers.values():
-            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
-                timer(self.world.runtime, binding)
-        if settles:
-            stock.settle_due(self.world.runtime)
-
-    def waiting(self) -> list[datetime]:
-        """When each purchase that is not settled is due; what is held is due now."""
-        rows = [row for row in self.purchases() if row["status"] not in SETTLED - {Status.HELD}]
-        return [row["due_at"] or self.world.clock() for row in rows]
-
-    def purchases(self) -> list[Row]:
-        return self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
-
-    def places(self, *statuses: Slot) -> list[Row]:
-        """The places that hold this, all of them without one."""
-        rows = self.world.rows(select(POOL_NUMBER).order_by(POOL_NUMBER.c.slot))
-        return [row for row in rows if row["status"] in (statuses or list(Slot))]
-
-    @staticmethod
-    def pick(pick: int, things: Any) -> Any:
-        things = list(things)
-        return things[pick % len(things)]
 
 
 def test_never_above_target_never_twice_and_never_lost(database: SqlDatabase) -> None:
