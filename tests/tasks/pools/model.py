@@ -26,7 +26,7 @@ from tasks.pools.supply import replenish
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tests.tasks.lifecycle.test_model import Market
 from tests.tasks.scripted_provider import UNKNOWN
-from tests.tasks.support import number
+from tests.tasks.support import World, number
 
 POOL = "support"
 LOW, TARGET = 5, 6
