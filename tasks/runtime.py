@@ -19,7 +19,7 @@ from tasks.ledger.queue.dispatch import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
 from tasks.providers.adapter import Adapter
-from tasks.restored_database.watermark import Watermark
+from tasks.watermark import Watermark
 
 T = TypeVar("T")
 Item = TypeVar("Item")

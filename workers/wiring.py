@@ -23,8 +23,8 @@ from tasks.pools.stock import ensure_pools
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
-from tasks.restored_database import detect
-from tasks.restored_database.watermark import Watermark
+from tasks import restored_database as detect
+from tasks.watermark import Watermark
 from tasks.runtime import Binding, Runtime
 from workers.broker.send import Sender
 from workers.broker.tls_connection import TlsConnection

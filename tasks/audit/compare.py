@@ -20,7 +20,7 @@ from tasks.ledger.audit import differences
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
-from tasks.lifecycle.provider_reaction import react_to_looks
+from tasks.provider_reaction import react_to_looks
 from tasks.orders import CHUNK, chunks, complete_finished
 from tasks.policies.watch import Watch
 from tasks.providers.transport.turns import in_turn

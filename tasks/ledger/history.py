@@ -16,7 +16,7 @@ from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
-from tasks.restored_database.watermark import Mark
+from tasks.watermark import Mark
 from tasks.transactions import NotHere
 
 _CHUNK = 500

@@ -17,8 +17,8 @@ from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.policies.retry import call_length
-from tasks.restored_database import detect
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks import restored_database as detect
+from tasks.watermark import Mark, Watermark
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, select
 
 from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
-from tasks.restored_database.detect import lost_calls, newest_marks
+from tasks.restored_database import lost_calls, newest_marks
 from tests.chaos.clock import STEP
 from tests.chaos.world import World
 from tests.servers.backups import Backup

@@ -19,7 +19,7 @@ from schemas.events import STREAM
 from tasks.policies.pace import Pace
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import kinds
-from tasks.restored_database.watermark import Watermark
+from tasks.watermark import Watermark
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxControl
 from tests.chaos.clock import SetClock

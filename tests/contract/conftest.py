@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.providers.conformance.fixtures import _every_call_has_its_turn, running, sandbox
+from tasks.conformance.fixtures import _every_call_has_its_turn, running, sandbox
 from tests.scripted import ScriptedServer
 
 __all__ = ["_every_call_has_its_turn", "running", "sandbox"]

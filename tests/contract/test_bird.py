@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.outcomes import LookKind, OutcomeKind
 from tasks.providers.adapter import Ask
-from tasks.providers.conformance.fixtures import NUMBER, OTHER, adapter, buy, look, wait_until
+from tasks.conformance.fixtures import NUMBER, OTHER, adapter, buy, look, wait_until
 from tasks.sandbox import SandboxServer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.outcomes import OutcomeKind
 from tasks.providers.adapter import Ask
-from tasks.providers.conformance.fixtures import NUMBER, OTHER, adapter
+from tasks.conformance.fixtures import NUMBER, OTHER, adapter
 from tasks.sandbox import SandboxServer
 
 

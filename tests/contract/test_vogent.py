@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import OutcomeKind
 from tasks.providers.configured import sandbox_config
-from tasks.providers.conformance.fixtures import NUMBER, buy, charged
+from tasks.conformance.fixtures import NUMBER, buy, charged
 from tasks.providers.registry import build
 from tasks.sandbox import SandboxServer
 

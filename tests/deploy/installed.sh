@@ -26,7 +26,7 @@ for name in ("schemas", "tasks", "workers"):
     for module in pkgutil.walk_packages(package.__path__, f"{name}."):
         # these run when they are imported: the app by the demo, migrations by Alembic, __main__ by itself;
         # the conformance suite needs pytest, which is its author's
-        leave = ("workers.app", "workers.migrations.", "tasks.providers.conformance.")
+        leave = ("workers.app", "workers.migrations.", "tasks.conformance.")
         if not module.name.startswith(leave) and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 IMPORTS

@@ -22,7 +22,7 @@ from uuid import UUID
 import tasks.audit.renewed_claim
 import tasks.ledger.rows
 import tasks.lifecycle.claim
-import tasks.lifecycle.provider_reaction
+import tasks.provider_reaction
 import tasks.lifecycle.record
 import tasks.messages.celery_tasks
 import tasks.providers.sandbox.ledger
@@ -78,7 +78,7 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
     """What is replaced, everywhere at once or in one module."""
     ours = _by_thread(clockwork)
     per_process = [
-        (tasks.lifecycle.provider_reaction, "_streaks", _PerProcess(clockwork, dict)),
+        (tasks.provider_reaction, "_streaks", _PerProcess(clockwork, dict)),
         (tasks.lifecycle.claim, "_looks", _PerProcess(clockwork, lambda: defaultdict(tasks.lifecycle.claim._Look))),
         (tasks.lifecycle.claim, "_Look", lambda: _look(clockwork)),
     ]

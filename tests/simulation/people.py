@@ -18,12 +18,12 @@ from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
-from tasks.lifecycle.provider_reaction import pause_provider
+from tasks.provider_reaction import pause_provider
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.adapter import ProviderError
-from tasks.restored_database import detect
+from tasks import restored_database as detect
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.box import START

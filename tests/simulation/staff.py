@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from tasks.policies.pace import Pace
-from tasks.restored_database.watermark import Watermark
+from tasks.watermark import Watermark
 from tasks.runtime import Runtime
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import Process

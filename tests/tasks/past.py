@@ -14,8 +14,8 @@ from schemas.status import Status
 from schemas.tables.purchases import EVENT
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
-from tasks.restored_database import detect
-from tasks.restored_database.watermark import Watermark
+from tasks import restored_database as detect
+from tasks.watermark import Watermark
 from tests.servers import RedisServer
 from tests.servers.backups import Backup
 from tests.tasks.support import World, make_world, number

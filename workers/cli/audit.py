@@ -18,7 +18,7 @@ from workers.cli.terminal.output import Json, Meter, count, emit_json, moment, s
 if TYPE_CHECKING:
     from schemas.settling import Finding
     from tasks.audit.compare import Report
-    from tasks.restored_database.detect import GoingOn
+    from tasks.restored_database import GoingOn
     from tasks.runtime import Binding, Runtime
 
 _WORDS = {
@@ -129,7 +129,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     from dataclasses import replace
 
     from tasks.policies.pace import Pace
-    from tasks.restored_database.watermark import Watermark
+    from tasks.watermark import Watermark
     from workers.cli.provider.ask import adapter_of
     from workers.cli.terminal.context import known_provider, open_desk
     from workers.cli.terminal.redis_server import open_redis
@@ -165,7 +165,7 @@ def _walk(runtime: Runtime, binding: Binding) -> Report:
 def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[list[Finding], GoingOn | None]:
     """Take in what is ours, and let go on what the database was behind for."""
     from tasks.audit.compare import adopt
-    from tasks.restored_database.detect import take_in
+    from tasks.restored_database import take_in
 
     done = adopt(runtime, binding, found, by)
     return done.settled, take_in(runtime, binding, found, done, by)

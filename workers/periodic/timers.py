@@ -16,7 +16,7 @@ from tasks import orders
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
-from tasks.restored_database import detect
+from tasks import restored_database as detect
 from tasks.runtime import Runtime
 from workers.settings import Settings
 

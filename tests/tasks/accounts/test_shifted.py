@@ -22,8 +22,8 @@ from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause
-from tasks.restored_database import detect
-from tasks.restored_database.watermark import Mark
+from tasks import restored_database as detect
+from tasks.watermark import Mark
 from tasks.runtime import Runtime
 from tests.tasks.support import Killed, World, number
 from workers.database.connections import SqlDatabase

@@ -15,7 +15,7 @@ from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
-from tasks.restored_database.watermark import Mark
+from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.support import World, number
 

@@ -26,7 +26,7 @@ from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
-from tasks.restored_database.watermark import Mark
+from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER

@@ -10,7 +10,7 @@ import pytest
 from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger.orders.cancel import cancel
-from tasks.lifecycle.provider_reaction import react
+from tasks.provider_reaction import react
 from tasks.runtime import Message
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import World, number

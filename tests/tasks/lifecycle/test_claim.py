@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from tasks.lifecycle import purchase
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks.watermark import Mark, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
 from workers.database import group_commit
 from workers.database.connections import SqlDatabase

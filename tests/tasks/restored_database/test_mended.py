@@ -14,8 +14,8 @@ from tasks.audit import compare
 from tasks.audit.compare import Settlement
 from tasks.ledger import history
 from tasks.policies.pause import Cause
-from tasks.restored_database import detect
-from tasks.restored_database.detect import GoingOn
+from tasks import restored_database as detect
+from tasks.restored_database import GoingOn
 from tests.tasks.past import TWO, Past
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import number

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from schemas.tables.purchases import PROVIDER
 from tasks.policies.pause import Cause
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.clock import START
 from tests.tasks.support import World, make_world, number

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.file import Config
-from tasks.restored_database.detect import Lost, lost_calls
-from tasks.restored_database.watermark import Watermark
+from tasks.restored_database import Lost, lost_calls
+from tasks.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
 from workers.cli.terminal.context import open_redis
 from workers.cli.terminal.explain import mend_of

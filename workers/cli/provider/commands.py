@@ -184,7 +184,7 @@ def conformance(
 
     The status is 0 where all of it is so, else 1.
     """
-    from tasks.providers.conformance import NoPytest, run
+    from tasks.conformance import NoPytest, run
     from workers.cli.terminal.context import known_kind
     from workers.cli.terminal.errors import SOME_FAILED, Failure
 

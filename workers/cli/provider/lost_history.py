@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.ledger.rows import Row
-from tasks.restored_database.detect import believe
-from tasks.restored_database.watermark import Watermark
+from tasks.restored_database import believe
+from tasks.watermark import Watermark
 from workers.cli.provider.view import said
 from workers.cli.terminal.context import Desk, known_provider, open_redis
 from workers.cli.terminal.output import count, show, show_line

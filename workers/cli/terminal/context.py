@@ -20,7 +20,7 @@ from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import installed, kinds_of
-from tasks.restored_database.watermark import Watermark
+from tasks.watermark import Watermark
 from tasks.runtime import Binding, Message, Runtime
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 
 from schemas.tables.purchases import EVENT, PROVIDER
 from tasks.ledger.rows import new_id
-from tasks.restored_database import detect
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks import restored_database as detect
+from tasks.watermark import Mark, Watermark
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases

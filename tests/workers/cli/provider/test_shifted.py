@@ -16,7 +16,7 @@ from sqlalchemy import select
 from schemas.status import Status
 from schemas.tables.purchases import LINE, PURCHASE
 from tasks.ledger.rows import new_id
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle
 from workers.cli.terminal.context import open_desk

@@ -4,7 +4,7 @@ from sqlalchemy import create_engine, text
 from schemas.config.errors import ConfigError
 from workers.health import Away
 from workers.processes.embedded_redis import EmbeddedError
-from workers.processes.startup_errors import or_end
+from workers.startup_errors import or_end
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from tasks.ledger import history
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
-from tasks.lifecycle.provider_reaction import pause_provider
+from tasks.provider_reaction import pause_provider
 from tasks.orders import CHUNK, chunks
 from tasks.policies.pause import Cause, Pause
-from tasks.restored_database.watermark import Mark
+from tasks.watermark import Mark
 from tasks.runtime import Binding, Database, Runtime
 
 FEWEST = 100

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.outcomes import LookKind, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
-from tasks.providers.conformance.fixtures import NUMBER, OTHER, adapter, buy, charged, look, wait_until
+from tasks.conformance.fixtures import NUMBER, OTHER, adapter, buy, charged, look, wait_until
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 

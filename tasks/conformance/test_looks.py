@@ -8,8 +8,8 @@ import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
-from tasks.providers.conformance.fixtures import NUMBER, OTHER, at, look
-from tasks.providers.conformance.gateway import SPOILED, gateway
+from tasks.conformance.fixtures import NUMBER, OTHER, at, look
+from tasks.conformance.gateway import SPOILED, gateway
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 

@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tasks.restored_database import watermark
-from tasks.restored_database.watermark import Mark, Watermark
+from tasks import watermark
+from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.clock import START
 from tests.tasks.support import number
