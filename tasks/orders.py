@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select, update
@@ -14,6 +13,7 @@ from schemas.events import EventType
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, key_of_message, parse_order
 from schemas.status import OrderStatus
 from schemas.tables.purchases import ORDER
+from tasks.chunks import chunks
 from tasks.ledger import sweep
 from tasks.ledger.orders.cancel import cancel_order, forget_keys
 from tasks.ledger.orders.cancelled import half_cancelled
@@ -251,13 +251,6 @@ def order_event_data(conn: Connection, order_id: str) -> Row:
         "metadata": order["metadata"],
         "completed_before": order["completed_at"] is not None,
     }
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """*items* in lists of at most *size*."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 def _tell_accepted(conn: Connection, order_id: str, now: datetime, *, repeat: bool) -> None:

@@ -20,15 +20,16 @@ from sqlalchemy import Connection
 
 from schemas.events import utc_text
 from tasks.audit.compare import Report, Settlement
+from tasks.chunks import chunks
 from tasks.ledger import history
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
-from tasks.provider_reaction import pause_provider
-from tasks.orders import CHUNK, chunks
+from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
-from tasks.watermark import Mark
+from tasks.provider_reaction import pause_provider
 from tasks.runtime import Binding, Database, Runtime
+from tasks.watermark import Mark
 
 FEWEST = 100
 """Marks that are looked up at the least, however few calls an account may have under way."""

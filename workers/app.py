@@ -20,8 +20,8 @@ from workers.health import check_database, check_trust
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.timers import Timers
 from workers.processes.embedded_redis import connect_embedded
-from workers.startup_errors import or_end
 from workers.settings import Settings, load_settings
+from workers.startup_errors import or_end
 from workers.wiring import Wiring, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800

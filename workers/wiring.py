@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import read_token
+from tasks import restored_database
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace
@@ -23,9 +24,8 @@ from tasks.pools.stock import ensure_pools
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
-from tasks import restored_database as detect
-from tasks.watermark import Watermark
 from tasks.runtime import Binding, Runtime
+from tasks.watermark import Watermark
 from workers.broker.send import Sender
 from workers.broker.tls_connection import TlsConnection
 from workers.database.clock import EVERY, DatabaseClock
@@ -116,7 +116,7 @@ def _prime_pace(runtime: Runtime) -> None:
 
 def _compare_history(runtime: Runtime) -> None:
     try:
-        detect.compare(runtime)
+        restored_database.compare(runtime)
     except redis.exceptions.RedisError as exc:
         # Nothing is claimed on a connection that nobody looked at.
         log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)

@@ -11,18 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from schemas.config.policy import Policy
 from schemas.outcomes import LookKind
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.audit.walk_owned import Progress, walk
+from tasks.chunks import chunks
 from tasks.ledger.audit import differences
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
-from tasks.provider_reaction import react_to_looks
-from tasks.orders import CHUNK, chunks, complete_finished
+from tasks.ledger.rows import Row
+from tasks.orders import CHUNK, complete_finished
 from tasks.policies.watch import Watch
+from tasks.pools import stock
+from tasks.provider_reaction import react_to_looks
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import PATIENCE, Turns
 from tasks.runtime import Binding, Runtime
@@ -206,10 +211,16 @@ def _is_gone(finding: Finding, said: LookKind) -> bool:
     return said is LookKind.ABSENT or (said is LookKind.LOST and finding.kind is FindingKind.MISSING)
 
 
+def release(conn: Connection, missing: Sequence[Finding], settler: Settler, shows_by: datetime) -> list[Row]:
+    """Mark purchases as released whose number is not ours any more, and take it out of its pool. Returns them."""
+    rows = settling.release_missing(conn, missing, settler, shows_by)
+    for row in rows:
+        stock.gone(conn, row["id"], settler.now)
+    return rows
+
+
 def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -> set[str]:
-    rows = runtime.database.run(
-        lambda conn: settling.release_missing(conn, gone, _settler(runtime, by), walks.shows_by)
-    )
+    rows = runtime.database.run(lambda conn: release(conn, gone, _settler(runtime, by), walks.shows_by))
     return {row["id"] for row in rows}
 
 

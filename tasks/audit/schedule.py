@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, audit, gone_among, proves_absence
 from tasks.audit.renewed_claim import renewed
+from tasks.chunks import chunks
 from tasks.ledger.audit import findings, runs
 from tasks.ledger.resolve import Settler
-from tasks.orders import CHUNK, chunks
+from tasks.orders import CHUNK
 from tasks.providers.adapter import ProviderError
 from tasks.reading_turns import Stopped
 from tasks.runtime import Binding, Runtime

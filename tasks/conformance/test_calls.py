@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import LookKind, OutcomeKind
-from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
 from tasks.conformance.fixtures import NUMBER, OTHER, adapter, buy, charged, look, wait_until
+from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from schemas.outcomes import LookKind
-from tasks.providers.adapter import ProviderError
 from tasks.conformance.fixtures import NUMBER, OTHER, at, look
 from tasks.conformance.gateway import SPOILED, gateway
+from tasks.providers.adapter import ProviderError
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 

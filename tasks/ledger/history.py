@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Select, select
@@ -12,12 +12,13 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables.history import ANSWERED
 from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
+from tasks.chunks import chunks
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
-from tasks.watermark import Mark
 from tasks.transactions import NotHere
+from tasks.watermark import Mark
 
 _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
@@ -56,7 +57,7 @@ def answer(conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
 
 def _unknown(conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark]) -> list[Mark]:
     known: set[tuple[str, int, datetime]] = set()
-    for chunk in _chunks(marks):
+    for chunk in chunks(marks, _CHUNK):
         rows = conn.execute(calls, {"ids": list({mark.purchase_id for mark in chunk})})
         known.update((row.purchase_id, row.revision, row.started_at) for row in rows)
     return [mark for mark in marks if (mark.purchase_id, mark.revision, mark.started_at) not in known]
@@ -130,8 +131,3 @@ def _lost_purchase(mark: Mark, taken: set[str], account: str, alias: str, now: d
         "already_owned": False,
         "finished_at": None,
     }
-
-
-def _chunks(marks: Sequence[Mark]) -> Iterator[Sequence[Mark]]:
-    for start in range(0, len(marks), _CHUNK):
-        yield marks[start : start + _CHUNK]

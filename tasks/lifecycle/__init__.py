@@ -5,7 +5,8 @@ release_and_sweep   timers: what is due goes to the workers, what got lost comes
 purchase            a worker has a slot reserved, ...
 claim               ... writes the intent down, and calls the provider
 record              what the call came to, whatever the database says
-provider_reaction   what that means for the whole provider: a cool-down, a pause
 reconcile           the provider is asked about what is in doubt
 outbox_relay        events go out, in order
+
+What an answer means for the whole provider, a cool-down or a pause, is told by `tasks.provider_reaction`.
 """

@@ -13,13 +13,13 @@ from functools import cache, partial
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
+from tasks import restored_database
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.policies.retry import call_length
-from tasks import restored_database as detect
-from tasks.watermark import Mark, Watermark
 from tasks.runtime import Binding, Runtime
+from tasks.watermark import Mark, Watermark
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +48,13 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                 with look.lock:
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
-                        marks = detect.newest_marks(runtime, binding.account)
+                        marks = restored_database.newest_marks(runtime, binding.account)
                         claims = runtime.database.transact(claiming(marks), items, marking)
                         look.done += 1
                         return claims
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
-        detect.compare(runtime)
+        restored_database.compare(runtime)
         return [None] * len(items)
 
 

@@ -21,10 +21,10 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
-from tasks.provider_reaction import react, react_to_looks
 from tasks.lifecycle.record import told, write_answer
 from tasks.policies.pace import HORIZON, NOTICE, SLEEPABLE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
+from tasks.provider_reaction import react, react_to_looks
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Withheld, in_turn

@@ -15,8 +15,8 @@ from tasks.audit.renewed_claim import renewed
 from tasks.database_away import patiently
 from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
-from tasks.provider_reaction import pause_provider, react_to_looks
 from tasks.policies.pause import Cause, Pause
+from tasks.provider_reaction import pause_provider, react_to_looks
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime

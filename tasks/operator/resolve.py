@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from schemas.settling import Verdict
 from schemas.status import Status
+from tasks.chunks import chunks
 from tasks.ledger import resolve as ledger
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row
-from tasks.orders import CHUNK, chunks, complete_finished
+from tasks.orders import CHUNK, complete_finished
 from tasks.runtime import Runtime
 
 

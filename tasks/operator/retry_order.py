@@ -13,11 +13,12 @@ from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
+from tasks.chunks import chunks
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
 from tasks.ledger.requests.accept import Entry, accept
 from tasks.ledger.rows import Row
-from tasks.orders import CHUNK, OrderError, chunks
+from tasks.orders import CHUNK, OrderError
 from tasks.pools.reserved import pools_of
 from tasks.runtime import Runtime
 

@@ -1,1 +1,1 @@
-"""The five telephony providers, one file each, behind the protocol in `base`."""
+"""The telephony providers: a package for each kind, and what all kinds have in common."""

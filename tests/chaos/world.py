@@ -19,9 +19,9 @@ from schemas.events import STREAM
 from tasks.policies.pace import Pace
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import kinds
-from tasks.watermark import Watermark
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxControl
+from tasks.watermark import Watermark
 from tests.chaos.clock import SetClock
 from tests.chaos.command import Commands
 from tests.chaos.fleet import ROOT, Fleet

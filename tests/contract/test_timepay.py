@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.outcomes import OutcomeKind
-from tasks.providers.adapter import Ask
 from tasks.conformance.fixtures import NUMBER, OTHER, adapter
+from tasks.providers.adapter import Ask
 from tasks.sandbox import SandboxServer
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import OutcomeKind
-from tasks.providers.configured import sandbox_config
 from tasks.conformance.fixtures import NUMBER, buy, charged
+from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 from tasks.sandbox import SandboxServer
 

@@ -22,9 +22,9 @@ from uuid import UUID
 import tasks.audit.renewed_claim
 import tasks.ledger.rows
 import tasks.lifecycle.claim
-import tasks.provider_reaction
 import tasks.lifecycle.record
 import tasks.messages.celery_tasks
+import tasks.provider_reaction
 import tasks.providers.sandbox.ledger
 import tasks.providers.transport.answers
 import workers.database.clock

@@ -12,18 +12,17 @@ from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ORDER, PURCHASE
-from tasks import orders
+from tasks import orders, restored_database
 from tasks.audit import compare, schedule
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
-from tasks.provider_reaction import pause_provider
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
+from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
-from tasks import restored_database as detect
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.box import START
@@ -192,11 +191,11 @@ def take_in(world: World, alias: str) -> None:
     if not world.can_look(alias):
         if world.judge.one(_BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
-            detect.believe(runtime, binding, "a person", "looked at the dashboard")
+            restored_database.believe(runtime, binding, "a person", "looked at the dashboard")
         return
     world.clockwork.note(f"a person audits {alias}")
     report = compare.audit(runtime, binding)
-    detect.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
+    restored_database.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
 
 
 def mend_all(world: World) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from tasks.policies.pace import Pace
-from tasks.watermark import Watermark
 from tasks.runtime import Runtime
+from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import Process
 from tests.simulation.store import ProcessRedis

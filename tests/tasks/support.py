@@ -29,18 +29,18 @@ from schemas.tables.purchases import (
     REJECTED,
     RESOLUTION,
 )
+from tasks import provider_reaction
 from tasks.ledger.calls import intents
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, find
 from tasks.lifecycle import accept as accepting
 from tasks.lifecycle import purchase, reconcile, release_and_sweep
-from tasks import provider_reaction
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
-from tasks.watermark import KEPT, Mark, Watermark
 from tasks.runtime import Binding, Message, Runtime
+from tasks.watermark import KEPT, Mark, Watermark
 from tests.tasks.clock import Clock
 from tests.tasks.scripted_provider import ScriptedProvider
 from workers.database.connections import SqlDatabase

@@ -12,11 +12,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks import orders
+from tasks import orders, restored_database
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
-from tasks import restored_database as detect
 from tasks.runtime import Runtime
 from workers.settings import Settings
 
@@ -85,7 +84,7 @@ class Timers:
         self._timers = [
             Timer("release", RELEASE_EVERY, partial(_release, runtime)),
             Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
-            Timer("history", HISTORY_EVERY, partial(detect.compare, runtime)),
+            Timer("history", HISTORY_EVERY, partial(restored_database.compare, runtime)),
             Timer("pools", POOLS_EVERY, partial(stock.settle_due, runtime)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),

@@ -19,7 +19,6 @@ from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, other_event, tell_status
 from tasks.policies.retry import Decision
-from tasks.pools import stock
 
 _MINUTE = "%Y-%m-%d %H:%M"
 
@@ -74,7 +73,6 @@ def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settl
             after = move(conn, row, Status.RELEASED, settler.now, error=error, error_code="not_owned")
             if after is not None:
                 write_down(conn, after, Verdict.RELEASED, settler)
-                stock.gone(conn, row["id"], settler.now)
                 rows.append(after)
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows

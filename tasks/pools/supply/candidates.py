@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from schemas.config.pools import PoolConfig
 from schemas.outcomes import Candidate, OutcomeKind
-from tasks.orders import chunks
+from tasks.chunks import chunks
 from tasks.pools.supply.budgets import Budget, budgets, closed_providers
 from tasks.pools.supply.offers import Offer, usable
 from tasks.pools.supply.stock_file import Listed, StockFileError, read_stock

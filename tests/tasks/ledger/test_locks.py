@@ -19,6 +19,7 @@ from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
+from tasks.chunks import chunks
 from tasks.ledger.audit import findings
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve, retry_order
@@ -42,7 +43,7 @@ class Process(World):
         wanted = rng.sample(range(NUMBERS), NUMBERS // 2)
         order_id = orders.begin(self.runtime, name="shared", max_purchases=rng.choice((None, 3, 6)))["id"]
         requests = [BuyNumber(number=number(one), provider=rng.choice(("acme", "twin"))) for one in wanted]
-        for chunk in orders.chunks(enumerate(requests, 1), 5):
+        for chunk in chunks(enumerate(requests, 1), 5):
             orders.load(self.runtime, order_id, chunk)
         (orders.abandon if rng.random() < 0.3 else orders.finish)(self.runtime, order_id)
 

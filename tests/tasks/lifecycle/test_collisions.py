@@ -13,9 +13,8 @@ from schemas.events import EventType
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import AUDIT_RUN, EVENT, FINDING, ORDER, PROVIDER, PURCHASE
-from tasks import orders
+from tasks import orders, provider_reaction
 from tasks.audit import schedule
-from tasks import provider_reaction
 from tasks.lifecycle.outbox_relay import Relay, Selection, replay
 from tasks.operator import retry_order
 from tasks.policies.pause import Cause, Pause

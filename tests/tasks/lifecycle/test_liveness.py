@@ -25,6 +25,7 @@ from schemas.status import DEAD, SETTLED, OrderStatus, Status
 from schemas.tables.pools import Slot
 from schemas.tables.purchases import ORDER, PURCHASE, UNFINISHED
 from tasks import orders
+from tasks.chunks import chunks
 from tasks.ledger import waiting
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
@@ -82,7 +83,7 @@ class Game(RuleBasedStateMachine):
         def submit() -> None:
             order_id = orders.begin(self.world.runtime, max_purchases=most)["id"]
             requests = [BuyNumber(number=number(index), provider=alias) for index in wanted]
-            for lines in orders.chunks(enumerate(requests, 1), orders.CHUNK):
+            for lines in chunks(enumerate(requests, 1), orders.CHUNK):
                 orders.load(self.world.runtime, order_id, lines)
             orders.finish(self.world.runtime, order_id)
 

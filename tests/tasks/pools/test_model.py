@@ -28,8 +28,8 @@ from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import DEAD, Status
 from schemas.tables.pools import Slot
+from tasks.audit import compare
 from tasks.ledger import resolve
-from tasks.ledger.audit import findings
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
@@ -237,7 +237,7 @@ class Game(Played, RuleBasedStateMachine):
         missing = Finding(kind=FindingKind.MISSING, number=lost, provider="acme", purchase_id=place["purchase_id"])
         with self.world.write() as conn:
             later = now + timedelta(seconds=1)
-            findings.release_missing(conn, [missing], resolve.Settler(by="audit", now=now), later)
+            compare.release(conn, [missing], resolve.Settler(by="audit", now=now), later)
         self.takers.has.pop(lost, None)
         self.takers.gone.add(lost)
 

@@ -19,7 +19,7 @@ from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import KEY, LINE, PURCHASE
-from tasks.ledger.audit import findings
+from tasks.audit import compare
 from tasks.ledger.queue import pool_limits
 from tasks.ledger.resolve import Settler
 from tasks.pools import counting, reserved, stock
@@ -119,7 +119,7 @@ def test_what_an_audit_finds_to_be_lost_leaves_its_pool(world: Supplied) -> None
     shows_by = world.clock.moment + minutes(1)
     with world.write() as conn:
         settler = Settler(by="ann", now=shows_by)
-        assert len(findings.release_missing(conn, [about(lost, FindingKind.MISSING)], settler, shows_by)) == 1
+        assert len(compare.release(conn, [about(lost, FindingKind.MISSING)], settler, shows_by)) == 1
     assert [place["number"] for place in world.places(Slot.GONE)] == [lost["number"]]
     # a place of its own is ordered for it, and the number that is lost is not bought again
     assert [offer.number for offer in world.run().candidates] == area(415, 1, 10)

@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.requests import BuyNumber, Metadata
+from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
 from tasks.orderfile import Format, Line, Problem, read_order
-from tasks.orders import CHUNK, chunks
+from tasks.orders import CHUNK
 from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
 from workers.cli.terminal.errors import Failure

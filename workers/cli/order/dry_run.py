@@ -9,7 +9,8 @@ from datetime import timedelta
 from schemas.numbers import region_of
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from tasks.orders import CHUNK, chunks
+from tasks.chunks import chunks
+from tasks.orders import CHUNK
 from tasks.policies.pace import buying_lane
 from tasks.queries import alive_purchases
 from tasks.runtime import Binding, Runtime

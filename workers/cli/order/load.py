@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.status import OrderStatus
 from tasks import orders
+from tasks.chunks import chunks
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
 from workers.cli.order.check_file import Checked
@@ -71,7 +72,7 @@ def load_order(
 def _load_lines(runtime: Runtime, order_id: str, checked: Checked, stop: _Stop) -> int:
     new = 0
     with Meter("loading the order", len(checked.lines)) as meter:
-        for chunk in orders.chunks(checked.requests(), orders.CHUNK):
+        for chunk in chunks(checked.requests(), orders.CHUNK):
             new += sum(accepted.created for accepted in orders.load(runtime, order_id, chunk))
             meter.advance(len(chunk))
             if stop.number is not None:

@@ -20,8 +20,8 @@ from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import installed, kinds_of
-from tasks.watermark import Watermark
 from tasks.runtime import Binding, Message, Runtime
+from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure
 from workers.database.clock import DatabaseClock

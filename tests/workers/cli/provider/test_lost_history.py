@@ -13,10 +13,10 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.tables.purchases import EVENT, PROVIDER
+from tasks import restored_database
 from tasks.ledger.rows import new_id
-from tasks import restored_database as detect
-from tasks.watermark import Mark, Watermark
 from tasks.sandbox import SandboxServer
+from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
 from workers.cli.terminal.context import Desk
@@ -37,7 +37,7 @@ def lose(
         with Redis.from_url(redis_server.url) as client:
             runtime = replace(desk.runtime, watermark=Watermark(client))
             runtime.watermark.write(runtime.providers[alias].account, marks)
-            detect.compare(runtime)
+            restored_database.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))
         return marks
