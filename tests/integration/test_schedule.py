@@ -23,7 +23,7 @@ from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, sandbox_config_text
 from workers.cli.processes.worker_beat_flower import beat_arguments, worker_arguments
 from workers.database.connections import SqlDatabase
-from workers.processes.launch import celery_command
+from workers.launch import celery_command
 
 
 class Deployment:

@@ -14,9 +14,9 @@ from schemas.config.file import Config
 from tasks.policies.pace import HORIZON
 from workers.cli.processes.worker_beat_flower import beat_arguments, flower_arguments, worker_arguments
 from workers.database.connections import migrate
+from workers.launch import celery_command
 from workers.processes.children import Program
 from workers.processes.embedded_redis import connect_embedded
-from workers.processes.launch import celery_command
 from workers.processes.redis_supervisor import Files, try_lock
 from workers.settings import Settings
 

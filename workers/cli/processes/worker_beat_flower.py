@@ -125,7 +125,7 @@ def check_password(address: str) -> None:
 
 
 def _become(arguments: Sequence[str]) -> NoReturn:
-    from workers.processes.launch import celery_command
+    from workers.launch import celery_command
 
     command = celery_command(arguments)
     sys.stdout.flush()

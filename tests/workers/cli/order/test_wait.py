@@ -20,7 +20,7 @@ POLICY = 'rate_limits = ["50/second"]\nlookup_rate_limits = ["50/second"]\npoll_
 def worker(cli: Cli, sandbox: SandboxServer, home: Path) -> Iterator[None]:
     """One worker process; it stops and takes the embedded server along when the test ends."""
     (home / "providers.toml").write_text(sandbox_config_text(sandbox.url, POLICY))
-    program = [sys.executable, "-P", "-m", "workers.processes.launch", "worker", "--pool=threads", "--concurrency=20"]
+    program = [sys.executable, "-P", "-m", "workers.launch", "worker", "--pool=threads", "--concurrency=20"]
     with (home / "worker.log").open("w") as log:
         process = subprocess.Popen([*program, "--without-mingle", "--without-gossip"], stdout=log, stderr=log, cwd=home)
         yield

@@ -1,4 +1,4 @@
-"""Celery's command line on our app: python -P -m workers.processes.launch [--with-parent PID] worker|beat|flower ...
+"""Celery's command line on our app: python -P -m workers.launch [--with-parent PID] worker|beat|flower ...
 
 Our packages are imported before Celery puts the working directory first on the path: a `tasks.py` there, as many
 projects have one, must not be taken for ours.
@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 def celery_command(arguments: Sequence[str], *, with_parent: bool = False) -> list[str]:
     """The command that runs Celery's *arguments* on our app; *with_parent* has it stop when this process goes."""
     tie = [WITH_PARENT, str(os.getpid())] if with_parent else []
-    return [sys.executable, "-P", "-m", "workers.processes.launch", *tie, *arguments]
+    return [sys.executable, "-P", "-m", "workers.launch", *tie, *arguments]
 
 
 def stop_with(parent: int) -> None:

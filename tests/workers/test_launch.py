@@ -8,12 +8,12 @@ import pytest
 
 from tests.waiting import eventually
 from tests.workers.cli.commands import choose_sandbox
-from workers.processes.launch import WITH_PARENT, celery_command
+from workers.launch import WITH_PARENT, celery_command
 
 PARENT = """
 import os, subprocess, sys, time
 script = (
-    "import os, sys, time; from workers.processes.launch import stop_with; "
+    "import os, sys, time; from workers.launch import stop_with; "
     "stop_with(int(sys.argv[1])); print(os.getpid(), flush=True); time.sleep(60)"
 )
 subprocess.Popen([sys.executable, "-c", script, str(os.getpid())])
@@ -33,7 +33,7 @@ def test_a_tied_child_goes_when_its_parent_is_killed() -> None:
 
 
 def test_a_child_whose_parent_went_before_does_not_begin() -> None:
-    command = [sys.executable, "-m", "workers.processes.launch", WITH_PARENT, "1", "--version"]
+    command = [sys.executable, "-m", "workers.launch", WITH_PARENT, "1", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
