@@ -1,7 +1,8 @@
-"""Waiting for what another process does."""
+"""Waiting for what another process does, and threads that begin together."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,3 +21,23 @@ def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str =
             return value
         time.sleep(0.02)
     raise AssertionError(f"did not happen in {seconds:g} s: {what or check}")
+
+
+def at_once(*actions: Callable[[], object]) -> list[object]:
+    """What each action returned or raised, in threads that start together."""
+    gate = threading.Barrier(len(actions))
+    results: list[object] = [None] * len(actions)
+
+    def run(place: int, action: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            results[place] = action()
+        except Exception as exc:
+            results[place] = exc
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(actions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

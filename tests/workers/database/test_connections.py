@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from schemas.tables.purchases import PROVIDER
 from tasks.database_away import DATABASE_AWAY
 from tests.servers import PostgresServer
+from tests.waiting import at_once
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -41,24 +42,6 @@ def add(conn: Connection, names: Sequence[str]) -> list[str]:
 def aliases(database: SqlDatabase) -> set[str]:
     with database.read() as conn:
         return set(conn.execute(select(PROVIDER.c.provider)).scalars())
-
-
-def at_once(*actions: Callable[[], object]) -> list[object]:
-    gate, results = threading.Barrier(len(actions)), [None] * len(actions)
-
-    def run(place: int, action: Callable[[], object]) -> None:
-        gate.wait()
-        try:
-            results[place] = action()
-        except Exception as exc:
-            results[place] = exc
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(actions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def test_a_block_that_ends_is_committed_and_one_that_raises_is_not(database: SqlDatabase) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +14,7 @@ from tasks import orders
 from tasks.ledger.requests.accept import Entry, accept, key_conflicts
 from tasks.transactions import Raced, with_retry
 from tests.tasks.support import NUMBER, World, number
+from tests.waiting import at_once
 
 
 def entry(wanted: str = NUMBER, key: str | None = None, line: int = 0, **fields: object) -> Entry:
@@ -30,26 +30,6 @@ def count(world: World) -> int:
 def end(world: World, purchase_id: str, status: Status) -> None:
     with world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == purchase_id).values(status=status))
-
-
-def at_once(*actions: Callable[[], object]) -> list[object]:
-    """Run the actions in threads that start together; what each returned or raised."""
-    gate = threading.Barrier(len(actions))
-    results: list[object] = [None] * len(actions)
-
-    def run(place: int, action: Callable[[], object]) -> None:
-        gate.wait()
-        try:
-            results[place] = action()
-        except Exception as exc:
-            results[place] = exc
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(actions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def test_a_number_that_is_alive_gets_its_purchase(world: World) -> None:
