@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
+
+import psutil
 
 T = TypeVar("T")
 
@@ -21,6 +24,13 @@ def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str =
             return value
         time.sleep(0.02)
     raise AssertionError(f"did not happen in {seconds:g} s: {what or check}")
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, whether or not somebody has waited for it."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def at_once(*actions: Callable[[], object]) -> list[object]:

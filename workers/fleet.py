@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from celery import Celery
+from celery.app.control import Control
+from kombu import Producer
 from kombu.exceptions import KombuError
+from kombu.pidbox import Mailbox
 from redis.exceptions import RedisError
 
 from workers.broker.tls_options import broker_options
@@ -16,12 +21,29 @@ class FleetError(RuntimeError):
     """The workers could not be asked: the broker is away, or broke the connection off."""
 
 
+class _OneTry(Producer):
+    """A broker that goes away while it is asked is no reason to wait for it: kombu's mailbox would do so for ever."""
+
+    def publish(self, *args: Any, **kwargs: Any) -> Any:
+        return super().publish(*args, **{**kwargs, "retry": False})
+
+
+class _Mailbox(Mailbox):
+    @contextmanager
+    def producer_or_acquire(self, producer: Producer | None = None, channel: Any = None) -> Iterator[Producer]:
+        yield producer or _OneTry(channel, auto_declare=False)
+
+
+class _Control(Control):
+    Mailbox = _Mailbox
+
+
 def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = None) -> dict[str, set[str]]:
     """The queues of each worker that answers within *timeout* seconds, by its node name; of *names* only, if given.
 
     Waits the whole time unless all of *names* answer. Raises FleetError.
     """
-    app = Celery("dialstock-asking", broker=broker_url, set_as_current=False)
+    app = Celery("dialstock-asking", broker=broker_url, set_as_current=False, control=_Control)
     app.conf.broker_use_ssl = broker_options(broker_url)
     app.conf.broker_transport_options = {
         "socket_timeout": timeout + 2,

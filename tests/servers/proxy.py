@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that is cut at the end of a transaction: after its COMMIT went out, before the answer is back."""
+"""Ways to a server that are cut: to PostgreSQL at the end of a transaction, to Redis at a command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 import threading
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 
@@ -14,7 +15,9 @@ _WRITES = b"SET LOCAL synchronous_commit"
 
 
 class PostgresProxy:
-    """Lends connections to the server of *url*; `url` leads through it. `commits` counts those that wrote."""
+    """Its COMMIT goes out, and the answer does not come back.
+
+    Lends connections to the server of *url*; `url` leads through it. `commits` counts those that wrote."""
 
     def __init__(self, url: str) -> None:
         there = make_url(url)
@@ -80,6 +83,38 @@ class PostgresProxy:
             return False
         self.away = self._leaves
         return True
+
+
+class RedisProxy:
+    """Lends connections to the server of *url* until one of them sends *command*; then nobody gets through any more."""
+
+    def __init__(self, url: str, command: bytes) -> None:
+        self._there = urlsplit(url)
+        self._command = command
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        _end(self._listener, *self._ends)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection((self._there.hostname, self._there.port))
+                self._ends += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self._command in data:
+                    self.close()
+                target.sendall(data)
+        _end(source, target)
 
 
 def _end(*ends: socket.socket) -> None:

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from tests.servers import RedisServer
+from tests.servers.proxy import RedisProxy
 from workers.fleet import FleetError, listening, wait_for
 
 
@@ -17,3 +18,11 @@ def test_a_broker_that_is_away_is_told_at_once() -> None:
         listening("redis://127.0.0.1:1/0", timeout=0.2)
     assert not wait_for("redis://127.0.0.1:1/0", ["worker@here"], 0.3)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", [b"PUBLISH", b"BRPOP"])
+def test_a_broker_that_goes_away_meanwhile_is_told_at_once(redis_server: RedisServer, command: bytes) -> None:
+    proxy = RedisProxy(redis_server.url, command)
+    with pytest.raises(FleetError):
+        listening(proxy.url, timeout=0.5)

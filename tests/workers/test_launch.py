@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.waiting import eventually
+from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import choose_sandbox
 from workers.launch import WITH_PARENT, celery_command
 
@@ -29,7 +29,7 @@ def test_a_tied_child_goes_when_its_parent_is_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child goes")
+    eventually(lambda: is_gone(child), what="the child goes")
 
 
 def test_a_child_whose_parent_went_before_does_not_begin() -> None:

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, is_gone
 from workers.processes.embedded_redis import EmbeddedError, connect_embedded, find_server
 from workers.processes.redis_supervisor import Files, try_lock
 
@@ -88,10 +88,6 @@ def server_process(url: str) -> psutil.Process:
 def count(url: str, key: str) -> int:
     with Redis.from_url(url) as client:
         return int(client.incr(key))
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_it_keeps_every_write_and_asks_for_a_password(home: Path) -> None:

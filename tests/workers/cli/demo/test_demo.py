@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tasks.sandbox.faults import FAULTS
-from tests.waiting import eventually
+from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.demo import script
 from workers.cli.demo.pool import PoolResult
@@ -64,7 +64,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, temporary: Path) -> None:
         assert len(family) >= 2
         assert demo.stop(signal.SIGINT) == 130
     assert "Interrupted" in demo.log
-    assert not [process for process in family if process.is_running()]
+    assert all(map(is_gone, family))
     assert list(temporary.iterdir()) == []
     assert str(temporary) not in _command_lines()
 

@@ -14,7 +14,7 @@ from celery import Celery
 
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
-from tests.waiting import eventually
+from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute, unused_port
 from workers.cli.processes.session import Door, describe
 from workers.cli.sandbox.serve import sandbox_toml
@@ -51,7 +51,7 @@ def test_everything_in_one_terminal(tmp_path: Path, environ: dict[str, str], san
         commands = " ".join(part for process in family for part in process.cmdline())
         assert up.stop() == 0, up.log
     assert [charge["number"] for charge in sandbox.control.charges()] == [number]
-    eventually(lambda: not [p for p in family if p.is_running() and p.status() != "zombie"], what="all are gone")
+    eventually(lambda: all(map(is_gone, family)), what="all are gone")
     eventually(lambda: not _of(tmp_path / "home"), what="the embedded server is gone")
     for secret in secrets:
         assert secret not in commands + up.log
