@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import typer.testing
+from redis import Redis
 from sqlalchemy import func, select, update
 from typer.testing import CliRunner, Result
 
 from schemas.status import Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, lock, move
+from tests.tasks.pacing import saved_up
 from workers.cli.app import app
 from workers.cli.terminal.context import Desk
+from workers.settings import load_settings
+from workers.wiring import bind_providers, read_config
 
 NUMBERS = [f"+1415555{n:04d}" for n in range(100)]
 _WAYS = {
@@ -28,6 +35,9 @@ _WAYS = {
     Status.DISPATCHED: (Status.DISPATCHED,),
     Status.CANCELLED: (Status.CANCELLED,),
 }
+
+# It reads the signatures of all commands at each invocation: longer than most commands take.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 
 class Cli:
@@ -59,6 +69,15 @@ class Cli:
     def submit(self, path: Path, *arguments: str) -> str:
         """The id of the order that a file makes."""
         return str(self.json("order", "submit", str(path), *arguments)["order_id"])
+
+
+def rested(redis_url: str) -> None:
+    """Have the limits of every configured provider be as after a long silence: a new server's begin with a wait."""
+    bindings = bind_providers(read_config(load_settings()), os.environ)
+    with Redis.from_url(redis_url) as redis:
+        for binding in bindings.values():
+            for lane in (binding.buying, binding.looking):
+                saved_up(redis, lane)
 
 
 def csv_file(folder: Path, rows: Iterable[str], header: str = "number,provider", name: str = "numbers.csv") -> Path:

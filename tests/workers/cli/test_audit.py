@@ -17,7 +17,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTI
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
-from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle
 from workers.cli.terminal.context import Desk
 
 LISTS = ("fluents", "signalwire", "vogent", "bird")
@@ -29,6 +29,7 @@ def shop(
 ) -> SandboxServer:
     """The sandbox behind the command line."""
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    rested(redis_server.url)
     return sandbox
 
 

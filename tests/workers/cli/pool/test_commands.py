@@ -22,7 +22,7 @@ from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.commands import PROJECT
-from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, sandbox_config_text, settle
+from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, rested, sandbox_config_text, settle
 from workers.cli.terminal.context import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -47,6 +47,7 @@ def shop(
     configure(home, TABLE)
     sandbox.control.stock("signalwire", [f"+1415{n}" for n in range(5_000_000, 5_000_100)])
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    rested(redis_server.url)
     return sandbox
 
 
