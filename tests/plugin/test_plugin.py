@@ -51,14 +51,14 @@ def dialstock(site: Path, home: Path, *arguments: str) -> subprocess.CompletedPr
     )
 
 
-def bring(site: Path, name: str, code: str, value: str | None = None) -> Path:
-    """Install a distribution `strange 1.0` by hand that registers a kind *name* of a module with *code*."""
-    (site / "strange.py").write_text(code)
-    info = site / "strange-1.0.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[dialstock.providers]\n{name} = {value or 'strange:KIND'}\n")
-    return site
+def bring(site: Path, module: str, code: str, name: str | None = None) -> None:
+    """Install a distribution *module* 1.0 by hand that registers a kind *name*, its own, of a module with *code*."""
+    site.mkdir(exist_ok=True)
+    (site / f"{module}.py").write_text(code)
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[dialstock.providers]\n{name or module} = {module}:KIND\n")
 
 
 def test_it_is_what_its_author_has_to_write() -> None:
@@ -146,52 +146,73 @@ def test_a_number_is_bought_from_its_sandbox(site: Path, up: Path) -> None:
         assert [charge["number"] for charge in control.charges("acme")] == [NUMBER]
 
 
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        ("import nothing_of_that_name", "strange:KIND cannot be imported (ModuleNotFoundError"),
-        ("raise RuntimeError('no')", "strange:KIND cannot be imported (RuntimeError: no): update it, or take it out"),
-        ("KIND = 5", "strange:KIND is a int and no ProviderKind"),
-        (
-            "from tasks.providers.kind import ProviderKind\nKIND = ProviderKind(name='strange')",
-            "strange:KIND cannot be imported (TypeError",
-        ),
-        (
-            "from dataclasses import replace\nfrom tasks.providers.bird import KIND\nKIND = replace(KIND, name='vog')",
-            "strange:KIND calls itself 'vog', and is registered as 'strange'",
-        ),
-        (
-            "from dataclasses import replace\nfrom tasks.providers.vogent import KIND as V\n"
-            "class A:\n    lookup = 'none'\nKIND = replace(V, name='strange', adapter=A)",
-            "strange:KIND has an adapter without can_search, max_batch",
-        ),
-        (
-            "from dataclasses import replace\nfrom tasks.providers.vogent import KIND as V\n"
-            "KIND = replace(V, name='strange', policy={'burst': 0})",
-            "strange:KIND has a policy that is none",
-        ),
-    ],
-)
-def test_one_that_cannot_be_used_is_named_and_stops_no_other(tmp_path: Path, code: str, told: str) -> None:
-    site = bring(tmp_path / "site", "strange", code) if (tmp_path / "site").mkdir() is None else tmp_path
-    ours = TEAM.replace("acme", "vogent").replace('team = "t1"\n', "")
-    (tmp_path / "providers.toml").write_text(ours)
-    assert dialstock(site, tmp_path, "provider", "list").returncode == 0
-    (tmp_path / "providers.toml").write_text(ours + ours.replace("ours", "theirs").replace('"vogent"', '"strange"'))
-    for command in (("provider", "list"), ("worker",), ("doctor",)):
-        done = dialstock(site, tmp_path, *command)
-        assert done.returncode == 2, command
-        assert f"providers.toml:6: kind 'strange' cannot be used: strange 1.0: {told}" in done.stderr + done.stdout
-    assert f"strange 1.0: {told}" in dialstock(site, tmp_path, "provider", "conformance", "strange").stderr
+BROKEN = {
+    "lost": ("import nothing_of_that_name", "lost:KIND cannot be imported (ModuleNotFoundError"),
+    "loud": ("raise RuntimeError('no')", "loud:KIND cannot be imported (RuntimeError: no): update it, or take it out"),
+    "five": ("KIND = 5", "five:KIND is a int and no ProviderKind"),
+    "bare": (
+        "from tasks.providers.kind import ProviderKind\nKIND = ProviderKind(name='bare')",
+        "bare:KIND cannot be imported (TypeError",
+    ),
+    "other": (
+        "from dataclasses import replace\nfrom tasks.providers.bird import KIND\nKIND = replace(KIND, name='vog')",
+        "other:KIND calls itself 'vog', and is registered as 'other'",
+    ),
+    "short": (
+        "from dataclasses import replace\nfrom tasks.providers.vogent import KIND as V\n"
+        "class A:\n    lookup = 'none'\nKIND = replace(V, name='short', adapter=A)",
+        "short:KIND has an adapter without can_search, max_batch",
+    ),
+    "rash": (
+        "from dataclasses import replace\nfrom tasks.providers.vogent import KIND as V\n"
+        "KIND = replace(V, name='rash', policy={'burst': 0})",
+        "rash:KIND has a policy that is none",
+    ),
+}
+"""What cannot be used, by the names of kind and distribution, and how it is told."""
+
+OURS = TEAM.replace("acme", "vogent").replace('team = "t1"\n', "")
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all of them are installed."""
+    site = tmp_path_factory.mktemp("broken")
+    for module, (code, _) in BROKEN.items():
+        bring(site, module, code)
+    return site
+
+
+def test_those_that_cannot_be_used_stop_no_other(broken: Path, tmp_path: Path) -> None:
+    (tmp_path / "providers.toml").write_text(OURS)
+    assert dialstock(broken, tmp_path, "provider", "list").returncode == 0
+
+
+@pytest.mark.parametrize("command", [("provider", "list"), ("worker",), ("doctor",)], ids=" ".join)
+def test_each_that_cannot_be_used_is_named(broken: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    theirs = (OURS.replace("ours", f"of_{name}").replace('"vogent"', f'"{name}"') for name in BROKEN)
+    (tmp_path / "providers.toml").write_text(OURS + "".join(theirs))
+    done = dialstock(broken, tmp_path, *command)
+    assert done.returncode == 2
+    for place, (name, (_, told)) in enumerate(BROKEN.items(), 1):
+        line = place * OURS.count("\n") + 2
+        said = f"providers.toml:{line}: kind '{name}' cannot be used: {name} 1.0: {told}"
+        assert said in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("name", ["lost", "rash"])
+def test_the_suite_is_not_run_for_one_that_cannot_be_used(broken: Path, tmp_path: Path, name: str) -> None:
+    done = dialstock(broken, tmp_path, "provider", "conformance", name)
+    assert done.returncode == 2
+    assert f"{name} 1.0: {BROKEN[name][1]}" in done.stderr
 
 
 def test_a_name_that_is_taken_leaves_ours_in_place(tmp_path: Path) -> None:
-    (tmp_path / "site").mkdir()
     code = (
         "from tasks.providers.bird import KIND as B\nfrom dataclasses import replace\nKIND = replace(B, name='vogent')"
     )
-    site = bring(tmp_path / "site", "vogent", code)
-    (tmp_path / "providers.toml").write_text(TEAM.replace("acme", "vogent").replace('team = "t1"\n', ""))
-    done = dialstock(site, tmp_path, "provider", "list")
+    bring(tmp_path / "site", "strange", code, "vogent")
+    (tmp_path / "providers.toml").write_text(OURS)
+    done = dialstock(tmp_path / "site", tmp_path, "provider", "list")
     assert done.returncode == 0
     assert "strange 1.0: the name 'vogent' is taken by another kind" in done.stderr
