@@ -197,8 +197,9 @@ class RejectedRequest(SQLModel, table=True):
 class ProviderState(SQLModel, table=True):
     """Whether a provider is paused, since when and why; `probe_at` is when one purchase may try again.
 
-    `account` is who the alias was at the provider when it was used last, `own_account` who it was by its kind alone;
-    `settled` is false while purchases of another account may wait there for a person to say whose they are.
+    `account` is who the alias was at the provider when it was used last, empty where a newer file made it none any
+    more; `own_account` who it was by its kind alone; `settled` is false while purchases of another account may wait
+    there for a person to say whose they are.
     """
 
     __tablename__: ClassVar[str] = "provider_state"

@@ -22,6 +22,8 @@ from tasks.ledger.rows import Row, insert_new, move
 _AT = PURCHASE.c
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
 _IN_DOUBT = (Status.UNKNOWN, Status.PROCESSING)
+NOBODY = ""
+"""Who an alias is that was an account, and is none any more by a newer file: nothing is bought under it."""
 _LEFT = "its account is not used any more: see there whether it was bought, then settle it"
 
 
@@ -75,7 +77,7 @@ class Under:
 def remembered(conn: Connection) -> dict[str, Home]:
     """Who each alias was when it was used last, where that was written down and is not forgotten."""
     at = PROVIDER.c
-    found = conn.execute(select(at.provider, at.account, at.own_account, at.settled).where(at.account.is_not(None)))
+    found = conn.execute(select(at.provider, at.account, at.own_account, at.settled).where(at.account != NOBODY))
     return {
         row.provider: Home(provider=row.provider, account=row.account, own=row.own_account, settled=row.settled)
         for row in found
@@ -116,8 +118,11 @@ def mark_crowded(conn: Connection, found: Sequence[Stranded], aside: Collection[
 
 
 def forget(conn: Connection, accounts: Sequence[str], now: datetime) -> None:
-    """Forget accounts, whichever alias was one of them."""
-    values = {"account": None, "own_account": None, "updated_at": now}
+    """Forget accounts, whichever alias was one of them.
+
+    That it is none any more is not forgotten: a process with an older file has that alias yet.
+    """
+    values = {"account": NOBODY, "own_account": None, "updated_at": now}
     conn.execute(update(PROVIDER).where(PROVIDER.c.account.in_(accounts)).values(**values))
 
 

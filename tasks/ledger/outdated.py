@@ -30,4 +30,8 @@ def require_current(conn: Connection, accounts: Mapping[str, str]) -> None:
     found = conn.execute(select(at.provider, at.account).where(at.provider.in_(accounts), at.account.is_not(None)))
     for row in found:
         if row.account != accounts[row.provider]:
-            raise Outdated(f"{row.provider} is the account {row.account} by now, and not {accounts[row.provider]}")
+            who = f"is the account {row.account}" if row.account else "is no account"
+            raise Outdated(
+                f"{row.provider} {who} by now, and not {accounts[row.provider]}: go on with the file that says so; "
+                "what stands under the former goes along by `dialstock provider move` (`dialstock doctor` tells how)"
+            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select, update
 
@@ -9,6 +11,7 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks import orders
+from tasks.ledger.accounts import forget, remember_left
 from tasks.ledger.outdated import Outdated
 from tasks.lifecycle import purchase
 from tests.tasks.support import ACCOUNT, World, number
@@ -58,6 +61,21 @@ def test_an_alias_that_nobody_wrote_down_is_who_our_file_says(world: World) -> N
     row = world.accept(number(1))
     world.settle(row["id"])
     assert world.row(row["id"])["status"] == Status.PURCHASED
+
+
+@pytest.mark.parametrize("forgets", [forget, lambda conn, names, now: remember_left(conn, dict.fromkeys(names), now)])
+def test_an_alias_that_is_no_account_any_more_buys_nothing(world: World, forgets: Callable[..., None]) -> None:
+    """A newer file has renamed it, or its account was left: a worker with the older one goes on."""
+    queued, taken = world.queued(number(1)), world.accept(number(2))
+    become(world, ACCOUNT)
+    with world.write() as conn:
+        forgets(conn, [ACCOUNT], world.clock())
+    assert purchase.buy(world.runtime, taken["id"], taken["revision"], "acme") is None
+    world.tick()
+    assert world.row(queued["id"])["status"] == Status.QUEUED
+    with pytest.raises(Outdated, match="acme is no account by now"):
+        world.accept(number(3))
+    assert world.provider.charged == []
 
 
 def test_another_account_of_another_alias_is_no_matter(world: World) -> None:
