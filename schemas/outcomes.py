@@ -19,7 +19,7 @@ from enum import StrEnum
 MAX_TEXT = 500
 
 BATCH_REFUSED = "batch_refused"
-"""The error_code of a call for several numbers that was refused as a whole: none of them is refused by itself."""
+"""The error_code of a call for several numbers that was answered as a whole: some of them may have been bought."""
 
 
 class OutcomeKind(StrEnum):

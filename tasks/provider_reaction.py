@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from schemas.outcomes import BATCH_REFUSED, Look, Outcome, OutcomeKind
+from schemas.outcomes import Look, Outcome, OutcomeKind
 from tasks.ledger.queue import pausing
 from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
 
 log = logging.getLogger(__name__)
+
+TOO_MANY = 429
+"""The status of a call that came too early; one for several numbers may have bought some of them all the same."""
 
 SHORTEST_COOLDOWN = 1.0
 """Seconds that a 429 holds calls back at the least."""
@@ -34,12 +37,12 @@ def react(runtime: Runtime, binding: Binding, answered: Sequence[tuple[str, Outc
 
 def _said_of(number: str, outcome: Outcome) -> tuple[object, ...]:
     """Equal for what one answer says of several numbers; a refusal of one number is said of it alone."""
-    alone = outcome.kind is OutcomeKind.REFUSED and outcome.error_code != BATCH_REFUSED
+    alone = outcome.kind is OutcomeKind.REFUSED
     return outcome.kind, outcome.http_status, outcome.error_code, number if alone else None
 
 
 def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *, probe: bool) -> None:
-    if outcome.kind is OutcomeKind.THROTTLED:
+    if outcome.kind is OutcomeKind.THROTTLED or outcome.http_status == TOO_MANY:
         _cool_down(runtime, binding, (binding.buying, binding.looking), outcome.retry_after)
     if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
         return  # held back by us: that tells nothing of the provider

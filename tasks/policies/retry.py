@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.config.policy import Policy
-from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 
 THROTTLED_WAIT = 5.0
@@ -190,9 +190,6 @@ def _give_up(said: Decision, history: History, after: str) -> Decision:
 def _refused(said: Decision, history: History, policy: Policy, look: Look | None) -> Decision:
     if history.doubt:
         return _doubtful(said, history, policy)
-    if said.error_code == BATCH_REFUSED:
-        # Surely not executed, and said of no number: each goes again, alone, and its first attempt is not its last.
-        return said
     if look is None or look.kind is LookKind.ABSENT:
         return replace(said, status=Status.FAILED)
     match look.kind:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.numbers import digits_only, region_of
-from schemas.outcomes import BATCH_REFUSED, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
+from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
@@ -78,7 +78,7 @@ class Bird:
         body = {"numberStockItemIds": [str(ask.options["stock_item_id"]) for ask in asks]}
         answer = self._session.purchase(self._numbers, body, len(asks))
         if isinstance(answer, Outcome):
-            return [_refused_batch(answer)] * len(asks)
+            return [answer] * len(asks)
         return [self._bought(answer, ask.number) for ask in asks]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
@@ -184,8 +184,3 @@ def _search_failed(outcome: Outcome) -> Outcome:
     if outcome.held_back or outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
         return outcome
     return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")
-
-
-def _refused_batch(outcome: Outcome) -> Outcome:
-    """A refused batch may have bought some of its numbers: the page does not say that it is all or nothing."""
-    return replace(outcome, kind=OutcomeKind.UNKNOWN) if outcome.error_code == BATCH_REFUSED else outcome

@@ -84,19 +84,18 @@ class Session:
     def purchase(self, path: str, body: Any, count: int = 1) -> Answer | Outcome:
         """Post a purchase of *count* numbers: the 2xx answer, or the outcome that it has for each of them.
 
-        Its moment is its caller's (`deadline.Bounds`), and it is made once. The refusal of a whole batch does not
-        refuse its numbers: each of them may be bought by itself.
+        Its moment is its caller's (`deadline.Bounds`), and it is made once. No page says that a batch which is not
+        answered item by item was not executed in part: balance, limit or stock may have ended in the middle of it, so
+        each of its numbers is in doubt. Only who is not let in has surely bought nothing.
         """
         try:
             return self.require(self._send("POST", path, json=body))
         except ProviderError as exc:
             outcome = exc.outcome
-        if outcome.kind is OutcomeKind.REFUSED and count > 1:
-            error = f"{self.name} refused the whole call of {count} numbers: {outcome.error}"
-            return self.outcome(
-                outcome.kind, code=BATCH_REFUSED, error=error, status=outcome.http_status, detail=outcome.detail
-            )
-        return outcome
+        if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
+            return outcome
+        error = f"{self.name} answered a call of {count} numbers as a whole, and may have sold some: {outcome.error}"
+        return replace(outcome, kind=OutcomeKind.UNKNOWN, error_code=BATCH_REFUSED, error=clip(error))
 
     def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
         """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an

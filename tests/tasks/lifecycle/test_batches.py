@@ -15,8 +15,8 @@ from tasks.runtime import Message
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import World, number
 
-REFUSED_WHOLE = Outcome(
-    kind=OutcomeKind.REFUSED, http_status=400, error="refused the whole call", error_code=BATCH_REFUSED
+WHOLE = Outcome(
+    kind=OutcomeKind.UNKNOWN, http_status=429, error="answered as a whole", error_code=BATCH_REFUSED, retry_after=7.0
 )
 Make = Callable[..., World]
 
@@ -71,14 +71,24 @@ def test_a_number_cancelled_meanwhile_is_left_out(batching: World) -> None:
     assert statuses(batching, ids) == {Status.PURCHASED: 2, Status.CANCELLED: 1}
 
 
-def test_the_refusal_of_a_batch_refuses_no_number(batching: World) -> None:
+def test_a_batch_that_is_answered_as_a_whole_may_have_been_bought_in_part(batching: World) -> None:
+    """Its limit ended in the middle of it: what it sold is not bought again, and no call goes on too soon."""
     ids, (message,) = released(batching, 3)
-    batching.provider.script.append(REFUSED_WHOLE)
+    sold = number(1)
+
+    def answered(wanted: str) -> Outcome:
+        if wanted == sold:
+            batching.provider.charge_unseen(wanted)
+        return WHOLE
+
+    batching.provider.script.append(answered)
     batching.deliver(message)
-    assert statuses(batching, ids) == {Status.QUEUED: 3}
-    batching.tick()
-    assert batching.provider.calls == [3, 1, 1, 1]
+    assert statuses(batching, ids) == {Status.UNKNOWN: 3}
+    assert (batching.pace.cooled, batching.pace.penalties) == (["buy", "look"], [7.0, 7.0])
+    for one in ids:
+        batching.settle(one)
     assert statuses(batching, ids) == {Status.PURCHASED: 3}
+    assert Counter(one for one, _ in batching.provider.charged) == {number(index): 1 for index in range(3)}
 
 
 def test_a_batch_in_doubt_is_settled_number_by_number(batching: World) -> None:
@@ -129,17 +139,8 @@ def test_a_probe_carries_one_number(batching: World) -> None:
 def test_refusals_of_single_numbers_in_a_batch_count_each_and_one_of_the_whole_once(make: Make) -> None:
     world = make(max_batch=25, pause_after_failures=4)
     answered = [(number(index), REFUSED) for index in range(4)]
-    react(world.runtime, world.binding, [(one, REFUSED_WHOLE) for one, _ in answered], probe=False)
+    react(world.runtime, world.binding, [(one, WHOLE) for one, _ in answered], probe=False)
     react(world.runtime, world.binding, answered[:3], probe=False)
     assert "paused" not in world.events()
     react(world.runtime, world.binding, answered[3:], probe=False)
     assert world.events() == ["paused"]
-
-
-def test_after_a_refused_batch_each_goes_alone_even_at_its_last_attempt(make: Make) -> None:
-    world = make(max_batch=3, max_attempts=1)
-    ids, _ = released(world, 3)
-    world.provider.script.append(REFUSED_WHOLE)
-    world.work()
-    world.tick()
-    assert statuses(world, ids) == {Status.PURCHASED: 3}

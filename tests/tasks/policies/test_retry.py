@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.outcomes import BATCH_REFUSED, Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import MOVES, Status
 from tasks.policies.retry import (
     MAX_LOOK_FAILURES,
@@ -30,7 +30,6 @@ HOLDING = policy(on_unknown="hold")
 BOUGHT = Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="id-1")
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, provider_number_id="id-1")
 HELD_BACK = Outcome(kind=OutcomeKind.NOT_SENT, error_code="too_late", retry_after=0.0)
-REFUSED_WHOLE = Outcome(kind=OutcomeKind.REFUSED, http_status=400, error_code=BATCH_REFUSED)
 UNSENT = Look(kind=LookKind.UNCLEAR, error="connection refused", unsent=True)
 AWAY = Look(kind=LookKind.UNCLEAR, error="no look without servers", waiting=True)
 WAITING = Look(kind=LookKind.UNCLEAR, error="look-ups are at their limit", waiting=True, retry_after=7.0)
@@ -57,8 +56,6 @@ LONG_DOUBT = replace(LONG, doubt=True)
         (DENIED, FIRST, None, Status.QUEUED, False, False),
         (DENIED, LAST, None, Status.QUEUED, False, False),
         (HELD_BACK, LAST, None, Status.QUEUED, False, False),
-        (REFUSED_WHOLE, LAST, None, Status.QUEUED, True, False),
-        (REFUSED_WHOLE, LONG, None, Status.QUEUED, True, False),
         (REFUSED, LAST, WAITING, Status.FAILED, True, False),
         (REFUSED, FIRST, WAITING, Status.QUEUED, True, False),
         (REFUSED, LAST, AWAY, Status.QUEUED, False, False),

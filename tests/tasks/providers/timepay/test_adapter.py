@@ -127,13 +127,15 @@ def test_the_items_of_a_batch_are_mapped_back(server: ScriptedServer) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "code"),
     [
-        (400, OutcomeKind.REFUSED, "batch_refused"),
+        (400, OutcomeKind.UNKNOWN, "batch_refused"),
+        (402, OutcomeKind.UNKNOWN, "batch_refused"),
+        (409, OutcomeKind.UNKNOWN, "batch_refused"),
         (401, OutcomeKind.ACCOUNT, "http_401"),
-        (429, OutcomeKind.THROTTLED, "http_429"),
+        (429, OutcomeKind.UNKNOWN, "batch_refused"),
         (500, OutcomeKind.UNKNOWN, "http_500"),
     ],
 )
-def test_the_refusal_of_a_batch_does_not_refuse_its_numbers(
+def test_a_batch_that_is_answered_as_a_whole_is_in_doubt(
     server: ScriptedServer, status: int, kind: OutcomeKind, code: str
 ) -> None:
     server.queue(reply(status, {"message": "bad item"}))
