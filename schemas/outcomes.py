@@ -22,6 +22,10 @@ BATCH_REFUSED = "batch_refused"
 """The error_code of a call for several numbers that was answered as a whole: some of them may have been bought."""
 
 
+WRONG_NUMBER = "wrong_number"
+"""The error_code of a call that was answered with another number than was asked for: that one may have been sold."""
+
+
 class OutcomeKind(StrEnum):
     """The seven ways a purchase call can end; see the module's table."""
 

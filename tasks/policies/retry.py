@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.config.policy import Policy
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 
 THROTTLED_WAIT = 5.0
@@ -29,7 +29,8 @@ class History:
 
     `attempts` counts calls; `tried_seconds` is the time spent trying; `doubt`: an earlier call may have been
     executed; `can_look`: the provider can be asked for the number; `looks` and `look_failures` count answers
-    since the last call; `refused`: the last call was refused; `processing_for`: seconds of trying and following.
+    since the last call; `refused`: the last call was refused; `other_number`: it was answered with another number;
+    `processing_for`: seconds of trying and following.
     """
 
     attempts: int = 1
@@ -39,6 +40,7 @@ class History:
     looks: int = 0
     look_failures: int = 0
     refused: bool = False
+    other_number: bool = False
     processing_for: float = 0.0
 
 
@@ -236,6 +238,9 @@ def _next_look(history: History, policy: Policy) -> Decision | None:
 def _absent(history: History, policy: Policy) -> Decision:
     if again := _next_look(history, policy):
         return again
+    if history.other_number:
+        # Whatever is asked for, it may sell another: each call more may be a number that nobody asked for.
+        return _hold("answered with another number, which may be sold now; every look says not ours", WRONG_NUMBER)
     if history.refused:
         return _hold("refused after an earlier call that may have been executed; every look says not ours", REFUSED)
     if history.attempts >= policy.max_attempts or history.tried_seconds > policy.give_up_after:

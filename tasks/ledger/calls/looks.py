@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select, update
 
 from schemas.config.policy import Policy
-from schemas.outcomes import Look, LookKind, OutcomeKind
+from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.outcomes import settle, take_evidence
@@ -98,16 +98,16 @@ def needs_owner(look: Look) -> bool:
 
 
 def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
-    last = (
-        select(ATTEMPT.c.outcome).where(ATTEMPT.c.purchase_id == row["id"]).order_by(ATTEMPT.c.revision.desc()).limit(1)
-    )
+    calls = select(ATTEMPT.c.outcome, ATTEMPT.c.error_code).where(ATTEMPT.c.purchase_id == row["id"])
+    last = conn.execute(calls.order_by(ATTEMPT.c.revision.desc()).limit(1)).first()
     return History(
         attempts=row["attempts"],
         tried_seconds=row["tried_seconds"],
         doubt=row["doubt"],
         looks=row["looks"],
         look_failures=row["look_failures"],
-        refused=conn.execute(last).scalar() == OutcomeKind.REFUSED,
+        refused=last is not None and last.outcome == OutcomeKind.REFUSED,
+        other_number=last is not None and last.error_code == WRONG_NUMBER,
         processing_for=followed,
     )
 

@@ -13,20 +13,20 @@ last page without nextPageToken. From 'Common API usage': not enough balance is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from schemas.numbers import digits_only, region_of
-from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
+from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Entry, Listing, Page, text_or_none
-from tasks.providers.transport.answers import entries, fields, identifier, same_number
+from tasks.providers.transport.answers import e164, entries, fields, identifier, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
 
@@ -79,7 +79,8 @@ class Bird:
         answer = self._session.purchase(self._numbers, body, len(asks))
         if isinstance(answer, Outcome):
             return [answer] * len(asks)
-        return [self._bought(answer, ask.number) for ask in asks]
+        asked = {ask.number for ask in asks}
+        return [self._bought(answer, ask.number, asked) for ask in asks]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Get each number by its id where that is known, else list what begins like it, and compare exactly."""
@@ -138,12 +139,14 @@ class Bird:
         items = self._session.page(answer, fields(answer.body).get("results"))
         return [item for item in items if item.get("backOrderRequired") is not True]
 
-    def _bought(self, answer: Answer, number: str) -> Outcome:
+    def _bought(self, answer: Answer, number: str, asked: Set[str]) -> Outcome:
         results = entries(fields(answer.body).get("results"))
         records = [record for record in results if same_number(record.get("numberString"), number)]
         known = self._known(records[0]) if len(records) == 1 else None
         if known is None:
-            return self._session.unsettled(answer, "no_record", f"no single record of {number}")
+            others = {e164(record.get("numberString")) for record in results} - {None, *asked}
+            code = WRONG_NUMBER if others and not records else "no_record"
+            return self._session.unsettled(answer, code, f"no single record of {number}")
         kind = bird_records.OUTCOMES.get(bird_records.state(records[0]))
         if kind is None:
             return self._session.unsettled(
@@ -166,7 +169,7 @@ class Bird:
             return []
         entry = LISTING.entry(self._session, fields(self._session.require(answer).body))
         if entry is None or entry.number != number:
-            raise ProviderError(self._session.unsettled(answer, "wrong_number", f"no record of {number}"))
+            raise ProviderError(self._session.unsettled(answer, WRONG_NUMBER, f"no record of {number}"))
         return [entry]
 
     def _known(self, record: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from schemas.config.errors import ConfigError
 from schemas.config.provider import ProviderConfig
-from schemas.outcomes import BATCH_REFUSED, Outcome, OutcomeKind, clip
+from schemas.outcomes import BATCH_REFUSED, WRONG_NUMBER, Outcome, OutcomeKind, clip
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
 from tasks.providers.transport.answers import fields
@@ -110,7 +110,7 @@ class Session:
     def record(self, answer: Answer, record: Mapping[str, Any], number: str) -> Outcome:
         """The outcome of a 2xx whose body should be *number*'s record: {id, number}."""
         if not answers.same_number(record.get("number"), number):
-            code = "wrong_number" if "number" in record else "no_record"
+            code = WRONG_NUMBER if answers.e164(record.get("number")) else "no_record"
             return self.unsettled(answer, code, f"no record of {number}")
         known = self.identify(record.get("id"))
         if known is None:

@@ -17,7 +17,7 @@ from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Listing, Page, text_or_none
-from tasks.providers.transport.answers import fields
+from tasks.providers.transport.answers import fields, same_number
 from tasks.providers.transport.session import Session, only
 from tasks.providers.vogent.config import VogentConfig
 
@@ -54,7 +54,8 @@ class Vogent:
         if isinstance(answer, Outcome):
             return [answer]
         record = fields(answer.body)
-        return [self._session.record(answer, record if _state(record) is LookKind.OWNED else {}, number)]
+        said = same_number(record.get("number"), number) and _state(record) is not LookKind.OWNED
+        return [self._session.record(answer, {} if said else record, number)]
 
     def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
         """Walk the list for all *numbers* together."""

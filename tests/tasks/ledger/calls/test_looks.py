@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.calls import looks
@@ -49,6 +49,13 @@ def test_looks_are_spread_over_the_policys_times_after_the_deadline(world: World
         row = look(world, ABSENT, row)
     assert times == [5, 30, 120]
     assert row["status"] == Status.QUEUED
+
+
+def test_who_sells_another_number_than_is_asked_for_is_not_asked_again(world: World) -> None:
+    world.provider.script.append(Outcome(kind=OutcomeKind.UNKNOWN, http_status=201, error_code=WRONG_NUMBER))
+    row = world.settle(world.accept()["id"], seconds=20_000.0)
+    assert (row["status"], row["error_code"]) == (Status.HELD, WRONG_NUMBER)
+    assert world.attempts(row["id"]) == [OutcomeKind.UNKNOWN]
 
 
 def test_nothing_in_doubt_is_posted_again_before_the_last_look(world: World) -> None:
