@@ -60,11 +60,11 @@ def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **
     Raises WrongMove for a move that the state machine does not have.
     """
     values = _values(row, to, now) | changes
-    # Who asked for it too may have come since *row* was read.
+    # Who asked for it too may have come since *row* was read, and so may evidence of an earlier call.
     found = conn.execute(_move_one(tuple(sorted(values))), _expected(row, to) | values).first()
     if found is None:
         return None
-    after = {**row, **values, "joined": found.joined}
+    after = {**row, **values, "joined": found.joined, "doubt": found.doubt}
     if to != row["status"]:
         tell_status(conn, [after], now)
     return after
@@ -152,8 +152,8 @@ def _compare_and_set(columns: tuple[str, ...]) -> Update:
 
 
 @cache
-def _move_one(columns: tuple[str, ...]) -> ReturningUpdate[tuple[bool]]:
-    return _compare_and_set(columns).returning(PURCHASE.c.joined)
+def _move_one(columns: tuple[str, ...]) -> ReturningUpdate[tuple[bool, bool]]:
+    return _compare_and_set(columns).returning(PURCHASE.c.joined, PURCHASE.c.doubt)
 
 
 def emit(conn: Connection, events: Sequence[Row]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, update
 
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
@@ -64,13 +64,23 @@ def other_yes(conn: Connection, row: Mapping[str, Any], revision: int) -> Row | 
 
     It may be a call of a purchase that had ended without the number, and was answered after *row* took its place.
     """
+    own = and_(PURCHASE.c.id == row["id"], ATTEMPT.c.revision != revision)
+    first = conn.execute(_yeses(row, own)).mappings().first()
+    return None if first is None else dict(first)
+
+
+def executed(conn: Connection, row: Mapping[str, Any]) -> list[str | None]:
+    """The provider's id of each call that it says it executed: those of *row*, and late ones as in `other_yes`."""
+    found = conn.execute(_yeses(row, PURCHASE.c.id == row["id"])).mappings()
+    return [call["provider_number_id"] for call in found]
+
+
+def _yeses(row: Mapping[str, Any], own: ColumnElement[bool]) -> Select[Any]:
     at, call = PURCHASE.c, ATTEMPT.c
-    own = and_(at.id == row["id"], call.revision != revision)
     ended = and_(at.id != row["id"], at.status.in_(WITHOUT), call.ended_at >= row["created_at"])
-    found = conn.execute(
+    return (
         select(ATTEMPT)
         .join(PURCHASE, at.id == call.purchase_id)
         .where(at.number == row["number"], at.account == row["account"], call.outcome.in_(YES), or_(own, ended))
-    ).mappings()
-    first = found.first()
-    return None if first is None else dict(first)
+        .order_by(call.ended_at, call.purchase_id, call.revision)
+    )

@@ -17,7 +17,7 @@ from schemas.status import Status
 from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.calls.answers import Answer
-from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, other_yes
+from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, executed, other_yes
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -32,7 +32,7 @@ _ENDED = (Status.HELD, Status.FAILED, Status.CANCELLED)
 # The hot path's statements are built once: building one costs more than running it.
 _AT = PURCHASE.c
 _LOCK = (
-    select(_AT.id, _AT.revision, _AT.status, _AT.joined)
+    select(_AT.id, _AT.revision, _AT.status, _AT.joined, _AT.doubt)
     .where(among(_AT.id, "ids"))
     .order_by(_AT.id)
     .with_for_update(key_share=True)
@@ -56,14 +56,16 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
     places: dict[str, int] = {}
     mine = [one.claim.row["id"] for one in answers]
     for place, one in enumerate(answers):
-        if one.outcome.kind is OutcomeKind.PURCHASED and not one.claim.row["doubt"]:
+        if one.outcome.kind is OutcomeKind.PURCHASED:
             # The first of two about one purchase: the second has to see what the first has written.
             places.setdefault(one.claim.row["id"], place)
     at = {row.id: row for row in conn.execute(_LOCK, {"ids": mine})}
     standing = {
         place: answers[place]
         for key, place in places.items()
-        if key in at and (at[key].revision, at[key].status) == (answers[place].claim.row["revision"], Status.PURCHASING)
+        if key in at
+        and not at[key].doubt
+        and (at[key].revision, at[key].status) == (answers[place].claim.row["revision"], Status.PURCHASING)
     }
     if not standing:
         return {}
@@ -141,7 +143,7 @@ def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision
     if after is None:
         return late_yes(conn, row, outcome, decision, now)
     close_attempt(conn, row, outcome, now)
-    return _tell_second_yes(conn, after, row["revision"], now) if row["doubt"] else after
+    return _tell_second_yes(conn, after, row["revision"], now) if after["doubt"] else after
 
 
 def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row:
@@ -232,6 +234,9 @@ def _pass_on(conn: Connection, row: Row, decision: Decision, now: datetime) -> R
         take_evidence(conn, other, replace(decision, already_owned=True), now)
     elif not other["already_owned"] and (known is None or known != other["provider_number_id"]):
         _tell_twice(conn, other, [known, other["provider_number_id"]], now)
+    elif len(ids := executed(conn, other)) > 1 and (len(set(ids)) > 1 or None in ids):
+        # Its own call bought nothing, and two others did.
+        _tell_twice(conn, other, ids, now)
     return None
 
 

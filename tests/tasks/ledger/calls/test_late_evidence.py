@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.events import EventType
-from schemas.outcomes import Look, LookKind, Outcome
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.requests import BuyNumber
 from schemas.settling import Verdict
 from schemas.status import Status
@@ -18,14 +18,17 @@ from schemas.tables.purchases import EVENT, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.calls import looks
+from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.calls.outcomes import record_all
 from tasks.ledger.requests import accept
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, move
+from tasks.policies.retry import History, after_call
 from tests.tasks.ledger.calls.test_outcomes import COMING, FIRST, hold, lose, record
 from tests.tasks.ledger.test_resolve import updates
 from tests.tasks.scripted_provider import REFUSED, THROTTLED, UNKNOWN
-from tests.tasks.support import NUMBER, World
+from tests.tasks.support import NUMBER, World, number
 
 REQUEST = BuyNumber(number=NUMBER, provider="acme")
 
@@ -139,6 +142,43 @@ def test_two_that_were_charged_for_are_told_of(
         [(other["id"], ["first", known])] if twice else []
     )
     assert all(one["sequence"] == other["revision"] + 1 == world.row(other["id"])["revision"] for one in told)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_call_under_way_by_then_that_was_executed_too_is_told_of(world: World, together: bool) -> None:
+    claim = failed(world)
+    other = world.claim(world.accept()["id"])
+    third = world.claimed(number(3))
+    record(world, claim, FIRST)
+    answers = [(other, Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="second"))]
+    if together:
+        answers.append((third, Outcome(kind=OutcomeKind.PURCHASED, provider_number_id="third")))
+    with world.write() as conn:
+        decided = [
+            Answer(claim=one, outcome=outcome, decision=after_call(outcome, History(), world.binding.policy))
+            for one, outcome in answers
+        ]
+        record_all(conn, decided, world.clock())
+    told = world.rows(select(EVENT).where(EVENT.c.type == EventType.CHARGED_TWICE))
+    assert [(one["data"]["purchase_id"], one["data"]["provider_number_ids"]) for one in told] == [
+        (other.row["id"], ["first", "second"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "twice"), [(("first", "second"), True), (("first", "first"), False), ((None, None), True)]
+)
+def test_two_late_ones_are_told_of_though_the_purchase_that_stands_bought_nothing(
+    world: World, ids: tuple[str | None, str | None], twice: bool
+) -> None:
+    one = failed(world)
+    two = failed(world)
+    standing = put(world, world.accept(), Status.HELD)
+    for claim, known in zip((one, two), ids, strict=True):
+        record(world, claim, Outcome(kind=OutcomeKind.PURCHASED, provider_number_id=known))
+    assert world.row(standing["id"])["status"] == Status.PURCHASED
+    told = world.rows(select(EVENT).where(EVENT.c.type == EventType.CHARGED_TWICE))
+    assert [one["data"]["provider_number_ids"] for one in told] == ([list(ids)] if twice else [])
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN, THROTTLED], ids=lambda one: one.kind)
