@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
-from tasks.ledger.queue.dispatch import Account
+from tasks.ledger.queue.daily_limit import Account
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
 from tasks.providers.adapter import Adapter

@@ -30,16 +30,12 @@ from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.among import among
 from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance, lock_limited
+from tasks.ledger.queue.daily_limit import DAY, Account, left_today
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
 from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
 """Orders that share one release."""
-
-_DAY = timedelta(hours=24)
-
-RECOUNT = timedelta(seconds=1)
-"""For how long a count for a daily limit is remembered while the limit is far away, or used up."""
 
 _AT = PURCHASE.c
 # An alias that is another account now leaves the old one's purchases alone.
@@ -111,15 +107,6 @@ _DUE_ORDERS = (
 )
 
 
-@dataclass
-class Account:
-    """The aliases that share one account's limits; when, and at what, its last 24 hours were counted last."""
-
-    name: str
-    aliases: tuple[str, ...]
-    counted: tuple[datetime, int] | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Room:
     """What a provider has room for now. `free` is how many purchases may be released; `why` if none.
@@ -155,7 +142,7 @@ def counted_lanes(
 ) -> list[str | None]:
     """Those of *lanes*, and of the single purchases, that have something due that the daily limit counts already."""
     orders = [lane for lane in lanes if lane is not None]
-    found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - _DAY})
+    found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - DAY})
     return [order_id for *of, order_id in found if of == [provider, account]]
 
 
@@ -191,7 +178,7 @@ def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now:
     if policy.daily_limit:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
         since = policy.max_in_flight + 2 * soon * policy.max_batch
-        left = _left_today(conn, account, policy.daily_limit, now, far=free + running + since)
+        left = left_today(conn, account, policy.daily_limit, now, far=free + running + since)
         if left <= running:
             return Room(free=0, again=free, why="daily limit")
         free = min(free, left - running)
@@ -216,7 +203,7 @@ def release(
     *limits* are the pools'. Returns rows of id, revision, attempts and doubt.
     """
     rows: list[Row] = []
-    values = {"of": provider, "owner": account, "now": now, "since": now - _DAY}
+    values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
     values["until"] = now + timedelta(seconds=take_within)
     orders = [lane for lane in lanes if lane is not None]
     limited = lock_limited(conn, orders) if orders and not counted else set()
@@ -236,34 +223,6 @@ def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
 def _probe_is_due(state: Row, counts: Counter[tuple[str, str]], now: datetime) -> bool:
     own = any(provider == state["provider"] for provider, _ in counts)
     return state["probe_at"] is not None and state["probe_at"] <= now and not own
-
-
-def _left_today(conn: Connection, account: Account, limit: int, now: datetime, *, far: int) -> int:
-    """What is left of the daily *limit*: as it was counted last where that is at least *far*, or nothing."""
-    if account.counted is not None and timedelta(0) <= now - account.counted[0] < RECOUNT:
-        left = limit - account.counted[1]
-        if left >= far or left <= 0:
-            return left
-    used = _bought_today(conn, account, limit, now)
-    account.counted = now, used
-    return limit - used
-
-
-def _bought_today(conn: Connection, account: Account, limit: int, now: datetime) -> int:
-    """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
-    at = PURCHASE.c
-    charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASED)
-    inner = (
-        select(at.id)
-        .where(
-            at.provider.in_(account.aliases),
-            at.call_deadline > now - _DAY,
-            or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
-        )
-        .limit(limit)
-        .subquery()
-    )
-    return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())
 
 
 def _release_lane(

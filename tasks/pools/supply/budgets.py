@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from schemas.tables.pools import ORDERED, POOL_NUMBER
 from schemas.tables.purchases import PURCHASE, QUEUED
-from tasks.ledger.queue import dispatch
+from tasks.ledger.queue import daily_limit, dispatch
 from tasks.pools.counting import NO_LIMIT
 from tasks.queries import provider_states
 from tasks.runtime import Runtime
@@ -62,7 +62,7 @@ def _left(conn: Connection, runtime: Runtime, alias: str) -> int:
     binding = runtime.providers[alias]
     # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
     unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT})
-    account = dispatch.Account(binding.account, runtime.accounts[binding.account].aliases)
+    account = daily_limit.Account(binding.account, runtime.accounts[binding.account].aliases)
     state = {"provider": alias, "paused_at": None}
     return dispatch.room(conn, unhurried, state, account, now=runtime.now(), soon=NO_LIMIT).free
 

@@ -20,7 +20,7 @@ from tasks.ledger.audit import differences
 from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.orders import cancel, cancelled, limits
-from tasks.ledger.queue import dispatch, requeue
+from tasks.ledger.queue import daily_limit, dispatch, requeue
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
@@ -156,7 +156,7 @@ def _mark() -> Mark:
 
 
 STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
-ACCOUNT = dispatch.Account("acme-account", ("acme", "twin"))
+ACCOUNT = daily_limit.Account("acme-account", ("acme", "twin"))
 LATER = START + timedelta(hours=1)
 JUST_SET = Watch(now=LATER, since=LATER)
 
@@ -189,7 +189,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
             c,
             w.binding.policy.model_copy(update={"max_in_flight": 9999}),
             STATE,
-            dispatch.Account(ACCOUNT.name, ACCOUNT.aliases),
+            daily_limit.Account(ACCOUNT.name, ACCOUNT.aliases),
             now=START + timedelta(minutes=10 * ROWS),
             soon=99,
         ),

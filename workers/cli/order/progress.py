@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks.ledger.queue import dispatch
+from tasks.ledger.queue import daily_limit, dispatch
 from tasks.policies.pace import buying_lane
 from tasks.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
@@ -184,7 +184,7 @@ def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
 
 
 def _why_due(
-    conn: Connection, binding: Binding, account: dispatch.Account, state: Mapping[str, Any] | None, now: datetime
+    conn: Connection, binding: Binding, account: daily_limit.Account, state: Mapping[str, Any] | None, now: datetime
 ) -> str:
     policy = binding.policy
     present = dict(state or _fresh(binding.alias))

@@ -16,10 +16,10 @@ from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
-from tasks.ledger.queue import dispatch, requeue
+from tasks.ledger.queue import daily_limit, dispatch, requeue
 from tasks.lifecycle import release_and_sweep
 from tasks.runtime import Message
-from tests.tasks.scripted_provider import REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.scripted_provider import THROTTLED
 from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase
 
@@ -75,57 +75,6 @@ def test_no_more_is_released_than_the_pace_lets_through_soon(make: Make) -> None
 def test_nothing_is_released_while_the_pace_is_far_away(world: World) -> None:
     many(world, 1)
     world.pace.next_in = lambda _: release_and_sweep.LOOKAHEAD + 1
-    assert world.release() == 0
-
-
-def test_a_daily_limit_counts_what_was_or_may_have_been_charged(make: Make) -> None:
-    world = make(daily_limit=3)
-    world.provider.script += [REFUSED, UNKNOWN]
-    many(world, 6)
-    for _ in range(8):
-        world.release()
-        world.work()
-    found = Counter(row["status"] for row in world.rows(select(PURCHASE)))
-    # the refused one cost nothing, the unknown one may have
-    assert found == {Status.FAILED: 1, Status.UNKNOWN: 1, Status.PURCHASED: 2, Status.QUEUED: 2}
-    world.clock.advance(24 * 3600 + 60)
-    assert world.release() > 0
-
-
-@pytest.mark.parametrize("single", [True, False])
-def test_what_a_daily_limit_counts_already_does_not_wait_for_another_day(make: Make, single: bool) -> None:
-    world = make(daily_limit=3)
-    world.provider.script += [UNKNOWN, UNKNOWN]
-    (many if single else order)(world, 5)
-    for _ in range(100):
-        world.tick()
-        world.clock.advance(10)
-    found = Counter(row["status"] for row in world.rows(select(PURCHASE)))
-    assert found == {Status.PURCHASED: 3, Status.QUEUED: 2}
-    assert len(world.provider.charged) == 3
-
-
-def test_a_doubt_of_another_day_keeps_to_the_daily_limit(make: Make) -> None:
-    world = make(daily_limit=1)
-    many(world, 2)
-    yesterday = world.clock.moment - timedelta(hours=25)
-    with world.write() as conn:
-        conn.execute(update(PURCHASE).values(doubt=True, call_deadline=yesterday))
-    for _ in range(20):
-        world.tick()
-        world.clock.advance(1)
-    assert len(world.provider.charged) == 1
-
-
-def test_a_daily_limit_counts_by_the_last_call_and_not_by_the_first(make: Make) -> None:
-    world = make(daily_limit=1)
-    row = world.queued()
-    long_ago = world.clock.moment - timedelta(days=2)
-    with world.write() as conn:
-        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(first_attempt_at=long_ago))
-    world.release()
-    world.work()
-    many(world, 1, first=7)
     assert world.release() == 0
 
 
@@ -286,26 +235,14 @@ def test_aliases_of_one_account_share_what_may_be_in_flight(make: Make, first: s
     assert release_both(world) == 5
 
 
-@pytest.mark.parametrize("first", ["acme", "twin"])
-def test_aliases_of_one_account_share_its_daily_limit(make: Make, first: str) -> None:
-    world = make(daily_limit=8)
-    twins(world, 12)
-    release_of(world, first)
-    world.work()
-    assert len(world.provider.charged) == 6
-    for _ in range(3):
-        release_both(world)
-        world.work()
-    assert len(world.provider.charged) == 8
-
-
 def test_while_one_alias_is_locked_no_other_of_its_account_is_released(postgres_url: str) -> None:
     database = SqlDatabase(postgres_url)
     world = make_world(database)
     twins(world, 2)
     with world.write() as conn:
         assert (
-            dispatch.lock_provider(conn, "twin", dispatch.Account("acme-account", ("twin",)), world.clock()) is not None
+            dispatch.lock_provider(conn, "twin", daily_limit.Account("acme-account", ("twin",)), world.clock())
+            is not None
         )
         assert world.release() == 0
     assert world.release() == 1
@@ -342,16 +279,6 @@ def test_one_aliases_calls_do_not_keep_the_others_probe_waiting(world: World) ->
     assert world.release() == 1
 
 
-def test_a_probe_keeps_to_the_daily_limit(make: Make) -> None:
-    world = make(daily_limit=1)
-    world.accept(number(1))
-    world.work()
-    many(world, 1, first=2)
-    world.pause(cooldown=1)
-    world.clock.advance(1)
-    assert world.release() == 0
-
-
 def counts(world: World) -> list[str]:
     """The counts for a daily limit that the database is asked for, as they come."""
     asked: list[str] = []
@@ -362,34 +289,3 @@ def counts(world: World) -> list[str]:
 
     event.listen(world.runtime.database.engine, "before_cursor_execute", note)  # type: ignore[attr-defined]
     return asked
-
-
-@pytest.mark.parametrize("limit", [1, 9_000], ids=["used up", "far away"])
-def test_a_daily_limit_is_counted_once_a_second(make: Make, limit: int) -> None:
-    world = make(daily_limit=limit, max_in_flight=2)
-    order(world, 50)
-    world.release()
-    world.work()
-    world.clock.advance(1)
-    asked = counts(world)
-    for _ in range(5):
-        world.release()
-        world.work()
-    assert len(asked) == 1
-    world.clock.advance(1)
-    world.release()
-    assert len(asked) == 2
-
-
-def test_a_daily_limit_that_is_near_is_counted_exactly(make: Make) -> None:
-    # The pace lets nearly 1,000 through while a count is remembered.
-    world = make(daily_limit=900, max_in_flight=2)
-    order(world, 50)
-    world.release()
-    world.work()
-    asked = counts(world)
-    for _ in range(3):
-        world.release()
-        world.work()
-    # Before the lock, and with it.
-    assert len(asked) == 6
