@@ -2,7 +2,8 @@
 
     ExchangeError
       NotSent     no byte of the request left: none was given to the connection
-      Doubtful    it may have been executed: write or read failed, the deadline passed, the answer broke off
+      Doubtful    it may have been executed: write or read failed, the deadline passed, the answer broke off,
+                  or is packed as nobody asked for it, or too large to be read (`coding`)
 
 Redirects are never followed, nothing is retried, no cookie is kept, no proxy is taken from the environment.
 """
@@ -22,9 +23,9 @@ from typing import Any
 
 import httpx
 
+from tasks.providers.transport.coding import ACCEPTED, TooLarge, check_values, read_whole
 from tasks.providers.transport.deadline import DeadlineTransport
 
-MAX_BODY = 16 * 1024 * 1024
 # A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
 KEEPALIVE_EXPIRY = 3.0
 
@@ -76,7 +77,7 @@ class HttpClient:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float) -> None:
         self._base_url = base_url.rstrip("/")
-        accepted = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPTED}
         self._headers = {**accepted, "User-Agent": "dialstock", **headers}
         # What a cache between us and the provider keeps is what was, not what is.
         self._fresh = {**self._headers, "Cache-Control": "no-cache"}
@@ -116,12 +117,11 @@ def ssl_context() -> ssl.SSLContext:
 
 
 def _read(response: httpx.Response) -> Answer:
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise Doubtful("too_large", f"the answer is larger than {MAX_BODY} bytes")
-    text = content.decode("utf-8", "replace")
+    try:
+        text = read_whole(response).decode("utf-8", "replace")
+        check_values(text)
+    except TooLarge as exc:
+        raise Doubtful("too_large", str(exc)) from exc
     try:
         body = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
