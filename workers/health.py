@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from workers.broker.tls_options import refusal
 from workers.database.connections import make_engine, revisions
-from workers.settings import redacted
+from workers.redaction import cleaned, redacted
 
 PATIENCE = 2
 """Seconds that a server has for a connection."""
@@ -62,7 +62,9 @@ def database_revisions(url: str) -> tuple[str | None, str | None]:
         finally:
             engine.dispose()
     except (SQLAlchemyError, OSError) as exc:
-        raise Away(f"the database {redacted(url)} is away: {first_line(exc)}: check DATABASE_URL") from exc
+        raise Away(
+            f"the database {redacted(url)} is away: {cleaned(first_line(exc), url)}: check DATABASE_URL"
+        ) from exc
 
 
 def redis_info(url: str) -> dict[str, Any]:
@@ -73,7 +75,9 @@ def redis_info(url: str) -> dict[str, Any]:
     except (RedisError, OSError) as exc:
         if why := refusal(exc):
             raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
-        raise Away(f"Redis at {redacted(url)} is away: {first_line(exc)}: check REDIS_URL ({_SCHEMES})") from exc
+        raise Away(
+            f"Redis at {redacted(url)} is away: {cleaned(first_line(exc), url)}: check REDIS_URL ({_SCHEMES})"
+        ) from exc
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_REDIS:
         raise Away(f"Redis at {redacted(url)} is version {version}: 6.2 or newer is needed")

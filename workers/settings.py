@@ -36,12 +36,12 @@ from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from workers.broker import tls_options
+from workers.redaction import URL_VARIABLES, redacted
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"
 
-_URLS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
-_REAL = ("DIALSTOCK_CONFIG", *_URLS, *(f"{name}_FILE" for name in _URLS))
+_REAL = ("DIALSTOCK_CONFIG", *URL_VARIABLES, *(f"{name}_FILE" for name in URL_VARIABLES))
 """What names the file of the real providers, and servers that may hold what is real."""
 
 _DRIVERS = {
@@ -52,10 +52,8 @@ _DRIVERS = {
 }
 _DATABASE_HINT = "write it like postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
 _REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS)"
-_ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23)"
-# Greedy up to the last @, and the scheme at most once: a password that was not encoded is hidden whole.
-_USERINFO = re.compile(r"^((?:[\w+.-]*:?//)?+[^:/@]*):.*@", re.DOTALL)
-_QUERY_SECRET = re.compile(r"([?&]\w*(?:password|passwd|pwd)=)[^&]*", re.IGNORECASE)
+_ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23, ; is %3B)"
+_COLON_HINT = "write redis://:PASSWORD@HOST for a password alone, redis://USER:@HOST for a user without one"
 
 
 class SettingsError(ValueError):
@@ -120,11 +118,6 @@ def choose_sandbox(environ: MutableMapping[str, str]) -> None:
         environ.pop(name, None)
 
 
-def redacted(url: str) -> str:
-    """*url* with its passwords as `***`, for messages and logs; takes broken URLs too."""
-    return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
-
-
 def _sandbox_url(env: Mapping[str, str]) -> str:
     value = env.get(SANDBOX, "").strip().rstrip("/")
     if value and (real := [name for name in _REAL if env.get(name, "").strip()]):
@@ -139,6 +132,8 @@ def _url(env: Mapping[str, str], name: str) -> str:
         raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
     if not file:
         return value
+    if "://" in file:
+        raise SettingsError(f"{name}_FILE holds a URL, and should name the file of one: put the URL in {name}")
     try:
         text = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
@@ -160,9 +155,17 @@ def _database_url(value: str) -> str:
         raise SettingsError(f"DATABASE_URL: scheme {url.drivername!r} is not supported: {_DATABASE_HINT}")
     if url.drivername == "sqlite":
         _check_sqlite(url)
-    elif "@" in (url.host or ""):
-        raise SettingsError(f"DATABASE_URL: the host contains an @: {_ENCODE_HINT}")
+    else:
+        _check_host(url, value)
     return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
+
+
+def _check_host(url: URL, value: str) -> None:
+    """What stands behind the user and the password is shown: none of it may be a part of theirs."""
+    behind = value.partition("://")[2]
+    behind = (behind if url.username is None else behind.partition("@")[2]).partition("?")[0]
+    if "@" in behind or "%40" in (url.host or ""):
+        raise SettingsError(f"DATABASE_URL: the host contains an @: {_ENCODE_HINT}, and no other @")
 
 
 def _check_sqlite(url: URL) -> None:
@@ -183,6 +186,7 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
     parts = _split(name, value)
     if parts.scheme not in ("redis", "rediss"):
         raise SettingsError(f"{name}: scheme {parts.scheme!r} is not supported: {_REDIS_HINT}")
+    _check_userinfo(name, parts.netloc)
     if not parts.hostname:
         raise SettingsError(f"{name} names no host: {_REDIS_HINT}, and {_ENCODE_HINT}")
     if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.fragment:
@@ -192,6 +196,16 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
     except ValueError as exc:
         raise SettingsError(f"{name}: {exc}") from None
     return value
+
+
+def _check_userinfo(name: str, netloc: str) -> None:
+    """Celery shows what stands before the colon, and takes what stands around a ; for two URLs."""
+    userinfo, at, host = netloc.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    if at and not colon:
+        raise SettingsError(f"{name}: no colon stands before the @: {_COLON_HINT}")
+    if "@" in user or ";" in userinfo or "%40" in host:
+        raise SettingsError(f"{name}: it cannot be told where the password ends: {_ENCODE_HINT}, and no other @")
 
 
 def _split(name: str, value: str) -> SplitResult:

@@ -26,8 +26,9 @@ def or_end() -> Iterator[None]:
 def _told(exc: Exception) -> tuple[str, int]:
     # The command line costs a worker memory that it needs on its way out only.
     from workers.cli.terminal.errors import failure_of  # noqa: PLC0415
+    from workers.redaction import cleaned_of_settings  # noqa: PLC0415
 
     failure = failure_of(exc)
     if failure is None:
-        return "".join(traceback.format_exception(exc)), 1
+        return cleaned_of_settings("".join(traceback.format_exception(exc))), 1
     return f"Error: {failure}", failure.status

@@ -69,7 +69,9 @@ def _tell(exc: Exception) -> int:
         raise exc
     failure = failure_of(exc)
     if failure is None:
-        say(f"dialstock: a bug: {type(exc).__name__}: {exc}", "red")
+        from workers.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
+
+        say(cleaned_of_settings(f"dialstock: a bug: {type(exc).__name__}: {exc}"), "red")
         say(f"Run it again with {TRACEBACK}=1 to see where, and report that.")
         return SOME_FAILED
     say(f"dialstock: {failure}", "red")

@@ -17,7 +17,8 @@ def migrate(*, json: Json = False) -> None:
     """Bring the database to this version's tables; does nothing where it has them already."""
     from workers.database.connections import migrate as run_migrations
     from workers.health import database_revisions
-    from workers.settings import load_settings, redacted
+    from workers.redaction import redacted
+    from workers.settings import load_settings
 
     url = load_settings().database_url
     before, _ = database_revisions(url)

@@ -15,6 +15,7 @@ from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import first_line, has_tables
+from workers.redaction import cleaned
 from workers.settings import Settings, SettingsError, load_settings
 
 
@@ -68,7 +69,7 @@ def _tables(url: str, config: Config | None) -> Generator[Finding, None, int]:
         reading = ledger.read(url, list(config.pools) if config else [], config)
         kept = durability(url)
     except SQLAlchemyError as exc:
-        yield fail("database", f"it cannot be read: {first_line(exc)}", status=AWAY)
+        yield fail("database", f"it cannot be read: {cleaned(first_line(exc), url)}", status=AWAY)
         return 0
     yield from kept
     yield from reading.findings

@@ -17,7 +17,8 @@ from workers.cli.terminal.errors import AWAY
 from workers.health import Away, database_revisions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
-from workers.settings import Settings, redacted
+from workers.redaction import redacted
+from workers.settings import Settings
 
 PING_SECONDS = 1.0
 

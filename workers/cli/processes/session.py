@@ -22,7 +22,8 @@ from workers.cli.terminal.output import count, emit_json, error_console, say, sh
 from workers.cli.terminal.spending import sellers
 from workers.fleet import wait_for
 from workers.processes.children import Program, Signals, Supervisor, Tell
-from workers.settings import Settings, redacted
+from workers.redaction import redacted
+from workers.settings import Settings
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer; slower ones are told of, and stay."""

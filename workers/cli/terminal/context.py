@@ -28,7 +28,8 @@ from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate, revisions
 from workers.health import check_database
 from workers.processes.redis_supervisor import Files
-from workers.settings import Settings, load_settings, redacted
+from workers.redaction import redacted
+from workers.settings import Settings, load_settings
 from workers.wiring import read_config, read_config_if_any
 
 _REDIS_PATIENCE = 1.0

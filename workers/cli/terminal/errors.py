@@ -21,10 +21,13 @@ class Failure(Exception):
 
 
 def failure_of(exc: Exception) -> Failure | None:
-    """What an exception means at the command line; None where it is a bug of ours."""
+    """What an exception means at the command line, without secrets of a URL; None where it is a bug of ours."""
+    from workers.redaction import cleaned_of_settings
+
     if isinstance(exc, Failure):
         return exc
-    return _wrong_use(exc) or _away(exc)
+    failure = _wrong_use(exc) or _away(exc)
+    return failure and Failure(cleaned_of_settings(str(failure)), failure.status)
 
 
 def _wrong_use(exc: Exception) -> Failure | None:

@@ -1,0 +1,68 @@
+"""What may be shown of a server's URL, and of what others say about it: whatever might be a secret is hidden."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+HIDDEN = "***"
+URL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+
+# Greedy up to the last @, an encoded one too, and the scheme at most once: a password that was not encoded, or whose @
+# was, is hidden whole. What stands before the first colon is a user; without a colon it may be the password.
+_USERINFO = re.compile(r"^((?:[\w+.-]*:?//)?+)(?:([^:/?#@%]*):)?(.*)(?:@|%(?:25)*40)", re.DOTALL | re.IGNORECASE)
+_AT = re.compile(r"@|%(?:25)*40")
+_OPTION = re.compile(r"(?<=[?&])([^=&#]*)=([^&]*)")
+_SECRET_OPTION = re.compile(r"pass|pwd|secret|token|scram", re.IGNORECASE)
+
+
+def redacted(url: str) -> str:
+    """*url* with what may be a secret as `***`, for messages and logs; takes broken URLs too."""
+    # The path of a file may hold an @.
+    shown = url if url.startswith("sqlite:///") else _USERINFO.sub(_without_userinfo, url)
+    return _OPTION.sub(_without_secret, shown)
+
+
+def cleaned(text: str, *urls: str) -> str:
+    """*text*, which others wrote about *urls*, without their secrets: a driver names the user, and parts of a URL."""
+    secrets = {form for url in urls for secret in _secrets(url) for form in (secret, unquote(secret))} - {"", HIDDEN}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text
+
+
+def cleaned_of_settings(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """*text* without the secrets of the URLs in the environment, whether these can be used or not."""
+    return cleaned(text, *_urls(os.environ if environ is None else environ))
+
+
+def _without_userinfo(found: re.Match[str]) -> str:
+    scheme, user, _ = found.groups()
+    return f"{scheme}{HIDDEN}@" if user is None else f"{scheme}{user}:{HIDDEN}@"
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    name, value = found.groups()
+    return f"{name}={HIDDEN if _SECRET_OPTION.search(unquote(name)) else value}"
+
+
+def _secrets(url: str) -> Iterator[str]:
+    if not url.startswith("sqlite:///") and (found := _USERINFO.match(url)):
+        yield found[3]
+        # Which @ ends it cannot always be told.
+        yield from (found[3][: at.start()] for at in _AT.finditer(found[3]))
+    for name, value in _OPTION.findall(url):
+        if _SECRET_OPTION.search(unquote(name)):
+            yield value
+
+
+def _urls(environ: Mapping[str, str]) -> Iterator[str]:
+    for name in URL_VARIABLES:
+        yield environ.get(name, "").strip()
+        try:
+            yield Path(environ.get(f"{name}_FILE", "").strip() or os.devnull).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError, ValueError):
+            continue
