@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tasks.runtime import Database
+from tasks.server_errors import explained
 from tasks.transactions import Raced, Unanswered
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def patiently(action: Callable[[], T]) -> T:
         except DATABASE_AWAY as exc:
             if time.monotonic() > deadline:
                 raise
-            log.warning("the database is away, trying again: %s", type(exc).__name__)
+            log.warning("trying again: the database %s", explained(exc))
             time.sleep(PAUSE)
 
 
@@ -57,9 +58,8 @@ def until_written(database: Database, action: Callable[[], T], holds: str) -> T:
         except (SQLAlchemyError, Raced) as exc:
             now = time.monotonic()
             if now >= told + wait:
-                why = str(getattr(exc, "orig", None) or exc).partition("\n")[0]
-                seconds, kind = now - began, type(exc).__name__
-                log.error("not written for %.0f s, trying on: %s (%s: %s)", seconds, holds, kind, why)  # noqa: TRY400
+                why = f"{type(exc).__name__}: the database {explained(exc)}"
+                log.error("not written for %.0f s, trying on: %s (%s)", now - began, holds, why)  # noqa: TRY400
                 told, wait = now, min(2 * wait or FIRST_TOLD, SELDOM_TOLD)
         database.renew()
         time.sleep(PAUSE)

@@ -13,6 +13,7 @@ from tasks.ledger.queue import pausing
 from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
 
 log = logging.getLogger(__name__)
 
@@ -91,4 +92,4 @@ def _cool_down(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], retry_
         for lane in lanes:
             runtime.pace.penalise(lane, seconds)
     except RedisError as exc:
-        log.warning("provider %s asks to slow down, and Redis is away: %s", binding.alias, type(exc).__name__)
+        log.warning("provider %s asks to slow down, and Redis %s", binding.alias, explained(exc))

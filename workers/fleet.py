@@ -14,6 +14,7 @@ from kombu.exceptions import KombuError
 from kombu.pidbox import Mailbox
 from redis.exceptions import RedisError
 
+from tasks.server_errors import explained
 from workers.broker.tls_options import broker_options
 
 
@@ -55,7 +56,7 @@ def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = 
         inspect = app.control.inspect(destination=names, timeout=timeout, limit=len(names) if names else None)
         replies = inspect.active_queues() or {}
     except (KombuError, RedisError, OSError) as exc:
-        raise FleetError(f"{type(exc).__name__}: {exc}") from exc
+        raise FleetError(f"the broker {explained(exc)}") from exc
     finally:
         app.close()
     return {name: {queue["name"] for queue in queues} for name, queues in replies.items()}

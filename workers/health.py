@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import redis
 from redis.exceptions import RedisError
+from sqlalchemy import Engine, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.tables.purchases import PROVIDER
+from tasks.server_errors import database_trouble, redis_trouble
 from workers.broker.tls_options import refusal
 from workers.database.connections import make_engine, revisions
 from workers.redaction import cleaned, redacted
@@ -20,11 +27,13 @@ PATIENCE = 2
 MIN_REDIS = (6, 2)
 """The floor of kombu 5.7."""
 
-_SCHEMES = "rediss:// for a port that speaks TLS, redis:// for one that does not"
+
+WRITTEN = "dialstock:doctor"
+"""The key that is written to see that Redis takes writes."""
 
 
 class Away(RuntimeError):
-    """The database or Redis cannot be used: it is away, too old, or behind in migrations. Says how to mend it."""
+    """The database or Redis cannot be used: away, refusing us, too old, behind in migrations. Says how to mend it."""
 
 
 class Untrusted(Away):
@@ -48,6 +57,20 @@ def has_tables(url: str) -> bool:
 
 def database_revisions(url: str) -> tuple[str | None, str | None]:
     """The revision that the database has (None for an empty one) and the one that this version needs. Raises Away."""
+    with _asked(url) as engine:
+        return revisions(engine)
+
+
+def check_database_writes(url: str) -> None:
+    """Write a row that nobody sees, and take it back. Raises Away where the database takes no writes from us."""
+    row = {"provider": f"doctor-{uuid4()}"[:40], "updated_at": datetime.now(UTC)}
+    with _asked(url) as engine, engine.connect() as conn:
+        conn.execute(insert(PROVIDER).values(row))
+        conn.rollback()
+
+
+@contextmanager
+def _asked(url: str) -> Iterator[Engine]:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         # SQLite makes a missing file; a question must not.
@@ -58,30 +81,38 @@ def database_revisions(url: str) -> tuple[str | None, str | None]:
     try:
         engine = make_engine(parsed.render_as_string(hide_password=False))
         try:
-            return revisions(engine)
+            yield engine
         finally:
             engine.dispose()
     except (SQLAlchemyError, OSError) as exc:
-        raise Away(
-            f"the database {redacted(url)} is away: {cleaned(first_line(exc), url)}: check DATABASE_URL"
-        ) from exc
+        raise Away(f"the database {redacted(url)} {cleaned(str(database_trouble(exc)), url)}") from exc
 
 
 def redis_info(url: str) -> dict[str, Any]:
     """The answer to INFO of a server that is new enough. Raises Away."""
-    try:
-        with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
-            info: dict[str, Any] = client.info()
-    except (RedisError, OSError) as exc:
-        if why := refusal(exc):
-            raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
-        raise Away(
-            f"Redis at {redacted(url)} is away: {cleaned(first_line(exc), url)}: check REDIS_URL ({_SCHEMES})"
-        ) from exc
+    with _asked_redis(url) as client:
+        info: dict[str, Any] = client.info()
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_REDIS:
         raise Away(f"Redis at {redacted(url)} is version {version}: 6.2 or newer is needed")
     return info
+
+
+def check_redis_writes(url: str) -> None:
+    """Write a key that goes by itself. Raises Away where Redis takes no writes from us."""
+    with _asked_redis(url) as client:
+        client.set(WRITTEN, "written", px=1000)
+
+
+@contextmanager
+def _asked_redis(url: str) -> Iterator[redis.Redis]:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
+            yield client
+    except (RedisError, OSError) as exc:
+        if why := refusal(exc):
+            raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
+        raise Away(f"Redis at {redacted(url)} {cleaned(str(redis_trouble(exc)), url)}") from exc
 
 
 def check_trust(url: str) -> None:
@@ -93,9 +124,3 @@ def check_trust(url: str) -> None:
         raise
     except Away:
         return
-
-
-def first_line(exc: BaseException) -> str:
-    """What went wrong in a line, without the text that SQLAlchemy puts around a driver's error."""
-    text = str(getattr(exc, "orig", None) or exc).strip()
-    return (text.splitlines() or [type(exc).__name__])[0][:300].rstrip(".")

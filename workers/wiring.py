@@ -25,6 +25,7 @@ from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.transport.http import ssl_context
 from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
 from tasks.watermark import Watermark
 from workers.broker.send import Sender
 from workers.broker.tls_connection import TlsConnection
@@ -111,7 +112,7 @@ def _prime_pace(runtime: Runtime) -> None:
             runtime.pace.next_in(binding.buying)
             runtime.pace.next_in(binding.looking)
     except redis.exceptions.RedisError as exc:
-        log.warning("Redis is away: %s", type(exc).__name__)
+        log.warning("Redis %s", explained(exc))
 
 
 def _compare_history(runtime: Runtime) -> None:
@@ -119,7 +120,7 @@ def _compare_history(runtime: Runtime) -> None:
         restored_database.compare(runtime)
     except redis.exceptions.RedisError as exc:
         # Nothing is claimed on a connection that nobody looked at.
-        log.warning("the database cannot be compared with what was bought, Redis is away: %s", type(exc).__name__)
+        log.warning("the database cannot be compared with what was bought, Redis %s", explained(exc))
 
 
 class NoConfig(ConfigError):

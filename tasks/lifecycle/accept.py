@@ -24,6 +24,7 @@ from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.lifecycle.release_and_sweep import LOOKAHEAD, purchase_message
 from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
+from tasks.server_errors import explained
 from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def _send(runtime: Runtime, message: Message) -> None:
     try:
         runtime.send([message])
     except Exception as exc:  # noqa: BLE001 - what is accepted stays so, whatever becomes of its hint
-        log.warning("purchase %s waits, the broker is away: %s", message.kwargs["purchase_id"], type(exc).__name__)
+        log.warning("purchase %s waits: the broker %s", message.kwargs["purchase_id"], explained(exc))
 
 
 def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row, bool]:

@@ -19,6 +19,7 @@ from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.policies.retry import call_length
 from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
 from tasks.watermark import Mark, Watermark
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def _marking(watermark: Watermark, account: str) -> Callable[[Sequence[Claim | N
             if marks:
                 watermark.write(account, marks)
         except RedisError as exc:
-            log.warning("%d calls are not made, their intents cannot be marked: %s", len(marks), type(exc).__name__)
+            log.warning("%d calls are not made, their intents cannot be marked: Redis %s", len(marks), explained(exc))
             return list(claims)
         return [one and replace(one, marked=True) for one in claims]
 

@@ -30,6 +30,7 @@ from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables.purchases import EVENT, UNPUBLISHED
 from tasks.ledger.among import among
 from tasks.runtime import Runtime
+from tasks.server_errors import explained
 from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)
@@ -172,7 +173,7 @@ class Relay:
 
     def _put_off(self, exc: SQLAlchemyError) -> None:
         if self.trouble is None:
-            log.warning("published events cannot be marked, and are remembered: %s", type(exc).__name__)
+            log.warning("published events cannot be marked, and are remembered: the database %s", explained(exc))
         self.trouble = exc
         self._mark_wait = min(max(2 * self._mark_wait, MARK_AGAIN), MARK_AGAIN_MAX)
         self._mark_at = time.monotonic() + self._mark_wait

@@ -30,6 +30,7 @@ from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Withheld, in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
     try:
         slot = runtime.pace.reserve(binding.buying, horizon=fresh_for)
     except RedisError as exc:
-        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis: {type(exc).__name__}") from exc
+        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis, which {explained(exc)}") from exc
     if isinstance(slot, Later):
         raise _HeldBack("pace", "its slot passed before the call could be made")
     return slot

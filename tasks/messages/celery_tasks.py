@@ -32,6 +32,7 @@ from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUB
 from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
 from tasks.runtime import Runtime, current
+from tasks.server_errors import explained
 from tasks.transactions import Raced
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> 
         purchase.buy(current(), purchase_id, revision, provider, probe=probe)
     except RedisError as exc:
         # No pace, no purchase: the row is due again when its release has run out.
-        log.warning("purchase %s waits, Redis is away: %s", purchase_id, type(exc).__name__)
+        log.warning("purchase %s waits: Redis %s", purchase_id, explained(exc))
 
 
 @shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
@@ -85,7 +86,7 @@ def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
     try:
         purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
     except RedisError as exc:
-        log.warning("%d purchases wait, Redis is away: %s", len(items), type(exc).__name__)
+        log.warning("%d purchases wait: Redis %s", len(items), explained(exc))
 
 
 @shared_task(name=LOOK, acks_late=True, ignore_result=True)
@@ -94,7 +95,7 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
     try:
         reconcile.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
     except RedisError as exc:
-        log.warning("%d looks at %s wait, Redis is away: %s", len(items), provider, type(exc).__name__)
+        log.warning("%d looks at %s wait: Redis %s", len(items), provider, explained(exc))
 
 
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
@@ -115,7 +116,7 @@ def replenish_pool(pool: str) -> None:
     except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
     except RedisError as exc:
-        log.warning("pool %s waits, Redis is away: %s", pool, type(exc).__name__)
+        log.warning("pool %s waits: Redis %s", pool, explained(exc))
 
 
 def _shuts_down() -> bool:

@@ -125,6 +125,19 @@ class PostgresServer:
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")[-2000:]
 
+    def once(self, *statements: str) -> None:
+        """Execute what makes a thing that may be there already."""
+        for statement in statements:
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.DuplicateDatabase):
+                self._execute(statement)
+
+    def trust_all_but(self, role: str, *statements: str) -> None:
+        """Have the server ask *role* for its password, once it has run *statements*."""
+        self.once(*statements)
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+        self.restart()
+
     @contextmanager
     def replica(self, folder: Path) -> Iterator[None]:
         """Something that follows the server's log as a replica does."""

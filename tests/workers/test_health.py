@@ -29,7 +29,7 @@ def test_asking_makes_no_sqlite_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, and long enough to be looked at\n" * 50)
-    with pytest.raises(Away, match=r"text\.db is away: file is not a database"):
+    with pytest.raises(Away, match=r"text\.db is no database \(file is not a database\): name another"):
         database_revisions(f"sqlite:///{tmp_path / 'text.db'}")
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from tasks.server_errors import explained
 from tasks.transactions import Unanswered
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Commits:
             try:
                 yield self._ask(mark)
             except SQLAlchemyError as exc:
-                log.warning("the database went away at a commit, asking what became of it: %s", type(exc).__name__)
+                log.warning("the database went away at a commit, asking what became of it: %s", explained(exc))
             time.sleep(_PAUSE)
 
     def _ask(self, mark: Mark) -> tuple[str | None, str]:

@@ -17,6 +17,7 @@ from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
 from tasks.runtime import Runtime
+from tasks.server_errors import explained
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Timer:
             more = self._action()
         except (RedisError, OperationalError, SQLAlchemyError, OSError) as exc:
             if not self._away:
-                log.warning("timer %s waits: %s", self.name, _short(exc))
+                log.warning("timer %s waits: %s", self.name, _told(exc))
             self._away = True
             return AWAY_WAIT
         except Exception:
@@ -110,7 +111,7 @@ class Timers:
                 pass
             self._relay.release()
         except (RedisError, SQLAlchemyError) as exc:
-            log.warning("the last events wait for another worker: %s", _short(exc))
+            log.warning("the last events wait for another worker: %s", _told(exc))
 
     def _publish(self) -> bool:
         # Each batch has its cost: while many events come, every second turn is left to gather them.
@@ -143,5 +144,5 @@ def _clean(runtime: Runtime, keep_seconds: float) -> bool:
     return outbox_relay.clean_up(runtime, keep_seconds) > 0
 
 
-def _short(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}"[:200]
+def _told(exc: Exception) -> str:
+    return f"{'the database' if isinstance(exc, SQLAlchemyError) else 'Redis'} {explained(exc)}"

@@ -27,7 +27,10 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Look at everything that Dialstock needs, start nothing, and tell what is wrong and how to mend it."""
+    """Look at everything that Dialstock needs, start nothing, and tell what is wrong and how to mend it.
+
+    Whether the database and Redis take writes is tried: with a row that is taken back, and a key that goes in a second.
+    """
     from workers.cli.doctor.examine import examine
     from workers.cli.doctor.findings import exit_status
 

@@ -10,17 +10,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
+from tasks.server_errors import database_trouble
 from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.terminal.errors import AWAY, WRONG_USE
-from workers.health import first_line, has_tables
+from workers.health import has_tables
 from workers.redaction import cleaned
 from workers.settings import Settings, SettingsError, load_settings
 
 
 def examine(*, quick: bool) -> Iterator[Finding]:
-    """Every finding as it is made; *quick*: of the database and Redis only. Starts and changes nothing."""
+    """Every finding as it is made; *quick*: of the database and Redis only.
+
+    Starts nothing, and changes nothing: what it writes to either is taken back, or goes within a second.
+    """
     try:
         settings = load_settings()
     except SettingsError as exc:
@@ -69,7 +73,7 @@ def _tables(url: str, config: Config | None) -> Generator[Finding, None, int]:
         reading = ledger.read(url, list(config.pools) if config else [], config)
         kept = durability(url)
     except SQLAlchemyError as exc:
-        yield fail("database", f"it cannot be read: {cleaned(first_line(exc), url)}", status=AWAY)
+        yield fail("database", f"it {cleaned(str(database_trouble(exc)), url)}", status=AWAY)
         return 0
     yield from kept
     yield from reading.findings

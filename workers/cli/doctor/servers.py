@@ -14,17 +14,19 @@ from schemas.config.file import Config
 from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.terminal.errors import AWAY
-from workers.health import Away, database_revisions, redis_info
+from workers.health import Away, check_database_writes, check_redis_writes, database_revisions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
 from workers.redaction import redacted
 from workers.settings import Settings
 
 PING_SECONDS = 1.0
+_MUCH = 0.9
+"""Of Redis's memory: from there on the doctor warns."""
 
 
 def database(settings: Settings) -> Finding:
-    """Whether it can be reached and has this version's tables."""
+    """Whether it can be reached, has this version's tables, and takes writes."""
     where = redacted(settings.database_url)
     if settings.embedded_database and not Path(make_url(settings.database_url).database or "").exists():
         return ok("database", f"{where} is made at the first start")
@@ -33,11 +35,19 @@ def database(settings: Settings) -> Finding:
     except Away as exc:
         return fail("database", str(exc), status=AWAY)
     if present == wanted:
-        return ok("database", f"{where} is at revision {present}")
+        return _written(settings.database_url) or ok("database", f"{where} is at revision {present}")
     message = f"{where} is at revision {present or 'none'}, and this version needs {wanted}"
     if settings.embedded_database:
         return warn("database", message, "it is brought up to date at the next start, or by `dialstock migrate`")
     return fail("database", message, "run `dialstock migrate`", AWAY)
+
+
+def _written(url: str) -> Finding | None:
+    try:
+        check_database_writes(url)
+    except Away as exc:
+        return fail("database", str(exc), status=AWAY)
+    return None
 
 
 def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
@@ -56,9 +66,10 @@ def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
 
 
 def redis(url: str) -> list[Finding]:
-    """Whether it can be reached, is new enough, and is set up to keep what it is given."""
+    """Whether it can be reached, is new enough, takes writes, and is set up to keep what it is given."""
     try:
         info = redis_info(url)
+        check_redis_writes(url)
     except Away as exc:
         return [fail("redis", str(exc), status=AWAY)]
     name = "Valkey" if "valkey_version" in info else "Redis"
@@ -73,6 +84,14 @@ def redis(url: str) -> list[Finding]:
 
 
 def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
+    if info.get("role", "master") != "master":
+        message = "it is a replica: what is written there goes when its master is heard of"
+        yield fail("redis", message, "name the master in REDIS_URL", AWAY)
+    if "err" in (info.get("rdb_last_bgsave_status"), info.get("aof_last_write_status")):
+        message = "it could not save to its disk the last time, and may soon take no writes"
+        yield fail("redis", message, "make room there; its own log tells why", AWAY)
+    if (limit := info.get("maxmemory", 0)) and info.get("used_memory", 0) > _MUCH * limit:
+        yield warn("redis", f"it uses {info['used_memory']:,} bytes of its maxmemory {limit:,}", "raise maxmemory")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield warn("redis", f"it may throw messages away: maxmemory-policy {policy}", "set maxmemory-policy noeviction")
@@ -98,7 +117,7 @@ def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     try:
         queues = listening(settings.broker_url, timeout=PING_SECONDS) if settings.broker_url else {}
     except FleetError as exc:
-        return fail("workers", f"they could not be asked: {exc}", "try again in a moment")
+        return fail("workers", f"they could not be asked: {exc}")
     if not queues:
         level = Level.FAIL if waiting else Level.WARN
         message = f"none answers, and {waiting:,} purchases wait" if waiting else "none answers"

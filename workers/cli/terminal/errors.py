@@ -49,21 +49,22 @@ def _away(exc: Exception) -> Failure | None:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+    from tasks.server_errors import database_trouble, first_line, redis_trouble
     from tasks.transactions import Unanswered
-    from workers.health import Away, first_line
+    from workers.health import Away
     from workers.processes.embedded_redis import EmbeddedError
 
     if isinstance(exc, EmbeddedError | Away):
         return Failure(str(exc), AWAY)
     if isinstance(exc, RedisError | BrokerAway):
-        return Failure(f"Redis cannot be used: {first_line(exc)}: start it, or mend REDIS_URL", AWAY)
+        return Failure(f"Redis {redis_trouble(exc)}", AWAY)
     if isinstance(exc, CommandError):
         return Failure(f"the database cannot be migrated: {first_line(exc)}", AWAY)
     if isinstance(exc, Unanswered):
         look = "look there (`dialstock order show`, `purchase list`, `pool show`) before you run this again"
         return Failure(f"{exc}: whether it was written is not known. When the database is back, {look}", AWAY)
     if isinstance(exc, DBAPIError | PoolTimeout):
-        return Failure(f"the database cannot be used: {first_line(exc)}: start it, or mend DATABASE_URL", AWAY)
+        return Failure(f"the database {database_trouble(exc)}", AWAY)
     if isinstance(exc, OSError):
         return Failure(str(exc))
     return None

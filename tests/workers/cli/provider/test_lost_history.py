@@ -130,6 +130,6 @@ def test_a_persons_word_is_told_with_what_is_held(both: Cli, lose: Lose) -> None
 def test_a_persons_word_needs_redis(both: Cli, lose: Lose, monkeypatch: pytest.MonkeyPatch) -> None:
     lose("timepay", NUMBERS[0])
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
-    assert "Redis cannot be used" in both.refused(
+    assert "Redis is away" in both.refused(
         "provider", "resume", "timepay", "--lost-history", "--reason", "seen", status=3
     )
