@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InternalError, NotSupportedError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tasks.runtime import Database
@@ -26,8 +26,9 @@ PAUSE = 0.5
 FIRST_TOLD, SELDOM_TOLD = 1.0, 300.0
 """Seconds after which is told again what is in hand, at first; each time after twice as long, and at last this long."""
 
-# InternalError is what PostgreSQL calls a transaction that stood still for too long.
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, Unanswered)
+# InternalError is what PostgreSQL calls a transaction that stood still for too long, and NotSupportedError what a
+# replica says to one that would write.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, NotSupportedError, PoolTimeoutError, Unanswered)
 
 
 def patiently(action: Callable[[], T]) -> T:

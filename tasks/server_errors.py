@@ -93,7 +93,7 @@ _POSTGRES_WORDS: tuple[tuple[str, _Meaning], ...] = (
     (r"permission denied", _NO_RIGHT),
     (r"too many (clients|connections)|remaining connection slots|no more connections allowed", _FULL_HOUSE),
     (r"database system is|not yet accepting connections", _STARTING),
-    (r"session is read-only|server is in hot standby", _READ_ONLY),
+    (r"session is read-only|server is in hot standby|during recovery|recovery is in progress", _READ_ONLY),
     # How libpq tells a server's own words: their gravity comes first, in the server's language.
     (r"failed: \w+:  ", _REFUSED),
 )
@@ -179,7 +179,7 @@ def _meaning_of_database(exc: BaseException, words: str) -> _Meaning:
     if (number := getattr(cause, "sqlite_errorcode", None)) is not None:
         return _SQLITE.get(number & 0xFF, _OTHER)
     if (state := getattr(cause, "sqlstate", None)) is not None:
-        return _POSTGRES.get(state, _OTHER)
+        return _POSTGRES.get(state) or _by_words(_POSTGRES_WORDS, words) or _OTHER
     return _by_words(_POSTGRES_WORDS, words) or _LOST
 
 

@@ -36,6 +36,7 @@ from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from workers.broker import tls_options
+from workers.database.url_options import check_options
 from workers.redaction import URL_VARIABLES, redacted
 
 EVENT_RETENTION = 7 * 86400.0
@@ -157,6 +158,10 @@ def _database_url(value: str) -> str:
         _check_sqlite(url)
     else:
         _check_host(url, value)
+    try:
+        check_options(url.set(drivername=_DRIVERS[url.drivername]))
+    except ValueError as exc:
+        raise SettingsError(f"DATABASE_URL: {exc}") from None
     return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
 
 

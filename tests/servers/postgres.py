@@ -138,6 +138,16 @@ class PostgresServer:
         rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
         self.restart()
 
+    def follow_nobody(self) -> None:
+        """Start it again as a replica whose primary is away: it is read, and takes no writes."""
+        (self._data / "standby.signal").touch()
+        self.restart()
+
+    def lead(self) -> None:
+        """Start it again as a primary."""
+        (self._data / "standby.signal").unlink()
+        self.restart()
+
     @contextmanager
     def replica(self, folder: Path) -> Iterator[None]:
         """Something that follows the server's log as a replica does."""

@@ -113,30 +113,42 @@ def make_engine(url: str) -> Engine:
 def _postgres_engine(url: str) -> Engine:
     # AUTOCOMMIT keeps the driver from its own BEGIN: each transaction is begun below, in our words.
     engine = create_engine(
-        url, isolation_level="AUTOCOMMIT", pool_size=POOL_SIZE, max_overflow=10, pool_timeout=30, pool_pre_ping=True
+        url,
+        isolation_level="AUTOCOMMIT",
+        client_encoding="utf8",
+        pool_size=POOL_SIZE,
+        max_overflow=10,
+        pool_timeout=30,
+        pool_pre_ping=True,
     )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, record: Any) -> None:
-        level = connection.execute("SHOW synchronous_commit").fetchone()[0]
+        own = dict(connection.execute(_OWN).fetchall())
         connection.commit()
-        record.info["begin"] = _begin_writing("remote_apply" if level == "remote_apply" else "on")
+        pinned = _pinned(own["search_path"])
+        level = "remote_apply" if own["synchronous_commit"] == "remote_apply" else "on"
+        record.info["begin"] = _begin_writing(level) + pinned
+        record.info["begin_reading"] = _BEGIN_READING + pinned
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if options.get("isolation_level") != "AUTOCOMMIT":
             reading = options.get("dialstock_read", False)
-            connection.exec_driver_sql(_BEGIN_READING if reading else connection.info["begin"])
+            connection.exec_driver_sql(connection.info["begin_reading" if reading else "begin"])
 
     return engine
 
 
 # What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds
 # behind a pooler that lends each transaction another session, where SET would stay with somebody else's.
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = "
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_FROZEN = "SET LOCAL idle_in_transaction_session_timeout ="
 # A reader may take its time: it holds no lock, and its rows may go to a pager.
-_BEGIN_READING = f"{_BEGIN} 0"
+_BEGIN_READING = f"{_BEGIN}; {_FROZEN} 0"
+# What the session began with: SHOW would tell what somebody else behind the pooler has set in it since.
+_OWN = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('search_path', 'synchronous_commit')"
 
 
 def _begin_writing(level: str) -> str:
@@ -145,7 +157,22 @@ def _begin_writing(level: str) -> str:
     *level* is `on`, or the server's own where that is stronger. Who is frozen within a transaction must not hold up all
     others for as long as that lasts.
     """
-    return f"{_BEGIN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
+    return f"{_BEGIN} READ WRITE; {_FROZEN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
+
+
+def _pinned(search_path: str) -> str:
+    """What we depend on, whatever is the default of the server, the database or the role.
+
+    The driver reads times in ISO style alone. *search_path* is as the role and the database say: where a pg_dump behind
+    the same pooler left it empty, our tables would not be found.
+    """
+    pins = {
+        "datestyle": "'ISO'",
+        "timezone": "'UTC'",
+        "standard_conforming_strings": "on",
+        "search_path": search_path or "''",
+    }
+    return "".join(f"; SET LOCAL {name} = {value}" for name, value in pins.items())
 
 
 def _sqlite_engine(url: str) -> Engine:

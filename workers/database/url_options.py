@@ -1,0 +1,52 @@
+"""What may follow the ? of DATABASE_URL: what libpq takes, in values that it takes, and nothing for SQLite."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL
+
+_NUMBERS = frozenset(
+    {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+)
+_SEVERAL = frozenset({"host", "port"})
+# It would make another kind of session.
+_REFUSED = frozenset({"replication"})
+
+
+def check_options(url: URL) -> None:
+    """Raise ValueError where the driver could not use the options of a URL; shows no value, nor what is no option."""
+    if not url.query:
+        return
+    if url.get_backend_name() == "sqlite":
+        raise ValueError("SQLite takes no options: take out what follows the ? (a ? in the file's name is %3F)")
+    _check_names(url)
+    for name, value in url.query.items():
+        if isinstance(value, tuple) and name not in _SEVERAL:
+            raise ValueError(f"the option {name} stands in it twice: keep one of them")
+        if name in _NUMBERS and not str(value).isdecimal():
+            raise ValueError(f"the option {name} is no whole number")
+        if isinstance(value, str) and name not in _SEVERAL and not _is_taken(name, value):
+            raise ValueError(f"the option {name} has a value that the driver does not know")
+
+
+def _check_names(url: URL) -> None:
+    from psycopg import pq  # noqa: PLC0415 - most URLs have no options
+
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - _REFUSED
+    if not set(url.query) <= known:
+        # Not shown: what is no option may be a part of a password.
+        raise ValueError(
+            "only libpq's options may stand in it, like sslmode, sslrootcert, connect_timeout, application_name, "
+            "options or target_session_attrs"
+        )
+
+
+def _is_taken(name: str, value: str) -> bool:
+    """Whether libpq takes the value: it looks at it before it looks for the server, and here there is none."""
+    from psycopg import conninfo, pq  # noqa: PLC0415 - the same
+
+    nowhere = {"host": "/nowhere", "user": "nobody", "dbname": "nothing", name: value}
+    connection = pq.PGconn.connect_start(conninfo.make_conninfo(**nowhere).encode())
+    try:
+        return not connection.error_message.startswith(b"invalid ")
+    finally:
+        connection.finish()
