@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.config.errors import did_you_mean
-from schemas.requests import E164, Key, Metadata, RequestError, digest, refusal
+from schemas.metadata import Metadata
+from schemas.requests import E164, Key, RequestError, digest, refusal
 
 MAX_TAKE = 1_000
 

@@ -5,26 +5,21 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schemas.config.kinds import Kind
+from schemas.metadata import Metadata
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.plain import is_storable
 from schemas.wording import plain_words
 
 MAX_ORDER = 10_000
-MAX_METADATA = 8_192
-MAX_DEPTH = 32
 MAX_PROBLEMS = 5
 MAX_PLACE = 100
-
-_PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 MAX_KEY = 200
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY, pattern=r"^[!-~]+$")]
@@ -42,32 +37,6 @@ class RequestError(ValueError):
         self.problems = problems
 
 
-def _bounded(metadata: dict[str, Any]) -> dict[str, Any]:
-    if _deeper(metadata, MAX_DEPTH):
-        raise ValueError(f"is nested too deeply: {MAX_DEPTH} levels at most")
-    try:
-        text = _PLAIN.encode(metadata)
-        size = len(text.encode())
-    except TypeError as exc:
-        raise ValueError(f"must be plain JSON: {exc}") from exc
-    except ValueError as exc:
-        raise ValueError("must be plain JSON: without NaN, infinity and half surrogates") from exc
-    if size > MAX_METADATA:
-        raise ValueError(f"is {size} bytes of JSON: {MAX_METADATA} at most")
-    # PostgreSQL stores no NUL in a text
-    if r"\u0000" in text and _ESCAPED_NUL.search(text):
-        raise ValueError("holds a NUL character: remove it")
-    return metadata
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    children = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_deeper(child, levels - 1) for child in children)
-
-
-Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 Alias = Annotated[str, Field(min_length=1, max_length=40)]
 E164 = Annotated[str, BeforeValidator(lambda value: parse_e164(value) if isinstance(value, str) else value)]
 

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.config.kinds import Kind
+from schemas.metadata import Metadata
 from schemas.numbers import NumberError, read_number
-from schemas.requests import Alias, BuyNumber, Key, Metadata, RequestError, check_provider, problems_of
+from schemas.requests import Alias, BuyNumber, Key, RequestError, check_provider, problems_of
 from schemas.spelling import visible
 from tasks.orderfile.values import Line, Problem, Row
 

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.requests import (
-    MAX_DEPTH,
-    MAX_METADATA,
     MAX_ORDER,
     BuyNumber,
     RequestError,
@@ -26,16 +19,6 @@ from tasks.providers.registry import kinds
 
 KINDS = kinds()
 STOCK = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    # SQL databases take neither half surrogates nor NUL
-    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=10),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text("abc", max_size=3), children, max_size=3),
-    max_leaves=8,
-)
 
 
 def buy(**fields):
@@ -130,50 +113,6 @@ def test_options_are_typed_by_the_providers_kind():
 )
 def test_wrong_options_are_refused_by_name(provider, options, message):
     assert str(refusal(provider=provider, options=options)).startswith(message)
-
-
-@given(st.dictionaries(st.text("abc", max_size=5), JSON, max_size=4))
-def test_metadata_comes_back_untouched(metadata):
-    assert buy(metadata=metadata).metadata == metadata
-
-
-def nested(levels):
-    value = {}
-    for _ in range(levels - 1):
-        value = {"a": value}
-    return value
-
-
-@pytest.mark.parametrize(
-    ("metadata", "reason"),
-    [
-        ({"a": "x" * MAX_METADATA}, "8192 at most"),
-        ({"a": float("nan")}, "without NaN"),
-        ({"a": "\ud800"}, "half surrogates"),
-        ({"a": "\x00"}, "NUL"),
-        ({"a": "\\\x00"}, "NUL"),
-        ({"a": datetime(2026, 1, 1, tzinfo=UTC)}, "must be plain JSON"),
-        (nested(MAX_DEPTH + 1), "nested too deeply"),
-        (nested(900), "nested too deeply"),
-        ([], "object of names"),
-    ],
-)
-def test_metadata_is_bounded_plain_json(metadata, reason):
-    place, message = refusal(metadata=metadata).problems[0]
-    assert place == "metadata"
-    assert reason in message
-
-
-def test_metadata_up_to_its_bounds_is_taken():
-    text = "x" * (MAX_METADATA - len(json.dumps({"a": ""})))
-    assert buy(metadata={"a": text}).metadata["a"] == text
-    assert buy(metadata=nested(MAX_DEPTH)).metadata == nested(MAX_DEPTH)
-    # the six characters, not a NUL
-    assert buy(metadata={"a": r"\u0000"}).metadata == {"a": r"\u0000"}
-
-
-def test_the_bound_of_metadata_counts_bytes():
-    assert "at most" in str(refusal(metadata={"a": "\u20ac" * (MAX_METADATA // 2)}))
 
 
 def test_a_fingerprint_covers_everything_but_the_key():

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.requests import BuyNumber, Metadata
+from schemas.metadata import Metadata
+from schemas.requests import BuyNumber
 from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
 from tasks.orderfile import Format, Line, Problem, read_order
