@@ -126,8 +126,8 @@ def _postgres_engine(url: str) -> Engine:
     def _configure(connection: Any, record: Any) -> None:
         own = dict(connection.execute(_OWN).fetchall())
         connection.commit()
-        pinned = _pinned(own["search_path"])
-        level = "remote_apply" if own["synchronous_commit"] == "remote_apply" else "on"
+        pinned = _pinned(own.get("search_path"))
+        level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
         record.info["begin"] = _begin_writing(level) + pinned
         record.info["begin_reading"] = _BEGIN_READING + pinned
 
@@ -160,18 +160,15 @@ def _begin_writing(level: str) -> str:
     return f"{_BEGIN} READ WRITE; {_FROZEN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
 
 
-def _pinned(search_path: str) -> str:
+def _pinned(search_path: str | None) -> str:
     """What we depend on, whatever is the default of the server, the database or the role.
 
-    The driver reads times in ISO style alone. *search_path* is as the role and the database say: where a pg_dump behind
-    the same pooler left it empty, our tables would not be found.
+    The driver reads times in ISO style alone. *search_path* is as the role and the database say, None where a clone of
+    PostgreSQL does not: where a pg_dump behind the same pooler left it empty, our tables would not be found.
     """
-    pins = {
-        "datestyle": "'ISO'",
-        "timezone": "'UTC'",
-        "standard_conforming_strings": "on",
-        "search_path": search_path or "''",
-    }
+    pins = {"datestyle": "'ISO'", "timezone": "'UTC'", "standard_conforming_strings": "on"}
+    if search_path is not None:
+        pins["search_path"] = search_path or "''"
     return "".join(f"; SET LOCAL {name} = {value}" for name, value in pins.items())
 
 

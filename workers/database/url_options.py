@@ -5,9 +5,14 @@ from __future__ import annotations
 from sqlalchemy.engine import URL
 
 _NUMBERS = frozenset(
-    {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+    {
+        *("port", "connect_timeout", "tcp_user_timeout"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    }
 )
 _SEVERAL = frozenset({"host", "port"})
+# With these it would look for a server.
+_PLACES = frozenset({*_SEVERAL, "hostaddr", "service"})
 # It would make another kind of session.
 _REFUSED = frozenset({"replication"})
 
@@ -22,9 +27,9 @@ def check_options(url: URL) -> None:
     for name, value in url.query.items():
         if isinstance(value, tuple) and name not in _SEVERAL:
             raise ValueError(f"the option {name} stands in it twice: keep one of them")
-        if name in _NUMBERS and not str(value).isdecimal():
+        if name in _NUMBERS and not all(part.isdecimal() for part in _parts(value)):
             raise ValueError(f"the option {name} is no whole number")
-        if isinstance(value, str) and name not in _SEVERAL and not _is_taken(name, value):
+        if isinstance(value, str) and name not in _PLACES and not _is_taken(name, value):
             raise ValueError(f"the option {name} has a value that the driver does not know")
 
 
@@ -38,6 +43,11 @@ def _check_names(url: URL) -> None:
             "only libpq's options may stand in it, like sslmode, sslrootcert, connect_timeout, application_name, "
             "options or target_session_attrs"
         )
+
+
+def _parts(value: str | tuple[str, ...]) -> list[str]:
+    """One for each host, where there are several."""
+    return ",".join([value] if isinstance(value, str) else value).split(",")
 
 
 def _is_taken(name: str, value: str) -> bool:

@@ -174,6 +174,7 @@ def test_a_replica_is_read_and_waited_for_and_named(replica: SqlDatabase, how: s
         ("target_session_attrs=s3cret", "the option target_session_attrs has a value"),
         ("connect_timeout=s3cret", "the option connect_timeout is no whole number"),
         ("tcp_user_timeout=1.5", "the option tcp_user_timeout is no whole number"),
+        ("host=a&port=s3cret", "the option port is no whole number"),
         ("sslmode=require&sslmode=disable", "the option sslmode stands in it twice"),
     ],
 )
@@ -192,7 +193,12 @@ def test_sqlite_takes_no_options(options: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    ["sslmode=verify-full&sslrootcert=system", "connect_timeout=3&application_name=a%20b", "host=a:1&host=b:2"],
+    [
+        "sslmode=verify-full&sslrootcert=system",
+        "connect_timeout=3&application_name=a%20b",
+        "host=a:1&host=b:2",
+        "host=a,b&port=1,2",
+    ],
 )
 def test_options_that_it_can_use_are_taken(options: str) -> None:
     url = load_settings({"DATABASE_URL": f"postgresql://u:p@/x?{options}"}).database_url
