@@ -122,7 +122,7 @@ def resume(
     if cooled:
         show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
     if cooled is None:
-        show("Redis is away: where the provider asked to slow down (429), that stays.")
+        show("Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down, that stays.")
 
 
 def move(source: Gone, target: Home, *, account: OneAccount = None, json: Json = False) -> None:

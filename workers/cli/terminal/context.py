@@ -21,6 +21,7 @@ from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import installed, kinds_of
 from tasks.runtime import Binding, Message, Runtime
+from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure
@@ -28,7 +29,7 @@ from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate, revisions
 from workers.health import check_database
 from workers.processes.redis_supervisor import Files
-from workers.redaction import redacted
+from workers.redaction import cleaned, redacted
 from workers.settings import Settings, load_settings
 from workers.wiring import read_config, read_config_if_any
 
@@ -96,10 +97,11 @@ def worker_hint(settings: Settings) -> str | None:
     try:
         with open_redis(settings) as client:
             return None if client.exists(LEASE_KEY) else start
-    except RedisError:
+    except RedisError as exc:
         if settings.embedded_redis:
             return start
-        return f"Redis is away ({redacted(settings.redis_url)}): nothing is bought without it"
+        why = cleaned(str(redis_trouble(exc)), settings.redis_url)
+        return f"Redis at {redacted(settings.redis_url)} {why}; nothing is bought without it"
 
 
 def open_redis(settings: Settings) -> redis.Redis:

@@ -18,6 +18,7 @@ from tests.waiting import eventually
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.cli.doctor import servers
 from workers.cli.doctor.findings import Finding, Level
+from workers.cli.terminal.context import worker_hint
 from workers.database.connections import SqlDatabase
 from workers.health import WRITTEN, check_database_writes
 from workers.settings import load_settings
@@ -138,6 +139,27 @@ def test_the_command_line_and_a_worker_s_start_say_the_same(
     for command in (("worker",), ("purchase", "list"), ("doctor",)):
         done = execute(*command, home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=url)
         assert (done.returncode, told in done.stdout + done.stderr) == (3, True), done.stdout + done.stderr
+
+
+def test_a_user_that_may_make_no_tables_is_told_which_right_it_lacks(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    with postgres_server.database(empty=True) as url:
+        done = execute("migrate", home=tmp_path, cwd=tmp_path, DATABASE_URL=reader_of(postgres_server, url))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "(permission denied for schema public): have its owner GRANT it" in done.stderr
+    assert "USAGE and CREATE on the schema" in done.stderr
+
+
+def test_who_waits_for_workers_is_told_why_nothing_is_bought(spoiled: RedisServer, sqlite_url: str) -> None:
+    with Redis.from_url(spoiled.url) as admin:
+        admin.acl_setuser("small", enabled=True, passwords=["+pw"], categories=["+@all"], keys=["other"])
+    url = spoiled.url.replace("redis://", "redis://small:pw@")
+    told = worker_hint(load_settings({"REDIS_URL": url, "DATABASE_URL": sqlite_url}))
+    assert told is not None
+    assert ":***@" in told
+    assert "does not give its user a right that is needed (NOPERM" in told
+    assert told.endswith("nothing is bought without it")
 
 
 def test_programs_get_the_same(tmp_path: Path, spoiled: RedisServer, sqlite_url: str) -> None:

@@ -84,6 +84,6 @@ def test_without_redis_the_list_is_as_ever_and_resume_says_so(
     pace.penalise(BUYING, DAY)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     assert listed(cli)["state"] == "open"
-    assert "Redis is away" in cli.ok("provider", "resume", "bird")
+    assert "Redis cannot be asked" in cli.ok("provider", "resume", "bird")
     assert cli.json("provider", "resume", "bird")["was_cooling"] is None
     assert pace.cools_for(BUYING) > 0.0
