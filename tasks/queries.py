@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, exists, func, select
+from sqlalchemy import Connection, String, Table, cast, exists, func, select
 
 from schemas.events import provider_source
 from schemas.status import Status
@@ -183,6 +183,12 @@ def ids_between(conn: Connection, table: Table, low: str, high: str, limit: int)
     """At most *limit* ids of *table* from *low* to *high*, both included."""
     query = select(table.c.id).where(table.c.id >= low, table.c.id <= high).order_by(table.c.id).limit(limit)
     return list(conn.execute(query).scalars())
+
+
+def ids_like(conn: Connection, table: Table, pattern: str, limit: int) -> list[str]:
+    """At most *limit* ids of *table* whose text is LIKE *pattern*: all ids are read, for a person who waits."""
+    text = cast(table.c.id, String(36))
+    return list(conn.execute(select(table.c.id).where(text.like(pattern)).limit(limit)).scalars())
 
 
 def latest_id(conn: Connection, table: Table) -> str | None:

@@ -84,6 +84,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     add_completion=False,
+    # The commands of its groups have it from here.
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Buy phone numbers in bulk: never twice, and as fast as each provider allows.",
     epilog="Exit status: 0 done, 1 some failed or held, or a pool has too few, 2 wrong use, 3 database or Redis away "
@@ -92,10 +94,22 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    """Print the version of the installed package, and end."""
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - so that --help is quick
+
+        typer.echo(f"dialstock {version('dialstock')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     ctx: typer.Context,
     *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version, and exit.")
+    ] = False,
     sandbox: Annotated[
         bool,
         typer.Option(

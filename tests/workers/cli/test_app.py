@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,15 @@ def test_help_imports_no_library_of_the_commands() -> None:
 )
 def test_every_command_has_help_and_json(cli: Cli, command: list[str]) -> None:
     shown = cli.ok(*command, "--help")
+    assert cli.ok(*command, "-h") == shown
     assert "Usage: " in shown
     if command:
         assert "--json" in shown
+
+
+def test_the_version_is_that_of_the_installed_package(cli: Cli) -> None:
+    assert cli.ok("--version") == f"dialstock {version('dialstock')}\n"
+    assert cli.ok("--sandbox", "--version").endswith(f"{version('dialstock')}\n")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,7 @@ def test_every_command_has_help_and_json(cli: Cli, command: list[str]) -> None:
         (["order", "show"], "Missing argument 'ID'"),
         (["order", "list", "--limit", "0"], "--limit"),
         (["order", "list", "--frob"], "No such option: --frob"),
-        (["order", "show", "abc"], "is no id of an order: give at least its first 8 characters"),
+        (["order", "show", "abc"], "is no id of an order: give at least its first or last 8 characters"),
         (["order", "show", "last"], "there is no order yet"),
         (["order", "watch", "0198c0de-0000"], "there is no order 0198c0de-0000: `dialstock order list`"),
         (["order", "export", "0198c0de"], "there is no order"),

@@ -11,10 +11,15 @@ from workers.cli.purchase.resolve import resolve
 from workers.cli.terminal.options import Country, InStatus, Limit, country_code
 from workers.cli.terminal.output import Json, emit_json, say, show_table
 
-_COLUMNS = ("id", "number", "provider", "status", "attempts", "updated_at", "due_at", "error")
+_COLUMNS = ("id", "number", "provider", "status", "updated_at", "due_at", "error")
 
 PurchaseId = Annotated[
-    str, typer.Argument(metavar="ID", help="The purchase: its id, at least the first 8 characters of it, or 'last'.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The purchase: its id, at least the first or last 8 characters of it, its number with the plus, or "
+        "'last'.",
+    ),
 ]
 OfProvider = Annotated[str | None, typer.Option("--provider", metavar="ALIAS", help="Only those of this provider.")]
 OfNumber = Annotated[str | None, typer.Option("--number", help="Only those of this number, in any spelling.")]
@@ -63,7 +68,7 @@ def list_purchases(
     if json:
         emit_json(found)
     elif found:
-        show_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in found], numbers=("attempts",))
+        show_table(_COLUMNS, [[row[name] for name in _COLUMNS] for row in found])
     else:
         say("There is no such purchase.")
 

@@ -28,7 +28,11 @@ _SHOWN = 20
 
 Ids = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Held purchases: their ids, or at least the first 8 characters of them."),
+    typer.Argument(
+        metavar="[ID]...",
+        help="Held purchases: their ids, at least the first or last 8 characters of them, or their numbers with the "
+        "plus.",
+    ),
 ]
 Bought = Annotated[bool, typer.Option("--bought", help="It is ours at the provider: it ends as purchased.")]
 Retry = Annotated[bool, typer.Option("--retry", help="It is not ours: buy it again. What was in doubt stays in doubt.")]

@@ -16,7 +16,8 @@ Country = Annotated[
     typer.Option(metavar="CC", help="The country (like US) of numbers without a plus; those of others are refused."),
 ]
 OrderId = Annotated[
-    str, typer.Argument(metavar="ID", help="The order: its id, at least the first 8 characters of it, or 'last'.")
+    str,
+    typer.Argument(metavar="ID", help="The order: its id, at least the first or last 8 characters of it, or 'last'."),
 ]
 InStatus = Annotated[Status | None, typer.Option("--status", help="Only those in this status.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many are shown, newest first.")]

@@ -25,6 +25,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON 
 _WIDE = 400
 """Columns of a table that goes into a pipe or a file: nothing is cut there."""
 
+_IDS = frozenset({"id", "order", "purchase", "order_id", "purchase_id"})
+"""Columns of tables that hold ids of ours."""
+
+_COPIED = _IDS | {"number", "provider", "pool", "stock_item_id"}
+"""Columns of tables that hold what commands take."""
+
 _PLAIN_EVERY = 5.0
 """Seconds between lines of progress where there is no terminal."""
 
@@ -45,13 +51,26 @@ def show_line(line: str) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> None:
-    """A table on standard output; the columns in *numbers* stand to the right."""
+    """A table on standard output; the columns in *numbers* stand to the right.
+
+    What people copy is never broken over lines, however narrow the terminal is: ids are shown by their end.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            overflow="fold",
+            no_wrap=name in _COPIED or name in numbers,
+            min_width=max(map(len, name.split()), default=0),
+        )
     for row in rows:
-        table.add_row(*[Text(_cell(value)) for value in row])
-    _console(sys.stdout).print(table)
+        table.add_row(*[Text(_in_table(name, value)) for name, value in zip(columns, row, strict=True)])
+    console = _console(sys.stdout)
+    if console.measure(table, options=console.options.update(width=_WIDE)).maximum > console.width:
+        table.padding = (0, 1, 0, 0)
+    # Cut at the edge, nothing could be copied.
+    console.print(table, crop=False)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
@@ -92,6 +111,11 @@ def duration(seconds: float) -> str:
     if seconds < 48 * 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.0f} days"
+
+
+def short_id(value: str | None) -> str:
+    """An id as tables show it, which every command takes: its last 8 characters, for these are random."""
+    return (value or "")[-8:]
 
 
 def count(number: int, noun: str) -> str:
@@ -162,6 +186,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping | list):
         return plain(json.dumps(value, ensure_ascii=False, default=_json_value))
     return plain(str(value))
+
+
+def _in_table(column: str, value: Any) -> str:
+    return short_id(value) if column in _IDS else _cell(value)
 
 
 def _json_value(value: Any) -> str:

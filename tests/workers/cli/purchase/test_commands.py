@@ -67,3 +67,35 @@ def test_list_filters(both: Cli, desk: Desk, home: Path) -> None:
     assert listed("--number", "+1 415 555 0000", "--status", "held") == []
     assert "There is no such purchase" in both("purchase", "list", "--provider", "frob").stderr
     assert "--number" in both.refused("purchase", "list", "--number", "12")
+
+
+def test_a_number_names_its_purchase(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 2))
+    assert both.json("purchase", "show", NUMBERS[1])["purchase"]["number"] == NUMBERS[1]
+    assert both.json("purchase", "show", "+1 (415) 555-0001")["purchase"]["number"] == NUMBERS[1]
+    assert f"there is no purchase of {NUMBERS[2]}" in both.refused("purchase", "show", NUMBERS[2])
+    assert "a phone number is written with its plus" in both.refused("purchase", "show", NUMBERS[1][1:])
+    assert "+1415" in both.refused("purchase", "show", "+1415")
+
+
+def test_of_a_numbers_purchases_the_one_that_is_alive_is_meant(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.FAILED)
+    both.submit(simple_file(home, 1))
+    alive = purchases(desk)[NUMBERS[0]]["id"]
+    assert both.json("purchase", "show", NUMBERS[0])["purchase"]["id"] == alive
+    settle(desk, NUMBERS[0], Status.FAILED)
+    told = both.refused("purchase", "show", NUMBERS[0])
+    assert f"{NUMBERS[0]} has several purchases: {alive[-8:]} (timepay, failed), " in told
+    assert both.json("purchase", "show", alive[-8:])["purchase"]["id"] == alive
+
+
+def test_an_id_of_the_table_names_its_purchase(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 3))
+    rows = both.ok("purchase", "list").splitlines()[1:]
+    shown = {row.split()[1]: row.split()[0] for row in rows}
+    assert {number: both.json("purchase", "show", one)["purchase"]["number"] for number, one in shown.items()} == {
+        number: number for number in NUMBERS[:3]
+    }
+    assert all(len(one) == 8 for one in shown.values())
+    assert all(len(row["id"]) == 36 for row in both.json("purchase", "list"))
