@@ -29,7 +29,7 @@ def test_help_imports_no_library_of_the_commands() -> None:
         [],
         *(["order", name] for name in ("submit", "list", "show", "watch", "export", "retry", "cancel")),
         *(["provider", name] for name in ("list", "check", "pause", "resume")),
-        *(["purchase", name] for name in ("list", "show")),
+        *(["purchase", name] for name in ("list", "show", "cancel", "resolve")),
         *(["pool", name] for name in ("list", "show", "run", "take", "return")),
         ["number", "search"],
         ["buy"],

@@ -12,6 +12,10 @@ from workers.cli.terminal.output import Json, emit_json, say, show, show_table
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
+AliasOrAll = Annotated[
+    str | None, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.", show_default=False)
+]
+Every = Annotated[bool, typer.Option("--all", help="Every configured provider that is paused.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
 Gone = Annotated[str, typer.Argument(metavar="FROM", help="The alias that they stand under, configured or not.")]
 Home = Annotated[str, typer.Argument(metavar="TO", help="The alias that they go on under; it may be the same.")]
@@ -96,33 +100,34 @@ def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
 
 
 def resume(
-    alias: Alias, *, reason: Why = "", lost_history: LostHistory = False, by: By = None, json: Json = False
+    alias: AliasOrAll = None,
+    *,
+    every: Every = False,
+    reason: Why = "",
+    lost_history: LostHistory = False,
+    by: By = None,
+    json: Json = False,
 ) -> None:
     """Let a provider go on: end its pause, whoever paused it, and the cool-down that it asked for by a 429.
 
     A provider whose purchases the database has lost goes on by `dialstock audit ALIAS --adopt`. Where it has no list,
-    see at its dashboard what is ours, and give --lost-history.
+    see at its dashboard what is ours, and give --lost-history. With --all the status is 1 where one has to stay paused.
     """
-    from workers.cli.provider.view import resume_by_person
+    from workers.cli.provider import resume as resuming
     from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.errors import Failure
 
+    if (alias is None) is not every:
+        raise Failure("name the provider that goes on, or give --all: `dialstock provider list` shows what is paused")
     if lost_history:
+        if alias is None:
+            raise Failure("--lost-history is said of one provider, after a look at its dashboard: name it")
         _resume_lost(alias, reason, person(by), json=json)
         return
     with open_desk() as desk:
-        ended, cooled = resume_by_person(desk, alias)
-    if json:
-        emit_json({"provider": alias, "paused": False, "was_paused": ended, "was_cooling": cooled, "reason": reason})
-        return
-    why = f" ({reason})" if reason else ""
-    if ended or cooled:
-        show(f"{alias} goes on{why}.")
-    else:
-        show(f"{alias} was not paused: nothing was done.")
-    if cooled:
-        show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
-    if cooled is None:
-        show("Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down, that stays.")
+        if alias is None:
+            raise typer.Exit(resuming.resume_all(desk, reason, json=json))
+        resuming.resume_one(desk, alias, reason, json=json)
 
 
 def move(source: Gone, target: Home, *, account: OneAccount = None, json: Json = False) -> None:

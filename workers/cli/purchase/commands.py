@@ -1,4 +1,4 @@
-"""`dialstock purchase`: list and show; resolve stands in a file of its own."""
+"""`dialstock purchase`: list and show; cancel and resolve stand in files of their own."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workers.cli.purchase.cancel import cancel
 from workers.cli.purchase.resolve import resolve
 from workers.cli.terminal.options import Country, InStatus, Limit, country_code
 from workers.cli.terminal.output import Json, emit_json, say, show_table
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list")(list_purchases)
     group.command("show")(show_purchase)
+    group.command()(cancel)
     group.command()(resolve)
     app.add_typer(group, name="purchase")
 

@@ -99,3 +99,33 @@ def test_check_of_a_provider_that_is_away(cli: Cli, sandbox: SandboxServer) -> N
     found = cli.json("provider", "check", "bird", status=1)
     assert found[0]["checks"][0]["name"] == "connection"
     assert found[0]["ok"] is False
+
+
+def test_all_that_are_paused_go_on_at_once(both: Cli, desk: Desk) -> None:
+    for alias in ("bird", "timepay"):
+        both.ok("provider", "pause", alias, "--reason", "moving")
+    told = both.json("provider", "resume", "--all")
+    assert {one["provider"]: one["was_paused"] for one in told} == {
+        **dict.fromkeys(("fluents", "signalwire", "vogent"), False),
+        **dict.fromkeys(("bird", "timepay"), True),
+    }
+    assert {row["state"] for row in both.json("provider", "list")} == {"open"}
+    assert "No provider was paused" in both.ok("provider", "resume", "--all")
+
+
+def test_one_that_has_to_stay_paused_keeps_no_other_from_going_on(both: Cli, desk: Desk) -> None:
+    behind = Pause(cause=Cause.BEHIND, reason="calls are lost", cooldown=None)
+    with desk.runtime.database.write() as conn:
+        pausing.pause(conn, "bird", behind, desk.runtime.now())
+    both.ok("provider", "pause", "timepay", "--reason", "moving")
+    result = both("provider", "resume", "--all")
+    assert (result.exit_code, "timepay goes on." in result.stdout) == (1, True)
+    assert "bird stays paused: calls are lost. dialstock audit bird --adopt" in result.stderr
+    assert (named(both, "bird")["paused_at"] is None, named(both, "timepay")["paused_at"]) == (False, None)
+
+
+def test_which_provider_goes_on_has_to_be_said(cli: Cli) -> None:
+    for arguments in ((), ("bird", "--all")):
+        assert "name the provider that goes on, or give --all" in cli.refused("provider", "resume", *arguments)
+    told = cli.refused("provider", "resume", "--all", "--lost-history", "--reason", "seen")
+    assert "--lost-history is said of one provider" in told
