@@ -43,7 +43,9 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
     """
     with runtime.database.read() as conn:
         dead = _dead_lines(conn, order_id)
-        _refuse(conn, order_id, more=bool(dead))
+        refused = refusal(conn, order_id, more=bool(dead))
+    if refused is not None:
+        raise OrderError(refused)
     waiting = runtime.database.run(lambda conn: _wait_again(conn, order_id))
     done = [
         runtime.database.run(partial(_buy_again, order_id=order_id, lines=chunk, now=runtime.now(), begins=n == 0))
@@ -63,19 +65,20 @@ def _dead_lines(conn: Connection, order_id: str) -> list[Row]:
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
-def _refuse(conn: Connection, order_id: str, *, more: bool) -> None:
-    """Raise OrderError where nothing of the order is retried; *more* says whether it would buy anything."""
+def refusal(conn: Connection, order_id: str, *, more: bool) -> str | None:
+    """Why nothing of the order is retried, and the mend; *more* says whether it would buy anything. None: it is."""
     pool = conn.execute(select(POOL_RUN.c.pool).where(POOL_RUN.c.order_id == order_id)).scalar()
     query = select(ORDER.c.status, ORDER.c.max_purchases, MAY_BUY_MORE.label("may_buy_more"))
     order = conn.execute(query.where(ORDER.c.id == order_id)).one()
     if pool is not None:
         message = f"order {order_id} is of the pool {pool}, which replaces what failed by other numbers"
-        raise OrderError(f"{message}: dialstock pool run {pool} does it now")
+        return f"{message}: dialstock pool run {pool} does it now"
     if order.status in (OrderStatus.LOADING, OrderStatus.ABANDONED):
-        raise OrderError(f"order {order_id} is {order.status}: submit its file again")
+        return f"order {order_id} is {order.status}: submit its file again"
     if more and not order.may_buy_more:
         message = f"order {order_id} has bought, or is buying, all that its --max {order.max_purchases} allows"
-        raise OrderError(f"{message}: submit the numbers that you want too as a new order")
+        return f"{message}: submit the numbers that you want too as a new order"
+    return None
 
 
 def _wait_again(conn: Connection, order_id: str) -> int:

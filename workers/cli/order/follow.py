@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.live import Live
 
 from tasks import orders
+from tasks.operator.retry_order import refusal
 from workers.cli.order.progress import Progress, Sampler, summary
 from workers.cli.order.progress_bars import line_of, render
 from workers.cli.terminal.context import Desk, worker_hint
@@ -32,7 +33,7 @@ def follow(desk: Desk, order_id: str, *, json: bool) -> int:
     if json:
         emit_json({"type": "end", **summary(last)})
     else:
-        _tell_end(last)
+        _tell_end(desk, last)
     return 0 if last.all_bought else SOME_FAILED
 
 
@@ -94,13 +95,21 @@ class _Watcher:
         return self._note
 
 
-def _tell_end(progress: Progress) -> None:
+def _tell_end(desk: Desk, progress: Progress) -> None:
     end = summary(progress)
     show(line_of(progress, None))
     order_id = end["order_id"]
     if end["held"]:
         show(f"Held for a person:  dialstock order show {order_id} --lines --status held")
     if end["failed"] or end["cancelled"]:
-        again = count(end["failed"] + end["cancelled"], "line")
-        show(f"Buy {again} again:  dialstock order retry {order_id}")
+        show(_again(desk, order_id, end["failed"] + end["cancelled"]))
     show(f"Result of each line:  dialstock order export {order_id} -o results.csv")
+
+
+def _again(desk: Desk, order_id: str, lines: int) -> str:
+    """How so many lines are bought again: by a retry, or as the retry itself would say."""
+    with desk.runtime.database.read() as conn:
+        refused = refusal(conn, order_id, more=True)
+    if refused is not None:
+        return f"Not to be retried: {refused}"
+    return f"Buy {count(lines, 'line')} again:  dialstock order retry {order_id}"

@@ -36,6 +36,16 @@ def test_an_order_with_failed_and_held_lines_ends_with_1_and_says_what_to_do(cli
     assert f"dialstock order show {order} --lines --status held" in result.stdout
 
 
+def test_an_order_at_its_limit_is_not_told_to_be_retried(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 3), "--max", "1")
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    assert orders.complete_finished(desk.runtime) + orders.complete_finished(desk.runtime) == 1
+    told = both("order", "watch", order).stdout
+    assert "order retry" not in told
+    assert "all that its --max 1 allows: submit the numbers that you want too as a new order" in told
+    assert "all that its --max 1 allows" in both.refused("order", "retry", order)
+
+
 def test_json_ends_with_the_end(cli: Cli, desk: Desk, home: Path) -> None:
     order = cli.submit(simple_file(home, 1))
     settle(desk, NUMBERS[0], Status.FAILED)
@@ -51,6 +61,7 @@ def test_an_order_that_was_given_up_ends_with_1(cli: Cli, desk: Desk) -> None:
     result = cli("order", "watch", order)
     assert result.exit_code == 1
     assert "abandoned" in result.stdout
+    assert "order retry" not in result.stdout
 
 
 def test_submit_and_wait_where_nothing_is_left_to_buy(cli: Cli, desk: Desk, home: Path) -> None:
