@@ -118,6 +118,17 @@ def list_purchases(conn: Connection, limit: int, **equal: Any) -> list[Row]:
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
+def held_purchases(conn: Connection, order_id: str | None, **equal: str) -> list[str]:
+    """The ids of the held purchases whose columns equal the given values; those on a line of an order, if given."""
+    query = select(PURCHASE.c.id).where(HELD).order_by(PURCHASE.c.id)
+    for name, value in equal.items():
+        query = query.where(PURCHASE.c[name] == value)
+    if order_id is not None:
+        lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
+        query = query.where(PURCHASE.c.id.in_(lines))
+    return list(conn.execute(query).scalars())
+
+
 def attempts_of(conn: Connection, purchase_id: str) -> list[Row]:
     """The calls made for a purchase, first to last."""
     query = select(ATTEMPT).where(ATTEMPT.c.purchase_id == purchase_id).order_by(ATTEMPT.c.revision)

@@ -26,13 +26,17 @@ _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Ve
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolution:
-    """What a person says of one held purchase: BOUGHT, RETRY or FAIL. `line` is that of the file it came from."""
+    """What a person says of one held purchase: BOUGHT, RETRY or FAIL.
+
+    `line` is that of the file it came from, `number` what stands there beside the id; it must be the purchase's.
+    """
 
     purchase_id: str
     verdict: Verdict
     provider_number_id: str | None = None
     note: str | None = None
     line: int | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +47,11 @@ class Settler:
     now: datetime
 
 
-def standing(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """The status and the revision of each of *ids* that there is."""
+def standing(conn: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The number, the status and the revision of each of *ids* that there is."""
     at = PURCHASE.c
-    found = conn.execute(select(at.id, at.status, at.revision).where(at.id.in_(ids)))
-    return {row.id: (row.status, row.revision) for row in found}
+    found = conn.execute(select(at.id, at.number, at.status, at.revision).where(at.id.in_(ids)))
+    return {row["id"]: dict(row) for row in found.mappings()}
 
 
 def sold_by(conn: Connection, ids: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from schemas.numbers import digits_only
 from schemas.settling import Verdict
 from schemas.status import Status
 from tasks.chunks import chunks
@@ -62,8 +64,9 @@ def check(runtime: Runtime, wanted: Sequence[Resolution]) -> dict[str, int]:
         with runtime.database.read() as conn:
             found = ledger.standing(conn, [one.purchase_id for one in chunk])
         for one in chunk:
-            status, revisions[one.purchase_id] = found.get(one.purchase_id, (None, 0))
-            if message := _problem(one, status):
+            row = found.get(one.purchase_id)
+            revisions[one.purchase_id] = 0 if row is None else row["revision"]
+            if message := _problem(one, row):
                 problems.append(Unsettled(resolution=one, message=message))
     if problems:
         raise ResolveError(problems)
@@ -132,9 +135,12 @@ def _named_twice(wanted: Sequence[Resolution]) -> list[Unsettled]:
     return problems
 
 
-def _problem(one: Resolution, status: str | None) -> str | None:
-    if status is None:
+def _problem(one: Resolution, row: Row | None) -> str | None:
+    if row is None:
         return f"there is no purchase {one.purchase_id}: `dialstock purchase list --status held` shows what waits"
-    if status != Status.HELD:
-        return f"purchase {one.purchase_id} is {status}: only a held purchase can be settled by a person"
+    if one.number is not None and re.sub("[^0-9]", "", one.number) != digits_only(row["number"]):
+        beside = f"purchase {one.purchase_id} is of {row['number']}, and beside it stands {one.number[:60]!r}"
+        return f"{beside}: was the table sorted in part, or the number computed?"
+    if row["status"] != Status.HELD:
+        return f"purchase {one.purchase_id} is {row['status']}: only a held purchase can be settled by a person"
     return None

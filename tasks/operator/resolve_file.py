@@ -1,13 +1,17 @@
-"""Reading a file of decisions on held purchases: CSV with a header, or NDJSON.
+"""Reading a file of decisions on held purchases: CSV with a header, JSON, or NDJSON.
 
-Columns: id, decision (bought, retry or fail); if wanted provider_number_id, note.
+Columns: id (or the number with its plus), decision (bought, retry or fail); if wanted provider_number_id, note. An
+order's export is read too where decisions were written into it: it names its purchases in purchase_id, rows without a
+decision are left as they are, and what else it has is its result.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -15,11 +19,17 @@ from uuid import UUID
 from schemas.settling import Verdict
 from schemas.spelling import visible
 from tasks.ledger.resolve import Resolution
+from tasks.orderfile.columns import EXPORT_COLUMNS
+from tasks.orderfile.export import unquoted_result
 from tasks.orderfile.heading import read_heading
+from tasks.orderfile.objects import list_elements
 from tasks.orderfile.text import END_OF_FILE, MAX_ROWS, Text
 from tasks.orderfile.values import Problem
 
 COLUMNS = ("id", "decision", "provider_number_id", "note")
+_EXPORTED = "purchase_id"
+_RESULT = frozenset(EXPORT_COLUMNS) - frozenset(COLUMNS)
+_COMPUTED = re.compile(r"[0-9]+([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 DECISIONS = (Verdict.BOUGHT, Verdict.RETRY, Verdict.FAIL)
 MAX_NOTE = 500
 MAX_ID = 200
@@ -33,20 +43,49 @@ def read_decisions(source: BinaryIO, name: str) -> Iterator[Resolution | Problem
     Raises OrderFileError for the file as a whole, at the call or while it is read.
     """
     text = Text(source, name)
-    return _read(text, _ndjson(text) if text.guess_format() != "csv" else _table(text))
+    rows = {"csv": _table, "json": _json, "ndjson": _ndjson}[text.guess_format()](text)
+    return _read(text, rows)
 
 
 def _read(text: Text, rows: Iterator[Row | Problem]) -> Iterator[Resolution | Problem]:
-    count = 0
+    count = told = 0
+    seen: set[Resolution] = set()
     for count, row in enumerate(rows, 1):
         if count > MAX_ROWS:
             raise text.error(f"has more than {MAX_ROWS:,} rows: split it into several files")
-        if isinstance(row, Problem):
-            yield row
-        else:
-            yield from _checked(*row)
+        for item in (row,) if isinstance(row, Problem) else _decided(*row, seen):
+            told += 1
+            yield item
     if not count:
         raise text.error("has no rows: nothing to settle")
+    if not told:
+        raise text.error(f"has no decision: write one of {', '.join(DECISIONS)} where a purchase is to be settled")
+
+
+def _decided(line: int, fields: Mapping[str, Any], seen: set[Resolution]) -> Iterator[Resolution | Problem]:
+    """What a row says; of an export nothing where no decision was written, nor where another line said the same.
+
+    Lines of one number share their purchase.
+    """
+    if _EXPORTED not in fields or "id" in fields:
+        yield from _checked(line, fields)
+        return
+    if not visible(_text(fields.get("decision"))):
+        return
+    for item in _checked(line, _as_decision(fields)):
+        if isinstance(item, Problem):
+            yield item
+        elif (same := replace(item, line=None)) not in seen:
+            seen.add(same)
+            yield replace(item, number=_text(fields.get("number")) or None)
+
+
+def _as_decision(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of an export as one of decisions: the provider's id goes with *bought* only, as the purchase has it."""
+    own = {name: value for name, value in fields.items() if name not in _RESULT}
+    known = unquoted_result(_text(fields.get("provider_number_id")))
+    bought = visible(_text(fields.get("decision"))).lower() == Verdict.BOUGHT
+    return {**own, "id": fields[_EXPORTED], "provider_number_id": known if bought else ""}
 
 
 def _ndjson(text: Text) -> Iterator[Row | Problem]:
@@ -57,15 +96,22 @@ def _ndjson(text: Text) -> Iterator[Row | Problem]:
             element = json.loads(line)
         except (ValueError, RecursionError):
             element = None
-        if isinstance(element, dict):
-            yield text.number, element
-        else:
-            hint = 'like {"id": "...", "decision": "bought"}'
-            yield Problem(text.number, None, f"is not a JSON object: write one on each line, {hint}")
+        yield _row(text.number, element, "write one on each line, ")
+
+
+def _json(text: Text) -> Iterator[Row | Problem]:
+    for position, element in enumerate(list_elements(text), 1):
+        yield _row(position, element, "")
+
+
+def _row(line: int, element: Any, how: str) -> Row | Problem:
+    if isinstance(element, dict):
+        return line, element
+    return Problem(line, None, f'is not a JSON object: {how}like {{"id": "...", "decision": "bought"}}')
 
 
 def _table(text: Text) -> Iterator[Row | Problem]:
-    names, delimiter = read_heading(text, lambda name: _column(name) in COLUMNS, "id,decision")
+    names, delimiter = read_heading(text, lambda name: _column(name) in (*COLUMNS, _EXPORTED), "id,decision")
     columns = [_column(name) for name in names]
     problems = list(_header_problems(columns, text.number))
     yield from problems
@@ -78,12 +124,13 @@ def _column(name: str) -> str:
 
 
 def _header_problems(columns: Sequence[str], line: int) -> Iterator[Problem]:
+    exported = _RESULT if _EXPORTED in columns and "id" not in columns else ()
     for name in filter(None, columns):
-        if name not in COLUMNS:
+        if name not in (*COLUMNS, *exported):
             yield Problem(line, name[:60] or None, f"is no column: known are {', '.join(COLUMNS)}; remove it")
         elif columns.count(name) > 1:
             yield Problem(line, name, "the column is there twice: remove one")
-    for name in ("id", "decision"):
+    for name in (_EXPORTED if exported else "id", "decision"):
         if name not in columns:
             yield Problem(line, name, "the column is missing: the first line names the columns, like id,decision")
 
@@ -123,7 +170,7 @@ def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Prob
     yield from problems
     if not problems:
         yield Resolution(
-            purchase_id=str(UUID(values["id"])),
+            purchase_id=values["id"] if _is_number(values["id"]) else str(UUID(values["id"])),
             verdict=Verdict(values["decision"].lower()),
             provider_number_id=values["provider_number_id"] or None,
             note=values["note"] or None,
@@ -141,13 +188,16 @@ def _problem(name: str, value: str, values: Mapping[str, str]) -> str | None:
     """What is wrong with one column, and the mend; None where nothing is."""
     match name:
         case "id":
-            return None if _is_id(value) else f"{value[:60]!r} is no id of a purchase: give the whole id"
+            wrong = f"{value[:60]!r} is no id of a purchase: give the whole id, or its number with the plus"
+            return None if _is_id(value) or _is_number(value) else wrong
         case "decision":
             known = ", ".join(DECISIONS)
             return None if value.lower() in DECISIONS else f"{value[:60]!r} is no decision: write one of {known}"
         case "provider_number_id":
             if value and values["decision"].lower() != Verdict.BOUGHT:
                 return "goes with the decision bought only: leave it empty"
+            if _COMPUTED.fullmatch(value):
+                return f"{value!r} was computed by a spreadsheet: have the column as text, and paste the id again"
             fits = len(value) <= MAX_ID and (value.isprintable())
             return None if fits else f"must be at most {MAX_ID} printable characters"
         case _:
@@ -160,3 +210,7 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_number(text: str) -> bool:
+    return text.startswith("+")

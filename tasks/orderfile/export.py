@@ -65,5 +65,10 @@ def unquoted(key: str) -> str:
     return key[1:] if key.startswith("'") and key[1:].startswith(_QUOTED["idempotency_key"]) else key
 
 
+def unquoted_result(text: str) -> str:
+    """A text of another column that an export wrote, without what keeps spreadsheets from running it."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
 def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

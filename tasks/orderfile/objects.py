@@ -31,8 +31,13 @@ def read_ndjson(text: Text) -> Iterator[Row | Problem]:
 
 def read_json(text: Text) -> Iterator[Row | Problem]:
     """The objects of a list, in little memory: the text is decoded element by element. Raises OrderFileError."""
-    for position, element in enumerate(_Stream(text).elements(), 1):
+    for position, element in enumerate(list_elements(text), 1):
         yield from _flatten(position, element)
+
+
+def list_elements(text: Text) -> Iterator[Any]:
+    """The elements of a list as they are, in little memory. Raises OrderFileError."""
+    return _Stream(text).elements()
 
 
 class _Stream:

@@ -58,10 +58,50 @@ def test_other_spellings_are_read(content: str) -> None:
     assert (one.purchase_id, one.verdict) == (A, Verdict.FAIL)
 
 
+def test_an_export_is_read_where_decisions_were_written_into_it() -> None:
+    lines = [
+        "line;number;provider;status;provider_number_id;purchase_id;metadata;decision;note",
+        f"1;+14155550100;bird;held;'=PN1;{A};{{}};bought;there",
+        f"2;+14155550100;bird;held;'=PN1;{A};{{}};bought;there",
+        f"3;+14155550101;bird;purchased;PN2;{B};{{}};;",
+        f"4;14155550102;bird;held;PN3;{B};{{}};retry;",
+    ]
+    assert read("\n".join(lines)) == [
+        Resolution(
+            purchase_id=A,
+            verdict=Verdict.BOUGHT,
+            provider_number_id="=PN1",
+            note="there",
+            line=2,
+            number="+14155550100",
+        ),
+        Resolution(purchase_id=B, verdict=Verdict.RETRY, line=5, number="14155550102"),
+    ]
+
+
+def test_two_lines_of_an_export_that_contradict_each_other_are_both_told() -> None:
+    rows = f'[{{"purchase_id": "{A}", "decision": "fail"}}, {{"purchase_id": "{A}", "decision": "bought"}}]'
+    assert [one.line for one in read(rows, "decisions.json")] == [1, 2]
+
+
+def test_a_number_stands_for_its_purchase() -> None:
+    [one] = read("id,decision\n+1 415 555 0100,fail\n")
+    assert isinstance(one, Resolution)
+    assert one.purchase_id == "+1 415 555 0100"
+
+
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
         ("id\n" + A, [(1, "decision", "the column is missing")]),
+        (f"purchase_id,status\n{A},held", [(1, "decision", "the column is missing")]),
+        (f"purchase_id,decision,colour\n{A},fail,red", [(1, "colour", "is no column")]),
+        (f"purchase_id,id,decision\n{A},{A},fail", [(1, "purchase_id", "is no column")]),
+        (f"purchase_id,decision\n{A},perhaps", [(2, "decision", "'perhaps' is no decision")]),
+        (
+            f"id,decision,provider_number_id\n{A},bought,1.23E+19",
+            [(2, "provider_number_id", "was computed by a spreadsheet")],
+        ),
         ("decision\nfail", [(1, "id", "the column is missing")]),
         (f"id,decision,colour\n{A},fail,red", [(1, "colour", "is no column: known are id, decision")]),
         (f"id,decision,id\n{A},fail,{A}", [(1, "id", "there twice")] * 2),
@@ -106,6 +146,7 @@ def test_what_is_wrong_in_an_object(content: str, column: str | None, words: str
         (b"", "decisions.csv: is empty: the first line names the columns, like id,decision"),
         (b"id,decision\n", "decisions.csv: has no rows: nothing to settle"),
         (b"id,decision\n,\n", "decisions.csv: has no rows: nothing to settle"),
+        (f"purchase_id,decision\n{A},\n".encode(), "has no decision: write one of bought, retry, fail"),
         (b"PK\x03\x04", "save it as 'CSV UTF-8'"),
         (b"id,decision\n\xff\xfe,fail\n", "is not UTF-8 text"),
         (f'id,decision,note\n{A},fail,"open\n'.encode(), "its quotes do not match"),

@@ -3,16 +3,18 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from schemas.status import Status
 from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.operator import MAX_NOTE, By, person
+from workers.cli.terminal.options import pairs
 from workers.cli.terminal.output import Json, Meter, count, emit_json, say, show, show_line
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 MAX_ID = 200
+COLUMNS = ("provider", "account", "error_code")
 _SHOWN = 20
 
 Ids = Annotated[
@@ -46,8 +49,16 @@ FromFile = Annotated[
     typer.Option(
         "--file",
         metavar="FILE|-",
-        help="CSV or NDJSON with id, decision (bought, retry, fail), if wanted provider_number_id, note; - is stdin.",
+        help="CSV, JSON or NDJSON with id (or the number), decision (bought, retry, fail), if wanted "
+        "provider_number_id, note; or an order's export with a column decision more. - is stdin.",
     ),
+]
+OfOrder = Annotated[
+    str | None, typer.Option("--order", metavar="ID", help="Every held purchase on a line of this order.")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE", help=f"Every held purchase that is so: {', '.join(COLUMNS)}; all must fit."),
 ]
 
 
@@ -57,6 +68,8 @@ def resolve(
     bought: Bought = False,
     retry: Retry = False,
     fail: Fail = False,
+    order: OfOrder = None,
+    where: Where = None,
     file: FromFile = None,
     provider_number_id: NumberId = None,
     note: Note = None,
@@ -65,24 +78,31 @@ def resolve(
 ) -> None:
     """Settle held purchases, after a look at the provider: bought, buy again, or failed.
 
-    All of them are checked before any is settled: where one is not held, or unknown, nothing is changed and the status
-    is 2. Who, when and what is kept. Orders that were completed are told again, as updated. Before any is bought again,
-    it is said from whom, at which host, and how many.
+    They are named by their ids or numbers, by --order and --where, or in a file. All of them are checked before any is
+    settled: where one is not held, or unknown, nothing is changed and the status is 2. Who, when and what is kept.
+    Orders that were completed are told again, as updated. Before any is bought again, it is said from whom, at which
+    host, and how many. `dialstock purchase list --status held` shows what waits.
     """
     from tasks.operator import resolve as resolving
     from workers.cli.terminal.context import open_desk
     from workers.cli.terminal.spending import say_spending_again
 
     name = person(by)
-    if file is not None and (ids or bought or retry or fail or provider_number_id):
+    if file is not None and (ids or order or where or bought or retry or fail or provider_number_id):
         raise Failure("--file names the purchases and what becomes of them: give neither with it")
+    if ids and (order or where):
+        raise Failure("name the purchases by their ids, or by --order and --where: not by both")
+    equal = _conditions(where)
     wanted = [] if file is None else _from_file(file, note, json=json)
     # Only what buys again needs to know from whom.
     buys = retry or any(one.verdict == "retry" for one in wanted)
     with open_desk(configured=buys, reads=True) as desk:
         if file is None:
             verdict = _verdict(bought=bought, retry=retry, fail=fail)
-            wanted = _from_ids(desk.runtime, ids or [], verdict, provider_number_id, note)
+            chosen = _held(desk.runtime, order, equal) if order or equal else _named(desk.runtime, ids or [])
+            wanted = _from_ids(chosen, verdict, provider_number_id, note)
+        else:
+            wanted = _with_ids(desk.runtime, wanted, json=json)
         spend = partial(say_spending_again, desk.runtime.config)
         with Meter("settling", len(wanted)) as meter:
             try:
@@ -106,22 +126,68 @@ def _verdict(*, bought: bool, retry: bool, fail: bool) -> Verdict:
     return given[0]
 
 
-def _from_ids(
-    runtime: Runtime, ids: Sequence[str], verdict: Verdict, known: str | None, note: str | None
-) -> list[Resolution]:
-    from schemas.settling import Verdict
-    from tasks.ledger.resolve import Resolution
+def _conditions(where: Sequence[str] | None) -> dict[str, str]:
+    """Raises Failure."""
+    from schemas.config.errors import did_you_mean
+
+    equal = pairs(where, "--where")
+    for name, value in equal.items():
+        if name not in COLUMNS:
+            raise Failure(f"--where {name!r} is no column that can be asked for: {did_you_mean(name, COLUMNS)}")
+        if not value.strip():
+            raise Failure(f"--where {name}= says nothing: write the value that it must have")
+    return equal
+
+
+def _named(runtime: Runtime, ids: Sequence[str]) -> list[str]:
     from workers.cli.terminal.ids import purchase_id
 
     if not ids:
         raise Failure("name the purchases to settle: `dialstock purchase list --status held` shows them")
-    if known is not None and (verdict is not Verdict.BOUGHT or len(ids) > 1):
+    with runtime.database.read() as conn:
+        return [purchase_id(conn, text, (Status.HELD,)) for text in ids]
+
+
+def _held(runtime: Runtime, order: str | None, equal: Mapping[str, str]) -> list[str]:
+    """Raises Failure where none is so."""
+    from tasks.queries import held_purchases
+    from workers.cli.terminal.ids import order_id
+
+    with runtime.database.read() as conn:
+        found = held_purchases(conn, None if order is None else order_id(conn, order), **equal)
+    if not found:
+        raise Failure("no held purchase is so: `dialstock purchase list --status held` shows them")
+    return found
+
+
+def _from_ids(found: Sequence[str], verdict: Verdict, known: str | None, note: str | None) -> list[Resolution]:
+    from schemas.settling import Verdict
+    from tasks.ledger.resolve import Resolution
+
+    if known is not None and (verdict is not Verdict.BOUGHT or len(found) > 1):
         raise Failure("--provider-number-id goes with --bought and a single purchase: use --file for several")
     bound(known, "--provider-number-id", MAX_ID)
     bound(note, "--note", MAX_NOTE)
-    with runtime.database.read() as conn:
-        found = [purchase_id(conn, text) for text in ids]
     return [Resolution(purchase_id=one, verdict=verdict, provider_number_id=known, note=note) for one in found]
+
+
+def _with_ids(runtime: Runtime, wanted: Sequence[Resolution], *, json: bool) -> list[Resolution]:
+    """The decisions of a file, each with the id of the purchase that it gives the number of."""
+    from workers.cli.terminal.ids import purchase_id
+
+    done: list[Resolution] = []
+    problems: list[Row] = []
+    with runtime.database.read() as conn:
+        for one in wanted:
+            try:
+                by_number = one.purchase_id.startswith("+")
+                known = purchase_id(conn, one.purchase_id, (Status.HELD,)) if by_number else one.purchase_id
+                done.append(replace(one, purchase_id=known))
+            except Failure as exc:
+                problems.append(_document(one.line, "id", str(exc)))
+    if problems:
+        _refuse(problems, json=json)
+    return done
 
 
 def _from_file(file: str, note: str | None, *, json: bool) -> list[Resolution]:
