@@ -129,6 +129,12 @@ def held_purchases(conn: Connection, order_id: str | None, **equal: str) -> list
     return list(conn.execute(query).scalars())
 
 
+def numbers_of(conn: Connection, ids: Sequence[str]) -> list[Row]:
+    """The ids and numbers of purchases."""
+    query = select(PURCHASE.c.id, PURCHASE.c.number).where(PURCHASE.c.id.in_(ids)).order_by(PURCHASE.c.id)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
 def attempts_of(conn: Connection, purchase_id: str) -> list[Row]:
     """The calls made for a purchase, first to last."""
     query = select(ATTEMPT).where(ATTEMPT.c.purchase_id == purchase_id).order_by(ATTEMPT.c.revision)

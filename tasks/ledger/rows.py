@@ -25,6 +25,8 @@ Read = Callable[[], AbstractContextManager[Connection]]
 keeps SQLite's log growing, and PostgreSQL from cleaning up.
 """
 
+_LOGGED = 20
+
 _INSERT_EVENT = insert(EVENT)
 _FINISHED = DEAD | {Status.PURCHASED}
 
@@ -36,6 +38,12 @@ class WrongMove(Exception):
 def new_id() -> str:
     """A new id: UUID version 7, so that ids rise with time and indexes stay compact."""
     return str(uuid7())
+
+
+def some_numbers(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The numbers of purchases for the log: the first few, and how many more there are."""
+    shown = ", ".join(row["number"] for row in rows[:_LOGGED])
+    return f"{shown} and {len(rows) - _LOGGED:,} more" if len(rows) > _LOGGED else shown
 
 
 def find(conn: Connection, purchase_id: str) -> Row | None:

@@ -54,16 +54,16 @@ def accept_one(runtime: Runtime, request: BuyNumber) -> Row:
     row, released = with_retry(lambda: _accept(runtime, binding, request))
     runtime.reached("accepted")
     if released:
-        _send(runtime, purchase_message(binding, row))
+        _send(runtime, purchase_message(binding, row), row)
     return row
 
 
-def _send(runtime: Runtime, message: Message) -> None:
+def _send(runtime: Runtime, message: Message, row: Row) -> None:
     """Send the hint; where the broker is away the accepted row is due again by itself."""
     try:
         runtime.send([message])
     except Exception as exc:  # noqa: BLE001 - what is accepted stays so, whatever becomes of its hint
-        log.warning("purchase %s waits: the broker %s", message.kwargs["purchase_id"], explained(exc))
+        log.warning("purchase %s of %s waits: the broker %s", row["id"], row["number"], explained(exc))
 
 
 def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row, bool]:
@@ -119,7 +119,8 @@ def reject(
         if not insert_once(conn, REJECTED, row):
             return
         emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=clip(data.get("number"), 100))])
-    log.warning("rejected a message (%s): %s", code, row["error"])
+    about = f" about {clip(data['number'], 100)}" if data.get("number") else ""
+    log.warning("rejected a message%s (%s): %s", about, code, row["error"])
 
 
 def _told(row: Row, known: Mapping[str, Any]) -> Row:

@@ -17,6 +17,7 @@ from tasks import restored_database
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
+from tasks.ledger.rows import some_numbers
 from tasks.policies.retry import call_length
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
@@ -92,7 +93,8 @@ def _marking(watermark: Watermark, account: str) -> Callable[[Sequence[Claim | N
             if marks:
                 watermark.write(account, marks)
         except RedisError as exc:
-            log.warning("%d calls are not made, their intents cannot be marked: Redis %s", len(marks), explained(exc))
+            numbers = some_numbers([one.row for one in claims if one is not None])
+            log.warning("no call is made for %s, intents cannot be marked: Redis %s", numbers, explained(exc))
             return list(claims)
         return [one and replace(one, marked=True) for one in claims]
 

@@ -26,7 +26,10 @@ def write_answer(runtime: Runtime, answer: Answer) -> Row | None:
 
     Returns the purchase after, None where the outcome came too late to change anything.
     """
-    return until_written(runtime.database, lambda: _write(runtime, answer), told(answer.claim, answer.outcome))
+    said = told(answer.claim, answer.outcome)
+    after = until_written(runtime.database, lambda: _write(runtime, answer), said)
+    log.info("%s", said)
+    return after
 
 
 def told(claim: Claim, outcome: Outcome) -> str:

@@ -14,7 +14,7 @@ from tasks.ledger import sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue
 from tasks.ledger.queue.pool_limits import Limits
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, some_numbers
 from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
 
@@ -189,14 +189,14 @@ def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> i
         lambda conn: _bring_back(conn, alias, policy, runtime.watched(), can_look=can_look)
     )
     if lost:
-        log.warning("provider %s: %d calls left no outcome; they are in doubt now", alias, lost)
-    return back + lost
+        log.warning("provider %s: %d calls left no outcome and are in doubt: %s", alias, len(lost), some_numbers(lost))
+    return back + len(lost)
 
 
-def _bring_back(conn: Connection, alias: str, policy: Policy, watch: Watch, *, can_look: bool) -> tuple[int, int]:
-    """How many were not taken, and how many left no outcome."""
+def _bring_back(conn: Connection, alias: str, policy: Policy, watch: Watch, *, can_look: bool) -> tuple[int, list[Row]]:
+    """How many were not taken, and those that left no outcome."""
     back = requeue.take_back(conn, alias, watch.now, overdue=True)
     lost = sweep.lost_calls(conn, alias, watch, policy, SWEEP_BATCH)
     for row in lost:
         sweep.lose_call(conn, row, policy, watch, can_look=can_look)
-    return back, len(lost)
+    return back, lost

@@ -12,25 +12,28 @@ their message is answered, or goes back to the queue.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
 from celery.worker import state
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
 from tasks import orders
 from tasks.audit import schedule
 from tasks.database_away import DATABASE_AWAY, patiently
 from tasks.ledger.outdated import Outdated
+from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
 from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
 from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
+from tasks.queries import numbers_of
 from tasks.runtime import Runtime, current
 from tasks.server_errors import explained
 from tasks.transactions import Raced
@@ -77,7 +80,7 @@ def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> 
         purchase.buy(current(), purchase_id, revision, provider, probe=probe)
     except RedisError as exc:
         # No pace, no purchase: the row is due again when its release has run out.
-        log.warning("purchase %s waits: Redis %s", purchase_id, explained(exc))
+        log.warning("%s waits: Redis %s", _named([purchase_id]), explained(exc))
 
 
 @shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
@@ -86,7 +89,8 @@ def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
     try:
         purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
     except RedisError as exc:
-        log.warning("%d purchases wait: Redis %s", len(items), explained(exc))
+        named = _named([purchase_id for purchase_id, _ in items])
+        log.warning("%d purchases wait: Redis %s: %s", len(items), explained(exc), named)
 
 
 @shared_task(name=LOOK, acks_late=True, ignore_result=True)
@@ -95,7 +99,8 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
     try:
         reconcile.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
     except RedisError as exc:
-        log.warning("%d looks at %s wait: Redis %s", len(items), provider, explained(exc))
+        named = _named([purchase_id for purchase_id, _ in items])
+        log.warning("%d looks at %s wait: Redis %s: %s", len(items), provider, explained(exc), named)
 
 
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
@@ -171,3 +176,12 @@ def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: R
         log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
         runtime.sleep(KEEP_PAUSE)
         raise Reject(type(failed).__name__, requeue=True) from failed
+
+
+def _named(ids: Sequence[str]) -> str:
+    """The numbers of purchases for the log; their ids where the database is away too."""
+    try:
+        with current().database.read() as conn:
+            return some_numbers(numbers_of(conn, ids))
+    except SQLAlchemyError:
+        return ", ".join(ids)

@@ -81,7 +81,7 @@ def test_without_a_mark_no_call_goes_out(world: World, watched: Watched, caplog:
     after = world.row(row["id"])
     assert (after["status"], after["error_code"], after["attempts"]) == (Status.QUEUED, "watermark", 0)
     assert world.provider.charged == [(number(1), "id-1")]
-    assert "cannot be marked: Redis is away" in caplog.text
+    assert f"no call is made for {number(2)}, intents cannot be marked: Redis is away" in caplog.text
     watched.away = False
     assert world.settle(row["id"])["status"] == Status.PURCHASED
     assert world.provider.charged == [(number(1), "id-1"), (number(2), "id-2")]
