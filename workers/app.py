@@ -18,11 +18,12 @@ from workers.broker.incoming import use_keeping_transport
 from workers.broker.tls_options import broker_options
 from workers.health import check_database, check_trust
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
+from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.timers import Timers
 from workers.processes.embedded_redis import connect_embedded
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
-from workers.wiring import Wiring, prepare_providers, read_config, wire
+from workers.wiring import Wiring, connect_redis, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800
 """Seconds: five times the longest task while the database is there, which is a call and a look.
@@ -126,9 +127,16 @@ class _Worker:
             self.wiring.close()
 
 
+def _start_heartbeat(**_: Any) -> None:
+    """In beat: tell that it sends."""
+    if kept := kept_for(app.conf.beat_schedule):
+        Heartbeat(connect_redis(settings.redis_url), kept).start()
+
+
 _worker = _Worker()
 signals.worker_init.connect(_worker.start)
 signals.worker_process_init.connect(_worker.start)
 signals.worker_ready.connect(_worker.ready)
 signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
+signals.beat_init.connect(_start_heartbeat)

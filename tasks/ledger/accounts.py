@@ -15,7 +15,18 @@ from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exis
 from schemas.status import DEAD, Status
 from schemas.tables.accounts import LEFT
 from schemas.tables.pools import POOL_NUMBER
-from schemas.tables.purchases import ALIVE, AUDIT_RUN, FINDING, FOLLOWED, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
+from schemas.tables.purchases import (
+    ALIVE,
+    AUDIT_RUN,
+    FINDING,
+    FOLLOWED,
+    HELD,
+    LINE,
+    PROVIDER,
+    PURCHASE,
+    QUEUED,
+    RUNNING,
+)
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.rows import Row, insert_new, move
 
@@ -162,6 +173,11 @@ def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
         for one in _counted(conn, waiting, ~or_(*own) if own else None):
             found[one.provider, one.account] = found.get((one.provider, one.account), 0) + one.count
     return sorted(Stranded(provider=p, account=a, count=count) for (p, a), count in found.items())
+
+
+def held_under_others(conn: Connection, aliases: Iterable[str]) -> list[Stranded]:
+    """What is held under aliases that are not among these."""
+    return _counted(conn, HELD, _AT.provider.not_in(list(aliases)))
 
 
 def next_chunk(conn: Connection, under: Under, after: str, limit: int) -> list[Row]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from schemas.config.file import Config
 from tasks.accounts.stranded import homes_in, mend, read_file, refusals, waiting
+from tasks.ledger import accounts
 from workers.cli.doctor.findings import Finding, fail, ok
 
 
@@ -27,3 +28,9 @@ def _examine(conn: Connection, config: Config) -> Iterator[Finding]:
         if (one.provider, one.account) not in told:
             message = f"{one.count:,} purchases wait under {one.provider} for {one.account}, which no worker buys for"
             yield fail("accounts", message, mend(one, file))
+    for one in accounts.held_under_others(conn, file.homes):
+        # Who left an account, or whose account goes on under another alias, has them settled in his own time.
+        if one.account not in (*file.ended, *file.aliases):
+            message = f"{one.count:,} purchases are held under {one.provider}, which the file does not have"
+            settle = f"dialstock purchase resolve --where provider={one.provider}"
+            yield fail("accounts", message, f"see at its dashboard, then {settle}; or {mend(one, file)}")

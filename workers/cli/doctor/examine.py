@@ -50,8 +50,12 @@ def examine(*, quick: bool) -> Iterator[Finding]:
             from workers.cli.doctor.history import history
 
             yield from history(settings, config)
+        from workers.cli.doctor.tokens import tokens
+
         yield from servers.cool_downs(settings, config)
         yield servers.workers(settings, config, waiting)
+        yield from servers.beat(settings, config)
+        yield from tokens(config, os.environ)
 
 
 def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:

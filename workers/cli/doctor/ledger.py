@@ -43,7 +43,8 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             counts = status_counts(conn)
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
-            findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held), *_paused(conn)]
+            findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
+            findings += _paused(conn, config)
             findings += examine_pools(conn, pools, now)
             findings += examine_accounts(conn, config) if config else []
             return Reading(waiting=waiting, findings=findings)
@@ -97,13 +98,18 @@ def _held(count: int) -> Finding:
     return warn("held", f"{count:,} purchases wait for a person", "dialstock purchase list --status held")
 
 
-def _paused(conn: Connection) -> Iterator[Finding]:
-    paused = {alias: row for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
+    """Of the configured providers, where these are known: what is left of others the accounts tell."""
+    states = {one: row for one, row in provider_states(conn).items() if config is None or one in config.providers}
+    paused = {alias: row for alias, row in states.items() if row["paused_at"] is not None}
     if not paused:
         yield ok("providers", "none is paused")
     for alias, row in sorted(paused.items()):
         message = f"{alias} is paused since {utc_text(row['paused_at'])[:19]}Z: {row['reason']}"
         if row["cause"] == Cause.BEHIND:
             yield fail("providers", message, mend_of(alias))
+        elif row["cause"] == Cause.ACCOUNT:
+            check = f"see what it says of the token and the account: dialstock provider check {alias}"
+            yield fail("providers", message, f"{check}; then dialstock provider resume {alias}")
         else:
             yield warn("providers", message, f"mend the cause, then dialstock provider resume {alias}")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from schemas.events import utc_text
 from schemas.tables.pools import POOL, PoolStatus
 from tasks.ledger.rows import Row
-from workers.cli.doctor.findings import Finding, ok, warn
+from workers.cli.doctor.findings import Finding, fail, ok, warn
 
 LATE = timedelta(minutes=5)
 """How long after its time a run counts as late: longer than a killed one takes to be made up."""
@@ -29,7 +29,7 @@ def _unwell(row: Row, now: datetime) -> Finding | None:
     name = row["name"]
     if row["next_run_at"] < now - LATE:
         message = f"{name} should have been looked after at {utc_text(row['next_run_at'])[:19]}Z"
-        return warn("pools", message, "start `dialstock beat`, and a worker")
+        return fail("pools", message, "start `dialstock beat`, and a worker")
     if row["status"] != PoolStatus.OK:
         message = f"{name} is {row['status']} since {utc_text(row['since'])[:19]}Z: {row['reason']}"
         return warn("pools", message, f"dialstock pool show {name}")

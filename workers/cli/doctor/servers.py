@@ -109,6 +109,19 @@ def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
             yield warn("providers", f"{alias} {words}", f"sooner, at its risk: dialstock provider resume {alias}")
 
 
+def beat(settings: Settings, config: Config) -> Iterator[Finding]:
+    """Whether any sends what is due; nothing where nothing is scheduled, or where that cannot be told."""
+    from workers.cli.terminal.context import NO_BEAT, beat_runs, mend_of_beat, worker_hint
+
+    runs = beat_runs(settings, config)
+    if runs:
+        yield ok("beat", "one sends what is due")
+    elif runs is False:
+        # Where nothing runs at all, none is missed yet.
+        level = Level.FAIL if worker_hint(settings) is None else Level.WARN
+        yield Finding(name="beat", level=level, message=NO_BEAT, mend=mend_of_beat(settings))
+
+
 def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
     from tasks.runtime import queue_of

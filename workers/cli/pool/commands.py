@@ -47,14 +47,17 @@ def register(app: typer.Typer) -> None:
 def list_pools(*, json: Json = False) -> None:
     """List the pools: what each has and expects, how it stands, what it may buy, and when it runs."""
     from workers.cli.pool.view import pool_rows, show_pools
-    from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.context import beat_hint, open_desk
 
     with open_desk() as desk:
         found, now = pool_rows(desk.runtime), desk.runtime.now()
+        hint = None if json or not found else beat_hint(desk.settings, desk.runtime.config)
     if json:
         emit_json(found)
     elif found:
         show_pools(found, now)
+        if hint:
+            say(f"Note: {hint}", "yellow")
     else:
         say("There is no pool: providers.toml has no [pools.NAME].")
 
@@ -62,7 +65,7 @@ def list_pools(*, json: Json = False) -> None:
 def show_pool(name: Name, *, json: Json = False) -> None:
     """Show a pool: its levels and limits, why it stands as it does and the mend, its last runs and their orders."""
     from workers.cli.pool.view import pool_document, show_document
-    from workers.cli.terminal.context import open_desk, worker_hint
+    from workers.cli.terminal.context import beat_hint, open_desk, worker_hint
 
     with open_desk() as desk:
         document = pool_document(desk.runtime, name)
@@ -70,8 +73,10 @@ def show_pool(name: Name, *, json: Json = False) -> None:
             emit_json(document)
             return
         show_document(document, desk.runtime.now())
-        if document["pool"]["configured"] and (hint := worker_hint(desk.settings)):
-            say(f"Note: {hint}", "yellow")
+        if document["pool"]["configured"]:
+            hints = worker_hint(desk.settings), beat_hint(desk.settings, desk.runtime.config)
+            for hint in filter(None, hints):
+                say(f"Note: {hint}", "yellow")
 
 
 def run(

@@ -34,6 +34,7 @@ from workers.settings import Settings, load_settings
 from workers.wiring import read_config, read_config_if_any
 
 _REDIS_PATIENCE = 1.0
+NO_BEAT = "no beat seems to be running, so no pool is filled up and nothing is audited"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,33 @@ def worker_hint(settings: Settings) -> str | None:
             return start
         why = cleaned(str(redis_trouble(exc)), settings.redis_url)
         return f"Redis at {redacted(settings.redis_url)} {why}; nothing is bought without it"
+
+
+def beat_runs(settings: Settings, config: Config) -> bool | None:
+    """Whether a beat sends what is due; None where nothing is scheduled, or where nobody can tell."""
+    from workers.periodic.beat_schedule import beat_schedule  # noqa: PLC0415 - it imports Celery
+    from workers.periodic.heartbeat import is_alive  # noqa: PLC0415
+
+    if not beat_schedule(config):
+        return None
+    try:
+        with open_redis(settings) as client:
+            return is_alive(client)
+    except RedisError:
+        return None
+
+
+def beat_hint(settings: Settings, config: Config) -> str | None:
+    """What to do where no beat seems to run; None where one does, or none is missed."""
+    if beat_runs(settings, config) is not False:
+        return None
+    return f"{NO_BEAT}: {mend_of_beat(settings)}"
+
+
+def mend_of_beat(settings: Settings) -> str:
+    """How a beat is started."""
+    up = "dialstock --sandbox up" if settings.sandbox_url else "dialstock up"
+    return f"start `dialstock beat`, which `{up}` does too"
 
 
 def open_redis(settings: Settings) -> redis.Redis:

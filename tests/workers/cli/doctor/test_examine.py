@@ -170,7 +170,8 @@ def test_a_provider_that_is_paused(database_url: str) -> None:
     state = {"provider": "bird", "paused_at": NOW, "reason": "no balance", "cause": "account", "updated_at": NOW}
     write(database_url, insert(PROVIDER).values(**state))
     found = [finding for finding in ledger.read(database_url).findings if finding.name == "providers"]
-    assert [finding.level for finding in found] == [Level.WARN]
+    assert [finding.level for finding in found] == [Level.FAIL]
+    assert "dialstock provider check bird; then dialstock provider resume bird" in (found[0].mend or "")
     assert "no balance" in found[0].message
     assert "provider resume bird" in (found[0].mend or "")
 

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 from schemas.tables.pools import POOL
 from workers.cli.doctor import ledger
-from workers.cli.doctor.findings import Finding, ok, warn
+from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.database.connections import SqlDatabase
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_a_pool_that_is_low_is_told_with_its_reason(database_url: str) -> None:
 
 def test_a_pool_that_nobody_looks_after(database_url: str) -> None:
     assert findings(database_url, next_run_at=SINCE) == [
-        warn(
+        fail(
             "pools",
             "support should have been looked after at 2026-01-02T03:04:05Z",
             "start `dialstock beat`, and a worker",

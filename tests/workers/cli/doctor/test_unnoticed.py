@@ -1,0 +1,129 @@
+"""What nobody notices by itself: a dead beat, wrong tokens, rows at a provider that was removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import insert, update
+
+from schemas.status import Status
+from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.lifecycle.outbox_relay import LEASE_KEY
+from tasks.sandbox import SandboxServer
+from tests.servers import RedisServer
+from tests.waiting import eventually
+from tests.workers.cli.commands import Running, environment
+from tests.workers.cli.running import NUMBERS, Cli, sandbox_config_text, settle, simple_file
+from workers.cli.terminal.context import Desk
+from workers.periodic.heartbeat import KEY
+
+POOL = """
+[pools.support]
+providers = ["signalwire"]
+country = "US"
+prefix = "415"
+low = 3
+target = 4
+daily_limit = 9
+"""
+
+
+def told(cli: Cli, name: str) -> list[tuple[str, str, str | None]]:
+    checks = json.loads(cli("doctor", "--json").stdout)["checks"]
+    return [(one["level"], one["message"], one["mend"]) for one in checks if one["name"] == name]
+
+
+@pytest.fixture
+def server(cli: Cli, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+def test_a_beat_that_is_missed(cli: Cli, server: Redis, sandbox: SandboxServer) -> None:
+    [(level, message, mend)] = told(cli, "beat")
+    assert (level, "no beat seems to be running" in message, "dialstock beat" in str(mend)) == ("warn", True, True)
+    server.set(LEASE_KEY, "a worker's relay")
+    [(level, _, mend)] = told(cli, "beat")
+    assert (level, cli("doctor").exit_code) == ("fail", 1)
+    server.set(KEY, "now")
+    assert told(cli, "beat") == [("ok", "one sends what is due", None)]
+
+
+def test_pools_say_that_nobody_fills_them(cli: Cli, server: Redis, home: Path, sandbox: SandboxServer) -> None:
+    (home / "providers.toml").write_text(sandbox_config_text(sandbox.url) + POOL)
+    for command in (("pool", "list"), ("pool", "show", "support")):
+        assert "no beat seems to be running" in cli(*command).stderr
+    server.set(KEY, "now")
+    for command in (("pool", "list"), ("pool", "show", "support")):
+        assert "no beat" not in cli(*command).stderr
+
+
+def test_a_real_beat_gives_its_sign(
+    cli: Cli, server: Redis, home: Path, sandbox: SandboxServer, redis_server: RedisServer, sqlite_url: str
+) -> None:
+    (home / "providers.toml").write_text(sandbox_config_text(sandbox.url) + POOL)
+    urls = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url, "SANDBOX_TOKEN": "sandbox"}
+    with Running("beat", cwd=home, environ=environment(home / "home", **urls)):
+        eventually(lambda: server.exists(KEY))
+        assert 0 < server.pttl(KEY) <= 30_000
+
+
+@pytest.mark.parametrize("answer", ["right", "wrong", "away"])
+def test_tokens_are_tried(
+    cli: Cli, home: Path, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    if answer == "wrong":
+        monkeypatch.setenv("SANDBOX_TOKEN", "s3cr3t-and-wrong")
+    if answer == "away":
+        (home / "providers.toml").write_text(sandbox_config_text("http://127.0.0.1:1"))
+    found = told(cli, "tokens")
+    levels = {level for level, _, _ in found}
+    assert levels == {{"right": "ok", "wrong": "fail", "away": "warn"}[answer]}, found
+    result = cli("doctor")
+    assert result.exit_code == (1 if answer == "wrong" else 0), result.stdout
+    assert "s3cr3t" not in result.output
+    if answer == "wrong":
+        assert any("dialstock provider check bird" in str(mend) for _, _, mend in found)
+
+
+def test_what_a_removed_provider_leaves_behind(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 3, "bird"))
+    settle(desk, NUMBERS[0], Status.HELD)
+    settle(desk, NUMBERS[1], Status.PURCHASED)
+    pause(desk, "bird")
+    text = (home / "providers.toml").read_text()
+    kept = [part for part in text.split("\n\n") if 'kind = "bird"' not in part and "providers.bird" not in part]
+    (home / "providers.toml").write_text("\n\n".join(kept))
+    found = told(both, "accounts")
+    assert [level for level, _, _ in found] == ["fail", "fail"]
+    assert "1 purchases wait under bird" in found[0][1]
+    assert "1 purchases are held under bird, which the file does not have" in found[1][1]
+    assert "dialstock purchase resolve --where provider=bird" in str(found[1][2])
+    assert both("doctor").exit_code == 1
+    # No command would have a provider go on that the file does not have.
+    assert told(both, "providers") == [("ok", "none is paused", None)]
+    both.ok("purchase", "resolve", "--where", "provider=bird", "--fail")
+    assert len(told(both, "accounts")) == 1
+
+
+def pause(desk: Desk, alias: str) -> None:
+    now = desk.runtime.now()
+    state: dict[str, Any] = {"paused_at": now - timedelta(hours=1), "reason": "402", "cause": "account"}
+    with desk.runtime.database.write() as conn:
+        changed = conn.execute(update(PROVIDER).where(PROVIDER.c.provider == alias).values(**state))
+        if not changed.rowcount:
+            conn.execute(insert(PROVIDER).values(provider=alias, updated_at=now, **state))
+
+
+def test_nothing_of_that_is_told_where_all_is_well(cli: Cli, desk: Desk, home: Path) -> None:
+    cli.submit(simple_file(home, 1))
+    with desk.runtime.database.read() as conn:
+        assert conn.execute(PURCHASE.select()).first() is not None
+    assert [level for level, _, _ in told(cli, "accounts")] == ["ok"]

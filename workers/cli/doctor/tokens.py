@@ -1,0 +1,39 @@
+"""Whether providers take the tokens: asked by free calls, for a wrong one shows at the first purchase only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from schemas.config.errors import ConfigError
+from schemas.config.file import Config
+from schemas.config.provider import ProviderConfig, read_token
+from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.cli.provider.check import Checks, check_providers
+
+_ACCOUNT = ("token", "account")
+
+
+def tokens(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """A line for each provider that refuses its token, or could not be asked; one for all where none is wrong."""
+    there = [alias for alias, provider in sorted(config.providers.items()) if _has_token(provider, environ)]
+    if not there:
+        return
+    findings = [finding for found in check_providers(there) for finding in _examine(found)]
+    yield from findings or [ok("tokens", f"no provider refuses its token: {', '.join(there)}")]
+
+
+def _examine(found: Checks) -> Iterator[Finding]:
+    mend = f"dialstock provider check {found.provider}"
+    for line in found.lines:
+        message = f"{found.provider}: {line.name}: {line.message}"
+        if line.ok is False and line.name in _ACCOUNT:
+            yield fail("tokens", message, f"mend it, then see: {mend}")
+        elif line.ok is False:
+            yield warn("tokens", message, f"whether its token is taken is not known: {mend}")
+
+
+def _has_token(provider: ProviderConfig, environ: Mapping[str, str]) -> bool:
+    try:
+        return bool(read_token(provider, environ))
+    except ConfigError:
+        return False  # which is told already
