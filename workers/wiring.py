@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import redis
 from celery import Celery
@@ -15,14 +16,16 @@ from sqlalchemy import Connection
 
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
-from schemas.config.provider import read_token
+from schemas.config.provider import ProviderConfig, read_token
 from tasks import restored_database
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
+from tasks.providers.adapter import Adapter
 from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
+from tasks.providers.rotating import rotating
 from tasks.providers.transport.http import ssl_context
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
@@ -162,7 +165,7 @@ def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Bind
     problems: list[str] = []
     for alias, provider in config.providers.items():
         try:
-            adapter = build(provider, read_token(provider, environ))
+            adapter = _adapter(alias, provider, environ)
         except ConfigError as exc:
             problems.append(f"[providers.{alias}] {exc}")
             continue
@@ -172,6 +175,13 @@ def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Bind
     if problems:
         raise ConfigError("\n".join(problems))
     return bindings
+
+
+def _adapter(alias: str, provider: ProviderConfig, environ: Mapping[str, str]) -> Adapter:
+    """Raises ConfigError."""
+    if provider.token_file is None:
+        return build(provider, read_token(provider, environ))
+    return rotating(alias, provider.token_file, partial(read_token, provider, environ), partial(build, provider))
 
 
 def connect_redis(url: str) -> redis.Redis:
