@@ -16,6 +16,7 @@ from tests.servers import TlsRedis
 from tests.servers.redis import free_port
 from tests.servers.tls import PASSWORD
 from tests.waiting import eventually
+from workers.periodic import heartbeat
 
 PURCHASED = "dialstock.purchase.purchased"
 DOCTOR = ["dialstock", "doctor"]
@@ -56,8 +57,12 @@ def test_purchases_before_and_after_every_connection_broke(
     assert tls_redis.cut() > 0
     bought += buy(place, numbers(5))
     assert place.charged(bought) == dict.fromkeys(bought, 1)
+    place.start_beat("beat")
+    with Redis.from_url(tls_redis.url) as client:
+        eventually(lambda: client.exists(heartbeat.KEY), what="beat gives a sign of life")
     doctor = run(place, DOCTOR)
     assert "1 answered" in doctor
+    assert "one sends what is due" in doctor
     assert "is Valkey" in doctor
     log = place.workers[0].logs()
     assert [word for word in ("Traceback", "insecure", PASSWORD) if word in log + doctor] == []
