@@ -140,3 +140,5 @@ signals.worker_ready.connect(_worker.ready)
 signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
 signals.beat_init.connect(_start_heartbeat)
+# That of `worker -B` is a process of its own too.
+signals.beat_embedded_init.connect(_start_heartbeat)

@@ -27,7 +27,8 @@ def history(settings: Settings, config: Config) -> Iterator[Finding]:
     if not found:
         yield ok("history", "the database knows what was bought last")
     for lost in found:
-        yield fail("history", str(lost), mend_of(aliases[lost.account]))
+        alias = aliases[lost.account]
+        yield fail("history", str(lost), mend_of(alias, config.providers[alias].kind))
 
 
 def _lost(settings: Settings, account: str) -> Lost:

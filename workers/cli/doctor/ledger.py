@@ -107,7 +107,7 @@ def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
     for alias, row in sorted(paused.items()):
         message = f"{alias} is paused since {utc_text(row['paused_at'])[:19]}Z: {row['reason']}"
         if row["cause"] == Cause.BEHIND:
-            yield fail("providers", message, mend_of(alias))
+            yield fail("providers", message, mend_of(alias, config.providers[alias].kind if config else None))
         elif row["cause"] == Cause.ACCOUNT:
             check = f"see what it says of the token and the account: dialstock provider check {alias}"
             yield fail("providers", message, f"{check}; then dialstock provider resume {alias}")

@@ -126,7 +126,7 @@ class Sampler:
         binding = self._runtime.providers.get(alias)
         if binding is None:
             return "not configured any more: see `dialstock provider list` for the mend, or cancel the order"
-        if paused := pause_in_words(state, now):
+        if paused := pause_in_words(state, now, binding.kind):
             return paused
         if due is not None and due > now:
             return f"backing off, next try {when(due, now)}"

@@ -29,7 +29,11 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
         counts, states = open_counts(conn), provider_states(conn)
     cooling = cool_downs(desk.settings, runtime.config)
     return [
-        _row(binding, counts.get(alias, {}), _state(states.get(alias), cooling.get(alias, {}), runtime.now()))
+        _row(
+            binding,
+            counts.get(alias, {}),
+            _state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind),
+        )
         for alias, binding in sorted(runtime.providers.items())
     ]
 
@@ -62,7 +66,7 @@ def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
     provider = known_provider(desk.runtime.config, alias)
     paused, state = desk.runtime.database.run(lambda conn: _resume(conn, alias, desk.runtime.now()))
     if state is not None and state["cause"] == Cause.BEHIND:
-        raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias)}")
+        raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias, provider.kind)}")
     return paused, lift_cool_down(desk.settings, provider)
 
 
@@ -85,9 +89,9 @@ def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dic
     }
 
 
-def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime) -> dict[str, Any]:
+def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime, kind: str) -> dict[str, Any]:
     paused = state if state is not None and state["paused_at"] is not None else {}
-    words = (pause_in_words(state, now), cool_down_in_words(cooling))
+    words = (pause_in_words(state, now, kind), cool_down_in_words(cooling))
     return {
         "paused_at": paused.get("paused_at"),
         "pause_reason": paused.get("reason"),

@@ -83,9 +83,7 @@ def resolve(
     Orders that were completed are told again, as updated. Before any is bought again, it is said from whom, at which
     host, and how many. `dialstock purchase list --status held` shows what waits.
     """
-    from tasks.operator import resolve as resolving
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.spending import say_spending_again
 
     name = person(by)
     if file is not None and (ids or order or where or bought or retry or fail or provider_number_id):
@@ -103,14 +101,21 @@ def resolve(
             wanted = _from_ids(chosen, verdict, provider_number_id, note)
         else:
             wanted = _with_ids(desk.runtime, wanted, json=json)
-        spend = partial(say_spending_again, desk.runtime.config)
-        with Meter("settling", len(wanted)) as meter:
-            try:
-                done = resolving.resolve(desk.runtime, wanted, name, meter.advance, spend=spend)
-            except resolving.ResolveError as exc:
-                _refuse([_document(one.resolution.line, "id", one.message) for one in exc.problems], json=json)
+        done = _settle(desk.runtime, wanted, name, json=json)
     _tell(done, name, json=json)
     raise typer.Exit(SOME_FAILED if done.moved else 0)
+
+
+def _settle(runtime: Runtime, wanted: Sequence[Resolution], by: str, *, json: bool) -> Resolved:
+    from tasks.operator import resolve as resolving
+    from workers.cli.terminal.spending import say_spending_again
+
+    spend = partial(say_spending_again, runtime.config)
+    with Meter("settling", len(wanted)) as meter:
+        try:
+            return resolving.resolve(runtime, wanted, by, meter.advance, spend=spend)
+        except resolving.ResolveError as exc:
+            _refuse([_document(one.resolution.line, "id", one.message) for one in exc.problems], json=json)
 
 
 def _verdict(*, bought: bool, retry: bool, fail: bool) -> Verdict:

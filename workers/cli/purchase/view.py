@@ -23,7 +23,9 @@ def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
     """What the purchase waits for, and what happens next."""
     binding = runtime.providers.get(row["provider"])
     policy = binding.policy if binding is not None and binding.account == row["account"] else None
-    return next_step(row, Around(policy=policy, state=state_of(conn, row["provider"]), now=runtime.now()))
+    kind = binding.kind if binding is not None else None
+    around = Around(policy=policy, state=state_of(conn, row["provider"]), now=runtime.now(), kind=kind)
+    return next_step(row, around)
 
 
 def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:

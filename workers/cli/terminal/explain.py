@@ -11,6 +11,7 @@ from schemas.config.policy import Policy
 from schemas.status import Status
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
+from tasks.providers.registry import kinds
 from workers.cli.terminal.output import duration, moment
 
 Row = Mapping[str, Any]
@@ -26,31 +27,41 @@ class Around:
     policy: Policy | None
     state: Row | None
     now: datetime
+    kind: str | None = None
 
     @property
     def paused(self) -> str | None:
         """Since when and why the provider is paused; None where it is not."""
-        return pause_in_words(self.state, self.now)
+        return pause_in_words(self.state, self.now, self.kind)
 
 
-def pause_in_words(state: Row | None, now: datetime) -> str | None:
-    """'paused since ... (account): reason; ...' and what ends it; None where the provider is not paused."""
+def pause_in_words(state: Row | None, now: datetime, kind: str | None = None) -> str | None:
+    """'paused since ... (account): reason; ...' and what ends it; None where the provider is not paused.
+
+    *kind* is the provider's, where it is known.
+    """
     if state is None or state["paused_at"] is None:
         return None
     text = f"paused since {moment(state['paused_at'])} ({state['cause']}): {state['reason']}"
     if state["cause"] == Cause.BEHIND:
-        return f"{text}; until `dialstock audit {state['provider']} --adopt`"
+        return f"{text}; until `{_goes_on_by(state['provider'], kind)}`"
     if state["cause"] == Cause.PERSON or state["probe_at"] is None:
         return f"{text}; until `dialstock provider resume {state['provider']}`"
     return f"{text}; one purchase tries again {when(state['probe_at'], now)}"
 
 
-def mend_of(alias: str) -> str:
-    """What to do for a provider whose purchases the database has lost."""
-    return (
-        f"dialstock audit {alias} --adopt; what has no list, see at its dashboard, then "
-        f"dialstock provider resume {alias} --lost-history --reason WHY"
-    )
+def mend_of(alias: str, kind: str | None) -> str:
+    """What to do for a provider whose purchases the database has lost; *kind* is its kind, where it is known."""
+    if kind is None or kinds()[kind].lists_owned:
+        return _goes_on_by(alias, kind)
+    return f"see at its dashboard what is ours, then {_goes_on_by(alias, kind)}"
+
+
+def _goes_on_by(alias: str, kind: str | None) -> str:
+    """An audit is refused where the kind shows no list."""
+    if kind is None or kinds()[kind].lists_owned:
+        return f"dialstock audit {alias} --adopt"
+    return f"dialstock provider resume {alias} --lost-history --reason WHY"
 
 
 def when(value: datetime, now: datetime) -> str:
