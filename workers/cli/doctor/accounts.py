@@ -26,11 +26,12 @@ def _examine(conn: Connection, config: Config) -> Iterator[Finding]:
     told = {(each.stray.provider, each.stray.account) for each in refused}
     for one in waiting(conn, file):
         if (one.provider, one.account) not in told:
+            told.add((one.provider, one.account))
             message = f"{one.count:,} purchases wait under {one.provider} for {one.account}, which no worker buys for"
             yield fail("accounts", message, mend(one, file))
     for one in accounts.held_under_others(conn, file.homes):
         # Who left an account, or whose account goes on under another alias, has them settled in his own time.
-        if one.account not in (*file.ended, *file.aliases):
+        if (one.provider, one.account) not in told and one.account not in (*file.ended, *file.aliases):
             message = f"{one.count:,} purchases are held under {one.provider}, which the file does not have"
             settle = f"dialstock purchase resolve --where provider={one.provider}"
             yield fail("accounts", message, f"see at its dashboard, then {settle}; or {mend(one, file)}")
