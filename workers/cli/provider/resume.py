@@ -11,7 +11,9 @@ from workers.cli.terminal.output import emit_json, say, show
 
 Row = dict[str, Any]
 
-_REDIS_AWAY = "Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down (429), that stays."
+_REDIS_AWAY = (
+    "Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down (429), that stays."
+)
 
 
 def resume_one(desk: Desk, alias: str, reason: str, *, json: bool) -> None:
