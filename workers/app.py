@@ -51,6 +51,7 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
         worker_soft_shutdown_timeout=60.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_TIMEOUT,

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from functools import partial
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ResponseError
 
+from tasks.server_errors import explained
 from workers.broker.tls_connection import TlsConnection
+
+log = logging.getLogger(__name__)
+
+ASK_EVERY = 2.0
+"""Seconds between two attempts on a broker that is away, or that answers with errors."""
+
+WELL_AFTER = 2.0 * ASK_EVERY
+"""Seconds without an error after which a broker is well again."""
 
 
 class ReconnectingConsumer(Consumer):
-    """Celery's consumer, which after half a minute without a broker would look for it twice a minute only."""
+    """Celery's consumer, which after half a minute without a broker would look for it twice a minute only.
+
+    One that answers with errors (a replica since a failover, one whose memory or disk is full, rights that were taken
+    away) is no reason to end either (`broker_channel_error_retry`): its connection is closed, and it is asked again.
+    """
+
+    _trouble: str | None = None
 
     def ensure_connected(self, conn: Any) -> Any:
         """Ask for a broker that is away every 2 seconds, however long it is away."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_step=0)
         return super().ensure_connected(conn)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Close the connection, as Celery does; tell of an answer that is an error once, and wait."""
+        super().on_connection_error_after_connected(exc)
+        if isinstance(exc, ResponseError):
+            if self._trouble is None:
+                log.error("the broker answers with errors: it %s; it is asked every %g s", explained(exc), ASK_EVERY)
+            self._trouble = str(exc)
+            self._wait(ASK_EVERY)
+
+    def on_ready(self) -> None:
+        """The event loop begins."""
+        super().on_ready()
+        if self._trouble is not None:
+            self.timer.call_after(WELL_AFTER, self._well)
+
+    def _well(self) -> None:
+        self._trouble = None
+        log.warning("the broker answers again")
+
+    @staticmethod
+    def _wait(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            maybe_shutdown()
+            time.sleep(0.1)
 
 
 class ReconnectingChannel(Channel):
