@@ -128,8 +128,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
     if done.left:
         return GoingOn()
-    for chunk in chunks(lost.calls, CHUNK):
-        runtime.database.run(partial(history.answer, marks=chunk, now=runtime.now()))
+    _answer(runtime, lost)
     unseen = tuple(number for number in lost.numbers if number not in report.walks.last.ids)
     aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=unseen)
@@ -148,12 +147,18 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
         held += runtime.database.run(
             partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
-        runtime.database.run(partial(history.answer, marks=chunk, now=settler.now))
+    _answer(runtime, lost)
     return _go_on(runtime, list(_behind(runtime, account)), by, why), held
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
     return lost_calls(runtime.database, account, runtime.watermark.newest(account))
+
+
+def _answer(runtime: Runtime, lost: Lost) -> None:
+    """The oldest first: where this breaks off the newest are lost still, and those are what is looked at."""
+    for chunk in chunks(lost.calls[::-1], CHUNK):
+        runtime.database.run(partial(history.answer, marks=chunk, now=runtime.now()))
 
 
 def _stop(runtime: Runtime, account: str) -> None:

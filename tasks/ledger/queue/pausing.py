@@ -23,7 +23,8 @@ def state_of(conn: Connection, provider: str) -> Row | None:
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 
-    A database that went back in time begins one of its own where the machine's stood: that one would have probed.
+    A database that went back in time begins one of its own where the machine's stood: that one would have probed. No
+    other takes its place, not a person's either: whoever ended that one would have lost calls bought again.
     """
     state = _locked(conn, provider, now)
     paused = state["paused_at"] is not None
@@ -91,9 +92,9 @@ def _end(conn: Connection, state: Row, now: datetime, **said: str) -> None:
 
 
 def _stays(state: Row, wanted: Pause, now: datetime) -> bool:
-    """Whether the present pause is the stronger one: only a person's word is stronger than any."""
+    """Whether the present pause is the stronger one."""
     if wanted.cause is Cause.PERSON:
-        return False
+        return bool(state["cause"] == Cause.BEHIND)
     if not Cause(state["cause"]).by_machine:
         return True
     return wanted.cause is not Cause.BEHIND and _waits(state, now)

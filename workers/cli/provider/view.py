@@ -44,10 +44,20 @@ def stranded_in_words(runtime: Runtime) -> list[str]:
 
 
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
-    """Pause a provider until a person resumes it. True where it was not paused before. Raises Failure."""
+    """Pause a provider until a person resumes it. True where it was not paused before.
+
+    Raises Failure, also where it is paused because the database went back in time: that stays, and is all there is.
+    """
     known_provider(runtime.config, alias)
     wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
-    return runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now()))
+
+    def pause(conn: Connection) -> tuple[bool, dict[str, Any] | None]:
+        return pausing.pause(conn, alias, wanted, runtime.now()), pausing.state_of(conn, alias)
+
+    began, state = runtime.database.run(pause)
+    if state is not None and state["cause"] == Cause.BEHIND:
+        raise Failure(f"{alias} is paused already, and stays so: {state['reason']}. To end that: {mend_of(alias)}")
+    return began
 
 
 def said(reason: str) -> str:

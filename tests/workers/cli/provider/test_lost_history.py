@@ -106,6 +106,13 @@ def test_resume_alone_does_not_do(both: Cli, lose: Lose) -> None:
     assert "database_behind" in state(both, "timepay")
 
 
+def test_a_pause_by_hand_does_not_take_its_place(both: Cli, lose: Lose) -> None:
+    lose("timepay", NUMBERS[0])
+    told = both.refused("provider", "pause", "timepay", "--reason", "wait")
+    assert "timepay is paused already, and stays so: the database went back in time" in told
+    assert "database_behind" in state(both, "timepay")
+
+
 def test_a_provider_without_a_list_goes_on_by_a_persons_word(both: Cli, lose: Lose, desk: Desk) -> None:
     marks = lose("timepay", *NUMBERS[:2])
     assert "--lost-history" in both.refused("audit", "timepay", "--adopt")
