@@ -158,7 +158,7 @@ def _all_lost(runtime: Runtime, account: str) -> Lost:
 def _answer(runtime: Runtime, lost: Lost) -> None:
     """The oldest first: where this breaks off the newest are lost still, and those are what is looked at."""
     for chunk in chunks(lost.calls[::-1], CHUNK):
-        runtime.database.run(partial(history.answer, marks=chunk, now=runtime.now()))
+        runtime.database.run(partial(history.answer, marks=chunk, account=lost.account, now=runtime.now()))
 
 
 def _stop(runtime: Runtime, account: str) -> None:

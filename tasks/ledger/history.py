@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from schemas.events import EventType
+from schemas.outcomes import Outcome, OutcomeKind
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables.history import ANSWERED
@@ -15,6 +16,7 @@ from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.chunks import chunks
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
+from tasks.ledger.calls.attempts import close_attempt
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
 from tasks.transactions import NotHere
@@ -22,12 +24,17 @@ from tasks.watermark import Mark
 
 _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
-_WAITS = (Status.QUEUED, Status.DISPATCHED)
+_BOUGHT = (Status.PURCHASED, Status.PROCESSING)
+_LOST = "history_lost"
+_UNTOLD = Outcome(
+    kind=OutcomeKind.UNKNOWN, error_code=_LOST, error="the database went back in time while the call was under way"
+)
 # By id alone: SQLite finds no index for pairs.
 _STARTED, _ANSWERED = (
     select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"))
     for at in (ATTEMPT.c, ANSWERED.c)
 )
+_DATE = update(PURCHASE).where(PURCHASE.c.id == bindparam("of")).values(call_deadline=bindparam("deadline"))
 
 
 class Unvouched(NotHere):
@@ -46,13 +53,34 @@ def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
     return _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks))
 
 
-def answer(conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
-    """Write down that lost calls were answered for. Their marks stay: a database that goes back once more lost this."""
+def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: datetime) -> None:
+    """Write down that lost calls were answered for. Their marks stay: a database that goes back once more lost this.
+
+    What stands as bought for their numbers was called for when the marks say: limits for a day count it.
+    """
+    _date_bought(conn, account, marks)
     rows = [
         {"purchase_id": mark.purchase_id, "revision": mark.revision, "started_at": mark.started_at, "answered_at": now}
         for mark in marks
     ]
     insert_new(conn, ANSWERED, rows)
+
+
+def _date_bought(conn: Connection, account: str, marks: Sequence[Mark]) -> None:
+    last = _newest(marks)
+    bought = [row for row in _alive(conn, account, sorted(last)).values() if row["status"] in _BOUGHT]
+    dates = [{"of": row["id"], "deadline": _last_call(row, last[row["number"]])} for row in bought]
+    if dates:
+        conn.execute(_DATE, dates)
+
+
+def _last_call(row: Row, mark: Mark) -> datetime:
+    return max(mark.deadline, row["call_deadline"] or mark.deadline)
+
+
+def _newest(marks: Sequence[Mark]) -> dict[str, Mark]:
+    """The last call for each number."""
+    return {mark.number: mark for mark in sorted(marks, key=lambda one: (one.started_at, one.revision))}
 
 
 def _unknown(conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark]) -> list[Mark]:
@@ -90,15 +118,16 @@ def vouched(conn: Connection) -> set[str]:
 def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, settler: Settler, why: str) -> list[Row]:
     """Hold a purchase for each lost call's number that nothing else stands for: it may have been bought.
 
-    A purchase that waits to be bought is held. Where there is none, one is made, under the lost one's id where that is
-    free, so that a late answer and those who know it find it. Returns those that were held.
+    Whatever is not bought is held, also what is looked at, or called for: its looks would be those of an earlier call,
+    and over before what the lost one bought can show. Where there is none, one is made, under the lost one's id where
+    that is free, so that a late answer and those who know it find it. Returns those that were held.
     """
-    newest = {mark.number: mark for mark in sorted(marks, key=lambda one: one.revision)}
+    newest = _newest(marks)
     error = f"the database lost a call that may have bought it; {settler.by} let {alias} go on: {why}"
-    changes = {"error": error, "error_code": "history_lost", "doubt": True}
+    changes = {"error": error, "error_code": _LOST, "doubt": True}
     alive = _alive(conn, account, sorted(newest))
-    waiting = [row for row in alive.values() if row["status"] in _WAITS]
-    held = [after for row in waiting if (after := move(conn, row, Status.HELD, settler.now, **changes))]
+    moved = (_hold_one(conn, row, newest[number], settler.now, changes) for number, row in alive.items())
+    held = [after for after in moved if after]
     unknown = [newest[number] for number in sorted(newest) if number not in alive]
     taken = _present(conn, [mark.purchase_id for mark in unknown])
     made = [{**_lost_purchase(mark, taken, account, alias, settler.now), **changes} for mark in unknown]
@@ -107,6 +136,19 @@ def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, s
     new = [row for row in made if row["id"] in present]
     emit(conn, [purchase_event(EventType.HELD, row, settler.now) for row in new])
     return held + new
+
+
+def _hold_one(conn: Connection, row: Row, mark: Mark, now: datetime, changes: Row) -> Row | None:
+    """None where it is bought, or held for this call already. What was held before is told as in doubt, by its last
+    call: else an audit may fail it for an earlier one.
+    """
+    deadline = _last_call(row, mark)
+    for_this = row["error_code"] == _LOST and row["call_deadline"] == deadline
+    if row["status"] == Status.PURCHASED or (row["status"] == Status.HELD and for_this):
+        return None
+    if row["status"] == Status.PURCHASING:
+        close_attempt(conn, row, _UNTOLD, now)
+    return move(conn, row, Status.HELD, now, **changes, call_deadline=deadline)
 
 
 def _alive(conn: Connection, account: str, numbers: Sequence[str]) -> dict[str, Row]:

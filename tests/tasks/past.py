@@ -82,9 +82,9 @@ class Past:
 
 
 @contextmanager
-def started(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
+def started(database_url: str, redis_server: RedisServer, **policy: Any) -> Iterator[Past]:
     with Redis.from_url(redis_server.url) as client:
-        world = make_world(SqlDatabase(database_url))
+        world = make_world(SqlDatabase(database_url), **policy)
         world.runtime = replace(world.runtime, redis=client, watermark=Watermark(client))
         found = Past(world, database_url, client)
         yield found

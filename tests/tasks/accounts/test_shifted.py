@@ -277,7 +277,7 @@ def test_what_was_answered_for_is_handed_on_and_no_alarm(make: Callable[..., Wor
     identity.settle(now)
     marks = now.watermark.newest("vogent|@twin")
     with world.write() as conn:
-        history.answer(conn, marks, world.clock())
+        history.answer(conn, marks, account="vogent|@twin", now=world.clock())
     identity.settle(now)
     restored_database.compare(now)
     assert now.watermark.newest("vogent|@twin") == marks

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from schemas.status import Status
+from schemas.outcomes import OutcomeKind
+from schemas.status import DEAD, Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
@@ -17,7 +18,9 @@ from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
 from tasks.watermark import Mark
 from tests.tasks.clock import START
-from tests.tasks.support import World, number
+from tests.tasks.support import ACCOUNT, World, number
+
+ALIVE_UNBOUGHT = sorted(set(Status) - DEAD - {Status.PURCHASED})
 
 
 def mark(index: int, revision: int = 2, purchase_id: str | None = None) -> Mark:
@@ -80,23 +83,50 @@ def test_a_connection_is_vouched_for_by_account_and_only_by_marks_that_are_known
             history.vouch(conn, "other-account", None)
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.DISPATCHED])
-def test_what_waits_to_be_bought_is_held(world: World, status: Status) -> None:
-    row = world.queued(number(1)) if status is Status.QUEUED else world.accept(number(1))
-    [held] = hold(world, mark(1), mark(1, 4))
-    after = world.row(row["id"])
-    assert (held["id"], after["status"], after["doubt"]) == (row["id"], Status.HELD, True)
-    assert after["error"] == "the database lost a call that may have bought it; ann let acme go on: seen"
-
-
-@pytest.mark.parametrize("status", [Status.PURCHASING, Status.UNKNOWN, Status.PURCHASED, Status.HELD])
-def test_what_settles_itself_or_is_settled_stays(world: World, status: Status) -> None:
+@pytest.mark.parametrize("status", [*ALIVE_UNBOUGHT])
+def test_whatever_is_not_bought_is_held_by_its_last_call(world: World, status: Status) -> None:
     row = world.claimed(number(1)).row
     with world.write() as conn:
-        conn.execute(update(PURCHASE).values(status=status))
+        conn.execute(update(PURCHASE).values(status=status, call_deadline=START, error_code="refused"))
+    last = mark(1, 4)
+    [held] = hold(world, last, mark(1))
+    after = world.row(row["id"])
+    assert (held["id"], after["status"], after["doubt"], after["due_at"]) == (row["id"], Status.HELD, True, None)
+    assert after["error"] == "the database lost a call that may have bought it; ann let acme go on: seen"
+    assert (after["error_code"], after["call_deadline"]) == ("history_lost", last.deadline)
+    assert world.attempts(row["id"]) == [OutcomeKind.UNKNOWN if status is Status.PURCHASING else None]
+    assert hold(world, last) == []
+    later = replace(last, deadline=last.deadline + timedelta(seconds=1))
+    assert [one["call_deadline"] for one in hold(world, later)] == [later.deadline]
+
+
+def test_a_later_call_that_is_known_is_the_last(world: World) -> None:
+    claimed = world.claimed(number(1))
+    [held] = hold(world, replace(mark(1), deadline=claimed.deadline - timedelta(seconds=1)))
+    assert held["call_deadline"] == claimed.deadline
+
+
+def test_what_was_bought_stays(world: World) -> None:
+    row = world.claimed(number(1)).row
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status=Status.PURCHASED))
     before = world.row(row["id"])
     assert hold(world, mark(1)) == []
     assert world.row(row["id"]) == before
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_was_bought_is_dated_by_its_last_lost_call(world: World, status: Status) -> None:
+    row = world.accept(number(1))
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status=status))
+    last = mark(1)
+    earlier = replace(mark(1), started_at=START - timedelta(seconds=60), deadline=START - timedelta(seconds=28))
+    for marks, account in ((last, "other-account"), (earlier, ACCOUNT), (last, ACCOUNT), (earlier, ACCOUNT)):
+        with world.write() as conn:
+            history.answer(conn, [marks], account=account, now=world.clock())
+    bought = status in (Status.PURCHASED, Status.PROCESSING)
+    assert world.row(row["id"])["call_deadline"] == (last.deadline if bought else None)
 
 
 def test_what_is_unknown_here_is_held_under_its_own_id(world: World) -> None:

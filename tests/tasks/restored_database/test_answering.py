@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.outcomes import Outcome
+from schemas.status import Status
 from tasks import restored_database
 from tasks.audit import compare
 from tasks.ledger import history
@@ -14,9 +16,11 @@ from tasks.policies.pause import Cause
 from tasks.restored_database import GoingOn
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Mark
+from tests.servers import RedisServer
 from tests.tasks.killing import DeadlyDatabase
-from tests.tasks.past import Past
-from tests.tasks.support import number
+from tests.tasks.past import Past, started
+from tests.tasks.scripted_provider import UNKNOWN
+from tests.tasks.support import NUMBER, number
 from workers.database.connections import SqlDatabase
 
 FOUR = [number(index) for index in range(4)]
@@ -71,3 +75,50 @@ def test_a_persons_pause_does_not_take_the_place_of_a_database_behind(past: Past
     assert past.state() == before
     past.buy_what_is_left()
     assert past.charged() == FOUR
+
+
+def test_a_number_that_is_looked_at_is_held_too(past: Past) -> None:
+    """Its looks are of a call before the lost one, and over before what that one bought shows."""
+    past.world.provider.script += [UNKNOWN, lambda wanted: lost_answer(past, wanted)]
+    row = past.world.accept()
+    past.world.work()
+    while past.world.row(row["id"])["looks"] < 2:
+        past.world.clock.advance(5)
+        past.world.tick()
+    past.keep()
+    while not past.charged():
+        past.world.clock.advance(5)
+        past.world.tick()
+    past.go_back()
+    past.compare()
+    assert past.world.row(row["id"])["status"] == Status.UNKNOWN
+    believe(past.world.runtime, past.world.binding)
+    past.buy_what_is_left()
+    assert (past.charged(), past.world.row(row["id"])["status"]) == ([NUMBER], Status.HELD)
+
+
+def lost_answer(past: Past, wanted: str) -> Outcome:
+    past.world.provider.charge(wanted, shows_after=100.0)
+    return UNKNOWN
+
+
+@pytest.mark.parametrize("answer", [take_in, believe])
+def test_a_limit_for_a_day_counts_what_was_lost(
+    database_url: str, redis_server: RedisServer, answer: Callable[[Runtime, Binding], object]
+) -> None:
+    """Some waits in the copy, some was accepted later."""
+    with started(database_url, redis_server, daily_limit=5) as past:
+        for one in FOUR[:2]:
+            past.world.queued(one)
+        past.keep()
+        for one in FOUR[2:]:
+            past.world.queued(one)
+        past.world.tick()
+        past.go_back()
+        past.compare()
+        past.world.clock.advance(3600)
+        answer(past.world.runtime, past.world.binding)
+        for index in range(10, 20):
+            past.world.queued(number(index))
+        past.buy_what_is_left()
+        assert len(past.charged()) == 5

@@ -140,9 +140,9 @@ def test_what_was_answered_for_is_written_down_once(past: Past) -> None:
     marks = past.world.runtime.watermark.newest(past.world.binding.account)
     with past.database.write() as conn:
         assert history.lost(conn, marks) == marks
-        history.answer(conn, marks[:1], past.world.clock())
+        history.answer(conn, marks[:1], account="acme-account", now=past.world.clock())
         assert history.lost(conn, marks) == marks[1:]
-        history.answer(conn, marks, past.world.clock())
+        history.answer(conn, marks, account="acme-account", now=past.world.clock())
         assert history.lost(conn, marks) == []
         other = replace(marks[0], started_at=marks[0].started_at + timedelta(seconds=1))
         assert history.lost(conn, [other]) == [other]
