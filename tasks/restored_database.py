@@ -19,7 +19,9 @@ from functools import partial
 from sqlalchemy import Connection
 
 from schemas.events import utc_text
-from tasks.audit.compare import Report, Settlement
+from schemas.settling import Finding, FindingKind
+from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
+from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
 from tasks.ledger import history
 from tasks.ledger.queue import pausing
@@ -74,14 +76,17 @@ class GoingOn:
     """What an audit means for an account that the database is behind for.
 
     `settled`: it is behind no more, and `aliases`, which were paused for that, go on; `unseen` are numbers that lost
-    calls were made for and the provider does not show: they are not ours. Else `audit_at` is from when on a list shows
-    all that was bought; None where the audit left something to settle.
+    calls were made for and a look at the provider says are not ours. Else `audit_at` is from when on a list shows all
+    that was bought; `shows_none`: the list has none of several purchases that it must show; `unclear` are numbers of
+    which nobody can say yet whether they are ours. Where none of these is told, the audit left something to settle.
     """
 
     settled: bool = False
     aliases: Sequence[str] = ()
     unseen: Sequence[str] = ()
     audit_at: datetime | None = None
+    shows_none: bool = False
+    unclear: Sequence[str] = ()
 
 
 def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
@@ -117,7 +122,10 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     """Let an account go on after an audit that adopted; None where the database is not behind for it.
 
     Not before the list was read late enough to show all that was bought, by the policy's last look: after the newest
-    lost call, and after the pause, which the present database dates; and not while anything is left to settle.
+    lost call, and after the pause, which the present database dates; and not while anything is left to settle, or
+    anything is unclear: what is not ours here may be bought again.
+
+    Raises ProviderError where the provider does not show its whole list once more, and redis.RedisError.
     """
     lost = _all_lost(runtime, binding.account)
     began = _behind(runtime, binding.account)
@@ -128,10 +136,31 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
     if done.left:
         return GoingOn()
+    if not proves_absence(runtime, report):
+        return GoingOn(shows_none=True)
+    unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
+    if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):
+        return GoingOn(unclear=tuple(unclear))
     _answer(runtime, lost)
-    unseen = tuple(number for number in lost.numbers if number not in report.walks.last.ids)
     aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
-    return GoingOn(settled=True, aliases=tuple(aliases), unseen=unseen)
+    return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
+
+
+def _moved(runtime: Runtime, binding: Binding, report: Report) -> list[str]:
+    """Numbers that a further walk shows, and the audit's did not, or the other way round.
+
+    A list that shrinks while it is walked hides an entry between two pages, and of what was lost there need be no mark:
+    Redis keeps the newest, and may have been emptied.
+    """
+    again = walk(runtime, binding, lambda _: None, lambda: False)
+    return sorted(again.ids.keys() ^ report.walks.last.ids.keys())
+
+
+def _unclear(runtime: Runtime, binding: Binding, numbers: Sequence[str]) -> list[str]:
+    """Those of *numbers* of which a look does not say that they are not ours."""
+    asked = [Finding(kind=FindingKind.ABSENT, number=number, provider=binding.alias) for number in numbers]
+    absent = {one.number for gone in gone_among(runtime, binding, asked) for one in gone}
+    return [number for number in numbers if number not in absent]
 
 
 def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list[str], list[Row]]:

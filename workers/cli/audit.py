@@ -30,6 +30,9 @@ _WORDS = {
 }
 _WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
 _ALL_GONE = "--all-gone"
+_GONE = (
+    f"If all of them are gone indeed, --mark-released {_ALL_GONE} says so, and the account goes on by the next audit."
+)
 _SETTLE = "--settle"
 _CHANGES = f"--adopt, --mark-released and {_SETTLE}"
 
@@ -152,11 +155,18 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
 
 def _walk(runtime: Runtime, binding: Binding) -> Report:
     from tasks.audit.compare import audit
+
+    with _whole_list(binding), Meter(f"{binding.alias}: numbers shown") as meter:
+        return audit(runtime, binding, meter.advance)
+
+
+@contextmanager
+def _whole_list(binding: Binding) -> Iterator[None]:
+    """Raises Failure where the provider does not show it."""
     from tasks.providers.adapter import ProviderError
 
     try:
-        with Meter(f"{binding.alias}: numbers shown") as meter:
-            return audit(runtime, binding, meter.advance)
+        yield
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
         raise Failure(message, SOME_FAILED) from exc
@@ -168,7 +178,8 @@ def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[
     from tasks.restored_database import take_in
 
     done = adopt(runtime, binding, found, by)
-    return done.settled, take_in(runtime, binding, found, done, by)
+    with _whole_list(binding):
+        return done.settled, take_in(runtime, binding, found, done, by)
 
 
 def _settle(runtime: Runtime, found: Report, numbers: Sequence[str], by: str, note: str) -> list[Finding]:
@@ -230,8 +241,14 @@ def _tell_going(going: GoingOn) -> None:
     """What becomes of an account that the database was behind for."""
     if going.audit_at is not None:
         show(f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}.")
+    elif going.shows_none:
+        show(f"It shows none of the purchases that it must show, as with another account's token: check it. {_GONE}.")
+    elif going.unclear:
+        show(f"The account goes on by an audit once it is clear whether these are ours. {_WORD}.")
     elif not going.settled:
         show("The account goes on by an audit that leaves none of these.")
+    for number in going.unclear:
+        show_line(f"unclear  {'ours or not':<30}  {number}")
     for number in going.unseen:
         show_line(f"lost     {'called for, and not ours':<30}  {number}")
     if going.aliases:

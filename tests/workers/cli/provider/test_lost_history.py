@@ -12,13 +12,15 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from schemas.tables.purchases import EVENT, PROVIDER
+from schemas.tables.purchases import EVENT, PROVIDER, PURCHASE
 from tasks import restored_database
 from tasks.ledger.rows import new_id
+from tasks.restored_database import GoingOn
 from tasks.sandbox import SandboxServer
 from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
+from workers.cli import audit
 from workers.cli.terminal.context import Desk
 
 Lose = Callable[..., list[Mark]]
@@ -72,7 +74,8 @@ def test_an_audit_that_adopts_lets_it_go_on(both: Cli, sandbox: SandboxServer, d
     assert both.json("audit", "fluents", status=1)["lost_history"] is None
     assert "database_behind" in state(both, "fluents")
     done = both.json("audit", "fluents", "--adopt", "--by", "ann")["lost_history"]
-    assert done == {"settled": True, "aliases": ["fluents"], "unseen": [NUMBERS[2]], "audit_at": None}
+    said = {"unseen": [NUMBERS[2]], "audit_at": None, "shows_none": False, "unclear": []}
+    assert done == {"settled": True, "aliases": ["fluents"], **said}
     assert state(both, "fluents") == "open"
     assert set(purchases(desk)) == set(NUMBERS[:2])
     assert findings(both, "history") == [("ok", "the database knows what was bought last", None)]
@@ -92,6 +95,25 @@ def test_people_are_told_that_it_goes_on(both: Cli, sandbox: SandboxServer, lose
     told = both.ok("audit", "vogent", "--adopt")
     assert f"lost     called for, and not ours        {NUMBERS[0]}" in told
     assert "vogent goes on." in told
+
+
+def test_what_shows_none_of_ours_lets_nothing_go_on(both: Cli, sandbox: SandboxServer, desk: Desk, lose: Lose) -> None:
+    sandbox.control.own("fluents", NUMBERS[2:4])
+    both.ok("audit", "fluents", "--adopt")
+    with desk.runtime.database.write() as conn:
+        conn.execute(update(PURCHASE).values(finished_at=desk.runtime.now() - timedelta(hours=2)))
+    sandbox.control.reset()
+    lose("fluents", NUMBERS[0])
+    told = both("audit", "fluents", "--adopt")
+    assert (told.exit_code, "It shows none of the purchases that it must show" in told.stdout) == (1, True)
+    assert "database_behind" in state(both, "fluents")
+
+
+def test_people_are_told_what_is_unclear(capsys: pytest.CaptureFixture[str]) -> None:
+    audit._tell_going(GoingOn(unclear=[NUMBERS[0]]))
+    told = capsys.readouterr().out
+    assert f"unclear  ours or not                     {NUMBERS[0]}" in told
+    assert "once it is clear whether these are ours" in told
 
 
 def test_resume_alone_does_not_do(both: Cli, lose: Lose) -> None:
