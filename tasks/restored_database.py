@@ -6,7 +6,8 @@ that keeps its clients' connections over a failover it is the timer that looks: 
 those two seconds could be bought again.
 
 A worker that stood still between commit and mark for as long as a failover takes marks what nobody looked for any more.
-It sends at most `send_within` after its intent, and the timer finds its mark before the purchase is due again.
+It sends at most `send_within` after its intent, and the timer finds its mark before the purchase is due again, however
+many were written after it.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def newest_marks(runtime: Runtime, account: str) -> list[Mark]:
     """As many marks as tell whether any is lost: more than the account has calls under way."""
     policies = [one.policy for one in runtime.providers.values() if one.account == account]
     under_way = max((policy.max_in_flight for policy in policies), default=0)
-    return runtime.watermark.newest(account, max(FEWEST, 2 * under_way))
+    return runtime.watermark.newest(account, max(FEWEST, 2 * under_way), _others(runtime, account))
 
 
 def compare(runtime: Runtime) -> bool:
@@ -113,8 +114,20 @@ def compare(runtime: Runtime) -> bool:
     Raises redis.RedisError and SQLAlchemyError while one of the two is away.
     """
     for account in runtime.accounts:
-        if lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
+        if _went_back(runtime, account):
             _stop(runtime, account)
+    return False
+
+
+def _went_back(runtime: Runtime, account: str) -> bool:
+    """By the newest marks, and by all since the last look that found none lost: one may have been marked late."""
+    if lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
+        return True
+    since = runtime.watermark.since_known(account, _others(runtime, account))
+    with runtime.database.read() as conn:
+        if history.lost(conn, since.marks):
+            return True
+    runtime.watermark.known(since)
     return False
 
 
@@ -181,7 +194,11 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
-    return lost_calls(runtime.database, account, runtime.watermark.newest(account))
+    return lost_calls(runtime.database, account, runtime.watermark.newest(account, others=_others(runtime, account)))
+
+
+def _others(runtime: Runtime, account: str) -> list[str]:
+    return [one for one in runtime.accounts if one != account]
 
 
 def _answer(runtime: Runtime, lost: Lost) -> None:

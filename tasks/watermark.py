@@ -9,7 +9,11 @@ A mark names its attempt, and the database is behind where that attempt is not i
 and attempts are never deleted. Marks stand in the order in which they were written, which is nearly that of their
 commits: what was committed before a mark and marked after it was under way meanwhile. A database that went back lost
 what was committed last, so if anything marked is lost, one of the newest marks is, among as many as the account has
-calls under way. That is why not the newest alone is looked at.
+calls under way. That is why not the newest alone is looked at. What a server that was replaced marks late may have many
+newer ones before it: so all that was marked since the last look is looked at too.
+
+An account that is written anew has marks under each of its names, and answers for all of them under each: a file may
+go back in time with its database.
 
 Redis emptied, or itself back in time, forgets marks and raises no alarm. Both back in time at once cannot be told.
 """
@@ -17,9 +21,10 @@ Redis emptied, or itself back in time, forgets marks and raises no alarm. Both b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 KEPT = 20_000
@@ -30,20 +35,34 @@ redis.call('LPUSH', KEYS[1], unpack(ARGV))
 redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
 """
 
+# What was marked since a mark that is known; all where it is not there.
+_SINCE = """
+local place = redis.call('LPOS', KEYS[1], ARGV[1])
+if place == 0 then return {} end
+return redis.call('LRANGE', KEYS[1], 0, (place or 0) - 1)
+"""
 
-# In the order of their times again: whatever is lost, one of the newest is. The former keeps its own.
-_HAND_ON = f"""
-local marks, there = redis.call('LRANGE', KEYS[2], 0, -1), {{}}
-local before = #marks
-for _, mark in ipairs(marks) do there[mark] = true end
-for _, mark in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  if not there[mark] then marks[#marks + 1] = mark end
+_LINK = """
+redis.call('SADD', KEYS[1] .. ':names', ARGV[1] .. KEYS[2])
+redis.call('SADD', KEYS[2] .. ':names', ARGV[1] .. KEYS[1])
+"""
+_SAME, _MAYBE = "=", "?"
+
+# The lists of an account, under all of its names.
+_NAMES = f"""
+local others, seen, found, place = {{}}, {{[KEYS[1]] = true}}, {{KEYS[1]}}, 1
+for _, key in ipairs(ARGV) do others[key] = true end
+while found[place] do
+  for _, link in ipairs(redis.call('SMEMBERS', found[place] .. ':names')) do
+    local how, key = string.sub(link, 1, 1), string.sub(link, 2)
+    if not seen[key] and (how == '{_SAME}' or not others[key]) then
+      seen[key] = true
+      found[#found + 1] = key
+    end
+  end
+  place = place + 1
 end
-if #marks == before then return end
-local function began(mark) return string.match(mark, '^%S+ %S+ %S+ (%S+)') end
-table.sort(marks, function(one, other) return began(one) > began(other) end)
-redis.call('DEL', KEYS[2])
-for place = 1, math.min(#marks, {KEPT}) do redis.call('RPUSH', KEYS[2], marks[place]) end
+return found
 """
 
 
@@ -76,29 +95,68 @@ class Mark:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Since:
+    """What was marked since the last look, and how far that is, by list."""
+
+    marks: list[Mark]
+    until: Mapping[str, str]
+
+
 class Watermark:
-    """The marks in Redis. Every method raises redis.RedisError while Redis is away: no mark, no call."""
+    """The marks in Redis. Every method raises redis.RedisError while Redis is away: no mark, no call.
+
+    *others* are the further accounts of the file: they have their own marks, unless a person said that they are one.
+    """
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
         self._script = redis.register_script(_WRITE)
-        self._hand_on = redis.register_script(_HAND_ON)
+        self._since = redis.register_script(_SINCE)
+        self._link = redis.register_script(_LINK)
+        self._names = redis.register_script(_NAMES)
+        self._known: dict[str, str] = {}
 
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         """Keep these marks of *account*, the newest last."""
         self._script(keys=[_key(account)], args=[mark.text for mark in marks])
 
-    def newest(self, account: str, count: int = KEPT) -> list[Mark]:
-        """At most *count* marks of *account*, the newest first."""
-        found = self._redis.lrange(_key(account), 0, count - 1)
-        return [Mark.parse(one.decode() if isinstance(one, bytes) else one) for one in found]
+    def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
+        """At most *count* marks of *account* under each of its names, the newest first."""
+        return _marks([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
 
-    def hand_on(self, former: str, account: str) -> None:
-        """Have *account* answer for the marks of *former* too, which is the same by another name, or may be.
+    def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
+        """The marks of *account* since those that `known` was told of; all, in a process that has not looked yet."""
+        found = {key: self._since(keys=[key], args=[self._known.get(key, "")]) for key in self._lists(account, others)}
+        return Since(
+            marks=_marks(found.values()), until={key: _text(marks[0]) for key, marks in found.items() if marks}
+        )
 
-        The former keeps them, for where it is not: nobody buys there, and a mark that is known raises no alarm.
+    def known(self, since: Since) -> None:
+        """Remember, in this process, that the database knows all of these."""
+        self._known.update(since.until)
+
+    def link(self, former: str, account: str, *, same: bool) -> None:
+        """Have both names answer for the marks of each other.
+
+        *same*: a person said so. Else they may be one, and are not where the file has both.
         """
-        self._hand_on(keys=[_key(former), _key(account)])
+        self._link(keys=[_key(former), _key(account)], args=[_SAME if same else _MAYBE])
+
+    def _lists(self, account: str, others: Iterable[str]) -> list[str]:
+        found = self._names(keys=[_key(account)], args=[_key(one) for one in others])
+        return [_text(key) for key in found]
+
+
+def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:
+    """The marks of several lists, in the order of their times, or of the one that there is, as they stand."""
+    found = [list(dict.fromkeys(map(_text, one))) for one in lists]
+    marks = [Mark.parse(text) for text in dict.fromkeys(chain.from_iterable(found))]
+    return marks if sum(map(bool, found)) < 2 else sorted(marks, key=lambda mark: mark.started_at, reverse=True)
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode() if isinstance(said, bytes) else said
 
 
 def _key(account: str) -> str:

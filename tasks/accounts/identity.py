@@ -58,8 +58,9 @@ def settle(runtime: Runtime) -> None:
 
     Purchases of an alias that is the account it was, which was written in another way formerly, are taken along. So is
     the watermark of an account that was used, and may be one of the file: a database that went back in time knows of no
-    purchase that would tell. Raises AccountChanged, before anything is bought, where purchases would be left behind or
-    bought again; redis.RedisError where a watermark has to be taken along and Redis is away.
+    purchase that would tell. Each has the other's: the file may go back in time too. Raises AccountChanged, before
+    anything is bought, where purchases would be left behind or bought again; redis.RedisError where a watermark has to
+    be taken along and Redis is away.
     """
     file = _file(runtime)
     with runtime.database.read() as conn:
@@ -71,7 +72,7 @@ def settle(runtime: Runtime) -> None:
             _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
     for account in [*file.gone, *file.returned]:
         for heir in file.heirs(account):
-            runtime.watermark.hand_on(account, heir.account)
+            runtime.watermark.link(account, heir.account, same=False)
     _refuse(runtime.database.run(lambda conn: _remember_all(runtime, conn)))
 
 
@@ -107,7 +108,7 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
         stand = read_stand(conn, source)
     theirs, anew = to_move(file, stand, home, account)
     for one in {*theirs, *anew} - {home.account}:
-        runtime.watermark.hand_on(one, home.account)
+        runtime.watermark.link(one, home.account, same=True)
     done = Moved(apart=sum(one.count for one in stand.alive if account is None and is_apart(one.account, file, home)))
     _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
     _move_under(runtime, Under(accounts=anew), home, done)

@@ -40,7 +40,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
 from tasks.runtime import Binding, Message, Runtime
-from tasks.watermark import KEPT, Mark, Watermark
+from tasks.watermark import KEPT, Mark, Since, Watermark
 from tests.tasks.clock import Clock
 from tests.tasks.scripted_provider import ScriptedProvider
 from workers.database.connections import SqlDatabase
@@ -107,12 +107,20 @@ class OpenWatermark(Watermark):
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         self.marks.setdefault(account, [])[:0] = reversed(list(marks))
 
-    def newest(self, account: str, count: int = KEPT) -> list[Mark]:
+    def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         return self.marks.get(account, [])[:count]
 
-    def hand_on(self, former: str, account: str) -> None:
+    def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
+        return Since(marks=self.newest(account), until={})
+
+    def known(self, since: Since) -> None:
+        pass
+
+    def link(self, former: str, account: str, *, same: bool) -> None:
+        """Both have the one list from now on."""
         both = {*self.marks.get(former, []), *self.marks.get(account, [])}
         self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
+        self.marks[former] = self.marks[account]
 
 
 @dataclass

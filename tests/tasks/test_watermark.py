@@ -79,14 +79,53 @@ def test_what_is_no_mark_is_an_error(text: str) -> None:
         Mark.parse(text)
 
 
-def test_marks_that_are_handed_on_stand_in_the_order_of_their_times(redis: Redis) -> None:
-    def at(index: int, microseconds: int) -> Mark:
-        return replace(mark(index), started_at=START + timedelta(microseconds=microseconds))
+def at(index: int, microseconds: int) -> Mark:
+    return replace(mark(index), started_at=START + timedelta(microseconds=microseconds))
 
+
+@pytest.mark.parametrize("same", [True, False])
+def test_each_name_of_an_account_has_the_marks_of_all_in_the_order_of_their_times(redis: Redis, same: bool) -> None:
     marks = Watermark(redis)
     marks.write("former", [at(1, 0), at(2, 5), at(3, 2_000_000)])
     marks.write(ACCOUNT, [at(4, 3), at(5, 1_000_000)])
     for _ in range(2):
-        marks.hand_on("former", ACCOUNT)
-        assert numbers(marks.newest(ACCOUNT)) == [number(index) for index in (3, 5, 2, 4, 1)]
-        assert numbers(marks.newest("former")) == [number(index) for index in (3, 2, 1)]
+        marks.link("former", "between", same=same)
+        marks.link("between", ACCOUNT, same=same)
+    marks.write(ACCOUNT, [at(6, 4)])
+    for name in ("former", "between", ACCOUNT):
+        assert numbers(marks.newest(name)) == [number(index) for index in (3, 5, 2, 6, 4, 1)]
+        assert {*numbers(marks.newest(name, 1))} == {number(3), number(6)}
+        assert len(marks.since_known(name).marks) == 6
+    assert marks.newest("other") == []
+
+
+def test_who_may_be_one_has_marks_of_its_own_where_the_file_has_both(redis: Redis) -> None:
+    marks = Watermark(redis)
+    for index, name in enumerate(("one", "two", "three")):
+        marks.write(name, [mark(index)])
+    marks.link("one", "two", same=False)
+    marks.link("two", "three", same=False)
+    for how in (marks.newest, lambda *args, **more: marks.since_known(*args, **more).marks):
+        assert {*numbers(how("one", others=["two"]))} == {number(0)}
+        assert {*numbers(how("one", others=["three"]))} == {number(0), number(1)}
+        assert {*numbers(how("three", others=["one"]))} == {number(2), number(1)}
+    marks.link("one", "two", same=True)
+    assert {*numbers(marks.newest("one", others=["two", "three"]))} == {number(0), number(1)}
+
+
+def test_what_was_marked_since_the_last_look_is_all_that_is_not_known(redis: Redis) -> None:
+    marks, another = Watermark(redis), Watermark(redis)
+    assert marks.since_known(ACCOUNT).marks == []
+    marks.write(ACCOUNT, [mark(1), mark(2)])
+    since = marks.since_known(ACCOUNT)
+    marks.write(ACCOUNT, [mark(3)])
+    assert numbers(since.marks) == [number(2), number(1)]
+    marks.known(since)
+    assert numbers(marks.since_known(ACCOUNT).marks) == [number(3)]
+    marks.known(marks.since_known(ACCOUNT))
+    marks.known(marks.since_known(ACCOUNT))
+    assert marks.since_known(ACCOUNT).marks == []
+    assert len(another.since_known(ACCOUNT).marks) == 3
+    redis.flushall()
+    marks.write(ACCOUNT, [mark(4), mark(5)])
+    assert numbers(marks.since_known(ACCOUNT).marks) == [number(5), number(4)]

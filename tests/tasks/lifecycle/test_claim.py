@@ -35,7 +35,7 @@ class Watched(OpenWatermark):
         self.written.append(len(batch))
         super().write(account, batch)
 
-    def newest(self, account: str, count: int = 1) -> list[Mark]:
+    def newest(self, account: str, count: int = 1, others: Iterable[str] = ()) -> list[Mark]:
         if self.away:
             raise RedisConnectionError
         self.read += 1

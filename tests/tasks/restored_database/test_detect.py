@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
 from tasks.ledger.accounts import Home
 from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause
+from tasks.watermark import Mark
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started
 from tests.tasks.support import NUMBER, Killed, OpenWatermark, die, number
@@ -134,6 +138,26 @@ def test_a_server_that_lost_its_last_commit_is_behind_though_it_has_a_later_mark
     past.compare()
     assert past.causes() == [Cause.BEHIND] * 2
     assert len(rows) == 2
+
+
+@pytest.mark.parametrize("looked_before", [True, False])
+def test_what_was_marked_late_is_seen_behind_any_number_of_later_calls(past: Past, looked_before: bool) -> None:
+    """A server that was replaced lived on for a second: a worker there commits, marks and calls."""
+    row, then = past.world.queued(number(0)), past.world.clock.moment
+    if looked_before:
+        past.compare()
+    late = Mark(purchase_id=row["id"], revision=2, number=number(0), started_at=then, deadline=then)
+    past.world.runtime.watermark.write(past.world.binding.account, [late])
+    with past.world.write() as conn:
+        conn.execute(update(PURCHASE).values(due_at=then + timedelta(seconds=2)))
+    for index in range(1, 151):
+        past.world.accept(number(index))
+    past.world.work()
+    for _ in range(2):
+        past.compare()
+    assert past.causes() == [Cause.BEHIND] * 2
+    past.buy_what_is_left()
+    assert number(0) not in past.charged()
 
 
 def test_a_call_that_was_marked_and_never_sent_is_an_alarm(past: Past) -> None:

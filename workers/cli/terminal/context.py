@@ -190,10 +190,10 @@ class _Marks(Watermark):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def hand_on(self, former: str, account: str) -> None:
+    def link(self, former: str, account: str, *, same: bool) -> None:
         """Raises Away or EmbeddedError."""
         with redis_server.open_redis(self._settings) as client:
-            Watermark(client).hand_on(former, account)
+            Watermark(client).link(former, account, same=same)
 
 
 class _NotHere:

@@ -1,0 +1,86 @@
+"""A database that went back in time together with its file: what was bought by another name is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tasks.accounts import identity
+from tasks.accounts.stranded import homes_in
+from tasks.lifecycle import release_and_sweep
+from tasks.policies.pause import Cause
+from tasks.providers.configured import parse_config
+from tasks.runtime import Binding, Runtime
+from tasks.watermark import Watermark
+from tests.tasks.past import Past
+from tests.tasks.support import number
+
+
+@dataclass(frozen=True)
+class Files:
+    """A world with one file or another; what workers do with it."""
+
+    past: Past
+    binding: Binding
+
+    def use(self, text: str) -> Runtime:
+        world, config = self.past.world, parse_config(text, "providers.toml")
+        bindings = {
+            alias: replace(self.binding, alias=alias, account=one.account) for alias, one in config.providers.items()
+        }
+        world.runtime = replace(
+            world.runtime, config=config, providers=bindings, kinds={}, watermark=Watermark(self.past.redis)
+        )
+        return world.runtime
+
+    def work(self) -> None:
+        """All that workers do in a while."""
+        runtime, world = self.past.world.runtime, self.past.world
+        for _ in range(10):
+            self.past.compare()
+            for binding in runtime.providers.values():
+                release_and_sweep.sweep_provider(runtime, binding)
+                release_and_sweep.release_due(runtime, binding)
+            world.work()
+            world.clock.advance(30)
+
+
+VOGENT = '[providers.{}]\nkind = "vogent"\nbase_url = "https://api.vogent.ai"\ntoken_env = "T"\n'
+OLD = VOGENT.format("v")
+ONE, TWO = (f'{VOGENT.format(alias)}account_id = "{alias}"\n' for alias in "vw")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "source", "home"),
+    [
+        (OLD, VOGENT.format("main"), "v", "main"),
+        (OLD, OLD + 'account_id = "acme"\n', "v", "v"),
+        (ONE + TWO, TWO, "v", "w"),
+    ],
+    ids=["renamed", "account_id", "put together"],
+)
+@pytest.mark.parametrize("waited", [True, False])
+def test_a_file_that_went_back_with_its_database_knows_what_was_bought_by_another_name(
+    past: Past, old: str, new: str, source: str, home: str, waited: bool
+) -> None:
+    """By the book: the new file, `provider move` where anything waits, and workers that start anew."""
+    files = Files(past, past.world.binding)
+    identity.settle(files.use(old))
+    if waited:
+        past.world.accept(number(1), provider="v")
+    past.world.sent.clear()
+    past.keep()
+    runtime = files.use(new)
+    if waited or source != home:
+        identity.move(runtime, source, homes_in(runtime.config)[home])
+    identity.settle(runtime)
+    past.world.accept(number(1), provider=home)
+    files.work()
+    assert past.charged() == [number(1)]
+    past.go_back()
+    identity.settle(files.use(old))
+    past.world.accept(number(1), provider="v")
+    files.work()
+    assert past.state("v")["cause"] == Cause.BEHIND
+    assert past.charged() == [number(1)]
