@@ -136,5 +136,7 @@ def clip(text: str | None, limit: int = MAX_TEXT) -> str | None:
     """Bound a foreign text and drop its control characters."""
     if text is None:
         return None
-    clean = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    clean = text[: 4 * limit]
+    if not clean.isprintable():
+        clean = "".join(c if c.isprintable() else " " for c in clean)
     return clean if len(clean) <= limit else clean[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, exists, select
 
 from schemas.config.errors import ConfigError
 from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.ledger.among import among
 
 OUTDATED: ColumnElement[bool] = exists().where(
     PROVIDER.c.provider == PURCHASE.c.provider,
@@ -20,15 +21,19 @@ OUTDATED: ColumnElement[bool] = exists().where(
 """Of purchases: their alias is another account by now."""
 
 
+# Asked at each acceptance, so built once.
+_KNOWN = select(PROVIDER.c.provider, PROVIDER.c.account).where(
+    among(PROVIDER.c.provider, "aliases"), PROVIDER.c.account.is_not(None)
+)
+
+
 class Outdated(ConfigError):
     """An alias is another account by now than this process's file says."""
 
 
 def require_current(conn: Connection, accounts: Mapping[str, str]) -> None:
     """Raises Outdated where one of the aliases is another account by now than *accounts* says."""
-    at = PROVIDER.c
-    found = conn.execute(select(at.provider, at.account).where(at.provider.in_(accounts), at.account.is_not(None)))
-    for row in found:
+    for row in conn.execute(_KNOWN, {"aliases": list(accounts)}):
         if row.account != accounts[row.provider]:
             who = f"is the account {row.account}" if row.account else "is no account"
             raise Outdated(

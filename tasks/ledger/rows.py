@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Update, bindparam, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, Update, bindparam, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
@@ -27,7 +27,10 @@ keeps SQLite's log growing, and PostgreSQL from cleaning up.
 
 _LOGGED = 20
 
+# Built once: building a statement costs more than running it.
 _INSERT_EVENT = insert(EVENT)
+_FIND = select(PURCHASE).where(PURCHASE.c.id == bindparam("wanted"))
+_LOCK = _FIND.with_for_update(key_share=True)
 _FINISHED = DEAD | {Status.PURCHASED}
 
 
@@ -48,12 +51,12 @@ def some_numbers(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def find(conn: Connection, purchase_id: str) -> Row | None:
     """The purchase, not locked."""
-    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id))
+    return _one(conn, _FIND, purchase_id)
 
 
 def lock(conn: Connection, purchase_id: str) -> Row | None:
     """The purchase, locked until the transaction ends; lines may come to point to it all the same."""
-    return _one(conn, select(PURCHASE).where(PURCHASE.c.id == purchase_id).with_for_update(key_share=True))
+    return _one(conn, _LOCK, purchase_id)
 
 
 def watched(watch: Watch, longest: float) -> ColumnElement[bool]:
@@ -201,16 +204,17 @@ def insert_new(conn: Connection, table: Table, rows: Iterable[Row]) -> None:
     """Insert the rows that meet no unique index; leave out the others."""
     batch = list(rows)
     if batch:
-        conn.execute(_insert_new(conn, table), batch)
+        conn.execute(_insert_new(conn.dialect.name, table), batch)
 
 
 def insert_once(conn: Connection, table: Table, row: Row) -> bool:
     """Insert the row unless it meets a unique index. Returns whether it is new."""
-    return conn.execute(_insert_new(conn, table).returning(*table.primary_key), row).first() is not None
+    return conn.execute(_insert_new(conn.dialect.name, table).returning(*table.primary_key), row).first() is not None
 
 
-def _insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    if conn.dialect.name == "postgresql":
+@cache
+def _insert_new(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    if dialect == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
 
@@ -227,6 +231,6 @@ def _values(row: Mapping[str, Any], to: Status, now: datetime) -> Row:
     }
 
 
-def _one(conn: Connection, query: Any) -> Row | None:
-    found = conn.execute(query).mappings().first()
+def _one(conn: Connection, query: Select[Any], purchase_id: str) -> Row | None:
+    found = conn.execute(query, {"wanted": purchase_id}).mappings().first()
     return None if found is None else dict(found)

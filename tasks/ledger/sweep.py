@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, literal, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, literal, or_, select, update
 
 from schemas.config.policy import Policy
 from schemas.events import EventType
@@ -34,11 +34,20 @@ _GONE = Outcome(
 )
 
 
+_AT = PURCHASE.c
+# Asked once a second by every worker, so built once.
+_OVERDUE = select(_AT.id).where(_AT.provider == bindparam("of"), RUNNING, _AT.due_at <= bindparam("now")).limit(1)
+_LATE = or_(
+    ORDER.c.cancel_requested_at.is_not(None),
+    ORDER.c.updated_at < bindparam("message"),
+    ORDER.c.idempotency_key.is_(None) & (ORDER.c.updated_at < bindparam("load")),
+)
+_STALE = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == literal(str(OrderStatus.LOADING)), _LATE)
+
+
 def any_overdue(conn: Connection, provider: str, now: datetime) -> bool:
     """Whether anything dispatched or claimed is past its time: a cheap question, asked before the write lock."""
-    at = PURCHASE.c
-    query = select(at.id).where(at.provider == provider, RUNNING, at.due_at <= now).limit(1)
-    return conn.execute(query).first() is not None
+    return conn.execute(_OVERDUE, {"of": provider, "now": now}).first() is not None
 
 
 def overdue_strangers(conn: Connection, configured: Collection[str], now: datetime) -> list[str]:
@@ -110,11 +119,5 @@ def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) ->
 
 def stale_orders(conn: Connection, now: datetime) -> list[str]:
     """Orders whose loading stopped half way, or was called off."""
-    at = ORDER.c
-    late = or_(
-        at.cancel_requested_at.is_not(None),
-        at.updated_at < now - MESSAGE_PATIENCE,
-        at.idempotency_key.is_(None) & (at.updated_at < now - LOADING_PATIENCE),
-    )
-    query = select(at.id).where(UNFINISHED, at.status == OrderStatus.LOADING, late)
-    return list(conn.execute(query).scalars())
+    since = {"message": now - MESSAGE_PATIENCE, "load": now - LOADING_PATIENCE}
+    return list(conn.execute(_STALE, since).scalars())

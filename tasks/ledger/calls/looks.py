@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from schemas.config.policy import Policy
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
@@ -16,6 +16,15 @@ from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
 from tasks.policies.watch import Watch
+
+_AT = PURCHASE.c
+# Asked once a second by every worker, so built once.
+_DUE = (
+    select(_AT.id)
+    .where(_AT.provider == bindparam("of"), _AT.account == bindparam("owner"), FOLLOWED)
+    .where(_AT.due_at <= bindparam("now"))
+    .limit(1)
+)
 
 
 def take_due(
@@ -42,9 +51,7 @@ def take_due(
 
 def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
     """Whether any look is due: a cheap question, asked before the write lock is taken."""
-    at = PURCHASE.c
-    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now)
-    return conn.execute(select(at.id).where(*due).limit(1)).first() is not None
+    return conn.execute(_DUE, {"of": provider, "owner": account, "now": now}).first() is not None
 
 
 def still_due(conn: Connection, account: str, taken: Sequence[tuple[str, int]]) -> list[Row]:

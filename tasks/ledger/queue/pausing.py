@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from schemas.events import EventType, utc_text
 from schemas.tables.purchases import PROVIDER
@@ -13,10 +13,13 @@ from tasks.ledger.queue.requeue import take_back
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.pause import Cause, Pause, longer
 
+# Asked ten times a second by every worker, so built once.
+_STATE = select(PROVIDER).where(PROVIDER.c.provider == bindparam("of"))
+
 
 def state_of(conn: Connection, provider: str) -> Row | None:
     """The provider's state; None where it was never used."""
-    found = conn.execute(select(PROVIDER).where(PROVIDER.c.provider == provider)).mappings().first()
+    found = conn.execute(_STATE, {"of": provider}).mappings().first()
     return None if found is None else dict(found)
 
 

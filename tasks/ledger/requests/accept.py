@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from schemas.events import EVENT_OF, EventType
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
 from tasks.ledger.requests.joining import join, remember_keys
@@ -21,6 +22,10 @@ from tasks.transactions import Raced
 
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))
 _NOT_WHOLE = (OrderStatus.LOADING, OrderStatus.ABANDONED)
+# Built once: building a statement costs more than running it.
+_ALIVE_WITH = select(PURCHASE).where(
+    PURCHASE.c.account == bindparam("owner"), among(PURCHASE.c.number, "numbers"), ALIVE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,11 +232,10 @@ def _alive(conn: Connection, entries: Sequence[Entry]) -> dict[tuple[str, str], 
     numbers: dict[str, list[str]] = {}
     for entry in entries:
         numbers.setdefault(entry.account, []).append(entry.request.number)
-    at = PURCHASE.c
     found: dict[tuple[str, str], Row] = {}
     for account, wanted in numbers.items():
-        query = select(PURCHASE).where(at.account == account, at.number.in_(wanted), ALIVE)
-        found |= {(account, row["number"]): dict(row) for row in conn.execute(query).mappings()}
+        rows = conn.execute(_ALIVE_WITH, {"owner": account, "numbers": wanted}).mappings()
+        found |= {(account, row["number"]): dict(row) for row in rows}
     return found
 
 
