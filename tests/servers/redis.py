@@ -34,6 +34,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
+    def socket_url(self) -> str:
+        """The same over a Unix socket, which takes half the time."""
+        return f"unix://{self.folder}/socket"
+
+    @property
     def folder(self) -> Path:
         return Path(self._folder.name)
 
@@ -97,7 +102,7 @@ class RedisServer:
     def _start(self) -> bool:
         # No waiting for the disk: by default an answered write waits for a sync under way, and SIGKILL loses it.
         options = {"port": self._port, "bind": "127.0.0.1", "dir": self._folder.name, "save": ""}
-        options |= {"appendonly": "yes", "appendfsync": "no"}
+        options |= {"appendonly": "yes", "appendfsync": "no", "unixsocket": f"{self._folder.name}/socket"}
         # A title of its own would overwrite the environment, by which a run finds what it left.
         options |= {"set-proc-title": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]

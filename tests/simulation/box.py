@@ -99,9 +99,11 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
 def _by_thread(clockwork: Clockwork) -> Callable[[Any, Any], Any]:
     """Chooses between what is real and what is virtual."""
 
+    mine = clockwork._mine
+
     def choose(real: Any, virtual: Any) -> Any:
         def either(*given: Any, **named: Any) -> Any:
-            return (real if clockwork.me is None else virtual)(*given, **named)
+            return (real if mine.actor is None else virtual)(*given, **named)
 
         return either
 

@@ -65,6 +65,12 @@ class Actor:
     baton: threading.Lock = field(default_factory=threading.Lock)
 
 
+class _Mine(threading.local):
+    """Whom a thread is; nobody, outside of the box."""
+
+    actor: Actor | None = None
+
+
 class Clockwork:
     """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words).
 
@@ -86,14 +92,14 @@ class Clockwork:
         self._limit = steps
         self._asked = 0
         self._actors: list[Actor] = []
-        self._mine = threading.local()
+        self._mine = _Mine()
         self._main = threading.Lock()
         self._main.acquire()
 
     @property
     def me(self) -> Actor | None:
         """The actor that runs, None outside of the box."""
-        return getattr(self._mine, "actor", None)
+        return self._mine.actor
 
     def seconds(self) -> float:
         """Virtual time since the world began. Raises Broken to who asks for ever and never waits."""
@@ -104,7 +110,7 @@ class Clockwork:
 
     def note(self, what: str) -> None:
         """Write down what the running actor does."""
-        me = self.me
+        me = self._mine.actor
         self.trace.append((self.now, me.name if me else "the world", what))
 
     def spawn(self, name: str, process: Process, body: Callable[[], None]) -> Actor:
@@ -141,7 +147,7 @@ class Clockwork:
         me = self._living()
         if me is None or me.busy:
             return
-        self.note(what)
+        self.trace.append((self.now, me.name, what))
         stall = self.may_happen(me, what)
         if stall < 0:
             self.note(f"{me.process.name} is killed here")
@@ -175,7 +181,7 @@ class Clockwork:
             actor.wake = self.now
 
     def _living(self) -> Actor | None:
-        me = self.me
+        me = self._mine.actor
         if me is not None and (me.process.dead or self.ending):
             raise Killed
         return me

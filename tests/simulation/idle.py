@@ -1,6 +1,7 @@
 """Timers skip what could find nothing: most of a world's time would go into it, and few of its faults.
 
-By the committed rows, and not always: one time in ten it is asked all the same.
+By the committed rows: what is due, and whether anything has moved since the same process found nothing. Not always: now
+and then it is asked all the same.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from schemas.status import UNSETTLED
-from tasks import orders
+from tasks import orders, restored_database
 from tasks.lifecycle import release_and_sweep
 from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import MICRO, Actor
+from tests.simulation.clockwork import MICRO, Actor, Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 LONGEST_REST = 5.0
 """Seconds after which a timer ticks all the same: a relay's lease lapses after ten."""
 
-ALL_THE_SAME = 0.1
+ALL_THE_SAME = 0.03
+
+FOUND_NOTHING = 2.0
+"""Seconds after which a question that found nothing may find something though no row has moved: the pace has room."""
+
+_STAND = (
+    "SELECT provider, group_concat(status || n || ' ' || moves) FROM "
+    "(SELECT provider, status, count(*) AS n, sum(revision) AS moves FROM purchase "
+    "WHERE status IN ('queued', 'dispatched', 'purchasing', 'unknown', 'processing') GROUP BY provider, status) "
+    "GROUP BY provider"
+)
+"""How what waits and runs stands at each provider: another text wherever one has moved, or come."""
 
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _DOUBTFUL = "status IN ('unknown', 'processing')"
@@ -57,6 +69,8 @@ class Idle:
     def __init__(self, world: World) -> None:
         self._world = world
         self._resting: dict[Actor, tuple[str, int]] = {}
+        self._stand: dict[str, str] = {}
+        self._nothing: dict[tuple[Process, str, tuple[str, ...]], tuple[object, float]] = {}
 
     def rest(self, timer: str, seconds: float) -> None:
         """Until *timer* may find something, its *seconds* at the least."""
@@ -73,6 +87,7 @@ class Idle:
 
     def stir(self) -> None:
         """Something was committed: who rests goes on earlier where something is due earlier."""
+        self._stand = dict(self._world.judge.all(_STAND))
         due: dict[str, float] = {}
         for actor, (timer, tick) in self._resting.items():
             if actor.wake is not None and actor.wake > tick:
@@ -104,12 +119,43 @@ class Idle:
         with ExitStack() as stack:
             for (module, name), query in _ASKED.items():
                 stack.enter_context(patch.object(module, name, self._if_due(getattr(module, name), query)))
+            compare = self._if_restored(restored_database.compare)
+            stack.enter_context(patch.object(restored_database, "compare", compare))
             yield
+
+    def _if_restored(self, compare: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """Nothing is lost before a database was restored."""
+
+        def skip(runtime: Any) -> bool:
+            world = self._world
+            restored = world.faults.counts["database restored"] or world.clockwork.rng.random() < ALL_THE_SAME
+            return compare(runtime) if restored else False
+
+        return skip
 
     def _if_due(self, ask: Callable[..., int], query: str) -> Callable[..., int]:
         def skip(runtime: Any, *binding: Any) -> int:
+            clockwork = self._world.clockwork
             given = (binding[0].alias,) if binding else ()
-            due = self._left(self._world.judge.one(query, *given)) == 0
-            return ask(runtime, *binding) if due or self._world.clockwork.rng.random() < ALL_THE_SAME else 0
+            if self._finds_nothing(ask, given, query) and clockwork.rng.random() >= ALL_THE_SAME:
+                return 0
+            stood, found = self._stood(given), ask(runtime, *binding)
+            if not found:
+                self._nothing[self._place(ask, given)] = stood, clockwork.seconds() + FOUND_NOTHING
+            return found
 
         return skip
+
+    def _finds_nothing(self, ask: Callable[..., int], given: tuple[str, ...], query: str) -> bool:
+        stood, until = self._nothing.get(self._place(ask, given), (None, 0.0))
+        if stood == self._stood(given) and self._world.clockwork.seconds() < until:
+            return True
+        return self._left(self._world.judge.one(query, *given)) > 0
+
+    def _stood(self, given: tuple[str, ...]) -> object:
+        return self._stand.get(given[0]) if given else self._stand
+
+    def _place(self, ask: Callable[..., int], given: tuple[str, ...]) -> tuple[Process, str, tuple[str, ...]]:
+        me = self._world.clockwork.me
+        assert me is not None
+        return me.process, ask.__name__, given

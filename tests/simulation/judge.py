@@ -37,15 +37,12 @@ class Judge:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._db = world.files.reader()
+        self._db = world.files.reader
         self.charged: Counter[tuple[str, str]] = Counter()
         self.unseen: set[tuple[str, str]] = set()
         self.adrift: set[tuple[str, str]] = set()
         self.untold: set[tuple[str, str]] = set()
         self._forgot: int | None = None
-
-    def close(self) -> None:
-        self._db.close()
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
         """What is committed now."""

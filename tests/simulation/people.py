@@ -151,7 +151,7 @@ def _replay(world: World) -> None:
     """`dialstock events replay` of all that is kept."""
     runtime = world.staff.runtime
     world.clockwork.note("a person replays the events")
-    for _ in replay(runtime, Relay(runtime, relay_token()), Selection(since=START)):
+    for _ in replay(runtime, Relay(runtime, relay_token()), Selection(since=START), wait=0.5):
         pass
 
 

@@ -27,6 +27,8 @@ THREADS = 2
 TIMERS = ("release", "sweep", "history", "relay")
 AGAIN = 0.5
 """Seconds between two looks after who died, and after a start that failed."""
+BEGINS = 0.25
+"""The share of looks after who died at which he is begun again."""
 
 _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86_400.0)
 
@@ -37,7 +39,7 @@ def runtime_of(world: World, number: int) -> Runtime:
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
     providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
-    quiet: Any = Quiet(database)
+    quiet: Any = Quiet()
     now = DatabaseClock(quiet, lambda: wall_clock(world.clockwork))
     return Runtime(
         config=config,
@@ -82,7 +84,7 @@ class Staff:
         while True:
             self._world.clockwork.sleep(AGAIN)
             for number, life in enumerate(self._lives):
-                if life.gone and self._world.clockwork.rng.random() < AGAIN:
+                if life.gone and self._world.clockwork.rng.random() < BEGINS:
                     self._world.broker.bury(life)
                     self.runtimes.pop(life, None)
                     self._lives[number] = self._start(life.name, number)

@@ -17,7 +17,7 @@ class Stage:
     def __init__(self, program: str) -> None:
         self._files = Files()
         self._server = RedisServer(program)
-        self._line = Line(self._server.url)
+        self._line = Line(self._server.socket_url)
 
     def live(self, seed: int, without: frozenset[str] = frozenset(), *, watched: bool = False) -> Lived:
         """The world of *seed* without what is left out, lived to its end. *watched*: for who leaves the box."""

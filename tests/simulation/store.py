@@ -53,6 +53,8 @@ class Line:
     def __init__(self, url: str) -> None:
         self._connection: Any = Redis.from_url(url).connection_pool.get_connection()
         self._digests: dict[str, Any] = {}
+        # Nobody restarts it.
+        self.said("CONFIG", "SET", "appendonly", "no")
 
     def said(self, *command: Any) -> Any:
         """The answer to *command*."""

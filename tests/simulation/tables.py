@@ -7,17 +7,18 @@ roll-back, in a commit whose answer is lost, or with its process.
 from __future__ import annotations
 
 import random
-import shutil
 import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
 import workers.database.connections
@@ -27,7 +28,23 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SHM = Path("/dev/shm")
+STATEMENTS = 1_000
+"""Prepared ones that a connection keeps: more than there are."""
+
 _OURS = ("tasks", "workers")
+
+
+class _Kept(sqlite3.Connection):
+    """One connection for all, from world to world, with its prepared statements: no two transactions ever overlap.
+
+    Whoever closes it loses only what SQLAlchemy knows of it.
+    """
+
+    def close(self) -> None:
+        """It stays."""
+
+    def create_function(self, *_: Any, **__: Any) -> None:
+        """Those of the first connect stay: a function that comes again has every statement prepared anew."""
 
 
 class Files:
@@ -35,71 +52,88 @@ class Files:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="dialstock-sim-", dir=SHM if SHM.is_dir() else None)
-        self._template = Path(self._folder.name) / "template.sqlite"
         self._path = Path(self._folder.name) / "world.sqlite"
+        migrate(f"sqlite:///{self._path}")
         self._engines: list[Engine] = []
+        self._lent: list[_Connection] = []
+        self.restores = 0
         self._copy = sqlite3.connect(":memory:", check_same_thread=False)
-        migrate(f"sqlite:///{self._template}")
+        self._live = self._connect(_Kept)
+        sqlite3.Connection.create_function(self._live, "random", 0, lambda: random.getrandbits(63))
+        self.reader = self._connect(sqlite3.Connection)
+        """What judges read with: it sees what is committed."""
+        self.reader.row_factory = sqlite3.Row
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version' ORDER BY name"
+        self._tables = [name for (name,) in self._live.execute(tables)]
 
     def begin(self) -> None:
-        """A fresh database."""
-        for engine in self._engines:
-            engine.dispose()
-        for left in self._path.parent.glob("world.sqlite*"):
-            left.unlink()
-        shutil.copyfile(self._template, self._path)
+        """An empty database. Rows are deleted, and no file is copied: statements stay prepared as long as it is one."""
+        self._take_back()
+        self._live.rollback()
+        self._live.execute("PRAGMA foreign_keys=OFF")
+        self._live.execute("BEGIN IMMEDIATE")
+        for table in self._tables:
+            self._live.execute(f"DELETE FROM {table}")
+        self._live.execute("COMMIT")
 
     def copy(self) -> None:
         """Put a copy away."""
-        with closing(self.reader()) as live:
-            live.backup(self._copy)
+        self._live.backup(self._copy)
 
     def restore(self) -> None:
         """Go back to the copy; nobody's connection outlives that."""
-        for engine in self._engines:
-            engine.dispose()
-        with closing(self.reader()) as live:
-            self._copy.backup(live)
+        self.restores += 1
+        self._take_back()
+        self._copy.backup(self._live)
 
     def engine(self, number: int) -> Engine:
         """The engine of the world's process *number*, without connections."""
         while len(self._engines) <= number:
             engine = make_engine(f"sqlite:///{self._path}")
-            event.listen(engine, "connect", _draw_by_seed)
+            event.listen(engine, "do_connect", lambda *_: self._live)
             _begin_directly(engine)
             self._engines.append(engine)
         self._engines[number].dispose()
         return self._engines[number]
 
-    def reader(self) -> sqlite3.Connection:
-        """What judges read with: it sees what is committed."""
-        found = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        found.row_factory = sqlite3.Row
-        return found
+    def lend(self, engine: Engine) -> _Connection:
+        """A connection until the next restore, or world."""
+        found: Any = engine.connect()
+        self._lent.append(found)
+        return found  # type: ignore[no-any-return]
 
     def close(self) -> None:
+        self._take_back()
+        self._copy.close()
+        self.reader.close()
+        sqlite3.Connection.close(self._live)
+        self._folder.cleanup()
+
+    def _take_back(self) -> None:
+        for one in self._lent:
+            one.close()
+        self._lent.clear()
         for engine in self._engines:
             engine.dispose()
-        self._copy.close()
-        self._folder.cleanup()
+
+    def _connect(self, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self._path, factory=factory, check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS
+        )
 
 
 class _Connection(Connection):
     """Says the BEGIN of `database.connections` to the driver, and not through all of SQLAlchemy: a fifth of a run."""
 
+    reads = False
+
     def _begin_impl(self, _transaction: Any) -> None:
-        reading = self.get_execution_options().get("dialstock_read", False)
-        self.connection.dbapi_connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        self.connection.dbapi_connection.execute("BEGIN" if self.reads else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
 
 
 def _begin_directly(engine: Engine) -> None:
     engine._connection_cls = _Connection
     engine._has_events = False
-
-
-def _draw_by_seed(connection: Any, _record: Any) -> None:
-    """RANDOM() as the seed has it."""
-    connection.create_function("random", 0, lambda: random.getrandbits(63))
 
 
 class ProcessDatabase(SqlDatabase):
@@ -109,13 +143,15 @@ class ProcessDatabase(SqlDatabase):
         with patch.object(workers.database.connections, "make_engine", lambda _url: engine):
             super().__init__("")
         self._world = world
+        self._kept: _Connection | None = None
+        self._restores = 0
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         clockwork, faults, what = self._world.clockwork, self._world.faults, _who()
         clockwork.boundary(f"{what}: begins to write")
         faults.database_before(writes=True)
-        with self._alone(), super().write() as conn:
+        with self._alone(reads=False) as conn:
             yield conn
             faults.database_at_commit()
         faults.database_after()
@@ -127,28 +163,38 @@ class ProcessDatabase(SqlDatabase):
         what = _who()
         self._world.clockwork.boundary(f"{what}: begins to read")
         self._world.faults.database_before(writes=False)
-        with self._alone(), super().read() as conn:
+        with self._alone(reads=True) as conn:
             yield conn
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        me = self._world.clockwork.me
+    def _alone(self, *, reads: bool) -> Iterator[Connection]:
+        """A transaction on the process's one connection: to take one from the pool each time was a tenth of a run."""
+        me, conn = self._world.clockwork.me, self._connection()
         assert me is not None
+        conn.reads = reads
         me.busy += 1
         try:
-            yield
+            with conn.begin():
+                yield conn
         finally:
             me.busy -= 1
 
+    def _connection(self) -> _Connection:
+        """A fresh one after a restore, which no connection outlives."""
+        if self._kept is None or self._restores != self._world.files.restores:
+            self._kept, self._restores = self._world.files.lend(self.engine), self._world.files.restores
+        assert self._kept is not None
+        return self._kept
+
 
 class Quiet:
-    """The same database without boundaries, for the clock: it is asked within transactions."""
+    """What the clock asks. SQLite has no time of its own: nobody asks it, least of all within a transaction."""
 
-    def __init__(self, database: ProcessDatabase) -> None:
-        self._database = database
+    dialect = sqlite.dialect()
 
-    def read(self) -> AbstractContextManager[Connection]:
-        return SqlDatabase.read(self._database)
+    @contextmanager
+    def read(self) -> Iterator[Quiet]:
+        yield self
 
 
 def away() -> OperationalError:
@@ -158,13 +204,24 @@ def away() -> OperationalError:
 
 def _who() -> str:
     """Which function of ours the transaction belongs to: the nearest in tasks/, by file and name."""
-    frame = sys._getframe(2)
-    found = "?"
+    frame, found = sys._getframe(2), "?"
     while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith("tasks.") and name not in ("tasks.transactions", "tasks.database_away"):
-            return f"{name.removeprefix('tasks.')}.{frame.f_code.co_name}"
-        if name.startswith(_OURS):
-            found = f"{name}.{frame.f_code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]
+        if frame.f_code not in _NAMES:
+            _NAMES[frame.f_code] = _name_of(frame)
+        name, last = _NAMES[frame.f_code]
+        if last:
+            return name
+        found, frame = name or found, frame.f_back  # type: ignore[assignment]
     return found
+
+
+def _name_of(frame: FrameType) -> tuple[str, bool]:
+    """What the story calls a function, empty where it is none of ours; and whether it looks no further."""
+    module = frame.f_globals.get("__name__", "")
+    if not module.startswith(_OURS):
+        return "", False
+    domain = module.startswith("tasks.") and module not in ("tasks.transactions", "tasks.database_away")
+    return f"{module.removeprefix('tasks.') if domain else module}.{frame.f_code.co_name}", domain
+
+
+_NAMES: dict[CodeType, tuple[str, bool]] = {}

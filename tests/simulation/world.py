@@ -132,9 +132,7 @@ class World:
                 self.clockwork.run()
             except BaseException as exc:
                 broken = exc
-        found = self._told(broken)
-        self.judge.close()
-        return found
+        return self._told(broken)
 
     def _people(self) -> None:
         rng = self.clockwork.rng
