@@ -47,6 +47,10 @@ RATES: dict[str, tuple[float, ...]] = {
     "database's clock is set": (0.0, 0.0, 0.0, 0.05),
     "redis's clock is set": (0.0, 0.0, 0.0, 0.05),
     "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
+    "gateway is down": (0.0, 0.0, 0.05),
+    "gateway spoils answers": (0.0, 0.0, 0.05),
+    # by answer to a purchase
+    "gateway loses an answer": (0.0, 0.0, 0.1, 0.5),
     # by purchase call
     "shows after the last look": (0.0, 0.1, 0.4),
     "shows at the last look": (0.0, 0.0, 0.1, 0.4),
@@ -70,6 +74,18 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "late_show": (0.0, 0.1),
 }
 """The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
+
+THEMES: tuple[dict[str, float], ...] = (
+    *({},) * 6,
+    *({"gateway loses an answer": 0.4},) * 3,
+    {"gateway loses an answer": 0.3, "database's clock is set": 0.2},
+    {"database restored": 0.2},
+    {"redis restored": 0.2, "redis starts anew": 0.1},
+)
+"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
+
+BESIDE_A_THEME = 0.3
+"""The share that is left of all other rates in such a world."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
 ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
@@ -105,7 +121,9 @@ class Faults:
         self._rng = world.chance("faults")
         self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
-        self.rates = {name: self._rng.choice(rates) for name, rates in RATES.items()}
+        theme = self._rng.choice(THEMES)
+        rest = BESIDE_A_THEME if theme else 1.0
+        self.rates = {name: rest * self._rng.choice(rates) for name, rates in RATES.items()} | theme
         drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
         self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
@@ -117,7 +135,7 @@ class Faults:
     def happens(self, name: str, share: float = 1.0, about: Sequence[str] | None = None) -> bool:
         """Whether the fault is met now; *about* are the purchases it hits, where not those in hand."""
         rate, left_out = self.rates[name] * share, self._world.without
-        if name in left_out or not (self.on and rate and self._chances[name].random() < rate):
+        if not (rate and self.on) or name in left_out or self._chances[name].random() >= rate:
             return False
         self._drawn[name] += 1
         if f"{name}#{self._drawn[name]}" in left_out:

@@ -34,6 +34,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger.calls import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
+from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -228,8 +229,8 @@ def limiter_from_the_past() -> AbstractContextManager[Any]:
 
 def newest_first() -> AbstractContextManager[Any]:
     """The relay publishes each batch from its end."""
-    original = tasks.publishing.Relay._next
-    return patch.object(tasks.publishing.Relay, "_next", lambda relay: original(relay)[::-1])
+    original = tasks.lifecycle.outbox_relay.Relay._next
+    return patch.object(tasks.lifecycle.outbox_relay.Relay, "_next", lambda relay: original(relay)[::-1])
 
 
 def max_forgotten() -> AbstractContextManager[Any]:
@@ -258,4 +259,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     limiter_from_the_past,
     max_forgotten,
     newest_first,
+    *MUTANTS_OF_MONEY,
 )

@@ -23,6 +23,7 @@ from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
 from tests.simulation.clockwork import MICRO, Process
 from tests.simulation.faults import BY_THE_LAST_LOOK
+from tests.simulation.gateways import Gateways
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -39,6 +40,7 @@ class Network:
     def __init__(self, world: World) -> None:
         self.world = world
         self.control = Control(sandbox_apis(), seed=world.seed)
+        self.gateways = Gateways(world)
         self._router = Router(self.control, sandbox_apis(), SANDBOX_TOKEN)
         self.calls: defaultdict[str, list[int]] = defaultdict(list)
         self.reads: defaultdict[str, list[int]] = defaultdict(list)
@@ -54,7 +56,10 @@ class Network:
 
     def send(self, incoming: Incoming) -> Delivery:
         """What becomes of a whole request: it is answered, or arrives after its sender gave up."""
-        late = self.world.faults.arrives_late() if incoming.method == "POST" else 0.0
+        away = self.gateways.instead(incoming.path.split("/")[1])
+        if away is not None:
+            return away
+        late = self.world.faults.arrives_late() if _buys(incoming) else 0.0
         if not late:
             return self.answer(incoming)
         kind = incoming.path.split("/")[1]
@@ -72,7 +77,7 @@ class Network:
     def answer(self, incoming: Incoming, *, late: float = 0.0) -> Delivery:
         """What the provider does with it. One that is *late* is in nobody's pace."""
         kind, world = incoming.path.split("/")[1], self.world
-        buying = incoming.method == "POST"
+        buying = _buys(incoming)
         log = (self.calls if buying else self.reads)[kind]
         if not late:
             log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
@@ -88,17 +93,22 @@ class Network:
         if unseen or late > BY_THE_LAST_LOOK:
             world.judge.unseen.update((kind, charge["number"]) for charge in charges)
         world.judge.after_call(kind, log, charges, buying=buying, late=late > 0)
-        return delivery
+        return self.gateways.passed_on(kind, delivery, buying=buying)
 
     def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str]) -> None:
         what = f"{incoming.method} {incoming.path}"
-        if incoming.method == "POST":
+        if _buys(incoming):
             call = self.control.ledger.calls[-1]
             what += f" {','.join(call['numbers'])}"
             if call["fault"]:
                 self.world.faults.met(f"provider {call['fault']}")
         charges = "".join(f", charges {number}" for number in sold)
         self.world.clockwork.note(f"{what}: the provider {_words(delivery)}{charges}")
+
+
+def _buys(incoming: Incoming) -> bool:
+    """A search may be posted, too."""
+    return incoming.method == "POST" and not incoming.path.endswith("/search")
 
 
 def _asks_for(incoming: Incoming, kind: str, one: tuple[str, str]) -> bool:

@@ -53,6 +53,7 @@ class Weather:
             for state in STATES:
                 if world.faults.happens(state, about=hit):
                     self._until[state] = world.clockwork.seconds() + self._chance.choice(LASTS)
+            world.network.gateways.weather(hit)
             self._clocks(hit)
             self._redis(hit)
             self._database(hit)

@@ -163,7 +163,7 @@ class World:
 
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
-        end = self.clockwork.rng.choice((10.0, 30.0, 60.0))
+        end = self.clockwork.rng.choice((20.0, 30.0, 60.0))
         while self.clockwork.seconds() < end and (self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
             self.clockwork.sleep(2.0)
         self.clockwork.note("no more faults from here on")

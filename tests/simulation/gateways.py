@@ -1,0 +1,98 @@
+"""Gateways in front of the providers: one is down for a while, or spoils what is read; it may begin with a purchase.
+
+What they say is nobody's list: from none of it may anybody learn that a number is not there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tasks.conformance.gateway import SPOILED, Answer
+from tasks.providers.sandbox.exchange import Reply
+from tasks.sandbox.purchase import Delivery
+from tests.simulation.clockwork import MICRO
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+DOWN = "gateway is down"
+SPOILS = "gateway spoils answers"
+LOSES = "gateway loses an answer"
+LASTS = (1.0, 9.0, 15.0)
+"""Seconds for which a gateway says the same: the looks after a call are over within ten."""
+
+_PAGE = "<html><body>502 Bad Gateway</body></html>"
+_AWAY = (
+    *(Reply(404, {"message": words}) for words in ("Not Found", "no Route matched with those values")),
+    *(Reply(404, body) for body in ({}, None)),
+    *(Reply(status, _PAGE) for status in (502, 503, 504)),
+    *(Reply(502, body) for body in ({}, None)),
+)
+"""What it says while nobody is behind it."""
+
+_LOST = (*(Reply(status, _PAGE) for status in (200, 502, 504)), *(Reply(200, body) for body in ({}, None, [])))
+"""What it says of a purchase that was executed: no 4xx, which would be the provider's own no."""
+
+_LISTS = [name for name in sorted(SPOILED) if not name[0].isdigit()]
+_WAYS = (
+    [name for name in sorted(SPOILED) if name[0].isdigit()],
+    [name for name in _LISTS if name.startswith(("entries", "values"))],
+    [name for name in _LISTS if "beside" in name],
+    [name for name in _LISTS if name.startswith("an old")],
+)
+"""How it may spoil an answer, by what is wrong with it: something else, entries, words beside them, its age."""
+
+
+class Gateways:
+    """One for each kind, with the state that it is in: until when, and what it says, or how it spoils what it reads."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.chance("gateways")
+        self._states: dict[str, tuple[float, Reply | str]] = {}
+
+    def weather(self, hit: list[str]) -> None:
+        """One of them may be in another state from now on."""
+        for kind in self._world.kinds:
+            for name in (DOWN, SPOILS):
+                if self._world.faults.happens(name, about=hit):
+                    self._begin(kind, name)
+
+    def instead(self, kind: str) -> Delivery | None:
+        """What is answered to a request that does not come to its provider; None where it does."""
+        reply = self._state(kind)
+        if not isinstance(reply, Reply):
+            return None
+        self._world.clockwork.note(f"the gateway before {kind} is down, and answers {reply.status} {reply.body!r}")
+        return Delivery(reply)
+
+    def passed_on(self, kind: str, delivery: Delivery, *, buying: bool) -> Delivery:
+        """What becomes of the provider's answer on its way back. One that loses a purchase's stays as it is."""
+        if delivery.way not in ("send", "drip"):
+            return delivery
+        if buying:
+            return self._lost(kind, delivery)
+        spoils = self._state(kind)
+        return replace(delivery, reply=self._spoiled(delivery.reply, spoils)) if isinstance(spoils, str) else delivery
+
+    def _lost(self, kind: str, delivery: Delivery) -> Delivery:
+        if not self._world.faults.happens(LOSES):
+            return delivery
+        self._begin(kind, self._chance.choice((DOWN, SPOILS)))
+        return replace(delivery, reply=self._chance.choice(_LOST))
+
+    def _begin(self, kind: str, name: str) -> None:
+        end = self._world.clockwork.now + self._chance.choice(LASTS) * MICRO
+        says = self._chance.choice(_AWAY if name == DOWN else self._chance.choice(_WAYS))
+        self._states[kind] = end, says
+
+    def _state(self, kind: str) -> Reply | str | None:
+        end, says = self._states.get(kind, (0.0, None))
+        return says if self._world.faults.on and end > self._world.clockwork.now else None
+
+    def _spoiled(self, reply: Reply, name: str) -> Reply:
+        self._world.clockwork.note(f"the gateway's answer: {name}")
+        spoiled = SPOILED[name](Answer(reply.status, reply.body, dict(reply.headers)))
+        body = None if spoiled.status in (204, 304) else spoiled.body
+        return Reply(spoiled.status, body, spoiled.headers)

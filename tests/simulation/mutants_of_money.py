@@ -1,0 +1,89 @@
+"""More faults of our own: each takes back what keeps a number from being bought twice, or lost."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+from unittest.mock import patch
+
+import tasks.ledger.calls.looks
+import tasks.ledger.calls.outcomes
+import tasks.lifecycle.record
+import tasks.providers.reading.lookups
+import tasks.providers.transport.session
+from schemas.outcomes import Look, LookKind
+from schemas.status import DEAD
+from tasks.policies.watch import Watch
+from tasks.providers.fluents.adapter import Fluents
+from tasks.providers.reading.list_page import Listing
+from tasks.providers.transport.freshness import Dates
+from tasks.runtime import Runtime
+
+
+def any_404_is_absent() -> AbstractContextManager[Any]:
+    """A 404 to a look says that the number is not ours, whoever answers it."""
+    careful = Fluents._get
+
+    def get(self: Any, number: str, known: str | None) -> Look | None:
+        found = careful(self, number, known)
+        return Look(kind=LookKind.ABSENT) if found is None else found
+
+    return patch.object(Fluents, "_get", get)
+
+
+def entry_passed_over() -> AbstractContextManager[Any]:
+    """An entry of a list that cannot be read is passed over."""
+    return patch.object(Listing, "_unread", lambda *_: None)
+
+
+def words_beside_ignored() -> AbstractContextManager[Any]:
+    """What stands beside a list is not read: neither errors nor what is missing there."""
+    return patch.object(Listing, "_wrong", lambda *_: iter(()))
+
+
+def old_answer_believed() -> AbstractContextManager[Any]:
+    """What a cache has kept is taken for an answer of now."""
+    stack = ExitStack()
+    stack.enter_context(patch.object(tasks.providers.transport.session, "kept", lambda _: None))
+    stack.enter_context(patch.object(Dates, "kept", lambda *_: None))
+    return stack
+
+
+def list_read_once() -> AbstractContextManager[Any]:
+    """A list of several pages is read once: what moves meanwhile to a page that was read is shown by none."""
+    return patch.object(tasks.providers.reading.lookups, "walk_twice", tasks.providers.reading.lookups.walk)
+
+
+def clock_believed() -> AbstractContextManager[Any]:
+    """Looks go by the database's clock alone, whoever sets it."""
+    return patch.object(Runtime, "watched", lambda self: Watch(now=self.now()))
+
+
+def late_yes_dropped() -> AbstractContextManager[Any]:
+    """Evidence for a purchase that has ended changes nothing."""
+    careful = tasks.ledger.calls.outcomes.take_evidence
+
+    def take(conn: Any, row: Any, decision: Any, now: Any) -> Any:
+        return None if row["status"] in DEAD else careful(conn, row, decision, now)
+
+    stack = ExitStack()
+    for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks):
+        stack.enter_context(patch.object(module, "take_evidence", take))
+    return stack
+
+
+def answer_written_once() -> AbstractContextManager[Any]:
+    """What a call came to is written if the database takes it at once."""
+    return patch.object(tasks.lifecycle.record, "until_written", lambda _database, action, _holds: action())
+
+
+MUTANTS_OF_MONEY = (
+    any_404_is_absent,
+    entry_passed_over,
+    words_beside_ignored,
+    old_answer_believed,
+    list_read_once,
+    clock_believed,
+    late_yes_dropped,
+    answer_written_once,
+)
