@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages import celery_tasks
-from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
+from tasks.messages.public_names import BUY_NUMBER, PUBLIC, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.clockwork import Actor, Process
@@ -26,8 +26,10 @@ _TASKS: dict[str, Any] = {
     LOOK: celery_tasks.look,
     BUY_NUMBER: celery_tasks.buy_number,
     SUBMIT_ORDER: celery_tasks.submit_order,
+    TAKE_NUMBER: celery_tasks.take_number,
+    RETURN_NUMBER: celery_tasks.return_number,
+    celery_tasks.REPLENISH: celery_tasks.replenish_pool,
 }
-_PUBLIC = (BUY_NUMBER, SUBMIT_ORDER)
 
 
 @dataclass(eq=False)
@@ -46,7 +48,8 @@ class Sent:
 
     def __str__(self) -> str:
         given = self.message.kwargs
-        about = given.get("purchase_id") or given.get("items") or given.get("number") or given.get("idempotency_key")
+        names = ("purchase_id", "items", "request_id", "number", "idempotency_key", "pool")
+        about = next((given[name] for name in names if given.get(name)), None)
         return f"{self.message.task.rsplit('.', 1)[1]} {about}"
 
 
@@ -140,7 +143,7 @@ class Broker:
 
 def _run(sent: Sent) -> None:
     task = _TASKS[sent.message.task]
-    if sent.message.task not in _PUBLIC:
+    if sent.message.task not in PUBLIC:
         task.run(**sent.message.kwargs)
         return
     task.push_request(id=sent.id, delivery_info={"redelivered": sent.redelivered})

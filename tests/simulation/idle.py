@@ -44,6 +44,8 @@ _DUE = {
     "release": "SELECT min(due_at) FROM purchase WHERE status = 'queued'",
     "sweep": f"SELECT min(due_at) FROM purchase WHERE {_RUNNING} OR {_DOUBTFUL}",
     "relay": "SELECT min('') FROM outbox_event WHERE published_at IS NULL",
+    "pools": "SELECT min('') FROM pool_number n JOIN purchase p ON p.id = n.purchase_id "
+    "WHERE n.status = 'ordered' AND p.due_at IS NULL AND p.status <> 'held'",
 }
 """When a timer has something to do by the rows; '' is at once."""
 _UNSETTLED = ", ".join(f"'{status}'" for status in sorted(UNSETTLED))

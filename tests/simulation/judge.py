@@ -75,6 +75,7 @@ class Judge:
         self.adrift |= {one for one in self.charged if standing.get(one) not in MAY_BE_CHARGED}
         if self._forgot != self._world.store.forgot:
             self.forgot()
+        self._world.stocks.restored()
         self.after_commit()
 
     def forgot(self) -> None:
@@ -85,6 +86,7 @@ class Judge:
     def after_commit(self) -> None:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
+        self._world.stocks.after_commit()
         standing = self._standing()
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
         for one in self.charged.keys() - self.adrift - self.untold:
@@ -161,6 +163,7 @@ class Judge:
         self.charged[kind, number] += 1
         if self.charged[kind, number] > 1 and (kind, number) not in self.unseen:
             raise Broken(f"{number} at {kind} is charged twice")
+        self._world.stocks.charged(kind, number)
         if (kind, number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
         if late and (kind, number) in self.unseen:

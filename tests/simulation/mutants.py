@@ -35,6 +35,7 @@ from tasks.ledger.calls import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
 from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
+from tests.simulation.mutants_of_pools import MUTANTS_OF_POOLS
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -260,4 +261,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     max_forgotten,
     newest_first,
     *MUTANTS_OF_MONEY,
+    *MUTANTS_OF_POOLS,
 )

@@ -204,6 +204,7 @@ def mend_all(world: World) -> None:
     What does not succeed is tried again.
     """
     try:
+        world.stocks.give_up()
         resume_all(world)
         for (order_id,) in world.judge.all(_LEFT_LOADING):
             orders.cancel(world.staff.runtime, order_id)

@@ -111,8 +111,14 @@ def worker(world: World) -> None:
         world.clockwork.spawn(f"{me.name}/task {number + 1}", me.process, lambda: _work(world))
     now: Any = runtime.now
     for timer in [*Timers(runtime, _SETTINGS)._timers, Timer("clock", EVERY, now.ask)]:
-        if timer.name in TIMERS or (timer.name == "clock" and world.faults.rates["database's clock is set"]):
+        if _is_needed(world, timer.name):
             world.clockwork.spawn(f"{me.name}/{timer.name}", me.process, lambda timer=timer: _tick(world, timer))  # type: ignore[misc]
+
+
+def _is_needed(world: World, timer: str) -> bool:
+    if timer == "pools":
+        return world.stocks.pool is not None
+    return timer in TIMERS or (timer == "clock" and world.faults.rates["database's clock is set"] > 0)
 
 
 def _ready(world: World, runtime: Runtime) -> bool:

@@ -18,7 +18,7 @@ import workers.periodic.timers
 from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
-from tests.simulation import box, people, staff
+from tests.simulation import box, people, staff, stocks
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.faults import Faults
@@ -32,7 +32,8 @@ from tests.simulation.weather import Weather
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
-ACTORS = ("worker 2", "worker 3", "on call", "weather")
+BEATS = ("beat", "beat 2")
+ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "beat 2")
 """Who may be left out."""
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
 POLICY: dict[str, Any] = {
@@ -97,7 +98,9 @@ class World:
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
         self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))))
-        self.configs = _configs(rng, self.kinds)
+        pools = stocks.draw(rng, self.kinds)
+        self.configs = [one.model_copy(update={"pools": pools}) for one in _configs(rng, self.kinds)]
+        self.stocks = stocks.Stocks(self, pools)
         # All together stay within the looser limit.
         self.config = max(self.configs, key=_looseness)
         self.faults = Faults(self)
@@ -144,6 +147,8 @@ class World:
             ("supervisor", self.staff.watch),
             ("weather", self.weather.happens),
             ("director", self._direct),
+            *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
+            *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
         ):
             if name not in self.without:
                 self._immortal(name, body)
@@ -163,14 +168,14 @@ class World:
 
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
-        end = self.clockwork.rng.choice((20.0, 30.0, 60.0))
-        while self.clockwork.seconds() < end and (self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
+        end, pool = self.clockwork.rng.choice((20.0, 30.0, 60.0)), self.stocks.pool is not None
+        while self.clockwork.seconds() < end and (pool or self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
             self.clockwork.sleep(2.0)
         self.clockwork.note("no more faults from here on")
         self.faults.on = False
         self.network.control.planner.clear()
         began = self.clockwork.seconds()
-        while left := self.judge.unsettled() or self.judge.behind():
+        while left := self.judge.unsettled() + self.stocks.unsettled() or self.judge.behind():
             people.mend_all(self)
             if self.clockwork.seconds() > began + SETTLED_WITHIN:
                 raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
@@ -227,7 +232,8 @@ def _looseness(config: Config) -> float:
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
     """Single purchases and orders; some ask for the same numbers."""
     count = rng.choice((5, 15, 40))
-    numbers = [f"+1415555{number:04d}" for number in range(count)]
+    # What the sandboxes' searches show, too.
+    numbers = [f"+14155000{number:03d}" for number in range(count)]
     found = []
     for number in range(count):
         some = rng.sample(numbers, rng.randint(1, min(count, 8))) if rng.random() < 0.15 else [rng.choice(numbers)]
