@@ -41,7 +41,7 @@ PASSWORD = "p@ss/w:rd;#?%41"
         ("postgres//alice:s3cret@db/x", "postgres//alice:***@db/x"),
         ("s3cret@db/x", "***@db/x"),
         ("postgresql:///x?host=db&password=s3cret&a=1", "postgresql:///x?host=db&password=***&a=1"),
-        ("postgresql:///x?pass%77ord=s3cret&sslPassword=s3cret", "postgresql:///x?pass%77ord=***&sslPassword=***"),
+        ("postgresql:///x?%70ass%77ord=s3cret&sslPassword=s3cret", "postgresql:///x?%70ass%77ord=***&sslPassword=***"),
         ("redis://cache:6379/0", "redis://cache:6379/0"),
         ("rediss://:s3cret@cache/0?ssl_ca_certs=/ca.pem", "rediss://:***@cache/0?ssl_ca_certs=/ca.pem"),
         ("sqlite:////home/me@work/d.db", "sqlite:////home/me@work/d.db"),
