@@ -32,7 +32,8 @@ class ReconnectingConsumer(Consumer):
     away) is no reason to end either (`broker_channel_error_retry`): its connection is closed, and it is asked again.
     """
 
-    _trouble: str | None = None
+    _in_trouble = False
+    _recovery: Any = None
 
     def ensure_connected(self, conn: Any) -> Any:
         """Ask for a broker that is away every 2 seconds, however long it is away."""
@@ -42,20 +43,22 @@ class ReconnectingConsumer(Consumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Close the connection, as Celery does; tell of an answer that is an error once, and wait."""
         super().on_connection_error_after_connected(exc)
+        if self._recovery is not None:
+            self._recovery.cancel()
         if isinstance(exc, ResponseError):
-            if self._trouble is None:
+            if not self._in_trouble:
                 log.error("the broker answers with errors: it %s; it is asked every %g s", explained(exc), ASK_EVERY)
-            self._trouble = str(exc)
+            self._in_trouble = True
             self._wait(ASK_EVERY)
 
     def on_ready(self) -> None:
         """The event loop begins."""
         super().on_ready()
-        if self._trouble is not None:
-            self.timer.call_after(WELL_AFTER, self._well)
+        if self._in_trouble:
+            self._recovery = self.timer.call_after(WELL_AFTER, self._well)
 
     def _well(self) -> None:
-        self._trouble = None
+        self._in_trouble = False
         log.warning("the broker answers again")
 
     @staticmethod

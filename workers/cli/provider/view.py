@@ -49,6 +49,7 @@ def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
     Raises Failure, also where it is paused because the database went back in time: that stays, and is all there is.
     """
     known_provider(runtime.config, alias)
+    kind = runtime.config.providers[alias].kind
     wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
 
     def pause(conn: Connection) -> tuple[bool, dict[str, Any] | None]:
@@ -56,7 +57,9 @@ def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
 
     began, state = runtime.database.run(pause)
     if state is not None and state["cause"] == Cause.BEHIND:
-        raise Failure(f"{alias} is paused already, and stays so: {state['reason']}. To end that: {mend_of(alias)}")
+        raise Failure(
+            f"{alias} is paused already, and stays so: {state['reason']}. To end that: {mend_of(alias, kind)}"
+        )
     return began
 
 
