@@ -48,8 +48,7 @@ def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
 
     Raises Failure, also where it is paused because the database went back in time: that stays, and is all there is.
     """
-    known_provider(runtime.config, alias)
-    kind = runtime.config.providers[alias].kind
+    kind = known_provider(runtime.config, alias).kind
     wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
 
     def pause(conn: Connection) -> tuple[bool, dict[str, Any] | None]:
