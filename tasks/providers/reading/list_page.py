@@ -80,7 +80,7 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wrong = answer.kept or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
+        wrong = answer.flaw or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
         entries = [entry for record in records if (entry := self.entry(session, record))]
         return Page(
             entries=entries,

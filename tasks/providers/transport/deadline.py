@@ -72,6 +72,23 @@ class DeadlineTransport(httpx.HTTPTransport):
         self.begun = False
         self._bounds = present_bounds()
         self._deadline = time.monotonic() + seconds
+        self._in_use: list[httpcore.ConnectionInterface] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """As httpx does."""
+        response = super().handle_request(request)
+        self._in_use = self._pool.connections
+        return response
+
+    def surplus(self) -> bool:
+        """Whether more than blanks came behind the end of the answer that was read.
+
+        The next call would be given it for an answer, so its connection is closed.
+        """
+        left = {connection: _behind(connection) for connection in self._in_use}
+        for connection in filter(left.get, left):
+            connection.close()
+        return any(map(bytes.strip, left.values()))
 
     def pass_gate(self) -> None:
         """Wait for the moment of the first byte."""
@@ -88,6 +105,12 @@ class DeadlineTransport(httpx.HTTPTransport):
         if left <= 0:
             raise expired("the call's deadline has passed")
         return left if timeout is None else min(left, timeout)
+
+
+def _behind(connection: httpcore.ConnectionInterface) -> bytes:
+    """What a connection has received and nobody read. httpcore keeps its parser to itself."""
+    parser = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+    return parser.trailing_data[0] if parser is not None else b""
 
 
 class _Backend(httpcore.SyncBackend):

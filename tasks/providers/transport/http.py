@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -50,14 +50,15 @@ class Doubtful(ExchangeError):
 class Answer:
     """A whole HTTP answer; `body` is the JSON it carries, None where it carries none.
 
-    `kept` is why it is not of now, None where it is (`freshness`).
+    `flaw` is why nobody learns from it what is not there: it is not of now (`freshness`), or its bytes are not as they
+    should be. None where it is as it should be.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any
     text: str
-    kept: str | None = None
+    flaw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class HttpClient:
             headers = self._fresh if method == "GET" else self._headers
             request = httpx.Request(method, url, params=params, headers=headers, json=json, extensions=self._timeouts)
             with closing(transport.handle_request(request)) as response:
-                return _read(response)
+                answer = _read(response)
+            return replace(answer, flaw="bytes behind its end") if transport.surplus() else answer
         # UnicodeError: a host that cannot be looked up
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as exc:
             error = Doubtful if transport.begun else NotSent
@@ -118,7 +120,8 @@ def ssl_context() -> ssl.SSLContext:
 
 def _read(response: httpx.Response) -> Answer:
     try:
-        text = read_whole(response).decode("utf-8", "replace")
+        content = read_whole(response)
+        text = content.decode("utf-8", "replace")
         check_values(text)
     except TooLarge as exc:
         raise Doubtful("too_large", str(exc)) from exc
@@ -126,7 +129,8 @@ def _read(response: httpx.Response) -> Answer:
         body = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         body = None
-    return Answer(status=response.status_code, headers=response.headers, body=body, text=text)
+    flaw = "bytes that are no UTF-8" if "\ufffd" in text and text.encode() != content else None
+    return Answer(status=response.status_code, headers=response.headers, body=body, text=text, flaw=flaw)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Session:
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)
-        return replace(answer, kept=kept(answer.headers) or dated)
+        return replace(answer, flaw=answer.flaw or kept(answer.headers) or dated)
 
     def _refused(self, answer: Answer) -> ProviderError | None:
         if 200 <= answer.status < 300:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import gc
+import socketserver
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -69,6 +72,77 @@ def test_a_broken_answer_is_doubtful(server: ScriptedServer, answer: bytes | Non
     with pytest.raises(Doubtful) as caught:
         client(server.url, timeout=0.3 if answer is None else 5.0).request("GET", "/")
     assert caught.value.reason == reason
+
+
+def answered(body: bytes, *, length: int | None = None, headers: str = "") -> bytes:
+    stated = len(body) if length is None else length
+    return f"HTTP/1.1 200 OK\r\n{headers}Content-Length: {stated}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("closes", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize(
+    ("behind", "flawed"), [(b"", False), (b"\r\n", False), (b"ERROR", True), (b"{}", True), (answered(b"[]"), True)]
+)
+def test_what_comes_behind_an_answer_flaws_it_and_is_never_the_next_answer(
+    closes: str, behind: bytes, flawed: bool
+) -> None:
+    """On a connection that its server keeps open, or says that it closes."""
+    with _kept_open(answered(b"{}", headers=closes) + behind, answered(b"1")) as url:
+        calls = client(url)
+        answer, following = calls.request("GET", "/"), calls.request("GET", "/")
+    assert (answer.body, answer.flaw) == ({}, "bytes behind its end" if flawed else None)
+    assert (following.body, following.flaw) == (1, None)
+
+
+@contextmanager
+def _kept_open(*answers: bytes) -> Iterator[str]:
+    """A server that gives *answers* one by one, and closes no connection by itself."""
+    left = iter(answers)
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline():
+                while self.rfile.readline().strip():
+                    pass
+                self.wfile.write(next(left))
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.002,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_comes_behind_the_last_chunk_flaws_an_answer_too(server: ScriptedServer) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.queue(head + b"2\r\n{}\r\n0\r\n\r\n", head + b"2\r\n{}\r\n0\r\n\r\n[]")
+    calls = client(server.url)
+    assert [calls.request("GET", "/").flaw for _ in range(2)] == [None, "bytes behind its end"]
+
+
+@pytest.mark.parametrize(
+    ("body", "flawed"),
+    [
+        (b'{"a": "\xff"}', True),
+        (b'{"\xe9": 1}', True),
+        ('{"a": "\ufffd"}'.encode() + b"  ", False),
+        ('{"a": "\ufffd"}'.encode()[:-2] + b'\xff"}', True),
+        ('{"a": "\u00e9\U0001f600"}'.encode(), False),
+    ],
+)
+def test_bytes_that_are_no_text_flaw_an_answer_and_hide_nothing_of_it(
+    server: ScriptedServer, body: bytes, flawed: bool
+) -> None:
+    server.queue(answered(body))
+    answer = client(server.url).request("GET", "/")
+    assert (isinstance(answer.body, dict), answer.flaw) == (True, "bytes that are no UTF-8" if flawed else None)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1]:1"])
