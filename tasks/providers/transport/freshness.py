@@ -2,8 +2,10 @@
 
 A kept answer shows what was ours, not what is. No provider documents a cache; a gateway or a content network may put
 one in front of it, and these say so: `Age` (RFC 9111, 5.1), `Cache-Status` (RFC 9211), `Warning` 110 to 113 (RFC 7234,
-5.5), `X-Cache` and its kin (Squid, Varnish, Fastly, CloudFront, nginx), `CF-Cache-Status` (Cloudflare). One that says
-nothing still keeps the `Date` of the answer that it once got: it stands still, where a server's goes on.
+5.5), `X-Cache` and whatever else is named as a cache or its status (Squid, Fastly, CloudFront, Cloudflare, Bunny,
+Vercel, nginx), `X-Cache-Hits`, `X-Varnish` with the id of the request that filled the cache, and `Server-Timing` (W3C)
+of a content network. One that says nothing still keeps the `Date` of the answer that it once got: it stands still,
+where a server's goes on. Squid's `X-Cache-Lookup` says only what was there to be asked about anew.
 """
 
 from __future__ import annotations
@@ -32,8 +34,16 @@ TOLERANCE = 300.0
 
 # "MISS from HOST": what follows is a name. A hit for a pass, or for a miss, is asked of the provider.
 _HIT = re.compile(
-    r"(?i)(?:.*,)?(?:(?!\bfrom\b)[^,])*?(?<![a-z])(?:refresh)?(?:hit|stale|updating)(?![a-z]|[-_]for[-_]).*"
+    r"(?i)(?:.*,)?(?:(?!\bfrom\b)[^,])*?(?<![a-z])(?<!not[ _-])"
+    r"(?:refresh)?(?:hit|stale|updating|cached|prerender)(?![a-z]|[-_]for[-_]).*"
+    r"|\s*(?:true|yes|on|1|fresh)\s*"
 )
+_NAMED = re.compile(r"(?:[a-z0-9]+[-_])*cache(?:d|[-_]?(?:status|hit|info|result|state|remote))?")
+"""Names of caches, and of what one did: not of what it may do, or of whose it is (X-Cache-Enabled, X-Cache-Key)."""
+# A reverse proxy in the application's own words: "stale, invalid, store" was asked for anew.
+_PROXY = re.compile(r"(?i).*(?<![a-z])fresh(?![a-z]).*")
+_TIMER = re.compile(r"(?i)\s*(?:cdn|cf|edge)?[-_]?cache[-_]?(?:status)?([-_](?:hit|stale))?\s*")
+_DID = re.compile(r"(?i)(?<![a-z])(?:hit|stale|updating)(?![a-z])")
 # To its end in one go, whether it has one or not: a long one is read in time.
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("?)')
 _SAYS = {
@@ -41,7 +51,9 @@ _SAYS = {
     "age": re.compile(r"(?!0+(?:\.0*)?(?:\s*,\s*0+(?:\.0*)?)*$).+"),
     "cache-status": re.compile(r"(?i).*;\s*hit\s*(?:=\s*\?1\s*)?(?:[;,].*)?"),
     "warning": re.compile(r"(?:.*,)?\s*11[0-3](?:\s.*)?"),
-    **dict.fromkeys(("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status"), _HIT),
+    "x-cache-hits": re.compile(r"(?:.*[,\s])?0*[1-9][0-9]*(?:[,\s].*)?"),
+    "x-varnish": re.compile(r"(?:.*,)?\s*[0-9]+\s+[0-9]+\s*(?:,.*)?"),
+    **dict.fromkeys(("x-rack-cache", "x-symfony-cache"), _PROXY),
 }
 _OF_STRUCTURE = ("cache-status", "warning")
 """Headers whose texts in quotes are a remark."""
@@ -49,11 +61,23 @@ _OF_STRUCTURE = ("cache-status", "warning")
 
 def kept(headers: Mapping[str, str]) -> str | None:
     """Why an answer is not of now, as its headers say; None where they do not."""
-    for name, says in _SAYS.items():
-        value = headers.get(name, "").strip()
-        if says.fullmatch(_unquoted(value) if name in _OF_STRUCTURE else value):
+    if _timed(headers.get("server-timing", "")):
+        return "a list that a cache has kept: server-timing"
+    for name in headers:
+        says = _SAYS.get(name.lower()) or (_HIT if _NAMED.fullmatch(name.lower()) else None)
+        value = headers[name].strip()
+        if says and says.fullmatch(_unquoted(value) if name.lower() in _OF_STRUCTURE else value):
             return f"a list that a cache has kept: {name} {value[:40]}"
     return None
+
+
+def _timed(value: str) -> bool:
+    """Whether one of the timers is a cache's, and says that it answered."""
+    for part in value.split(","):
+        name, _, rest = part.partition(";")
+        if (timer := _TIMER.fullmatch(name)) and (timer[1] or _DID.search(rest)):
+            return True
+    return False
 
 
 def _unquoted(value: str) -> str:
