@@ -64,7 +64,13 @@ def _emptied(body: Any) -> Any:
     return body
 
 
-def _cached(name: str, value: str) -> Spoil:
+def _no_text(answer: Answer) -> Answer:
+    """Empty every list, in bytes that are no UTF-8: a name is of another encoding."""
+    return answer._replace(body=json.dumps(_emptied(answer.body)).encode().replace(b"{", b'{"\xe9": null, ', 1))
+
+
+def _with(name: str, value: str) -> Spoil:
+    """Empty every list, and say in a header what it is of."""
     return lambda answer: answer._replace(body=_emptied(answer.body), headers={**answer.headers, name: value})
 
 
@@ -96,7 +102,13 @@ SPOILED: dict[str, Spoil] = {
     "errors beside an empty list": _beside("errors", [{"message": "a shard is away"}]),
     "a warning beside an empty list": _beside("warning", "partial result"),
     "a failure beside an empty list": _beside("success", False),  # noqa: FBT003 - a value of JSON
-    "an old answer": _cached("Age", "3600"),
+    "an old answer": _with("Age", "3600"),
+    "a copy of some cache": _with("X-Some-Cache", "HIT"),
+    "another range": _with("Content-Range", "items 100-199/500"),
+    "a total of more": _with("X-Total-Count", "500"),
+    "a further page in a header": _with("Link", '<?page=2>; rel="next"'),
+    "a part by its header": _with("X-Partial-Result", "true"),
+    "bytes that are no text": _no_text,
 }
 
 
@@ -154,4 +166,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _encoded(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
     return body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -5,8 +5,8 @@ A new provider adds its pages to `listed`, and its get to `gets`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.scripted import reply
@@ -28,10 +28,11 @@ class Said:
 
     status: int
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def raw(self) -> bytes:
-        return reply(self.status, self.body)
+        return reply(self.status, self.body, self.headers)
 
 
 def record(kind: str, number: str) -> dict[str, Any]:
@@ -87,11 +88,25 @@ def hostile(kind: str) -> Iterator[Said]:
         yield Said(200, {**whole, ENTRIES[kind]: [entry]})
         yield Said(200, {**whole, ENTRIES[kind]: [record(kind, THIRD), entry]})
     yield from _further_pages(kind, whole)
+    yield from (Said(200, body, headers) for headers in OTHERWISE for body in (whole, empty))
     if kind == "fluents":
         yield from (Said(200, {**whole, "total": total}) for total in (99, "1", -1, [], True))
         # as from a cache that leaves the query out of its key
         yield from (Said(200, {**whole, "page": index}) for index in (7, "2", [], True, 0))
+        yield from (Said(200, {**whole, "size": size}) for size in (0, 1, 10, -1, "100", [], {}, True))
+        yield from (Said(200, {**whole, "total": total, "total_is_estimated": True}) for total in ("x", -1, True))
+        yield from (Said(200, {**whole, "total_is_estimated": value}) for value in ("x", 5, [1]))
 
+
+OTHERWISE = (
+    *({"Content-Range": value} for value in ("items 100-199/500", "items 0-99/500", "100-199/*", "bytes 0-9/10", "x")),
+    *({name: "5"} for name in ("X-Total-Count", "X-Total", "Total-Count", "X-WP-Total", "X-Pagination-Total-Count")),
+    *({"X-Total-Count": value} for value in ("many", "-1", "5, 5")),
+    *({"Link": f"<{_PATH}?page=9>; rel={name}"} for name in ("next", '"next"', '"last next"', "NEXT")),
+    *({"X-Next-Page": "9"}, {"X-Has-More": "true"}, {"X-Next-Cursor": "a"}, {"X-Total-Pages": "9"}, {"X-Page": "9"}),
+    *({"X-Partial-Result": "true"}, {"X-Truncated": "1"}, {"Content-Type": "application/problem+json"}),
+)
+"""Headers of an answer to another question, or of a part of one: no such page is the only one, nor the last."""
 
 KEPT = (
     *({"Age": value} for value in ("240", "?", "1", "10", "0, 240", "0.5")),
@@ -293,6 +308,17 @@ def _strange_links() -> Iterator[Any]:
     yield from ({key: value} for key in ("self", "first", "prev") for value in (5, 0, False, [], {}, {"error": "x"}))
 
 
+def _foreign_links() -> Iterator[Any]:
+    """Of another question than any that is asked in a walk over two pages."""
+    for address in (
+        *(f"{_PATH}?filter_number=14155559999&page_size=100", f"{_PATH}?page_number=3&page_token=PA3", "http://["),
+        *(f"{_PATH}?filter_name=a", f"{_PATH}?page_size=50", f"{_PATH}/search", "/api/relay/rest/sip_endpoints"),
+        *(f"https://other.signalwire.com{_PATH}", f"//other.signalwire.com{_PATH}"),
+    ):
+        yield from ({"self": address}, {"self": _PATH, "first": address})
+    yield {"self": _PATH, "prev": f"{_PATH}?page_number=7"}
+
+
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
     words: dict[str, tuple[str, tuple[Any, ...]]] = {
         "fluents": ("has_more", (None, 1, 0, "false", [], {})),
@@ -306,5 +332,6 @@ def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
         yield from (Said(200, {**body, key: links}) for links in _strange_links() for body in (whole, page(kind)))
         further = f"{_PATH}?page_number=9&page_token=PA9"
         yield from (Said(200, {**page(kind), key: {"self": _PATH, name: further}}) for name in ("next", "prev"))
+        yield from (Said(200, {**body, key: links}) for links in _foreign_links() for body in (whole, page(kind)))
     if kind in ALWAYS:
         yield Said(200, {name: value for name, value in whole.items() if name != key})

@@ -122,6 +122,51 @@ def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
 
 
+def test_headers_that_say_of_a_page_what_was_asked_leave_a_list_whole(
+    kind: str, provider: Adapter, server: ScriptedServer
+) -> None:
+    said: tuple[Callable[[int], dict[str, str]], ...] = (
+        lambda n: {"Content-Range": f"items {n}-{n}/2", "X-Total-Count": "2", "X-Total": "2", "X-Total-Pages": "2"},
+        lambda n: {"Content-Range": f"{n}-{n}/*", "X-Page": str(n), "X-Per-Page": "100"},
+        lambda n: {"X-Page": str(n + 1), "X-Next-Page": "" if n else "2", "X-Prev-Page": "1" if n else ""},
+        lambda n: {"X-Has-More": "false" if n else "true", "X-Partial": "false", "Accept-Ranges": "items"},
+        lambda n: {"Link": '</a.css>; rel=preload, </x>; rel="first"' + ("" if n else ', </x?page=2>; rel="next"')},
+        lambda n: {"Link": '</x>; rel=prev; title="next"' if n else "</docs>; rel=describedby; title='rel=next'"},
+    )
+    for headers in said:
+        server.clear()
+        pages = [reply(one.status, one.body, headers(n)) for n, one in enumerate(listed(kind, [OTHER], [THIRD]))]
+        server.queue(*(one.raw for one in gets(kind)), *pages, *pages)
+        seen = provider.look({NUMBER: ID})[NUMBER]
+        assert seen.kind is LookKind.ABSENT, (headers(0), seen.error)
+    for empty in ({"X-Total-Count": "0"}, {"Content-Range": "items */0"}, {"Content-Range": "0-0/0"}, {"X-Total": ""}):
+        (none,) = listed(kind, [])
+        server.clear()
+        server.queue(*(one.raw for one in gets(kind)), reply(none.status, none.body, empty))
+        assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.ABSENT, empty
+
+
+def test_an_estimate_of_some_numbers_and_a_list_of_none_settle_nothing(server: ScriptedServer) -> None:
+    provider = adapter("fluents", server.url, policy={"timeout": 20.0})
+    for total, found in ((5, LookKind.UNCLEAR), (1, LookKind.UNCLEAR), (0, LookKind.ABSENT), (None, LookKind.ABSENT)):
+        about = Said(200, {**page("fluents"), "total": total, "total_is_estimated": True})
+        assert look(provider, server, [*gets("fluents"), about]) is found, total
+
+
+def test_a_page_before_the_first_is_another_page(server: ScriptedServer) -> None:
+    provider = adapter("signalwire", server.url, policy={"timeout": 20.0})
+    (only,) = listed("signalwire", [OTHER])
+    address = "/api/relay/rest/phone_numbers"
+    asked = f"{address}?filter_number=%2B14155550100&page_size=100"
+    for links, found in (
+        ({"self": f"{asked}&page_number=0", "first": f"{asked}&page_number=0", "prev": None}, LookKind.ABSENT),
+        ({"self": f"{asked}&page_number=0&page_token=PA1", "first": "", "prev": ""}, LookKind.ABSENT),
+        ({"self": asked, "prev": f"{asked}&page_number=0"}, LookKind.UNCLEAR),
+        ({"self": f"{asked}&page_number=1"}, LookKind.UNCLEAR),
+    ):
+        assert look(provider, server, [Said(200, {**only.body, "links": links})]) is found, links
+
+
 def test_a_list_that_is_dated_long_before_other_answers_leaves_a_look_unclear(
     kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
@@ -35,6 +34,7 @@ LISTING = Listing(
     entries="items",
     needs=("has_more",),
     may=("page", "size", "total", "total_is_estimated"),
+    echoes=("page", "size"),
     # what an agent is told in a call, by way of example: a caller's number, too
     others=("example_context",),
 )
@@ -125,7 +125,7 @@ class Fluents:
 
     def _is_end(self, answer: Answer) -> bool:
         page = LISTING.page(self._session, answer, None)
-        return page.unread is None and fields(answer.body).get("has_more") is False
+        return fields(answer.body).get("has_more") is False and not list(lookups.walk(lambda _: page))
 
     def _page(self, cursor: str | None) -> Page:
         number = int(cursor or "1")
@@ -134,9 +134,7 @@ class Fluents:
         page = LISTING.page(self._session, answer, str(number + 1) if more is True else None)
         if not isinstance(more, bool) or (more and not page.entries):
             raise ProviderError(self._session.unsettled(answer, "unreadable_list", "no clear word on further pages"))
-        if (shown := fields(answer.body).get("page")) in (None, number) and not isinstance(shown, bool):
-            return page
-        return replace(page, unread=self._session.unsettled(answer, "wrong_page", f"another page than {number}"))
+        return page
 
     def _list(self, page: int, size: int) -> Answer:
         return self._session.call("GET", LIST, params={"page": page, "size": size})

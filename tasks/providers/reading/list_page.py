@@ -14,6 +14,7 @@ from typing import Any
 
 from schemas.outcomes import LookKind, Outcome
 from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.claims import Claims, read_claims
 from tasks.providers.transport.answers import e164, fields
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
@@ -44,21 +45,25 @@ class Entry:
 class Page:
     """The entries of one page that could be read, and what leads to the next, None at the end.
 
-    `unread` is set where anything of the page could not be read; `total` is how many entries the list has.
+    `unread` is set where anything of the page could not be read; `total` is how many entries the list has, `about` how
+    many by an estimate. `claims` is what its headers say of it.
     """
 
     entries: list[Entry]
     following: str | None = None
     unread: Outcome | None = None
     total: int | None = None
+    about: int | None = None
+    claims: Claims = field(default=Claims(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """How a provider documents its list of owned numbers.
 
-    `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there; `strange` tells
-    what is wrong inside of those, None where nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
+    `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there, `echoes` those of
+    them that repeat a parameter of the question; `strange` tells what of an answer is wrong inside of those, None where
+    nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
     state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none. Of
     `others` it is documented that they may name other numbers than the entry's own: those say nothing.
     """
@@ -66,7 +71,8 @@ class Listing:
     entries: str
     needs: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
-    strange: Callable[[Mapping[str, Any]], str | None] = lambda _: None
+    echoes: tuple[str, ...] = ()
+    strange: Callable[[Answer], str | None] = lambda _: None
     number: str = "number"
     ids: tuple[str, ...] = ("id",)
     kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
@@ -80,13 +86,17 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wrong = answer.flaw or next(self._wrong(body), None) or next(filter(None, map(self._unread, records)), None)
+        wrong = (
+            answer.flaw or next(self._wrong(answer, body), None) or next(filter(None, map(self._unread, records)), None)
+        )
         entries = [entry for record in records if (entry := self.entry(session, record))]
+        said = {"about" if body.get("total_is_estimated") else "total": _count(body.get("total"))}
         return Page(
             entries=entries,
             following=following,
             unread=session.unsettled(answer, "unreadable_list", wrong) if wrong else None,
-            total=_count(body.get("total")) if self._counts(body) else None,
+            claims=read_claims(answer.headers, len(records)),
+            **(said if "total" in self.may else {}),
         )
 
     def entry(self, session: Session, record: Mapping[str, Any]) -> Entry | None:
@@ -101,18 +111,18 @@ class Listing:
             rest[self.number] = _digits(record[self.number])
         return Entry(number, next(filter(None, known), None), self.kind(record), rest)
 
-    def _wrong(self, body: Mapping[str, Any]) -> Iterator[str]:
+    def _wrong(self, answer: Answer, body: Mapping[str, Any]) -> Iterator[str]:
         """What of an envelope is not as documented. A foreign key that holds nothing says nothing."""
         documented = {self.entries, *self.needs, *self.may}
         yield from (f"no {key!r} beside its list" for key in self.needs if key not in body)
         yield from (f"{key!r} beside its list" for key in body if key not in documented and body[key] not in _NOTHING)
-        if self._counts(body) and _count(body.get("total")) is None:
+        if "total" in self.may and body.get("total") is not None and _count(body["total"]) is None:
             yield "a total that is no count"
-        if (strange := self.strange(body)) is not None:
+        if "total" in self.may and body.get("total_is_estimated") not in (None, True, False):
+            yield "a total that is estimated, or not"
+        yield from (f"another {key} than was asked for" for key in self.echoes if _differs(body.get(key), answer, key))
+        if (strange := self.strange(answer)) is not None:
             yield strange
-
-    def _counts(self, body: Mapping[str, Any]) -> bool:
-        return "total" in self.may and body.get("total") is not None and body.get("total_is_estimated") is not True
 
     def _is_no_number(self, record: Mapping[str, Any]) -> bool:
         """Whether an entry is documented as none, and its name hides none: behind no plus and behind no mask."""
@@ -150,6 +160,11 @@ def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:
 
 def _digits(name: str) -> str:
     return "".join(str(unicodedata.digit(char)) for char in name if char.isdigit())
+
+
+def _differs(said: Any, answer: Answer, key: str) -> bool:
+    asked = answer.params.get(key)
+    return asked is not None and said is not None and (isinstance(said, bool) or said != asked)
 
 
 def _count(value: Any) -> int | None:

@@ -73,6 +73,7 @@ class _Whole:
     def __init__(self) -> None:
         self.pages = 0
         self._shown: set[Entry] = set()
+        self._seen = self._passed = self._about = 0
         self._total: int | None = None
         self._shrank = False
         self._unread: Outcome | None = None
@@ -83,12 +84,21 @@ class _Whole:
         before = len(self._shown)
         shown = [entry for entry in page.entries if entry.number]
         self._shown.update(shown)
-        self._unread = self._unread or page.unread
-        if page.total is not None:
-            # The least that it said: a list may grow while it is walked.
-            self._shrank = self._shrank or (self._total is not None and page.total < self._total)
-            self._total = page.total if self._total is None else min(self._total, page.total)
+        self._check(page)
+        self._seen += len(page.entries)
+        self._passed += len(page.entries) - len(shown)
         return len(self._shown) > before or not shown
+
+    def _check(self, page: Page) -> None:
+        wrong = page.claims.wrong(page=self.pages, seen=self._seen, last=page.following is None)
+        told = _failed("other_page", f"the list tells of {wrong}").outcome if wrong else None
+        self._unread = self._unread or page.unread or told
+        self._about = max(self._about, page.about or 0)
+        for total in (page.total, page.claims.total):
+            if total is not None:
+                # The least that it said: a list may grow while it is walked.
+                self._shrank = self._shrank or (self._total is not None and total < self._total)
+                self._total = total if self._total is None else min(self._total, total)
 
     def require(self) -> None:
         """Raises ProviderError where it is not whole."""
@@ -96,8 +106,12 @@ class _Whole:
             raise ProviderError(self._unread)
         if self._shrank:
             raise _failed("shrinking_list", _SHRANK)
-        if self._total is not None and len(self._shown) < self._total:
-            raise _failed("short_list", f"the list shows {len(self._shown)} numbers and says that it has {self._total}")
+        found = len(self._shown) + self._passed
+        if self._total is not None and found < self._total:
+            raise _failed("short_list", f"the list shows {found} numbers and says that it has {self._total}")
+        # An estimate may be off, but not where it is of some and none is there.
+        if self._about and not found:
+            raise _failed("short_list", f"the list shows no number and says that it has about {self._about}")
 
     def require_all_of(self, earlier: _Whole) -> None:
         """Raises ProviderError where an entry is gone that an *earlier* walk has shown."""

@@ -20,6 +20,7 @@ from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.claims import other_question
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
@@ -132,8 +133,9 @@ class SignalWire:
         return self._session.clean(region) if isinstance(region, str) else None
 
 
-def _strange_links(body: Mapping[str, Any]) -> str | None:
+def _strange_links(answer: Answer) -> str | None:
     """What of `links` is not as documented: a page that shows no number is the only one."""
+    body = fields(answer.body)
     links = fields(body.get("links"))
     if not all(link is None or isinstance(link, str) for link in links.values()):
         return "a link that is no text"
@@ -142,7 +144,21 @@ def _strange_links(body: Mapping[str, Any]) -> str | None:
         return f"{foreign!r} among its links"
     if not body.get("data") and (links.get("next") or links.get("prev")):
         return "no number, and a link to another page"
-    return None
+    return _of_another_page(answer, links)
+
+
+def _of_another_page(answer: Answer, links: Mapping[str, Any]) -> str | None:
+    """What its links say of which page it is, where that is not the one that was asked for."""
+    here = str(answer.params.get("page_number") or 0)
+    if here == "0" and links.get("prev"):
+        return "a page before the first"
+    wanted = {"self": here, "first": "0", "prev": str(int(here) - 1 if here.isdecimal() else "")}
+    said = (
+        other_question(links[name], answer.asked, {**answer.params, "page_number": number}, ("page_token",))
+        for name, number in wanted.items()
+        if links.get(name)
+    )
+    return next(filter(None, said), None)
 
 
 def _is_harmless(key: str, links: Mapping[str, Any]) -> bool:

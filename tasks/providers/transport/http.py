@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -51,7 +51,7 @@ class Answer:
     """A whole HTTP answer; `body` is the JSON it carries, None where it carries none.
 
     `flaw` is why nobody learns from it what is not there: it is not of now (`freshness`), or its bytes are not as they
-    should be. None where it is as it should be.
+    should be. None where it is as it should be. `asked` is the address that it answers, `params` the query's.
     """
 
     status: int
@@ -59,6 +59,8 @@ class Answer:
     body: Any
     text: str
     flaw: str | None = None
+    asked: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,8 @@ class Session:
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)
-        return replace(answer, flaw=answer.flaw or kept(answer.headers) or dated)
+        flaw = answer.flaw or kept(answer.headers) or dated
+        return replace(answer, flaw=flaw, asked=f"{self.base_url.rstrip('/')}{path}", params=params or {})
 
     def _refused(self, answer: Answer) -> ProviderError | None:
         if 200 <= answer.status < 300:
