@@ -7,8 +7,9 @@ ways is refused with both. One rule holds for messages, files and the command li
 - With a plus (or 00) the digits are the number, whatever country is named. Only a trunk zero in brackets, +44 (0)20,
   is left out.
 - Without a plus and with a country it is a number of that country: a national one, or one that begins with the
-  country's own code. It never becomes another country's, not even of one that shares the code. Where two readings are
-  possible, it is the one that is valid; where both are, it is refused.
+  country's own code. Its digits are all kept but for that code or the country's trunk prefix: none are dropped as a
+  carrier's, none are put before. It never becomes another country's, not even of one that shares the code. Where two
+  readings are possible, it is the one that is valid; where both are, it is refused.
 - Without both, the digits must be an international number and nothing else. Ten digits or fewer are refused, for most
   national numbers have that many: 6465550100 is of New York or of New Zealand. More are taken where some country
   assigns them as they stand (14155550100, 919876543210), and where they may be of a new range; but not where they are
@@ -23,7 +24,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-from schemas.spelling import MIN_DIGITS, NumberError, plain_spelling
+from schemas.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
 
 __all__ = ["NumberError", "digits_only", "known_country", "national_digits", "parse_e164", "read_number", "region_of"]
 
@@ -31,6 +32,7 @@ _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
 _MAX_DIGITS = 15
 _MAX_NATIONAL = 10
+_MIN_WHOLE = 7
 # whose number it likely is where the code is missing: those who have the most, and +1 before them
 _LARGE = ("IN", "BR", "GB", "DE", "FR", "IT", "ES", "MX", "ID", "CN", "JP", "PK", "NG", "CO", "TR", "PH", "VN", "KR")
 
@@ -60,7 +62,14 @@ def read_number(text: str, country: str | None = None) -> str:
         return _international(text, text)
     spelled = plain_spelling(text)
     digits = _digits(spelled)
-    if spelled.startswith("+"):
+    number = _read_spelled(text, spelled, digits, country)
+    _refuse_end(text, spelled, number, country)
+    return number
+
+
+def _read_spelled(text: str, spelled: str, digits: str, country: str | None) -> str:
+    # 49 (0)30 lacks its plus, and nothing else.
+    if spelled.startswith("+") or (country and re.match(rf"{_code(country)} *\(0\)", spelled)):
         return _international(text, f"+{digits}", without_trunk=_without_trunk(spelled))
     if digits.startswith("00"):
         return _dialled(text, digits, country)
@@ -126,6 +135,31 @@ def _without_trunk(spelled: str) -> str | None:
     return f"+{_digits(spelled.replace('(0)', '', 1))}" if "(0)" in spelled else None
 
 
+def _refuse_end(text: str, spelled: str, number: str, country: str | None) -> None:
+    """Refuse a whole number with the end of another behind it: 030 5550170-0171, or 98765 43210 70, which is no number.
+
+    Where a country's numbers have many lengths, both may be valid.
+    """
+    apart = end_apart(spelled)
+    if apart is None:
+        return
+    head, mark, looks = apart
+    valid = _valid(_possible(number))
+    if (looks or not valid) and _is_whole(head, country, own=valid):
+        raise NumberError(text, TWO.format(mark))
+
+
+def _is_whole(head: str, country: str | None, *, own: bool) -> bool:
+    """Whether a text is a number; in an *own* number's it is one only if it is not short, and as that is read."""
+    digits = _digits(head)
+    if not own and not head.startswith("+") and _NANP.fullmatch(digits.removeprefix("1")):
+        return True
+    parsed = _parse(head if country or head.startswith("+") else f"+{digits}", country)
+    if parsed is None or not _valid(parsed):
+        return False
+    return not own or len(phonenumbers.national_significant_number(parsed)) >= _MIN_WHOLE
+
+
 def _dialled(text: str, digits: str, country: str | None) -> str:
     """A number after 00. Some countries dial more than 00 (Australia 0011): the rest of that may be another number."""
     number = f"+{digits[2:]}"
@@ -141,9 +175,9 @@ def _dialled(text: str, digits: str, country: str | None) -> str:
 def _of_country(text: str, digits: str, country: str) -> str:
     """A number of *country*, with or without its code."""
     parsed = _parse(digits, country)
-    code = phonenumbers.country_code_for_region(country)
+    code = _code(country)
     number = _format(parsed) if parsed is not None and parsed.country_code == code else ""
-    if _possible(number) is None:
+    if parsed is None or _possible(number) is None or not _keeps_digits(parsed, digits, country):
         mend = "mend it, or write the plus and the country code if it is of another"
         raise NumberError(text, f"is not a possible number of {country}: {mend}")
     _refuse_elsewhere(text, number, country)
@@ -151,7 +185,37 @@ def _of_country(text: str, digits: str, country: str) -> str:
         _refuse_other(text, number, f"+{code}{digits}")
     elif digits.startswith(str(code)) or (len(digits) > _MAX_NATIONAL and not _valid(_possible(number))):
         _refuse_other(text, number, f"+{digits}")
+    for trunk in _trunks(country):
+        if digits.startswith(f"{code}{trunk}") and number != (other := f"+{code}{digits[len(f'{code}{trunk}') :]}"):
+            _refuse_other(text, number, other)
     return number
+
+
+def _code(country: str) -> int:
+    return phonenumbers.country_code_for_region(country)
+
+
+def _keeps_digits(parsed: PhoneNumber, digits: str, country: str) -> bool:
+    """Whether a text is what was read in it, and before that no more than the trunk prefix or the code of *country*.
+
+    Numbers of mobiles are written in other digits in some countries: the Argentinian 15 for 9.
+    """
+    code, trunks = str(parsed.country_code), _trunks(country) - {str(parsed.country_code)}
+    written = _digits(phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL))
+    bare = {phonenumbers.national_significant_number(parsed), written}
+    bare |= {written.removeprefix(trunk) for trunk in trunks}
+    return any(digits == f"{first}{trunk}{one}" for first in ("", code) for trunk in ("", *trunks) for one in bare)
+
+
+@lru_cache(maxsize=300)
+def _trunks(country: str) -> frozenset[str]:
+    """What is dialled before a national number: libphonenumber's own, and single digits that are of no carrier."""
+    metadata = PhoneMetadata.metadata_for_region(country, None)
+    if metadata is None:
+        return frozenset()
+    prefixes = re.compile(metadata.national_prefix_for_parsing or "(?!)")
+    single = {digit for digit in "0123456789" if (found := prefixes.fullmatch(digit)) and not any(found.groups())}
+    return frozenset(single | ({metadata.national_prefix} if metadata.national_prefix else set()))
 
 
 def _refuse_elsewhere(text: str, number: str, country: str) -> None:

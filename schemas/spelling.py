@@ -38,6 +38,10 @@ _THOUSANDS = re.compile(r"(\+?[0-9]{1,3}([.,' ])[0-9]{3}(?:\2[0-9]{3})+)(?:(?!\2
 _FORMULA = re.compile(r'=(?:(\+[0-9]+)|"(\+[^"]+)")')
 _SCIENTIFIC = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE][+-]?[0-9]+")
 _SHORT_END = re.compile(r"([0-9]+)[ )]*([.,-])[ (.-]*([0-9]{1,3})\)?\Z")
+_BRACKETED_END = re.compile(r"([0-9]+)[ ).-]*\([ .-]*([0-9 .-]+)\)\Z")
+_MOST_BRACKETED = 4
+_GROUP = re.compile(r"([0-9]+)[ )]*([ .-])[ (.-]*([0-9]+)\)?\Z")
+_CHAIN = re.compile(r"(?<![0-9])(?:[0-9]{2}([ .-])[0-9]{2}\1[0-9]{2}|[0-9]{3}([ .-])[0-9]{3}\2[0-9]{3})\Z")
 _EXTENSION = re.compile(r"[0-9) .,;-](?:e?xt(?:n|ensi[oó]n)?|x|#|~)[.:=]* *[0-9]{1,7}#?", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -69,13 +73,14 @@ def plain_spelling(text: str) -> str:
     _refuse_short_end(seen, rest)
     if not _DIGITS.fullmatch(rest):
         raise NumberError(seen, _what_else(seen))
+    _refuse_bracketed_end(seen, rest)
     if plus is None and _WHOLLY_BRACKETED.fullmatch(rest):
         raise NumberError(seen, _COMPUTED)
     return f"+{rest}" if plus else rest
 
 
 _COMPUTED = "was computed by a spreadsheet: format the column as text, and write the number as it was, with its plus"
-_TWO = "looks like two numbers: give each a row of its own; if it is one, write it without {!r}"
+_TWO = TWO = "looks like two numbers: give each a row of its own; if it is one, write it without {!r}"
 
 
 def _refuse_damage(text: str) -> None:
@@ -96,6 +101,24 @@ def _without_spreadsheet(text: str) -> str:
     if thousands := _THOUSANDS.fullmatch(text):
         return thousands[1].replace(thousands[2], "")
     return text
+
+
+def end_apart(spelled: str) -> tuple[str, str, bool] | None:
+    """What stands before the last group of a plain spelling, the mark between both, and whether it looks like another
+    number's end: behind a dash or a dot, no longer than the group before, and none of a row of pairs or of threes.
+    """
+    end = _GROUP.search(spelled)
+    if end is None:
+        return None
+    looks = end[2] != " " and len(end[3]) <= len(end[1]) and not _CHAIN.search(spelled)
+    return spelled[: end.end(1)], end[2], looks
+
+
+def _refuse_bracketed_end(text: str, number: str) -> None:
+    """Refuse 415 555 0123(5) and 030 55501 (55502); (415) (5550100) ends in the number itself."""
+    end = _BRACKETED_END.search(number)
+    if end is not None and (digits := len(re.findall("[0-9]", end[2]))) <= max(_MOST_BRACKETED, len(end[1])):
+        raise NumberError(text, _TWO.format("(" if digits else ""))
 
 
 def _refuse_short_end(text: str, number: str) -> None:
