@@ -80,7 +80,7 @@ def plain_spelling(text: str) -> str:
 
 
 _COMPUTED = "was computed by a spreadsheet: format the column as text, and write the number as it was, with its plus"
-_TWO = TWO = "looks like two numbers: give each a row of its own; if it is one, write it without {!r}"
+TWO = "looks like two numbers: give each a row of its own; if it is one, write it without {!r}"
 
 
 def _refuse_damage(text: str) -> None:
@@ -118,7 +118,7 @@ def _refuse_bracketed_end(text: str, number: str) -> None:
     """Refuse 415 555 0123(5) and 030 55501 (55502); (415) (5550100) ends in the number itself."""
     end = _BRACKETED_END.search(number)
     if end is not None and (digits := len(re.findall("[0-9]", end[2]))) <= max(_MOST_BRACKETED, len(end[1])):
-        raise NumberError(text, _TWO.format("(" if digits else ""))
+        raise NumberError(text, TWO.format("(" if digits else ""))
 
 
 def _refuse_short_end(text: str, number: str) -> None:
@@ -127,7 +127,7 @@ def _refuse_short_end(text: str, number: str) -> None:
     if end is None or len(end[3]) >= len(end[1]):
         return
     if end[2] == "-":
-        raise NumberError(text, _TWO.format("-"))
+        raise NumberError(text, TWO.format("-"))
     raise NumberError(text, f"has the fraction {end[2]}{end[3]}: write one number, in digits")
 
 
@@ -143,7 +143,7 @@ def _what_else(text: str) -> str:
     if len(re.findall(r"[0-9]", text)) < MIN_DIGITS:
         return "is not a phone number"
     if between := re.search(r"[0-9) ]([/\\|,;:&\n\r+])[+( 0-9]", text):
-        return _TWO.format(between[1])
+        return TWO.format(between[1])
     return "is not one phone number: write it in digits, like +14155550100"
 
 
