@@ -86,10 +86,7 @@ def resolve(
     from workers.cli.terminal.context import open_desk
 
     name = person(by)
-    if file is not None and (ids or order or where or bought or retry or fail or provider_number_id):
-        raise Failure("--file names the purchases and what becomes of them: give neither with it")
-    if ids and (order or where):
-        raise Failure("name the purchases by their ids, or by --order and --where: not by both")
+    _check_one_way(file, ids, bool(order or where), bool(bought or retry or fail or provider_number_id))
     equal = _conditions(where)
     wanted = [] if file is None else _from_file(file, note, json=json)
     # Only what buys again needs to know from whom.
@@ -104,6 +101,13 @@ def resolve(
         done = _settle(desk.runtime, wanted, name, json=json)
     _tell(done, name, json=json)
     raise typer.Exit(SOME_FAILED if done.moved else 0)
+
+
+def _check_one_way(file: str | None, ids: Sequence[str] | None, chosen: bool, said: bool) -> None:  # noqa: FBT001
+    if file is not None and (ids or chosen or said):
+        raise Failure("--file names the purchases and what becomes of them: give neither with it")
+    if ids and chosen:
+        raise Failure("name the purchases by their ids, or by --order and --where: not by both")
 
 
 def _settle(runtime: Runtime, wanted: Sequence[Resolution], by: str, *, json: bool) -> Resolved:
