@@ -236,6 +236,8 @@ def naming(kind: str) -> Iterator[Said]:
         "(415) 555-0100",
         f"sip:{NUMBER}@example.com",
         "001 415-555-0100",
+        "415%20555%200100",
+        "415\u200b555:0100",
     )
     for entry in (
         record(kind, OTHER),

@@ -45,6 +45,27 @@ def mentioned(record: Any, *numbers: str, own: str = OTHER) -> set[str]:
             "9,4155550100",
             "\uff0b\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff10\uff11\uff10\uff10",
         ),
+        *("415%20555%200100", "tel:%2B1%20415%20555%200100", "%2B14155550100", "&#43;1&nbsp;415&nbsp;555&nbsp;0100"),
+        *(
+            "+1\u200b415\u200b555\u200b0100",
+            "415\u00ad555\u00ad0100",
+            "415\u2060555\u20600100",
+            "415\u200e555\u200e0100",
+        ),
+        *(
+            "415:555:0100",
+            "415~555~0100",
+            "415'555'0100",
+            "415*555*0100",
+            "415|555|0100",
+            "415;555;0100",
+            "415\u2022555\u20220100",
+        ),
+        *("0.0.1.0.5.5.5.5.1.4.1.e164.arpa", "0.0.1.0.5.5.5.5.1.4.1.E164.ARPA."),
+        *(
+            "".join(f"{digit}\ufe0f\u20e3" for digit in "4155550100"),
+            "\u2074\u00b9\u2075\u2075\u2075\u2075\u2070\u00b9\u2070\u2070",
+        ),
     ],
 )
 def test_a_number_is_found_in_any_spelling_at_any_depth(text: Any) -> None:
@@ -69,11 +90,23 @@ def test_a_number_is_found_in_any_spelling_at_any_depth(text: Any) -> None:
         ),
         *({"created_at": "2026-10-04T15:55:01.004155Z"}, {"billed": 1764155550}, {"name": "415 555"}, {"zip": "55501"}),
         *({"e164": OTHER}, {"name": "(415) 555-0101"}, {"to": "+1415555010"}, {"masked": "+1415555****"}),
+        *({"a": ["4155550", "x", "100"]}, {"a": "41555&50100"}, {"ip": "10.0.0.1"}, {"a": "0.1.5.5.e164.arpa"}),
         *({"from": "+1 415 555, 0100"}, {"a": "415555", "b": "0100"}),
     ],
 )
 def test_another_number_is_no_mention(record: Any) -> None:
     assert mentioned(record) == set()
+
+
+PARTS: list[list[Any]] = [["+1", "415", "555", "0100"], [*"14155550100"], [1, 415, "5550100"], ["415", 5550100]]
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_a_number_is_found_part_by_part_in_a_list(parts: Any) -> None:
+    for record in ({"a": parts}, {"a": {"b": [parts, "x"]}}):
+        assert mentioned(record) == {NUMBER}
+        assert mentioned(record, OTHER) == set()
+    assert mentioned({"a": [*parts, "x"]}) == mentioned({"a": ["41555", {}, "50100"]}) == set()
 
 
 @pytest.mark.parametrize("text", ["020 7123 4567", "+44 (0)20 7123 4567", "00442071234567", "442071234567"])
@@ -134,6 +167,7 @@ AMONG = (WASHINGTON, DANE, ICELANDER, "+4515140311", "+4526061514", "+1260615140
             "id:5550100f-1004-4155-8550-a10055501000",
         ),
         *("a555010000000000", "PNa5550100f1004415585a10055501000a", "41555501-0026-1234-5678-415555010000"),
+        *("14:03:11", "at 14:03:11.004155550", "14:03:11,004155550 - 15:14:03", "from 06:15:14.3540311 on"),
         *("f5550100f1004415585a1005", "urn:uuid:5550100f-1004-4155-8550-a10055501000", "num_a5550100f1004415585a1005"),
     ],
 )
