@@ -62,10 +62,10 @@ class Listing:
     """How a provider documents its list of owned numbers.
 
     `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there, `echoes` those of
-    them that repeat a parameter of the question; `strange` tells what of an answer is wrong inside of those, None where
-    nothing is. In an entry, `number` and `ids` are keys, `kind` tells its
-    state, and `passed_over` is true of what is documented as no number: it is passed over where its name is none. Of
-    `others` it is documented that they may name other numbers than the entry's own: those say nothing.
+    them that repeat a parameter of the question; `strange` tells what is wrong inside of those, None where nothing is.
+    In an entry, `number` and `ids` are keys, `kind` tells its state, and `passed_over` is true of what is documented as
+    no number: it is passed over where its name is none. Of `others` it is documented that they may name other numbers
+    than the entry's own: those say nothing.
     """
 
     entries: str
