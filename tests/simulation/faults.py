@@ -205,7 +205,7 @@ class Faults:
         What a provider sold before and does not show yet, it may refuse to sell again.
         """
         for sold_at, number in sorted(self._world.judge.unseen):
-            if self.on and self._remembers and sold_at == kind and number.removeprefix("+") in body:
+            if self.on and self._remembers and sold_at.partition("/")[0] == kind and number.removeprefix("+") in body:
                 control.plan(kind, "refuse", number=number)
                 return False
         if not self._world.can_look(kind):

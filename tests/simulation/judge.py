@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
 from tests.simulation.clockwork import MICRO, Broken
+from tests.simulation.edits import REPOINTED, desk, kind_of
 
 if TYPE_CHECKING:
     from tests.simulation.people import Request
@@ -20,9 +21,10 @@ NOTHING = "nothing"
 """The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
-_ROWS = f"SELECT provider, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
+_ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
 _LIMITED = (
-    "SELECT o.id, o.max_purchases, p.provider, p.number FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
+    "SELECT o.id, o.max_purchases, p.provider, p.account, p.number "
+    "FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
     f"WHERE o.max_purchases IS NOT NULL AND p.status NOT IN ({_DEAD})"
 )
 
@@ -56,7 +58,7 @@ class Judge:
         """A provider has executed a request; a *late* one may be given up, but was meant."""
         self._pace(kind, log, buying=buying)
         for charge in charges:
-            self._charge(charge["kind"], charge["number"], late=late)
+            self._charge(desk(charge["kind"], charge["account"]), charge["number"], late=late)
         if charges:
             self._order_limits()
 
@@ -96,10 +98,13 @@ class Judge:
 
     def _standing(self) -> dict[tuple[str, str], str]:
         standing: dict[tuple[str, str], str] = {}
-        for provider, number, status in self.all(_ROWS):
-            standing[provider, number] = status
-            if status == Status.PURCHASED and not self.charged[provider, number]:
-                raise Broken(f"{number} at {provider} is purchased, and was never charged")
+        for alias, account, number, status in self.all(_ROWS):
+            one = desk(kind_of(alias), account), number
+            # Under two names of one account a number may stand twice: it is known if one of them may be charged.
+            if standing.get(one) not in MAY_BE_CHARGED:
+                standing[one] = status
+            if status == Status.PURCHASED and not self.charged[one]:
+                raise Broken(f"{number} at {one[0]} is purchased, and was never charged")
         return standing
 
     def one(self, query: str, *given: Any) -> Any:
@@ -164,26 +169,32 @@ class Judge:
         if self.charged[kind, number] > 1 and (kind, number) not in self.unseen:
             raise Broken(f"{number} at {kind} is charged twice")
         self._world.stocks.charged(kind, number)
-        if (kind, number) not in self._world.asked:
+        if (kind.partition("/")[0], number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
         if late and (kind, number) in self.unseen:
             return
         query = (
-            "SELECT p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
-            "WHERE p.provider = ? AND p.number = ? AND (a.outcome IS NULL OR ?)"
+            "SELECT p.provider, p.account, p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
+            "WHERE p.number = ? AND (a.outcome IS NULL OR ?)"
         )
-        if not any(row["status"] in MAY_BE_CHARGED for row in self.rows(query, kind, number, late)):
+        rows = [row for row in self.all(query, number, late) if desk(kind_of(row["provider"]), row["account"]) == kind]
+        if not any(row["status"] in MAY_BE_CHARGED for row in rows):
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
 
     def _order_limits(self) -> None:
         bought = Counter[tuple[str, int]]()
-        for order_id, most, *one in self.all(_LIMITED):
-            bought[order_id, most] += self.charged[one[0], one[1]] > 0 and tuple(one) not in self.unseen
+        for order_id, most, alias, account, number in self.all(_LIMITED):
+            one = desk(kind_of(alias), account), number
+            bought[order_id, most] += self.charged[one] > 0 and one not in self.unseen
         for (order_id, most), count in bought.items():
             if count > most:
                 raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
+        edits = self._world.edits
+        if edits.done and (edits.kind, edits.how) == (kind, REPOINTED):
+            # Two accounts, each with limits of its own.
+            return
         policy = self._world.config.providers[kind].policy
         for rate in policy.rate_limits if buying else policy.lookup_rate_limits:
             recent = sorted(log[-2 * rate.limit :])

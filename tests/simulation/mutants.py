@@ -34,6 +34,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger.calls import intents
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
+from tests.simulation.mutants_of_accounts import MUTANTS_OF_ACCOUNTS
 from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
 from tests.simulation.mutants_of_pools import MUTANTS_OF_POOLS
 
@@ -260,6 +261,7 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     limiter_from_the_past,
     max_forgotten,
     newest_first,
+    *MUTANTS_OF_ACCOUNTS,
     *MUTANTS_OF_MONEY,
     *MUTANTS_OF_POOLS,
 )

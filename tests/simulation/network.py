@@ -22,6 +22,7 @@ from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
 from tests.simulation.clockwork import MICRO, Process
+from tests.simulation.edits import desk
 from tests.simulation.faults import BY_THE_LAST_LOOK
 from tests.simulation.gateways import Gateways
 
@@ -91,7 +92,7 @@ class Network:
         charges = self.control.ledger.charges[before:]
         self._tell(incoming, delivery, [charge["number"] for charge in charges])
         if unseen or late > BY_THE_LAST_LOOK:
-            world.judge.unseen.update((kind, charge["number"]) for charge in charges)
+            world.judge.unseen.update((desk(kind, charge["account"]), charge["number"]) for charge in charges)
         world.judge.after_call(kind, log, charges, buying=buying, late=late > 0)
         return self.gateways.passed_on(kind, delivery, buying=buying)
 

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.config.errors import ConfigError
 from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
@@ -26,6 +27,7 @@ from tasks.providers.adapter import ProviderError
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.box import START
+from tests.simulation.edits import desk, kind_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -37,7 +39,7 @@ PUBLIC = "purchases"
 _BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 _LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
-_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError)
+_SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError, ConfigError)
 
 
 def caller(world: World) -> None:
@@ -81,6 +83,8 @@ def person(world: World) -> None:
         _audit_by_machine,
         _order_at_most,
         _replay,
+        _say_where_it_belongs,
+        _say_where_it_belongs,
     ]
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
@@ -95,12 +99,13 @@ def _order_at_most(world: World) -> None:
     """`dialstock order submit --max`: more numbers than are to be bought."""
     runtime, rng = world.staff.runtime, world.clockwork.rng
     numbers = sorted({number for request in world.requests for _, number in request.wanted})
-    wanted = [(rng.choice(world.kinds), one) for one in rng.sample(numbers, min(len(numbers), rng.randint(2, 8)))]
+    aliases = sorted(runtime.providers)
+    wanted = [(rng.choice(aliases), one) for one in rng.sample(numbers, min(len(numbers), rng.randint(2, 8)))]
     if not wanted:
         return
     most = rng.randint(1, len(wanted))
     world.clockwork.note(f"a person orders {most} of {len(wanted)} numbers")
-    world.asked.update(wanted)
+    world.asked.update((kind_of(alias), one) for alias, one in wanted)
     fields = {"requests": [{"provider": kind, "number": number} for kind, number in wanted]}
     lines = list(enumerate(parse_order(fields, runtime.kinds).requests, 1))
     order = orders.begin(runtime, name="at most", max_purchases=most)
@@ -137,14 +142,20 @@ def _retry(world: World) -> None:
 def _resolve(world: World) -> None:
     """Settle what is held by what the provider's own books say."""
     at = PURCHASE.c
-    row = _one(world, select(at.id, at.provider, at.number).where(at.status == Status.HELD).order_by(at.id))
-    if row is None or world.network.under_way[row.provider, row.number]:
+    query = select(at.id, at.provider, at.account, at.number).where(at.status == Status.HELD).order_by(at.id)
+    row = _one(world, query)
+    if row is None or world.network.under_way[kind_of(row.provider), row.number]:
         # Nobody can tell yet.
         return
-    bought = world.judge.charged[row.provider, row.number] > 0
+    bought = world.judge.charged[desk(kind_of(row.provider), row.account), row.number] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
     world.clockwork.note(f"a person says of {row.id}: {verdict}")
     resolve.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
+
+
+def _say_where_it_belongs(world: World) -> None:
+    """`dialstock provider move`, or `leave`, after the file was edited."""
+    world.edits.settle()
 
 
 def _replay(world: World) -> None:
@@ -156,7 +167,7 @@ def _replay(world: World) -> None:
 
 
 def _pause(world: World) -> None:
-    alias = world.clockwork.rng.choice(world.kinds)
+    alias = world.clockwork.rng.choice(sorted(world.staff.runtime.providers))
     world.clockwork.note(f"a person pauses {alias}")
     pause_provider(world.staff.runtime, alias, Pause(cause=Cause.PERSON, reason="by hand", cooldown=None))
 
@@ -175,11 +186,11 @@ def resume_all(world: World) -> None:
 
 
 def _audit(world: World) -> None:
-    take_in(world, world.clockwork.rng.choice(world.kinds))
+    take_in(world, world.clockwork.rng.choice(sorted(world.staff.runtime.providers)))
 
 
 def _audit_by_machine(world: World) -> None:
-    alias = world.clockwork.rng.choice(world.kinds)
+    alias = world.clockwork.rng.choice(sorted(world.staff.runtime.providers))
     world.clockwork.note(f"a machine audits {alias}")
     schedule.scheduled(world.staff.runtime, alias)
 
@@ -208,7 +219,9 @@ def mend_all(world: World) -> None:
         resume_all(world)
         for (order_id,) in world.judge.all(_LEFT_LOADING):
             orders.cancel(world.staff.runtime, order_id)
-        for alias in world.kinds:
+        world.edits.give_up()
+        world.edits.settle()
+        for alias in sorted(world.staff.runtime.providers):
             if world.judge.one(_BEHIND, alias) or world.judge.adrift:
                 take_in(world, alias)
     except _SAID_NO as exc:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 
 from schemas.status import Status
 from tests.simulation.clockwork import Broken
+from tests.simulation.edits import HOWS
 from tests.simulation.faults import PROVIDER_RATES, RATES
 from tests.simulation.judge import NOTHING
 from tests.simulation.world import Lived
@@ -119,7 +120,7 @@ class Report:
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
-        known = [*RATES, *(f"provider {name}" for name in PROVIDER_RATES)]
+        known = [*RATES, *(f"alias {how}" for how in HOWS), *(f"provider {name}" for name in PROVIDER_RATES)]
         columns = [NOTHING, *Status]
         lines = ["".join([f"{'':28}", f"{'met':>8}", *(f"{column[:10]:>11}" for column in columns)])]
         for name in known:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.config.errors import ConfigError
 from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
@@ -35,7 +36,7 @@ _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86
 
 def runtime_of(world: World, number: int) -> Runtime:
     """A runtime of its own for the world's process *number*, with one of the configurations."""
-    config = world.clockwork.rng.choice(world.configs)
+    config = world.edits.file(world.clockwork.rng.choice(world.configs))
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
     providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
@@ -63,7 +64,7 @@ class Staff:
     def __init__(self, world: World) -> None:
         self._world = world
         self.runtimes: dict[Process, Runtime] = {}
-        self._lives: list[Process] = []
+        self.lives: list[Process] = []
         self._bodies: list[Any] = []
 
     @property
@@ -75,19 +76,19 @@ class Staff:
 
     def hire(self, name: str, body: Any) -> None:
         """A process that runs *body* whenever it is started."""
-        number = len(self._lives)
+        number = len(self.lives)
         self._bodies.append(body)
-        self._lives.append(self._start(name, number))
+        self.lives.append(self._start(name, number))
 
     def watch(self) -> None:
         """Begin again who died, some time later; for ever."""
         while True:
             self._world.clockwork.sleep(AGAIN)
-            for number, life in enumerate(self._lives):
+            for number, life in enumerate(self.lives):
                 if life.gone and self._world.clockwork.rng.random() < BEGINS:
                     self._world.broker.bury(life)
                     self.runtimes.pop(life, None)
-                    self._lives[number] = self._start(life.name, number)
+                    self.lives[number] = self._start(life.name, number)
 
     def _start(self, name: str, number: int) -> Process:
         process = Process(name)
@@ -124,7 +125,7 @@ def _is_needed(world: World, timer: str) -> bool:
 def _ready(world: World, runtime: Runtime) -> bool:
     try:
         prepare_providers(runtime)
-    except (SQLAlchemyError, RedisError) as exc:
+    except (SQLAlchemyError, RedisError, ConfigError) as exc:
         world.clockwork.note(f"cannot start: {type(exc).__name__}")
         return False
     return True

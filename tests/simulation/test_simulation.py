@@ -23,7 +23,7 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-SEEDS = (2, 5, 6, 13, 51, 61, 75, 103, 113)
+SEEDS = (13, 51, 75, 205, 208, 212, 213, 219, 220)
 TRACE = (
     "import os; from tests.simulation.stage import Stage; from workers.processes.embedded_redis import find_server\n"
 )
@@ -59,12 +59,12 @@ def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
 
 
 def test_a_world_that_is_watched_uses_no_clock_and_no_chance_of_the_machines(stage: Stage) -> None:
-    assert stage.live(5, watched=True).trace == stage.live(5).trace
+    assert stage.live(51, watched=True).trace == stage.live(51).trace
 
 
 def test_who_uses_one_is_told_with_the_line(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.policies.retry, "call_length", hasty_call_length())
-    lived = stage.live(5, watched=True)
+    lived = stage.live(51, watched=True)
     assert isinstance(lived.broken, Escaped)
     assert "tasks.policies.retry, line 2: time.perf_counter" in story(lived)
 

@@ -21,6 +21,7 @@ from tasks.providers.registry import kinds
 from tests.simulation import box, people, staff, stocks
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
+from tests.simulation.edits import Edits, kind_of
 from tests.simulation.faults import Faults
 from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
@@ -33,7 +34,7 @@ from tests.simulation.weather import Weather
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
 BEATS = ("beat", "beat 2")
-ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "beat 2")
+ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "beat 2", "deployer")
 """Who may be left out."""
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
 POLICY: dict[str, Any] = {
@@ -114,6 +115,7 @@ class World:
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
+        self.edits = Edits(self)
         self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
         self.requests = [one for one in _requests(rng, self.kinds) if one.key not in without]
@@ -123,8 +125,8 @@ class World:
         return random.Random(f"{self.seed} {name}")
 
     def can_look(self, kind: str) -> bool:
-        """Whether a provider shows what it sold."""
-        return kinds()[self.config.providers[kind].kind].lists_owned
+        """Whether a provider, by its kind or alias, shows what it sold."""
+        return kinds()[kind_of(kind)].lists_owned
 
     def live(self) -> Lived:
         """Run to the end."""
@@ -147,6 +149,7 @@ class World:
             ("supervisor", self.staff.watch),
             ("weather", self.weather.happens),
             ("director", self._direct),
+            *((("deployer", self.edits.deploy),) if self.edits.kind else ()),
             *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
             *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
         ):
@@ -174,6 +177,9 @@ class World:
         self.clockwork.note("no more faults from here on")
         self.faults.on = False
         self.network.control.planner.clear()
+        me = self.clockwork.me
+        assert me is not None
+        self.staff.runtimes[me.process] = staff.runtime_of(self, OUTSIDE)
         began = self.clockwork.seconds()
         while left := self.judge.unsettled() + self.stocks.unsettled() or self.judge.behind():
             people.mend_all(self)

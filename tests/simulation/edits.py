@@ -1,0 +1,110 @@
+"""The configuration's file is edited while workers run: an alias is renamed, pointed at another account, or taken out.
+
+Whoever starts from then on has the new file; the others are restarted one after the other. A person says where what
+stands under the old alias belongs (`dialstock provider move`), or that its account is not used any more (`leave`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.config.file import Config
+from tasks import orders
+from tasks.accounts import identity
+from tasks.accounts.stranded import homes_in
+
+if TYPE_CHECKING:
+    from tasks.runtime import Runtime
+    from tests.simulation.world import World
+
+RENAMED, REPOINTED, REMOVED = HOWS = ("renamed", "repointed", "removed")
+SHARE = 0.5
+"""The share of worlds whose file is edited, where there is a provider that says itself who its account is."""
+
+_ACCOUNTS = {"signalwire": "project_id", "bird": "workspace_id"}
+_OLD, _NEW, _OTHER = "", "-new", "-two"
+_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' ORDER BY id"
+
+
+def kind_of(alias: str) -> str:
+    """The kind of an alias, whatever it is called by now."""
+    return alias.removesuffix(_NEW)
+
+
+def desk(kind: str, account: str) -> str:
+    """Where an account buys, as judges call it: its kind, with a mark where it is the other account there."""
+    return f"{kind}/two" if account.endswith(_OTHER) else kind
+
+
+class Edits:
+    """What becomes of the file of one world: `kind` is None where nothing does."""
+
+    def __init__(self, world: World) -> None:
+        rng = world.chance("edits")
+        self._world, self._rng = world, rng
+        self.done = False
+        some = [kind for kind in world.kinds if kind in (*_ACCOUNTS, "fluents")]
+        chosen = bool(some) and rng.random() < SHARE and world.stocks.pool is None
+        self.kind: str | None = rng.choice(some) if chosen else None
+        hows = {RENAMED: True, REPOINTED: self.kind in _ACCOUNTS, REMOVED: len(world.kinds) > 1}
+        self.how = rng.choice([how for how, can_be in hows.items() if can_be])
+        self._at = rng.choice((3.0, 6.0, 12.0))
+        if chosen:
+            # Who goes back to before an edit answers for it: that is none of the promises.
+            world.faults.rates["database restored"] = 0.0
+
+    @property
+    def alias(self) -> str | None:
+        """The alias after the edit."""
+        return self.kind and self.kind + (_NEW if self.how == RENAMED else _OLD)
+
+    def file(self, config: Config) -> Config:
+        """What whoever starts now reads."""
+        if not self.done or self.kind is None:
+            return config
+        one, others = config.providers[self.kind], {k: p for k, p in config.providers.items() if k != self.kind}
+        if self.how == REMOVED:
+            return config.model_copy(update={"providers": others})
+        if self.how == REPOINTED:
+            name = _ACCOUNTS[self.kind]
+            one = one.model_copy(update={name: getattr(one, name) + _OTHER})
+        else:
+            one = one.model_copy()
+            one._alias = str(self.alias)
+        return config.model_copy(update={"providers": dict(sorted({**others, str(self.alias): one}.items()))})
+
+    def deploy(self) -> None:
+        """Edit the file, then restart everybody, one after the other."""
+        self._world.clockwork.sleep(self._at)
+        if self.kind is None or not self._world.faults.on:
+            return
+        self.done = True
+        self._world.faults.met(f"alias {self.how}")
+        for number in range(len(self._world.staff.lives)):
+            self._world.clockwork.sleep(self._rng.choice((0.1, 1.0, 3.0)))
+            life = self._world.staff.lives[number]
+            self._world.clockwork.note(f"{life.name} is restarted with the new file")
+            self._world.clockwork.kill(life)
+
+    def settle(self) -> None:
+        """What a person does about what stands under the old alias; repeatable at any point."""
+        runtime = self._world.staff.runtime
+        if not self.done or self.kind is None or not self._has_new_file(runtime):
+            return
+        self._world.clockwork.note(f"a person says of {self.kind}: {self.how}")
+        if self.how == RENAMED:
+            identity.move(runtime, self.kind, homes_in(runtime.config)[str(self.alias)])
+        else:
+            identity.leave(runtime, self.kind)
+
+    def _has_new_file(self, runtime: Runtime) -> bool:
+        one = runtime.providers.get(str(self.alias))
+        if self.how == REMOVED:
+            return one is None
+        return one is not None and (self.how == RENAMED or one.account.endswith(_OTHER))
+
+    def give_up(self) -> None:
+        """Cancel the orders that are still loading: who sends them names an alias that is gone."""
+        if self.done:
+            for (order_id,) in self._world.judge.all(_LOADING):
+                orders.cancel(self._world.staff.runtime, order_id)

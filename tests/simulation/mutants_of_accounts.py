@@ -1,0 +1,62 @@
+"""Faults of our own about who an account is: each takes back what keeps a purchase with its own."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+from unittest.mock import patch
+
+from sqlalchemy import select
+
+import tasks.accounts.identity
+import tasks.ledger.accounts
+import tasks.lifecycle.release_and_sweep
+from schemas.config.provider import ProviderConfig
+from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
+from tasks.ledger.calls import intents
+
+
+def bought_by_whoever_it_is_now() -> AbstractContextManager[Any]:
+    """A purchase is bought by the account that its alias is by now; a file may leave purchases behind."""
+
+    def lock(conn: Any, wanted: Any) -> Any:
+        found = {}
+        for one in wanted:
+            same = (PURCHASE.c.id == one[0], PURCHASE.c.revision == one[1], PURCHASE.c.status == Status.DISPATCHED)
+            row = conn.execute(select(PURCHASE).where(*same)).mappings().first()
+            if row:
+                found[one] = dict(row)
+        return found
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(intents, "_lock", lock))
+    stack.enter_context(patch.object(tasks.accounts.identity, "refusals", lambda *_: []))
+    return stack
+
+
+def account_by_alias() -> AbstractContextManager[Any]:
+    """An account is what its alias is called."""
+    stack = ExitStack()
+    by_alias = property(lambda self: self._account(f"@{self._alias}"))
+    stack.enter_context(patch.object(ProviderConfig, "account", by_alias))
+    stack.enter_context(patch.object(tasks.accounts.identity, "refusals", lambda *_: []))
+    return stack
+
+
+def strangers_left() -> AbstractContextManager[Any]:
+    """What was released, or is called for, under an alias that is gone is swept by nobody."""
+    return patch.object(tasks.lifecycle.release_and_sweep, "sweep_strangers", lambda *_: 0)
+
+
+def left_as_it_is() -> AbstractContextManager[Any]:
+    """An account that is left leaves its doubts behind."""
+    careful = tasks.ledger.accounts.leave
+
+    def leave(conn: Any, row: Any, now: Any) -> Any:
+        return None if row["status"] == Status.UNKNOWN else careful(conn, row, now)
+
+    return patch.object(tasks.ledger.accounts, "leave", leave)
+
+
+MUTANTS_OF_ACCOUNTS = (bought_by_whoever_it_is_now, account_by_alias, strangers_left, left_as_it_is)
