@@ -31,6 +31,7 @@ _LEVEL = f"""SELECT count(*) FROM pool_number n LEFT JOIN purchase p ON p.id = n
     WHERE n.status = 'available' OR n.status = 'ordered' AND p.status NOT IN ({_DEAD})"""
 _UNSETTLED = f"""SELECT n.number FROM pool_number n JOIN purchase p ON p.id = n.purchase_id
     WHERE n.status = 'ordered' AND p.status IN ('purchased', {_DEAD})"""
+_POOLED = f"SELECT 1 FROM purchase WHERE provider = ? AND number = ? AND pool IS NOT NULL AND status NOT IN ({_DEAD})"
 _WAITS = "SELECT id FROM purchase WHERE pool IS NOT NULL AND status = 'queued' ORDER BY id"
 
 
@@ -130,9 +131,7 @@ class Stocks:
 
     def charged(self, kind: str, number: str) -> None:
         """Raises Broken where the pool bought more in these 24 hours than it may."""
-        pooled = self._world.judge.one(
-            "SELECT 1 FROM purchase WHERE provider = ? AND number = ? AND pool IS NOT NULL", kind, number
-        )
+        pooled = self._world.judge.one(_POOLED, kind, number)
         if pooled and (kind, number) not in self._world.judge.unseen:
             self._bought.add((kind, number))
         went_back = self._world.faults.counts["database restored"]
