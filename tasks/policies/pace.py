@@ -42,6 +42,12 @@ One that is missed costs another, and the limit a call.
 WAKING = 0.005
 """Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
 
+PROMPT = 0.05
+"""Seconds within which an answer tells Redis's time well enough to begin with."""
+
+TRIES = 5
+"""How often Redis is asked for its time before a process's first slot, until an answer is prompt."""
+
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
@@ -181,6 +187,8 @@ class Pace:
 
     def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
         """Take the next slot from *notice* seconds on, if it is at most *horizon* away (HORIZON at most)."""
+        if self._ahead == -math.inf:
+            self._ask_time(lane)
         asked = time.monotonic()
         given, wait, token = self._run(lane, "reserve", _micro(min(horizon, HORIZON)), _micro(notice))
         if not given:
@@ -214,6 +222,15 @@ class Pace:
     def cooling(self, lane: Lane) -> bool:
         """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""
         return time.monotonic() < self._cool_at.get(lane.key, 0.0)
+
+    def _ask_time(self, lane: Lane) -> None:
+        """Learn Redis's time. Else an answer to the first reservation that comes late would have its call go late."""
+        for _ in range(TRIES):
+            asked = time.monotonic()
+            theirs = int(self._run(lane, "cools", 0)[2]) / _MICRO
+            self._our_time(theirs, asked, heard := time.monotonic())
+            if heard - asked <= PROMPT:
+                return
 
     def _our_time(self, theirs: float, asked: float, heard: float) -> float:
         """What time.monotonic said at Redis's time *theirs*, between *asked* and *heard*; never too early.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -260,6 +261,7 @@ class Answers:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.moment = 100.0
+        self.before: Iterator[tuple[float, float]] = itertools.repeat((0.001, 0.001))
         self.pace = Pace(self)
         monkeypatch.setattr("tasks.policies.pace.time.monotonic", lambda: self.moment)
 
@@ -267,29 +269,43 @@ class Answers:
         return self
 
     def register_script(self, _: str) -> Callable[..., tuple[int, int, str]]:
-        def run(**_: object) -> tuple[int, int, str]:
-            self.moment += self.there
-            token = round((self.moment + self.ahead + 1.0) * MICRO)
-            self.moment += self.back
-            return 1, MICRO, str(token)
+        def run(*, args: Sequence[object], **_: object) -> tuple[int, int, str]:
+            there, back = (self.there, self.back) if args[0] == "reserve" else next(self.before)
+            self.moment += there
+            wait = MICRO if args[0] == "reserve" else 0
+            told = round((self.moment + self.ahead) * MICRO) + wait
+            self.moment += back
+            return 1, wait, str(told)
 
         return run
 
     def since(self, *, ahead: float, there: float = 0.001, back: float = 0.001) -> float:
         """How much later than Redis gave it a slot is taken to be given."""
         self.ahead, self.there, self.back = ahead, there, back
-        gave = self.moment + there
         slot = self.pace.reserve(buying_lane("account", policy()))
         assert isinstance(slot, Slot)
         assert slot.at == slot.since + 1.0
-        return round(slot.since - gave, 6)
+        return round(slot.since - (self.moment - back), 6)
 
 
 def test_an_answer_that_is_heard_late_does_not_make_its_slot_late(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(monkeypatch)
-    assert answers.since(ahead=5000.0, back=0.3) == 0.3
+    assert answers.since(ahead=5000.0, back=4.0) == 0.001
     assert answers.since(ahead=5000.0) == 0.001
     assert answers.since(ahead=5000.0, back=0.3) == 0.001
+
+
+def test_a_redis_that_is_slow_at_first_is_asked_for_its_time_until_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch)
+    answers.before = iter([(0.001, 3.0), (2.0, 0.001), (0.001, 0.002)])
+    assert answers.since(ahead=5000.0, back=4.0) == 0.001
+    assert list(answers.before) == []
+
+
+def test_a_redis_that_is_always_slow_has_its_slots_late_and_never_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch)
+    answers.before = itertools.repeat((0.001, 0.2), 5)
+    assert answers.since(ahead=5000.0, back=4.0) == 0.2
 
 
 @pytest.mark.parametrize("ahead", [-4000.0, 4000.0])
