@@ -35,7 +35,7 @@ def held(world: World, wanted: str = NUMBER, **columns: Any) -> Row:
 
 def settle(world: World, *wanted: Resolution, by: str = "ann") -> list[Row]:
     with world.write() as conn:
-        revisions = {key: revision for key, (_, revision) in resolve.standing(conn, ids(wanted)).items()}
+        revisions = {key: one["revision"] for key, one in resolve.standing(conn, ids(wanted)).items()}
         return resolve.resolve(conn, wanted, revisions, Settler(by=by, now=world.clock()))
 
 

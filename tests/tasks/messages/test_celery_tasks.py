@@ -203,6 +203,6 @@ def test_redis_away_leaves_the_purchase_to_the_sweep(world: World, caplog: pytes
 
     world.pace.reserve = away
     run(celery_tasks.buy, dict(message.kwargs))
-    assert f"{row['number']} waits, Redis is away" in caplog.text
+    assert f"{row['number']} waits: Redis is away" in caplog.text
     assert world.row(row["id"])["status"] == Status.DISPATCHED
     assert world.attempts(row["id"]) == []

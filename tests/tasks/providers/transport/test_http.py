@@ -123,8 +123,7 @@ def _kept_open(*answers: bytes) -> Iterator[str]:
 def test_what_comes_behind_the_last_chunk_flaws_an_answer_too(server: ScriptedServer) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.queue(head + b"2\r\n{}\r\n0\r\n\r\n", head + b"2\r\n{}\r\n0\r\n\r\n[]")
-    calls = client(server.url)
-    assert [calls.request("GET", "/").flaw for _ in range(2)] == [None, "bytes behind its end"]
+    assert [client(server.url).request("GET", "/").flaw for _ in range(2)] == [None, "bytes behind its end"]
 
 
 @pytest.mark.parametrize(
