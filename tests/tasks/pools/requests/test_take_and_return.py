@@ -19,7 +19,7 @@ from tests.tasks.support import Killed, World, die
 
 
 def places(world: World) -> dict[int, Row]:
-    return {row["slot"]: row for row in world.rows(select(POOL_NUMBER))}
+    return {row["slot"]: row for row in world.rows(select(POOL_NUMBER).order_by(POOL_NUMBER.c.slot))}
 
 
 def told(world: World) -> list[Row]:
