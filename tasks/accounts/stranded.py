@@ -214,7 +214,7 @@ def _may_be_one(gone: Home, new: Home) -> bool:
     """Whether nothing tells that two accounts of one kind are two.
 
     Where the kind itself says who an account is, that does, whatever `account_id` calls them. Where it says no more
-    than how the account buys, as a Fluents connection does, it can say that two are one; that they are two says only
+    than how the account buys, as a connection does, it can say that two are one; that they are two says only
     the `account_id` of both.
     """
     if kind_in(gone.account) != kind_in(new.account):

@@ -64,7 +64,7 @@ class SandboxControl:
         self._switch("refuse_owned", on=on)
 
     def provisioning(self, seconds: float, succeed: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
-        """How long Bird's numbers take to be usable, or to be rejected."""
+        """How long numbers take to be usable, or to be rejected, where the kind delivers after the purchase."""
         self._switch("provisioning", seconds=seconds, succeed=succeed)
 
     def reset(self) -> None:

@@ -84,7 +84,7 @@ class Control:
             self.refuses_owned = bool(on)
 
     def provisioning(self, seconds: float, succeed: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
-        """Let numbers bought at Bird from now on take *seconds* to be usable, or to be rejected then."""
+        """Let numbers of a kind that delivers later take *seconds* from now on to be usable, or to be rejected then."""
         with self.lock:
             self.provision_seconds, self.provision_succeeds = _seconds(seconds), bool(succeed)
 

@@ -16,6 +16,7 @@ from celery import signals
 from redis.exceptions import RedisError
 
 from tasks.runtime import utc_now
+from tasks.server_errors import explained
 
 log = logging.getLogger(__name__)
 
@@ -58,4 +59,4 @@ class Heartbeat:
             self._client.set(KEY, utc_now().isoformat(), px=int(self._kept * 1000))
             self._last = time.monotonic()
         except RedisError as exc:
-            log.warning("no sign of life is given, Redis is away: %s", type(exc).__name__)
+            log.warning("no sign of life is given: Redis %s", explained(exc))
