@@ -6,6 +6,7 @@ An adapter turns HTTP into one of these values and decides nothing else; policie
     processing   accepted and charged, not usable yet
     refused      this number is refused for good (400, 404, 409, 422 and item errors)
     throttled    429: not executed, come back later
+    compliance   neither number nor account is refused: papers are missing (an address, a bundle); not executed
     account      the account is refused (401, 402, 403, balance, quota): not executed, nobody gets through
     not_sent     no byte of the request left this machine
     unknown      it may have been executed: ask before anything is posted again
@@ -18,6 +19,9 @@ from enum import StrEnum
 
 MAX_TEXT = 500
 
+COMPLIANCE = "compliance"
+"""The error_code of a purchase that waits for papers."""
+
 BATCH_REFUSED = "batch_refused"
 """The error_code of a call for several numbers that was answered as a whole: some of them may have been bought."""
 
@@ -27,11 +31,12 @@ WRONG_NUMBER = "wrong_number"
 
 
 class OutcomeKind(StrEnum):
-    """The seven ways a purchase call can end; see the module's table."""
+    """The eight ways a purchase call can end; see the module's table."""
 
     PURCHASED = "purchased"
     PROCESSING = "processing"
     REFUSED = "refused"
+    COMPLIANCE = "compliance"
     THROTTLED = "throttled"
     ACCOUNT = "account"
     NOT_SENT = "not_sent"
@@ -43,11 +48,14 @@ class Outcome:
     """How one purchase call ended for one number.
 
     `retry_after` is in seconds; `error` is for people, `error_code` for programs; `detail` is what the
-    provider said, cut to 500 characters and free of secrets.
+    provider said, cut to 500 characters and free of secrets. `provider_order_id` is that of an order which was taken
+    and stands; `already_owned` marks a yes whose record is older than our first call.
     """
 
     kind: OutcomeKind
     provider_number_id: str | None = None
+    provider_order_id: str | None = None
+    already_owned: bool = False
     error_code: str | None = None
     error: str | None = None
     http_status: int | None = None
@@ -69,12 +77,14 @@ class LookKind(StrEnum):
     """What a look-up of owned numbers can say about one number.
 
     OWNED: ours and usable. PROCESSING: ours, not usable yet. LOST: the provider gave up on it after taking
-    the order. ABSENT: not ours, as far as it shows. UNCLEAR: the look-up failed.
+    the order. REFUSED: the order that it took ended without the number, for a documented reason, and the number is
+    not ours. ABSENT: not ours, as far as it shows. UNCLEAR: the look-up failed.
     """
 
     OWNED = "owned"
     PROCESSING = "processing"
     LOST = "lost"
+    REFUSED = "refused"
     ABSENT = "absent"
     UNCLEAR = "unclear"
 
@@ -83,14 +93,18 @@ class LookKind(StrEnum):
 class Look:
     """What the provider says about our owning one number.
 
-    ABSENT and LOST are findings, out of a whole answer all of which could be read. `account` marks a refused
-    credential; `waiting` that it was not considered, by us or the provider: neither counts as a failure. `throttled`
-    marks a 429; `unsent` that nothing was sent, which costs time only. `retry_after` is in seconds.
+    ABSENT, LOST and REFUSED are findings, out of a whole answer all of which could be read. `compliance` marks an order
+    that stands and waits for papers. `account` marks a refused credential; `waiting` that it was not considered, by us
+    or the provider: neither counts as a failure. `throttled` marks a 429; `unsent` that nothing was sent, which costs
+    time only. `retry_after` is in seconds.
     """
 
     kind: LookKind
     provider_number_id: str | None = None
+    provider_order_id: str | None = None
     error: str | None = None
+    error_code: str | None = None
+    compliance: bool = False
     account: bool = False
     waiting: bool = False
     throttled: bool = False

@@ -26,6 +26,8 @@ SHORTEST_COOLDOWN = 1.0
 TELL_FROM = 60.0
 """Seconds: a longer cool-down is told of in the log."""
 
+_OF_ONE_NUMBER = (OutcomeKind.REFUSED, OutcomeKind.COMPLIANCE)
+
 _streaks: dict[str, Streaks] = {}
 
 
@@ -38,7 +40,7 @@ def react(runtime: Runtime, binding: Binding, answered: Sequence[tuple[str, Outc
 
 def _said_of(number: str, outcome: Outcome) -> tuple[object, ...]:
     """Equal for what one answer says of several numbers; a refusal of one number is said of it alone."""
-    alone = outcome.kind is OutcomeKind.REFUSED
+    alone = outcome.kind in _OF_ONE_NUMBER
     return outcome.kind, outcome.http_status, outcome.error_code, number if alone else None
 
 
@@ -62,7 +64,7 @@ def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
         reason = outcome.error or str(outcome.kind)
         if outcome.yes:
             pausing.resume(conn, alias, runtime.now(), by_machine=True)
-        elif outcome.kind is OutcomeKind.REFUSED:
+        elif outcome.kind in _OF_ONE_NUMBER:
             pausing.probe_refused(conn, alias, reason, runtime.now())
         else:
             pausing.probe_failed(conn, alias, reason, runtime.now())

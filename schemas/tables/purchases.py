@@ -55,6 +55,7 @@ class Purchase(SQLModel, table=True):
     error_code: str | None = Field(default=None, max_length=80)
     already_owned: bool = False
     provider_number_id: str | None = Field(default=None, max_length=200)
+    provider_order_id: str | None = Field(default=None, max_length=200)
     attempts: int = 0
     revision: int = 0
     due_at: datetime | None = None
@@ -94,7 +95,8 @@ class PurchaseKey(SQLModel, table=True):
 class PurchaseAttempt(SQLModel, table=True):
     """One call to buy, written before it is made; `revision` is the purchase's at the claim.
 
-    `outcome` is null while the call runs. `detail` is what the provider said, cut and cleaned of secrets.
+    `outcome` is null while the call runs. `detail` is what the provider said, cut and cleaned of secrets. `reference`
+    is our name of the call, where the provider keeps one.
     """
 
     __tablename__: ClassVar[str] = "purchase_attempt"
@@ -109,6 +111,7 @@ class PurchaseAttempt(SQLModel, table=True):
     error_code: str | None = Field(default=None, max_length=80)
     provider_number_id: str | None = Field(default=None, max_length=200)
     detail: str | None = Field(default=None, sa_column=Column(Text))
+    reference: str | None = Field(default=None, max_length=40)
 
 
 class PurchaseOrder(SQLModel, table=True):

@@ -28,6 +28,7 @@ from tasks.orders import CHUNK, complete_finished
 from tasks.policies.watch import Watch
 from tasks.pools import stock
 from tasks.provider_reaction import react_to_looks
+from tasks.providers.adapter import Known
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import PATIENCE, Turns
 from tasks.runtime import Binding, Runtime
@@ -199,7 +200,7 @@ def gone_among(
 
 
 def _gone(runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
-    numbers = {one.number: next(iter(one.provider_number_ids), None) for one in findings}
+    numbers = {one.number: Known(number_id=next(iter(one.provider_number_ids), None)) for one in findings}
     with in_turn(Turns(runtime=runtime, binding=binding, first=PATIENCE)):
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())

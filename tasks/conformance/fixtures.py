@@ -10,7 +10,7 @@ import pytest
 
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, Outcome
-from tasks.providers.adapter import Adapter, Ask
+from tasks.providers.adapter import Adapter, Ask, Known
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds
 from tasks.providers.transport.turns import at_once, in_turn
@@ -74,7 +74,7 @@ def buy(provider: Adapter, number: str = NUMBER) -> Outcome:
 
 def look(provider: Adapter, number: str = NUMBER, known: str | None = None) -> Look:
     """What a look at one number finds."""
-    looks = provider.look({number: known})
+    looks = provider.look({number: Known(number_id=known)})
     assert list(looks) == [number]
     return looks[number]
 

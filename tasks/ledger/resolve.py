@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from schemas.outcomes import clip
+from schemas.outcomes import COMPLIANCE, clip
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE, RESOLUTION
@@ -91,7 +91,11 @@ def write_down(conn: Connection, row: Row, verdict: Verdict, settler: Settler, n
 
 
 def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler) -> Row:
-    after = move(conn, row, _BY_PERSON[one.verdict], settler.now, **_changes(row, one, settler))
+    if one.verdict is Verdict.RETRY and _stands(row):
+        to, changes = Status.PROCESSING, _from_the_start(settler.now)
+    else:
+        to, changes = _BY_PERSON[one.verdict], _changes(row, one, settler)
+    after = move(conn, row, to, settler.now, **changes)
     if after is None:
         raise RuntimeError(f"purchase {row['id']} moved while it was locked")
     write_down(conn, after, one.verdict, settler, one.note)
@@ -106,15 +110,22 @@ def _changes(row: Row, one: Resolution, settler: Settler) -> dict[str, Any]:
         said = f": {one.note}" if one.note else ""
         return {"error": clip(f"settled as not bought by {settler.by}{said}"), "error_code": "resolved"}
     # The doubt stays: a refusal of the next call goes through all looks. The old order's id would lead them astray.
+    ids = {"provider_number_id": None, "provider_order_id": None}
+    return {**_from_the_start(settler.now), **ids, "attempts": 0, "first_attempt_at": None}
+
+
+def _stands(row: Row) -> bool:
+    """Whether its order waits for papers at the provider: a further call would be a second order."""
+    return row["error_code"] == COMPLIANCE and row["provider_order_id"] is not None
+
+
+def _from_the_start(now: datetime) -> dict[str, Any]:
     return {
-        "due_at": settler.now,
+        "due_at": now,
         "cancel_requested_at": None,
-        "provider_number_id": None,
         "error": None,
         "error_code": None,
-        "attempts": 0,
         "tried_seconds": 0.0,
-        "first_attempt_at": None,
         "looks": 0,
         "look_failures": 0,
     }

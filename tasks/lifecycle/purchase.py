@@ -25,7 +25,7 @@ from tasks.lifecycle.record import told, write_answer
 from tasks.policies.pace import HORIZON, NOTICE, SLEEPABLE, Later, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks
-from tasks.providers.adapter import Ask
+from tasks.providers.adapter import Ask, Known
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Withheld, in_turn
 from tasks.reading_turns import Turns
@@ -44,15 +44,8 @@ CLAIM_AHEAD = 0.1
 class _Wanted:
     """A purchase on its way: its message's claim on it, and what `prepare` said, None where nothing was to prepare."""
 
-    purchase_id: str
-    revision: int
-    account: str
+    item: intents.Wanted
     prepared: Ask | Outcome | None = None
-
-    @property
-    def item(self) -> intents.Wanted:
-        """What the claim has to find."""
-        return self.purchase_id, self.revision, self.account
 
 
 def buy(runtime: Runtime, purchase_id: str, revision: int, provider: str, *, probe: bool = False) -> Status | None:
@@ -76,7 +69,7 @@ def buy_batch(
         log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
         return []
     runtime.reached("taken")
-    wanted = _prepare(runtime, binding, [(purchase_id, revision, binding.account) for purchase_id, revision in items])
+    wanted = _prepare(runtime, binding, _items(binding, items))
     slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
         return []
@@ -91,17 +84,24 @@ def buy_batch(
     return _conclude(runtime, binding, outcomes, probe=probe)
 
 
+def _items(binding: Binding, items: Sequence[tuple[str, int]]) -> list[intents.Wanted]:
+    """What the claim has to find. All numbers of one call share its name, which fits into 40 characters."""
+    purchase_id, revision = items[0]
+    reference = f"{purchase_id}-{revision % 1000}" if binding.adapter.keeps_reference else None
+    return [intents.Wanted(*item, binding.account, reference) for item in items]
+
+
 def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> list[_Wanted]:
     """What to buy, without the purchases that have moved on since the message was sent."""
     if not binding.adapter.prepares:
-        return [_Wanted(*item) for item in items]
+        return [_Wanted(item) for item in items]
     found = []
     for item in items:
         # All of them each time: those found already, and those to come, wait for this search.
         row = _keep(runtime, binding, items).get(item)
         if row is not None:
             keep = partial(_keep, runtime, binding, items)
-            found.append(_Wanted(*item, _find_stock(runtime, binding, row, keep)))
+            found.append(_Wanted(item, _find_stock(runtime, binding, row, keep)))
     return found
 
 
@@ -130,8 +130,8 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
 
 
 def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
-    for one in sorted(wanted, key=lambda one: one.purchase_id):
-        requeue.postpone(conn, one.purchase_id, one.revision, now + timedelta(seconds=seconds), now)
+    for one in sorted(wanted, key=lambda one: one.item.purchase_id):
+        requeue.postpone(conn, one.item.purchase_id, one.item.revision, now + timedelta(seconds=seconds), now)
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
@@ -144,15 +144,20 @@ def _call(
 ) -> list[tuple[Claim, Outcome]]:
     """The outcome of each claim: of the call, or why it was not made."""
     done = [(claim, one.prepared) for claim, one in claims if isinstance(one.prepared, Outcome)]
-    asks = [(claim, _ask(claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)]
+    asks = [
+        (claim, _ask(runtime, claim, one.prepared)) for claim, one in claims if not isinstance(one.prepared, Outcome)
+    ]
     if not asks:
         return done
     outcomes = _send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
     return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
 
 
-def _ask(claim: Claim, prepared: Ask | None) -> Ask:
-    return prepared or Ask(number=claim.row["number"], options=claim.row["options"])
+def _ask(runtime: Runtime, claim: Claim, prepared: Ask | None) -> Ask:
+    ask = prepared or Ask(number=claim.row["number"], options=claim.row["options"])
+    first = claim.row["first_attempt_at"]
+    since = 0.0 if first is None else max(0.0, (runtime.now() - first).total_seconds())
+    return replace(ask, reference=claim.reference, since=since)
 
 
 class _HeldBack(Withheld):
@@ -280,7 +285,8 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
     try:
         keep(patience)
         with in_turn(Turns(runtime=runtime, binding=binding, first=patience, keep=keep)):
-            answer = binding.adapter.look({number: None})[number]
+            known = Known(references=(claim.reference,) if claim.reference else ())
+            answer = binding.adapter.look({number: known})[number]
     except (RedisError, SQLAlchemyError) as exc:
         # The refusal is in our hands: it is written first, and looked into after that.
         return Look(kind=LookKind.UNCLEAR, error=f"no look without servers: {type(exc).__name__}", waiting=True)

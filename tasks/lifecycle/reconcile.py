@@ -17,6 +17,7 @@ from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider, react_to_looks
+from tasks.providers.adapter import Known
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime
@@ -67,7 +68,7 @@ def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]])
 
 
 def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Callable[[], bool]) -> dict[str, Look]:
-    numbers = {row["number"]: row["provider_number_id"] for row in rows}
+    numbers = _known(runtime, binding, rows)
     if binding.adapter.lookup == "none":
         unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
         return dict.fromkeys(numbers, unable)
@@ -75,6 +76,21 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Call
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
     return answers
+
+
+def _known(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Known]:
+    """What is known of each number."""
+    references: dict[str, tuple[str, ...]] = {}
+    if binding.adapter.keeps_reference:
+        references = runtime.database.run(lambda conn: looks.references(conn, [row["id"] for row in rows]))
+    return {
+        row["number"]: Known(
+            number_id=row["provider_number_id"],
+            order_id=row["provider_order_id"],
+            references=references.get(row["id"], ()),
+        )
+        for row in rows
+    }
 
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:

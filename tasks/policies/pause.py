@@ -63,6 +63,8 @@ class Streaks:
 
     def _count(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
         limit, cooldown = policy.pause_after_failures, policy.pause_cooldown
+        if outcome.kind is OutcomeKind.COMPLIANCE:
+            return None
         if outcome.yes or outcome.kind is OutcomeKind.THROTTLED:
             self._reset()
             return None

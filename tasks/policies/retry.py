@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.config.policy import Policy
-from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import COMPLIANCE, WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 
 THROTTLED_WAIT = 5.0
@@ -30,7 +30,8 @@ class History:
     `attempts` counts calls; `tried_seconds` is the time spent trying; `doubt`: an earlier call may have been
     executed; `can_look`: the provider can be asked for the number; `looks` and `look_failures` count answers
     since the last call; `refused`: the last call was refused; `other_number`: it was answered with another number;
-    `processing_for`: seconds of trying and following.
+    `doubtful` counts the calls before the last one that may have been executed; `processing_for`: seconds of trying
+    and following.
     """
 
     attempts: int = 1
@@ -41,6 +42,7 @@ class History:
     look_failures: int = 0
     refused: bool = False
     other_number: bool = False
+    doubtful: int = 0
     processing_for: float = 0.0
 
 
@@ -60,6 +62,7 @@ class Decision:
     doubt: bool = False
     already_owned: bool = False
     provider_number_id: str | None = None
+    provider_order_id: str | None = None
     error: str | None = None
     error_code: str | None = None
     looks: int = 0
@@ -70,6 +73,11 @@ def backoff(policy: Policy, attempts: int, rng: Callable[[], float] = random.ran
     """Full jitter: uniform between 0 and min(backoff_max, backoff_initial * 2 ** (attempts - 1)), in seconds."""
     exponent = min(attempts - 1, 30)
     return float(rng() * min(policy.backoff_max, policy.backoff_initial * 2**exponent))
+
+
+def poll_delay(policy: Policy, polls: int) -> float:
+    """Seconds to the next poll of an order, after so many: 1, 2, 4, ... up to poll_every."""
+    return min(policy.poll_every, 2.0 ** min(polls, 30))
 
 
 def longest_wait(policy: Policy) -> float:
@@ -102,21 +110,25 @@ def after_call(outcome: Outcome, history: History, policy: Policy, look: Look | 
         error=outcome.error,
         error_code=outcome.error_code,
         provider_number_id=outcome.provider_number_id,
+        provider_order_id=outcome.provider_order_id,
+        already_owned=outcome.already_owned,
     )
     match outcome.kind:
         case OutcomeKind.PURCHASED:
-            return Decision(status=Status.PURCHASED, provider_number_id=outcome.provider_number_id)
+            return replace(said, status=Status.PURCHASED, error=None, error_code=None)
         case OutcomeKind.PROCESSING:
-            return replace(said, status=Status.PROCESSING, delay=policy.poll_every)
+            return replace(said, status=Status.PROCESSING, delay=poll_delay(policy, 0))
+        case OutcomeKind.COMPLIANCE:
+            # An order that stands is in doubt: it may be executed whenever the papers are there.
+            held = _hold(outcome.error or "papers are missing", COMPLIANCE)
+            return replace(said, status=held.status, error_code=COMPLIANCE, doubt=outcome.provider_order_id is not None)
         case OutcomeKind.THROTTLED:
             wait = THROTTLED_WAIT if outcome.retry_after is None else outcome.retry_after
             return _held_back(said, wait)
         case OutcomeKind.ACCOUNT:
             return _held_back(said)
         case OutcomeKind.NOT_SENT:
-            if outcome.retry_after is not None:
-                return _held_back(said, outcome.retry_after)
-            return _not_sent(said, history, policy)
+            return _not_sent(said, outcome, history, policy)
         case OutcomeKind.REFUSED:
             return _refused(said, history, policy, look)
         case OutcomeKind.UNKNOWN:
@@ -125,16 +137,15 @@ def after_call(outcome: Outcome, history: History, policy: Policy, look: Look | 
 
 def after_look(look: Look, history: History, policy: Policy) -> Decision:
     """Decide what follows a look at a purchase that is *unknown*."""
-    found = Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id, already_owned=False)
+    found = _found(look)
     match look.kind:
         case LookKind.OWNED:
             return found
         case LookKind.PROCESSING:
-            return replace(found, status=Status.PROCESSING, delay=policy.poll_every)
-        case LookKind.LOST:
+            return _ordered(look, replace(found, status=Status.PROCESSING, delay=poll_delay(policy, 0)))
+        case LookKind.LOST | LookKind.REFUSED:
             # It may be an earlier order of the number, and what the last call bought may still show.
-            again = _next_look(history, policy)
-            return again or _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+            return _next_look(history, policy) or _order_ended(look, history)
         case LookKind.UNCLEAR:
             return _look_failed(look, history, policy)
         case LookKind.ABSENT:
@@ -143,12 +154,15 @@ def after_look(look: Look, history: History, policy: Policy) -> Decision:
 
 def after_poll(look: Look, history: History, policy: Policy) -> Decision:
     """Decide what follows a look at a purchase that is *processing*."""
-    again = Decision(status=Status.PROCESSING, delay=policy.poll_every)
+    polls = history.looks + 1
+    again = Decision(status=Status.PROCESSING, delay=poll_delay(policy, polls), looks=polls)
     match look.kind:
         case LookKind.OWNED:
-            return Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id)
-        case LookKind.LOST:
-            return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+            return _found(look)
+        case LookKind.LOST | LookKind.REFUSED:
+            return _order_ended(look, history)
+        case LookKind.PROCESSING if look.compliance:
+            return _ordered(look, again)
         case LookKind.UNCLEAR if not look.unsent:
             failures = history.look_failures + _failed(look)
             if failures >= MAX_LOOK_FAILURES:
@@ -159,13 +173,40 @@ def after_poll(look: Look, history: History, policy: Policy) -> Decision:
     return replace(again, look_failures=history.look_failures) if look.unsent else again
 
 
+def _found(look: Look) -> Decision:
+    return Decision(
+        status=Status.PURCHASED,
+        provider_number_id=look.provider_number_id,
+        provider_order_id=look.provider_order_id,
+    )
+
+
+def _ordered(look: Look, processing: Decision) -> Decision:
+    """An order that stands: followed, or a person's turn where it waits for papers."""
+    if not look.compliance:
+        return processing
+    error = look.error or "the order waits for papers"
+    return replace(processing, status=Status.HELD, delay=0.0, doubt=True, error=error, error_code=COMPLIANCE)
+
+
+def _order_ended(look: Look, history: History) -> Decision:
+    """The order was taken, and ended without the number."""
+    if look.kind is LookKind.LOST:
+        return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
+    if history.doubtful:
+        return _hold(f"{look.error}; an earlier call may have been executed, and every look says not ours", REFUSED)
+    return Decision(status=Status.FAILED, error=look.error, error_code=look.error_code or REFUSED)
+
+
 def _held_back(said: Decision, wait: float = 0.0) -> Decision:
     """Queue again after *wait* seconds, as if nothing had been tried."""
     return replace(said, delay=wait, counts=False, timed=False)
 
 
-def _not_sent(said: Decision, history: History, policy: Policy) -> Decision:
+def _not_sent(said: Decision, outcome: Outcome, history: History, policy: Policy) -> Decision:
     """Queue again until it was tried for too long: without a network nobody is asked, so nobody refuses."""
+    if outcome.retry_after is not None:
+        return _held_back(said, outcome.retry_after)
     unsent = replace(said, counts=False)
     left = policy.give_up_after - history.tried_seconds
     if left > 0:
@@ -198,7 +239,8 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
         case LookKind.OWNED:
             return Decision(status=Status.PURCHASED, provider_number_id=look.provider_number_id, already_owned=True)
         case LookKind.PROCESSING:
-            processing = replace(said, status=Status.PROCESSING, delay=policy.poll_every, already_owned=True)
+            delay = poll_delay(policy, 0)
+            processing = replace(said, status=Status.PROCESSING, delay=delay, already_owned=True)
             return replace(processing, provider_number_id=look.provider_number_id)
         case LookKind.UNCLEAR if look.waiting and not look.throttled and look.retry_after is None:
             # A server of ours is away: nobody is called meanwhile.

@@ -27,10 +27,27 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One number to buy: E.164 with the plus, and the request's typed options as plain data."""
+    """One number to buy: E.164 with the plus, and the request's typed options as plain data.
+
+    `reference` is our own name of the call, for providers that keep one: 40 characters at the most, letters, digits and
+    dashes; all numbers of one call share it. `since` is how many seconds ago the purchase's first call began.
+    """
 
     number: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    reference: str | None = None
+    since: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of a number that a look asks for: the provider's ids for it and for its order, and the references
+    of calls that may have been executed.
+    """
+
+    number_id: str | None = None
+    order_id: str | None = None
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +63,8 @@ class Adapter(Protocol):
     """One account at one provider, made of its configuration and its token.
 
     `lookup` says how owned numbers can be asked for: each by itself, or all of them by walking through the list that
-    they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls.
+    they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls;
+    `keeps_reference` whether the provider keeps our name of a call, and can be asked by it.
     All calls but `buy` are made within `transport.turns.in_turn`.
     """
 
@@ -54,6 +72,7 @@ class Adapter(Protocol):
     can_search: ClassVar[bool]
     max_batch: ClassVar[int]
     prepares: ClassVar[bool]
+    keeps_reference: ClassVar[bool]
 
     def __init__(self, config: Any, token: str) -> None:
         """Raises ConfigError for a token that no HTTP header can carry."""
@@ -64,8 +83,8 @@ class Adapter(Protocol):
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Make one purchase call for at most `max_batch` prepared asks; one outcome for each, in their order."""
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
-        """Ask whether these numbers are ours; the values are the provider's ids where known.
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        """Ask whether these numbers are ours.
 
         *Absent* is a finding, by the rule in `looks`; what failed or cannot be read is unclear. Raises Unsupported
         where `lookup` is 'none'.

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported
 from tasks.providers.transport.turns import Withheld
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class _Guard:
             lambda error: [Outcome(kind=OutcomeKind.UNKNOWN, error_code=ADAPTER_ERROR, error=error)] * len(asks),
         )
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         look = self._own("look")
 
         def found() -> dict[str, Look]:

@@ -78,7 +78,7 @@ def problem_of(found: object, name: str) -> str | None:
 
 
 _ADAPTER = (
-    *("lookup", "can_search", "max_batch", "prepares"),
+    *("lookup", "can_search", "max_batch", "prepares", "keeps_reference"),
     *("prepare", "buy", "look", "search", "owned", "check"),
 )
 

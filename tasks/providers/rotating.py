@@ -17,7 +17,7 @@ from typing import cast
 
 from schemas.config.errors import ConfigError
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ class _Rotating:
         self._next = 0.0
         self.lookup, self.can_search = self._present.lookup, self._present.can_search
         self.max_batch, self.prepares = self._present.max_batch, self._present.prepares
+        self.keeps_reference = self._present.keeps_reference
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -117,7 +118,7 @@ class _Rotating:
         self._heard(found)
         return found
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         found = self._adapter().look(numbers)
         self._heard(found.values())
         return found

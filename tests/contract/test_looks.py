@@ -10,7 +10,7 @@ from email.utils import formatdate
 import pytest
 
 from schemas.outcomes import LookKind
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery
 from tasks.providers.transport import freshness
 from tasks.providers.transport.turns import Gate, in_turn
 from tests.contract.documented import FRESH, KEPT, LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
@@ -18,8 +18,8 @@ from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
 
 OPERATIONS: dict[str, Callable[[Adapter], object]] = {
-    "look": lambda provider: provider.look({NUMBER: ID}),
-    "look at two": lambda provider: provider.look({NUMBER: ID, "+14155550109": ID}),
+    "look": lambda provider: provider.look({NUMBER: Known(number_id=ID)}),
+    "look at two": lambda provider: provider.look({NUMBER: Known(number_id=ID), "+14155550109": Known(number_id=ID)}),
     "owned": lambda provider: list(provider.owned()),
     "search": lambda provider: provider.search(SearchQuery(prefix="415")),
     "prepare": lambda provider: provider.prepare(Ask(number=NUMBER)),
@@ -40,7 +40,7 @@ def provider(kind: str, server: ScriptedServer) -> Adapter:
 def look(provider: Adapter, server: ScriptedServer, answers: list[Said]) -> LookKind:
     server.clear()
     server.queue(*(one.raw for one in answers))
-    return provider.look({NUMBER: ID})[NUMBER].kind
+    return provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind
 
 
 def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Adapter, server: ScriptedServer) -> None:
@@ -105,7 +105,7 @@ def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
     for strange in naming(kind):
         assert look(provider, server, [*gets(kind), strange]) is LookKind.UNCLEAR, strange
     server.queue(*(one.raw for one in gets(kind)), strange.raw)
-    assert provider.look({THIRD: ID})[THIRD].kind is LookKind.ABSENT
+    assert provider.look({THIRD: Known(number_id=ID)})[THIRD].kind is LookKind.ABSENT
 
 
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
@@ -118,7 +118,7 @@ def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
             server.clear()
             kept = [reply(one.status, one.body, headers if n == index else {}) for n, one in enumerate(pages)]
             server.queue(*(one.raw for one in gets(kind)), *kept)
-            assert provider.look({NUMBER: ID})[NUMBER].kind is found, headers
+            assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is found, headers
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
 
 
@@ -137,13 +137,13 @@ def test_headers_that_say_of_a_page_what_was_asked_leave_a_list_whole(
         server.clear()
         pages = [reply(one.status, one.body, headers(n)) for n, one in enumerate(listed(kind, [OTHER], [THIRD]))]
         server.queue(*(one.raw for one in gets(kind)), *pages, *pages)
-        seen = provider.look({NUMBER: ID})[NUMBER]
+        seen = provider.look({NUMBER: Known(number_id=ID)})[NUMBER]
         assert seen.kind is LookKind.ABSENT, (headers(0), seen.error)
     for empty in ({"X-Total-Count": "0"}, {"Content-Range": "items */0"}, {"Content-Range": "0-0/0"}, {"X-Total": ""}):
         (none,) = listed(kind, [])
         server.clear()
         server.queue(*(one.raw for one in gets(kind)), reply(none.status, none.body, empty))
-        assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.ABSENT, empty
+        assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.ABSENT, empty
 
 
 def test_an_estimate_of_some_numbers_and_a_list_of_none_settle_nothing(server: ScriptedServer) -> None:
@@ -178,7 +178,7 @@ def test_a_list_that_is_dated_long_before_other_answers_leaves_a_look_unclear(
             server.clear()
             server.queue(*(one.raw for one in gets(kind)), reply(first.status, first.body, {"Date": formatdate(now)}))
             server.queue(*(reply(one.status, one.body, {"Date": formatdate(now - age)}) for one in rest))
-            assert provider.look({NUMBER: ID})[NUMBER].kind is found, (now, age)
+            assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is found, (now, age)
 
 
 def test_a_list_whose_date_stands_still_leaves_a_look_unclear(
@@ -192,7 +192,7 @@ def test_a_list_whose_date_stands_still_leaves_a_look_unclear(
         server.clear()
         server.queue(*(one.raw for one in gets(kind)), reply(one.status, one.body, {"Date": formatdate(began)}))
         server.queue(*(reply(one.status, one.body, {"Date": formatdate(began + passed)}) for one in rest))
-        assert provider.look({NUMBER: ID})[NUMBER].kind is found, passed
+        assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is found, passed
 
 
 def test_a_number_is_ours_though_a_cache_has_kept_its_list(
@@ -200,7 +200,7 @@ def test_a_number_is_ours_though_a_cache_has_kept_its_list(
 ) -> None:
     (shown,) = listed(kind, [NUMBER])
     server.queue(*(one.raw for one in gets(kind)), reply(shown.status, shown.body, {"Age": "9", "X-Cache": "HIT"}))
-    assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.OWNED
+    assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.OWNED
 
 
 def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Adapter, server: ScriptedServer) -> None:
@@ -208,7 +208,7 @@ def test_no_answer_at_any_request_leaves_a_look_unclear(kind: str, provider: Ada
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), CUT)
-        assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+        assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.UNCLEAR
 
 
 def test_a_hostile_answer_at_any_page_spoils_the_list_of_what_is_owned(
@@ -230,7 +230,7 @@ def test_a_list_that_shows_the_same_page_for_ever_comes_to_an_end(
     kind: str, provider: Adapter, server: ScriptedServer, following: list[str]
 ) -> None:
     server.queue(*(one.raw for one in gets(kind)), *[reply(200, page(kind, *following, last=False))] * 20)
-    assert provider.look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+    assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.UNCLEAR
     assert len(server.seen) <= 3
 
 
@@ -261,5 +261,5 @@ def test_a_429_at_any_request_is_told_as_one(kind: str, provider: Adapter, serve
     for index in range(len(good)):
         server.clear()
         server.queue(*(one.raw for one in good[:index]), reply(429, {}, {"Retry-After": "7"}))
-        found = provider.look({NUMBER: ID})[NUMBER]
+        found = provider.look({NUMBER: Known(number_id=ID)})[NUMBER]
         assert (found.kind, found.throttled, found.waiting, found.retry_after) == (LookKind.UNCLEAR, True, True, 7.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery
 from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.deadline import present_bounds
 from tasks.providers.transport.turns import take_turn
@@ -28,7 +28,8 @@ UNCLEAR = Look(kind=LookKind.UNCLEAR, error="HTTP 500")
 class ScriptedProvider:
     """A provider with a ledger of its own: what it charged, and from when on each number shows.
 
-    `script` and `looks` say what comes next; without them it sells, and tells what it sold.
+    `script` and `looks` say what comes next; without them it sells, and tells what it sold. `asks` are what it was
+    asked to sell, `known` what was known of each number at its last look.
     """
 
     can_search = False
@@ -38,12 +39,15 @@ class ScriptedProvider:
         self.clock = clock
         self.lookup = lookup
         self.prepares = False
+        self.keeps_reference = False
         self.script: deque[Action] = deque()
         self.looks: deque[Look] = deque()
         self.charged: list[tuple[str, str]] = []
         self.shows: dict[str, datetime] = {}
         self.asked: list[str] = []
         self.calls: list[int] = []
+        self.asks: list[Ask] = []
+        self.known: dict[str, Known | None] = {}
 
     def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
         """Sell, whatever the caller will hear of it."""
@@ -68,15 +72,17 @@ class ScriptedProvider:
         """One call: the script's next action answers for each of its numbers."""
         present_bounds().gate()
         self.calls.append(len(asks))
+        self.asks += asks
         action = self.script.popleft() if self.script else self.charge
         return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         try:
             take_turn()()
         except ProviderError as exc:
             return dict.fromkeys(numbers, unclear(exc.outcome))
         self.asked += numbers
+        self.known |= numbers
         if self.looks:
             return dict.fromkeys(numbers, self.looks.popleft())
         return {wanted: self._shown(wanted) for wanted in numbers}

@@ -188,7 +188,7 @@ class World:
         self.sent = [message for message in self.sent if message.kwargs.get("purchase_id") != purchase_id]
         with self.write() as conn:
             revision = self.row(purchase_id)["revision"]
-            [claim] = intents.claim(conn, [(purchase_id, revision, ACCOUNT)], self.clock.moment, 32.0)
+            [claim] = intents.claim(conn, [intents.Wanted(purchase_id, revision, ACCOUNT)], self.clock.moment, 32.0)
         assert claim is not None
         return claim
 

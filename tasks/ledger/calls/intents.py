@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, insert, literal, select, update
@@ -44,20 +44,31 @@ _CLAIM = (
 _INTENT = insert(ATTEMPT)
 
 
-Wanted = tuple[str, int, str]
-"""A dispatched purchase: its id, its revision, and the account that is to buy it, which must be the row's own."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A dispatched purchase: its id, its revision, and the account that is to buy it, which must be the row's own.
+
+    `reference` is our name of the call, where the provider keeps one: two calls for one purchase are the same want.
+    """
+
+    purchase_id: str
+    revision: int
+    account: str
+    reference: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.
 
-    `marked` is whether the intent stands in the watermark: until then no call may go out.
+    `reference` is our name of the call, where it has one. `marked` is whether the intent stands in the watermark:
+    until then no call may go out.
     """
 
     row: Row
     started_at: datetime
     deadline: datetime
+    reference: str | None = None
     marked: bool = False
 
 
@@ -84,9 +95,11 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
         return [None] * len(wanted)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
     conn.execute(_CLAIM, {"ids": _ids(found), **times})
-    claims = {one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline) for one, row in found.items()}
-    mine = [{"purchase_id": one.row["id"], "revision": one.row["revision"]} for one in claims.values()]
-    conn.execute(_INTENT, [{**one, "started_at": now, "deadline": deadline} for one in mine])
+    claims = {
+        one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline, reference=one.reference)
+        for one, row in found.items()
+    }
+    conn.execute(_INTENT, [_intent(one) for one in claims.values()])
     # Taken out: of two messages for one purchase, one has the claim.
     return [claims.pop(one, None) for one in wanted]
 
@@ -103,13 +116,23 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
 
 def _lock(conn: Connection, wanted: Sequence[Wanted]) -> dict[Wanted, Row]:
     """Those of the wanted that are dispatched, at their revision and of their account still, locked."""
-    rows = map(dict, conn.execute(_DISPATCHED, {"ids": [purchase_id for purchase_id, *_ in wanted]}).mappings())
-    found = {(row["id"], row["revision"], row["account"]): row for row in rows}
+    rows = map(dict, conn.execute(_DISPATCHED, {"ids": _ids(wanted)}).mappings())
+    found = {Wanted(row["id"], row["revision"], row["account"]): row for row in rows}
     return {one: found[one] for one in wanted if one in found}
 
 
-def _ids(found: Mapping[Wanted, Row]) -> list[str]:
-    return [purchase_id for purchase_id, *_ in found]
+def _ids(wanted: Iterable[Wanted]) -> list[str]:
+    return [one.purchase_id for one in wanted]
+
+
+def _intent(claim: Claim) -> Row:
+    return {
+        "purchase_id": claim.row["id"],
+        "revision": claim.row["revision"],
+        "started_at": claim.started_at,
+        "deadline": claim.deadline,
+        "reference": claim.reference,
+    }
 
 
 def _claimed(row: Row, times: Row) -> Row:

@@ -11,11 +11,15 @@ from schemas.config.policy import Policy
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
+from tasks.ledger.calls.attempts import YES
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
 from tasks.policies.watch import Watch
+
+IN_DOUBT = (None, OutcomeKind.UNKNOWN)
+"""Outcomes of calls that may have been executed."""
 
 _AT = PURCHASE.c
 # Asked once a second by every worker, so built once.
@@ -99,14 +103,26 @@ def _late_look(conn: Connection, present: Row, look: Look, policy: Policy, now: 
     return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now)
 
 
+def references(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Our names of the calls for each of these purchases that may have been executed, or were."""
+    at = ATTEMPT.c
+    may = or_(at.outcome.is_(None), at.outcome.in_((OutcomeKind.UNKNOWN, *YES)))
+    query = select(at.purchase_id, at.reference).where(at.purchase_id.in_(ids), at.reference.is_not(None), may)
+    found: dict[str, tuple[str, ...]] = {}
+    for purchase_id, reference in conn.execute(query.order_by(at.revision.desc())):
+        found[purchase_id] = (*found.get(purchase_id, ()), reference)
+    return found
+
+
 def needs_owner(look: Look) -> bool:
     """Whether the look failed for the account as a whole."""
     return look.kind is LookKind.UNCLEAR and look.account
 
 
 def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
-    calls = select(ATTEMPT.c.outcome, ATTEMPT.c.error_code).where(ATTEMPT.c.purchase_id == row["id"])
-    last = conn.execute(calls.order_by(ATTEMPT.c.revision.desc()).limit(1)).first()
+    query = select(ATTEMPT.c.outcome, ATTEMPT.c.error_code).where(ATTEMPT.c.purchase_id == row["id"])
+    calls = conn.execute(query.order_by(ATTEMPT.c.revision.desc())).all()
+    last = next(iter(calls), None)
     return History(
         attempts=row["attempts"],
         tried_seconds=row["tried_seconds"],
@@ -114,6 +130,7 @@ def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
         looks=row["looks"],
         look_failures=row["look_failures"],
         refused=last is not None and last.outcome == OutcomeKind.REFUSED,
+        doubtful=sum(call.outcome in IN_DOUBT for call in calls[1:]),
         other_number=last is not None and last.error_code == WRONG_NUMBER,
         processing_for=followed,
     )

@@ -108,6 +108,8 @@ def settle(conn: Connection, row: Row, decision: Decision, now: datetime, **also
     }
     if decision.provider_number_id is not None:
         changes["provider_number_id"] = clip(decision.provider_number_id, 200)
+    if decision.provider_order_id is not None:
+        changes["provider_order_id"] = clip(decision.provider_order_id, 200)
     if decision.already_owned:
         changes["already_owned"] = True
     to = decision.status
@@ -147,8 +149,11 @@ def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision
 
 
 def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row:
+    owned = {"already_owned": True} if decision.already_owned else {}
     return {
+        **owned,
         "provider_number_id": clip(outcome.provider_number_id, 200),
+        "provider_order_id": clip(outcome.provider_order_id, 200),
         "error": None,
         "error_code": None,
         "due_at": due_at(row, decision, now) if decision.status is Status.PROCESSING else None,

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from schemas.numbers import digits_only, region_of
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.reading import lookups, searches
@@ -48,6 +48,7 @@ class Bird:
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = True
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: BirdConfig, token: str) -> None:
         self._session = Session("Bird", config, token=token, scheme="AccessKey")
@@ -82,7 +83,7 @@ class Bird:
         asked = {ask.number for ask in asks}
         return [self._bought(answer, ask.number, asked) for ask in asks]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Get each number by its id where that is known, else list what begins like it, and compare exactly."""
         return lookups.look_each(numbers, self._look)
 
@@ -154,15 +155,15 @@ class Bird:
             )
         return self._session.yes(answer, known, kind)
 
-    def _look(self, number: str, known: str | None) -> Look:
-        shown = self._get(number, known) if known and _PATH_ID.fullmatch(known) else []
+    def _look(self, number: str, known: Known) -> Look:
+        shown = self._get(number, known.number_id) if _PATH_ID.fullmatch(known.number_id or "") else []
         if any(entry.kind in bird_records.OUTCOMES for entry in shown):
             return lookups.look_through(shown, [number])[number]
         # The list may know the number under a newer id. Without the plus, which a gateway may take for a blank.
         page = partial(self._page, {"numberString": digits_only(number)})
         return lookups.look_list(page, [number], shown)[number]
 
-    def _get(self, number: str, known: str) -> list[Entry]:
+    def _get(self, number: str, known: str | None) -> list[Entry]:
         """The record with this id; none where there is none. Raises ProviderError for another number's."""
         answer = self._session.exchange("GET", f"{self._numbers}/{known}")
         if answer.status == 404:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.fluents.config import FluentsConfig
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
@@ -47,6 +47,7 @@ class Fluents:
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: FluentsConfig, token: str) -> None:
         self._session = Session("Fluents", config, token=token, scheme="Bearer")
@@ -69,7 +70,7 @@ class Fluents:
             return [answer]
         return [self._session.record(answer, fields(answer.body), ask.number)]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Get each number; those that a get does not show are looked for in the list, all together.
 
         A 404 is every gateway's word too, so it settles nothing: what is absent, the list says.
@@ -108,7 +109,7 @@ class Fluents:
             ],
         )
 
-    def _get(self, number: str, _known: str | None) -> Look | None:
+    def _get(self, number: str, _known: Known) -> Look | None:
         """What a get shows; None where it shows nothing. A record has an id: an error may well repeat the number."""
         answer = self._session.exchange("GET", GET, params={"phone_number": number})
         if answer.status == 404:

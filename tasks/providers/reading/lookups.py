@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.reading.list_page import Entry, Page
 from tasks.providers.reading.mentions import Mentions
 
@@ -158,7 +158,7 @@ def look_list(
     return look_through(chain(shown, walk_twice(fetch)), numbers)
 
 
-def look_each(numbers: Mapping[str, str | None], look: Callable[[str, str | None], Look | None]) -> dict[str, Look]:
+def look_each(numbers: Mapping[str, Known | None], look: Callable[[str, Known], Look | None]) -> dict[str, Look]:
     """Look the numbers up one by one; those of which *look* says nothing are left out.
 
     After a 429, a refused account or a turn that does not come no further call is made, and all that are left are told
@@ -167,7 +167,7 @@ def look_each(numbers: Mapping[str, str | None], look: Callable[[str, str | None
     looks: dict[str, Look] = {}
     for number, known in numbers.items():
         try:
-            found = look(number, known)
+            found = look(number, known or Known())
         except ProviderError as exc:
             found = unclear(exc.outcome)
         if found is None:

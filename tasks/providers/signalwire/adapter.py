@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, ProviderError, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.claims import other_question
@@ -51,6 +51,7 @@ class SignalWire:
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: SignalWireConfig, token: str) -> None:
         credential = base64.b64encode(f"{config.project_id}:{token}".encode()).decode()
@@ -68,7 +69,7 @@ class SignalWire:
             return [answer]
         return [self._session.record(answer, fields(answer.body), number)]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """List what contains each number, and compare exactly."""
         return lookups.look_each(numbers, self._look)
 
@@ -106,7 +107,7 @@ class SignalWire:
             ],
         )
 
-    def _look(self, number: str, _known: str | None) -> Look:
+    def _look(self, number: str, _known: Known) -> Look:
         # Without the plus, which a gateway may take for a blank: then nothing would be found.
         page = partial(self._page, {"filter_number": digits_only(number), "page_size": MAX_RESULTS})
         return lookups.look_list(page, [number])[number]

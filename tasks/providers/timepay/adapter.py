@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.timepay.config import TimePayConfig
 from tasks.providers.transport.answers import entries, fields, same_number
 from tasks.providers.transport.http import Answer, ssl_context
@@ -31,6 +31,7 @@ class TimePay:
     can_search: ClassVar[bool] = False
     max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: TimePayConfig, token: str) -> None:
         headers = {"x-org-id": config.org_id} if config.org_id else {}
@@ -49,7 +50,7 @@ class TimePay:
             return [answer] * len(asks)
         return [self._item(answer, ask.number) for ask in asks]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:  # noqa: ARG002 - the protocol's name
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:  # noqa: ARG002 - the protocol's name
         """Raises Unsupported: TimePay documents no list of owned numbers."""
         raise Unsupported("TimePay documents no look-up of owned numbers: see its dashboard, then settle by hand")
 

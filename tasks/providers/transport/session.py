@@ -22,6 +22,7 @@ from tasks.providers.transport.turns import take_turn
 
 _SENTENCES = {
     OutcomeKind.REFUSED: "refused the request",
+    OutcomeKind.COMPLIANCE: "needs papers that are missing",
     OutcomeKind.ACCOUNT: "refused the account",
     OutcomeKind.THROTTLED: "asks to slow down",
     OutcomeKind.UNKNOWN: "gave an answer that settles nothing",

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, SearchQuery, Unsupported
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Listing, Page, text_or_none
@@ -35,6 +35,7 @@ class Vogent:
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: VogentConfig, token: str) -> None:
         self._session = Session("Vogent", config, token=token, scheme="Bearer")
@@ -57,7 +58,7 @@ class Vogent:
         said = same_number(record.get("number"), number) and _state(record) is not LookKind.OWNED
         return [self._session.record(answer, {} if said else record, number)]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Walk the list for all *numbers* together."""
         return lookups.look_list(self._page, numbers)
 

@@ -141,7 +141,7 @@ WHOLE = (
 def _dispatched(world: World) -> list[intents.Wanted]:
     at = PURCHASE.c
     rows = world.rows(select(at.id, at.revision, at.account).where(RUNNING, at.status == Status.DISPATCHED).limit(3))
-    return [(row["id"], row["revision"], row["account"]) for row in rows]
+    return [intents.Wanted(row["id"], row["revision"], row["account"]) for row in rows]
 
 
 def _answers(world: World, conn: Connection) -> list[Answer]:

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.outcomes import Look, Outcome
 from schemas.status import Status
+from tasks.providers.adapter import Known
 from tests.tasks.ledger.calls.test_outcomes import COMING
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import Killed, World, die
@@ -28,7 +29,7 @@ def times_of(world: World) -> tuple[list[float], list[float]]:
     calls, looks = [], []
     buy, look = world.provider.buy, world.provider.look
 
-    def counted_look(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def counted_look(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         looks.append(world.clock.passed)
         return look(numbers)
 

@@ -14,7 +14,7 @@ from schemas.config.policy import Policy
 from schemas.outcomes import Look, OutcomeKind
 from schemas.status import Status
 from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import Gate, in_turn, take_turn
 from tasks.reading_turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
 from tests.tasks.scripted_provider import ABSENT, REFUSED
@@ -29,7 +29,7 @@ def test_a_refusals_look_keeps_its_purchase_for_as_long_as_it_walks(world: World
     world.pace.reserve = lambda lane, **_: slots.pop(0) if lane == world.binding.looking else Slot(0.0, 1)
     swept: list[int] = []
 
-    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def walking(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         for _ in range(20):
             take_turn()()
             world.clock.advance(world.binding.policy.timeout)
@@ -52,7 +52,7 @@ def test_redis_that_goes_away_within_a_refusals_look_fails_no_number(world: Worl
             raise RedisError("away")
         return turns.pop() if lane == world.binding.looking else Slot(0.0, 1)
 
-    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def walking(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         take_turn()()
         take_turn()()
         return dict.fromkeys(numbers, ABSENT)

@@ -12,7 +12,7 @@ from schemas.status import Status
 from tasks.ledger.rows import Row
 from tasks.lifecycle import reconcile
 from tasks.policies.pace import Later, Slot
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.turns import take_turn
 from tasks.runtime import Message
@@ -110,7 +110,7 @@ def test_a_look_that_has_begun_waits_for_its_further_turns(world: World, monkeyp
     world.pace.reserve = lambda lane, **_: next(slots)
     turns: list[float] = []
 
-    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def walking(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         try:
             for _ in range(3):
                 take_turn()()
@@ -134,7 +134,7 @@ def test_a_look_that_is_told_to_stop_is_left_to_another_worker(world: World, mon
     before = world.row(row["id"])
     turns: list[int] = []
 
-    def walking(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def walking(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         while True:
             take_turn()()
             turns.append(1)
@@ -211,7 +211,7 @@ def test_a_look_keeps_what_it_looks_at_for_as_long_as_it_takes(make: Make, monke
     [row], [message] = due(world)
     kept: list[bool] = []
 
-    def slowly(numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def slowly(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         world.clock.advance(3600)
         kept.append(eventually(lambda: world.row(row["id"])["due_at"] > world.clock.moment))
         return dict.fromkeys(numbers, Look(kind=LookKind.OWNED))

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
 from schemas.outcomes import Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported
 from tasks.providers.guard import ADAPTER_ERROR, guarded
 from tasks.providers.transport.turns import Withheld
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -20,7 +20,7 @@ YES = Outcome(kind=OutcomeKind.PURCHASED)
 CALLS: dict[str, Callable[[Adapter], object]] = {
     "prepare": lambda adapter: adapter.prepare(Ask(number=NUMBER)),
     "buy": lambda adapter: adapter.buy([Ask(number=NUMBER), Ask(number=OTHER)]),
-    "look": lambda adapter: adapter.look({NUMBER: None, OTHER: "id"}),
+    "look": lambda adapter: adapter.look({NUMBER: None, OTHER: Known(number_id="id")}),
     "search": lambda adapter: adapter.search(SearchQuery()),
     "owned": lambda adapter: list(adapter.owned()),
     "check": lambda adapter: adapter.check(),
@@ -34,6 +34,7 @@ class Said:
     can_search = True
     max_batch = 2
     prepares = True
+    keeps_reference = False
 
     def __init__(self, said: Any, token: str) -> None:
         self._said = said

@@ -31,7 +31,7 @@ YES = Outcome(kind=OutcomeKind.PURCHASED)
 class Shop:
     """An adapter that takes one token alone, and calls `during` while it is called."""
 
-    lookup, can_search, max_batch, prepares = "by_number", True, 3, True
+    lookup, can_search, max_batch, prepares, keeps_reference = "by_number", True, 3, True, False
     good = NEW
     calls: list[str]
     during: Callable[[], object]

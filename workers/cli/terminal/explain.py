@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.config.policy import Policy
+from schemas.outcomes import COMPLIANCE
 from schemas.status import Status
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
@@ -134,6 +135,8 @@ def _unknown(purchase: Row, around: Around) -> str:
 
 
 def _held(purchase: Row, around: Around) -> str:
+    if purchase["error_code"] == COMPLIANCE:
+        return _papers(purchase)
     doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
     settle = "then settle it: `dialstock purchase resolve`"
     text = f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
@@ -143,6 +146,15 @@ def _held(purchase: Row, around: Around) -> str:
     if purchase["error_code"] not in NOT_BOUGHT:
         return text
     return f"{text} Not listed as ours {duration(policy.settle_after)} after its call, it fails by the audit."
+
+
+def _papers(purchase: Row) -> str:
+    """What a purchase waits for whose papers are missing; an order that stands is not ordered again."""
+    there = "see that the provider has them, or name them in providers.toml"
+    again = f"`dialstock purchase resolve {purchase['id']} --retry`"
+    if purchase["provider_order_id"] is not None:
+        return f"Its order waits at the provider for papers: {there}; then {again} follows the order again."
+    return f"Nothing was bought: papers are missing. Once they are there ({there}), {again} buys it."
 
 
 _ALIVE = {

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from dialstock_acme.config import AcmeConfig
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
-from tasks.providers.adapter import Ask, LookupWay, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Listing, Page, text_or_none
@@ -24,6 +24,7 @@ class Acme:
     can_search: ClassVar[bool] = True
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: AcmeConfig, token: str) -> None:
         self._session = Session("Acme", config, token=token, scheme="Bearer")
@@ -39,7 +40,7 @@ class Acme:
             answer if isinstance(answer, Outcome) else self._session.record(answer, fields(answer.body), ask.number)
         ]
 
-    def look(self, numbers: Mapping[str, str | None]) -> dict[str, Look]:
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         return lookups.look_list(self._page, numbers)
 
     def owned(self) -> Iterator[OwnedNumber]:

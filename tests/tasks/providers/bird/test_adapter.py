@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import Candidate, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy
 
@@ -71,7 +71,7 @@ def test_the_states_of_a_record(
     provider = adapter("bird", server.url)
     assert buy(provider, "bird").kind is kind
     assert provider.look({NUMBER: None})[NUMBER].kind is look
-    assert provider.look({NUMBER: ID})[NUMBER].kind is look
+    assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is look
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ def test_a_part_of_a_record_that_is_no_object_is_no_state(server: ScriptedServer
     server.queue(reply(201, {"results": [record]}), results(record), reply(200, record), results())
     provider = adapter("bird", server.url)
     assert buy(provider, "bird").kind is OutcomeKind.UNKNOWN
-    assert [provider.look({NUMBER: known})[NUMBER].kind for known in (None, ID)] == [LookKind.UNCLEAR] * 2
+    for known in (None, Known(number_id=ID)):
+        assert provider.look({NUMBER: known})[NUMBER].kind is LookKind.UNCLEAR
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_a_number_that_was_lost_and_bought_again_is_ours(server: ScriptedServer)
 def test_a_look_by_id_falls_back_on_the_number(server: ScriptedServer, by_id: bytes) -> None:
     newer = {**bird_record(), "id": "newer"}
     server.queue(by_id, results(newer))
-    look = adapter("bird", server.url).look({NUMBER: ID})[NUMBER]
+    look = adapter("bird", server.url).look({NUMBER: Known(number_id=ID)})[NUMBER]
     assert (look.kind, look.provider_number_id) == (LookKind.OWNED, "newer")
     assert [seen.path for seen in server.seen] == [f"{NUMBERS}/{ID}", NUMBERS]
 
@@ -220,19 +221,19 @@ def test_a_record_that_is_lost_is_not_the_last_word_of_a_list_that_cannot_be_rea
     server: ScriptedServer, answer: bytes
 ) -> None:
     server.queue(reply(200, bird_record(status="deprovisioned")), answer)
-    assert adapter("bird", server.url).look({NUMBER: ID})[NUMBER].kind is LookKind.UNCLEAR
+    assert adapter("bird", server.url).look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.UNCLEAR
 
 
 def test_a_number_that_is_under_way_is_polled_by_one_request(server: ScriptedServer) -> None:
     server.queue(reply(200, bird_record(status="provisioning")))
-    assert adapter("bird", server.url).look({NUMBER: ID})[NUMBER].kind is LookKind.PROCESSING
+    assert adapter("bird", server.url).look({NUMBER: Known(number_id=ID)})[NUMBER].kind is LookKind.PROCESSING
     assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("known", ["../../secrets", "a/b", "a?b", "", "a" * 65])
 def test_an_id_that_is_none_never_gets_into_a_path(server: ScriptedServer, known: str) -> None:
     server.queue(results())
-    assert adapter("bird", server.url).look({NUMBER: known})[NUMBER].kind is LookKind.ABSENT
+    assert adapter("bird", server.url).look({NUMBER: Known(number_id=known)})[NUMBER].kind is LookKind.ABSENT
     assert [seen.path for seen in server.seen] == [NUMBERS]
 
 
@@ -250,7 +251,7 @@ def test_an_id_that_is_none_never_gets_into_a_path(server: ScriptedServer, known
 )
 def test_a_look_that_fails_is_never_absent(server: ScriptedServer, answers: list[bytes]) -> None:
     server.queue(*answers)
-    look = adapter("bird", server.url).look({NUMBER: ID})[NUMBER]
+    look = adapter("bird", server.url).look({NUMBER: Known(number_id=ID)})[NUMBER]
     assert look.kind is LookKind.UNCLEAR
     assert look.error
 

@@ -8,7 +8,7 @@ from contextvars import Context
 import pytest
 
 from schemas.outcomes import OutcomeKind
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery
 from tasks.providers.transport.session import Session
 from tasks.providers.transport.turns import Gate, Withheld, at_once, in_turn, take_turn
 from tests.scripted import ScriptedServer, reply
@@ -16,7 +16,7 @@ from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, c
 
 BUSY = reply(429, None, {"Retry-After": "3"})
 CALLS: dict[str, Callable[[Adapter], object]] = {
-    "look": lambda provider: provider.look({NUMBER: "id"}),
+    "look": lambda provider: provider.look({NUMBER: Known(number_id="id")}),
     "owned": lambda provider: list(provider.owned()),
     "search": lambda provider: provider.search(SearchQuery(prefix="415")),
     "check": lambda provider: provider.check(),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import Candidate, LookKind, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Known, ProviderError, SearchQuery, Unsupported
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, buy
 
@@ -69,7 +69,7 @@ def test_the_page_s_errors_have_no_documented_body(server: ScriptedServer, statu
 
 def test_one_walk_looks_for_all_numbers(server: ScriptedServer) -> None:
     server.queue(*[page(OTHER, cursor="a", others=[USER]), page(cursor="b"), page(NUMBER)] * 2)
-    looks = adapter("vogent", server.url).look({NUMBER: None, OTHER: ID, THIRD: None})
+    looks = adapter("vogent", server.url).look({NUMBER: None, OTHER: Known(number_id=ID), THIRD: None})
     assert {number: look.kind for number, look in looks.items()} == {
         NUMBER: LookKind.OWNED,
         OTHER: LookKind.OWNED,

@@ -16,7 +16,7 @@ def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:
     row = settle(desk, number, Status.DISPATCHED)
     now = desk.runtime.now()
     with desk.runtime.database.write() as conn:
-        [claim] = intents.claim(conn, [(row["id"], row["revision"], row["account"])], now, 30)
+        [claim] = intents.claim(conn, [intents.Wanted(row["id"], row["revision"], row["account"])], now, 30)
     assert claim is not None
     with desk.runtime.database.write() as conn:
         outcomes.record(conn, claim, outcome, decision, now + timedelta(seconds=1))

@@ -41,6 +41,14 @@ def test_every_status_has_words(status: Status) -> None:
     assert step(status).endswith(".")
 
 
+def test_missing_papers() -> None:
+    fresh = step(Status.HELD, id="p1", error_code="compliance", provider_order_id=None)
+    assert fresh.startswith("Nothing was bought: papers are missing.")
+    assert fresh.endswith("`dialstock purchase resolve p1 --retry` buys it.")
+    standing = step(Status.HELD, id="p1", error_code="compliance", provider_order_id="o1")
+    assert standing.endswith("`dialstock purchase resolve p1 --retry` follows the order again.")
+
+
 def test_queued() -> None:
     assert "Bought as soon as a worker has room for it (try 1 of 6); the provider's pace is 5/second." in step(
         Status.QUEUED
