@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from schemas.outcomes import Outcome, OutcomeKind
+from tasks.policies.concurrency import Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, Lane, Later, Pace, Slot
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, Withheld
@@ -61,7 +62,19 @@ class Turns:
             keep=self._keep,
         )
         self._begun = True
-        return gate
+        return gate if self.binding.places is None else partial(self._pass, gate, self.binding.places)
+
+    def _pass(self, gate: Gate, places: Places) -> Callable[[], None]:
+        """The gate of a call that needs a place, too: one that waited long takes another turn then."""
+        leave = self.runtime.pace.concurrency.take(places, time.monotonic() + PATIENCE, self.runtime.sleep)
+        if leave is None:
+            raise ProviderError(_held_back(self.binding.alias, PATIENCE))
+        try:
+            gate()
+        except BaseException:
+            leave()
+            raise
+        return leave
 
     def _keep(self, seconds: float) -> None:
         if self._begun:

@@ -16,6 +16,7 @@ from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.ledger.queue.daily_limit import Account
+from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
 from tasks.providers.adapter import Adapter
@@ -91,6 +92,11 @@ class Binding:
     def buying(self) -> Lane:
         """The lane of its purchase calls, shared with the account's other aliases."""
         return buying_lane(self.account, self.policy)
+
+    @cached_property
+    def places(self) -> Places | None:
+        """The places of its calls of all kinds, where there are only so many at once."""
+        return places_of(self.account, self.policy)
 
     @cached_property
     def looking(self) -> Lane:

@@ -18,6 +18,8 @@ class Policy(BaseModel):
     max_batch: numbers in one call, where the provider takes several. Only a number's first call is shared;
     a batch in doubt is settled number by number, and what it leaves is bought alone.
     lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
+    max_concurrent_calls: calls of all kinds that are under way at once, over all workers; none for no such limit. After
+    a restart of Redis, or a failover, none is made until those that it does not know of are over.
     daily_limit: purchases in 24 hours, 0 for none. Aliases of one account share all limits.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
     long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
@@ -39,6 +41,7 @@ class Policy(BaseModel):
     lookup_rate_limits: tuple[Rate, ...] = (parse_rate("5/second"),)
     max_batch: int = Field(default=1, ge=1, le=25, strict=True)
     max_in_flight: int = Field(default=20, ge=1, le=10_000, strict=True)
+    max_concurrent_calls: int | None = Field(default=None, ge=1, le=1000, strict=True)
     daily_limit: int = Field(default=0, ge=0, strict=True)
     connect_timeout: float = Field(default=5.0, gt=0, le=60, strict=True)
     timeout: float = Field(default=30.0, gt=0, le=300, strict=True)
@@ -56,6 +59,12 @@ class Policy(BaseModel):
     pause_after_failures: int = Field(default=20, ge=2, strict=True)
     audit_every: Seconds = 24 * 3600.0
     settle_after: Seconds = 24 * 3600.0
+
+    @property
+    def in_flight(self) -> int:
+        """How many purchases are released to workers at once: beside each that is called for, one that is got ready."""
+        places = self.max_concurrent_calls
+        return self.max_in_flight if places is None else min(self.max_in_flight, 2 * places)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

@@ -195,9 +195,36 @@ def _need_marks(claims: Sequence[Claim]) -> None:
         raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
 
 
-def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
-    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack."""
+def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> Callable[[], None] | None:
+    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack.
+
+    Returns what gives its place back, where there are only so many.
+    """
     _sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
+    leave = _take_place(runtime, binding, claim)
+    try:
+        _keep_slot(runtime, binding, claim, slot)
+    except BaseException:
+        if leave is not None:
+            leave()
+        raise
+    return leave
+
+
+def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[], None] | None:
+    if binding.places is None:
+        return None
+    until = time.monotonic() + _fresh_for(runtime, binding, claim)
+    try:
+        leave = runtime.pace.concurrency.take(binding.places, until, runtime.sleep)
+    except RedisError as exc:
+        raise _HeldBack("pace", f"there is no place for a call without Redis, which {explained(exc)}") from exc
+    if leave is None:
+        raise _HeldBack("pace", f"{binding.places.limit} calls were under way all the time")
+    return leave
+
+
+def _keep_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
     while _missed(binding, slot) or runtime.pace.cooling(binding.buying):
         slot = _new_slot(runtime, binding, claim)
         _sleep(runtime, slot.at - time.monotonic())

@@ -29,6 +29,7 @@ from typing import Any
 
 from schemas.config.policy import Policy
 from schemas.config.rates import RateLimit
+from tasks.policies.concurrency import Concurrency
 
 HORIZON = 2.0
 """Seconds: the longest that a task sleeps for its slot."""
@@ -181,6 +182,7 @@ class Pace:
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
+        self.concurrency = Concurrency(redis)
         self._local = threading.local()
         self._ahead = -math.inf
         self._cool_at: dict[str, float] = {}

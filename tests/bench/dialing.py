@@ -30,9 +30,9 @@ daily_limit = 0
 """
 
 
-def provider(url: str, alias: str = "stub", rate: str = UNLIMITED, max_in_flight: int = 200) -> str:
-    """A section of providers.toml for a stub at *url*."""
-    policy = f'rate_limits = ["{rate}"]\nmax_in_flight = {max_in_flight}'
+def provider(url: str, alias: str = "stub", rate: str = UNLIMITED, max_in_flight: int = 200, more: str = "") -> str:
+    """A section of providers.toml for a stub at *url*; *more* are further lines of its policy."""
+    policy = f'rate_limits = ["{rate}"]\nmax_in_flight = {max_in_flight}\n{more}'
     return _PROVIDER.format(alias=alias, url=url, policy=policy)
 
 

@@ -70,11 +70,14 @@ class ScriptedProvider:
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """One call: the script's next action answers for each of its numbers."""
-        present_bounds().gate()
+        leave = present_bounds().gate()
         self.calls.append(len(asks))
         self.asks += asks
         action = self.script.popleft() if self.script else self.charge
-        return [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
+        outcomes = [action if isinstance(action, Outcome) else action(ask.number) for ask in asks]
+        if leave is not None:
+            leave()
+        return outcomes
 
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         try:

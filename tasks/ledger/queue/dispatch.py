@@ -172,12 +172,12 @@ def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now:
         return Room(free=0, why="paused")
     running = sum(counts.values())
     released = sum(count for (_, status), count in counts.items() if status == Status.DISPATCHED)
-    free = min(policy.max_in_flight - running, soon - released)
+    free = min(policy.in_flight - running, soon - released)
     if free <= 0:
         return Room(free=0, why="in flight")
     if policy.daily_limit:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
-        since = policy.max_in_flight + 2 * soon * policy.max_batch
+        since = policy.in_flight + 2 * soon * policy.max_batch
         left = left_today(conn, account, policy.daily_limit, now, far=free + running + since)
         if left <= running:
             return Room(free=0, again=free, why="daily limit")

@@ -61,7 +61,7 @@ def _left(conn: Connection, runtime: Runtime, alias: str) -> int:
     """What the daily limit leaves beside what runs; very many without one."""
     binding = runtime.providers[alias]
     # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
-    unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT})
+    unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT, "max_concurrent_calls": None})
     account = daily_limit.Account(binding.account, runtime.accounts[binding.account].aliases)
     state = {"provider": alias, "paused_at": None}
     return dispatch.room(conn, unhurried, state, account, now=runtime.now(), soon=NO_LIMIT).free

@@ -17,18 +17,21 @@ from typing import Any
 import httpcore
 import httpx
 
+Gate = Callable[[], Callable[[], None] | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """What a thread's calls keep to, in time.monotonic: connected by `connected`, over by `end`.
 
     `gate` is called when a call is connected, right before its first byte. It may sleep; what it raises comes out of
-    the call, and nothing was sent. The time it takes is not the call's.
+    the call, and nothing was sent. The time it takes is not the call's. What it returns is called once the
+    call is over.
     """
 
     connected: float = float("inf")
     end: float = float("inf")
-    gate: Callable[[], None] = lambda: None
+    gate: Gate = lambda: None
 
 
 _NONE = Bounds()
@@ -70,6 +73,7 @@ class DeadlineTransport(httpx.HTTPTransport):
     def begin(self, seconds: float) -> None:
         """A call begins that may take *seconds*."""
         self.begun = False
+        self._leave: Callable[[], None] | None = None
         self._bounds = present_bounds()
         self._deadline = time.monotonic() + seconds
         self._in_use: list[httpcore.ConnectionInterface] = []
@@ -93,8 +97,14 @@ class DeadlineTransport(httpx.HTTPTransport):
     def pass_gate(self) -> None:
         """Wait for the moment of the first byte."""
         reached = time.monotonic()
-        self._bounds.gate()
+        self._leave = self._bounds.gate()
         self._deadline += time.monotonic() - reached
+
+    def end(self) -> None:
+        """The call is over."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
     def left(self, timeout: float | None, expired: type[Exception]) -> float:
         """The smaller of *timeout* and what is left; raises *expired* where nothing is."""

@@ -103,6 +103,8 @@ class HttpClient:
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as exc:
             error = Doubtful if transport.begun else NotSent
             raise error(_reason(exc), _describe(exc)) from exc
+        finally:
+            transport.end()
 
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)

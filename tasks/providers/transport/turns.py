@@ -20,8 +20,8 @@ class Withheld(Exception):
     """A call that its caller does not let go on, out of a turn or a gate: adapters let it through."""
 
 
-Gate = Callable[[], None]
-"""Called once a reading request is connected (`deadline.Bounds`)."""
+Gate = Callable[[], Callable[[], None] | None]
+"""Called once a reading request is connected (`deadline.Bounds`); what it returns is called when that is over."""
 
 Turn = Callable[[ProviderError | None], Gate]
 """Called before each reading request, and with a request's 429 before it is made again. Both it and its gate may

@@ -188,7 +188,7 @@ def _why_due(
 ) -> str:
     policy = binding.policy
     present = dict(state or _fresh(binding.alias))
-    room = dispatch.room(conn, policy, present, account, now=now, soon=policy.max_in_flight)
+    room = dispatch.room(conn, policy, present, account, now=now, soon=policy.in_flight)
     if room.why == "daily limit":
         return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
     return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 
 import pytest
@@ -11,7 +12,7 @@ from schemas.outcomes import OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery
 from tasks.providers.transport.session import Session
 from tasks.providers.transport.turns import Gate, Withheld, at_once, in_turn, take_turn
-from tests.scripted import ScriptedServer, reply
+from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import KINDS, NUMBER, TOKEN, adapter, ask, config, success
 
 BUSY = reply(429, None, {"Retry-After": "3"})
@@ -120,3 +121,19 @@ def test_a_gate_holds_the_reading_requests_of_its_block_only(server: ScriptedSer
         session(server.url).call("GET", "/")
         assert adapter("vogent", server.url).buy([ask("vogent")])[0].kind is OutcomeKind.PURCHASED
     assert len(gates) == 1
+
+
+@pytest.mark.parametrize("answer", [reply(200, {"a": 1}), reply(500), CUT], ids=["answered", "failed", "cut"])
+def test_a_gate_is_told_once_that_its_request_is_over(server: ScriptedServer, answer: bytes) -> None:
+    told: list[int] = []
+
+    def gate() -> Callable[[], None]:
+        return lambda: told.append(len(server.seen))
+
+    server.queue(answer, reply(200, {"a": 1}))
+    with in_turn(lambda _: gate):
+        with suppress(ProviderError):
+            session(server.url).exchange("GET", "/")
+        assert told == [1]
+        session(server.url).exchange("GET", "/")
+    assert told == [1, 2]
