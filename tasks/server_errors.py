@@ -55,7 +55,17 @@ _READ_ONLY = (
 )
 _FULL_HOUSE = (
     "has no connection left",
-    "run fewer processes, or raise max_connections (or the role's or the database's CONNECTION LIMIT)",
+    "run fewer processes, or raise max_connections (or the role's or the database's CONNECTION LIMIT, or PgBouncer's "
+    "max_client_conn)",
+)
+_POOLER_FULL = (
+    "has no connection left in its pooler",
+    "raise the pooler's default_pool_size, or see in its log why it gets none; it is asked again",
+)
+_POOLER_ALONE = ("is away from its pooler", "start it, or mend where the pooler looks for it; it is asked again")
+_POOLER_OPTION = (
+    "is behind a pooler that does not know an option of the URL",
+    "take that out of DATABASE_URL, and set it for the role (ALTER ROLE ... SET) instead",
 )
 _STARTING = ("is starting or stopping", "it is asked again; where that does not pass, its own log tells why")
 _LOST = ("is away", "start it, or mend DATABASE_URL")
@@ -87,11 +97,16 @@ _POSTGRES: dict[str, _Meaning] = {
     "42703": _BEHIND,
 }
 _POSTGRES_WORDS: tuple[tuple[str, _Meaning], ...] = (
-    (r"password authentication failed|no password supplied|authentication failed|no pg_hba.conf entry", _USER),
+    (r"password authentication failed|no password supplied|auth(entication)? failed|no pg_hba.conf entry", _USER),
     (r"role \".*\" does not exist|not permitted to log in|no such user", _USER),
     (r"database \".*\" does not exist|no such database", _NO_DATABASE),
     (r"permission denied", _NO_RIGHT),
     (r"too many (clients|connections)|remaining connection slots|no more connections allowed", _FULL_HOUSE),
+    (r"query_wait_timeout|client_login_timeout", _POOLER_FULL),
+    (r"server_login_retry|cannot connect to server|server conn crashed|server connection closed", _POOLER_ALONE),
+    (r"^(query|idle transaction) timeout", _SLOW),
+    (r"database .* is disabled", _STARTING),
+    (r"unsupported startup parameter", _POOLER_OPTION),
     (r"database system is|not yet accepting connections", _STARTING),
     (r"session is read-only|server is in hot standby|during recovery|recovery is in progress", _READ_ONLY),
     # How libpq tells a server's own words: their gravity comes first, in the server's language.

@@ -15,7 +15,7 @@ from celery.local import Proxy
 from hypothesis import settings
 
 from tests import sharing
-from tests.servers import PostgresServer, RedisServer, TlsRedis, unavailable
+from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
 from workers.processes.embedded_redis import EmbeddedError, find_server
 
@@ -153,6 +153,14 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """A fresh PostgreSQL database with our tables."""
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture
+def pgbouncer(postgres_server: PostgresServer) -> Iterator[PgBouncer]:
+    """A pooler before the server, for any of its databases; a test may kill and start it."""
+    pooler = PgBouncer(postgres_server)
+    yield pooler
+    pooler.close()
 
 
 @pytest.fixture(scope="session")

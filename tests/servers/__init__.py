@@ -1,8 +1,9 @@
 """Real servers for the tests, started without root and without containers."""
 
 from tests.servers.availability import unavailable
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.tls import TlsRedis
 
-__all__ = ["PostgresServer", "RedisServer", "TlsRedis", "unavailable"]
+__all__ = ["PgBouncer", "PostgresServer", "RedisServer", "TlsRedis", "unavailable"]

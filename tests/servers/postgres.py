@@ -62,6 +62,11 @@ class PostgresServer:
         return self.url_of("postgres")
 
     @property
+    def folder(self) -> Path:
+        """Where its socket is."""
+        return self._folder
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -104,7 +109,7 @@ class PostgresServer:
                 [self._bin / "postgres", "-D", self._data, "-k", self._folder, *options],
                 stdout=log,
                 stderr=log,
-                **self._as_owner(),
+                **self.as_owner(),
             )
         self._wait()
 
@@ -153,7 +158,7 @@ class PostgresServer:
         """Something that follows the server's log as a replica does."""
         folder.chmod(0o777)
         command = [self._bin / "pg_receivewal", "-h", self._folder, "-U", "postgres", "-D", folder, "--no-loop"]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self._as_owner())
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self.as_owner())
         try:
             yield
         finally:
@@ -187,11 +192,12 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [self._bin / program, "-D", self._data, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_owner())
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self.as_owner())
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
 
-    def _as_owner(self) -> dict[str, Any]:
+    def as_owner(self) -> dict[str, Any]:
+        """How a process is started that may use the server's folder."""
         if not self._owner:
             return {"cwd": self._folder}
         user, group = self._owner

@@ -126,6 +126,9 @@ def _postgres_engine(url: str) -> Engine:
     def _configure(connection: Any, record: Any) -> None:
         own = dict(connection.execute(_OWN).fetchall())
         connection.commit()
+        if own["pid"] != str(connection.info.backend_pid):
+            # A pooler gives its clients a number of its own, and the next transaction a session without our statements.
+            connection.prepare_threshold = None
         pinned = _pinned(own.get("search_path"))
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
         record.info["begin"] = _begin_writing(level) + pinned
@@ -148,7 +151,10 @@ _FROZEN = "SET LOCAL idle_in_transaction_session_timeout ="
 # A reader may take its time: it holds no lock, and its rows may go to a pager.
 _BEGIN_READING = f"{_BEGIN}; {_FROZEN} 0"
 # What the session began with: SHOW would tell what somebody else behind the pooler has set in it since.
-_OWN = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('search_path', 'synchronous_commit')"
+_OWN = (
+    "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('search_path', 'synchronous_commit')"
+    " UNION ALL SELECT 'pid', pg_catalog.pg_backend_pid()::text"
+)
 
 
 def _begin_writing(level: str) -> str:
