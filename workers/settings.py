@@ -12,6 +12,8 @@ DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
 
+DIALSTOCK_DATABASE_CONNECTIONS  the most that one process has to PostgreSQL at once, 2 or more; by default 8
+
 With rediss:// the server's certificate is verified. A private CA stands in a PEM file that every process can read, and
 the URL names it: rediss://:PASSWORD@HOST:6379/0?ssl_ca_certs=/path/to/ca.pem (ssl_certfile= and ssl_keyfile= where the
 server asks for one too). Only ssl_cert_reqs=none and ssl_check_hostname=false in the URL turn the checks off.
@@ -36,6 +38,7 @@ from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from workers.broker import tls_options
+from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
 from workers.database.url_options import check_options
 from workers.redaction import URL_VARIABLES, redacted
 
@@ -78,6 +81,7 @@ class Settings:
     embedded_database: bool
     event_retention: float = EVENT_RETENTION
     stream_length: int = STREAM_LENGTH
+    database_connections: int = CONNECTIONS
     sandbox_url: str = ""
 
     def with_redis(self, url: str) -> Settings:
@@ -107,6 +111,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         embedded_database=not database,
         event_retention=_event_retention(env),
         stream_length=_stream_length(env),
+        database_connections=_database_connections(env),
         sandbox_url=sandbox,
     )
 
@@ -240,6 +245,16 @@ def _stream_length(env: Mapping[str, str]) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", value) or int(value) == 0:
         raise SettingsError(f"DIALSTOCK_STREAM_LENGTH: {value!r} is no number of events: write it like 1000000")
     return int(value)
+
+
+def _database_connections(env: Mapping[str, str]) -> int:
+    name = "DIALSTOCK_DATABASE_CONNECTIONS"
+    value = env.get(name, "").strip()
+    if value and not (re.fullmatch(r"[0-9]{1,4}", value) and int(value) >= LEAST_CONNECTIONS):
+        raise SettingsError(
+            f"{name}: {value!r} is no number of connections: write it like 8, {LEAST_CONNECTIONS} or more"
+        )
+    return int(value or CONNECTIONS)
 
 
 def _config_path(env: Mapping[str, str]) -> Path:

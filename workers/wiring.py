@@ -33,6 +33,7 @@ from tasks.watermark import Watermark
 from workers.broker.send import Sender
 from workers.broker.tls_connection import TlsConnection
 from workers.database.clock import EVERY, DatabaseClock
+from workers.database.connect_options import WORKER
 from workers.database.connections import SqlDatabase, migrate
 from workers.periodic.timers import Timer
 from workers.settings import SANDBOX, Settings
@@ -68,7 +69,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
     providers = bind_providers(config, environ)
     if settings.embedded_database:
         migrate(settings.database_url)
-    database = SqlDatabase(settings.database_url)
+    database = SqlDatabase(settings.database_url, connections=settings.database_connections, program=WORKER)
     client = connect_redis(settings.redis_url)
     now = DatabaseClock(database)
     runtime = Runtime(

@@ -95,10 +95,11 @@ def _known(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str,
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
     """Not for ever: what a look said can be asked again."""
-    policy = binding.policy
+    # The clock is asked first: in the transaction, threads that hold all connections would wait for one more.
+    policy, watch = binding.policy, runtime.watched()
     try:
-        return runtime.database.run(lambda conn: looks.record_look(conn, row, answer, policy, runtime.watched()))
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, answer, policy, watch))
     except (DataError, ValueError) as exc:
         log.warning("a look at %s is written without what was said: %s", row["number"], type(exc).__name__)
         bare = replace(answer, error="what the provider said cannot be stored")
-        return runtime.database.run(lambda conn: looks.record_look(conn, row, bare, policy, runtime.watched()))
+        return runtime.database.run(lambda conn: looks.record_look(conn, row, bare, policy, watch))

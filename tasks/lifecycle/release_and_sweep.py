@@ -185,9 +185,8 @@ def sweep_strangers(runtime: Runtime) -> int:
 
 
 def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> int:
-    back, lost = runtime.database.run(
-        lambda conn: _bring_back(conn, alias, policy, runtime.watched(), can_look=can_look)
-    )
+    watch = runtime.watched()  # before the transaction, which holds a connection
+    back, lost = runtime.database.run(lambda conn: _bring_back(conn, alias, policy, watch, can_look=can_look))
     if lost:
         log.warning("provider %s: %d calls left no outcome and are in doubt: %s", alias, len(lost), some_numbers(lost))
     return back + len(lost)

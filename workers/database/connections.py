@@ -16,13 +16,14 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.transactions import Raced, with_retry
 from workers.database.commit_outcome import Commits
+from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 SQLITE_TIMEOUT = 30.0
-POOL_SIZE = 20
+SQLITE_CONNECTIONS = 20
 FROZEN = 5.0
 """Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
 FROZEN_MIGRATION = 120.0
@@ -38,8 +39,8 @@ class SqlDatabase:
     SQLite has one writer: a lock in each process lets its threads queue in order instead of polling the file.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+    def __init__(self, url: str, *, connections: int = CONNECTIONS, program: str = "dialstock") -> None:
+        self.engine = make_engine(url, connections=connections, program=program)
         sqlite = self.engine.dialect.name == "sqlite"
         self._writer = threading.Lock() if sqlite else nullcontext()
         self._group = GroupCommit(self.write)
@@ -103,21 +104,22 @@ class SqlDatabase:
         self.engine.dispose()
 
 
-def make_engine(url: str) -> Engine:
-    """An engine set up for short transactions from many threads."""
+def make_engine(url: str, *, connections: int = CONNECTIONS, program: str = "dialstock") -> Engine:
+    """An engine set up for short transactions from many threads, which share so many *connections* to PostgreSQL."""
     if make_url(url).get_backend_name() == "sqlite":
         return _sqlite_engine(url)
-    return _postgres_engine(url)
+    return _postgres_engine(url, connections, program)
 
 
-def _postgres_engine(url: str) -> Engine:
+def _postgres_engine(url: str, connections: int, program: str) -> Engine:
     # AUTOCOMMIT keeps the driver from its own BEGIN: each transaction is begun below, in our words.
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
         client_encoding="utf8",
-        pool_size=POOL_SIZE,
-        max_overflow=10,
+        connect_args=connect_options(make_url(url), program),
+        pool_size=connections,
+        max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
     )
@@ -126,8 +128,9 @@ def _postgres_engine(url: str) -> Engine:
     def _configure(connection: Any, record: Any) -> None:
         own = dict(connection.execute(_OWN).fetchall())
         connection.commit()
-        if own["pid"] != str(connection.info.backend_pid):
-            # A pooler gives its clients a number of its own, and the next transaction a session without our statements.
+        # A pooler gives its clients a number of its own, and the next transaction a session without our statements.
+        record.info["pooled"] = own["pid"] != str(connection.info.backend_pid)
+        if record.info["pooled"]:
             connection.prepare_threshold = None
         pinned = _pinned(own.get("search_path"))
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
@@ -183,7 +186,7 @@ def _sqlite_engine(url: str) -> Engine:
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url, connect_args={"timeout": SQLITE_TIMEOUT, "check_same_thread": False}, pool_size=POOL_SIZE
+        url, connect_args={"timeout": SQLITE_TIMEOUT, "check_same_thread": False}, pool_size=SQLITE_CONNECTIONS
     )
 
     @event.listens_for(engine, "connect")

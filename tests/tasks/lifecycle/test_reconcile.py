@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from redis.exceptions import RedisError
@@ -12,6 +13,7 @@ from schemas.status import Status
 from tasks.ledger.rows import Row
 from tasks.lifecycle import reconcile
 from tasks.policies.pace import Later, Slot
+from tasks.policies.watch import Watch
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.turns import take_turn
@@ -48,6 +50,24 @@ def test_a_look_that_is_throttled_cools_all_looks_down_and_no_purchase(world: Wo
     world.provider.looks.append(TOO_MANY)
     assert world.deliver(message) == [Status.UNKNOWN]
     assert (world.pace.cooled, world.pace.penalties) == (["look"], [5.0])
+
+
+def test_the_clock_is_asked_while_no_connection_is_held(world: World) -> None:
+    """In a transaction it would need a second one: threads that hold them all would wait for each other."""
+    [_], [message] = due(world)
+    held: list[int] = []
+
+    def watch() -> Watch:
+        held.append(world.runtime.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return world.clock.watch()
+
+    world.runtime = replace(world.runtime, watch=watch)
+    world.deliver(message)
+    claim = world.claimed(number(7))
+    world.clock.advance(600)
+    world.sweep()
+    assert world.row(claim.row["id"])["status"] == Status.UNKNOWN
+    assert held == [0, 0]
 
 
 def test_a_look_delivered_twice_asks_once(world: World) -> None:

@@ -22,7 +22,9 @@ from schemas.tables.purchases import PROVIDER
 from tasks.database_away import DATABASE_AWAY
 from tests.servers import PostgresServer
 from tests.waiting import at_once
+from workers.database.connect_options import CONNECTIONS
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
+from workers.settings import SettingsError, load_settings
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -239,3 +241,26 @@ def test_a_migration_may_stand_still_for_longer(
         present, needed = revisions(engine)
         engine.dispose()
     assert present == needed
+
+
+def test_threads_share_a_few_connections_to_postgresql(postgres_url: str) -> None:
+    database, held = SqlDatabase(postgres_url), []
+    event.listen(database.engine, "checkout", lambda *_: held.append(database.engine.pool.checkedout()))  # type: ignore[attr-defined]
+    results = at_once(*[lambda: [aliases(database) for _ in range(10)]] * 40)
+    assert (results == [[set()] * 10] * 40, max(held)) == (True, CONNECTIONS)
+    database.close()
+
+
+@pytest.mark.parametrize("connections", [2, 3])
+def test_their_number_is_a_setting(postgres_url: str, connections: int) -> None:
+    settings = load_settings({"DATABASE_URL": postgres_url, "DIALSTOCK_DATABASE_CONNECTIONS": str(connections)})
+    assert settings.database_connections == connections
+    database = SqlDatabase(postgres_url, connections=connections)
+    assert database.engine.pool.size() + database.engine.pool._max_overflow == connections  # type: ignore[attr-defined]
+    database.close()
+
+
+@pytest.mark.parametrize("value", ["1", "0", "-3", "many", "2.5", "٣"])
+def test_a_number_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match="DIALSTOCK_DATABASE_CONNECTIONS"):
+        load_settings({"DIALSTOCK_DATABASE_CONNECTIONS": value})

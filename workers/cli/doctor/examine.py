@@ -12,6 +12,7 @@ from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from tasks.server_errors import database_trouble
 from workers.cli.doctor import here, ledger, servers
+from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.terminal.errors import AWAY, WRONG_USE
@@ -44,7 +45,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     yield from findings
     waiting = 0
     if database.level is Level.OK and has_tables(settings.database_url):
-        waiting = yield from _tables(settings.database_url, config)
+        waiting = yield from _tables(settings, config)
     if config is not None and all(finding.level is not Level.FAIL for finding in findings):
         if database.level is Level.OK and has_tables(settings.database_url):
             from workers.cli.doctor.history import history
@@ -71,11 +72,12 @@ def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:
     return config
 
 
-def _tables(url: str, config: Config | None) -> Generator[Finding, None, int]:
+def _tables(settings: Settings, config: Config | None) -> Generator[Finding, None, int]:
     """Returns how many purchases wait for the workers."""
+    url = settings.database_url
     try:
         reading = ledger.read(url, list(config.pools) if config else [], config)
-        kept = durability(url)
+        kept = [*durability(url), *connections(url, settings.database_connections)]
     except SQLAlchemyError as exc:
         yield fail("database", f"it {cleaned(str(database_trouble(exc)), url)}", status=AWAY)
         return 0

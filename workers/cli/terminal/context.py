@@ -152,8 +152,8 @@ def _config(settings: Settings, *, reads: bool) -> Config:
 def _open_database(settings: Settings) -> SqlDatabase:
     if not settings.embedded_database:
         check_database(settings.database_url)
-        return SqlDatabase(settings.database_url)
-    database = SqlDatabase(settings.database_url)
+        return SqlDatabase(settings.database_url, connections=settings.database_connections)
+    database = SqlDatabase(settings.database_url, connections=settings.database_connections)
     present, needed = revisions(database.engine)
     if present != needed:
         migrate(settings.database_url)
