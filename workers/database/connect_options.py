@@ -18,8 +18,8 @@ WORKER = "dialstock-worker"
 """By this program's name PostgreSQL shows the connections of workers."""
 
 _LIMITS: dict[str, int] = {
-    # Seconds for each host of the URL: three lost packets of a handshake (1, 2 and 4 s), and time for TLS.
-    "connect_timeout": 5,
+    # Seconds for each host of the URL: a lost packet of the handshake is sent again after one, and after three.
+    "connect_timeout": 4,
     # Milliseconds that what was sent may stay unacknowledged: a query to a host that is gone. Two retransmissions fit,
     # so that a path that loses packets does not end it.
     "tcp_user_timeout": 10_000,

@@ -26,6 +26,8 @@ SQLITE_TIMEOUT = 30.0
 SQLITE_CONNECTIONS = 20
 FROZEN = 5.0
 """Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
+LOCKED = 10.0
+"""Seconds that a statement waits for another's lock: who has one and stands still loses it after FROZEN."""
 FROZEN_MIGRATION = 120.0
 """The same for a migration, which stands still while its scripts load: for long on a starved machine."""
 
@@ -135,7 +137,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         pinned = _pinned(own.get("search_path"))
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
         record.info["begin"] = _begin_writing(level) + pinned
-        record.info["begin_reading"] = _BEGIN_READING + pinned
+        record.info["begin_reading"] = _begin_reading() + pinned
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -151,8 +153,6 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
 # behind a pooler that lends each transaction another session, where SET would stay with somebody else's.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _FROZEN = "SET LOCAL idle_in_transaction_session_timeout ="
-# A reader may take its time: it holds no lock, and its rows may go to a pager.
-_BEGIN_READING = f"{_BEGIN}; {_FROZEN} 0"
 # What the session began with: SHOW would tell what somebody else behind the pooler has set in it since.
 _OWN = (
     "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('search_path', 'synchronous_commit')"
@@ -160,13 +160,20 @@ _OWN = (
 )
 
 
+def _begin_reading() -> str:
+    """A reader may take its time: it holds no lock, and its rows may go to a pager."""
+    return f"{_BEGIN}; {_FROZEN} 0; SET LOCAL lock_timeout = '{LOCKED:g}s'"
+
+
 def _begin_writing(level: str) -> str:
     """What was committed must survive the server's death, an intent most of all: with a default of `off` it may not.
 
     *level* is `on`, or the server's own where that is stronger. Who is frozen within a transaction must not hold up all
-    others for as long as that lasts.
+    others for as long as that lasts. No time-out ends a statement but that for locks: COMMIT is one, and where it waits
+    for a replica, a time-out has it tell of a commit that the replica may not have.
     """
-    return f"{_BEGIN} READ WRITE; {_FROZEN} '{FROZEN:g}s'; SET LOCAL synchronous_commit = {level}"
+    waits = f"{_FROZEN} '{FROZEN:g}s'; SET LOCAL lock_timeout = '{LOCKED:g}s'; SET LOCAL statement_timeout = 0"
+    return f"{_BEGIN} READ WRITE; {waits}; SET LOCAL synchronous_commit = {level}"
 
 
 def _pinned(search_path: str | None) -> str:
@@ -251,7 +258,7 @@ def _upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            limit = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_MIGRATION:g}s'"
+            limit = f"SET LOCAL lock_timeout = 0; {_FROZEN} '{FROZEN_MIGRATION:g}s'"
             connection.exec_driver_sql(f"{limit}; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -12,6 +12,8 @@ from time import sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tasks.transactions import NotHere
 
@@ -141,9 +143,19 @@ def _by_action(group: list[_Waiting]) -> list[list[_Waiting]]:
 
 
 def _parts(group: list[_Waiting], exc: Exception) -> list[list[_Waiting]]:
-    """What to try each by itself after a group failed: who did the same, then each thread."""
+    """What to try each by itself after a group failed: who did the same, then each thread.
+
+    Without a connection, nothing: each would wait for one in vain, and all who come after them.
+    """
+    if _is_away(exc):
+        return [group]
     parts = _by_action(group)
     return parts if len(parts) > 1 or isinstance(exc, NotHere) else [[one] for one in group]
+
+
+def _is_away(exc: Exception) -> bool:
+    """Whether there was no connection: an error of a statement's names that."""
+    return isinstance(exc, PoolTimeout) or (isinstance(exc, DBAPIError) and exc.statement is None)
 
 
 def _go_on(group: list[_Waiting]) -> None:

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from alembic import command
 from sqlalchemy import Connection, ExceptionContext, event, insert, inspect, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables.purchases import PROVIDER
 from tasks.database_away import DATABASE_AWAY
+from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
 from tests.waiting import at_once
 from workers.database.connect_options import CONNECTIONS
@@ -222,6 +224,32 @@ def test_a_transaction_that_stands_still_gives_its_locks_back(
         assert conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "0"
     for database in (frozen, other):
         database.close()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_who_meets_a_lock_of_others_is_told_and_not_kept(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr("workers.database.connections.LOCKED", 0.3)
+    holder, database = SqlDatabase(postgres_url), SqlDatabase(postgres_url)
+    with holder.write() as conn:
+        conn.execute(text("LOCK TABLE provider_state"))
+        with pytest.raises(DATABASE_AWAY) as caught:
+            aliases(database) if reads else database.run(lambda conn: add(conn, ["a"]))
+    assert database_trouble(caught.value).what == "ended what took too long"
+    for one in (holder, database):
+        one.close()
+
+
+def test_no_time_out_of_the_role_s_ends_a_commit(postgres_server: PostgresServer, postgres_url: str) -> None:
+    """One that waits for a replica would tell of a commit that the replica may not have."""
+    name = str(make_url(postgres_url).database)
+    postgres_server._execute(f"ALTER DATABASE {name} SET statement_timeout = '9s'")
+    database = SqlDatabase(postgres_url)
+    with database.write() as conn, database.read() as reading:
+        found = [each.execute(text("SHOW statement_timeout")).scalar_one() for each in (conn, reading)]
+    assert found == ["0", "9s"]
+    database.close()
 
 
 def test_a_migration_may_stand_still_for_longer(

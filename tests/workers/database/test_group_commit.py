@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemas.tables.purchases import PROVIDER
 from tasks.transactions import NotHere
@@ -126,6 +127,14 @@ def test_a_commit_that_fails_for_all_is_told_to_all(line: Line) -> None:
     done = line.together((line.add, ["a"]), (line.add, ["b"]))
     assert [str(one) for one in done] == ["full", "full"]
     assert line.rows() == set()
+
+
+@pytest.mark.parametrize("error", [OperationalError(None, None, OSError("away")), PoolTimeout("none left")])
+def test_a_group_without_a_connection_is_told_so_at_once(line: Line, error: SQLAlchemyError) -> None:
+    """Each thread by itself would wait for one in vain, and after a host that vanished for seconds."""
+    line.fails_with = [error] * 3
+    done = line.together((line.add, ["a"]), (line.add_other, ["b"]), (line.add, ["c"]))
+    assert (done, len(line.fails_with)) == ([error] * 3, 1)
 
 
 def test_a_thread_that_is_ended_while_it_leads_ends_its_group_and_not_the_line(line: Line) -> None:

@@ -18,7 +18,11 @@ from tests.waiting import at_once, eventually
 from workers.database.connections import SqlDatabase, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-LEFT = text("SELECT name, setting FROM pg_settings WHERE setting <> reset_val AND source = 'session'")
+# The pooler gives each of its clients the name of its own.
+LEFT = text(
+    "SELECT name, setting FROM pg_settings"
+    " WHERE setting <> reset_val AND source = 'session' AND name <> 'application_name'"
+)
 PREPARED = text("SELECT statement FROM pg_prepared_statements")
 
 
