@@ -16,7 +16,7 @@ from tasks.runtime import install, queue_of
 from workers.broker.dropped_messages import kept_requests
 from workers.broker.incoming import use_keeping_transport
 from workers.broker.tls_options import broker_options
-from workers.health import check_database, check_trust
+from workers.health import check_database, check_trust, tell_if_older
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.timers import Timers
@@ -106,6 +106,7 @@ class _Worker:
             for url in (settings.redis_url, settings.broker_url):
                 check_trust(url)
             self.wiring = wire(settings, app)
+            tell_if_older(settings.database_url)
             install(self.wiring.runtime)
             prepare_providers(self.wiring.runtime)
 

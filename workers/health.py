@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,8 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.tables.purchases import PROVIDER
 from tasks.server_errors import database_trouble, redis_trouble
 from workers.broker.tls_options import refusal
-from workers.database.connections import make_engine, revisions
+from workers.database.connections import make_engine
+from workers.database.versions import Fit, Versions, read_versions
 from workers.redaction import cleaned, redacted
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 2
 """Seconds that a server has for a connection."""
@@ -41,24 +45,37 @@ class Untrusted(Away):
 
 
 def check_database(url: str) -> str:
-    """The revision of the database, which is the one this version needs. Raises Away."""
-    present, wanted = database_revisions(url)
-    if present is None:
-        raise Away(f"the database {redacted(url)} has no tables yet: run dialstock migrate")
-    if present != wanted:
-        raise Away(f"the database {redacted(url)} is at revision {present}, not {wanted}: run dialstock migrate")
-    return present
+    """The revision of the database, with which this program may work. Raises Away."""
+    found = database_versions(url)
+    if found.present is None:
+        raise Away(f"the database {redacted(url)} has no tables yet: {found.mend}")
+    if found.fit not in (Fit.SAME, Fit.AHEAD):
+        raise Away(f"{found.said_of(redacted(url))}: {found.mend}")
+    return found.present
 
 
-def has_tables(url: str) -> bool:
-    """Whether there is a database with tables of ours. Raises Away."""
-    return database_revisions(url)[0] is not None
+def is_usable(url: str) -> bool:
+    """Whether there is a database with tables that this program may work with. Raises Away."""
+    return database_versions(url).fit in (Fit.SAME, Fit.AHEAD)
 
 
-def database_revisions(url: str) -> tuple[str | None, str | None]:
+def database_revisions(url: str) -> tuple[str | None, str]:
     """The revision that the database has (None for an empty one) and the one that this version needs. Raises Away."""
+    found = database_versions(url)
+    return found.present, found.needed
+
+
+def database_versions(url: str) -> Versions:
+    """What the database has and this program needs. Raises Away."""
     with _asked(url) as engine:
-        return revisions(engine)
+        return read_versions(engine)
+
+
+def tell_if_older(url: str) -> None:
+    """Write into the log that a newer program has migrated the database. Raises Away."""
+    found = database_versions(url)
+    if found.fit is Fit.AHEAD:
+        log.warning("%s: %s", found.said_of(redacted(url)), found.mend)
 
 
 def check_database_writes(url: str) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import RedisServer
-from workers.health import Away, check_database, database_revisions, has_tables, redis_info
+from workers.health import Away, check_database, database_revisions, is_usable, redis_info
 
 NOWHERE = "postgresql+psycopg://someone:hidden@127.0.0.1:1/nothing"
 
@@ -11,12 +11,12 @@ NOWHERE = "postgresql+psycopg://someone:hidden@127.0.0.1:1/nothing"
 def test_a_database_with_our_tables_is_well(database_url: str) -> None:
     present, wanted = database_revisions(database_url)
     assert check_database(database_url) == present == wanted
-    assert has_tables(database_url)
+    assert is_usable(database_url)
 
 
 def test_an_empty_database_needs_migrating(empty_database_url: str) -> None:
     assert database_revisions(empty_database_url)[0] is None
-    assert not has_tables(empty_database_url)
+    assert not is_usable(empty_database_url)
     with pytest.raises(Away, match="dialstock migrate"):
         check_database(empty_database_url)
 

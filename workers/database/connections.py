@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -18,6 +18,8 @@ from tasks.transactions import Raced, with_retry
 from workers.database.commit_outcome import Commits
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
+from workers.database.versions import MIGRATIONS, Fit, Unfit, read_versions
+from workers.redaction import redacted
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -31,7 +33,6 @@ LOCKED = 10.0
 FROZEN_MIGRATION = 120.0
 """The same for a migration, which stands still while its scripts load: for long on a starved machine."""
 
-_MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MIGRATION_LOCK = 4242001
 
 
@@ -230,11 +231,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def migrate(url: str) -> None:
-    """Bring the database at *url* to this version's tables; safe to run at the same time from several processes."""
+    """Bring the database at *url* to this version's tables; safe to run at the same time from several processes.
+
+    Leaves one alone that a newer program has migrated. Raises Unfit where this program may not work with it.
+    """
     engine = make_engine(url)
     try:
-        present, needed = revisions(engine)
-        if present != needed:
+        found = read_versions(engine)
+        if found.fit in (Fit.BEYOND, Fit.STRANGE):
+            raise Unfit(f"{found.said_of(redacted(url))}: {found.mend}")
+        if found.fit in (Fit.EMPTY, Fit.BEHIND):
             _upgrade(engine)
     finally:
         engine.dispose()
@@ -242,11 +248,8 @@ def migrate(url: str) -> None:
 
 def revisions(engine: Engine) -> tuple[str | None, str]:
     """The migration that the database has (None for an empty one), and the one that this version needs."""
-    needed = max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    with engine.connect().execution_options(dialstock_read=True) as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None, needed
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar(), needed
+    found = read_versions(engine)
+    return found.present, found.needed
 
 
 def _upgrade(engine: Engine) -> None:
@@ -255,7 +258,7 @@ def _upgrade(engine: Engine) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             limit = f"SET LOCAL lock_timeout = 0; {_FROZEN} '{FROZEN_MIGRATION:g}s'"

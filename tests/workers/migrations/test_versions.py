@@ -18,12 +18,13 @@ import schemas.tables.history
 import schemas.tables.pools  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
 from schemas.tables.purchases import PURCHASE
-from workers.database.connections import _MIGRATIONS, SqlDatabase, migrate, revisions
+from workers.database.connections import SqlDatabase, migrate, revisions
+from workers.database.versions import MIGRATIONS
 
 
 def alembic(conn: Connection, move: Callable[[Config, str], None], revision: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = conn
     move(config, revision)
 
@@ -64,7 +65,7 @@ def test_every_migration_goes_down_and_up_again(empty_database_url: str) -> None
     migrate(empty_database_url)
     database = SqlDatabase(empty_database_url)
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     steps = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     for below in [*steps[1:], "base"]:
         with database.write() as conn:

@@ -16,7 +16,7 @@ from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
 from workers.cli.terminal.errors import AWAY, WRONG_USE
-from workers.health import has_tables
+from workers.health import is_usable
 from workers.redaction import cleaned
 from workers.settings import Settings, SettingsError, load_settings
 
@@ -44,10 +44,10 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     settings, findings = servers.servers_of(settings)
     yield from findings
     waiting = 0
-    if database.level is Level.OK and has_tables(settings.database_url):
+    if database.level is not Level.FAIL and is_usable(settings.database_url):
         waiting = yield from _tables(settings, config)
     if config is not None and all(finding.level is not Level.FAIL for finding in findings):
-        if database.level is Level.OK and has_tables(settings.database_url):
+        if database.level is not Level.FAIL and is_usable(settings.database_url):
             from workers.cli.doctor.history import history
 
             yield from history(settings, config)

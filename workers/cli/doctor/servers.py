@@ -14,7 +14,8 @@ from schemas.config.file import Config
 from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.terminal.errors import AWAY
-from workers.health import Away, check_database_writes, check_redis_writes, database_revisions, redis_info
+from workers.database.versions import Fit
+from workers.health import Away, check_database_writes, check_redis_writes, database_versions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
 from workers.redaction import redacted
@@ -31,15 +32,17 @@ def database(settings: Settings) -> Finding:
     if settings.embedded_database and not Path(make_url(settings.database_url).database or "").exists():
         return ok("database", f"{where} is made at the first start")
     try:
-        present, wanted = database_revisions(settings.database_url)
+        found = database_versions(settings.database_url)
     except Away as exc:
         return fail("database", str(exc), status=AWAY)
-    if present == wanted:
-        return _written(settings.database_url) or ok("database", f"{where} is at revision {present}")
-    message = f"{where} is at revision {present or 'none'}, and this version needs {wanted}"
-    if settings.embedded_database:
+    if found.fit is Fit.SAME:
+        return _written(settings.database_url) or ok("database", f"{where} is at revision {found.present}")
+    message = found.said_of(where)
+    if found.fit is Fit.AHEAD:
+        return _written(settings.database_url) or warn("database", message, found.mend)
+    if settings.embedded_database and found.fit in (Fit.EMPTY, Fit.BEHIND):
         return warn("database", message, "it is brought up to date at the next start, or by `dialstock migrate`")
-    return fail("database", message, "run `dialstock migrate`", AWAY)
+    return fail("database", message, found.mend, AWAY)
 
 
 def _written(url: str) -> Finding | None:

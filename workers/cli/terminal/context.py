@@ -26,7 +26,7 @@ from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure
 from workers.database.clock import DatabaseClock
-from workers.database.connections import SqlDatabase, migrate, revisions
+from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
 from workers.processes.redis_supervisor import Files
 from workers.redaction import cleaned, redacted
@@ -152,12 +152,9 @@ def _config(settings: Settings, *, reads: bool) -> Config:
 def _open_database(settings: Settings) -> SqlDatabase:
     if not settings.embedded_database:
         check_database(settings.database_url)
-        return SqlDatabase(settings.database_url, connections=settings.database_connections)
-    database = SqlDatabase(settings.database_url, connections=settings.database_connections)
-    present, needed = revisions(database.engine)
-    if present != needed:
+    else:
         migrate(settings.database_url)
-    return database
+    return SqlDatabase(settings.database_url, connections=settings.database_connections)
 
 
 def _runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:

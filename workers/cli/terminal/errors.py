@@ -51,10 +51,11 @@ def _away(exc: Exception) -> Failure | None:
 
     from tasks.server_errors import database_trouble, first_line, redis_trouble
     from tasks.transactions import Unanswered
+    from workers.database.versions import Unfit
     from workers.health import Away
     from workers.processes.embedded_redis import EmbeddedError
 
-    if isinstance(exc, EmbeddedError | Away):
+    if isinstance(exc, EmbeddedError | Away | Unfit):
         return Failure(str(exc), AWAY)
     if isinstance(exc, RedisError | BrokerAway):
         return Failure(f"Redis {redis_trouble(exc)}", AWAY)

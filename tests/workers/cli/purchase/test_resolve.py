@@ -17,7 +17,8 @@ from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from workers.cli.terminal.context import Desk
-from workers.database.connections import _MIGRATIONS, SqlDatabase
+from workers.database.connections import SqlDatabase
+from workers.database.versions import MIGRATIONS
 
 ABSENT = "0190a0a0-0000-7000-8000-000000000001"
 
@@ -173,7 +174,7 @@ def test_a_database_one_migration_behind_is_left_alone(both: Cli, desk: Desk, he
     database = desk.runtime.database
     assert isinstance(database, SqlDatabase)
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with database.write() as conn:
         config.attributes["connection"] = conn
         command.downgrade(config, "-1")
