@@ -110,6 +110,7 @@ class PoolRequest(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[str] = "pool_request"
+    __table_args__ = (Index("pool_request_created", "created_at"),)
 
     request_id: str = Field(max_length=200, primary_key=True)
     fingerprint: str = Field(max_length=64)

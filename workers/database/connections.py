@@ -18,7 +18,7 @@ from tasks.transactions import Raced, with_retry
 from workers.database.commit_outcome import Commits
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
-from workers.database.versions import MIGRATIONS, Fit, Unfit, read_versions
+from workers.database.versions import Fit, Unfit, read_versions
 from workers.redaction import redacted
 
 T = TypeVar("T")
@@ -30,10 +30,6 @@ FROZEN = 5.0
 """Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
 LOCKED = 10.0
 """Seconds that a statement waits for another's lock: who has one and stands still loses it after FROZEN."""
-FROZEN_MIGRATION = 120.0
-"""The same for a migration, which stands still while its scripts load: for long on a starved machine."""
-
-_MIGRATION_LOCK = 4242001
 
 
 class SqlDatabase:
@@ -241,7 +237,10 @@ def migrate(url: str) -> None:
         if found.fit in (Fit.BEYOND, Fit.STRANGE):
             raise Unfit(f"{found.said_of(redacted(url))}: {found.mend}")
         if found.fit in (Fit.EMPTY, Fit.BEHIND):
-            _upgrade(engine)
+            # Alembic costs a worker 11 MB that it needs once.
+            from workers.database.migrating import upgrade  # noqa: PLC0415
+
+            upgrade(engine)
     finally:
         engine.dispose()
 
@@ -250,18 +249,3 @@ def revisions(engine: Engine) -> tuple[str | None, str]:
     """The migration that the database has (None for an empty one), and the one that this version needs."""
     found = read_versions(engine)
     return found.present, found.needed
-
-
-def _upgrade(engine: Engine) -> None:
-    # Alembic costs a worker 11 MB that it needs once.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            limit = f"SET LOCAL lock_timeout = 0; {_FROZEN} '{FROZEN_MIGRATION:g}s'"
-            connection.exec_driver_sql(f"{limit}; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 import schemas.tables.accounts
 import schemas.tables.history
-import schemas.tables.pools  # noqa: F401 - its tables join the metadata
+import schemas.tables.pools
+import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
 from schemas.tables.purchases import PURCHASE
 from workers.database.connections import SqlDatabase, migrate, revisions
