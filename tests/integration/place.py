@@ -137,10 +137,11 @@ class Place:
         self._stack.callback(process.stop)
         return process
 
-    def start_worker(self, name: str) -> CeleryTestWorker:
-        """A worker process, not ready yet."""
+    def start_worker(self, name: str, program: Path | None = None) -> CeleryTestWorker:
+        """A worker process, not ready yet; *program* is the folder of another release's packages."""
         command = LocalWorker.command("-n", f"{name}@%h")
-        process = LocalProcess(name, command, self.environ, self.home / f"{name}.log")
+        environ = {**self.environ, "PYTHONPATH": str(program)} if program else self.environ
+        process = LocalProcess(name, command, environ, self.home / f"{name}.log")
         worker = CeleryTestWorker(LocalWorker(process), app=None)
         self._stack.callback(worker.teardown)
         self.workers.append(worker)

@@ -15,6 +15,7 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
+from tests import releases
 from tests.servers import PostgresServer
 from tests.waiting import at_once, eventually
 from tests.workers.migrations.test_versions import alembic
@@ -22,7 +23,7 @@ from workers.database import versions
 from workers.database.connections import SqlDatabase, migrate
 from workers.database.versions import needed_revision
 
-PREVIOUS = "0012"
+PREVIOUS = releases.REVISION
 """The revision of the release before: what a table may be full of when this one's migrations come."""
 
 MANY = 1_000_000

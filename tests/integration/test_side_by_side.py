@@ -1,0 +1,80 @@
+"""The previous release's workers and today's on one database: while a deploy rolls, and after it is rolled back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic import command
+from pytest_celery import CeleryTestWorker
+
+from schemas.tables.purchases import ORDER
+from tests import releases
+from tests.integration.place import Place
+from tests.waiting import eventually
+from tests.workers.migrations.test_versions import alembic
+from workers.database.connections import migrate, revisions
+from workers.database.versions import needed_revision
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return releases.unpack(tmp_path / "old")
+
+
+def ready(worker: CeleryTestWorker) -> CeleryTestWorker:
+    assert worker.container.ready()
+    return worker
+
+
+def order(place: Place, key: str, numbers: list[str]) -> None:
+    lines = [{"number": n, "provider": ("signalwire", "bird")[i % 2]} for i, n in enumerate(numbers)]
+    place.send({"name": "dialstock.submit_order", "kwargs": {"requests": lines, "idempotency_key": key}})
+
+
+def bought(place: Place, numbers: list[str]) -> int:
+    return place.charged(numbers).total()
+
+
+def completed(place: Place, key: str) -> bool:
+    return [row["status"] for row in place.rows(ORDER, idempotency_key=key)] == ["completed"]
+
+
+def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_twice(
+    fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]], old: Path
+) -> None:
+    first, second, third = numbers(24), numbers(10), numbers(6)
+    place = fresh_place(rate_limits=["4/second"])
+    with place.database.write() as conn:
+        alembic(conn, command.downgrade, releases.REVISION)
+    olds = [place.start_worker(f"old-{n}", old) for n in range(2)]
+    for worker in olds:
+        ready(worker)
+    order(place, "first", first)
+    eventually(lambda: bought(place, first) >= 3, what="the order is under way")
+
+    migrate(place.database_url)
+    assert revisions(place.database.engine)[0] == needed_revision()
+    new = ready(place.start_worker("new"))
+    olds[0].kill()
+    assert not completed(place, "first")
+    order(place, "second", second)
+    back = place.start_worker("back", old)
+    eventually(lambda: completed(place, "first") and completed(place, "second"), what="both orders are done")
+
+    ready(back)
+    new.teardown()
+    order(place, "third", third)
+    eventually(lambda: completed(place, "third"), what="the old ones alone do an order")
+
+    wanted = [*first, *second, *third]
+    assert place.charged(wanted) == Counter(wanted)
+    assert {place.purchase(number)["status"] for number in wanted} == {"purchased"}
+    logs = {name: (place.home / f"{name}.log").read_text() for name in ("old-1", "new", "back")}
+    older = f"this program is for {releases.REVISION}: this program is older than the database"
+    assert {name: log.count(older) for name, log in logs.items()} == {"old-1": 0, "new": 0, "back": 1}
+    for log in logs.values():
+        assert "Traceback" not in log
+        assert "ERROR" not in log
