@@ -1,7 +1,7 @@
 """The order that a provider took a purchase into, and our names of the calls
 
-Revision: 0013
-Revises: 0012
+Revision: 0015
+Revises: 0014
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
