@@ -9,6 +9,9 @@ DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8
                    above: what is tried out has its own, in the folder `sandbox` of DIALSTOCK_HOME, and shares nothing
                    with what is real; `dialstock --sandbox` sets it
 
+DIALSTOCK_EMBEDDED         no where DATABASE_URL and REDIS_URL must name servers, as in the image: a variable that is
+                           missing or misspelt is an error there, and not a table that goes with its container; by
+                           default yes. The sandbox, in which nothing is real, may always run embedded
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
 
@@ -24,6 +27,7 @@ A variable that is empty counts as not set.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Mapping, MutableMapping
@@ -44,6 +48,7 @@ from workers.redaction import URL_VARIABLES, redacted
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"
+EMBEDDED = "DIALSTOCK_EMBEDDED"
 
 _REAL = ("DIALSTOCK_CONFIG", *URL_VARIABLES, *(f"{name}_FILE" for name in URL_VARIABLES))
 """What names the file of the real providers, and servers that may hold what is real."""
@@ -101,6 +106,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     home = home / "sandbox" if sandbox else home
     database = _url(env, "DATABASE_URL")
     redis = _redis_url(env, "REDIS_URL")
+    if not sandbox:
+        _check_embedded(env, {"DATABASE_URL": database, "REDIS_URL": redis})
     return Settings(
         database_url=_database_url(database) if database else _sqlite_under(home),
         redis_url=redis,
@@ -130,6 +137,26 @@ def _sandbox_url(env: Mapping[str, str]) -> str:
         message = f"{SANDBOX} is set, and {', '.join(real)} too: what is tried out and what is real share nothing"
         raise SettingsError(f"{message}: unset the one or the other (`dialstock --sandbox` leaves the real ones aside)")
     return value
+
+
+def _check_embedded(env: Mapping[str, str], urls: Mapping[str, str]) -> None:
+    """What is embedded in a container goes with it, and each of several would have a table of its own."""
+    value = env.get(EMBEDDED, "").strip().lower()
+    if value not in ("", "yes", "no"):
+        raise SettingsError(f"{EMBEDDED}: {value!r} is neither yes nor no")
+    missing = [name for name, url in urls.items() if not url]
+    if value == "no" and missing:
+        like = {name: found for name in missing if (found := _misspelt(env, name))}
+        meant = "".join(f"; {found} is set: is {name} meant?" for name, found in like.items())
+        both = " and ".join(f"{name} (or {name}_FILE)" for name in missing)
+        raise SettingsError(f"{both} not set, and {EMBEDDED}=no: name the server there{meant}")
+
+
+def _misspelt(env: Mapping[str, str], name: str) -> str | None:
+    """The variable that is most like *name*, and none of those that we know."""
+    others = {other.upper(): other for other in env if other not in _REAL}
+    found = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
+    return others[found[0]] if found else None
 
 
 def _url(env: Mapping[str, str], name: str) -> str:

@@ -169,3 +169,52 @@ def test_how_much_is_kept_of_the_events(environ: dict[str, str], retention: floa
 def test_what_is_no_measure_of_events_is_refused(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}: {message}"):
         load_settings({name: value})
+
+
+SERVERS = {"DATABASE_URL": "postgresql://u:pw@db/x", "REDIS_URL": "redis://:pw@cache/0"}
+
+
+class TestAnInstallationForServers:
+    @pytest.mark.parametrize("name", SERVERS)
+    @pytest.mark.parametrize("value", [None, "", " "])
+    def test_a_server_that_is_not_named_is_an_error(self, name: str, value: str | None) -> None:
+        env = {**SERVERS, "DIALSTOCK_EMBEDDED": "no", name: value}
+        with pytest.raises(SettingsError, match=rf"^{name} \(or {name}_FILE\) not set, and DIALSTOCK_EMBEDDED=no"):
+            load_settings({key: text for key, text in env.items() if text is not None})
+
+    def test_both_are_told_at_once(self) -> None:
+        with pytest.raises(SettingsError, match=r"DATABASE_URL .* and REDIS_URL .* not set"):
+            load_settings({"DIALSTOCK_EMBEDDED": "No"})
+
+    @pytest.mark.parametrize("misspelt", ["DATABSE_URL", "DATABASE_URI", "database_url", "DATABASE-URL", "DATABASEURL"])
+    def test_a_misspelt_name_is_pointed_at_and_its_value_is_not_shown(self, misspelt: str) -> None:
+        env = {"REDIS_URL": SERVERS["REDIS_URL"], misspelt: f"postgresql://u:{SECRET}@db/x", "DIALSTOCK_EMBEDDED": "no"}
+        with pytest.raises(SettingsError, match=f"{misspelt} is set: is DATABASE_URL meant") as error:
+            load_settings(env)
+        assert SECRET not in str(error.value)
+
+    def test_one_known_name_is_not_taken_for_the_other(self) -> None:
+        env = {"DATABASE_URL_FILE": "", "REDIS_URL": "redis://a/0", "DIALSTOCK_EMBEDDED": "no"}
+        with pytest.raises(SettingsError) as error:
+            load_settings(env)
+        assert "meant" not in str(error.value)
+
+    def test_servers_that_are_named_are_taken(self, tmp_path: Path) -> None:
+        (tmp_path / "url").write_text(SERVERS["DATABASE_URL"])
+        env = {"DATABASE_URL_FILE": str(tmp_path / "url"), "REDIS_URL": SERVERS["REDIS_URL"]}
+        settings = load_settings({**env, "DIALSTOCK_EMBEDDED": "no"})
+        assert (settings.embedded_database, settings.embedded_redis) == (False, False)
+
+    def test_the_sandbox_may_run_embedded(self) -> None:
+        env = {"DIALSTOCK_EMBEDDED": "no"}
+        choose_sandbox(env)
+        assert load_settings(env).embedded_database
+
+    @pytest.mark.parametrize("value", ["yes", "YES", ""])
+    def test_elsewhere_it_stays_as_it_was(self, value: str) -> None:
+        assert load_settings({"DIALSTOCK_EMBEDDED": value}).embedded_database
+
+    @pytest.mark.parametrize("value", ["nein", "false", "0", "n o"])
+    def test_what_is_neither_yes_nor_no_is_an_error(self, value: str) -> None:
+        with pytest.raises(SettingsError, match="neither yes nor no"):
+            load_settings({**SERVERS, "DIALSTOCK_EMBEDDED": value})

@@ -22,13 +22,13 @@ from workers.cli.processes.worker_beat_flower import concurrency_for
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say
 from workers.processes.children import Signals, Supervisor
-from workers.settings import SANDBOX, load_settings
+from workers.settings import EMBEDDED, SANDBOX, load_settings
 from workers.wiring import wire
 
 WORKERS = 2
 _SERVER_GOES = 20.0
 _NOT_OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
-_NOT_READ = (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX, SANDBOX_VARIABLE)
+_NOT_READ = (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX, SANDBOX_VARIABLE, EMBEDDED)
 
 
 @dataclass(frozen=True, kw_only=True)

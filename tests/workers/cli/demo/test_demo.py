@@ -23,6 +23,7 @@ FOREIGN = {
     "DIALSTOCK_CONFIG": "/nowhere/providers.toml",
     "DIALSTOCK_SANDBOX": "http://127.0.0.1:1",
     "DIALSTOCK_SANDBOX_TOKEN": "another",
+    "DIALSTOCK_EMBEDDED": "no",
 }
 
 
