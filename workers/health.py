@@ -59,12 +59,6 @@ def is_usable(url: str) -> bool:
     return database_versions(url).fit in (Fit.SAME, Fit.AHEAD)
 
 
-def database_revisions(url: str) -> tuple[str | None, str]:
-    """The revision that the database has (None for an empty one) and the one that this version needs. Raises Away."""
-    found = database_versions(url)
-    return found.present, found.needed
-
-
 def database_versions(url: str) -> Versions:
     """What the database has and this program needs. Raises Away."""
     with _asked(url) as engine:

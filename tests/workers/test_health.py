@@ -3,26 +3,28 @@ from pathlib import Path
 import pytest
 
 from tests.servers import RedisServer
-from workers.health import Away, check_database, database_revisions, is_usable, redis_info
+from workers.health import Away, check_database, database_versions, is_usable, redis_info
 
 NOWHERE = "postgresql+psycopg://someone:hidden@127.0.0.1:1/nothing"
 
 
 def test_a_database_with_our_tables_is_well(database_url: str) -> None:
-    present, wanted = database_revisions(database_url)
+    found = database_versions(database_url)
+    present, wanted = found.present, found.needed
     assert check_database(database_url) == present == wanted
     assert is_usable(database_url)
 
 
 def test_an_empty_database_needs_migrating(empty_database_url: str) -> None:
-    assert database_revisions(empty_database_url)[0] is None
+    assert database_versions(empty_database_url).present is None
     assert not is_usable(empty_database_url)
     with pytest.raises(Away, match="dialstock migrate"):
         check_database(empty_database_url)
 
 
 def test_asking_makes_no_sqlite_file(tmp_path: Path) -> None:
-    present, wanted = database_revisions(f"sqlite:///{tmp_path / 'folder' / 'none.db'}")
+    found = database_versions(f"sqlite:///{tmp_path / 'folder' / 'none.db'}")
+    present, wanted = found.present, found.needed
     assert (present, wanted is None) == (None, False)
     assert list(tmp_path.iterdir()) == []
 
@@ -30,7 +32,7 @@ def test_asking_makes_no_sqlite_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, and long enough to be looked at\n" * 50)
     with pytest.raises(Away, match=r"text\.db is no database \(file is not a database\): name another"):
-        database_revisions(f"sqlite:///{tmp_path / 'text.db'}")
+        database_versions(f"sqlite:///{tmp_path / 'text.db'}")
 
 
 def test_a_database_that_is_away_is_told_without_its_password() -> None:
