@@ -110,13 +110,22 @@ def flower_arguments(address: str, port: int, log_level: str) -> list[str]:
 
 
 def check_password(address: str) -> None:
-    """Raise Failure where Flower would be open to other machines, or its password is none."""
-    value = os.environ.get(PASSWORD_VARIABLE, "").strip()
-    if not value:
+    """Raise Failure where Flower would be open to other machines, or its password is none.
+
+    A line's end that stands behind the password, as in a secret that was made from a file, is no part of it: Flower,
+    which reads the variable itself, is given it without.
+    """
+    value = os.environ.get(PASSWORD_VARIABLE, "").strip("\r\n")
+    if value.strip():
+        os.environ[PASSWORD_VARIABLE] = value
+    else:
         # Set and empty is no password for us, and would be an empty one for Flower.
         os.environ.pop(PASSWORD_VARIABLE, None)
+        value = ""
     if value and not all(all(one.partition(":")[::2]) for one in value.split(",")):
         raise Failure(f"{PASSWORD_VARIABLE} is not user:password: both are needed")
+    if not value.isprintable():
+        raise Failure(f"{PASSWORD_VARIABLE} holds a line's end or the like, which nobody can type as a password")
     if not value and not is_loopback(address):
         raise Failure(
             f"Flower does not listen on {address or 'every address'} without a password: "

@@ -130,6 +130,20 @@ def test_half_a_password_is_refused_on_loopback_too(password: str, monkeypatch: 
         check_password("127.0.0.1")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_end_is_no_part_of_the_password(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", f"user:pass word {end}")
+    check_password("0.0.0.0")
+    assert os.environ["FLOWER_BASIC_AUTH"] == "user:pass word "
+
+
+@pytest.mark.parametrize("password", ["user:password\nother:password", "user:pass\tword"])
+def test_a_line_end_within_the_password_is_refused(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", password)
+    with pytest.raises(Failure, match="a line's end"):
+        check_password("127.0.0.1")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
 def test_on_loopback_flower_needs_no_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWER_BASIC_AUTH", "")
@@ -147,7 +161,7 @@ def test_flower_beyond_loopback_starts_nothing(tmp_path: Path) -> None:
 def test_flower_takes_its_password_from_the_environment_alone(tmp_path: Path) -> None:
     port = unused_port()
     choose_sandbox(tmp_path)
-    environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden-password")
+    environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden-password\n")
     url = f"http://127.0.0.1:{port}/broker"
     with Running("flower", "--port", str(port), cwd=tmp_path, environ=environ) as flower:
         eventually(lambda: _status(url) == 401, what="Flower asks for a password")
