@@ -21,6 +21,7 @@ from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.timers import Timers
 from workers.processes.embedded_redis import connect_embedded
+from workers.processes.signs import SIGNS, write_signs
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
 from workers.wiring import Wiring, connect_redis, prepare_providers, read_config, wire
@@ -64,6 +65,8 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
         },
         broker_pool_limit=10,
         broker_use_ssl=broker_options(settings.broker_url),
+        # Beat gives a sign of life with each look at its schedule.
+        beat_max_loop_interval=30.0,
         enable_utc=True,
         timezone="UTC",
     )
@@ -118,6 +121,7 @@ class _Worker:
 
     def drain(self, **_: Any) -> None:
         """Release nothing more; what runs may end."""
+        SIGNS.leave()
         if self.timers is not None:
             self.timers.drain()
 
@@ -129,13 +133,20 @@ class _Worker:
             self.wiring.close()
 
 
+def _start_signs(**_: Any) -> None:
+    """In a worker: tell that it goes on, or waits for a server."""
+    write_signs("worker")
+
+
 def _start_heartbeat(**_: Any) -> None:
     """In beat: tell that it sends."""
+    write_signs("beat")
     if kept := kept_for(app.conf.beat_schedule):
         Heartbeat(connect_redis(settings.redis_url), kept).start()
 
 
 _worker = _Worker()
+signals.worker_init.connect(_start_signs)
 signals.worker_init.connect(_worker.start)
 signals.worker_process_init.connect(_worker.start)
 signals.worker_ready.connect(_worker.ready)

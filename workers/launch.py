@@ -38,6 +38,11 @@ def main(arguments: list[str]) -> None:
         stop_with(int(arguments[1]))
         arguments = arguments[2:]
     import workers.app  # noqa: F401, PLC0415 - ends the process where settings or configuration are wrong
+    from workers.processes.signs import write_signs  # noqa: PLC0415
+
+    if "flower" in arguments:
+        # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
+        write_signs("flower")
 
     sys.argv = ["celery", "-A", "workers.app:app", *arguments]
     celery()

@@ -12,6 +12,7 @@ DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8
 DIALSTOCK_EMBEDDED         no where DATABASE_URL and REDIS_URL must name servers, as in the image: a variable that is
                            missing or misspelt is an error there, and not a table that goes with its container; by
                            default yes. The sandbox, in which nothing is real, may always run embedded
+DIALSTOCK_ALIVE            a folder in which each process writes that it goes on, for `dialstock doctor --alive`
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
 

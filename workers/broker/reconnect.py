@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,17 @@ from redis.exceptions import ResponseError
 
 from tasks.server_errors import explained
 from workers.broker.tls_connection import TlsConnection
+from workers.processes.signs import SIGNS
 
 log = logging.getLogger(__name__)
 
 ASK_EVERY = 2.0
 """Seconds between two attempts on a broker that is away, or that answers with errors."""
+
+SIGN_EVERY = 1.0
+"""Seconds between two signs that the event loop goes on."""
+
+_LOOP = "event loop"
 
 WELL_AFTER = 2.0 * ASK_EVERY
 """Seconds without an error after which a broker is well again."""
@@ -37,8 +44,13 @@ class ReconnectingConsumer(Consumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """Ask for a broker that is away every 2 seconds, however long it is away."""
-        conn.ensure_connection = partial(conn.ensure_connection, interval_step=0)
+        conn.ensure_connection = partial(_ensure_connection, conn.ensure_connection)
         return super().ensure_connected(conn)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Have the loop give signs of life, from this connection to the next."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(SIGN_EVERY, SIGNS.give, _LOOP)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Close the connection, as Celery does; tell of an answer that is an error once, and wait."""
@@ -66,7 +78,18 @@ class ReconnectingConsumer(Consumer):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             maybe_shutdown()
+            SIGNS.give(_LOOP)
             time.sleep(0.1)
+
+
+def _ensure_connection(ensure: Callable[..., Any], *args: Any, callback: Callable[[], None], **kwargs: Any) -> Any:
+    """kombu's, which calls *callback* before each attempt and every second between two."""
+
+    def alive() -> None:
+        SIGNS.give(_LOOP)
+        callback()
+
+    return ensure(*args, callback=alive, interval_step=0, **kwargs)
 
 
 class ReconnectingChannel(Channel):

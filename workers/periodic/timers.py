@@ -18,6 +18,7 @@ from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
+from workers.processes.signs import SIGNS
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,9 +56,12 @@ class Timer:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        wait = 0.0
+        wait, part = 0.0, f"timer {self.name}"
         while not self._stop.wait(wait):
+            # While it waits for its next turn, nothing is missed of it.
+            SIGNS.give(part)
             wait = self._once()
+            SIGNS.end(part)
 
     def _once(self) -> float:
         try:

@@ -101,7 +101,7 @@ def worker_arguments(name: str, concurrency: int, log_level: str, *, events: boo
 
 def beat_arguments(log_level: str) -> list[str]:
     """Celery's arguments for beat, which has its schedule in memory."""
-    return ["beat", "--scheduler=celery.beat:Scheduler", "--pidfile=", f"--loglevel={log_level}"]
+    return ["beat", "--scheduler=workers.periodic.scheduler:LivingScheduler", "--pidfile=", f"--loglevel={log_level}"]
 
 
 def flower_arguments(address: str, port: int, log_level: str) -> list[str]:
