@@ -133,7 +133,11 @@ _REDIS_AWAY = (
     "is away",
     "start it, or mend REDIS_URL (rediss:// for a port that speaks TLS, redis:// for one that does not)",
 )
-_CLUSTER = ("is a Redis Cluster, or a part of one", "name a server in REDIS_URL that is none (cluster-enabled no)")
+CLUSTER = (
+    "is a Redis Cluster, or a part of one, which is not supported",
+    "name a server in REDIS_URL that is none (cluster-enabled no), or sentinels: "
+    "sentinel://HOST:26379,HOST:26379,HOST:26379/NAME/0",
+)
 _REDIS: dict[str, _Meaning] = {
     "NOAUTH": ("asks for a password", "write it in REDIS_URL: redis://:PASSWORD@HOST"),
     "WRONGPASS": _REDIS_USER,
@@ -146,12 +150,28 @@ _REDIS: dict[str, _Meaning] = {
     "NOREPLICAS": ("takes no writes: too few of its replicas are there", "start them, or lower min-replicas-to-write"),
     "BUSY": ("is held up by a script", "see which (SLOWLOG GET); SCRIPT KILL ends it"),
     "UNBLOCKED": ("was given another role", "it is asked again; this passes by itself"),
-    "CLUSTERDOWN": _CLUSTER,
-    "MOVED": _CLUSTER,
-    "ASK": _CLUSTER,
-    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": CLUSTER,
+    "MOVED": CLUSTER,
+    "ASK": CLUSTER,
+    "CROSSSLOT": CLUSTER,
 }
 _REDIS_WORDS: tuple[tuple[str, _Meaning], ...] = (
+    (
+        r"sentinels know no master",
+        ("has no master of that name", "write it in REDIS_URL as the sentinels have it (SENTINEL MASTERS)"),
+    ),
+    (
+        r"a sentinel does not let us in",
+        ("is behind sentinels that ask for a password", "write it in REDIS_URL: .../NAME/0?sentinel_password=PASSWORD"),
+    ),
+    (
+        r"no sentinel answers",
+        ("is away", "start its sentinels, or mend their addresses in REDIS_URL (sentinels:// where they speak TLS)"),
+    ),
+    (
+        r"its master is down",
+        ("has no master now", "a failover follows within seconds; else SENTINEL CKQUORUM NAME tells what is missing"),
+    ),
     (r"without any password configured|invalid password|invalid username-password", _REDIS_USER),
     (r"max number of clients reached", ("has no connection left", "run fewer processes, or raise maxclients")),
     (r"DB index is out of range|SELECT is not allowed", ("has no such database", "mend the number in REDIS_URL")),

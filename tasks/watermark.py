@@ -27,6 +27,8 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from tasks.redis_keys import named
+
 KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
 
@@ -119,7 +121,7 @@ class Watermark:
 
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         """Keep these marks of *account*, the newest last."""
-        self._script(keys=[_key(account)], args=[mark.text for mark in marks])
+        self._script(keys=[self._key(account)], args=[mark.text for mark in marks])
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of *account* under each of its names, the newest first."""
@@ -141,11 +143,14 @@ class Watermark:
 
         *same*: a person said so. Else they may be one, and are not where the file has both.
         """
-        self._link(keys=[_key(former), _key(account)], args=[_SAME if same else _MAYBE])
+        self._link(keys=[self._key(former), self._key(account)], args=[_SAME if same else _MAYBE])
 
     def _lists(self, account: str, others: Iterable[str]) -> list[str]:
-        found = self._names(keys=[_key(account)], args=[_key(one) for one in others])
+        found = self._names(keys=[self._key(account)], args=[self._key(one) for one in others])
         return [_text(key) for key in found]
+
+    def _key(self, account: str) -> str:
+        return named(self._redis, f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}")
 
 
 def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:
@@ -157,7 +162,3 @@ def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:
 
 def _text(said: bytes | str) -> str:
     return said.decode() if isinstance(said, bytes) else said
-
-
-def _key(account: str) -> str:
-    return f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}"

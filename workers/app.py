@@ -13,18 +13,19 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from tasks.runtime import install, queue_of
+from workers.broker.app import broker_app
 from workers.broker.dropped_messages import kept_requests
 from workers.broker.incoming import use_keeping_transport
-from workers.broker.tls_options import broker_options
-from workers.health import check_database, check_trust, tell_if_older
+from workers.health import check_database, check_usable, tell_if_older
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.timers import Timers
 from workers.processes.embedded_redis import connect_embedded
 from workers.processes.signs import SIGNS, write_signs
+from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
-from workers.wiring import Wiring, connect_redis, prepare_providers, read_config, wire
+from workers.wiring import Wiring, prepare_providers, read_config, wire
 
 VISIBILITY_TIMEOUT = 1800
 """Seconds: five times the longest task while the database is there, which is a call and a look.
@@ -35,7 +36,8 @@ An answer that waits for the database longer has its message delivered again: th
 
 def make_app(settings: Settings, aliases: list[str]) -> Celery:
     """A Celery app with the settings that matter on Redis."""
-    app = Celery("dialstock", broker=settings.broker_url, include=["tasks.messages.celery_tasks"], set_as_current=True)
+    include = ["tasks.messages.celery_tasks"]
+    app = broker_app("dialstock", settings.broker_url, settings.key_prefix, include=include, set_as_current=True)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -54,7 +56,8 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_channel_error_retry=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
+        broker_transport_options=app.conf.broker_transport_options
+        | {
             "visibility_timeout": VISIBILITY_TIMEOUT,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
@@ -64,7 +67,6 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
             "health_check_interval": 15,
         },
         broker_pool_limit=10,
-        broker_use_ssl=broker_options(settings.broker_url),
         # Beat gives a sign of life with each look at its schedule.
         beat_max_loop_interval=30.0,
         enable_utc=True,
@@ -107,7 +109,7 @@ class _Worker:
             if not settings.embedded_database:
                 check_database(settings.database_url)
             for url in (settings.redis_url, settings.broker_url):
-                check_trust(url)
+                check_usable(url)
             self.wiring = wire(settings, app)
             tell_if_older(settings.database_url)
             install(self.wiring.runtime)
@@ -142,7 +144,7 @@ def _start_heartbeat(**_: Any) -> None:
     """In beat: tell that it sends."""
     write_signs("beat")
     if kept := kept_for(app.conf.beat_schedule):
-        Heartbeat(connect_redis(settings.redis_url), kept).start()
+        Heartbeat(connect_redis(settings.redis_url, settings.key_prefix), kept).start()
 
 
 _worker = _Worker()

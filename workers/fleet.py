@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from celery import Celery
 from celery.app.control import Control
 from kombu import Producer
 from kombu.exceptions import KombuError
@@ -15,7 +14,7 @@ from kombu.pidbox import Mailbox
 from redis.exceptions import RedisError
 
 from tasks.server_errors import explained
-from workers.broker.tls_options import broker_options
+from workers.broker.app import broker_app
 
 
 class FleetError(RuntimeError):
@@ -39,14 +38,15 @@ class _Control(Control):
     Mailbox = _Mailbox
 
 
-def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = None) -> dict[str, set[str]]:
+def listening(
+    broker_url: str, *, timeout: float, names: Sequence[str] | None = None, key_prefix: str = ""
+) -> dict[str, set[str]]:
     """The queues of each worker that answers within *timeout* seconds, by its node name; of *names* only, if given.
 
     Waits the whole time unless all of *names* answer. Raises FleetError.
     """
-    app = Celery("dialstock-asking", broker=broker_url, set_as_current=False, control=_Control)
-    app.conf.broker_use_ssl = broker_options(broker_url)
-    app.conf.broker_transport_options = {
+    app = broker_app("dialstock-asking", broker_url, key_prefix, set_as_current=False, control=_Control)
+    app.conf.broker_transport_options |= {
         "socket_timeout": timeout + 2,
         "socket_connect_timeout": 2,
         "max_retries": 1,
@@ -62,12 +62,12 @@ def listening(broker_url: str, *, timeout: float, names: Sequence[str] | None = 
     return {name: {queue["name"] for queue in queues} for name, queues in replies.items()}
 
 
-def wait_for(broker_url: str, names: Sequence[str], seconds: float) -> bool:
+def wait_for(broker_url: str, names: Sequence[str], seconds: float, *, key_prefix: str = "") -> bool:
     """Whether all of *names* answer within about *seconds*; a broker that is away is asked again."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if set(names) <= set(listening(broker_url, timeout=0.5, names=names)):
+            if set(names) <= set(listening(broker_url, timeout=0.5, names=names, key_prefix=key_prefix)):
                 return True
         except FleetError:
             time.sleep(0.2)

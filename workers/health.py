@@ -17,11 +17,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.tables.purchases import PROVIDER
-from tasks.server_errors import database_trouble, redis_trouble
+from tasks.redis_keys import named
+from tasks.server_errors import CLUSTER, database_trouble, redis_trouble
 from workers.broker.tls_options import refusal
 from workers.database.connections import make_engine
 from workers.database.versions import Fit, Versions, read_versions
 from workers.redaction import cleaned, redacted
+from workers.redis_access.client import connect_redis
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,11 @@ class Away(RuntimeError):
     """The database or Redis cannot be used: away, refusing us, too old, behind in migrations. Says how to mend it."""
 
 
-class Untrusted(Away):
+class Unusable(Away):
+    """It does not pass by itself: waiting would not help."""
+
+
+class Untrusted(Unusable):
     """Redis shows a certificate that is not trusted, or not for the host that was asked for."""
 
 
@@ -100,25 +106,28 @@ def _asked(url: str) -> Iterator[Engine]:
 
 
 def redis_info(url: str) -> dict[str, Any]:
-    """The answer to INFO of a server that is new enough. Raises Away."""
+    """The answer to INFO of a server that is new enough, and stands for itself. Raises Away."""
     with _asked_redis(url) as client:
         info: dict[str, Any] = client.info()
+    if info.get("cluster_enabled"):
+        what, mend = CLUSTER
+        raise Unusable(f"Redis at {redacted(url)} {what}: {mend}")
     version = str(info.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < MIN_REDIS:
         raise Away(f"Redis at {redacted(url)} is version {version}: 6.2 or newer is needed")
     return info
 
 
-def check_redis_writes(url: str) -> None:
+def check_redis_writes(url: str, key_prefix: str = "") -> None:
     """Write a key that goes by itself. Raises Away where Redis takes no writes from us."""
-    with _asked_redis(url) as client:
-        client.set(WRITTEN, "written", px=1000)
+    with _asked_redis(url, key_prefix) as client:
+        client.set(named(client, WRITTEN), "written", px=1000)
 
 
 @contextmanager
-def _asked_redis(url: str) -> Iterator[redis.Redis]:
+def _asked_redis(url: str, key_prefix: str = "") -> Iterator[redis.Redis]:
     try:
-        with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
+        with connect_redis(url, key_prefix, timeout=PATIENCE) as client:
             yield client
     except (RedisError, OSError) as exc:
         if why := refusal(exc):
@@ -126,12 +135,11 @@ def _asked_redis(url: str) -> Iterator[redis.Redis]:
         raise Away(f"Redis at {redacted(url)} {cleaned(str(redis_trouble(exc)), url)}") from exc
 
 
-def check_trust(url: str) -> None:
-    """Raise Untrusted where waiting would not help; a server that is away may come back."""
+def check_usable(url: str) -> None:
+    """Raise Unusable where waiting would not help; a server that is away may come back."""
     try:
-        if url.startswith("rediss:"):
-            redis_info(url)
-    except Untrusted:
+        redis_info(url)
+    except Unusable:
         raise
     except Away:
         return

@@ -15,6 +15,7 @@ URL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 # was, is hidden whole. What stands before the first colon is a user; without a colon it may be the password.
 _USERINFO = re.compile(r"^((?:[\w+.-]*:?//)?+)(?:([^:/?#@%]*):)?(.*)(?:@|%(?:25)*40)", re.DOTALL | re.IGNORECASE)
 _AT = re.compile(r"@|%(?:25)*40")
+_OWN = re.compile(r"[,;]|//")
 _OPTION = re.compile(r"(?<=[?&])([^=&#]*)=([^&]*)")
 _SECRET_OPTION = re.compile(r"pass|pwd|secret|token|scram", re.IGNORECASE)
 
@@ -54,6 +55,9 @@ def _secrets(url: str) -> Iterator[str]:
         yield found[3]
         # Which @ ends it cannot always be told.
         yield from (found[3][: at.start()] for at in _AT.finditer(found[3]))
+        if found[1].startswith("sentinel"):
+            # Each of a list may have been given its own.
+            yield from (_OWN.split(part)[-1].rpartition(":")[2] for part in _AT.split(found[3])[1:])
     for name, value in _OPTION.findall(url):
         if _SECRET_OPTION.search(unquote(name)):
             yield value

@@ -1,8 +1,11 @@
 """Where the database, Redis and the configuration are: read from the environment, by twelve-factor names.
 
 DATABASE_URL       postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH; else SQLite under DIALSTOCK_HOME
-REDIS_URL          redis://:PASSWORD@HOST:6379/0 or rediss://...; else the embedded server under DIALSTOCK_HOME
+REDIS_URL          redis://:PASSWORD@HOST:6379/0 or rediss://...; else the embedded server under DIALSTOCK_HOME;
+                   or the sentinels that watch it: sentinel://:PASSWORD@HOST:26379,HOST:26379,HOST:26379/NAME/0
 CELERY_BROKER_URL  as REDIS_URL, and by default the same
+REDIS_KEY_PREFIX   what all names in Redis begin with, queues, channels and streams too, like staging: for installations
+                   that share a Redis; by default nothing, and the same for all processes of one installation
 DIALSTOCK_CONFIG   the providers' file, by default providers.toml; without that file nothing can be bought
 DIALSTOCK_HOME     what runs embedded keeps its data here, by default .dialstock
 DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8790, instead of the file and the servers
@@ -20,7 +23,8 @@ DIALSTOCK_DATABASE_CONNECTIONS  the most that one process has to PostgreSQL at o
 
 With rediss:// the server's certificate is verified. A private CA stands in a PEM file that every process can read, and
 the URL names it: rediss://:PASSWORD@HOST:6379/0?ssl_ca_certs=/path/to/ca.pem (ssl_certfile= and ssl_keyfile= where the
-server asks for one too). Only ssl_cert_reqs=none and ssl_check_hostname=false in the URL turn the checks off.
+server asks for one too). Only ssl_cert_reqs=none and ssl_check_hostname=false in the URL turn the checks off. So it is
+with sentinels://, of which sentinels and servers all speak TLS; the option sentinel_password= is for the sentinels.
 
 Each URL may also stand in a file, as container platforms hand out secrets: DATABASE_URL_FILE=/run/secrets/database_url.
 A variable that is empty counts as not set.
@@ -46,6 +50,7 @@ from workers.broker import tls_options
 from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
 from workers.database.url_options import check_options
 from workers.redaction import URL_VARIABLES, redacted
+from workers.redis_access import sentinel_url
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"
@@ -61,7 +66,7 @@ _DRIVERS = {
     "sqlite": "sqlite",
 }
 _DATABASE_HINT = "write it like postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
-_REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS)"
+_REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS, sentinel:// for Redis Sentinel)"
 _ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23, ; is %3B)"
 _COLON_HINT = "write redis://:PASSWORD@HOST for a password alone, redis://USER:@HOST for a user without one"
 
@@ -75,7 +80,8 @@ class Settings:
     """What one process needs to find the rest.
 
     redis_url and broker_url are empty where the embedded server is meant, whose address is known once it runs.
-    sandbox_url is empty unless the sandbox was chosen. event_retention is in seconds.
+    sandbox_url is empty unless the sandbox was chosen. event_retention is in seconds. key_prefix is what the names of
+    all keys and channels in Redis begin with.
     """
 
     database_url: str
@@ -89,6 +95,7 @@ class Settings:
     stream_length: int = STREAM_LENGTH
     database_connections: int = CONNECTIONS
     sandbox_url: str = ""
+    key_prefix: str = ""
 
     def with_redis(self, url: str) -> Settings:
         """The same with the embedded server's address filled in."""
@@ -121,6 +128,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         stream_length=_stream_length(env),
         database_connections=_database_connections(env),
         sandbox_url=sandbox,
+        key_prefix=_key_prefix(env),
     )
 
 
@@ -221,6 +229,8 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
     value = _url(env, name)
     if not value:
         return ""
+    if sentinel_url.is_sentinel(value):
+        return _checked_sentinels(name, value)
     parts = _split(name, value)
     if parts.scheme not in ("redis", "rediss"):
         raise SettingsError(f"{name}: scheme {parts.scheme!r} is not supported: {_REDIS_HINT}")
@@ -231,6 +241,14 @@ def _redis_url(env: Mapping[str, str], name: str) -> str:
         raise SettingsError(f"{name}: only a database number may follow the host; {_REDIS_HINT}, and {_ENCODE_HINT}")
     try:
         tls_options.check_options(parts.scheme, parts.query)
+    except ValueError as exc:
+        raise SettingsError(f"{name}: {exc}") from None
+    return value
+
+
+def _checked_sentinels(name: str, value: str) -> str:
+    try:
+        sentinel_url.parse(value)
     except ValueError as exc:
         raise SettingsError(f"{name}: {exc}") from None
     return value
@@ -283,6 +301,15 @@ def _database_connections(env: Mapping[str, str]) -> int:
             f"{name}: {value!r} is no number of connections: write it like 8, {LEAST_CONNECTIONS} or more"
         )
     return int(value or CONNECTIONS)
+
+
+def _key_prefix(env: Mapping[str, str]) -> str:
+    value = env.get("REDIS_KEY_PREFIX", "").strip()
+    # It stands in patterns of Redis too, in which *, ? and [ mean something.
+    if not re.fullmatch(r"[A-Za-z0-9_.:/-]{0,64}", value):
+        hint = "write up to 64 letters, digits and _ . : / -, like staging:"
+        raise SettingsError(f"REDIS_KEY_PREFIX: {value!r} cannot begin the name of a key: {hint}")
+    return value
 
 
 def _config_path(env: Mapping[str, str]) -> Path:

@@ -10,8 +10,6 @@ from functools import partial
 
 import redis
 from celery import Celery
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 from sqlalchemy import Connection
 
 from schemas.config.errors import ConfigError
@@ -31,17 +29,14 @@ from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Watermark
 from workers.broker.send import Sender
-from workers.broker.tls_connection import TlsConnection
 from workers.database.clock import EVERY, DatabaseClock
 from workers.database.connect_options import WORKER
 from workers.database.connections import SqlDatabase, migrate
 from workers.periodic.timers import Timer
+from workers.redis_access.client import connect_redis
 from workers.settings import SANDBOX, Settings
 
 log = logging.getLogger(__name__)
-
-REDIS_TIMEOUT = 5.0
-MAX_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +65,7 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
     if settings.embedded_database:
         migrate(settings.database_url)
     database = SqlDatabase(settings.database_url, connections=settings.database_connections, program=WORKER)
-    client = connect_redis(settings.redis_url)
+    client = connect_redis(settings.redis_url, settings.key_prefix)
     now = DatabaseClock(database)
     runtime = Runtime(
         config=config,
@@ -183,18 +178,3 @@ def _adapter(alias: str, provider: ProviderConfig, environ: Mapping[str, str]) -
     if provider.token_file is None:
         return build(provider, read_token(provider, environ))
     return rotating(alias, provider.token_file, partial(read_token, provider, environ), partial(build, provider))
-
-
-def connect_redis(url: str) -> redis.Redis:
-    """A client that notices a dead server in seconds and tries a broken connection once more."""
-    secure = {"connection_class": TlsConnection} if url.startswith("rediss:") else {}
-    return redis.Redis.from_url(
-        url,
-        **secure,
-        # redis-py's own limit is 100, and each thread of a worker has one.
-        max_connections=MAX_CONNECTIONS,
-        socket_timeout=REDIS_TIMEOUT,
-        socket_connect_timeout=REDIS_TIMEOUT,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=0.2), 1),
-    )

@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.events import CHANNEL, STREAM, STREAM_LENGTH, cloud_event
 from schemas.tables.purchases import EVENT, UNPUBLISHED
 from tasks.ledger.among import among
+from tasks.redis_keys import named
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
 from tasks.transactions import with_retry
@@ -98,6 +99,7 @@ class Relay:
         self._length = stream_length
         self._holds = False
         self._ask_at = 0.0
+        self._named = partial(named, runtime.redis)
         self._publish = runtime.redis.register_script(_PUBLISH)
         self._lease = runtime.redis.register_script(_LEASE)
         self._batch: list[dict[str, Any]] = []
@@ -129,21 +131,24 @@ class Relay:
         """Publish the batch, which stays where no answer comes: it may be published. None: the lease was lost."""
         rows = self._batch
         events = [json.dumps(cloud_event(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
-        keys = [LEASE_KEY, STREAM, BATCH_KEY]
-        held = self._publish(keys=keys, args=[self._token, CHANNEL, self._length, self._name, *events]) >= 0
+        keys = [self._named(LEASE_KEY), self._named(STREAM), self._named(BATCH_KEY)]
+        held = (
+            self._publish(keys=keys, args=[self._token, self._named(CHANNEL), self._length, self._name, *events]) >= 0
+        )
         self._batch = []
         if not held:
             self._holds, self._ask_at = False, 0.0
             return None
         self._last = self._name
-        self._unmarked |= {_named(row): row["replays"] for row in rows}
+        self._unmarked |= {_identity(row): row["replays"] for row in rows}
         return len(rows)
 
     def _has_lease(self) -> bool:
         """Take or renew the lease, each third of its time: the publishing script checks it anyway."""
         now = time.monotonic()
         if now >= self._ask_at:
-            holds, last = self._lease(keys=[LEASE_KEY, BATCH_KEY], args=[self._token, int(LEASE * 1000)])
+            keys = [self._named(LEASE_KEY), self._named(BATCH_KEY)]
+            holds, last = self._lease(keys=keys, args=[self._token, int(LEASE * 1000)])
             if last not in (self._last, self._name):
                 # Another relay published since the batch was read.
                 self._batch = []
@@ -153,15 +158,16 @@ class Relay:
 
     def release(self) -> None:
         """Give the lease up, so that another relay takes over at once."""
-        if self._runtime.redis.get(LEASE_KEY) == self._token.encode():
-            self._runtime.redis.delete(LEASE_KEY)
+        key = self._named(LEASE_KEY)
+        if self._runtime.redis.get(key) == self._token.encode():
+            self._runtime.redis.delete(key)
 
     def _next(self) -> list[dict[str, Any]]:
         """The oldest events that this relay has not published, as many as it could remember."""
         known = self._unmarked
         with self._runtime.database.read() as conn:
             rows = [dict(row) for row in conn.execute(_NEXT, {"most": BATCH + len(known)}).mappings()]
-        return [row for row in rows if known.get(_named(row)) != row["replays"]][: min(BATCH, UNMARKED - len(known))]
+        return [row for row in rows if known.get(_identity(row)) != row["replays"]][: min(BATCH, UNMARKED - len(known))]
 
     def _mark(self) -> bool:
         """Mark what was published, if its time has come; False where it has not."""
@@ -186,7 +192,7 @@ class Relay:
         self._mark_at = time.monotonic() + self._mark_wait
 
 
-def _named(row: Mapping[str, Any]) -> tuple[int, str]:
+def _identity(row: Mapping[str, Any]) -> tuple[int, str]:
     """An event by its number and its id: a database that went back in time gives its numbers again."""
     return row["seq"], row["id"]
 

@@ -21,6 +21,7 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from schemas.config.policy import Policy
+from tasks.redis_keys import named
 
 POLL = 0.005
 """Seconds until a process asks again for a place where all are taken."""
@@ -119,5 +120,7 @@ class Concurrency:
             self._run(places, place, 0)
 
     def _run(self, places: Places, place: str, limit: int) -> int:
+        # Behind Sentinel, a server that another one took over from may still give places.
+        longest = places.longest + float(getattr(self.redis, "overlap", 0.0))
         script = self.redis.register_script(_SCRIPT)
-        return int(script(keys=[places.key], args=[place, limit, round(places.longest * _MICRO)]))
+        return int(script(keys=[named(self.redis, places.key)], args=[place, limit, round(longest * _MICRO)]))

@@ -12,7 +12,9 @@ Such a one is told by `master_replid`, which a server makes anew whenever it sta
 promoted (https://redis.io/docs/latest/operate/oss_and_stack/management/replication, "Replication ID explained"), and
 so names one server's one time as a master. Its run id would not do: it outlives a demotion and a promotion. The script
 asks for it each time, because a connection may go on to another server behind a proxy, and a call that is sent again
-after a reconnection has its arguments from before. A planned restart costs the wait, too.
+after a reconnection has its arguments from before. A planned restart costs the wait, too. Behind Redis Sentinel two
+servers may be masters for a while, each for who is still connected to it: the wait is longer by that `overlap`, which
+the client knows.
 
 Workers with different limits for one account (a rolling restart, aliases) each keep their own, and count the calls of
 all: a call moves every arrival that the lane knows. So all together stay within the looser limit.
@@ -30,6 +32,7 @@ from typing import Any
 from schemas.config.policy import Policy
 from schemas.config.rates import RateLimit
 from tasks.policies.concurrency import Concurrency
+from tasks.redis_keys import named
 
 HORIZON = 2.0
 """Seconds: the longest that a task sleeps for its slot."""
@@ -54,6 +57,7 @@ SLEEPABLE = 0.0005
 
 _MICRO = 1_000_000
 
+# GIVEN: how far ahead slots may lie that a server without our lane, or before it, has given, in microseconds.
 # KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then interval and burst of each
 # window.
 # Fields of the lane: `replid` of the server that wrote it, `until` of a penalty and its length `penalty`, `last` slot
@@ -92,7 +96,7 @@ local go = math.max(now, until_)
 if mode == 'reserve' then go = math.max(go, now + math.min(ARGV[3], amount)) end
 for i = 4, #ARGV, 2 do
   local interval, burst = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-  local name, empty = ARGV[i] .. ':' .. ARGV[i + 1], now + HORIZON + burst * interval
+  local name, empty = ARGV[i] .. ':' .. ARGV[i + 1], now + GIVEN + burst * interval
   local arrival = tonumber(kept[name] or -1)
   if arrival < 0 or arrival > empty then
     arrival = empty
@@ -117,7 +121,7 @@ end
 keep(unpack(fields))
 if refund then return {1, 0, now} end
 return {1, go - now, whole(go)}
-""".replace("HORIZON", str(int(HORIZON * _MICRO))).replace("DAY", str(86_400 * _MICRO))
+""".replace("DAY", str(86_400 * _MICRO))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +187,7 @@ class Pace:
     def __init__(self, redis: Any) -> None:
         self._redis = redis
         self.concurrency = Concurrency(redis)
+        self._given = HORIZON + float(getattr(redis, "overlap", 0.0))
         self._local = threading.local()
         self._ahead = -math.inf
         self._cool_at: dict[str, float] = {}
@@ -247,14 +252,15 @@ class Pace:
         arguments: list[Any] = [mode, amount, notice]
         for window in lane.windows:
             arguments += window
-        given, wait, token = self._script()(keys=[lane.key], args=arguments)
+        given, wait, token = self._script()(keys=[named(self._redis, lane.key)], args=arguments)
         return given, int(wait), token
 
     def _script(self) -> Any:
         """On a connection for each thread: to take one from the pool and give it back is a third of a call's cost."""
         script = getattr(self._local, "script", None)
         if script is None:
-            script = self._local.script = self._redis.client().register_script(_SCRIPT)
+            text = _SCRIPT.replace("GIVEN", str(_micro(self._given)))
+            script = self._local.script = self._redis.client().register_script(text)
         return script
 
 

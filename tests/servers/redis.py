@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from redis import Redis
@@ -19,7 +20,8 @@ _START_TRIES = 5
 class RedisServer:
     """Append-only, like production; `url` stays the same over kill and restart."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, *, options: Sequence[str] = ()) -> None:
+        self._options = options
         self._program = program
         self._folder = tempfile.TemporaryDirectory(prefix="dialstock-redis-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,7 +109,7 @@ class RedisServer:
         options |= {"set-proc-title": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         with (Path(self._folder.name) / "log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *arguments, *self._options], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():

@@ -19,11 +19,11 @@ from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
 from workers.database.clock import DatabaseClock
+from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.wiring import (
     NoConfig,
     bind_providers,
-    connect_redis,
     prepare_providers,
     read_config,
     read_config_if_any,

@@ -100,7 +100,9 @@ class _Message(Message):
             raise NotAMessage(payload)
 
 
-class _Channel(ReconnectingChannel):
+class KeepingChannel(ReconnectingChannel):
+    """kombu's channel; an entry that is no message raises NotAMessage."""
+
     Message = _Message
     QoS = HintQoS
     _kept: Any = None
@@ -117,7 +119,7 @@ class _Channel(ReconnectingChannel):
 class KeepingTransport(Transport):
     """kombu's Redis transport; it keeps what it cannot read, and goes on."""
 
-    Channel = _Channel
+    Channel = KeepingChannel
 
     def on_readable(self, fileno: int) -> None:  # type: ignore[override]  # as kombu calls it
         """Read what the broker has sent."""

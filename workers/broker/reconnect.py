@@ -101,7 +101,13 @@ class ReconnectingChannel(Channel):
 
     connection_class_ssl = TlsConnection
 
-    def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+    @property
+    def open_client(self) -> Any:
+        """kombu's Connection that this is a channel of. Raises redis.ConnectionError once that was given up."""
         if self.connection is None or self.connection.client is None:
             raise RedisAway("the connection of this channel was given up")
+        return self.connection.client
+
+    def _connparams(self, *args: Any, **kwargs: Any) -> Any:
+        _ = self.open_client
         return super()._connparams(*args, **kwargs)  # type: ignore[misc]

@@ -6,9 +6,9 @@ redis-py and kombu each read the URL for themselves: options that they would not
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 _SWITCHES = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 _OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", *_SWITCHES)
@@ -18,17 +18,24 @@ _NO_ISSUER = {2, 18, 19, 20, 21}
 _OTHER_HOST = {62, 64}
 
 
-def check_options(scheme: str, query: str) -> None:
-    """Raise ValueError where the options of a Redis URL cannot be used: says why, and how to mend it."""
+SECURE = ("rediss", "sentinels")
+"""The schemes that speak TLS."""
+
+
+def check_options(scheme: str, query: str, further: Sequence[str] = ()) -> None:
+    """Raise ValueError where the options of a Redis URL cannot be used: says why, and how to mend it.
+
+    *further* are those that may stand there too, and are not in *query*.
+    """
     pairs = parse_qsl(query, keep_blank_values=True)
     # Not shown: what is no option may be a part of a password.
     if not {name for name, _ in pairs} <= set(_OPTIONS):
-        raise ValueError(f"only these options may stand in it: {', '.join(_OPTIONS)}")
+        raise ValueError(f"only these options may stand in it: {', '.join((*further, *_OPTIONS))}")
     options = dict(pairs)
     if len(options) < len(pairs):
         raise ValueError("an option stands in it twice: keep one of them")
-    if options and scheme != "rediss":
-        raise ValueError("its options are for TLS: write rediss://, or take them out")
+    if options and scheme not in SECURE:
+        raise ValueError(f"its options are for TLS: write {scheme}s://, or take them out")
     for name, allowed in _SWITCHES.items():
         if options.get(name, allowed[0]) not in allowed:
             raise ValueError(f"{name} is {options[name]!r}: write {' or '.join(allowed)}")
@@ -37,10 +44,14 @@ def check_options(scheme: str, query: str) -> None:
 
 def broker_options(url: str) -> dict[str, Any] | None:
     """Celery's `broker_use_ssl` for *url*; kombu verifies no certificate of rediss:// unless it is told to."""
-    parts = urlsplit(url)
-    if parts.scheme != "rediss":
-        return None
-    options = dict(parse_qsl(parts.query))
+    # A list of sentinels has more than urlsplit takes for a host.
+    scheme, query = url.partition(":")[0], url.partition("?")[2]
+    return of_query(query) if scheme in SECURE else None
+
+
+def of_query(query: str) -> dict[str, Any]:
+    """redis-py's options of TLS, from those of a URL."""
+    options = {name: value for name, value in parse_qsl(query) if name in _OPTIONS}
     check_hostname = options.get("ssl_check_hostname") != "false"
     return {"ssl_cert_reqs": "required", **options, "ssl_check_hostname": check_hostname}
 

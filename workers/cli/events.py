@@ -98,11 +98,13 @@ def tail(*, json: Json = False) -> None:
 
 def _follow(client: Any) -> Iterator[str]:
     from schemas.events import STREAM
+    from tasks.redis_keys import named
 
-    newest = client.xrevrange(STREAM, count=1)
+    stream = named(client, STREAM)
+    newest = client.xrevrange(stream, count=1)
     last = newest[0][0] if newest else "0-0"
     while True:
-        for _, entries in client.xread({STREAM: last}, block=_BLOCK, count=500) or ():
+        for _, entries in client.xread({stream: last}, block=_BLOCK, count=500) or ():
             yield from (fields[b"event"].decode() for _, fields in entries)
             last = entries[-1][0]
 

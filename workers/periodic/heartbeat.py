@@ -15,6 +15,7 @@ import redis
 from celery import signals
 from redis.exceptions import RedisError
 
+from tasks.redis_keys import named
 from tasks.runtime import utc_now
 from tasks.server_errors import explained
 
@@ -36,7 +37,7 @@ def kept_for(schedule: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 def is_alive(client: redis.Redis) -> bool:
     """Whether a beat sent anything lately. Raises RedisError."""
-    return bool(client.exists(KEY))
+    return bool(client.exists(named(client, KEY)))
 
 
 class Heartbeat:
@@ -56,7 +57,7 @@ class Heartbeat:
         if time.monotonic() - self._last < EVERY:
             return
         try:
-            self._client.set(KEY, utc_now().isoformat(), px=int(self._kept * 1000))
+            self._client.set(named(self._client, KEY), utc_now().isoformat(), px=int(self._kept * 1000))
             self._last = time.monotonic()
         except RedisError as exc:
             log.warning("no sign of life is given: Redis %s", explained(exc))

@@ -15,8 +15,8 @@ from workers.broker import tls_connection
 from workers.broker.incoming import KeepingTransport
 from workers.broker.tls_options import broker_options
 from workers.fleet import FleetError, listening
-from workers.health import Away, Untrusted, check_trust, redis_info
-from workers.wiring import connect_redis
+from workers.health import Away, Untrusted, check_usable, redis_info
+from workers.redis_access.client import connect_redis
 
 Open = Callable[[str], object]
 
@@ -113,7 +113,7 @@ def test_a_new_ca_is_taken_without_a_restart(tls_redis: TlsRedis, tmp_path: Path
 
 
 def test_a_refusal_says_how_to_mend_it(tls_redis: TlsRedis) -> None:
-    for check in (redis_info, check_trust):
+    for check in (redis_info, check_usable):
         with pytest.raises(
             Untrusted, match=r"certificate in certificate chain: name the file .*\?ssl_ca_certs="
         ) as told:
@@ -128,4 +128,4 @@ def test_a_scheme_that_is_not_the_servers(tls_redis: TlsRedis) -> None:
     for url in (plain, tls_redis.plain.url.replace("redis:", "rediss:")):
         with pytest.raises(Away, match="rediss:// for a port that speaks TLS, redis:// for one that does not"):
             redis_info(url)
-    check_trust("rediss://127.0.0.1:1/0")
+    check_usable("rediss://127.0.0.1:1/0")

@@ -106,7 +106,7 @@ def _wait_for_workers(stage: Stage, signals: Signals) -> None:
             raise Failure(
                 f"the workers do not answer after {START_TIMEOUT:g} s; the end of their log:\n{log}", SOME_FAILED
             )
-        return wait_for(stage.broker_url, stage.nodes, 0.5)
+        return wait_for(stage.settings.broker_url, stage.nodes, 0.5, key_prefix=stage.settings.key_prefix)
 
     _until(answer, stage, signals)
 

@@ -10,19 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from celery import Celery
-
 from schemas.config.provider import SANDBOX_VARIABLE
 from tasks.providers.configured import load_config
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxServer
+from workers.broker.app import broker_app
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.processes import children
 from workers.cli.processes.worker_beat_flower import concurrency_for
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say
 from workers.processes.children import Signals, Supervisor
-from workers.settings import EMBEDDED, SANDBOX, load_settings
+from workers.settings import EMBEDDED, SANDBOX, Settings, load_settings
 from workers.wiring import wire
 
 WORKERS = 2
@@ -39,7 +38,7 @@ class Stage:
     sandbox: SandboxServer
     runtime: Runtime
     supervisor: Supervisor
-    broker_url: str
+    settings: Settings
     nodes: list[str]
 
 
@@ -74,14 +73,15 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
         supervisor = Supervisor(list(programs.values()), _Log(home.path / "workers.log", stack), say)
         stack.callback(lambda: _stop(supervisor, signals))
         supervisor.start(children.WORKERS)
-        wiring = wire(settings, Celery("dialstock-demo", broker=settings.broker_url, set_as_current=False), environ)
+        app = broker_app("dialstock-demo", settings.broker_url, settings.key_prefix, set_as_current=False)
+        wiring = wire(settings, app, environ)
         stack.callback(wiring.close)
         yield Stage(
             home=home.path,
             sandbox=sandbox,
             runtime=wiring.runtime,
             supervisor=supervisor,
-            broker_url=settings.broker_url,
+            settings=settings,
             nodes=list(programs),
         )
 

@@ -57,7 +57,7 @@ def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
     """The settings with the embedded server's address, where it runs, and what there is to say about Redis."""
     if not settings.embedded_redis:
         urls = dict.fromkeys((settings.redis_url, settings.broker_url))
-        return settings, [finding for url in urls for finding in redis(url)]
+        return settings, [finding for url in urls for finding in redis(url, settings.key_prefix)]
     try:
         program = find_server(os.environ)
     except EmbeddedError as exc:
@@ -65,14 +65,14 @@ def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
     url = Files(settings.home).read_url() if (settings.home / "redis").is_dir() else None
     if not url or not answers(url):
         return settings, [ok("redis", f"the embedded one starts with what needs it: {program}")]
-    return settings.with_redis(url), redis(url)
+    return settings.with_redis(url), redis(url, settings.key_prefix)
 
 
-def redis(url: str) -> list[Finding]:
+def redis(url: str, key_prefix: str = "") -> list[Finding]:
     """Whether it can be reached, is new enough, takes writes, and is set up to keep what it is given."""
     try:
         info = redis_info(url)
-        check_redis_writes(url)
+        check_redis_writes(url, key_prefix)
     except Away as exc:
         return [fail("redis", str(exc), status=AWAY)]
     name = "Valkey" if "valkey_version" in info else "Redis"
@@ -128,10 +128,10 @@ def beat(settings: Settings, config: Config) -> Iterator[Finding]:
 def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
     from tasks.runtime import queue_of
-    from workers.fleet import FleetError, listening
+    from workers.fleet import FleetError
 
     try:
-        queues = listening(settings.broker_url, timeout=PING_SECONDS) if settings.broker_url else {}
+        queues = _queues(settings) if settings.broker_url else {}
     except FleetError as exc:
         return fail("workers", f"they could not be asked: {exc}")
     if not queues:
@@ -144,3 +144,9 @@ def workers(settings: Settings, config: Config, waiting: int) -> Finding:
         mend = "restart the workers: they read the configuration as they start"
         return fail("workers", f"none of {len(queues)} works for {', '.join(idle)}", mend)
     return ok("workers", f"{len(queues)} answered")
+
+
+def _queues(settings: Settings) -> dict[str, set[str]]:
+    from workers.fleet import listening
+
+    return listening(settings.broker_url, timeout=PING_SECONDS, key_prefix=settings.key_prefix)

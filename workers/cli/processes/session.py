@@ -80,7 +80,7 @@ def run(settings: Settings, config: Config, options: Options) -> bool:
         facts = describe(settings, config, door, show_urls=options.show_urls)
         if not options.json:
             _show(facts, config)
-        clean = _live(supervisor, signals, settings.broker_url, nodes, facts, json=options.json)
+        clean = _live(supervisor, signals, settings, nodes, facts, json=options.json)
     if settings.embedded_redis:
         children.wait_until_gone(settings.home, _SERVER_GOES)
     return clean
@@ -130,7 +130,7 @@ def _door(port: int) -> Door:
 def _live(
     supervisor: Supervisor,
     signals: Signals,
-    broker_url: str,
+    settings: Settings,
     nodes: Sequence[str],
     facts: dict[str, Any],
     *,
@@ -140,7 +140,7 @@ def _live(
     given_up = None
     try:
         supervisor.start(children.WORKERS)
-        given_up = _start(supervisor, signals, broker_url, nodes)
+        given_up = _start(supervisor, signals, settings, nodes)
         if not (given_up or signals.count):
             # Flower asks the workers as it starts, and complains where they do not answer yet.
             supervisor.start(children.OTHERS)
@@ -156,13 +156,13 @@ def _live(
     return clean and given_up is None
 
 
-def _start(supervisor: Supervisor, signals: Signals, broker_url: str, nodes: Sequence[str]) -> str | None:
+def _start(supervisor: Supervisor, signals: Signals, settings: Settings, nodes: Sequence[str]) -> str | None:
     """Wait until the workers answer. Returns the program that is given up meanwhile."""
     deadline = time.monotonic() + START_TIMEOUT
     while not signals.count and time.monotonic() < deadline:
         if given_up := supervisor.check():
             return given_up
-        if wait_for(broker_url, nodes, 0.5):
+        if wait_for(settings.broker_url, nodes, 0.5, key_prefix=settings.key_prefix):
             return None
     if not signals.count:
         say(f"The workers do not answer after {START_TIMEOUT:g} s; they may yet.", "yellow")

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from schemas.config.errors import did_you_mean
 from schemas.config.file import Config
@@ -20,6 +18,7 @@ from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import installed, kinds_of
+from tasks.redis_keys import named
 from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
@@ -30,6 +29,7 @@ from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
 from workers.processes.redis_supervisor import Files
 from workers.redaction import cleaned, redacted
+from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.wiring import read_config, read_config_if_any
 
@@ -97,7 +97,7 @@ def worker_hint(settings: Settings) -> str | None:
     start = f"no worker seems to be running: start them with `{up}`"
     try:
         with open_redis(settings) as client:
-            return None if client.exists(LEASE_KEY) else start
+            return None if client.exists(named(client, LEASE_KEY)) else start
     except RedisError as exc:
         if settings.embedded_redis:
             return start
@@ -137,12 +137,7 @@ def open_redis(settings: Settings) -> redis.Redis:
     url = settings.redis_url or Files(settings.home).read_url()
     if not url:
         raise redis.ConnectionError("the embedded server never ran")
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_REDIS_PATIENCE,
-        socket_connect_timeout=_REDIS_PATIENCE,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return connect_redis(url, settings.key_prefix, timeout=_REDIS_PATIENCE, tries=1)
 
 
 def _config(settings: Settings, *, reads: bool) -> Config:

@@ -9,8 +9,8 @@ import redis
 
 from workers.health import redis_info
 from workers.processes.embedded_redis import connect_embedded
+from workers.redis_access.client import connect_redis
 from workers.settings import Settings
-from workers.wiring import connect_redis
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def open_redis(settings: Settings) -> Iterator[redis.Redis]:
     with connect_embedded(settings.home) if settings.embedded_redis else nullcontext() as server:
         url = settings.redis_url if server is None else server.url
         redis_info(url)
-        client = connect_redis(url)
+        client = connect_redis(url, settings.key_prefix)
         try:
             yield client
         finally:

@@ -1,0 +1,95 @@
+"""Redis Sentinel: the master dies, or is demoted while it lives, with an order under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.bench.windows import largest
+from tests.integration.place import Place
+from tests.integration.test_going_back import dialstock, statuses, submit
+from tests.servers import Sentinels
+from tests.waiting import eventually
+
+Numbers = Callable[[int], list[str]]
+LIMIT = 10
+"""Calls a second."""
+
+JITTER = 0.05
+"""Seconds by which a window is shortened: the way to the provider is not always equally long."""
+
+GOES_ON = 15.0
+"""Seconds after the sentinels name another master."""
+
+
+class Watched(Place):
+    """A deployment that knows nothing of Redis but its sentinels."""
+
+    sentinels: Sentinels
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, "REDIS_URL": self.sentinels.url}
+
+
+@pytest.fixture
+def sentinels(_redis_program: str) -> Iterator[Sentinels]:
+    with Sentinels(_redis_program) as found:
+        yield found
+
+
+@pytest.fixture
+def watched(tmp_path: Path, database_url: str, sentinels: Sentinels) -> Iterator[Watched]:
+    with Watched(tmp_path, database_url, sentinels.master, rate_limits=[f"{LIMIT}/second"]) as place:
+        place.sentinels = sentinels
+        yield place
+
+
+def dies(sentinels: Sentinels) -> None:
+    sentinels.master.kill()
+
+
+def is_demoted(sentinels: Sentinels) -> None:
+    """For seconds there are two who believe to be the master."""
+    sentinels.fail_over()
+
+
+def slot_given(server: Redis) -> bool:
+    """Whether the server gave a turn as a master, and not only knows what another one gave."""
+    lanes: Any = [server.hgetall(key) for key in server.scan_iter("dialstock:pace:*:buy")]
+    ours = server.info("replication")["master_replid"].encode()
+    return any(lane[b"replid"] == ours and lane.get(b"last", b"0") != b"0" for lane in lanes)
+
+
+@pytest.mark.parametrize(
+    ("database_url", "ends"),
+    [("sqlite", dies), ("postgresql", is_demoted)],
+    indirect=["database_url"],
+    ids=["dies", "is demoted"],
+)
+def test_an_order_goes_on_at_the_new_master(
+    watched: Watched, sentinels: Sentinels, numbers: Numbers, ends: Callable[[Sentinels], None]
+) -> None:
+    wanted = numbers(100)
+    workers = watched.setup("one", "two").worker_cluster
+    submit(watched, *wanted, provider="signalwire")
+    eventually(lambda: len(watched.charged(wanted)) >= 20, what="some are bought")
+    ends(sentinels)
+    sentinels.wait_until_switched()
+    switched = time.monotonic()
+    with Redis.from_url(sentinels.replica.url) as new:
+        eventually(lambda: slot_given(new), what="the new master gives turns")
+    bought = len(watched.charged(wanted))
+    eventually(lambda: len(watched.charged(wanted)) > bought, what="it goes on")
+    assert time.monotonic() - switched < GOES_ON
+    eventually(lambda: statuses(watched, wanted) == {"purchased": len(wanted)}, what="all are bought")
+    assert set(watched.charged(wanted).values()) == {1}
+    at = sorted(call["monotonic"] for call in watched.control.calls("signalwire"))
+    assert largest(at, 1 - JITTER) <= LIMIT
+    assert [worker.container.status for worker in workers] == ["running", "running"]
+    assert "2 answered" in (told := dialstock(watched, "doctor").stdout), told
