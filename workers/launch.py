@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 from celery.__main__ import main as celery
 
+from workers.redis_access.sentinel_url import is_sentinel
+
 WITH_PARENT = "--with-parent"
 _PR_SET_PDEATHSIG = 1
 
@@ -37,12 +39,16 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == [WITH_PARENT]:
         stop_with(int(arguments[1]))
         arguments = arguments[2:]
-    import workers.app  # noqa: F401, PLC0415 - ends the process where settings or configuration are wrong
+    import workers.app  # noqa: PLC0415 - ends the process where settings or configuration are wrong
     from workers.processes.signs import write_signs  # noqa: PLC0415
 
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")
+        if is_sentinel(workers.app.settings.broker_url):
+            from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
+
+            use_sentinels()
 
     sys.argv = ["celery", "-A", "workers.app:app", *arguments]
     celery()

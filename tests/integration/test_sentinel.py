@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 
 from tests.bench.windows import largest
-from tests.integration.place import Place
+from tests.integration.containers import LocalProcess
+from tests.integration.place import POOLS, Place
 from tests.integration.test_going_back import dialstock, statuses, submit
 from tests.servers import Sentinels
+from tests.servers.redis import free_port
 from tests.waiting import eventually
+from workers.periodic import heartbeat
 
 Numbers = Callable[[int], list[str]]
 LIMIT = 10
@@ -45,7 +50,7 @@ def sentinels(_redis_program: str) -> Iterator[Sentinels]:
 
 @pytest.fixture
 def watched(tmp_path: Path, database_url: str, sentinels: Sentinels) -> Iterator[Watched]:
-    with Watched(tmp_path, database_url, sentinels.master, rate_limits=[f"{LIMIT}/second"]) as place:
+    with Watched(tmp_path, database_url, sentinels.master, pools=POOLS, rate_limits=[f"{LIMIT}/second"]) as place:
         place.sentinels = sentinels
         yield place
 
@@ -93,3 +98,28 @@ def test_an_order_goes_on_at_the_new_master(
     assert largest(at, 1 - JITTER) <= LIMIT
     assert [worker.container.status for worker in workers] == ["running", "running"]
     assert "2 answered" in (told := dialstock(watched, "doctor").stdout), told
+
+
+def waiting(client: httpx.Client) -> int:
+    """How many messages Flower says that wait."""
+    try:
+        queues = client.get("/api/queues/length").json()["active_queues"]
+    except httpx.TransportError:
+        return 0
+    return sum(queue["messages"] for queue in queues if queue["name"] == "purchases")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_beat_and_flower_find_the_master_too(watched: Watched, sentinels: Sentinels) -> None:
+    """Flower with its first sentinel dead; what beat sends has to wait, as no worker runs."""
+    sentinels.kill_sentinel()
+    watched.start_beat("beat")
+    port = free_port()
+    environ = {**watched.environ, "FLOWER_BASIC_AUTH": "person:hush"}
+    with ExitStack() as stack:
+        flower = LocalProcess("flower", ["dialstock", "flower", f"--port={port}"], environ, watched.home / "flower.log")
+        stack.callback(flower.stop)
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("person", "hush")))
+        eventually(lambda: waiting(client) >= len(POOLS), what="Flower shows the messages that beat sent")
+        with Redis.from_url(sentinels.master.url) as server:
+            eventually(lambda: server.exists(heartbeat.KEY), what="beat gives a sign of life")

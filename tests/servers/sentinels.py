@@ -28,6 +28,7 @@ class Sentinels:
         self._program = program
         self._options = options
         self._ports: list[int] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         self.master, self.replica = (self._server() for _ in range(2))
@@ -66,6 +67,11 @@ class Sentinels:
         place = self.place_of(self.replica)
         eventually(lambda: {self._named(port) for port in self._ports} == {place}, what="+switch-master")
 
+    def kill_sentinel(self) -> None:
+        """The first that `url` names."""
+        self._processes[0].kill()
+        self._processes[0].wait()
+
     def start_sentinel(self, *lines: str) -> int:
         """One more, with these lines in its configuration; returns its port."""
         port = free_port()
@@ -82,6 +88,7 @@ class Sentinels:
         with (folder / "log").open("ab") as log:
             command = [self._program, str(folder / "sentinel.conf"), "--sentinel"]
             process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._processes.append(process)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
         return port

@@ -53,8 +53,9 @@ def migrate(
 
 
 def _migrated(url: str, wait: float) -> tuple[str | None, Versions]:
-    """The revision before, and what there is after. Raises Away or DBAPIError where the database is not there after *wait* seconds.
+    """The revision before, and what there is after.
 
+    Raises Away or DBAPIError where the database is not there after *wait* seconds.
     A migration is done whole or not at all: one that broke off is done again.
     """
     from sqlalchemy.exc import InterfaceError, OperationalError
