@@ -18,6 +18,7 @@ from tests.integration.place import POOLS, Place
 from tests.integration.test_going_back import dialstock, statuses, submit
 from tests.servers import Sentinels
 from tests.servers.redis import free_port
+from tests.servers.sentinels import NAME
 from tests.waiting import eventually
 from workers.periodic import heartbeat
 
@@ -35,11 +36,11 @@ GOES_ON = 15.0
 class Watched(Place):
     """A deployment that knows nothing of Redis but its sentinels."""
 
-    sentinels: Sentinels
+    redis_url: str
 
     @property
     def environ(self) -> dict[str, str]:
-        return {**super().environ, "REDIS_URL": self.sentinels.url}
+        return {**super().environ, "REDIS_URL": self.redis_url}
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def sentinels(_redis_program: str) -> Iterator[Sentinels]:
 @pytest.fixture
 def watched(tmp_path: Path, database_url: str, sentinels: Sentinels) -> Iterator[Watched]:
     with Watched(tmp_path, database_url, sentinels.master, pools=POOLS, rate_limits=[f"{LIMIT}/second"]) as place:
-        place.sentinels = sentinels
+        place.redis_url = sentinels.url
         yield place
 
 
@@ -123,3 +124,27 @@ def test_beat_and_flower_find_the_master_too(watched: Watched, sentinels: Sentin
         eventually(lambda: waiting(client) >= len(POOLS), what="Flower shows the messages that beat sent")
         with Redis.from_url(sentinels.master.url) as server:
             eventually(lambda: server.exists(heartbeat.KEY), what="beat gives a sign of life")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_passwords_of_both_are_used_and_never_shown(
+    watched: Watched, sentinels: Sentinels, numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CELERY_BROKER_URL is one that Celery reads by itself, too."""
+    guarded = sentinels.start_sentinel("requirepass sentinel-s3cret", f"sentinel auth-pass {NAME} server-s3cret")
+    sentinels.guard("server-s3cret")
+    watched.redis_url = f"sentinel://:server-s3cret@127.0.0.1:{guarded}/{NAME}/0?sentinel_password=sentinel-s3cret"
+    environ = {**watched.environ, "CELERY_BROKER_URL": watched.redis_url}
+    monkeypatch.setattr(Watched, "environ", property(lambda _: environ))
+    [wanted] = numbers(1)
+    submit(watched, wanted, provider="signalwire")
+    worker = watched.start_worker("worker")
+    eventually(lambda: watched.charged([wanted]), what="it is bought")
+    shown = [worker.logs(), dialstock(watched, "doctor").stdout]
+    for question in ("conf", "stats", "report"):
+        asked = ["celery", "-A", "workers.app:app", "inspect", question]
+        asker = LocalProcess("asker", asked, environ, watched.home / f"{question}.log")
+        assert asker.wait() == 0, asker.logs()
+        shown.append(asker.logs().decode())
+    assert "1 answered" in shown[1], shown[1]
+    assert [text for text in shown if "s3cret" in text] == []

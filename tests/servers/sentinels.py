@@ -67,6 +67,16 @@ class Sentinels:
         place = self.place_of(self.replica)
         eventually(lambda: {self._named(port) for port in self._ports} == {place}, what="+switch-master")
 
+    def guard(self, password: str) -> None:
+        """Have the servers ask for a password; the sentinels know it."""
+        for server in (self.master, self.replica):
+            with Redis.from_url(server.url) as client:
+                client.config_set("masterauth", password)
+                client.config_set("requirepass", password)
+        for port in self._ports:
+            with self._sentinel(port) as client:
+                client.execute_command("SENTINEL", "SET", NAME, "auth-pass", password)
+
     def kill_sentinel(self) -> None:
         """The first that `url` names."""
         self._processes[0].kill()
