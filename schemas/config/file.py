@@ -6,13 +6,15 @@ variable (`token_env`) or file (`token_file`) its token is.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from schemas.config.errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
 from schemas.config.kinds import Kind, policy_for
@@ -30,6 +32,15 @@ class Config(BaseModel):
 
     providers: dict[str, ProviderConfig]
     pools: dict[str, PoolConfig] = Field(default_factory=dict)
+    _digest: str = PrivateAttr(default="")
+
+    @property
+    def digest(self) -> str:
+        """What tells it from another one: of what it says, not of how or where it is written.
+
+        Of a secret only the name of its variable or file goes in.
+        """
+        return self._digest or _digest_of(self)
 
 
 def load_config(path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
@@ -37,16 +48,56 @@ def load_config(path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, st
 
     *kinds* are those that there are, by name; *unusable* says of others why they cannot be used.
     """
+    return config_in(read_content(path), path, kinds, unusable)
+
+
+def read_content(path: Path) -> bytes:
+    """What stands in a configuration file now. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
+        return path.read_bytes()
+    except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-    config = parse_config(text, str(path), kinds, unusable)
-    return config.model_copy(update={"pools": {name: pool.beside(path) for name, pool in config.pools.items()}})
+
+
+def config_in(content: bytes, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
+    """What `load_config` makes of *content*, which stood in *path*. Raises ConfigError."""
+    return _beside(parse_config(_decoded(content, path), str(path), kinds, unusable), path)
+
+
+def right_parts_in(
+    content: bytes, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+) -> tuple[Config, ConfigError | None]:
+    """The providers and pools with which nothing is wrong, and what is wrong with others.
+
+    For what concerns one of them, or only reads: nothing is to be bought by it. Raises ConfigError where the file
+    cannot be read at all.
+    """
+    text = _decoded(content, path)
+    config, problems = _parse(text, str(path), kinds, unusable)
+    wrong = {problem.path[:2] for problem in problems}
+    providers = {alias: one for alias, one in config.providers.items() if one and ("providers", alias) not in wrong}
+    pools = {
+        name: pool
+        for name, pool in config.pools.items()
+        if ("pools", name) not in wrong and providers.keys() >= {*pool.providers}
+    }
+    found = Config(providers=providers, pools=pools)
+    return _beside(found, path), report(problems, text, str(path)) if problems else None
 
 
 def parse_config(text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
     """Check the text of a configuration file as `load_config` does; *name* stands in the messages."""
+    config, problems = _parse(text, name, kinds, unusable)
+    if problems:
+        raise report(problems, text, name)
+    config._digest = _digest_of(config)
+    return config
+
+
+def _parse(
+    text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+) -> tuple[Config, list[Problem]]:
+    """What could be read, with None for a provider whose table is wrong, and all problems. Raises ConfigError."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -54,9 +105,24 @@ def parse_config(text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapp
     providers, problems = _read(data, kinds, unusable)
     bound = {alias: provider and kinds[provider.kind] for alias, provider in providers.items()}
     pools, found = read_pools(data.get("pools", {}), bound)
-    if problems or found:
-        raise report([*problems, *found], text, name)
-    return Config(providers=providers, pools=pools)
+    return Config.model_construct(providers=providers, pools=pools), [*problems, *found]
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
+
+
+def _beside(config: Config, path: Path) -> Config:
+    return config.model_copy(update={"pools": {name: pool.beside(path) for name, pool in config.pools.items()}})
+
+
+def _digest_of(config: Config) -> str:
+    # What is left out and what is given as it is by default are one; a field that a later version adds is none here.
+    said = config.model_dump(mode="json", exclude_defaults=True, serialize_as_any=True)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_providers(tables: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, ProviderConfig]:

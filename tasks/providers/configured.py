@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.config import file as config
+from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_URL, SANDBOX_VARIABLE
 from tasks.providers.registry import installed, kinds
@@ -16,6 +17,18 @@ def load_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError naming the line of each problem."""
     found = installed()
     return config.load_config(path, found.kinds, found.unusable)
+
+
+def config_in(content: bytes, path: Path) -> Config:
+    """The configuration in what was read from *path*. Raises ConfigError naming the line of each problem."""
+    found = installed()
+    return config.config_in(content, path, found.kinds, found.unusable)
+
+
+def right_parts_of(path: Path) -> tuple[Config, ConfigError | None]:
+    """What is right in a configuration file, and what is wrong. Raises ConfigError where it cannot be read at all."""
+    found = installed()
+    return config.right_parts_in(config.read_content(path), path, found.kinds, found.unusable)
 
 
 def parse_config(text: str, name: str) -> Config:

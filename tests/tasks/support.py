@@ -16,6 +16,7 @@ from schemas.status import Status
 from schemas.tables.accounts import LEFT
 from schemas.tables.history import ANSWERED
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
+from schemas.tables.processes import PROCESS
 from schemas.tables.purchases import (
     ATTEMPT,
     AUDIT_RUN,
@@ -49,7 +50,7 @@ NUMBER = "+14155550100"
 ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
-    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, PROCESS),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

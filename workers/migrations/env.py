@@ -7,6 +7,7 @@ from alembic import context
 import schemas.tables.accounts
 import schemas.tables.history
 import schemas.tables.pools
+import schemas.tables.processes
 import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.tables.purchases import PURCHASE
 
