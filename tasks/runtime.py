@@ -122,6 +122,10 @@ class Runtime:
     released, taken, reserved, claimed, sending, answered, recorded, published; and those of a
     pool's run: leased, searched, ordering. It does nothing but in chaos tests.
     `watch` asks what `now` goes by anew; without it no clock is ever set.
+
+    `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
+    installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
+    `file_differs` is whether the file holds another one at this moment.
     """
 
     config: Config
@@ -136,6 +140,7 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     reached: Callable[[str], None] = lambda _point: None
+    file_differs: Callable[[], bool] = lambda: False
 
     def watched(self) -> Watch:
         """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""

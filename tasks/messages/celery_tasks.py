@@ -12,6 +12,7 @@ their message is answered, or goes back to the queue.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +31,8 @@ from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
-from tasks.messages.public_names import BUY_NUMBER, INTERNAL, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
+from tasks.messages.known_elsewhere import may_be_known
+from tasks.messages.public_names import BUY_NUMBER, INTERNAL, LATER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
 from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
 from tasks.queries import numbers_of
@@ -43,10 +45,10 @@ log = logging.getLogger(__name__)
 AUDIT = "dialstock.internal.audit"
 REPLENISH = "dialstock.internal.replenish"
 
-PublicTask = Callable[[Runtime, dict[str, Any], object], object]
+TELL_EVERY = 60.0
+"""Seconds between two lines in the log about messages that wait for a worker with another file."""
 
-KEEP_PAUSE = 5.0
-"""Seconds before a message that could not even be kept goes back to the queue."""
+PublicTask = Callable[[Runtime, dict[str, Any], object], object]
 
 
 @shared_task(name=BUY_NUMBER, bind=True, acks_late=True, ignore_result=True)
@@ -154,10 +156,11 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     except (*DATABASE_AWAY, Raced) as exc:
         raise Reject(type(exc).__name__, requeue=True) from exc
     except Outdated as exc:
-        log.error("a message goes back to the queue: %s: start this worker anew, with the file that it is in", exc)  # noqa: TRY400 - it says all
-        runtime.sleep(KEEP_PAUSE)
-        raise Reject("outdated", requeue=True) from exc
+        _tell_outdated(str(exc))
+        raise Reject(LATER, requeue=True) from None
     except RequestError as exc:
+        if may_be_known(runtime, exc, self.name, message_id):
+            raise Reject(LATER, requeue=True) from None
         _reject(runtime, self, body, exc)
     except Exception:
         log.exception("%s ended in an error that nobody foresaw, message %r", self.name, message_id)
@@ -169,13 +172,22 @@ def _redelivered(self: Task[Any, Any]) -> bool:
 
 
 def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
-    """Keep and tell it; where even that fails, the message goes back to its queue, and not so often that it spins."""
+    """Keep and tell it; where even that fails, the message goes back to its queue, later, so that it does not spin."""
     try:
         patiently(lambda: accept.reject(runtime, self.name, self.request.id, body, exc))
     except Exception as failed:
         log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
-        runtime.sleep(KEEP_PAUSE)
-        raise Reject(type(failed).__name__, requeue=True) from failed
+        raise Reject(LATER, requeue=True) from failed
+
+
+_outdated_told: dict[str, float] = {}
+
+
+def _tell_outdated(why: str) -> None:
+    """Once a minute for each reason: all messages of an alias come again and again."""
+    if time.monotonic() - _outdated_told.get(why, float("-inf")) >= TELL_EVERY:
+        _outdated_told[why] = time.monotonic()
+        log.error("messages go back to the queue: %s: this worker needs the file that it is in", why)
 
 
 def _named(ids: Sequence[str]) -> str:

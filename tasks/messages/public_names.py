@@ -11,6 +11,9 @@ TAKE_NUMBER = "dialstock.take_number"
 RETURN_NUMBER = "dialstock.return_number"
 PUBLIC = (BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, RETURN_NUMBER)
 
+LATER = "later"
+"""Why a message goes back to its queue that is not to be tried again at once."""
+
 INTERNAL = "an error of ours that nobody foresaw, a worker's log has it: once it is mended, send this again as it is"
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
@@ -21,8 +22,9 @@ from redis.exceptions import RedisError
 from schemas.requests import RequestError
 from tasks.lifecycle.accept import reject
 from tasks.messages.answered_before import accepted_before, rejected_before
-from tasks.messages.public_names import INTERNAL, PUBLIC, body_of
+from tasks.messages.public_names import INTERNAL, LATER, PUBLIC, body_of
 from tasks.runtime import current
+from workers.broker.waiting_room import room
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ _COMES_AGAIN = (OSError, RedisError, OperationalError, NotKept)
 
 class KeptRequest(Request):
     """Celery's request, for a task that other services call. Raises NotKept where a message would be lost."""
+
+    _later = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +77,11 @@ class KeptRequest(Request):
         super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - as Celery calls it
-        """Give the message back; one that would not come again is kept before."""
+        """Give the message back, some later than now; one that would not come again is kept before."""
+        if requeue and self._later and not self.acknowledged:
+            self._later = False
+            room.wait(partial(super().reject, requeue))
+            return
         if not requeue and not self.acknowledged:
             self._keep(RequestError("not a Celery task message: its headers make no sense", "invalid_message"))
         super().reject(requeue)
@@ -82,6 +90,7 @@ class KeptRequest(Request):
         """The task has answered whatever was raised in it: this was raised before it, or after."""
         exc = exc_info.exception
         cause = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
+        self._later = isinstance(cause, Reject) and getattr(cause, "reason", None) == LATER
         try:
             if not isinstance(cause, Reject | Ignore | Retry):
                 self._keep(RequestError(INTERNAL, "internal_error"), answered=self._accepted())

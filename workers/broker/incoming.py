@@ -25,6 +25,7 @@ from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS
 from workers.broker.reconnect import ReconnectingChannel, ReconnectingConsumer
+from workers.broker.waiting_room import room
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ PAUSE = 5.0
 
 class KeepingConsumer(ReconnectingConsumer):
     """Celery's consumer; it tells nobody of a message that it cannot take, so this one does, before it drops it."""
+
+    def on_ready(self) -> None:
+        """The event loop begins."""
+        super().on_ready()
+        room.consumer = self
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Celery's handler of messages, which a strange one does not end."""

@@ -18,7 +18,7 @@ from tasks import database_away, orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
-from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.messages.public_names import BUY_NUMBER, LATER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.pools.requests import take_and_return
 from tasks.runtime import install
 from tests.tasks.pools.stocking import FIRST, POOL, fill
@@ -108,7 +108,7 @@ def test_what_cannot_even_be_kept_goes_back_after_a_pause(
     with world.write() as conn:
         conn.execute(text("ALTER TABLE rejected_request RENAME TO elsewhere"))
     try:
-        before = world.clock.moment
+        before = world.clock.passed
         given_back = deliver(task, kwargs)
         bad = deliver(task, {**kwargs, "strange": 1})
     finally:
@@ -116,9 +116,8 @@ def test_what_cannot_even_be_kept_goes_back_after_a_pause(
             conn.execute(text("ALTER TABLE elsewhere RENAME TO rejected_request"))
     assert isinstance(given_back, Reject)
     assert isinstance(bad, Reject)
-    assert given_back.requeue
-    assert bad.requeue
-    assert (world.clock.moment - before).total_seconds() == 2 * celery_tasks.KEEP_PAUSE
+    assert [(one.requeue, one.reason) for one in (given_back, bad)] == [(True, LATER)] * 2
+    assert world.clock.passed == before
     assert world.events() == []
 
 
@@ -203,8 +202,10 @@ def test_a_message_for_an_account_that_the_alias_is_no_more_goes_back_for_a_proc
         conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "acme").values(account="acme-anew"))
     before = world.clock.passed
     for task, kwargs, *_ in TASKS[:2]:
-        assert isinstance(deliver(task, kwargs), Reject)
-    assert world.clock.passed - before == 2 * celery_tasks.KEEP_PAUSE
+        given_back = deliver(task, kwargs)
+        assert isinstance(given_back, Reject)
+        assert (given_back.requeue, given_back.reason) == (True, LATER)
+    assert world.clock.passed == before, "no thread stands still"
     assert [row["number"] for row in world.rows(select(PURCHASE))] == [number(9)]
     assert rejected(world) == []
 
