@@ -7,25 +7,34 @@ REDIS_URL is set. Where that cannot be done, it ends the process with one messag
 from __future__ import annotations
 
 import atexit
+import os
+from dataclasses import replace
 from typing import Any
 
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
-from tasks.runtime import install, queue_of
+from schemas.config.file import Config
+from tasks import processes
+from tasks.runtime import current, install, queue_of
 from workers.broker.app import broker_app
 from workers.broker.dropped_messages import kept_requests
 from workers.broker.incoming import use_keeping_transport
+from workers.broker.listening import Listening
+from workers.config_file import LOOK_EVERY, ConfigFile, read_source
 from workers.health import check_database, check_usable, tell_if_older
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
-from workers.periodic.timers import Timers
+from workers.periodic.presence import Presence, presence_at
+from workers.periodic.scheduler import FileScheduler
+from workers.periodic.timers import Timer, Timers
 from workers.processes.embedded_redis import connect_embedded
 from workers.processes.signs import SIGNS, write_signs
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
-from workers.wiring import Wiring, prepare_providers, read_config, wire
+from workers.threads import tell_threads
+from workers.wiring import Wiring, prepare_providers, wire, with_config
 
 VISIBILITY_TIMEOUT = 1800
 """Seconds: five times the longest task while the database is there, which is a call and a look.
@@ -67,8 +76,7 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
             "health_check_interval": 15,
         },
         broker_pool_limit=10,
-        # Beat gives a sign of life with each look at its schedule.
-        beat_max_loop_interval=30.0,
+        beat_scheduler="workers.periodic.scheduler:FileScheduler",
         enable_utc=True,
         timezone="UTC",
     )
@@ -91,10 +99,14 @@ use_keeping_transport()
 with or_end():
     settings = load_settings()
     # Before anything is started or written: without it, nothing is.
-    config = read_config(settings)
+    source = read_source(settings)
     settings = _served(settings)
-app = make_app(settings, list(config.providers))
-app.conf.beat_schedule = beat_schedule(config)
+app = make_app(settings, list(source.config.providers))
+app.conf.beat_schedule = beat_schedule(source.config)
+
+
+def _queues(config: Config) -> list[str]:
+    return [PUBLIC_QUEUE, *map(queue_of, config.providers)]
 
 
 class _Worker:
@@ -102,24 +114,59 @@ class _Worker:
 
     wiring: Wiring | None = None
     timers: Timers | None = None
+    presence: Presence | None = None
+    _following: Timer | None = None
+    _listening: Listening | None = None
 
     def start(self, **_: Any) -> None:
-        """Wire the runtime: in the worker, and again in each child of a prefork pool."""
+        """Wire the runtime."""
         with or_end():
             if not settings.embedded_database:
                 check_database(settings.database_url)
             for url in (settings.redis_url, settings.broker_url):
                 check_usable(url)
-            self.wiring = wire(settings, app)
+            self.wiring = wire(settings, app, config=source.config)
             tell_if_older(settings.database_url)
             install(self.wiring.runtime)
             prepare_providers(self.wiring.runtime)
 
-    def ready(self, **_: Any) -> None:
+    def start_child(self, **_: Any) -> None:
+        """The same in each child of a prefork pool, which goes on with the file by itself."""
+        self.start()
+        self.follow()
+
+    def ready(self, sender: Any = None, **_: Any) -> None:
         """Start the timers."""
-        if self.wiring is not None:
-            self.timers = Timers(self.wiring.runtime, settings)
-            self.timers.start()
+        if self.wiring is None:
+            return
+        if self._following is not None:
+            self._following.stop()
+        self._listening = Listening(sender, _queues(source.config))
+        self.timers = Timers(self.wiring.runtime, settings, current)
+        self.timers.start()
+        self.presence = Presence(self.wiring.database, self.wiring.runtime.now, processes.WORKER, self.follow())
+        self.presence.start()
+
+    def follow(self) -> ConfigFile:
+        """Take over from now on what stands in the configuration file."""
+        file = ConfigFile(settings, source, self._take_over)
+        install(replace(current(), file_differs=file.differs))
+
+        def look() -> bool:
+            file.look()
+            if self._listening is not None:
+                self._listening.follow(_queues(file.config))
+            return False
+
+        self._following = Timer("configuration", LOOK_EVERY, look)
+        self._following.start()
+        return file
+
+    def _take_over(self, config: Config) -> None:
+        """Whole or not at all: what has begun ends by the configuration that it began with."""
+        before = current()
+        install(with_config(before, config, os.environ))
+        tell_threads(before.config, config)
 
     def drain(self, **_: Any) -> None:
         """Release nothing more; what runs may end."""
@@ -129,8 +176,12 @@ class _Worker:
 
     def stop(self, **_: Any) -> None:
         """Publish what is left and close."""
+        if self._following is not None:
+            self._following.stop()
         if self.timers is not None:
             self.timers.stop()
+        if self.presence is not None:
+            self.presence.stop()
         if self.wiring is not None:
             self.wiring.close()
 
@@ -140,20 +191,39 @@ def _start_signs(**_: Any) -> None:
     write_signs("worker")
 
 
-def _start_heartbeat(**_: Any) -> None:
-    """In beat: tell that it sends."""
-    write_signs("beat")
-    if kept := kept_for(app.conf.beat_schedule):
-        Heartbeat(connect_redis(settings.redis_url, settings.key_prefix), kept).start()
+class _Beat:
+    """What beat holds."""
+
+    _started = False
+
+    def start(self, sender: Any = None, **_: Any) -> None:
+        """Tell that it sends, and by which configuration; go on with the file as it changes."""
+        if self._started:
+            return
+        self._started = True
+        write_signs("beat")
+        client = connect_redis(settings.redis_url, settings.key_prefix)
+        heart = Heartbeat(client, kept_for(app.conf.beat_schedule))
+        heart.start()
+
+        def take_over(config: Config) -> None:
+            app.conf.beat_schedule = beat_schedule(config)
+            heart.kept = kept_for(app.conf.beat_schedule)
+
+        file = ConfigFile(settings, source, take_over)
+        if isinstance(sender.scheduler, FileScheduler):
+            sender.scheduler.look = file.look
+        presence = presence_at(settings.database_url, processes.BEAT, file)
+        presence.start()
+        atexit.register(presence.stop)
 
 
+_beat = _Beat()
 _worker = _Worker()
 signals.worker_init.connect(_start_signs)
 signals.worker_init.connect(_worker.start)
-signals.worker_process_init.connect(_worker.start)
+signals.worker_process_init.connect(_worker.start_child)
 signals.worker_ready.connect(_worker.ready)
 signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
-signals.beat_init.connect(_start_heartbeat)
-# That of `worker -B` is a process of its own too.
-signals.beat_embedded_init.connect(_start_heartbeat)
+signals.beat_init.connect(_beat.start)

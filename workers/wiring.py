@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import redis
@@ -21,7 +21,6 @@ from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.adapter import Adapter
-from tasks.providers.configured import load_config, sandbox_config
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.rotating import rotating
 from tasks.providers.transport.http import ssl_context
@@ -29,12 +28,13 @@ from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Watermark
 from workers.broker.send import Sender
+from workers.config_file import read_config
 from workers.database.clock import EVERY, DatabaseClock
 from workers.database.connect_options import WORKER
 from workers.database.connections import SqlDatabase, migrate
 from workers.periodic.timers import Timer
 from workers.redis_access.client import connect_redis
-from workers.settings import SANDBOX, Settings
+from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +54,15 @@ class Wiring:
         self.runtime.redis.close()
 
 
-def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = None) -> Wiring:
-    """Build the runtime. The embedded database is brought up to date by itself.
+def wire(
+    settings: Settings, app: Celery, environ: Mapping[str, str] | None = None, config: Config | None = None
+) -> Wiring:
+    """Build the runtime; *config* where that was read before. The embedded database is brought up to date by itself.
 
     Raises ConfigError, naming every provider whose secret is missing.
     """
     environ = os.environ if environ is None else environ
-    config = read_config(settings)
+    config = config or read_config(settings)
     providers = bind_providers(config, environ)
     if settings.embedded_database:
         migrate(settings.database_url)
@@ -82,6 +84,22 @@ def wire(settings: Settings, app: Celery, environ: Mapping[str, str] | None = No
     clock = Timer("clock", EVERY, now.ask)
     clock.start()
     return Wiring(runtime=runtime, database=database, clock=clock)
+
+
+def with_config(runtime: Runtime, config: Config, environ: Mapping[str, str]) -> Runtime:
+    """The same with another configuration, made ready as at a start. What did not change keeps its adapter.
+
+    Raises ConfigError where a worker would not start with it: a secret is missing, or an alias is another account and
+    would leave purchases behind (AccountChanged).
+    """
+    try:
+        bound = bind_providers(config, environ, runtime)
+    except ConfigError as exc:
+        hint = "restart for a new variable, or use token_file: the environment of a running process stays as it was"
+        raise ConfigError(f"{exc} ({hint})" if "environment variable" in str(exc) else str(exc)) from exc
+    found = replace(runtime, config=config, providers=bound, kinds=kinds_of(config))
+    prepare_providers(found)
+    return found
 
 
 def prepare_providers(runtime: Runtime) -> None:
@@ -122,44 +140,17 @@ def _compare_history(runtime: Runtime) -> None:
         log.warning("the database cannot be compared with what was bought, Redis %s", explained(exc))
 
 
-class NoConfig(ConfigError):
-    """There is no configuration file, and nobody chose the sandbox."""
+def bind_providers(config: Config, environ: Mapping[str, str], present: Runtime | None = None) -> dict[str, Binding]:
+    """Adapters with their secrets; those that *present* has for the same table already, with their connections.
 
-
-def read_config(settings: Settings) -> Config:
-    """The configuration file; the five sandboxes only where they were chosen. Raises ConfigError, NoConfig."""
-    if settings.sandbox_url:
-        return _sandboxes(settings.sandbox_url)
-    # A link to nowhere is a file that cannot be read.
-    if not os.path.lexists(settings.config_path):
-        raise NoConfig(
-            f"there is no {settings.config_path}, so there is nobody to buy from: write it (providers.example.toml "
-            "shows how) or name it in DIALSTOCK_CONFIG; to try things out: `dialstock sandbox`, and beside it "
-            "`dialstock --sandbox COMMAND`"
-        )
-    return load_config(settings.config_path)
-
-
-def read_config_if_any(settings: Settings) -> Config:
-    """For what buys nothing: without a file no provider is known. Raises ConfigError."""
-    try:
-        return read_config(settings)
-    except NoConfig:
-        return Config(providers={})
-
-
-def _sandboxes(url: str) -> Config:
-    try:
-        return sandbox_config(url)
-    except ConfigError as exc:
-        raise ConfigError(f"{SANDBOX} names {url!r}, where no sandbox can be: {exc}") from exc
-
-
-def bind_providers(config: Config, environ: Mapping[str, str]) -> dict[str, Binding]:
-    """Adapters with their secrets. Raises ConfigError with one line for each missing secret."""
+    Raises ConfigError with one line for each missing secret.
+    """
     bindings: dict[str, Binding] = {}
     problems: list[str] = []
     for alias, provider in config.providers.items():
+        if present is not None and present.config.providers.get(alias) == provider:
+            bindings[alias] = present.providers[alias]
+            continue
         try:
             adapter = _adapter(alias, provider, environ)
         except ConfigError as exc:

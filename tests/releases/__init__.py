@@ -5,8 +5,8 @@
     git archive --format=tar COMMIT schemas tasks workers | xz -9e > tests/releases/previous.tar.xz
 
 There is no published release yet: this is the commit "Let a program go on with a database that a newer one has
-migrated, where that says so" (`git get-tar-commit-id` tells its id). Put each release in its place once it is out, and its
-revision into REVISION.
+migrated, where that says so" (`git get-tar-commit-id` tells its id). Put each release in its place once it is out,
+and its revision into REVISION.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from schemas.config.errors import ConfigError
+from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_URL
 from schemas.requests import BuyNumber
 from schemas.tables.pools import POOL
@@ -18,17 +19,11 @@ from schemas.tables.purchases import PROVIDER
 from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
+from workers.config_file import NoConfig, read_config, read_right_parts
 from workers.database.clock import DatabaseClock
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
-from workers.wiring import (
-    NoConfig,
-    bind_providers,
-    prepare_providers,
-    read_config,
-    read_config_if_any,
-    wire,
-)
+from workers.wiring import bind_providers, prepare_providers, wire
 
 TWO = """
 [providers.one]
@@ -61,19 +56,19 @@ def tried_out(settings: Settings) -> Settings:
 def test_without_a_file_nobody_is_known(settings: Settings) -> None:
     with pytest.raises(NoConfig, match=r"there is no /.*/providers\.toml, so there is nobody to buy from: write it"):
         read_config(settings)
-    assert read_config_if_any(settings).providers == {}
+    assert read_right_parts(settings) == (Config(providers={}), None)
 
 
 def test_a_file_that_cannot_be_read_is_an_error_for_all(settings: Settings) -> None:
     settings.config_path.mkdir()
-    for read in (read_config, read_config_if_any):
+    for read in (read_config, read_right_parts):
         with pytest.raises(ConfigError, match="cannot be read"):
             read(settings)
 
 
 def test_the_five_sandboxes_are_known_where_they_were_chosen(tried_out: Settings) -> None:
     tried_out.config_path.write_text(TWO)
-    assert read_config(tried_out) == read_config_if_any(tried_out) == sandbox_config()
+    assert read_config(tried_out) == read_right_parts(tried_out)[0] == sandbox_config()
     with pytest.raises(ConfigError, match="DIALSTOCK_SANDBOX names 'ftp://x', where no sandbox can be"):
         read_config(replace(tried_out, sandbox_url="ftp://x"))
 

@@ -43,9 +43,10 @@ def is_alive(client: redis.Redis) -> bool:
 class Heartbeat:
     """Gives the sign; where Redis is away the messages do not go out either, and Celery says so."""
 
-    def __init__(self, client: redis.Redis, kept: float) -> None:
+    def __init__(self, client: redis.Redis, kept: float | None) -> None:
+        """*kept* is how long a sign is; None for a schedule that sends nothing to give one with."""
         self._client = client
-        self._kept = kept
+        self.kept = kept
         self._last = float("-inf")
 
     def start(self) -> None:
@@ -54,10 +55,10 @@ class Heartbeat:
 
     def sent(self, **_: Any) -> None:
         """A message went out."""
-        if time.monotonic() - self._last < EVERY:
+        if self.kept is None or time.monotonic() - self._last < EVERY:
             return
         try:
-            self._client.set(named(self._client, KEY), utc_now().isoformat(), px=int(self._kept * 1000))
+            self._client.set(named(self._client, KEY), utc_now().isoformat(), px=int(self.kept * 1000))
             self._last = time.monotonic()
         except RedisError as exc:
             log.warning("no sign of life is given: Redis %s", explained(exc))

@@ -83,14 +83,16 @@ class Timer:
 class Timers:
     """All timers of one worker process."""
 
-    def __init__(self, runtime: Runtime, settings: Settings) -> None:
+    def __init__(self, runtime: Runtime, settings: Settings, latest: Callable[[], Runtime] | None = None) -> None:
+        """*latest* gives the runtime of each turn, where the configuration in it may change."""
+        self._latest = latest or (lambda: runtime)
         self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
         self._many = False
         self._timers = [
-            Timer("release", RELEASE_EVERY, partial(_release, runtime)),
-            Timer("sweep", SWEEP_EVERY, partial(_sweep, runtime)),
-            Timer("history", HISTORY_EVERY, partial(restored_database.compare, runtime)),
-            Timer("pools", POOLS_EVERY, partial(stock.settle_due, runtime)),
+            Timer("release", RELEASE_EVERY, self._turn(_release)),
+            Timer("sweep", SWEEP_EVERY, self._turn(_sweep)),
+            Timer("history", HISTORY_EVERY, self._turn(restored_database.compare)),
+            Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),
         ]
@@ -116,6 +118,10 @@ class Timers:
             self._relay.release()
         except (RedisError, SQLAlchemyError) as exc:
             log.warning("the last events wait for another worker: %s", _told(exc))
+
+    def _turn(self, action: Callable[[Runtime], bool]) -> Callable[[], bool]:
+        """A turn with one configuration from its beginning to its end."""
+        return lambda: action(self._latest())
 
     def _publish(self) -> bool:
         # Each batch has its cost: while many events come, every second turn is left to gather them.

@@ -17,11 +17,11 @@ from tasks.sandbox import SandboxServer
 from workers.broker.app import broker_app
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.processes import children
-from workers.cli.processes.worker_beat_flower import concurrency_for
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say
 from workers.processes.children import Signals, Supervisor
 from workers.settings import EMBEDDED, SANDBOX, Settings, load_settings
+from workers.threads import concurrency_for
 from workers.wiring import wire
 
 WORKERS = 2

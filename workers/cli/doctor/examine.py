@@ -60,7 +60,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
 
 
 def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:
-    from workers.wiring import read_config
+    from workers.config_file import read_config
 
     try:
         config = read_config(settings)

@@ -18,6 +18,7 @@ from tasks.queries import provider_states, status_counts
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
+from workers.cli.doctor.processes import examine_processes
 from workers.cli.terminal.explain import mend_of
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
@@ -47,6 +48,7 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             findings += _paused(conn, config)
             findings += examine_pools(conn, pools, now)
             findings += examine_accounts(conn, config) if config else []
+            findings += examine_processes(conn, config.digest if config else None, now)
             return Reading(waiting=waiting, findings=findings)
     finally:
         database.close()

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from schemas.config.file import Config
 from workers.cli.processes import children
-from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password, concurrency_for
+from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password
 from workers.cli.terminal.context import check_accounts
 from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import count, emit_json, error_console, say, show, show_fields
@@ -24,6 +24,7 @@ from workers.fleet import wait_for
 from workers.processes.children import Program, Signals, Supervisor, Tell
 from workers.redaction import redacted
 from workers.settings import Settings
+from workers.threads import concurrency_for
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer; slower ones are told of, and stay."""

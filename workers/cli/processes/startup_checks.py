@@ -18,9 +18,10 @@ def checked(*, buys: bool = True) -> tuple[Settings, Config]:
     For a process that *buys*, every provider's secret must be there, and the database in order; others do without.
     Raises SettingsError, ConfigError or Away.
     """
+    from workers.config_file import read_config
     from workers.health import check_database, redis_info
     from workers.settings import load_settings
-    from workers.wiring import bind_providers, read_config
+    from workers.wiring import bind_providers
 
     settings = load_settings()
     config = read_config(settings)

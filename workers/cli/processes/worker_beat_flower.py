@@ -7,18 +7,15 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from workers.cli.processes.startup_checks import checked, is_loopback
 from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import say
+from workers.threads import concurrency_for
 
-if TYPE_CHECKING:
-    from schemas.config.file import Config
-
-MAX_CONCURRENCY = 400
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105 - its name
 
 LogLevel = Annotated[
@@ -85,11 +82,6 @@ def flower(
     _become(flower_arguments(address, port, log_level))
 
 
-def concurrency_for(config: Config) -> int:
-    """Threads for all that the providers may have in flight, and 16 for messages that come in; 400 at most."""
-    return min(MAX_CONCURRENCY, sum(provider.policy.max_in_flight for provider in config.providers.values()) + 16)
-
-
 def worker_arguments(name: str, concurrency: int, log_level: str, *, events: bool = True) -> list[str]:
     """Celery's arguments for one worker process. *name* is its node name, which no other process may have."""
     return [
@@ -101,7 +93,7 @@ def worker_arguments(name: str, concurrency: int, log_level: str, *, events: boo
 
 def beat_arguments(log_level: str) -> list[str]:
     """Celery's arguments for beat, which has its schedule in memory."""
-    return ["beat", "--scheduler=workers.periodic.scheduler:LivingScheduler", "--pidfile=", f"--loglevel={log_level}"]
+    return ["beat", "--scheduler=workers.periodic.scheduler:FileScheduler", "--pidfile=", f"--loglevel={log_level}"]
 
 
 def flower_arguments(address: str, port: int, log_level: str) -> list[str]:

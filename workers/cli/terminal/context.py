@@ -24,6 +24,8 @@ from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.output import say
+from workers.config_file import read_config, read_right_parts
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
@@ -31,7 +33,6 @@ from workers.processes.redis_supervisor import Files
 from workers.redaction import cleaned, redacted
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
-from workers.wiring import read_config, read_config_if_any
 
 _REDIS_PATIENCE = 1.0
 NO_BEAT = "no beat seems to be running, so no pool is filled up and nothing is audited"
@@ -141,7 +142,12 @@ def open_redis(settings: Settings) -> redis.Redis:
 
 
 def _config(settings: Settings, *, reads: bool) -> Config:
-    return read_config_if_any(settings) if reads else read_config(settings)
+    if not reads:
+        return read_config(settings)
+    config, wrong = read_right_parts(settings)
+    if wrong is not None:
+        say(f"What is wrong in the configuration is left aside here:\n{wrong}", "yellow")
+    return config
 
 
 def _open_database(settings: Settings) -> SqlDatabase:
