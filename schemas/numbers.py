@@ -180,6 +180,9 @@ def _of_country(text: str, digits: str, country: str) -> str:
     if parsed is None or _possible(number) is None or not _keeps_digits(parsed, digits, country):
         mend = "mend it, or write the plus and the country code if it is of another"
         raise NumberError(text, f"is not a possible number of {country}: {mend}")
+    if len(digits) < _MIN_WHOLE and not _valid(parsed):
+        mend = "write the plus and the country code if it is one"
+        raise NumberError(text, f"is too short for a number of {country}: {mend}")
     _refuse_elsewhere(text, number, country)
     if number == f"+{digits}":
         _refuse_other(text, number, f"+{code}{digits}")
@@ -202,9 +205,11 @@ def _keeps_digits(parsed: PhoneNumber, digits: str, country: str) -> bool:
     """
     code, trunks = str(parsed.country_code), _trunks(country) - {str(parsed.country_code)}
     written = _digits(phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL))
-    bare = {phonenumbers.national_significant_number(parsed), written}
-    bare |= {written.removeprefix(trunk) for trunk in trunks}
-    return any(digits == f"{first}{trunk}{one}" for first in ("", code) for trunk in ("", *trunks) for one in bare)
+    # A trunk prefix stands there once: 4400 2079460123 is no number.
+    shorn = {written.removeprefix(trunk) for trunk in trunks if trunk and written.startswith(trunk)} or {written}
+    bare = {phonenumbers.national_significant_number(parsed), *shorn}
+    whole = {written, *(f"{trunk}{one}" for trunk in ("", *trunks) for one in bare)}
+    return any(digits == f"{first}{one}" for first in ("", code) for one in whole)
 
 
 @lru_cache(maxsize=300)

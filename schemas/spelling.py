@@ -33,8 +33,12 @@ _ONE = r"(?:\([ .-]*[0-9](?:[ .-]*[0-9])*[ .-]*\)|[0-9])"
 _DIGITS = re.compile(rf"{_ONE}(?:[ .-]*{_ONE})*")
 _PLUS = re.compile(r"\(?\+ *(?=[(0-9])")
 _WHOLLY_BRACKETED = re.compile(r"\([^()]*\)")
-_DECIMALS = re.compile(r"(\+?[0-9]{5,15})[.,]0+")
-_THOUSANDS = re.compile(r"(\+?[0-9]{1,3}([.,' ])[0-9]{3}(?:\2[0-9]{3})+)(?:(?!\2)[.,]0+)?")
+# Before what it computes, a spreadsheet writes no plus and no zero: a text that has one has all its digits.
+_DECIMALS = re.compile(r"([1-9][0-9]{4,14})[.,]0+")
+_THOUSANDS = re.compile(r"([1-9][0-9]{0,2}([.,' ])[0-9]{3}(?:\2[0-9]{3})+)(?:(?!\2)[.,]0+)?")
+_GROUPED = re.compile(r"\+?[0-9]{1,3}([.,' ])[0-9]{3}(?:\1[0-9]{3})+")
+_YEAR, _PART = r"(?:19|20)[0-9]{2}", r"[0-3]?[0-9]"
+_DATE = re.compile(rf"{_PART}([ .-]){_PART}\1{_YEAR}|{_YEAR}([ .-]){_PART}\2{_PART}")
 _FORMULA = re.compile(r'=(?:(\+[0-9]+)|"(\+[^"]+)")')
 _SCIENTIFIC = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE][+-]?[0-9]+")
 _SHORT_END = re.compile(r"([0-9]+)[ )]*([.,-])[ (.-]*([0-9]{1,3})\)?\Z")
@@ -90,6 +94,8 @@ def _refuse_damage(text: str) -> None:
         raise NumberError(text, f"is longer than {MAX_TEXT} characters: one number is expected")
     if _SCIENTIFIC.fullmatch(text):
         raise NumberError(text, "was rounded by a spreadsheet: format the column as text and export it again")
+    if _DATE.fullmatch(text):
+        raise NumberError(text, "looks like a date: if it is a number, write it with its plus and country code")
 
 
 def _without_spreadsheet(text: str) -> str:
@@ -100,6 +106,8 @@ def _without_spreadsheet(text: str) -> str:
         return decimals[1]
     if thousands := _THOUSANDS.fullmatch(text):
         return thousands[1].replace(thousands[2], "")
+    if grouped := _GROUPED.fullmatch(text):
+        return text.replace(grouped[1], "")
     return text
 
 

@@ -88,6 +88,22 @@ def test_a_rounded_number_is_refused(text):
     assert "was rounded by a spreadsheet" in refusal(text, "US")
 
 
+@pytest.mark.parametrize(
+    "text", ["04042838.0", "+494042838.0", "0301234.000", "00494042838.0", "+14155550100.00", "+1,415,555,010.0"]
+)
+def test_a_text_that_no_spreadsheet_computed_loses_no_zero_behind_a_dot(text):
+    for country in ("DE", None):
+        assert "has the fraction" in refusal(text, country)
+
+
+@pytest.mark.parametrize(
+    "text", ["27.11.2026", "1.2.2026", "2026-11-27", "2026.11.27", "27-11-2026", "27 11 2026", "1999-1-2"]
+)
+@pytest.mark.parametrize("country", ["DE", "AT", "DK", "FI", "SE", "US", None])
+def test_a_date_is_no_number(text, country):
+    assert "looks like a date" in refusal(text, country)
+
+
 @pytest.mark.parametrize("text", ["2125550142.5", "2125550142.25", "2125550142,7", "40 5550142.5", "40 5550142,125"])
 def test_a_fraction_is_refused(text):
     for country in ("US", "DE"):

@@ -173,3 +173,28 @@ def test_any_mark_may_stand_between_the_groups_of_a_number(region: str, mark: st
 
 def _national(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.national_significant_number(number)
+
+
+@pytest.mark.parametrize("text", ["46353", "12345", "46353.0", "123456"])
+def test_what_is_too_short_to_be_sure_and_not_valid_is_no_number(text: str) -> None:
+    with pytest.raises(NumberError, match="is too short for a number of DE"):
+        read_number(text, "DE")
+
+
+def test_a_short_number_that_is_valid_is_one() -> None:
+    assert read_number("1234567", "IS") == "+3541234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "country"),
+    [
+        ("4400 2079460123", "GB"),
+        ("3300123456789", "FR"),
+        ("9100 98765 43210", "IN"),
+        ("36 0606 1 234 5678", "HU"),
+        ("0606 1 234 5678", "HU"),
+    ],
+)
+def test_a_trunk_prefix_stands_in_a_number_once(text: str, country: str) -> None:
+    with pytest.raises(NumberError):
+        read_number(text, country)
