@@ -315,7 +315,7 @@ def _foreign_links() -> Iterator[Any]:
     for address in (
         *(f"{_PATH}?filter_number=14155559999&page_size=100", f"{_PATH}?page_number=3&page_token=PA3", "http://["),
         *(f"{_PATH}?filter_name=a", f"{_PATH}?page_size=50", f"{_PATH}/search", "/api/relay/rest/sip_endpoints"),
-        *(f"https://other.signalwire.com{_PATH}", f"//other.signalwire.com{_PATH}"),
+        *(f"https://other.example.com{_PATH}", f"//other.signalwire.com{_PATH}", f"http://a.signalwire.com{_PATH}"),
     ):
         yield from ({"self": address}, {"self": _PATH, "first": address})
     yield {"self": _PATH, "prev": f"{_PATH}?page_number=7"}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 _RANGE = re.compile(r"(?:([a-z]+)[ =])?(?:([0-9]{1,9})-([0-9]{1,9})|\*)/([0-9]{1,9}|\*)", re.IGNORECASE)
 _WHAT = r"(?:-?(?:count|items|results|records|entries|elements|objects|numbers))"
@@ -79,17 +79,36 @@ def read_claims(headers: Mapping[str, str], shown: int) -> Claims:
     )
 
 
-def other_question(link: str, asked: str, ours: Mapping[str, Any], free: tuple[str, ...] = ()) -> str | None:
+def elsewhere(link: SplitResult, own: SplitResult, hosts: str) -> bool:
+    """Whether a link leads to another place than our *own* address.
+
+    The provider's own *hosts* (the end of their names, like '.example.com') are none where we reach it through a
+    gateway, which need not know what stands in an answer.
+    """
+    if not link.netloc or _origin(link) == _origin(own):
+        return False
+    gateway = not (own.hostname or "").endswith(hosts)
+    return not (hosts and gateway and link.scheme == "https" and (link.hostname or "").endswith(hosts))
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def other_question(
+    link: str, asked: str, ours: Mapping[str, Any], free: tuple[str, ...] = (), hosts: str = ""
+) -> str | None:
     """Why *link* is not of the question *asked*, both of them addresses; None where it is.
 
-    *ours* are the parameters that it must have where it has them at all; *free* are those that may be anything.
+    *ours* are the parameters that it must have where it has them at all; *free* are those that may be anything; *hosts*
+    are as in `elsewhere`.
     """
     try:
         parts, own = urlsplit(link), urlsplit(asked)
+        away = elsewhere(parts, own, hosts)
     except ValueError:
         return "a link that is none"
-    elsewhere = parts.netloc and (parts.scheme, parts.netloc) != (own.scheme, own.netloc)
-    if elsewhere or (parts.path and not own.path.endswith(parts.path) and not parts.path.endswith(own.path)):
+    if away or (parts.path and not own.path.endswith(parts.path) and not parts.path.endswith(own.path)):
         return "a link to another list"
     for name, value in parse_qsl(parts.query):
         if name not in free and value.strip(" +") != str(ours.get(name, "")).strip(" +"):

@@ -20,13 +20,14 @@ from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
-from tasks.providers.reading.claims import other_question
+from tasks.providers.reading.claims import elsewhere, other_question
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session, only
 
+HOSTS = ".signalwire.com"
 NUMBERS = "/api/relay/rest/phone_numbers"
 SEARCH = f"{NUMBERS}/search"
 PAGE_SIZE = 1000
@@ -124,8 +125,7 @@ class SignalWire:
             return None
         parts = _split(link if isinstance(link, str) else "")
         ours = urlsplit(self._session.base_url)
-        elsewhere = parts.netloc and (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc)
-        if elsewhere or not parts.path.endswith(NUMBERS) or not parts.query:
+        if _is_elsewhere(parts, ours) or not parts.path.endswith(NUMBERS) or not parts.query:
             raise ProviderError(self._session.unsettled(answer, "foreign_link", "a next page that is not its own"))
         return parts.query
 
@@ -155,7 +155,7 @@ def _of_another_page(answer: Answer, links: Mapping[str, Any]) -> str | None:
         return "a page before the first"
     wanted = {"self": here, "first": "0", "prev": str(int(here) - 1 if here.isdecimal() else "")}
     said = (
-        other_question(links[name], answer.asked, {**answer.params, "page_number": number}, ("page_token",))
+        other_question(links[name], answer.asked, {**answer.params, "page_number": number}, ("page_token",), HOSTS)
         for name, number in wanted.items()
         if links.get(name)
     )
@@ -180,6 +180,13 @@ def _page_of(link: str | None) -> tuple[str, ...] | None:
     query = {"page_number": "0", **dict(parse_qsl(parts.query))}
     query.pop("page_token", None)
     return (parts.netloc, parts.path, *map(str, sorted(query.items()))) if parts.path.endswith(NUMBERS) else None
+
+
+def _is_elsewhere(link: SplitResult, ours: SplitResult) -> bool:
+    try:
+        return elsewhere(link, ours, HOSTS)
+    except ValueError:  # a port that is none
+        return True
 
 
 def _split(link: str) -> SplitResult:

@@ -85,3 +85,21 @@ def test_what_is_long_is_read_in_time(text: str) -> None:
     began = time.monotonic()
     read_claims({"Link": long, "Content-Range": long, "X-Total": long, long: "1"}, 1)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "link", "is_other"),
+    [
+        ("https://space.example.com/v1/numbers", "https://space.example.com/v1/numbers", False),
+        ("https://SPACE.example.com:443/v1/numbers", "https://space.example.com/v1/numbers", False),
+        ("https://gateway.internal/out/v1/numbers", "https://space.example.com/v1/numbers", False),
+        ("https://gateway.internal/out/v1/numbers", "http://space.example.com/v1/numbers", True),
+        ("https://gateway.internal/out/v1/numbers", "https://space.example.org/v1/numbers", True),
+        ("https://gateway.internal/out/v1/numbers", "https://space.example.com/v1/other", True),
+        ("https://space.example.com/v1/numbers", "https://another.example.com/v1/numbers", True),
+        ("https://space.example.com/v1/numbers", "https://space.example.com:8443/v1/numbers", True),
+        ("https://space.example.com/v1/numbers", "https://space.example.com:x/v1/numbers", True),
+    ],
+)
+def test_behind_a_gateway_the_providers_own_hosts_are_no_other_place(asked: str, link: str, is_other: bool) -> None:
+    assert (other_question(link, asked, {}, hosts=".example.com") is not None) is is_other

@@ -260,3 +260,15 @@ def test_owned_raises_where_it_breaks(server: ScriptedServer) -> None:
     with pytest.raises(ProviderError) as caught:
         next(walk)
     assert caught.value.outcome.kind is OutcomeKind.ACCOUNT
+
+
+def test_behind_a_gateway_links_are_of_the_providers_own_host(server: ScriptedServer) -> None:
+    there = f"https://space.signalwire.com{PATH}"
+    asked = f"filter_number={NUMBER[1:]}&page_size=100"
+    first = {"self": f"{there}?{asked}", "first": f"{there}?{asked}", "next": f"{there}?{asked}&page_number=1"}
+    last = {"self": f"{there}?{asked}&page_number=1", "first": f"{there}?{asked}"}
+    entry = {**RECORD, "number": OTHER}
+    pages = [{"links": first, "data": [entry]}, {"links": last, "data": [{**entry, "id": "2"}]}]
+    server.queue(*(reply(200, page) for page in pages * 2))
+    assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
+    assert len(server.seen) == 4
