@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import re
 import shlex
@@ -12,45 +11,28 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.engine import make_url
 
-from tasks.providers.configured import load_config, parse_config
+from tasks.providers.configured import load_config
 from tasks.providers.registry import kinds
-from tests.servers import unavailable
+from tests.deploy.documents import compose
+from tests.servers import PostgresServer
+from tests.servers.postgres import find_package
+from tests.servers.proxy import PostgresProxy
 from tests.servers.redis import free_port
 from tests.waiting import PATIENCE, eventually
 from workers.processes.embedded_redis import find_server
 from workers.settings import load_settings
 
+MIGRATE = ["dialstock", "migrate", "--wait"]
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 HTTP_DEADLINE = 30
-
-
-def load_all(path: Path) -> list[Any]:
-    if importlib.util.find_spec("yaml") is None:
-        unavailable("PyYAML", "it is one of the development packages, see `make setup`")
-    import yaml  # noqa: PLC0415 - may be missing
-
-    return list(yaml.safe_load_all(path.read_text()))
-
-
-def compose() -> dict[str, Any]:
-    return dict(load_all(DEPLOY / "compose.yaml")[0])
-
-
-def manifests(kind: str) -> dict[str, Any]:
-    found = [each for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")) for each in load_all(path)]
-    return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
-
-
-def pod(manifest: dict[str, Any]) -> dict[str, Any]:
-    return dict(manifest["spec"]["template"]["spec"])
 
 
 def procfile() -> dict[str, list[str]]:
@@ -64,8 +46,9 @@ def instructions(name: str) -> list[list[str]]:
 
 
 class TestProcfile:
-    def test_names_the_four_processes(self) -> None:
-        assert set(procfile()) == {"release", "worker", "beat", "flower"}
+    def test_names_the_processes_that_run_until_they_are_stopped(self) -> None:
+        """foreman and its like end all where one ends: nothing that is done once is among them."""
+        assert set(procfile()) == {"worker", "beat", "flower"}
 
     @pytest.mark.parametrize("command", ["migrate", "worker", "beat", "flower", "doctor"])
     def test_each_command_that_deploy_uses_exists(self, command: str) -> None:
@@ -76,9 +59,7 @@ class TestProcfile:
         assert done.returncode == 0, done.stderr
 
     def test_every_process_is_a_known_command(self) -> None:
-        assert {tuple(command) for command in procfile().values()} == {
-            ("dialstock", name) for name in ("migrate", "worker", "beat", "flower")
-        }
+        assert {tuple(command) for command in procfile().values()} == {("dialstock", name) for name in procfile()}
 
 
 def needed_by(package: str) -> set[str]:
@@ -111,9 +92,12 @@ class TestDockerfile:
         assert set(re.findall(r"^([a-z-]+)==", kept, re.MULTILINE)) == needed_by("hatchling")
         assert all("--hash=sha256:" in line for line in kept.splitlines() if line.startswith(" "))
 
-    def test_it_runs_as_an_ordinary_user_and_tells_its_health(self) -> None:
-        assert instructions("USER")[-1][1] not in ("0", "root")
-        assert 'CMD ["dialstock", "doctor", "--quick"]' in " ".join(instructions("HEALTHCHECK")[0])
+    def test_it_runs_as_an_ordinary_user_and_tells_the_health_of_its_process(self) -> None:
+        assert instructions("USER")[-1][1] == "10001:10001"
+        assert 'CMD ["dialstock", "doctor", "--alive"]' in " ".join(instructions("HEALTHCHECK")[0])
+
+    def test_nothing_runs_embedded_in_it(self) -> None:
+        assert "DIALSTOCK_EMBEDDED=no" in instructions("ENV")[-1]
 
 
 class TestCompose:
@@ -122,10 +106,47 @@ class TestCompose:
 
     def test_nothing_starts_before_the_tables_are_there(self) -> None:
         services = compose()["services"]
-        assert services["release"]["command"] == procfile()["release"]
+        assert services["release"]["command"][:3] == MIGRATE
         assert services["release"]["restart"] == "no"
         for name in ("worker", "beat", "flower"):
             assert services[name]["depends_on"]["release"]["condition"] == "service_completed_successfully"
+
+    def test_postgres_is_ready_once_it_answers_over_tcp(self, postgres_server: PostgresServer, tmp_path: Path) -> None:
+        """The image's first server, which sets up the database, listens on the socket only; so does the tests' own."""
+        test = compose()["services"]["postgres"]["healthcheck"]["test"]
+        assert test[:2] == ["CMD", "pg_isready"]
+        package = find_package()
+        assert package
+        proxy = PostgresProxy(postgres_server.url)
+        listened, unused = make_url(proxy.url).port, free_port()
+        folder = Path(str(make_url(postgres_server.url).query["host"]))
+        statuses = []
+        for port in (unused, listened):
+            (tmp_path / f".s.PGSQL.{port}").symlink_to(folder / ".s.PGSQL.5432")
+            command = [package / "pginstall" / "bin" / "pg_isready", *test[2:]]
+            environ = {"PGHOST": str(tmp_path), "PGPORT": str(port)}
+            statuses.append(subprocess.run(command, env=environ, check=False, timeout=PATIENCE).returncode)
+        proxy.close()
+        assert statuses == [2, 0]
+
+    def test_every_process_tells_whether_it_goes_on(self) -> None:
+        """By the image's own check; Flower, whose loop that does not see, by a page."""
+        services = compose()["services"]
+        assert "healthcheck" not in services["worker"].keys() | services["beat"].keys()
+        assert "127.0.0.1:5555/healthcheck" in services["flower"]["healthcheck"]["test"][-1]
+
+    def test_a_provider_is_reached_with_a_file_or_with_a_variable(self, tmp_path: Path) -> None:
+        worker = compose()["services"]["worker"]
+        assert worker["env_file"] == [{"path": "./secrets/providers.env", "required": False}]
+        assert stat.S_IMODE((new_secrets(tmp_path) / "providers.env").stat().st_mode) == 0o600
+        assert "./secrets/providers:/run/secrets/providers:ro" in worker["volumes"]
+
+    def test_the_configuration_is_seen_when_an_editor_replaces_it(self) -> None:
+        """A file that is mounted alone stays the one that it was."""
+        for name in ("worker", "beat", "flower", "release"):
+            [mount] = [each for each in compose()["services"][name]["volumes"] if isinstance(each, dict)]
+            assert (mount["source"], mount["target"]) == ("./config", "/etc/dialstock")
+            assert mount["bind"] == {"create_host_path": False}
 
     def test_only_flower_has_a_port_and_only_for_this_machine(self) -> None:
         ports = {name: service["ports"] for name, service in compose()["services"].items() if "ports" in service}
@@ -189,47 +210,7 @@ class TestNewSecrets:
         before = {path.name: path.read_text() for path in new_secrets(tmp_path).iterdir() if path.is_file()}
         after = {path.name: path.read_text() for path in new_secrets(tmp_path).iterdir() if path.is_file()}
         assert before == after
-        assert len(set(before.values())) == len(before) == 5
-
-
-class TestKubernetes:
-    def test_a_worker_may_finish_its_calls(self) -> None:
-        assert pod(manifests("Deployment")["dialstock-worker"])["terminationGracePeriodSeconds"] > HTTP_DEADLINE
-
-    def test_one_beat_is_enough(self) -> None:
-        assert manifests("Deployment")["dialstock-beat"]["spec"]["replicas"] == 1
-
-    def test_the_processes_are_those_of_the_procfile(self) -> None:
-        pods = [pod(each) for each in (*manifests("Deployment").values(), *manifests("Job").values())]
-        commands = {tuple(container["command"][:2]) for each in pods for container in each["containers"]}
-        assert commands == {tuple(command) for command in procfile().values()}
-
-    def test_every_container_is_locked_down(self) -> None:
-        for manifest in (*manifests("Deployment").values(), *manifests("Job").values()):
-            spec = pod(manifest)
-            assert spec["securityContext"]["runAsNonRoot"]
-            assert spec["automountServiceAccountToken"] is False
-            for container in spec["containers"]:
-                assert container["securityContext"]["readOnlyRootFilesystem"]
-                assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-
-    def test_flower_cannot_start_without_its_password(self) -> None:
-        [container] = pod(manifests("Deployment")["dialstock-flower"])["containers"]
-        [password] = [each for each in container["env"] if each["name"] == "FLOWER_BASIC_AUTH"]
-        assert "optional" not in password["valueFrom"]["secretKeyRef"]
-
-    def test_no_secret_stands_in_a_manifest(self) -> None:
-        assert manifests("Secret") == {}
-
-    def test_every_resource_file_is_listed(self) -> None:
-        for folder in (DEPLOY / "kubernetes", DEPLOY / "kubernetes" / "migrate"):
-            [kustomization] = load_all(folder / "kustomization.yaml")
-            present = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
-            assert set(kustomization["resources"]) == present
-
-    def test_the_example_configuration_is_valid(self) -> None:
-        text = manifests("ConfigMap")["dialstock"]["data"]["providers.toml"]
-        assert list(parse_config(text, "providers.toml").providers) == ["signalwire"]
+        assert len(set(before.values())) == len(before) == 6
 
 
 def test_the_example_configuration_shows_every_kind() -> None:
