@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$PWD/.venv/bin/python
 lock=$PWD/requirements.lock
+here=$PWD/tests/deploy
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -15,21 +16,7 @@ sed -n 's/^\([a-z][^ ]*==[^ ]*\).*/\1/p' "$lock" >"$work/versions"
 
 try() {
   echo "installed by $1: importing every module, and the demo"
-  "$work/$1/bin/python" -I - <<'IMPORTS'
-import importlib
-import pkgutil
-
-for name in ("schemas", "tasks", "workers"):
-    package = importlib.import_module(name)
-    if "site-packages" not in package.__file__:
-        raise SystemExit(f"{name} is not the installed one: {package.__file__}")
-    for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-        # these run when they are imported: the app by the demo, migrations by Alembic, __main__ by itself;
-        # the conformance suite needs pytest, which is its author's
-        leave = ("workers.app", "workers.migrations.", "tasks.conformance.")
-        if not module.name.startswith(leave) and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-IMPORTS
+  "$work/$1/bin/python" -I "$here/import_all.py"
   (cd "$work" && env -u PYTHONPATH PATH="$work/$1/bin:$PATH" "$work/$1/bin/dialstock" demo >"$work/$1.log" 2>&1) ||
     { tail -n 50 "$work/$1.log" >&2; return 1; }
 }
