@@ -25,7 +25,10 @@ from typing import Any
 from tests.servers import unavailable
 
 ROOT = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dialstock" / "image"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dialstock"
+"""What tests keep from one run to the next."""
+
+_KEPT = CACHE / "image"
 TOOLS = ("buildah", "mmdebstrap", "unshare", "nsenter", "setpriv")
 NAME = "localhost/dialstock"
 BUILD_TIMEOUT = 540.0
@@ -62,8 +65,8 @@ def need_tools() -> None:
 @contextmanager
 def built_image(scratch: Path) -> Iterator[Image]:
     """Build the image, from what is kept where that fits; one at a time on a machine."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    with (_KEPT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         builder = _Builder(scratch)
         builder.make_base()
@@ -82,9 +85,9 @@ def built_image(scratch: Path) -> Iterator[Image]:
 class _Builder:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._store = CACHE / "layers"
+        self._store = _KEPT / "layers"
         # overlayfs is none on top of itself, as in a container.
-        where = subprocess.run(["stat", "-f", "-c", "%T", CACHE], capture_output=True, text=True, check=True).stdout
+        where = subprocess.run(["stat", "-f", "-c", "%T", _KEPT], capture_output=True, text=True, check=True).stdout
         self._driver = "vfs" if where.strip() == "overlayfs" else "overlay"
 
     def buildah(self, *arguments: str | Path) -> str:
@@ -138,9 +141,9 @@ class _Builder:
         """The file system, made anew each month."""
         month = datetime.datetime.now(datetime.UTC).strftime("%Y-%m")
         key = hashlib.sha256(f"{_SUITE} {_PACKAGES} {month}".encode()).hexdigest()[:16]
-        base = CACHE / f"{key}.tar"
+        base = _KEPT / f"{key}.tar"
         if not base.exists():
-            for old in CACHE.glob("*.tar"):
+            for old in _KEPT.glob("*.tar"):
                 old.unlink()
             new = base.with_suffix(".new")
             options = ("--mode=root", "--quiet", "--variant=minbase", "--format=tar", f"--include={_PACKAGES}")

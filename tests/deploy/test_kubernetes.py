@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from tasks.providers.configured import load_config
 from tests.deploy.documents import DEPLOY, compose, load_all, manifests, pod
+from tests.deploy.image import CACHE
 from tests.deploy.test_deploy import HTTP_DEADLINE, MIGRATE
 from tests.servers import unavailable
 from tests.waiting import PATIENCE
@@ -148,6 +151,34 @@ def test_what_is_waited_for_in_the_instructions_ends() -> None:
     assert len(limits) == len(re.findall(r"kubectl .*\bwait\b", text)) > 0
     assert min(limits) > manifests("Job")["dialstock-migrate"]["spec"]["activeDeadlineSeconds"]
     assert f"job/dialstock-migrate-{VERSION.replace('.', '-')}" in text
+
+
+@pytest.fixture(scope="module")
+def validator() -> Path:
+    """A program in an environment of its own, which is kept: it brings the schemas of all versions of Kubernetes."""
+    lock = DEPLOY.parent / "requirements-manifests.lock"
+    place = CACHE / "manifests" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not (place / "whole").exists():
+        if os.environ.get("CI") != "true":
+            pytest.skip("kubernetes-validate is fetched (22 MB) by CI=true make test ARGS=tests/deploy/test_kubernetes.py")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        install = ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock]
+        done = subprocess.run([place / "bin" / "python", *install], capture_output=True, text=True, check=False)
+        if done.returncode:
+            unavailable("kubernetes-validate", f"pip could not install requirements-manifests.lock: {done.stderr}")
+        (place / "whole").touch()
+    return place / "bin" / "kubernetes-validate"
+
+
+def test_every_manifest_fits_its_schema(validator: Path) -> None:
+    files = [path for path in MANIFESTS.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    done = subprocess.run(
+        [validator, "--strict", *files], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    documents = sum(len(load_all(path)) for path in files)
+    assert said.count(" passed for resource ") == documents > len(files)
 
 
 def test_the_compose_file_fits_its_schema() -> None:
