@@ -157,6 +157,10 @@ _REDIS: dict[str, _Meaning] = {
 }
 _REDIS_WORDS: tuple[tuple[str, _Meaning], ...] = (
     (
+        r"was the master, and is a replica now",
+        ("has another master", "its sentinels tell which within seconds: it is asked again"),
+    ),
+    (
         r"sentinels know no master",
         ("has no master of that name", "write it in REDIS_URL as the sentinels have it (SENTINEL MASTERS)"),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -84,6 +85,8 @@ class RedisServer:
         """SIGTERM, a clean shutdown; returns when the process is gone."""
         if self._running().poll() is None:
             self._running().terminate()
+            # One that a test has stopped would not hear of it.
+            self._running().send_signal(signal.SIGCONT)
         self._running().wait(START_TIMEOUT)
 
     def close(self) -> None:

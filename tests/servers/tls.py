@@ -46,7 +46,7 @@ class TlsRedis:
             client.config_set("requirepass", PASSWORD)
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.ca))
         self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
-        self._front = _Front(urlsplit(self.plain.url).port or 0, self._context)
+        self._front = Front(urlsplit(self.plain.url).port or 0, self._context)
 
     @property
     def url(self) -> str:
@@ -57,6 +57,15 @@ class TlsRedis:
     def bare_url(self) -> str:
         """Without a word of the CA."""
         return f"rediss://:{PASSWORD}@{HOST}:{self._front.port}/{DATABASE}"
+
+    def front_of(self, port: int) -> Front:
+        """TLS for another plain port, with the same certificate; close it."""
+        return Front(port, self._context)
+
+    @property
+    def port(self) -> int:
+        """Where TLS is spoken."""
+        return self._front.port
 
     @contextmanager
     def asking(self) -> Iterator[str]:
@@ -79,7 +88,7 @@ class TlsRedis:
         self.plain.close()
 
 
-class _Front:
+class Front:
     """Takes TLS, in a thread of its own, and hands what comes to a plain port; a failed handshake goes no further."""
 
     def __init__(self, target: int, context: ssl.SSLContext) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from workers.broker.tls_connection import TlsConnection
+from workers.broker.tls_options import refusal
 from workers.redis_access.sentinel_url import SentinelAddress
 
 log = logging.getLogger(__name__)
@@ -73,29 +74,31 @@ class Master:
         return self.place is not None and self.place != place
 
     def _ask(self) -> Place:
-        troubles: dict[str, str] = {}
+        troubles: dict[str, Exception | None] = {}
         found = max(self._answers(troubles), key=lambda answer: answer[0], default=None)
         if found is None:
-            raise NoMaster(_why(self.name, troubles))
+            # What is said of a certificate is told by its error, and the rest by our words.
+            refused = next((exc for exc in troubles.values() if refusal(exc)), None)
+            raise NoMaster(_why(self.name, troubles)) from refused
         self._asked, before = time.monotonic(), self.place
         self.place = found[1]
         if before not in (None, self.place):
             log.warning("the master %s is at %s:%s now", self.name, *self.place)
         return self.place
 
-    def _answers(self, troubles: dict[str, str]) -> Iterator[tuple[int, Place]]:
+    def _answers(self, troubles: dict[str, Exception | None]) -> Iterator[tuple[int, Place]]:
         """What each sentinel says that knows a master which is up, with the age of what it knows."""
         for sentinel in self._sentinels:
             where = "{host}:{port}".format(**sentinel.connection_pool.connection_kwargs)
             try:
                 state: Any = sentinel.sentinel_master(self.name)
             except (RedisError, OSError, LookupError, TypeError, ValueError) as exc:
-                troubles[where] = _trouble(exc)
+                troubles[where] = exc
                 continue
             if state["is_master"] and not (state["is_sdown"] or state["is_odown"]):
                 yield state["config-epoch"], (state["ip"], state["port"])
             else:
-                troubles[where] = _DOWN
+                troubles[where] = None
 
 
 def follow(address: SentinelAddress) -> Master:
@@ -144,17 +147,18 @@ def _client(place: Place, address: SentinelAddress) -> redis.Redis:
     )
 
 
-def _trouble(exc: Exception) -> str:
+def _why(name: str, troubles: dict[str, Exception | None]) -> str:
+    """In one sentence; what the most useful of them says comes first."""
+    said = {where: _trouble(exc) for where, exc in troubles.items()}
+    first = next((one for kind in (_DOWN, _REFUSED, _UNKNOWN) for one in said.values() if one.startswith(kind)), None)
+    silent = "no sentinel answers: " + "; ".join(f"{where}: {why}" for where, why in said.items())
+    return f"{name}: {first or silent}"
+
+
+def _trouble(exc: Exception | None) -> str:
+    """What a sentinel answered; None where it has a master that is down."""
+    if exc is None:
+        return _DOWN
     if isinstance(exc, AuthenticationError) or str(exc).startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
         return f"{_REFUSED}: {exc}"
-    if isinstance(exc, ResponseError) and "No such master" in str(exc):
-        return _UNKNOWN
-    return str(exc)
-
-
-def _why(name: str, troubles: dict[str, str]) -> str:
-    """In one sentence; what the most useful of them says comes first."""
-    said = list(troubles.values())
-    first = next((one for kind in (_DOWN, _REFUSED, _UNKNOWN) for one in said if one.startswith(kind)), None)
-    silent = "no sentinel answers: " + "; ".join(f"{where}: {why}" for where, why in troubles.items())
-    return f"{name}: {first or silent}"
+    return _UNKNOWN if "No such master" in str(exc) else str(exc)
