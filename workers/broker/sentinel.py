@@ -36,11 +36,15 @@ def address_of(url: str) -> SentinelAddress:
 class MasterChannel(KeepingChannel):
     """A channel to whichever server is the master."""
 
-    @property
-    def strayed(self) -> bool:
-        """Whether a connection that only listens is at a server that is the master no more."""
+    def leave(self) -> bool:
+        """Give up connections that only listen, and to a server that is the master no more; True if there were any."""
         clients = (self.__dict__.get(name) for name in ("client", "subclient"))
-        return any(getattr(getattr(client, "connection", None), "strayed", False) for client in clients)
+        connections: list[Any] = [getattr(client, "connection", None) for client in clients]
+        strayed = [connection for connection in connections if getattr(connection, "strayed", False)]
+        for connection in strayed:
+            # Else kombu waits for an answer before it closes them.
+            connection.disconnect()
+        return bool(strayed)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - as kombu calls it
         options = connection_options(address_of(self.open_client.hostname))
@@ -98,7 +102,8 @@ class MasterTransport(KeepingTransport):
     def _stay_with_master(self) -> None:
         """Celery connects anew after an error of the connection, and declares its queues there."""
         cycle: Any = self.cycle
-        if any(channel.strayed for channel in list(cycle._channels)):
+        left = [channel.leave() for channel in list(cycle._channels)]
+        if any(left):
             raise RedisAway("the master is another server now")
 
 

@@ -69,6 +69,12 @@ class Master:
                 return self.place
             return self._ask()
 
+    def troubles(self) -> dict[str, str]:
+        """Why each sentinel is of no use that is not, by its host and port."""
+        found: dict[str, Exception | None] = {}
+        list(self._answers(found))
+        return {where: _trouble(exc) for where, exc in found.items()}
+
     def has_left(self, place: Place) -> bool:
         """Whether it is known to be elsewhere. Asks nobody."""
         return self.place is not None and self.place != place
@@ -132,19 +138,18 @@ def _keep_asking(known: weakref.ref[Master]) -> None:
 
 
 def _client(place: Place, address: SentinelAddress) -> redis.Redis:
-    return redis.Redis(
-        connection_pool=redis.ConnectionPool(
-            connection_class=redis.Connection if address.tls is None else TlsConnection,
-            host=place[0],
-            port=place[1],
-            username=address.sentinel_username,
-            password=address.sentinel_password,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-            **(address.tls or {}),
-        )
+    pool = redis.ConnectionPool(
+        connection_class=redis.Connection if address.tls is None else TlsConnection,
+        host=place[0],
+        port=place[1],
+        username=address.sentinel_username,
+        password=address.sentinel_password,
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+        **(address.tls or {}),
     )
+    return redis.Redis.from_pool(pool)
 
 
 def _why(name: str, troubles: dict[str, Exception | None]) -> str:

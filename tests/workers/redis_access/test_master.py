@@ -12,6 +12,9 @@ from tasks.policies.pace import HORIZON, Lane, Pace
 from tests.servers import Sentinels
 from tests.servers.redis import free_port
 from tests.waiting import at_once, eventually
+from workers.cli.doctor import servers
+from workers.cli.doctor.findings import Level
+from workers.cli.doctor.sentinels import sentinels as sentinels_of
 from workers.health import Away, redis_info
 from workers.redis_access.client import connect_redis
 from workers.redis_access.master import OVERLAP, Master
@@ -105,3 +108,18 @@ def test_a_new_lane_waits_for_what_two_masters_may_have_given(lasting: Sentinels
         with connect_redis(url) as client:
             assert Pace(client).next_in(lane) == pytest.approx(wait, abs=0.5)
             client.flushall()
+
+
+def test_what_the_doctor_says(lasting: Sentinels) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    [found, silent] = servers.redis(lasting.url.replace("sentinel://", f"sentinel://{nobody},"))
+    assert (found.level, silent.level) == (Level.OK, Level.WARN)
+    assert f"the sentinel {nobody} is of no use: Error 111" in silent.message
+    for info, told in (
+        ({"connected_slaves": 0}, ["no replica that could take over"]),
+        ({"connected_slaves": 2}, ["cut off from its sentinels goes on as one"]),
+        ({"connected_slaves": 2, "min_slaves_good_slaves": 2}, []),
+    ):
+        said = [one.message for one in sentinels_of(lasting.url, info)]
+        assert len(said) == len(told)
+        assert all(word in one for word, one in zip(told, said, strict=True))

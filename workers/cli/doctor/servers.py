@@ -13,12 +13,14 @@ from sqlalchemy.engine import make_url
 from schemas.config.file import Config
 from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
+from workers.cli.doctor.sentinels import sentinels
 from workers.cli.terminal.errors import AWAY
 from workers.database.versions import Fit
 from workers.health import Away, check_database_writes, check_redis_writes, database_versions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
 from workers.redaction import redacted
+from workers.redis_access.sentinel_url import is_sentinel
 from workers.settings import Settings
 
 PING_SECONDS = 1.0
@@ -83,7 +85,7 @@ def redis(url: str, key_prefix: str = "") -> list[Finding]:
         found = warn(
             "redis", message, "take ssl_cert_reqs and ssl_check_hostname out, and name its CA with ssl_ca_certs"
         )
-    return [found, *_keeps(info)]
+    return [found, *_keeps(info), *(sentinels(url, info) if is_sentinel(url) else ())]
 
 
 def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
