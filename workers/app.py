@@ -70,10 +70,11 @@ def make_app(settings: Settings, aliases: list[str]) -> Celery:
             "visibility_timeout": VISIBILITY_TIMEOUT,
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 10.0,
+            "socket_timeout": 5.0,
             "socket_connect_timeout": 5.0,
             "socket_keepalive": True,
-            "health_check_interval": 15,
+            # Connections whose way is gone are left within 7 s: a second's wait for messages, and twice this.
+            "health_check_interval": 3,
         },
         broker_pool_limit=10,
         beat_scheduler="workers.periodic.scheduler:FileScheduler",

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import pytest
 from redis import Redis
 
+from tasks.policies.pace import HORIZON
 from tests.integration.place import Place
 from tests.integration.test_going_back import statuses, submit
+from tests.servers import RedisServer
+from tests.servers.proxy import SilentWay
 from tests.waiting import eventually
 from workers.broker.reconnect import ASK_EVERY
 
 Numbers = Callable[[int], list[str]]
+RECOVERED = 20.0
+"""Seconds."""
+
 BROKEN, WELL = "the broker answers with errors", "the broker answers again"
 
 
@@ -49,3 +56,31 @@ def test_a_worker_outlives_them_and_goes_on(fresh_place: Callable[..., Place], n
     eventually(lambda: WELL in worker.logs(), what="the worker tells that it is over")
     assert (worker.logs().count(BROKEN), worker.logs().count(WELL)) == (1, 1)
     assert worker.container.status == "running"
+
+
+def latest(place: Place) -> float:
+    """When the last call came (time.monotonic)."""
+    return max(call["monotonic"] for call in place.control.calls())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_connections_whose_way_is_gone_are_left(
+    fresh_place: Callable[..., Place], redis_server: RedisServer, numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host or a firewall that vanished breaks none of them; only what is asked and not answered tells."""
+    place = fresh_place(rate_limits=["5/second"])
+    wanted = numbers(45)
+    with closing(SilentWay(redis_server.url)) as way:
+        environ = {**place.environ, "REDIS_URL": way.url}
+        monkeypatch.setattr(Place, "environ", property(lambda _: environ))
+        worker = place.setup("worker").worker
+        submit(place, *wanted, provider="signalwire")
+        eventually(lambda: len(place.charged(wanted)) >= 5, what="some are bought")
+        way.vanish()
+        # What had its turn before is bought without Redis.
+        vanished = time.monotonic() + HORIZON
+        eventually(lambda: latest(place) > vanished, what="it goes on")
+        assert latest(place) - vanished < RECOVERED - HORIZON
+        eventually(lambda: statuses(place, wanted) == {"purchased": 45}, what="all are bought")
+        assert set(place.charged(wanted).values()) == {1}
+        assert worker.container.status == "running"

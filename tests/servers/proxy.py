@@ -117,6 +117,42 @@ class RedisProxy:
         _end(source, target)
 
 
+class SilentWay:
+    """Lends connections to the server of *url*, until their way is gone: then they stay open, and nothing arrives."""
+
+    def __init__(self, url: str) -> None:
+        self._there = urlsplit(url)
+        self._open: list[socket.socket] = []
+        self._gone: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def vanish(self) -> None:
+        """Hold back what comes on the present connections; later ones get through."""
+        self._gone.update(self._open)
+
+    def close(self) -> None:
+        _end(self._listener, *self._open)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection((self._there.hostname, self._there.port))
+                self._open += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if source not in self._gone:
+                    target.sendall(data)
+        if source not in self._gone:
+            _end(source, target)
+
+
 def _end(*ends: socket.socket) -> None:
     for one in ends:
         with suppress(OSError):
