@@ -218,3 +218,16 @@ class TestAnInstallationForServers:
     def test_what_is_neither_yes_nor_no_is_an_error(self, value: str) -> None:
         with pytest.raises(SettingsError, match="neither yes nor no"):
             load_settings({**SERVERS, "DIALSTOCK_EMBEDDED": value})
+
+
+@pytest.mark.parametrize("prefix", ["", "staging:", "a/b.c_d-1:", "x" * 64])
+def test_what_the_names_in_redis_may_begin_with(prefix: str) -> None:
+    assert load_settings({"REDIS_KEY_PREFIX": prefix}).key_prefix == prefix
+
+
+@pytest.mark.parametrize("prefix", ["all*", "a?", "[a]", "a b", "{a}", "é", "x" * 65, "a\nb"])
+def test_a_prefix_that_is_a_pattern_is_refused(prefix: str) -> None:
+    with pytest.raises(
+        SettingsError, match="REDIS_KEY_PREFIX: .* cannot begin the name of a key: write up to 64 letters"
+    ):
+        load_settings({"REDIS_KEY_PREFIX": prefix})
