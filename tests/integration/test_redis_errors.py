@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from tasks.policies.pace import HORIZON
+from tests.bench.windows import largest
 from tests.integration.place import Place
 from tests.integration.test_going_back import statuses, submit
 from tests.servers import RedisServer
@@ -56,6 +57,42 @@ def test_a_worker_outlives_them_and_goes_on(fresh_place: Callable[..., Place], n
     eventually(lambda: WELL in worker.logs(), what="the worker tells that it is over")
     assert (worker.logs().count(BROKEN), worker.logs().count(WELL)) == (1, 1)
     assert worker.container.status == "running"
+
+
+def full(server: RedisServer) -> Callable[[], None]:
+    """It takes nothing more; commands that need no memory go on."""
+    with Redis.from_url(server.url) as admin:
+        admin.config_set("maxmemory", 1)
+    return lambda: Redis.from_url(server.url).config_set("maxmemory", 0)
+
+
+def dead(server: RedisServer) -> Callable[[], None]:
+    """It comes back with its data."""
+    server.kill()
+    return server.restart
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("begin", "told"), [(full, "has no memory left (OOM"), (dead, "Redis is away")])
+def test_an_order_goes_on_once_redis_can_be_used_again(
+    fresh_place: Callable[..., Place], numbers: Numbers, begin: Callable[[RedisServer], Callable[[], None]], told: str
+) -> None:
+    place = fresh_place(rate_limits=["10/second"])
+    wanted = numbers(40)
+    worker = place.setup("worker").worker
+    submit(place, *wanted, provider="signalwire")
+    eventually(lambda: len(place.charged(wanted)) >= 5, what="some are bought")
+    end = begin(place.redis)
+    try:
+        eventually(lambda: told in worker.logs(), what="the worker tells the cause")
+    finally:
+        end()
+    ended, heard = time.monotonic(), latest(place)
+    eventually(lambda: latest(place) > heard, what="it goes on")
+    assert latest(place) - ended < RECOVERED
+    eventually(lambda: statuses(place, wanted) == {"purchased": 40}, what="all are bought")
+    assert set(place.charged(wanted).values()) == {1}
+    assert largest(sorted(call["monotonic"] for call in place.control.calls()), 0.95) <= 10
 
 
 def latest(place: Place) -> float:

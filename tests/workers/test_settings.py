@@ -228,6 +228,6 @@ def test_what_the_names_in_redis_may_begin_with(prefix: str) -> None:
 @pytest.mark.parametrize("prefix", ["all*", "a?", "[a]", "a b", "{a}", "é", "x" * 65, "a\nb"])
 def test_a_prefix_that_is_a_pattern_is_refused(prefix: str) -> None:
     with pytest.raises(
-        SettingsError, match="REDIS_KEY_PREFIX: .* cannot begin the name of a key: write up to 64 letters"
+        SettingsError, match=r"REDIS_KEY_PREFIX: .* cannot begin the name of a key: write up to 64 letters"
     ):
         load_settings({"REDIS_KEY_PREFIX": prefix})
