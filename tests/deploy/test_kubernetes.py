@@ -160,7 +160,9 @@ def validator() -> Path:
     place = CACHE / "manifests" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     if not (place / "whole").exists():
         if os.environ.get("CI") != "true":
-            pytest.skip("kubernetes-validate is fetched (22 MB) by CI=true make test ARGS=tests/deploy/test_kubernetes.py")
+            pytest.skip(
+                "kubernetes-validate is fetched (22 MB) by CI=true make test ARGS=tests/deploy/test_kubernetes.py"
+            )
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
         install = ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock]
         done = subprocess.run([place / "bin" / "python", *install], capture_output=True, text=True, check=False)

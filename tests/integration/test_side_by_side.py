@@ -45,7 +45,7 @@ def completed(place: Place, key: str) -> bool:
 def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_twice(
     fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]], old: Path
 ) -> None:
-    first, second, third = numbers(24), numbers(10), numbers(6)
+    first, second, third = numbers(24), numbers(24), numbers(6)
     place = fresh_place(rate_limits=["4/second"])
     with place.database.write() as conn:
         alembic(conn, command.downgrade, releases.REVISION)
@@ -57,10 +57,12 @@ def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_t
 
     migrate(place.database_url)
     assert revisions(place.database.engine)[0] == needed_revision()
-    new = ready(place.start_worker("new"))
-    olds[0].kill()
     assert not completed(place, "first")
+    new = ready(place.start_worker("new"))
     order(place, "second", second)
+    eventually(lambda: bought(place, second) >= 2, what="the second order is under way")
+    olds[0].kill()
+    assert not completed(place, "second")
     back = place.start_worker("back", old)
     eventually(lambda: completed(place, "first") and completed(place, "second"), what="both orders are done")
 
