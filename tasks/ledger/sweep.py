@@ -92,15 +92,22 @@ _SHARED = exists().where(LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_
 _FINISHED = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == literal(str(OrderStatus.OPEN)), ~_OWN, ~_SHARED)
 
 
+_OF_IT = (LINE.c.order_id == bindparam("of"), LINE.c.purchase_id == PURCHASE.c.id)
+_STRANGE = exists().where(*_OF_IT, _AT.status.not_in(sorted(Status)))
+
+
 def finished_orders(conn: Connection) -> list[str]:
     """Open orders of which every line is settled."""
     return list(conn.execute(_FINISHED).scalars())
 
 
 def lock_finished(conn: Connection, order_id: str) -> bool:
-    """Whether this order is still finished, asked again with the order locked: a retry may have brought lines."""
+    """Whether this order is still finished, asked again with the order locked: a retry may have brought lines.
+
+    One with a purchase in a status that only a newer program knows is that one's to complete.
+    """
     conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
-    return conn.execute(_FINISHED.where(ORDER.c.id == order_id)).first() is not None
+    return conn.execute(_FINISHED.where(ORDER.c.id == order_id, ~_STRANGE), {"of": order_id}).first() is not None
 
 
 def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) -> bool:

@@ -26,7 +26,7 @@ class Supply:
     """What a pool has and expects: `on_the_way` counts by the purchases' status, `wanted` are its empty places."""
 
     available: int
-    on_the_way: Mapping[Status, int]
+    on_the_way: Mapping[str, int]
     wanted: int
 
     @property
@@ -77,14 +77,15 @@ def levels(conn: Connection, name: str, now: datetime) -> Levels:
     return Levels(**vars(known), taken=places.get(Slot.TAKEN, 0), bought_today=spoken_for(conn, name, now))
 
 
-def _coming(conn: Connection, name: str) -> dict[Status, int]:
+def _coming(conn: Connection, name: str) -> dict[str, int]:
+    # Of a status that only a newer program knows too: it may have been bought.
     query = (
         select(_BOUGHT.status, func.count())
         .select_from(POOL_NUMBER.join(PURCHASE, _BOUGHT.id == _AT.purchase_id))
         .where(_AT.pool == name, ORDERED)
         .group_by(_BOUGHT.status)
     )
-    return {Status(status): count for status, count in conn.execute(query)}
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def _count(conn: Connection, query: Select[Any]) -> int:

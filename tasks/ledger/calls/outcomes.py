@@ -200,7 +200,8 @@ def take_evidence(conn: Connection, row: Row, decision: Decision, now: datetime)
     One that ended without the number stands again: it was paid for, whoever said that it was not. Where another
     purchase of the number is alive by then, that one takes the evidence.
     """
-    match Status(row["status"]):
+    # One that only a newer program knows is left alone; what the call came to stands with it.
+    match row["status"]:
         case Status.QUEUED | Status.DISPATCHED | Status.UNKNOWN:
             return settle(conn, row, decision, now)
         case Status.HELD:

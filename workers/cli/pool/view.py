@@ -122,7 +122,7 @@ def _row(conn: Connection, runtime: Runtime, name: str, state: Row | None) -> Ro
         "providers": [] if pool is None else list(pool.providers),
         "available": known.available,
         "on_the_way": known.moving,
-        "on_the_way_by_status": {name: n for name, n in known.on_the_way.items() if name is not Status.HELD},
+        "on_the_way_by_status": {name: n for name, n in known.on_the_way.items() if name != Status.HELD},
         "held": known.held,
         "wanted": known.wanted,
         "taken": known.taken,
