@@ -49,13 +49,15 @@ class Outcome:
 
     `retry_after` is in seconds; `error` is for people, `error_code` for programs; `detail` is what the
     provider said, cut to 500 characters and free of secrets. `provider_order_id` is that of an order which was taken
-    and stands; `already_owned` marks a yes whose record is older than our first call.
+    and stands; `already_owned` marks a yes whose record is older than our first call; `said` is what an answer to a
+    whole batch says, which settles nothing for any of its numbers.
     """
 
     kind: OutcomeKind
     provider_number_id: str | None = None
     provider_order_id: str | None = None
     already_owned: bool = False
+    said: OutcomeKind | None = None
     error_code: str | None = None
     error: str | None = None
     http_status: int | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from schemas.config.policy import Policy
-from schemas.outcomes import Outcome, OutcomeKind
+from schemas.outcomes import WRONG_NUMBER, Outcome, OutcomeKind
 
 MAX_COOLDOWN = 3600.0
 """Seconds: the longest a machine's pause lasts before it probes again."""
@@ -17,18 +17,20 @@ class Cause(StrEnum):
     """Who or what paused a provider; a person's pause is ended by a person.
 
     BEHIND: the database went back in time. That is ended by an audit that takes in what is ours, or by a person's word.
+    WRONG_NUMBER: it answered with another number than it was asked for, and would with a probe. A person ends that.
     """
 
     ACCOUNT = "account"
     REFUSALS = "refusals"
     FAILURES = "failures"
+    WRONG_NUMBER = "wrong_number"
     BEHIND = "database_behind"
     PERSON = "person"
 
     @property
     def by_machine(self) -> bool:
         """Whether the machine may end it, or let it cool down for longer, by what it hears from the provider."""
-        return self not in (Cause.PERSON, Cause.BEHIND)
+        return self not in (Cause.PERSON, Cause.BEHIND, Cause.WRONG_NUMBER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,10 @@ class Streaks:
 
     def feed(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
         """Count one outcome; a Pause where it is the account's refusal or one too many in a row."""
-        if outcome.kind is OutcomeKind.ACCOUNT:
+        if outcome.error_code == WRONG_NUMBER:
+            return Pause(cause=Cause.WRONG_NUMBER, reason=_reason(outcome), cooldown=None)
+        # Each further batch that is not let in would put all its numbers in doubt; a probe is of one.
+        if OutcomeKind.ACCOUNT in (outcome.kind, outcome.said) or outcome.said is OutcomeKind.THROTTLED:
             return Pause(cause=Cause.ACCOUNT, reason=_reason(outcome), cooldown=policy.pause_cooldown)
         with self._lock:
             return self._count(number, outcome, policy)

@@ -96,7 +96,8 @@ class Session:
         if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
             return outcome
         error = f"{self.name} answered a call of {count} numbers as a whole, and may have sold some: {outcome.error}"
-        return replace(outcome, kind=OutcomeKind.UNKNOWN, error_code=BATCH_REFUSED, error=clip(error))
+        doubt = replace(outcome, kind=OutcomeKind.UNKNOWN, said=outcome.kind)
+        return replace(doubt, error_code=BATCH_REFUSED, error=clip(error))
 
     def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
         """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.outcomes import Outcome, OutcomeKind
+from schemas.outcomes import WRONG_NUMBER, Outcome, OutcomeKind
 from tasks.policies.pause import MAX_COOLDOWN, Cause, Pause, Streaks, longer
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN
 from tests.tasks.support import number, policy
@@ -20,6 +20,23 @@ def feed(streaks: Streaks, *outcomes: Outcome, same_number: bool = False) -> lis
 def test_a_refused_account_pauses_at_once() -> None:
     [pause] = feed(Streaks(), DENIED)
     assert pause == Pause(cause=Cause.ACCOUNT, reason="credentials are refused", cooldown=30)
+
+
+def test_another_number_than_was_asked_for_pauses_at_once_and_without_a_probe() -> None:
+    other = Outcome(kind=OutcomeKind.UNKNOWN, error_code=WRONG_NUMBER, error="a record of +14155559999")
+    [pause] = feed(Streaks(), other)
+    assert pause == Pause(cause=Cause.WRONG_NUMBER, reason="a record of +14155559999", cooldown=None)
+    assert not Cause.WRONG_NUMBER.by_machine
+
+
+@pytest.mark.parametrize("said", [OutcomeKind.ACCOUNT, OutcomeKind.THROTTLED])
+def test_a_whole_batch_that_is_not_let_in_pauses_at_once(said: OutcomeKind) -> None:
+    [pause] = feed(Streaks(), Outcome(kind=OutcomeKind.UNKNOWN, said=said, error="out of balance"))
+    assert pause == Pause(cause=Cause.ACCOUNT, reason="out of balance", cooldown=30)
+
+
+def test_a_whole_batch_that_is_refused_for_its_numbers_is_a_failure_like_others() -> None:
+    assert feed(Streaks(), Outcome(kind=OutcomeKind.UNKNOWN, said=OutcomeKind.REFUSED)) == [None]
 
 
 @pytest.mark.parametrize("outcome", [UNKNOWN, NOT_SENT])
