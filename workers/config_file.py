@@ -59,16 +59,18 @@ def read_config(settings: Settings) -> Config:
     return read_source(settings).config
 
 
-def read_right_parts(settings: Settings) -> tuple[Config, ConfigError | None]:
-    """For what buys nothing: what is right, and what is wrong. Without a file no provider is known.
+def read_right_parts(settings: Settings, *, needed: bool = False) -> tuple[Config, ConfigError | None]:
+    """For what buys nothing: what is right, and what is wrong. Without a file, unless it is *needed*, nobody is known.
 
-    Raises ConfigError where a file is there and cannot be read at all.
+    Raises ConfigError where a file is there and cannot be read at all, and NoConfig.
     """
     if settings.sandbox_url:
         return _sandboxes(settings.sandbox_url), None
     try:
         _require_file(settings)
     except NoConfig:
+        if needed:
+            raise
         return Config(providers={}), None
     return right_parts_of(settings.config_path)
 

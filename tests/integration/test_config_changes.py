@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from pytest_celery import CeleryTestWorker
+from sqlalchemy import update
 
 from schemas.tables.processes import PROCESS
-from schemas.tables.purchases import PURCHASE
+from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.policies.pace import HORIZON
 from tests.integration.place import Place, configuration
 from tests.integration.results import Event
 from tests.integration.test_going_back import dialstock
@@ -151,11 +153,58 @@ def test_what_is_wrong_is_kept_out_loudly(fresh_place: Callable[..., Place], num
         two = next(wanted)
         buy(place, "signalwire", two)
         bought(place, two)
-        done = dialstock(place, "doctor")
-        assert done.returncode in (1, 2)
-        assert f"keeps the configuration that it had, {before}" in done.stdout
+    done = dialstock(place, "doctor")
+    assert done.returncode in (1, 2)
+    assert f"keeps the configuration that it had, {before}" in done.stdout
     assert in_force(place) == before
     assert worker.logs().count("NOT taken over") == len(faults)
     path.write_text(good)
     path.write_text(good)
     eventually(lambda: refused(place) is None, seconds=SLOWER, what="all is well again")
+
+
+def test_a_limit_that_was_lowered_holds_from_then_on(fresh_place: Callable[..., Place], numbers: Numbers) -> None:
+    place = fresh_place()
+    many = numbers(80)
+    write(place, ["signalwire"], rate_limits=["4/second"])
+    place.setup("worker")
+    before = known(place)
+    buy(place, "signalwire", *many)
+    eventually(lambda: len(place.charged(many)) >= 4, what="some are bought")
+    write(place, ["signalwire"], rate_limits=["1/second"])
+    taken_over(place, before)
+    # what has its turn by the old limit already goes within a moment
+    time.sleep(HORIZON + 1.0)
+    bought_then, began = len(place.charged(many)), time.monotonic()
+    assert bought_then < len(many) - 8
+    eventually(lambda: len(place.charged(many)) >= bought_then + 6, what="six more are bought")
+    assert time.monotonic() - began >= 4.5
+    assert set(place.charged(many).values()) == {1}
+
+
+def test_a_worker_that_is_outdated_for_one_provider_serves_the_others(
+    fresh_place: Callable[..., Place], numbers: Numbers
+) -> None:
+    place = fresh_place()
+    theirs, [other] = numbers(120), numbers(1)
+    worker = start(place, "signalwire", "vogent")
+    account = become(place, "another")
+    buy(place, "signalwire", *theirs)
+    eventually(lambda: "rejected: later" in worker.logs(), what="they wait")
+    began = time.monotonic()
+    buy(place, "vogent", other)
+    bought(place, other)
+    # four rounds of all threads would sleep for 20 s before
+    assert time.monotonic() - began < SLOWER
+    assert place.charged(theirs) == {}
+    become(place, account)
+    bought(place, *theirs)
+    assert worker.logs().count("messages go back to the queue") == 1
+
+
+def become(place: Place, account: str) -> str:
+    """What a process with a newer file writes down of signalwire; returns what stood there."""
+    before: str = place.rows(PROVIDER, provider="signalwire")[0]["account"]
+    with place.database.write() as conn:
+        conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "signalwire").values(account=account))
+    return before

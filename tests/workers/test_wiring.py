@@ -16,6 +16,7 @@ from schemas.config.provider import SANDBOX_URL
 from schemas.requests import BuyNumber
 from schemas.tables.pools import POOL
 from schemas.tables.purchases import PROVIDER
+from tasks.accounts.identity import AccountChanged
 from tasks.orders import accept_single
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
@@ -23,7 +24,7 @@ from workers.config_file import NoConfig, read_config, read_right_parts
 from workers.database.clock import DatabaseClock
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
-from workers.wiring import bind_providers, prepare_providers, wire
+from workers.wiring import bind_providers, prepare_providers, wire, with_config
 
 TWO = """
 [providers.one]
@@ -160,3 +161,32 @@ def test_a_dead_redis_is_noticed_in_seconds(redis_server: RedisServer) -> None:
     redis_server.restart()
     assert client.ping()
     client.close()
+
+
+def test_another_configuration_is_made_ready_beside_the_one_in_force(settings: Settings) -> None:
+    settings.config_path.write_text(TWO)
+    environ = {"ONE_TOKEN": "s3cret", "TWO_TOKEN": "s3cret"}
+    wiring = wire(settings, Celery(set_as_current=False), environ)
+    before = wiring.runtime
+    try:
+        prepare_providers(before)
+        slower = TWO + '[providers.two.policy]\nrate_limits = ["1/second"]\n'
+        third = TWO.replace("one", "three").replace("ONE", "THREE").split("\n\n")[0]
+        after = with_config(before, parse_config(slower + third, "x"), {**environ, "THREE_TOKEN": "s3cret"})
+        # what did not change keeps its connections
+        assert after.providers["one"] is before.providers["one"]
+        assert after.providers["two"] is not before.providers["two"]
+        assert after.providers["two"].buying != before.providers["two"].buying
+        assert [*before.providers] == ["one", "two"]
+        assert set(after.accounts) == {"vogent|one", "vogent|two", "vogent|three"}
+        assert after.kinds.keys() == after.providers.keys()
+        with pytest.raises(ConfigError, match=r"THREE_TOKEN is not set .* \(restart for a new variable"):
+            with_config(before, parse_config(TWO + third, "x"), environ)
+        accept_single(before, BuyNumber(number="+14155550100", provider="two"))
+        other = TWO.replace('account_id = "two"', 'account_id = "else"')
+        with pytest.raises(AccountChanged):
+            with_config(before, parse_config(other, "x"), environ)
+        # and the refused one has changed nothing
+        accept_single(before, BuyNumber(number="+14155550101", provider="two"))
+    finally:
+        wiring.close()

@@ -137,7 +137,7 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     from workers.cli.terminal.context import known_provider, open_desk
     from workers.cli.terminal.redis_server import open_redis
 
-    with open_desk(buys=True) as desk:
+    with open_desk(buys=True, only=alias) as desk:
         config = desk.runtime.config
         known_provider(config, alias)
         adapter = adapter_of(config, alias)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import IO
 
@@ -71,6 +71,12 @@ class Supervisor:
             if child.given_up:
                 return child.program.name
         return None
+
+    def give_grace(self, stage: int, seconds: float) -> None:
+        """Let those of one stage have this long to stop by themselves, from now on."""
+        for child in self._children:
+            if child.program.stage == stage:
+                child.program = replace(child.program, grace=seconds)
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> bool:
         """Stop them stage by stage, the whole stage at once; kill what outstays its grace, and all at *hurry*.

@@ -15,11 +15,13 @@ from rich.text import Text
 
 from schemas.config.file import Config
 from workers.cli.processes import children
+from workers.cli.processes.following import follow
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password
 from workers.cli.terminal.context import check_accounts
 from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import count, emit_json, error_console, say, show, show_fields
 from workers.cli.terminal.spending import sellers
+from workers.config_file import Source
 from workers.fleet import wait_for
 from workers.processes.children import Program, Signals, Supervisor, Tell
 from workers.redaction import redacted
@@ -70,14 +72,16 @@ class Door:
         return {**environ, PASSWORD_VARIABLE: f"{_USER}:{self.password}"} if self.password else {**environ}
 
 
-def run(settings: Settings, config: Config, options: Options) -> bool:
+def run(settings: Settings, source: Source, options: Options) -> bool:
     """Start everything, and stop it at a signal. True where all ended cleanly. Raises EmbeddedError or Failure."""
+    config = source.config
     door = None if options.flower_port is None else _door(options.flower_port)
     with ExitStack() as stack, Signals() as signals:
         settings = children.start_servers(settings, os.environ, stack)
         check_accounts(settings, config)
         nodes, programs = _programs(config, options, door)
         supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
+        follow(settings, source, supervisor, stack)
         facts = describe(settings, config, door, show_urls=options.show_urls)
         if not options.json:
             _show(facts, config)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.processes.startup_checks import checked
+from workers.cli.processes.startup_checks import checked_source
 from workers.cli.processes.worker_beat_flower import Concurrency, LogLevel
 from workers.cli.terminal.errors import SOME_FAILED
 from workers.cli.terminal.output import Json
@@ -31,7 +31,7 @@ def up(
     """Run everything in this terminal until Ctrl-C: Redis, database, workers, beat and Flower."""
     from workers.cli.processes.session import Options, run
 
-    settings, config = checked()
+    settings, source = checked_source()
     options = Options(
         workers=workers,
         concurrency=concurrency,
@@ -40,4 +40,4 @@ def up(
         log_level=log_level,
         json=json,
     )
-    raise typer.Exit(0 if run(settings, config, options) else SOME_FAILED)
+    raise typer.Exit(0 if run(settings, source, options) else SOME_FAILED)

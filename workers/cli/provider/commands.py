@@ -90,7 +90,7 @@ def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
     from workers.cli.provider.view import pause_by_person
     from workers.cli.terminal.context import open_desk
 
-    with open_desk() as desk:
+    with open_desk(only=alias) as desk:
         began = pause_by_person(desk.runtime, alias, reason)
     if json:
         emit_json({"provider": alias, "paused": True, "was_paused": not began, "reason": reason.strip()})

@@ -10,10 +10,11 @@ from typing import NoReturn, cast
 import redis
 from redis.exceptions import RedisError
 
-from schemas.config.errors import did_you_mean
+from schemas.config.errors import ConfigError, did_you_mean
 from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig
 from tasks.accounts import identity
+from tasks.ledger import accounts
 from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tasks.policies.pace import Pace
 from tasks.providers.adapter import Adapter
@@ -24,8 +25,9 @@ from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
 from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.in_force import tell_differences
 from workers.cli.terminal.output import say
-from workers.config_file import read_config, read_right_parts
+from workers.config_file import NoConfig, read_config, read_right_parts
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
@@ -35,6 +37,7 @@ from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 
 _REDIS_PATIENCE = 1.0
+_NOBODY = Config(providers={})
 NO_BEAT = "no beat seems to be running, so no pool is filled up and nothing is audited"
 
 
@@ -47,19 +50,26 @@ class Desk:
 
 
 @contextmanager
-def open_desk(*, configured: bool = True, reads: bool = False, buys: bool = False) -> Iterator[Desk]:
+def open_desk(
+    *, configured: bool = True, reads: bool = False, buys: bool = False, only: str | None = None
+) -> Iterator[Desk]:
     """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration first.
 
     Without a configuration file nothing is opened, unless the command only *reads*. For one that *buys*, each alias
-    must be the account that it was. Raises SettingsError, ConfigError, and Away where the database is away or behind.
+    must be the account that it was. What is wrong with others in the file stops nothing that only reads, or that is for
+    *only* one alias. Raises SettingsError, ConfigError, and Away where the database is away or behind.
     """
     settings = load_settings()
-    config = _config(settings, reads=reads) if configured else Config(providers={})
+    config, wrong = _config(settings, reads=reads, partly=only is not None) if configured else (_NOBODY, None)
     database = _open_database(settings)
     try:
         runtime = _runtime(settings, config, database)
-        if buys:
+        if buys and wrong is None:
             identity.settle(runtime)
+        elif buys and only in config.providers:
+            _require_known(runtime, only)
+        if configured and wrong is None:
+            tell_differences(runtime)
         yield Desk(settings, runtime)
     finally:
         database.close()
@@ -141,13 +151,27 @@ def open_redis(settings: Settings) -> redis.Redis:
     return connect_redis(url, settings.key_prefix, timeout=_REDIS_PATIENCE, tries=1)
 
 
-def _config(settings: Settings, *, reads: bool) -> Config:
-    if not reads:
-        return read_config(settings)
-    config, wrong = read_right_parts(settings)
+def _config(settings: Settings, *, reads: bool, partly: bool) -> tuple[Config, ConfigError | None]:
+    if not (reads or partly):
+        return read_config(settings), None
+    try:
+        config, wrong = read_right_parts(settings, needed=not reads)
+    except ConfigError as exc:
+        if not reads or isinstance(exc, NoConfig):
+            raise
+        config, wrong = _NOBODY, exc
     if wrong is not None:
         say(f"What is wrong in the configuration is left aside here:\n{wrong}", "yellow")
-    return config
+    return config, wrong
+
+
+def _require_known(runtime: Runtime, alias: str) -> None:
+    """Raise ConfigError unless an alias is surely who it was: what cannot be read of the file may say otherwise."""
+    account = runtime.providers[alias].account
+    with runtime.database.read() as conn:
+        known = accounts.remembered(conn).get(alias)
+    if known is None or not known.settled or known.account != account:
+        raise ConfigError(f"{alias} is not known as {account} yet: mend the file first, or start a worker with it")
 
 
 def _open_database(settings: Settings) -> SqlDatabase:

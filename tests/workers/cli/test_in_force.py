@@ -1,0 +1,88 @@
+"""What commands say of a file that is wrong in part, and of processes that run by another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks import processes
+from tasks.processes import WORKER, Process
+from tasks.sandbox import SandboxServer
+from tests.servers import RedisServer
+from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file
+from workers.cli.terminal.context import Desk
+
+BAD = '\n[pools.bad]\nproviders = ["bird"]\nlow = 0\n'
+NOTE = "has another configuration in force than this command reads"
+
+
+def run_by(desk: Desk, digest: str, refused: str | None = None) -> None:
+    runtime, me = desk.runtime, Process(role=WORKER, host="there", pid=7)
+    runtime.database.run(lambda conn: processes.write_down(conn, me, digest, refused, runtime.now()))
+
+
+def test_commands_and_the_doctor_tell_of_another_configuration(cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 1))
+    digest = desk.runtime.config.digest
+    run_by(desk, digest)
+    assert NOTE not in cli("order", "show", order).stderr
+    assert f"processes     1 have this configuration in force, {digest}" in cli("doctor").stdout
+    run_by(desk, "older")
+    assert f"Note: worker 7 on there {NOTE}" in cli("order", "show", order).stderr
+    told = cli("doctor")
+    assert f"worker 7 on there {NOTE}: older of" in told.stdout
+    assert told.exit_code == 1
+
+
+def test_the_doctor_tells_who_refuses_its_file(cli: Cli, desk: Desk, home: Path) -> None:
+    run_by(desk, desk.runtime.config.digest, "providers.toml:3: is not TOML")
+    told = cli("doctor")
+    assert told.exit_code == 1
+    assert "worker 7 on there keeps the configuration that it had" in told.stdout
+    # and where the doctor cannot read it either
+    (home / "providers.toml").write_text("[")
+    told = cli("doctor")
+    assert told.exit_code == 2
+    assert "worker 7 on there keeps the configuration that it had" in told.stdout
+
+
+@pytest.mark.parametrize("text", [BAD, "\n[providers.other]\nkind = 'none'\n", "[["])
+def test_what_is_wrong_elsewhere_in_the_file_stops_no_look_at_an_order(
+    cli: Cli, desk: Desk, home: Path, text: str
+) -> None:
+    order = cli.submit(simple_file(home, 1))
+    path = home / "providers.toml"
+    path.write_text(path.read_text() + text)
+    for command in (["order", "show", order], ["purchase", "show", NUMBERS[0]]):
+        shown = cli(*command)
+        assert shown.exit_code == 0, shown.output
+        assert "What is wrong in the configuration is left aside here" in shown.stderr
+    assert cli("order", "submit", str(simple_file(home, 2))).exit_code == 2
+
+
+def test_a_bad_pool_stops_no_audit_and_no_pause_of_a_provider(
+    both: Cli,
+    desk: Desk,
+    sandbox: SandboxServer,
+    redis_server: RedisServer,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    rested(redis_server.url)
+    path = home / "providers.toml"
+    good = path.read_text()
+    path.write_text(good + BAD)
+    # nobody has seen who the alias is yet, and the whole file is needed to tell
+    refused = both("audit", "fluents")
+    assert refused.exit_code == 2
+    assert "fluents is not known as" in refused.stderr
+    path.write_text(good)
+    assert both("audit", "fluents").exit_code == 0
+    path.write_text(good + BAD)
+    audited = both("audit", "fluents")
+    assert audited.exit_code == 0, audited.output
+    assert "[pools.bad]" in audited.stderr or "providers.toml:" in audited.stderr
+    assert both("provider", "pause", "fluents", "--reason", "a try").exit_code == 0
+    assert both("audit", "none").exit_code == 2
