@@ -58,6 +58,34 @@ def test_everything_in_one_terminal(tmp_path: Path, environ: dict[str, str], san
     assert _password(broker) not in json.dumps(ready)
 
 
+def test_an_edit_of_the_file_is_in_force_in_all_that_runs(tmp_path: Path, environ: dict[str, str]) -> None:
+    path, database = tmp_path / "providers.toml", tmp_path / "home" / "dialstock.db"
+
+    def in_force() -> dict[str, set[tuple[str, bool]]]:
+        with closing(sqlite3.connect(database)) as conn:
+            rows = conn.execute("SELECT role, digest, refused IS NULL FROM running_process").fetchall()
+        return {role: {(digest, bool(well)) for name, digest, well in rows if name == role} for role, *_ in rows}
+
+    with Running("up", "--json", "--no-flower", cwd=tmp_path, environ=environ) as up:
+        up.line()
+        roles = {"worker", "beat", "up"}
+        before = eventually(lambda: one if set(one := in_force()) == roles else None, what="all are written down")
+        assert len(set().union(*before.values())) == 1
+        policy = "[providers.signalwire.policy]\nmax_in_flight = 60\ntimeout = 60.0\n"
+        path.write_text(path.read_text() + policy)
+
+        def changed() -> bool:
+            found = in_force()
+            return len(set().union(*found.values())) == 1 and not set().union(*found.values()) & before["up"]
+
+        eventually(changed, what="all have the other one")
+        path.write_text("[")
+        eventually(lambda: not any(well for _, well in set().union(*in_force().values())), what="all refuse it")
+        assert up.stop() == 0, up.log
+        assert "restart for this: workers take 186 threads" in up.log
+    assert in_force() == {}
+
+
 def _buy(broker: str, home: Path) -> str:
     """A purchase by a plain Celery client; returns the number."""
     number = "+14155550100"
