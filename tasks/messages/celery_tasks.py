@@ -116,7 +116,7 @@ def replenish_pool(pool: str) -> None:
     """Top a pool up where it is due. Run twice, the second finds that it is not."""
     runtime = current()
     if pool not in runtime.config.pools:
-        log.error("the pool %r is due, and it is not configured: start beat and workers with the same file", pool)
+        log.error("the pool %r is due, and this worker's file lacks it: `dialstock doctor` tells which has it", pool)
         return
     try:
         replenish.run(runtime, pool)

@@ -143,7 +143,7 @@ def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     served = set().union(*queues.values())
     idle = [alias for alias in config.providers if queue_of(alias) not in served]
     if idle:
-        mend = "restart the workers: they read the configuration as they start"
+        mend = "they take over an edited file within 5 s: their logs tell what they refuse; restart those with -Q"
         return fail("workers", f"none of {len(queues)} works for {', '.join(idle)}", mend)
     return ok("workers", f"{len(queues)} answered")
 
