@@ -17,6 +17,11 @@ DIALSTOCK_EMBEDDED         no where DATABASE_URL and REDIS_URL must name servers
                            default yes. The sandbox, in which nothing is real, may always run embedded
 DIALSTOCK_ALIVE            a folder in which each process writes that it goes on, for `dialstock doctor --alive`
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
+DIALSTOCK_REJECTED_RETENTION  how long rejected messages are kept, like 30d, or forever; by default 90d, at least 7d
+DIALSTOCK_REQUEST_RETENTION   the same for answered takes and returns; by default 400d, at least 30d: sent again after
+                              that, a request is a new one, and takes another number
+DIALSTOCK_RECORD_RETENTION    the same for the calls of settled purchases, resolved findings, and runs of pools that
+                              ordered nothing; by default 3650d, as long as books are kept; at least 90d
 DIALSTOCK_STREAM_LENGTH    about how many events the stream dialstock:results keeps; by default 1000000
 
 DIALSTOCK_DATABASE_CONNECTIONS  the most that one process has to PostgreSQL at once, 2 or more; by default 8
@@ -36,7 +41,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -46,6 +51,7 @@ from sqlalchemy.exc import ArgumentError
 from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
+from schemas.retention import DAY, Retention
 from workers.broker import tls_options
 from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
 from workers.database.url_options import check_options
@@ -94,6 +100,7 @@ class Settings:
     event_retention: float = EVENT_RETENTION
     stream_length: int = STREAM_LENGTH
     database_connections: int = CONNECTIONS
+    retention: Retention = field(default_factory=Retention)
     sandbox_url: str = ""
     key_prefix: str = ""
 
@@ -127,6 +134,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         event_retention=_event_retention(env),
         stream_length=_stream_length(env),
         database_connections=_database_connections(env),
+        retention=_retention(env),
         sandbox_url=sandbox,
         key_prefix=_key_prefix(env),
     )
@@ -282,6 +290,35 @@ def _event_retention(env: Mapping[str, str]) -> float:
     except ValueError:
         hint = "write it like 12h or 30d, up to 366d"
         raise SettingsError(f"DIALSTOCK_EVENT_RETENTION: {value!r} is no duration: {hint}") from None
+
+
+_LEAST = {"rejected": 7, "request": 30, "record": 90}
+"""Days: far more than a message is delivered again after, a call is answered after, or an audit looks back to."""
+
+
+def _retention(env: Mapping[str, str]) -> Retention:
+    default = Retention()
+    return Retention(
+        rejected=_kept(env, "rejected", default.rejected),
+        requests=_kept(env, "request", default.requests),
+        records=_kept(env, "record", default.records),
+    )
+
+
+def _kept(env: Mapping[str, str], what: str, default: float | None) -> float | None:
+    name = f"DIALSTOCK_{what.upper()}_RETENTION"
+    value = env.get(name, "").strip()
+    if not value:
+        return default
+    if value == "forever":
+        return None
+    if not (found := re.fullmatch(r"([0-9]{1,5})d", value)):
+        raise SettingsError(f"{name}: {value!r} is no number of days: write it like 365d, or forever")
+    if int(found[1]) < _LEAST[what]:
+        raise SettingsError(
+            f"{name}: {value} is too short, what is repeated would be done again: {_LEAST[what]}d or more"
+        )
+    return int(found[1]) * DAY
 
 
 def _stream_length(env: Mapping[str, str]) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind
@@ -34,6 +34,13 @@ _STARTED, _ANSWERED = (
     select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"))
     for at in (ATTEMPT.c, ANSWERED.c)
 )
+_FORGOTTEN = select(PURCHASE.c.id, PURCHASE.c.finished_at).where(
+    among(PURCHASE.c.id, "ids"),
+    PURCHASE.c.finished_at.is_not(None),
+    PURCHASE.c.attempts > 0,
+    ~exists().where(ATTEMPT.c.purchase_id == PURCHASE.c.id),
+)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _DATE = update(PURCHASE).where(PURCHASE.c.id == bindparam("of")).values(call_deadline=bindparam("deadline"))
 
 
@@ -48,9 +55,15 @@ class WentBack(Exception):
 def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
     """Those of the marks whose attempt the database does not have, and that nobody answered for in it.
 
-    One at the same revision that began at another time is another call, made by who did not know of the first.
+    One at the same revision that began at another time is another call, made by who did not know of the first. What
+    began before its purchase ended is not lost where all calls of that purchase were forgotten since
+    (`tasks.ledger.forget`): a database that knows the end knew the call.
     """
-    return _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks))
+    missing = _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks))
+    ended: dict[str, datetime] = {}
+    for chunk in chunks(missing, _CHUNK):
+        ended.update(row[:2] for row in conn.execute(_FORGOTTEN, {"ids": list({mark.purchase_id for mark in chunk})}))
+    return [mark for mark in missing if mark.started_at > ended.get(mark.purchase_id, _NEVER)]
 
 
 def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: datetime) -> None:

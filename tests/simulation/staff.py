@@ -22,7 +22,8 @@ from workers.periodic.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from schemas.retention import Retention
+from tests.simulation.world import World
 
 THREADS = 2
 TIMERS = ("release", "sweep", "history", "relay")
@@ -31,7 +32,7 @@ AGAIN = 0.5
 BEGINS = 0.25
 """The share of looks after who died at which he is begun again."""
 
-_SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86_400.0)
+_SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86_400.0, retention=Retention())
 
 
 def runtime_of(world: World, number: int) -> Runtime:

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks import orders, restored_database
+from tasks import orders, restored_database, retention
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
@@ -94,7 +94,7 @@ class Timers:
             Timer("history", HISTORY_EVERY, self._turn(restored_database.compare)),
             Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
             Timer("relay", RELAY_EVERY, self._publish),
-            Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings.event_retention)),
+            Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings)),
         ]
 
     def start(self) -> None:
@@ -150,8 +150,9 @@ def _sweep(runtime: Runtime) -> bool:
     return False
 
 
-def _clean(runtime: Runtime, keep_seconds: float) -> bool:
-    return outbox_relay.clean_up(runtime, keep_seconds) > 0
+def _clean(runtime: Runtime, settings: Settings) -> bool:
+    events = outbox_relay.clean_up(runtime, settings.event_retention) > 0
+    return retention.clean_up(runtime, settings.retention) or events
 
 
 def _told(exc: Exception) -> str:
