@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from schemas.retention import DAY, Retention
 from workers.settings import SettingsError, choose_sandbox, load_settings
 
 SECRET = "s3cr3t"
@@ -231,3 +232,23 @@ def test_a_prefix_that_is_a_pattern_is_refused(prefix: str) -> None:
         SettingsError, match=r"REDIS_KEY_PREFIX: .* cannot begin the name of a key: write up to 64 letters"
     ):
         load_settings({"REDIS_KEY_PREFIX": prefix})
+
+
+def test_how_long_what_grows_is_kept() -> None:
+    assert load_settings({}).retention == Retention(rejected=90 * DAY, requests=400 * DAY, records=3650 * DAY)
+    names = ("REJECTED", "REQUEST", "RECORD")
+    settings = load_settings({f"DIALSTOCK_{name}_RETENTION": "100d" for name in names})
+    assert settings.retention == Retention(rejected=100 * DAY, requests=100 * DAY, records=100 * DAY)
+    settings = load_settings({f"DIALSTOCK_{name}_RETENTION": "forever" for name in names})
+    assert settings.retention == Retention(rejected=None, requests=None, records=None)
+
+
+@pytest.mark.parametrize(("name", "least"), [("REJECTED", 7), ("REQUEST", 30), ("RECORD", 90)])
+def test_what_is_repeated_must_still_be_known(name: str, least: int) -> None:
+    variable = f"DIALSTOCK_{name}_RETENTION"
+    load_settings({variable: f"{least}d"})
+    with pytest.raises(SettingsError, match=f"{variable}: {least - 1}d is too short, .*: {least}d or more"):
+        load_settings({variable: f"{least - 1}d"})
+    for value in ("0", "a week", "12h", "-5d", "999999d"):
+        with pytest.raises(SettingsError, match="is no number of days: write it like 365d, or forever"):
+            load_settings({variable: value})

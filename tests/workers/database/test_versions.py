@@ -104,6 +104,7 @@ def test_commands_of_an_older_program(tmp_path: Path, sqlite_url: str) -> None:
     assert database["level"] == "warn"
     assert database["mend"].startswith("this program is older than the database")
     assert "relay" in {one["name"] for one in checks}
+    assert "0 rejected_request" in next(one["message"] for one in checks if one["name"] == "rows")
     assert run("order", "list")[0] == 0
     move_on(sqlite_url, "9998", "9998")
     for arguments in (("migrate",), ("doctor", "--quick"), ("order", "list"), ("worker",)):

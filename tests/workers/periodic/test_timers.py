@@ -13,8 +13,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import insert, select
 
 from schemas.events import STREAM
+from schemas.retention import DAY
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
+from schemas.tables.purchases import REJECTED
+from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY
 from tests.servers import RedisServer
@@ -127,6 +130,19 @@ def test_a_workers_timers_do_all_that_is_due(world: World) -> None:
     finally:
         running.stop()
     assert {message.kwargs.get("purchase_id") for message in world.sent} >= {queued["id"]}
+
+
+def test_old_rows_go_by_a_workers_timer(world: World) -> None:
+    values = {"received_at": world.clock(), "body": "", "error": "", "error_code": "x"}
+    with world.write() as conn:
+        conn.execute(insert(REJECTED).values(id=new_id(), **values))
+    world.clock.advance(91 * DAY)
+    running = Timers(world.runtime, SETTINGS)
+    running.start()
+    try:
+        eventually(lambda: world.rows(select(REJECTED)) == [], what="it goes")
+    finally:
+        running.stop()
 
 
 def test_what_is_under_way_at_an_alias_that_is_gone_is_swept(world: World) -> None:

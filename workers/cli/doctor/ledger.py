@@ -15,6 +15,7 @@ from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLI
 from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
 from tasks.queries import provider_states, status_counts
+from tasks.retention import growing
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
@@ -45,7 +46,7 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
             findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
-            findings += _paused(conn, config)
+            findings += [_growing(conn), *_paused(conn, config)]
             findings += examine_pools(conn, pools, now)
             findings += examine_accounts(conn, config) if config else []
             findings += examine_processes(conn, config.digest if config else None, now)
@@ -98,6 +99,14 @@ def _held(count: int) -> Finding:
     if not count:
         return ok("held", "no purchase waits for a person")
     return warn("held", f"{count:,} purchases wait for a person", "dialstock purchase list --status held")
+
+
+def _growing(conn: Connection) -> Finding:
+    told = [
+        f"{count:,} {table}" + (f" since {utc_text(oldest)[:10]}" if oldest else "")
+        for table, count, oldest in growing(conn)
+    ]
+    return ok("rows", f"what goes some day: {', '.join(told)}")
 
 
 def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
