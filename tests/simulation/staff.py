@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.errors import ConfigError
 from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
+from schemas.retention import Retention
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
@@ -22,8 +23,7 @@ from workers.periodic.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
 
 if TYPE_CHECKING:
-    from schemas.retention import Retention
-from tests.simulation.world import World
+    from tests.simulation.world import World
 
 THREADS = 2
 TIMERS = ("release", "sweep", "history", "relay")

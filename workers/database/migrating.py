@@ -123,9 +123,20 @@ def add_index(name: str, table: str, columns: Sequence[str], where: str | None =
     # By itself: it cannot be made in a transaction. A table that only this one sees is nobody else's.
     with bind.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         if inspect(conn).has_table(table):
+            _unhindered(conn)
             _make_index(conn, schema, name, f"{schema}.{table} ({', '.join(columns)}){partial}")
         else:
             op.create_index(name, table, columns, postgresql_where=text(where) if where else None)
+
+
+_HINDERS = {"default_transaction_read_only": "off", "statement_timeout": "0"}
+
+
+def _unhindered(conn: Connection) -> None:
+    """Lift what a server's or a role's defaults would end an index with; only there, for a pooler lends sessions."""
+    for name, value in _HINDERS.items():
+        if conn.exec_driver_sql(f"SHOW {name}").scalar() != value:
+            conn.exec_driver_sql(f"SET {name} = {value}")
 
 
 def _make_index(conn: Connection, schema: str, name: str, what: str) -> None:

@@ -26,7 +26,7 @@ _NEW_TABLE = re.compile(rf"CREATE TABLE {_NAME} ")
 _NEW_INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME} ON {_NAME} ")
 _BESIDE = re.compile(rf"CREATE INDEX CONCURRENTLY IF NOT EXISTS {_NAME} ON ")
 _ROWS_OF_A_NEW_TABLE = re.compile(rf"(?:INSERT INTO|UPDATE) {_NAME} ")
-_NOT_CHANGING = re.compile(r"SELECT |SET LOCAL |BEGIN |UPDATE alembic_version |INSERT INTO alembic_version ")
+_NOT_CHANGING = re.compile(r"SELECT |SHOW |SET LOCAL |BEGIN |UPDATE alembic_version |INSERT INTO alembic_version ")
 
 EXCEPTIONS = {
     "0004": ["CREATE INDEX purchase_doubtful ON purchase"],
