@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.pool_requests import UNKNOWN_POOL
 from schemas.requests import RequestError
 from tasks import processes
+from tasks.redis_keys import named
 from tasks.runtime import Runtime
 
 WAITS = 60.0
@@ -45,7 +46,7 @@ def _differ(runtime: Runtime) -> bool:
 def _waited(runtime: Runtime, task: str, message_id: str) -> float:
     """Seconds since the first worker saw the message, by Redis's clock."""
     name = hashlib.sha256(f"{task}|{message_id!a}".encode()).hexdigest()
-    key = f"{_KEY}:{name}"
+    key = named(runtime.redis, f"{_KEY}:{name}")
     kept = int(_KEPT * 1000)
     if runtime.redis.set(key, 1, nx=True, px=kept):
         return 0.0

@@ -106,3 +106,11 @@ def test_without_redis_nobody_can_tell_and_it_waits(world: World) -> None:
     install(replace(world.runtime, redis=Redis(port=1)))
     assert waits(deliver(*NEW[0][:2]))
     assert codes(world) == []
+
+
+def test_what_is_noted_of_it_stands_under_the_installation_s_prefix(world: World, redis: Redis) -> None:
+    redis.key_prefix = "staging:"  # type: ignore[attr-defined]
+    run_another(world, "another")
+    assert waits(deliver(celery_tasks.take_number, {"pool": "fresh"}))
+    assert [key for key in redis.scan_iter() if not key.startswith(b"staging:")] == []
+    assert redis.dbsize() == 1
