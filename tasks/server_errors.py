@@ -133,6 +133,7 @@ _REDIS_AWAY = (
     "is away",
     "start it, or mend REDIS_URL (rediss:// for a port that speaks TLS, redis:// for one that does not)",
 )
+_REDIS_RIGHT = ("does not give its user a right that is needed", "grant that (ACL SETUSER), or name another user")
 CLUSTER = (
     "is a Redis Cluster, or a part of one, which is not supported",
     "name a server in REDIS_URL that is none (cluster-enabled no), or sentinels: "
@@ -141,7 +142,7 @@ CLUSTER = (
 _REDIS: dict[str, _Meaning] = {
     "NOAUTH": ("asks for a password", "write it in REDIS_URL: redis://:PASSWORD@HOST"),
     "WRONGPASS": _REDIS_USER,
-    "NOPERM": ("does not give its user a right that is needed", "grant that (ACL SETUSER), or name another user"),
+    "NOPERM": _REDIS_RIGHT,
     "READONLY": ("is a replica, which takes no writes", "name the master in REDIS_URL, or promote this one"),
     "MISCONF": ("takes no writes: it cannot save to its disk", "make room there; its own log tells why it cannot save"),
     "OOM": ("has no memory left", "raise maxmemory, or take out what others keep there"),
@@ -176,6 +177,8 @@ _REDIS_WORDS: tuple[tuple[str, _Meaning], ...] = (
         r"its master is down",
         ("has no master now", "a failover follows within seconds; else SENTINEL CKQUORUM NAME tells what is missing"),
     ),
+    # Valkey's and Redis's word where a script is refused what NOPERM refuses a client.
+    (r"ACL failure in script|user executing the script can't", _REDIS_RIGHT),
     (r"without any password configured|invalid password|invalid username-password", _REDIS_USER),
     (r"max number of clients reached", ("has no connection left", "run fewer processes, or raise maxclients")),
     (r"DB index is out of range|SELECT is not allowed", ("has no such database", "mend the number in REDIS_URL")),

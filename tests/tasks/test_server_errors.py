@@ -197,6 +197,16 @@ def test_why_redis_refuses(redis: RedisServer, how: str, what: str, mend: str) -
     assert (failure and failure.status, str(failure)) == (3, f"Redis {redis_trouble(broken)}")
 
 
+@pytest.mark.parametrize("taken", ["-xadd", "resetkeys", "resetchannels"])
+def test_a_script_that_is_refused_a_right_names_it_too(redis: RedisServer, taken: str) -> None:
+    with Redis.from_url(redis.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "small", "on", ">pw", "~*", "&*", "+@all", taken)
+    script = "redis.call('XADD', KEYS[1], '*', 'a', 'b') redis.call('PUBLISH', 'a', 'b') redis.call('GET', 'other')"
+    with Redis.from_url(url_of(redis, "small:pw")) as client, pytest.raises(RedisError) as caught:
+        client.eval(script if taken != "resetkeys" else "redis.call('GET', 'other')", int(taken != "resetkeys"), "a")
+    assert redis_trouble(caught.value).what == "does not give its user a right that is needed"
+
+
 def test_the_same_in_a_pipeline_without_what_was_written(redis: RedisServer) -> None:
     with Redis.from_url(spoil(redis, "MISCONF")) as client, pytest.raises(RedisError) as caught:
         client.pipeline(transaction=False).set("a", "what was written").execute()
@@ -212,6 +222,7 @@ def test_the_same_in_a_pipeline_without_what_was_written(redis: RedisServer) -> 
         ("CLUSTERDOWN The cluster is down", "is a Redis Cluster"),
         ("MOVED 3999 127.0.0.1:6381", "is a Redis Cluster"),
         ("ERR AUTH <password> called without any password configured for the default user", "refuses the user"),
+        ("ERR The user executing the script can't run this command or subcommand script: 1", "does not give its user"),
         ("ERR max number of clients reached", "has no connection left"),
         ("ERR DB index is out of range", "has no such database"),
         ("ERR unknown command", "cannot be used"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, select, table, text
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -91,6 +91,8 @@ def read_versions(engine: Engine) -> Versions:
         present = oldest = None
         if tables.has_table("alembic_version"):
             present = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        else:
+            _refuse_hidden(connection)
         if tables.has_table("schema_compatibility"):
             oldest = _oldest(connection)
     return Versions(present=present, needed=needed_revision(), oldest=oldest)
@@ -98,3 +100,16 @@ def read_versions(engine: Engine) -> Versions:
 
 def _oldest(connection: Connection) -> str | None:
     return connection.execute(text("SELECT max(oldest_revision) FROM schema_compatibility")).scalar()
+
+
+def _refuse_hidden(connection: Connection) -> None:
+    """Raise what PostgreSQL says where the tables are in a schema that the role may not use: they look like none."""
+    if connection.dialect.name == "postgresql" and (schema := connection.execute(_HIDDEN).scalar()):
+        connection.execute(select(text("1")).select_from(table("alembic_version", schema=schema)))
+
+
+_HIDDEN = text(
+    "SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON relnamespace = pg_namespace.oid"
+    " WHERE relname = 'alembic_version' AND NOT has_schema_privilege(pg_namespace.oid, 'USAGE')"
+    " AND nspname IN (SELECT trim(unnest(string_to_array(current_setting('search_path'), ',')), ' \"'))"
+)

@@ -15,6 +15,7 @@ from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok
+from workers.cli.doctor.rights import rights
 from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import is_usable
 from workers.redaction import cleaned
@@ -76,11 +77,11 @@ def _tables(settings: Settings, config: Config | None) -> Generator[Finding, Non
     """Returns how many purchases wait for the workers."""
     url = settings.database_url
     try:
+        kept = [*durability(url), *connections(url, settings.database_connections), *rights(url)]
+        yield from kept
         reading = ledger.read(url, list(config.pools) if config else [], config)
-        kept = [*durability(url), *connections(url, settings.database_connections)]
     except SQLAlchemyError as exc:
         yield fail("database", f"it {cleaned(str(database_trouble(exc)), url)}", status=AWAY)
         return 0
-    yield from kept
     yield from reading.findings
     return reading.waiting
