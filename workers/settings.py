@@ -43,20 +43,16 @@ import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from schemas.config.provider import SANDBOX_URL
 from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from schemas.retention import DAY, Retention
-from workers.broker import tls_options
 from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
-from workers.database.url_options import check_options
 from workers.redaction import URL_VARIABLES, redacted
-from workers.redis_access import sentinel_url
+from workers.server_urls import SettingsError, database_url, read_url, redis_url
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"
@@ -64,21 +60,6 @@ EMBEDDED = "DIALSTOCK_EMBEDDED"
 
 _REAL = ("DIALSTOCK_CONFIG", *URL_VARIABLES, *(f"{name}_FILE" for name in URL_VARIABLES))
 """What names the file of the real providers, and servers that may hold what is real."""
-
-_DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "sqlite": "sqlite",
-}
-_DATABASE_HINT = "write it like postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
-_REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS, sentinel:// for Redis Sentinel)"
-_ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23, ; is %3B)"
-_COLON_HINT = "write redis://:PASSWORD@HOST for a password alone, redis://USER:@HOST for a user without one"
-
-
-class SettingsError(ValueError):
-    """A variable that cannot be used: says which, what is wrong with it, and how to mend it. Shows no password."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +100,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     sandbox = _sandbox_url(env)
     home = Path(env.get("DIALSTOCK_HOME") or ".dialstock").expanduser().absolute()
     home = home / "sandbox" if sandbox else home
-    database = _url(env, "DATABASE_URL")
-    redis = _redis_url(env, "REDIS_URL")
+    database = read_url(env, "DATABASE_URL")
+    redis = redis_url(env, "REDIS_URL")
     if not sandbox:
         _check_embedded(env, {"DATABASE_URL": database, "REDIS_URL": redis})
     return Settings(
-        database_url=_database_url(database) if database else _sqlite_under(home),
+        database_url=database_url(database) if database else _sqlite_under(home),
         redis_url=redis,
-        broker_url=_redis_url(env, "CELERY_BROKER_URL") or redis,
+        broker_url=redis_url(env, "CELERY_BROKER_URL") or redis,
         config_path=_config_path(env),
         home=home,
         embedded_redis=not redis,
@@ -176,111 +157,8 @@ def _misspelt(env: Mapping[str, str], name: str) -> str | None:
     return others[found[0]] if found else None
 
 
-def _url(env: Mapping[str, str], name: str) -> str:
-    value, file = env.get(name, "").strip(), env.get(f"{name}_FILE", "").strip()
-    if value and file:
-        raise SettingsError(f"{name} and {name}_FILE are both set: keep one of them")
-    if not file:
-        return value
-    if "://" in file:
-        raise SettingsError(f"{name}_FILE holds a URL, and should name the file of one: put the URL in {name}")
-    try:
-        text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {exc}") from exc
-    if not text:
-        raise SettingsError(f"{name}_FILE names {file}, which is empty: put the URL there")
-    return text
-
-
-def _database_url(value: str) -> str:
-    # 'from None' throughout: the parsers' own messages quote parts of the URL.
-    try:
-        url = make_url(value)
-    except ArgumentError:
-        raise SettingsError(f"DATABASE_URL is not a URL: {_DATABASE_HINT}") from None
-    except ValueError:
-        raise SettingsError(f"DATABASE_URL: the port is not a number: {_ENCODE_HINT}") from None
-    if url.drivername not in _DRIVERS:
-        raise SettingsError(f"DATABASE_URL: scheme {url.drivername!r} is not supported: {_DATABASE_HINT}")
-    if url.drivername == "sqlite":
-        _check_sqlite(url)
-    else:
-        _check_host(url, value)
-    try:
-        check_options(url.set(drivername=_DRIVERS[url.drivername]))
-    except ValueError as exc:
-        raise SettingsError(f"DATABASE_URL: {exc}") from None
-    return url.set(drivername=_DRIVERS[url.drivername]).render_as_string(hide_password=False)
-
-
-def _check_host(url: URL, value: str) -> None:
-    """What stands behind the user and the password is shown: none of it may be a part of theirs."""
-    behind = value.partition("://")[2]
-    behind = (behind if url.username is None else behind.partition("@")[2]).partition("?")[0]
-    if "@" in behind or "%40" in (url.host or ""):
-        raise SettingsError(f"DATABASE_URL: the host contains an @: {_ENCODE_HINT}, and no other @")
-
-
-def _check_sqlite(url: URL) -> None:
-    if url.host:
-        raise SettingsError("DATABASE_URL: sqlite needs three slashes, four for an absolute path: sqlite:///PATH")
-    if url.database in (None, "", ":memory:"):
-        raise SettingsError("DATABASE_URL: workers cannot share SQLite in memory: name a file, sqlite:///PATH")
-
-
 def _sqlite_under(home: Path) -> str:
     return URL.create("sqlite", database=str(home / "dialstock.db")).render_as_string()
-
-
-def _redis_url(env: Mapping[str, str], name: str) -> str:
-    value = _url(env, name)
-    if not value:
-        return ""
-    if sentinel_url.is_sentinel(value):
-        return _checked_sentinels(name, value)
-    parts = _split(name, value)
-    if parts.scheme not in ("redis", "rediss"):
-        raise SettingsError(f"{name}: scheme {parts.scheme!r} is not supported: {_REDIS_HINT}")
-    _check_userinfo(name, parts.netloc)
-    if not parts.hostname:
-        raise SettingsError(f"{name} names no host: {_REDIS_HINT}, and {_ENCODE_HINT}")
-    if not re.fullmatch(r"(/[0-9]*)?", parts.path) or parts.fragment:
-        raise SettingsError(f"{name}: only a database number may follow the host; {_REDIS_HINT}, and {_ENCODE_HINT}")
-    try:
-        tls_options.check_options(parts.scheme, parts.query)
-    except ValueError as exc:
-        raise SettingsError(f"{name}: {exc}") from None
-    return value
-
-
-def _checked_sentinels(name: str, value: str) -> str:
-    try:
-        sentinel_url.parse(value)
-    except ValueError as exc:
-        raise SettingsError(f"{name}: {exc}") from None
-    return value
-
-
-def _check_userinfo(name: str, netloc: str) -> None:
-    """Celery shows what stands before the colon, and takes what stands around a ; for two URLs."""
-    userinfo, at, host = netloc.rpartition("@")
-    user, colon, _ = userinfo.partition(":")
-    if at and not colon:
-        raise SettingsError(f"{name}: no colon stands before the @: {_COLON_HINT}")
-    if "@" in user or ";" in userinfo or "%40" in host:
-        raise SettingsError(f"{name}: it cannot be told where the password ends: {_ENCODE_HINT}, and no other @")
-
-
-def _split(name: str, value: str) -> SplitResult:
-    if "://" not in value:
-        raise SettingsError(f"{name} is not a URL: {_REDIS_HINT}")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise SettingsError(f"{name}: the host or the port cannot be read: {_ENCODE_HINT}") from None
-    return parts
 
 
 def _event_retention(env: Mapping[str, str]) -> float:

@@ -17,7 +17,8 @@ from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute, unused_port
 from workers.redaction import cleaned, cleaned_of_settings, redacted
-from workers.settings import SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import load_settings
 
 SECRET = "s3cret"
 PASSWORD = "p@ss/w:rd;#?%41"

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from schemas.retention import DAY, Retention
-from workers.settings import SettingsError, choose_sandbox, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import choose_sandbox, load_settings
 
 SECRET = "s3cr3t"
 

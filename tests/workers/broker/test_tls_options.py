@@ -7,7 +7,8 @@ import pytest
 
 from tests.servers import TlsRedis
 from workers.broker.tls_options import broker_options, is_unverified, refusal
-from workers.settings import SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import load_settings
 
 SECRET = "s3cr3t"
 

@@ -26,7 +26,8 @@ from tests.servers import PostgresServer
 from tests.waiting import at_once
 from workers.database.connect_options import CONNECTIONS
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
-from workers.settings import SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import load_settings
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

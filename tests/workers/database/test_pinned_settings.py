@@ -17,7 +17,8 @@ from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.database.connections import SqlDatabase, migrate
-from workers.settings import SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import load_settings
 
 NOON = datetime(2026, 1, 2, 12, 30, 15, 123456, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ import pytest
 
 from workers.redaction import cleaned, redacted
 from workers.redis_access.sentinel_url import SentinelAddress, parse
-from workers.settings import SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import load_settings
 
 SECRET = "s3cret"
 

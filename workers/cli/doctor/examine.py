@@ -19,7 +19,8 @@ from workers.cli.doctor.rights import rights
 from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import is_usable
 from workers.redaction import cleaned
-from workers.settings import Settings, SettingsError, load_settings
+from workers.server_urls import SettingsError
+from workers.settings import Settings, load_settings
 
 
 def examine(*, quick: bool) -> Iterator[Finding]:

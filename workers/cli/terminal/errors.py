@@ -35,7 +35,7 @@ def _wrong_use(exc: Exception) -> Failure | None:
     from schemas.requests import RequestError
     from tasks.orderfile import OrderFileError
     from tasks.orders import OrderError
-    from workers.settings import SettingsError
+    from workers.server_urls import SettingsError
 
     if isinstance(exc, ConfigError | SettingsError | RequestError | OrderFileError | OrderError):
         return Failure(str(exc))
