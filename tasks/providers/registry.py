@@ -16,7 +16,7 @@ from types import MappingProxyType
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_ACCOUNT, ProviderConfig, kind_in
-from tasks.providers import bird, fluents, signalwire, timepay, vogent
+from tasks.providers import bird, fluents, signalwire, timepay, twilio, vogent
 from tasks.providers.adapter import Adapter
 from tasks.providers.guard import guarded
 from tasks.providers.kind import ProviderKind, problem_of
@@ -24,7 +24,14 @@ from tasks.providers.sandbox.api import SandboxApi
 
 ENTRY_POINTS = "dialstock.providers"
 
-_OURS = (timepay.KIND, fluents.KIND, signalwire.KIND, vogent.KIND, bird.KIND)
+_OURS = (
+    timepay.KIND,
+    fluents.KIND,
+    signalwire.KIND,
+    vogent.KIND,
+    bird.KIND,
+    twilio.KIND,
+)
 
 log = logging.getLogger(__name__)
 

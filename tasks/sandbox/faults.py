@@ -1,7 +1,7 @@
 """What can go wrong at a provider, planned call by call or drawn by a seed.
 
     throttle       429 with Retry-After (param retry_after, seconds; None leaves the header out)
-    refuse         the page's refusal of a number
+    refuse         the page's refusal of a number (param reason: refused or compliance, where papers are missing)
     account        the account is refused (param reason: credentials, balance or quota)
     error_before   500 before charging;  error_after   500 after charging
     cut_before     connection closed without an answer, before charging;  cut_after   after charging
@@ -27,7 +27,7 @@ from typing import Any
 
 _SPECS: dict[str, tuple[bool, dict[str, Any]]] = {
     "throttle": (False, {"retry_after": 1}),
-    "refuse": (False, {}),
+    "refuse": (False, {"reason": "refused"}),
     "account": (False, {"reason": "credentials"}),
     "error_before": (False, {}),
     "error_after": (True, {}),
@@ -45,7 +45,11 @@ _SPECS: dict[str, tuple[bool, dict[str, Any]]] = {
 }
 FAULTS = tuple(_SPECS)
 _CHARGE_MAY_CHANGE = {"drip", "html", "missing_item", "wrong_number", "status"}
-_CHOICES = {"reason": ("credentials", "balance", "quota"), "answer": ("error", "cut")}
+_CHOICES = {
+    ("account", "reason"): ("credentials", "balance", "quota"),
+    ("refuse", "reason"): ("refused", "compliance"),
+    ("late_show", "answer"): ("error", "cut"),
+}
 # These concern one number of a call; all others the call as a whole.
 ITEM_FAULTS = {"refuse", "missing_item", "wrong_number"}
 NOT_FOR_READS = {*ITEM_FAULTS, "late_show"}
@@ -70,8 +74,8 @@ def make_fault(name: str, params: Mapping[str, Any]) -> Fault:
         raise ValueError(f"fault {name!r} has no param {strange[0]!r}: it has {', '.join(sorted(known)) or 'none'}")
     merged = {**defaults, **params}
     charge = bool(merged.pop("charge", charge))
-    for param, choices in _CHOICES.items():
-        if param in merged and merged[param] not in choices:
+    for (fault, param), choices in _CHOICES.items():
+        if fault == name and merged[param] not in choices:
             raise ValueError(f"{param} {merged[param]!r} is unknown: use one of {', '.join(choices)}")
     return Fault(name, charge, merged)
 

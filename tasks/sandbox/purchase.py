@@ -59,7 +59,7 @@ class PurchaseCall:
             return "not_for_sale"
         if control.refuses_owned and control.ledger.find(kind, self._order.account, number):
             return "owned"
-        return "refused" if fault is not None and fault.name == "refuse" else None
+        return fault.params["reason"] if fault is not None and fault.name == "refuse" else None
 
     def _refused(self, number: str, reason: RefusalReason) -> Line:
         return Line(number=number, state="refused", record=self._record(number), reason=reason)
@@ -67,7 +67,7 @@ class PurchaseCall:
     def _sold(self, number: str, fault: Fault | None, *, executed: bool) -> Line:
         record = self._record(number, fault)
         if executed and (fault is None or fault.charge):
-            record = self._control.ledger.charge(record, self._call, with_id=self._api.has_ids)
+            record = self._control.ledger.charge(record, self._call, known=self._api.id_of(record))
         name = None if fault is None else fault.name
         if name == "wrong_number":
             record = self._record(_other(number))

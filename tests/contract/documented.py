@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.scripted import reply
-from tests.tasks.providers.adapters import ID, NUMBER, OTHER, bird_record, success
+from tests.tasks.providers.adapters import ACCOUNT_SID, ID, NUMBER, OTHER, bird_record, success
 
-LOOKS = ("fluents", "signalwire", "vogent", "bird")
-ENTRIES = {"fluents": "items", "signalwire": "data", "vogent": "data", "bird": "results"}
-NUMBER_KEY = {"bird": "numberString"}
-ALWAYS = {"fluents": "has_more", "signalwire": "links", "vogent": "cursor"}
+LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio")
+ENTRIES = {
+    **{"fluents": "items", "signalwire": "data", "vogent": "data", "bird": "results"},
+    "twilio": "incoming_phone_numbers",
+}
+NUMBER_KEY = {"bird": "numberString", "twilio": "phone_number"}
+ALWAYS = {"fluents": "has_more", "signalwire": "links", "vogent": "cursor", "twilio": "next_page_uri"}
 """The key beside the list that tells of further pages, where there always is one."""
 
 THIRD = "+14155550102"
 _PATH = "/api/relay/rest/phone_numbers"
+_TWILIO = f"/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def record(kind: str, number: str) -> dict[str, Any]:
     """An owned number as the provider's list shows it."""
     if kind == "bird":
         return {**bird_record(number), "id": f"id-{number}"}
-    return {**success(kind, number)[1], "id": f"id-{number}"}
+    return {**success(kind, number)[1], "sid" if kind == "twilio" else "id": f"id-{number}"}
 
 
 def page(kind: str, *numbers: str, index: int = 0, last: bool = True) -> dict[str, Any]:
@@ -52,6 +56,9 @@ def page(kind: str, *numbers: str, index: int = 0, last: bool = True) -> dict[st
         return {"links": {"self": _PATH, **following}, **found}
     if kind == "vogent":
         return {**found, "cursor": None if last else f"after-{index}"}
+    if kind == "twilio":
+        following = None if last else f"{_TWILIO}?PageSize=1000&Page={index + 1}&PageToken=PAPN{index}"
+        return {**found, "uri": _TWILIO, "page_size": 1000, "next_page_uri": following}
     return found if last else {**found, "nextPageToken": f"after-{index}"}
 
 
@@ -321,12 +328,23 @@ def _foreign_links() -> Iterator[Any]:
     yield {"self": _PATH, "prev": f"{_PATH}?page_number=7"}
 
 
+def _other_pages() -> Iterator[Any]:
+    """What a page of Twilio's says of itself, of another page or question than any that is asked for."""
+    yield from ({"page": value} for value in (7, "0", True, [], -1))
+    yield from ({"page_size": value} for value in (50, "1000", True, {}, 0))
+    for name in ("uri", "first_page_uri", "previous_page_uri"):
+        yield from ({name: value} for value in (5, 0, False, [], {}, f"{_TWILIO}?Page=7", f"{_TWILIO}?PageSize=50"))
+        yield from ({name: f"{_TWILIO}?PhoneNumber=%2B14155559999"}, {name: "https://api.example.com/x?Page=0"})
+        yield from ({name: _TWILIO.replace("0001", "0002")}, {name: "http://["})
+
+
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
     words: dict[str, tuple[str, tuple[Any, ...]]] = {
         "fluents": ("has_more", (None, 1, 0, "false", [], {})),
         "signalwire": ("links", (None, [], "", 5, {"next": 5}, {"next": {}}, {"next": "/other?page_number=2"})),
         "vogent": ("cursor", (5, 0, False, [], {})),
         "bird": ("nextPageToken", (5, 0, False, [], {})),
+        "twilio": ("next_page_uri", (5, 0, False, [], {}, "/other.json?Page=2", _TWILIO, f"{_TWILIO}?FriendlyName=x")),
     }
     key, values = words[kind]
     yield from (Said(200, {**whole, key: value}) for value in values)
@@ -335,5 +353,9 @@ def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
         further = f"{_PATH}?page_number=9&page_token=PA9"
         yield from (Said(200, {**page(kind), key: {"self": _PATH, name: further}}) for name in ("next", "prev"))
         yield from (Said(200, {**body, key: links}) for links in _foreign_links() for body in (whole, page(kind)))
+    if kind == "twilio":
+        yield from (Said(200, {**body, **other}) for other in _other_pages() for body in (whole, page(kind)))
+        yield from (Said(200, {**whole, name: value}) for name in ("start", "end") for value in (7, "0", -1, True, []))
+        yield Said(200, {**page(kind), key: f"{_TWILIO}?PageSize=1000&Page=9&PageToken=PAPN9"})
     if kind in ALWAYS:
         yield Said(200, {name: value for name, value in whole.items() if name != key})

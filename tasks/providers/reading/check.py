@@ -12,37 +12,41 @@ from tasks.providers.adapter import ProviderError
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """One free call: what its success proves, and what to mend where the provider says 404 or refuses it."""
+    """One free call: what its success proves, and what to mend where the provider says 404 or refuses it.
+
+    A text that the call returns is told behind what it `proves`. One that is not `needed` to buy fails nothing.
+    """
 
     name: str
     call: Callable[[], Any]
     proves: str
     mend: str
+    needed: bool = True
 
 
 def run_probes(base_url: str, probes: Sequence[Probe]) -> list[Check]:
     """The connection and the token as the answers tell, then a line for each probe; ends where no further can work."""
     checks: list[Check] = []
     for probe in probes:
-        failure = _failure(probe)
+        failure, told = _ask(probe)
         if not checks:
             checks.append(_connection(base_url, failure))
             if not checks[0].ok:
                 break
         if failure is None and not any(check.name == "token" for check in checks):
             checks.append(Check(name="token", ok=True, message="is accepted"))
-        checks.append(_line(probe, failure))
+        checks.append(_line(probe, failure, told))
         if checks[-1].name in ("token", "account"):
             break
     return checks
 
 
-def _failure(probe: Probe) -> Outcome | None:
+def _ask(probe: Probe) -> tuple[Outcome | None, str]:
     try:
-        probe.call()
+        found = probe.call()
     except ProviderError as exc:
-        return exc.outcome
-    return None
+        return exc.outcome, ""
+    return None, f": {found}" if isinstance(found, str) else ""
 
 
 def _connection(base_url: str, failure: Outcome | None) -> Check:
@@ -53,9 +57,11 @@ def _connection(base_url: str, failure: Outcome | None) -> Check:
     return Check(name="connection", ok=False, message=f"{failure.error}: check base_url, now {base_url}")
 
 
-def _line(probe: Probe, failure: Outcome | None) -> Check:
+def _line(probe: Probe, failure: Outcome | None, told: str) -> Check:
     if failure is None:
-        return Check(name=probe.name, ok=True, message=probe.proves)
+        return Check(name=probe.name, ok=True, message=f"{probe.proves}{told}")
+    if not probe.needed:
+        return Check(name=probe.name, ok=None, message=f"not told: {failure.error}")
     if failure.http_status in (401, 403):
         return Check(name="token", ok=False, message=f"{failure.error}: check the token and its rights")
     if failure.kind is OutcomeKind.ACCOUNT:

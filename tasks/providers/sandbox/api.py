@@ -16,7 +16,7 @@ from tasks.providers.sandbox.inventory import Inventory
 from tasks.providers.sandbox.ledger import Ledger, Record
 
 LineState = Literal["sold", "refused", "missing"]
-RefusalReason = Literal["refused", "not_for_sale", "owned"]
+RefusalReason = Literal["refused", "not_for_sale", "owned", "compliance"]
 AccountReason = Literal["credentials", "balance", "quota"]
 
 
@@ -70,6 +70,10 @@ class SandboxApi(ABC):
     def account(self, incoming: Incoming) -> str:  # noqa: ARG002 - most providers know one account a token
         """Whose numbers a call is about."""
         return ""
+
+    def id_of(self, record: Record) -> str | None:
+        """The id that the provider shows for an owned number, None where it shows none."""
+        return record.id if self.has_ids else None
 
     @abstractmethod
     def read_order(self, incoming: Incoming) -> Order:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}")
@@ -70,13 +72,27 @@ class Incoming:
 
     def json(self) -> Any:
         """The body's JSON. Raises Invalid where it is none, or is not declared as such."""
-        declared = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if declared != JSON_TYPE:
-            raise Invalid(Problem("", f"Content-Type must be {JSON_TYPE}"), malformed=True)
+        self._require_type(JSON_TYPE)
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as exc:
             raise Invalid(Problem("", "the body is not JSON"), malformed=True) from exc
+
+    def form(self) -> dict[str, str]:
+        """The body's fields. Raises Invalid where it is no form, is not declared as one, or has a field twice."""
+        self._require_type(FORM_TYPE)
+        try:
+            pairs = parse_qsl(self.body.decode(), keep_blank_values=True, strict_parsing=bool(self.body))
+        except ValueError as exc:
+            raise Invalid(Problem("", "the body is no form"), malformed=True) from exc
+        if len(dict(pairs)) != len(pairs):
+            raise Invalid(Problem("", "a field stands twice"), malformed=True)
+        return dict(pairs)
+
+    def _require_type(self, wanted: str) -> None:
+        declared = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if declared != wanted:
+            raise Invalid(Problem("", f"Content-Type must be {wanted}"), malformed=True)
 
     def only(self, *known: str) -> None:
         """Raises Invalid for a query parameter that is not *known*: a misspelt filter must not go unseen."""

@@ -95,13 +95,16 @@ class Ledger:
         self.calls.append(call)
         return call
 
-    def charge(self, record: Record, call: int, *, with_id: bool = True) -> Record:
-        """Charge for *record*, and own it. A number that is owned already is charged again and stays as it was."""
+    def charge(self, record: Record, call: int, *, known: str | None = None) -> Record:
+        """Charge for *record*, which the provider calls *known*, and own it.
+
+        A number that is owned already is charged again and stays as it was.
+        """
         charge = Charge(
             kind=record.kind,
             account=record.account or "",
             number=record.number,
-            provider_number_id=record.id if with_id else None,
+            provider_number_id=known,
             at=now_text(),
             call=call,
         )

@@ -1,4 +1,4 @@
-"""What an answer that is no success means: one table for all five providers.
+"""What an answer that is no success means: one table for all providers.
 
     429                                        throttled
     400 404 409 422                            refused

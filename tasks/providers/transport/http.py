@@ -88,14 +88,27 @@ class HttpClient:
         self._seconds = timeout
         self._local = threading.local()
 
-    def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
-        """Exchange once. Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`)."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Exchange once; the body is *json*, or a *form* (x-www-form-urlencoded).
+
+        Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`).
+        """
         transport = self._line().transport
         transport.begin(self._seconds)
         url = f"{self._base_url}{path}"
         try:
             headers = self._fresh if method == "GET" else self._headers
-            request = httpx.Request(method, url, params=params, headers=headers, json=json, extensions=self._timeouts)
+            request = httpx.Request(
+                method, url, params=params, headers=headers, json=json, data=form, extensions=self._timeouts
+            )
             with closing(transport.handle_request(request)) as response:
                 answer = _read(response)
             return replace(answer, flaw="bytes behind its end") if transport.surplus() else answer

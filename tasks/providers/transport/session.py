@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -32,7 +32,8 @@ _SENTENCES = {
 class Session:
     """Calls one provider under one account, from any thread.
 
-    `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text.
+    `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text. `judge`
+    tells what an answer outside 2xx means, where the kind documents codes of its own.
     Raises ConfigError for a token that no header can carry.
     """
 
@@ -45,6 +46,7 @@ class Session:
         scheme: str,
         credential: str | None = None,
         headers: Mapping[str, str] | None = None,
+        judge: Callable[[int, Said], OutcomeKind] = kind_of,
     ) -> None:
         credential = credential or token
         sent = {"Authorization": f"{scheme} {credential}", **(headers or {})}
@@ -54,6 +56,7 @@ class Session:
         self.name = name
         self.base_url = config.base_url
         self._secrets = _spellings(token, credential)
+        self._judge = judge
         policy = config.policy
         self._dates = Dates(policy.timeout)
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
@@ -82,15 +85,18 @@ class Session:
             raise refused
         return answer
 
-    def purchase(self, path: str, body: Any, count: int = 1) -> Answer | Outcome:
-        """Post a purchase of *count* numbers: the 2xx answer, or the outcome that it has for each of them.
+    def purchase(
+        self, path: str, body: Any = None, count: int = 1, *, form: Mapping[str, str] | None = None
+    ) -> Answer | Outcome:
+        """Post a purchase of *count* numbers, as JSON or as a *form*: the 2xx answer, or the outcome that it has for
+        each of them.
 
         Its moment is its caller's (`deadline.Bounds`), and it is made once. No page says that a batch which is not
         answered item by item was not executed in part: balance, limit or stock may have ended in the middle of it, so
         each of its numbers is in doubt. Only who is not let in has surely bought nothing.
         """
         try:
-            return self.require(self._send("POST", path, json=body))
+            return self.require(self._send("POST", path, json=body, form=form))
         except ProviderError as exc:
             outcome = exc.outcome
         if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
@@ -185,9 +191,17 @@ class Session:
     def _clean_all(self, texts: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.clean(text) or "" for text in texts)
 
-    def _send(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Answer:
         try:
-            answer = self._http.request(method, path, json=json, params=params)
+            answer = self._http.request(method, path, json=json, form=form, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)
@@ -198,7 +212,7 @@ class Session:
         if 200 <= answer.status < 300:
             return None
         said = self.said(answer.body)
-        return ProviderError(self.refusal(answer, said, kind_of(answer.status, said)))
+        return ProviderError(self.refusal(answer, said, self._judge(answer.status, said)))
 
     def _failed(self, exc: ExchangeError) -> Outcome:
         if isinstance(exc, NotSent):

@@ -11,11 +11,13 @@ from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio")
 TOKEN = "s3cr3t-TOKEN/42"
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+ACCOUNT_SID = f"AC{1:032x}"
+"""Twilio's account."""
 
 
 def config(kind: str, url: str, **changes: Any) -> ProviderConfig:
@@ -49,6 +51,17 @@ def bird_record(number: str = NUMBER, status: Any = "provisioned", order: Any = 
     }
 
 
+def twilio_record(number: str = NUMBER) -> dict[str, Any]:
+    return {
+        "sid": ID,
+        "account_sid": ACCOUNT_SID,
+        "phone_number": number,
+        "friendly_name": "a name",
+        "date_created": "Thu, 30 Jul 2015 23:19:04 +0000",
+        "status": "in-use",
+    }
+
+
 def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
     """The status and the body with which the kind's page confirms *number*."""
     if kind == "timepay":
@@ -58,6 +71,8 @@ def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
         return 201, {"id": ID, "user_id": ID, "number": number, "active": True, "example_context": {}}
     if kind == "signalwire":
         return 200, {"id": ID, "number": number, "name": None, "capabilities": ["voice"], "number_type": "longcode"}
+    if kind == "twilio":
+        return 201, twilio_record(number)
     if kind == "vogent":
         return 200, {"id": ID, "number": number, "type": "PSTN", "agentId": None}
     return 201, {"results": [bird_record(number)]}

@@ -1,4 +1,4 @@
-"""A shopper who speaks all five dialects."""
+"""A shopper who speaks all dialects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any
 
 import httpx
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio")
 CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
 BEARER = {"Authorization": "Bearer sandbox"}
 ACCESS_KEY = {"Authorization": "AccessKey sandbox"}
 BASIC = httpx.BasicAuth("project", "sandbox")
+ACCOUNT_SID = f"AC{7:032x}"
+TWILIO = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
+TWILIO_AUTH = httpx.BasicAuth(ACCOUNT_SID, "sandbox")
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
 
@@ -39,6 +42,8 @@ class Shopper:
         kind = path.split("/")[1]
         if kind == "signalwire":
             return self.client.get(path, params=params, auth=BASIC)
+        if kind == "twilio":
+            return self.client.get(path, params=params, auth=TWILIO_AUTH)
         return self.client.get(path, params=params, headers=ACCESS_KEY if kind == "bird" else BEARER)
 
     def stock_item(self, number: str) -> str:
@@ -56,6 +61,9 @@ class Shopper:
 
     def _signalwire(self, number: str) -> tuple[str, Any]:
         return "/api/relay/rest/phone_numbers", {"json": {"number": number}, "auth": BASIC}
+
+    def _twilio(self, number: str) -> tuple[str, Any]:
+        return f"{TWILIO}/IncomingPhoneNumbers.json", {"data": {"PhoneNumber": number}, "auth": TWILIO_AUTH}
 
     def _vogent(self, number: str) -> tuple[str, Any]:
         return "/api/phone_numbers", {"json": {"type": "purchase", "purchase": {"number": number}}, "headers": BEARER}

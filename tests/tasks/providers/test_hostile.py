@@ -19,6 +19,7 @@ KEYS = [
     *("success", "data", "number", "error", "message", "errors", "code", "title", "detail", "statusCode", "id", "type"),
     *("results", "numberString", "endpoint", "provisioningStatus", "order", "status", "items", "has_more", "links"),
     *("next", "cursor", "nextPageToken", "monthlyPrice", "amount"),
+    *("phone_number", "sid", "account_sid", "date_created", "incoming_phone_numbers", "next_page_uri", "page", "start"),
 ]
 SCALARS = st.one_of(
     st.none(),

@@ -10,6 +10,7 @@ from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.registry import build
 from tasks.providers.signalwire.adapter import SignalWire
 from tasks.providers.timepay.adapter import TimePay
+from tasks.providers.twilio.adapter import Twilio
 from tasks.providers.vogent.adapter import Vogent
 from tests.tasks.providers.adapters import KINDS, config
 
@@ -17,7 +18,7 @@ URL = "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize(
-    ("kind", "adapter"), list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird), strict=True)), ids=KINDS
+    ("kind", "adapter"), list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio), strict=True)), ids=KINDS
 )
 def test_each_kind_has_its_adapter(kind: str, adapter: type[Any]) -> None:
     assert isinstance(build(config(kind, URL), "token"), adapter)

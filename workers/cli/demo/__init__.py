@@ -1,4 +1,4 @@
-"""`dialstock demo`: buy from all five sandboxes while they fail, and count what came of it."""
+"""`dialstock demo`: buy from all sandboxes while they fail, and count what came of it."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -22,7 +22,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database, the logs and the ledger.")] = False,
     json: Json = False,
 ) -> None:
-    """Buy numbers from sandboxes of all five providers that fail on purpose, and account for every one.
+    """Buy numbers from sandboxes of all providers that fail on purpose, and account for every one.
 
     It runs on this machine alone and in a folder of its own, and needs no token. Its status is 0 only where no number
     was lost and none was bought twice.

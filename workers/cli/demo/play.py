@@ -70,7 +70,7 @@ def play(numbers: int, seed: int, *, keep: bool, json: bool) -> int:
 
 
 def _introduce(numbers: int, seed: int, home: Home) -> None:
-    say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of five providers that fail on purpose,", "bold")
+    say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of all providers that fail on purpose,", "bold")
     say(f"and keeps a pool of {TARGET} more for services to take.", "bold")
     say(f"Seed {seed}. Everything runs on this machine, in {home.path}; nothing of yours is touched.")
     say(f"\n{SHORTENED}")

@@ -1,4 +1,4 @@
-"""`dialstock sandbox`: all five providers on this machine, to try things out on."""
+"""`dialstock sandbox`: all providers on this machine, to try things out on."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -35,7 +35,7 @@ def sandbox(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Serve sandboxes of all five providers until Ctrl-C. They sell nothing, and keep a ledger of what they charged.
+    """Serve sandboxes of all providers until Ctrl-C. They sell nothing, and keep a ledger of what they charged.
 
     Who buys from them: `dialstock --sandbox COMMAND`, or every command where a providers.toml says so (--write-config).
 

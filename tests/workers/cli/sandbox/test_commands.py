@@ -21,7 +21,7 @@ def served(tmp_path: Path, *options: str, **environ: str) -> Running:
     return Running("sandbox", "--port", "0", *options, cwd=tmp_path, environ=environment(tmp_path / "home", **environ))
 
 
-def test_its_configuration_buys_from_all_five(tmp_path: Path) -> None:
+def test_its_configuration_buys_from_all_kinds(tmp_path: Path) -> None:
     config_path, ledger = tmp_path / "providers.toml", tmp_path / "ledger.jsonl"
     with served(tmp_path, "--json", "--write-config", str(config_path), "--ledger", str(ledger)) as sandbox:
         ready = json.loads(sandbox.line())
@@ -36,7 +36,7 @@ def test_its_configuration_buys_from_all_five(tmp_path: Path) -> None:
         with SandboxControl(ready["url"]) as control:
             assert [charge["kind"] for charge in control.charges()] == list(config.providers)
         assert sandbox.stop() == 0
-    assert len(ledger.read_text().splitlines()) == 5
+    assert len(ledger.read_text().splitlines()) == len(config.providers)
 
 
 def test_the_token_of_the_environment_is_the_one_that_it_takes(tmp_path: Path) -> None:

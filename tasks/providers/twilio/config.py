@@ -1,0 +1,58 @@
+"""Twilio's fields of [providers.ALIAS], its policy's defaults, and the options of a purchase."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from schemas.config.kinds import Options
+from schemas.config.papers import Where
+from schemas.config.provider import ProviderConfig
+
+# Error 20429: what is limited is how many calls an account makes at once, and the number is not published. So few are
+# released at once; the rates are our choice. The timeout stays above the 26 s that Twilio itself may take.
+POLICY = {"max_in_flight": 10}
+
+_BundleSid = Annotated[str, Field(pattern=r"^BU[0-9a-fA-F]{32}$")]
+_AddressSid = Annotated[str, Field(pattern=r"^AD[0-9a-fA-F]{32}$")]
+_IdentitySid = Annotated[str, Field(pattern=r"^RI[0-9a-fA-F]{32}$")]
+_TrunkSid = Annotated[str, Field(pattern=r"^TK[0-9a-fA-F]{32}$")]
+_ApplicationSid = Annotated[str, Field(pattern=r"^AP[0-9a-fA-F]{32}$")]
+_Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
+
+
+class TwilioConfig(ProviderConfig):
+    """The token is the account's auth token, or the secret of `api_key_sid`. Numbers are those of `account_sid` alone:
+    a subaccount is a provider of its own.
+
+    `bundles`, `addresses` and `identities` are the papers that countries want, per country and number type.
+    """
+
+    several_need_id: ClassVar[bool] = False
+    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
+    api_key_sid: str | None = Field(default=None, pattern=r"^SK[0-9a-f]{32}$")
+    bundles: dict[Where, _BundleSid] = Field(default_factory=dict)
+    addresses: dict[Where, _AddressSid] = Field(default_factory=dict)
+    identities: dict[Where, _IdentitySid] = Field(default_factory=dict)
+
+    def _own_account(self) -> str:
+        return self.account_sid
+
+    def _former_account_id(self) -> str:
+        return self.account_id or self.account_sid
+
+
+class TwilioOptions(Options):
+    """A `friendly_name` takes the place of our own name of the call, by which a look could find the number."""
+
+    friendly_name: str | None = Field(default=None, min_length=1, max_length=64)
+    voice_url: _Url | None = None
+    voice_application_sid: _ApplicationSid | None = None
+    sms_url: _Url | None = None
+    sms_application_sid: _ApplicationSid | None = None
+    status_callback: _Url | None = None
+    trunk_sid: _TrunkSid | None = None
+    bundle_sid: _BundleSid | None = None
+    address_sid: _AddressSid | None = None
+    identity_sid: _IdentitySid | None = None
