@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.config.provider import SANDBOX_TOKEN
-from schemas.outcomes import Look, Outcome
+from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, Known
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds
@@ -69,7 +70,29 @@ def buy(provider: Adapter, number: str = NUMBER) -> Outcome:
     if isinstance(ask, Outcome):
         return ask
     (outcome,) = provider.buy([ask])
-    return outcome
+    return bought(provider, outcome, number)
+
+
+def bought(provider: Adapter, outcome: Outcome, number: str = NUMBER) -> Outcome:
+    """What an order comes to that the provider takes, and tells of later: its end, and the number's id."""
+    order = outcome.provider_order_id
+    if order is None or not outcome.yes or (outcome.kind is OutcomeKind.PURCHASED and outcome.provider_number_id):
+        return outcome
+    ended: list[Look] = []
+
+    def over() -> bool:
+        with in_turn(at_once):
+            found = provider.look({number: Known(order_id=order)})[number]
+        ended.append(found)
+        return found.kind is not LookKind.PROCESSING
+
+    wait_until(over)
+    kind = {LookKind.OWNED: OutcomeKind.PURCHASED, LookKind.REFUSED: OutcomeKind.REFUSED}.get(ended[-1].kind)
+    assert kind is not None, ended[-1]
+    end = ended[-1]
+    return replace(
+        outcome, kind=kind, provider_number_id=end.provider_number_id, error=end.error, error_code=end.error_code
+    )
 
 
 def look(provider: Adapter, number: str = NUMBER, known: str | None = None) -> Look:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import LookKind, OutcomeKind
-from tasks.conformance.fixtures import NUMBER, OTHER, adapter, buy, charged, look, wait_until
+from tasks.conformance.fixtures import NUMBER, OTHER, adapter, bought, buy, charged, look, wait_until
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
@@ -144,7 +144,7 @@ def test_what_a_search_offers_can_be_bought(sandbox: SandboxServer, kind: str) -
     assert all(candidate.number.startswith("+1415") for candidate in found)
     options = {"stock_item_id": found[0].stock_item_id} if found[0].stock_item_id else {}
     (outcome,) = provider.buy([Ask(number=found[0].number, options=options)])
-    assert outcome.kind is OutcomeKind.PURCHASED
+    assert bought(provider, outcome, found[0].number).kind is OutcomeKind.PURCHASED
     assert charged(sandbox, kind) == [found[0].number]
 
 

@@ -12,13 +12,17 @@ from typing import Any
 from tests.scripted import reply
 from tests.tasks.providers.adapters import ACCOUNT_SID, ID, NUMBER, OTHER, bird_record, success
 
-LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio")
+LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio", "telnyx")
 ENTRIES = {
     **{"fluents": "items", "signalwire": "data", "vogent": "data", "bird": "results"},
     "twilio": "incoming_phone_numbers",
+    "telnyx": "data",
 }
-NUMBER_KEY = {"bird": "numberString", "twilio": "phone_number"}
-ALWAYS = {"fluents": "has_more", "signalwire": "links", "vogent": "cursor", "twilio": "next_page_uri"}
+NUMBER_KEY = {"bird": "numberString", "twilio": "phone_number", "telnyx": "phone_number"}
+ALWAYS = {
+    **{"fluents": "has_more", "signalwire": "links", "vogent": "cursor", "twilio": "next_page_uri"},
+    "telnyx": "meta",
+}
 """The key beside the list that tells of further pages, where there always is one."""
 
 THIRD = "+14155550102"
@@ -43,10 +47,12 @@ def record(kind: str, number: str) -> dict[str, Any]:
     """An owned number as the provider's list shows it."""
     if kind == "bird":
         return {**bird_record(number), "id": f"id-{number}"}
+    if kind == "telnyx":
+        return {"id": f"id-{number}", "phone_number": number, "status": "active"}
     return {**success(kind, number)[1], "sid" if kind == "twilio" else "id": f"id-{number}"}
 
 
-def page(kind: str, *numbers: str, index: int = 0, last: bool = True) -> dict[str, Any]:
+def page(kind: str, *numbers: str, index: int = 0, last: bool = True, total: int | None = None) -> dict[str, Any]:
     """A page of the list; *index* counts from 0."""
     found = {ENTRIES[kind]: [record(kind, number) for number in numbers]}
     if kind == "fluents":
@@ -54,6 +60,11 @@ def page(kind: str, *numbers: str, index: int = 0, last: bool = True) -> dict[st
     if kind == "signalwire":
         following = {} if last else {"next": f"{_PATH}?page_number={index + 1}&page_token=PA{index}"}
         return {"links": {"self": _PATH, **following}, **found}
+    if kind == "telnyx":
+        total = len(numbers) if total is None else total
+        pages = index + 1 if last else index + 2
+        meta = {"page_number": index + 1, "page_size": 250, "total_pages": pages, "total_results": total}
+        return {**found, "meta": meta}
     if kind == "vogent":
         return {**found, "cursor": None if last else f"after-{index}"}
     if kind == "twilio":
@@ -72,8 +83,10 @@ def gets(kind: str) -> list[Said]:
 def listed(kind: str, *pages: Sequence[str]) -> list[Said]:
     """A whole list, page by page; of two pages with a number each where none are given."""
     wanted = pages or ([OTHER], [THIRD])
-    last = len(wanted) - 1
-    return [Said(200, page(kind, *one, index=index, last=index == last)) for index, one in enumerate(wanted)]
+    last, total = len(wanted) - 1, sum(map(len, wanted))
+    return [
+        Said(200, page(kind, *one, index=index, last=index == last, total=total)) for index, one in enumerate(wanted)
+    ]
 
 
 def looked(kind: str, *pages: Sequence[str]) -> list[Said]:
@@ -338,6 +351,16 @@ def _other_pages() -> Iterator[Any]:
         yield from ({name: _TWILIO.replace("0001", "0002")}, {name: "http://["})
 
 
+def _strange_meta() -> Iterator[Any]:
+    """What a page of Telnyx's says of itself, of no page that is asked for in a walk over two, or of a part."""
+    yield from (None, [], "", 5, {}, {"total_pages": 1})
+    good = {"page_number": 2, "page_size": 250, "total_pages": 2, "total_results": 2}
+    yield from ({**good, key: value} for key in good for value in (None, "1", -1, True, [], 1.0))
+    yield from ({**good, "page_number": 7, "total_pages": 7}, {**good, "page_size": 20}, {**good, "total_results": 99})
+    yield from ({**good, key: value} for key, value in (("partial", True), ("errors", ["x"]), ("next", "/x")))
+    yield {name: value for name, value in good.items() if name != "total_results"}
+
+
 def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
     words: dict[str, tuple[str, tuple[Any, ...]]] = {
         "fluents": ("has_more", (None, 1, 0, "false", [], {})),
@@ -345,6 +368,7 @@ def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
         "vogent": ("cursor", (5, 0, False, [], {})),
         "bird": ("nextPageToken", (5, 0, False, [], {})),
         "twilio": ("next_page_uri", (5, 0, False, [], {}, "/other.json?Page=2", _TWILIO, f"{_TWILIO}?FriendlyName=x")),
+        "telnyx": ("meta", tuple(_strange_meta())),
     }
     key, values = words[kind]
     yield from (Said(200, {**whole, key: value}) for value in values)

@@ -65,7 +65,7 @@ class Bird:
         try:
             found = self._in_stock(ask.number)
         except ProviderError as exc:
-            return _search_failed(exc.outcome)
+            return searches.search_failed(exc.outcome)
         if found is None:
             return self._session.outcome(
                 OutcomeKind.REFUSED,
@@ -182,9 +182,3 @@ class Bird:
         answer = self._session.call("GET", self._numbers, params={**params, **paging})
         following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
         return LISTING.page(self._session, answer, following)
-
-
-def _search_failed(outcome: Outcome) -> Outcome:
-    if outcome.held_back or outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
-        return outcome
-    return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import phonenumbers
 
 from schemas.numbers import region_of
-from schemas.outcomes import Candidate
+from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from tasks.providers.adapter import SearchQuery, Unsupported
 from tasks.providers.transport.answers import e164
 
@@ -33,3 +34,10 @@ def offered(
     if number is None or not number.startswith(international_prefix(query)) or region_of(number) != query.country:
         return None
     return Candidate(number=number, region=region, price=price, stock_item_id=stock)
+
+
+def search_failed(outcome: Outcome) -> Outcome:
+    """What a purchase comes to whose search failed: it was not sent, whatever the failure; a no is a no."""
+    if outcome.held_back or outcome.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT, OutcomeKind.REFUSED):
+        return outcome
+    return replace(outcome, kind=OutcomeKind.NOT_SENT, error_code="search_failed")

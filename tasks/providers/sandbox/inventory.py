@@ -53,6 +53,10 @@ class Inventory:
         self._items[item] = number
         return item
 
+    def was_shown(self, number: str) -> bool:
+        """Whether a search has shown *number*."""
+        return str(uuid5(NAMESPACE_OID, number)) in self._items
+
     def shown(self, item: str) -> str | None:
         """The number of a stock item id, None where no search has shown it."""
         return self._items.get(item.lower())

@@ -67,6 +67,7 @@ class Ledger:
         self.calls: list[Call] = []
         self._records: dict[str, dict[tuple[str | None, str], Record]] = {}
         self._ids: dict[str, Record] = {}
+        self._taken: list[Record] = []
         self._path = path
         if path is not None and path.exists():
             self._reload(path)
@@ -77,6 +78,7 @@ class Ledger:
         self.calls.clear()
         self._records.clear()
         self._ids.clear()
+        self._taken.clear()
         if self._path is not None:
             self._path.write_bytes(b"")
 
@@ -119,6 +121,15 @@ class Ledger:
         standing = self._records.setdefault(record.kind, {}).setdefault((record.account, record.number), record)
         self._ids[standing.id] = standing
         return standing
+
+    def take(self, record: Record) -> Record:
+        """Keep an order that was taken and sold nothing: it failed, or waits. What it says of itself is `extra`."""
+        self._taken.append(record)
+        return record
+
+    def taken(self, kind: str, account: str) -> list[Record]:
+        """The orders of *account* that were taken and sold nothing."""
+        return [record for record in self._taken if record.kind == kind and record.account in (None, account)]
 
     def numbers(self, kind: str) -> list[str]:
         """Every owned number of *kind*, in the order bought, shown in look-ups or not."""

@@ -33,7 +33,8 @@ class Session:
     """Calls one provider under one account, from any thread.
 
     `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text. `judge`
-    tells what an answer outside 2xx means, where the kind documents codes of its own.
+    tells what an answer outside 2xx means, where the kind documents codes of its own; `wait` what the headers of a 429
+    say, in seconds.
     Raises ConfigError for a token that no header can carry.
     """
 
@@ -47,6 +48,7 @@ class Session:
         credential: str | None = None,
         headers: Mapping[str, str] | None = None,
         judge: Callable[[int, Said], OutcomeKind] = kind_of,
+        wait: Callable[[Mapping[str, str]], float | None] = answers.retry_after,
     ) -> None:
         credential = credential or token
         sent = {"Authorization": f"{scheme} {credential}", **(headers or {})}
@@ -57,6 +59,7 @@ class Session:
         self.base_url = config.base_url
         self._secrets = _spellings(token, credential)
         self._judge = judge
+        self._wait = wait
         policy = config.policy
         self._dates = Dates(policy.timeout)
         self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
@@ -138,7 +141,7 @@ class Session:
             error=f"{self.name} {_SENTENCES[kind]} (HTTP {answer.status}){reason}",
             status=answer.status,
             detail=_whole(answer),
-            retry_after=answers.retry_after(answer.headers) if kind is OutcomeKind.THROTTLED else None,
+            retry_after=self._wait(answer.headers) if kind is OutcomeKind.THROTTLED else None,
         )
 
     def unsettled(self, answer: Answer, code: str, what: str) -> Outcome:

@@ -47,6 +47,12 @@ workspace_id = "w-1"
 organization_id = "o-1"
 token_env = "BIRD_ACCESS_KEY"
 policy = { burst = 2 }
+
+[providers.telnyx]
+kind = "telnyx"
+base_url = "https://api.telnyx.com"
+token_env = "TELNYX_API_KEY"
+requirement_groups = { DE = "group-1", "DE/mobile" = "group-2" }
 """
 
 HEAD = """\

@@ -14,6 +14,7 @@ from tasks.providers.configured import load_config, parse_config, sandbox_config
 from tasks.providers.fluents.config import FluentsConfig
 from tasks.providers.registry import kinds
 from tasks.providers.signalwire.config import SignalWireConfig
+from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.timepay.config import TimePayConfig
 from tasks.providers.vogent.config import VogentConfig
 from tests.schemas.config.files import FULL, HEAD, problems, signalwire
@@ -21,10 +22,11 @@ from tests.schemas.config.files import FULL, HEAD, problems, signalwire
 
 def test_every_kind_is_read_with_its_own_fields():
     providers = parse_config(FULL, "p.toml").providers
-    classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig]
+    classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig, TelnyxConfig]
     assert [type(provider) for provider in providers.values()] == classes
     assert {provider.kind for provider in providers.values()} <= set(kinds())
     assert providers["timepay"].base_url == "https://api.agents.timepay.ai"
+    assert providers["telnyx"].requirement_groups == {"DE": "group-1", "DE/mobile": "group-2"}
     assert providers["vogent"].purchase_endpoint == "phone_numbers"
 
 

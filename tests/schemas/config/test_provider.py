@@ -30,6 +30,7 @@ def test_each_kind_says_what_its_account_is():
         "signalwire": "signalwire|p-1",
         "vogent": "vogent|@vogent",
         "bird": "bird|w-1",
+        "telnyx": "telnyx|@telnyx",
     }
     without_org = parse_config(FULL.replace('org_id = "org-7"\n', ""), "p.toml").providers["timepay"]
     assert without_org.account == accounts["timepay"]
@@ -43,6 +44,7 @@ def test_rows_of_the_time_when_an_account_hung_on_its_url_are_found():
         "signalwire": "signalwire|https://example.signalwire.com|p-1",
         "vogent": "vogent|http://127.0.0.1:8790/vogent|",
         "bird": "bird|https://api.bird.com|w-1",
+        "telnyx": "telnyx|https://api.telnyx.com|",
     }
 
 

@@ -11,7 +11,7 @@ from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx")
 TOKEN = "s3cr3t-TOKEN/42"
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
@@ -62,6 +62,13 @@ def twilio_record(number: str = NUMBER) -> dict[str, Any]:
     }
 
 
+def telnyx_order(number: str = NUMBER, status: Any = "success", **item: Any) -> dict[str, Any]:
+    """Its answer to an order; *item* is what else the number's item says."""
+    met = {"requirements_met": True, "requirements_status": "approved", **item}
+    items = [{"id": "item-1", "phone_number": number, "status": status, **met}]
+    return {"data": {"id": ID, "status": "pending", "phone_numbers": items, "customer_reference": None}}
+
+
 def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
     """The status and the body with which the kind's page confirms *number*."""
     if kind == "timepay":
@@ -73,6 +80,8 @@ def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
         return 200, {"id": ID, "number": number, "name": None, "capabilities": ["voice"], "number_type": "longcode"}
     if kind == "twilio":
         return 201, twilio_record(number)
+    if kind == "telnyx":
+        return 200, telnyx_order(number)
     if kind == "vogent":
         return 200, {"id": ID, "number": number, "type": "PSTN", "agentId": None}
     return 201, {"results": [bird_record(number)]}

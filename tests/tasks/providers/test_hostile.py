@@ -20,6 +20,7 @@ KEYS = [
     *("results", "numberString", "endpoint", "provisioningStatus", "order", "status", "items", "has_more", "links"),
     *("next", "cursor", "nextPageToken", "monthlyPrice", "amount"),
     *("phone_number", "sid", "account_sid", "date_created", "incoming_phone_numbers", "next_page_uri", "page", "start"),
+    *("phone_number", "phone_numbers", "meta", "total_pages", "total_results", "customer_reference"),
 ]
 SCALARS = st.one_of(
     st.none(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.outcomes import MAX_TEXT, WRONG_NUMBER, OutcomeKind
+from schemas.outcomes import MAX_TEXT, WRONG_NUMBER, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
 from tasks.providers.guard import ADAPTER_ERROR
 from tasks.providers.registry import kinds
@@ -40,7 +40,8 @@ def test_any_2xx_with_the_number_s_record_is_a_purchase(server: ScriptedServer, 
         None,
         None,
     )
-    assert outcome.provider_number_id == (None if kind == "timepay" else ID)
+    assert outcome.provider_number_id == (None if kind in ("timepay", "telnyx") else ID)
+    assert outcome.provider_order_id == (ID if kind == "telnyx" else None)
     assert outcome.detail is not None
     assert outcome.yes
 
@@ -216,7 +217,7 @@ def _basic(kind: str) -> str:
 
 def _echo(kind: str, place: str) -> Any:
     body = success(kind)[1]
-    record = body["results"][0] if kind == "bird" else body
+    record = {"bird": lambda: body["results"][0], "telnyx": lambda: body["data"]}.get(kind, lambda: body)()
     if place == "raw":
         return f"<h1>no access for {TOKEN}</h1>".encode()
     if place == "cut":
@@ -244,8 +245,11 @@ def test_the_adapter_tells_its_batch(kind: str) -> None:
         assert [outcome.error_code for outcome in outcomes] == [ADAPTER_ERROR] * 2
 
 
-def test_prepare_needs_no_call_unless_bird_must_search(kind: str) -> None:
+def test_prepare_needs_no_call_unless_it_must_search(kind: str) -> None:
     provider = adapter(kind, "http://127.0.0.1:9")
+    if kind == "telnyx":
+        assert isinstance(provider.prepare(ask(kind)), Outcome)
+        return
     wanted = ask(kind)
     assert provider.prepare(wanted) is wanted
     assert isinstance(wanted, Ask)

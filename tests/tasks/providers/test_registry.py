@@ -9,6 +9,7 @@ from tasks.providers.bird.adapter import Bird
 from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.registry import build
 from tasks.providers.signalwire.adapter import SignalWire
+from tasks.providers.telnyx.adapter import Telnyx
 from tasks.providers.timepay.adapter import TimePay
 from tasks.providers.twilio.adapter import Twilio
 from tasks.providers.vogent.adapter import Vogent
@@ -18,13 +19,15 @@ URL = "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize(
-    ("kind", "adapter"), list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio), strict=True)), ids=KINDS
+    ("kind", "adapter"),
+    list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio, Telnyx), strict=True)),
+    ids=KINDS,
 )
 def test_each_kind_has_its_adapter(kind: str, adapter: type[Any]) -> None:
     assert isinstance(build(config(kind, URL), "token"), adapter)
 
 
-@pytest.mark.parametrize("kind", ["timepay", "fluents", "vogent", "bird"])
+@pytest.mark.parametrize("kind", ["timepay", "fluents", "vogent", "bird", "telnyx"])
 @pytest.mark.parametrize("token", ["to\nken", "tok\u00e9n", "to\x00ken"])
 def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(kind: str, token: str) -> None:
     with pytest.raises(ConfigError, match="no header can carry") as caught:

@@ -1,0 +1,174 @@
+"""Telnyx, API v2, from its published specification and the vendor's guides.
+
+A number can be ordered only if a recent search of ours has shown it, else 422 with code 85000: so it is searched for
+right before, by its national digits (our reading: `starts_with` takes all of them, as it takes a part).
+
+POST /v2/number_orders {phone_numbers: [{phone_number, requirement_group_id}], customer_reference} answers 200 with an
+order: what became of the number is its item's `status` (`orders`). An item's id is not the number's: that one is known
+once the list shows it. An order takes many numbers, but how many, and whether one bad number fails all, is not said: we
+order one. The vendor's Idempotency-Key is not declared for orders. No code tells a number that is ours already.
+
+Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
+finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from schemas.config.papers import paper_for
+from schemas.numbers import digits_only, national_digits, region_of
+from schemas.outcomes import (
+    Candidate,
+    Check,
+    Look,
+    LookKind,
+    Outcome,
+    OutcomeKind,
+    OwnedNumber,
+)
+from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
+from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.list_page import Page
+from tasks.providers.telnyx import orders, pages
+from tasks.providers.telnyx.config import TelnyxConfig
+from tasks.providers.telnyx.errors import judge, wait, with_mend
+from tasks.providers.transport.answers import amount, entries, fields, same_number
+from tasks.providers.transport.session import Session, only
+
+ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
+MOST_OFFERS = 100
+"""Our choice: what a search gives at most is not said."""
+
+_ORDER_FIELDS = ("connection_id", "messaging_profile_id", "billing_group_id")
+_PATH_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class Telnyx:
+    """One Telnyx account."""
+
+    lookup: ClassVar[LookupWay] = "by_number"
+    can_search: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 1
+    prepares: ClassVar[bool] = True
+    keeps_reference: ClassVar[bool] = True
+
+    def __init__(self, config: TelnyxConfig, token: str) -> None:
+        self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait)
+        self._config = config
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        """Search for the very number, which may be ordered then. Nothing is bought here."""
+        country = region_of(ask.number)
+        if country is None:
+            return self._not_offered(f"no country is known for {ask.number}, and Telnyx searches by country")
+        try:
+            found = self._offers(country, national_digits(ask.number), 1)
+        except ProviderError as exc:
+            return searches.search_failed(exc.outcome)
+        if not any(same_number(item.get("phone_number"), ask.number) for item in found):
+            return self._not_offered(f"Telnyx does not offer {ask.number}: search for another")
+        return ask
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Order one number, under our name of the call and with the papers configured for its country."""
+        ask = only(asks)
+        answer = self._session.purchase(ORDERS, self._body(ask))
+        return [with_mend(answer) if isinstance(answer, Outcome) else orders.outcome(self._session, answer, ask)]
+
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        """Ask for each number's orders that are known, then list the numbers that contain it."""
+        return lookups.look_each(numbers, self._look)
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        """Numbers for sale, with their monthly price."""
+        limit = searches.page_size(query, MOST_OFFERS)
+        found = (
+            searches.offered(item.get("phone_number"), query, region=self._region(item), price=self._price(item))
+            for item in self._offers(query.country, query.prefix, limit)
+        )
+        return [candidate for candidate in found if candidate][:limit]
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk the list, 250 a page, without what was deleted or never delivered."""
+        return lookups.owned(lookups.walk(partial(self._page, {})))
+
+    def check(self) -> list[Check]:
+        """List one page of numbers, then search one for sale."""
+        return run_probes(
+            self._session.base_url,
+            [
+                Probe(
+                    name="numbers",
+                    call=lambda: self._page({}, None),
+                    proves="numbers are listed",
+                    mend="check base_url, https://api.telnyx.com",
+                ),
+                Probe(
+                    name="search",
+                    call=lambda: self.search(SearchQuery(limit=1)),
+                    proves="numbers for sale are found",
+                    mend="check base_url",
+                ),
+            ],
+        )
+
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        papers = ask.options.get("requirement_group_id") or paper_for(self._config.requirement_groups, ask.number)
+        item = {"phone_number": ask.number, **({"requirement_group_id": papers} if papers else {})}
+        given = {name: ask.options.get(name) or getattr(self._config, name) for name in _ORDER_FIELDS}
+        given["customer_reference"] = ask.reference
+        return {"phone_numbers": [item], **{name: value for name, value in given.items() if value}}
+
+    def _look(self, number: str, known: Known) -> Look:
+        try:
+            item = orders.furthest(self._orders(number, known))
+            order = item.look(number) if item else None
+        except ProviderError as exc:
+            order = lookups.unclear(exc.outcome)
+        if order is not None and (order.kind is LookKind.PROCESSING or order.account or order.waiting):
+            return order
+        # Digits alone: anything else, the plus included, finds nothing.
+        page = partial(self._page, {"filter[phone_number]": digits_only(number)})
+        return orders.both(order, lookups.look_list(page, [number])[number])
+
+    def _orders(self, number: str, known: Known) -> list[orders.Item]:
+        """The number's orders: the one that is known, and where that came to nothing, those of the doubtful calls."""
+        found: list[orders.Item] = []
+        if _PATH_ID.fullmatch(known.order_id or ""):
+            answer = self._session.call("GET", f"{ORDERS}/{known.order_id}")
+            found.append(orders.one(self._session, answer, known.order_id or "", number))
+        for reference in known.references:
+            if any(item.kind in (LookKind.OWNED, LookKind.PROCESSING) for item in found):
+                break
+            params = {"filter[customer_reference]": reference, pages.PAGE: 1, pages.SIZE: pages.PAGE_SIZE}
+            answer = self._session.call("GET", ORDERS, params=params)
+            found += orders.named(self._session, answer, reference, number)
+        return found
+
+    def _page(self, params: Mapping[str, Any], page: str | None) -> Page:
+        asked = {**params, pages.PAGE: int(page or 1), pages.SIZE: pages.PAGE_SIZE}
+        return pages.numbers(self._session, self._session.call("GET", NUMBERS, params=asked))
+
+    def _offers(self, country: str, prefix: str, limit: int) -> list[Mapping[str, Any]]:
+        """What a search shows of the national numbers that begin so; never its best effort, which is something else."""
+        begins = {"filter[phone_number][starts_with]": prefix} if prefix else {}
+        params = {"filter[country_code]": country, "filter[limit]": limit, "filter[best_effort]": "false", **begins}
+        answer = self._session.call("GET", SEARCH, params=params)
+        return self._session.page(answer, fields(answer.body).get("data"))
+
+    def _not_offered(self, error: str) -> Outcome:
+        return self._session.outcome(OutcomeKind.REFUSED, code="not_in_stock", error=error)
+
+    def _region(self, item: Mapping[str, Any]) -> str | None:
+        regions = {one.get("region_type"): one.get("region_name") for one in entries(item.get("region_information"))}
+        found = regions.get("state") or regions.get("location")
+        return self._session.clean(found) if isinstance(found, str) else None
+
+    def _price(self, item: Mapping[str, Any]) -> str | None:
+        cost = fields(item.get("cost_information"))
+        return self._session.clean(amount(cost.get("monthly_cost"), cost.get("currency")))

@@ -1,0 +1,156 @@
+"""Telnyx's orders: what became of a number in one. The item is read, never the order, whose numbers go their own ways.
+
+An item's `status` is pending, success or failure, and cancelled or deleted by the vendor's guides. Without papers it is
+pending with `requirements_met` false until its deadline, and cancelled by itself then. `requirements_status` tells
+whether that is ours to mend (requirement-info-pending, -exception) or theirs to review.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from schemas.config.papers import papers_mend
+from schemas.outcomes import COMPLIANCE, WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
+from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.reading.claims import read_claims
+from tasks.providers.telnyx.pages import strange
+from tasks.providers.transport.answers import e164, entries, fields, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+
+_BY_STATUS = {
+    "success": LookKind.OWNED,
+    "pending": LookKind.PROCESSING,
+    "failure": LookKind.REFUSED,
+    "cancelled": LookKind.REFUSED,
+    "deleted": LookKind.LOST,
+}
+_OUTCOMES = {
+    LookKind.OWNED: OutcomeKind.PURCHASED,
+    LookKind.PROCESSING: OutcomeKind.PROCESSING,
+    LookKind.REFUSED: OutcomeKind.REFUSED,
+}
+_IN_THEIR_HANDS = ("approved", "requirement-info-under-review")
+_OVER = ("cancelled", "deleted")
+_FURTHEST_FIRST = (LookKind.OWNED, LookKind.PROCESSING, LookKind.UNCLEAR, LookKind.LOST, LookKind.REFUSED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One number of an order; `kind` UNCLEAR where it says nothing that is documented."""
+
+    order_id: str
+    kind: LookKind
+    lacks_papers: bool = False
+
+    def look(self, number: str) -> Look:
+        """What a look says that has found this item."""
+        error: str | None = None
+        code: str | None = None
+        if self.kind is LookKind.REFUSED:
+            error, code = f"Telnyx's order of {number} has failed, or was cancelled", "order_failed"
+        elif self.lacks_papers:
+            error, code = lacking(number), COMPLIANCE
+        elif self.kind is LookKind.UNCLEAR:
+            error = "its order's state is not documented"
+        return Look(
+            kind=self.kind,
+            provider_order_id=self.order_id,
+            compliance=self.lacks_papers,
+            error=error,
+            error_code=code,
+        )
+
+
+def lacking(number: str) -> str:
+    """What a person is told of an order that lacks papers. The order stands, and is cancelled by itself in the end."""
+    mend = papers_mend("requirement_groups", number)
+    return f"Telnyx's order of {number} stands and lacks papers: give them in its portal, and for further ones {mend}"
+
+
+def find(session: Session, order: Mapping[str, Any], number: str) -> Item | None:
+    """*number*'s item in an order; None where there is no single one, or the order has no id."""
+    order_id = session.identify(order.get("id"))
+    own = [item for item in entries(order.get("phone_numbers")) if same_number(item.get("phone_number"), number)]
+    if order_id is None or len(own) != 1:
+        return None
+    status, papers = (own[0].get(key) for key in ("status", "requirements_status"))
+    if status == "pending" and papers in _OVER:
+        status = papers
+    kind = _BY_STATUS.get(status, LookKind.UNCLEAR) if isinstance(status, str) else LookKind.UNCLEAR
+    lacks = kind is LookKind.PROCESSING and own[0].get("requirements_met") is False and papers not in _IN_THEIR_HANDS
+    return Item(order_id=order_id, kind=kind, lacks_papers=lacks)
+
+
+def outcome(session: Session, answer: Answer, ask: Ask) -> Outcome:
+    """What a purchase came to that was answered with an order. An item's id is not the number's."""
+    order = fields(fields(answer.body).get("data"))
+    item, said = find(session, order, ask.number), order.get("customer_reference")
+    if item is None or (ask.reference and said not in (None, ask.reference)):
+        others = {e164(entry.get("phone_number")) for entry in entries(order.get("phone_numbers"))} - {None}
+        code = WRONG_NUMBER if others and ask.number not in others else "no_record"
+        return session.unsettled(answer, code, f"no order of {ask.number}")
+    kind = OutcomeKind.COMPLIANCE if item.lacks_papers else _OUTCOMES.get(item.kind)
+    if kind is None:
+        return session.unsettled(answer, "not_delivered", f"an order of {ask.number} that is not on its way to us")
+    look = item.look(ask.number)
+    found = replace(session.yes(answer, None, kind), provider_order_id=item.order_id)
+    return replace(found, error=session.clean(look.error), error_code=look.error_code)
+
+
+def one(session: Session, answer: Answer, order_id: str, number: str) -> Item:
+    """The item of an order that was asked for by its id. Raises ProviderError for anything else."""
+    item = find(session, fields(fields(answer.body).get("data")), number)
+    if item is None or item.order_id != order_id:
+        raise ProviderError(session.unsettled(answer, "no_record", f"no order {order_id} of {number}"))
+    if answer.flaw and item.kind in (LookKind.REFUSED, LookKind.LOST):
+        raise ProviderError(session.unsettled(answer, "unreadable_answer", answer.flaw))
+    return item
+
+
+def named(session: Session, answer: Answer, reference: str, number: str) -> list[Item]:
+    """The items of the orders that carry our name of a call: none is a finding.
+
+    Raises ProviderError where it is not the whole list, or holds an order of another name or number.
+    """
+    body = fields(answer.body)
+    listed, orders = body.get("data"), entries(body.get("data"))
+    foreign = [key for key, value in body.items() if key not in ("data", "meta") and value not in (None, "", [], {})]
+    wrong = answer.flaw or strange(answer)
+    wrong = wrong or read_claims(answer.headers, len(orders)).wrong(page=1, seen=0, last=True)
+    if answer.status != 200 or not isinstance(listed, list) or len(listed) != len(orders) or foreign:
+        wrong = "no list of orders as documented"
+    elif not wrong and fields(body.get("meta")).get("total_results") != len(orders):
+        wrong = "a part of the orders of one call"
+    elif any(order.get("customer_reference") != reference for order in orders):
+        wrong = "orders of another name"
+    found = [find(session, order, number) for order in orders]
+    if wrong or None in found:
+        raise ProviderError(session.unsettled(answer, "unreadable_list", wrong or "an order of another number"))
+    return [item for item in found if item]
+
+
+def furthest(items: list[Item]) -> Item | None:
+    """Of several orders of a number the one that came furthest: refused is a number where all of them are."""
+    return min(items, key=lambda item: _FURTHEST_FIRST.index(item.kind), default=None)
+
+
+def both(order: Look | None, listed: Look) -> Look:
+    """What orders and the list of owned numbers say together.
+
+    The list shows what an order brought, but later; an order tells of what it still waits for, or why there is nothing.
+    """
+    if order is None or listed.kind is LookKind.OWNED:
+        return listed
+    if order.kind is LookKind.PROCESSING or (order.kind is LookKind.UNCLEAR and listed.kind is not LookKind.PROCESSING):
+        return order
+    if listed.kind is not LookKind.ABSENT:
+        return listed
+    # Its order says that it was delivered: the list is to show it.
+    return (
+        Look(kind=LookKind.PROCESSING, provider_order_id=order.provider_order_id)
+        if order.kind is LookKind.OWNED
+        else order
+    )

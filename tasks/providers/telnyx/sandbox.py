@@ -1,0 +1,219 @@
+"""Telnyx's sandbox, after its published specification and its guides 'Number search' and 'Number orders'.
+
+A number is sold that a search has shown; else 422 with code 85000. An order is pending until its number is ready. Only
+of that code the status is known: the others' are ours. A refusal for want of papers is an order that stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from schemas.config.papers import number_type
+from schemas.numbers import region_of
+from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SingleNumberApi, route
+from tasks.providers.sandbox.exchange import (
+    E164,
+    TEXT,
+    Check,
+    Incoming,
+    Invalid,
+    Problem,
+    Refusal,
+    Reply,
+    bounded,
+    check_object,
+)
+from tasks.providers.sandbox.ledger import Record
+
+_ITEM, _OPTIONAL = {"phone_number": E164}, {"requirement_group_id": TEXT, "bundle_id": TEXT}
+_ORDER = ("connection_id", "messaging_profile_id", "billing_group_id", "customer_reference")
+_LIST = Check(lambda value: isinstance(value, list) and len(value) == 1, "must be a list of one number here")
+_SEARCH = (
+    *("filter[country_code]", "filter[phone_number][starts_with]", "filter[phone_number][ends_with]"),
+    *("filter[phone_number][contains]", "filter[national_destination_code]", "filter[phone_number_type]"),
+    *("filter[limit]", "filter[best_effort]"),
+)
+_PAGING = ("page[number]", "page[size]")
+_COST = {"upfront_cost": "1.00", "monthly_cost": "1.00", "currency": "USD"}
+_PAPERS = "requirement-info-pending"
+
+
+class TelnyxApi(SingleNumberApi):
+    """Number orders, owned numbers, and the search that comes before an order."""
+
+    routes = (
+        route("POST", "/v2/number_orders"),
+        route("GET", "/v2/number_orders", "list_orders"),
+        route("GET", "/v2/number_orders/{id}", "get_order"),
+        route("GET", "/v2/phone_numbers", "list_owned"),
+        route("GET", "/v2/available_phone_numbers", "search"),
+    )
+
+    def read_order(self, incoming: Incoming) -> Order:
+        """{phone_numbers: [{phone_number}]}, of a number that a search has shown."""
+        optional = dict.fromkeys(_ORDER, TEXT)
+        body = check_object(incoming.json(), {"phone_numbers": _LIST}, optional)
+        number = check_object(body["phone_numbers"][0], _ITEM, _OPTIONAL)["phone_number"]
+        if not self.inventory.was_shown(number):
+            raise Refusal(_errors(422, "85000", "Phone number not recently searched"))
+        extra = {"order_id": str(uuid4()), **{name: body.get(name) for name in _ORDER}}
+        return Order(account="", numbers=[number], extra=extra)
+
+    def sold(self, lines: Sequence[Line]) -> Reply:
+        """The order with its item; one that lacks papers stands, and sells nothing."""
+        line = lines[0]
+        if line.state == "refused" and line.reason == "compliance":
+            waiting = self.ledger.take(replace(line.record, extra={**line.record.extra, "papers": _PAPERS}))
+            return Reply(200, {"data": _order(waiting)})
+        if line.state == "refused":
+            return self.refused(line.reason)
+        return Reply(200, {} if line.state == "missing" else {"data": _order(line.record)})
+
+    def list_orders(self, incoming: Incoming) -> Reply:
+        """Orders, by our name of the call where one is given."""
+        incoming.only("filter[customer_reference]", "filter[status]", *_PAGING)
+        wanted = incoming.text("filter[customer_reference]")
+        found = [one for one in self._orders() if wanted in ("", one.extra.get("customer_reference"))]
+        return _page(incoming, [_order(record) for record in found])
+
+    def get_order(self, incoming: Incoming) -> Reply:
+        """One order by its id."""
+        found = next((one for one in self._orders() if one.extra["order_id"] == incoming.args[0]), None)
+        if found is None:
+            return _errors(404, "10005", "Resource not found")
+        return Reply(200, {"data": _order(found)})
+
+    def list_owned(self, incoming: Incoming) -> Reply:
+        """Owned numbers, newest first; the filter takes digits, and anything else finds nothing."""
+        incoming.only("filter[phone_number]", "filter[customer_reference]", "filter[status]", *_PAGING)
+        digits = incoming.text("filter[phone_number]")
+        owned = reversed(self.ledger.owned(self.kind, ""))
+        wanted = [one for one in owned if digits in one.number and (not digits or digits.isdecimal())]
+        return _page(incoming, [self.describe(record) for record in wanted])
+
+    def search(self, incoming: Incoming) -> Reply:
+        """Numbers for sale, which may be ordered from now on; prefixes are national."""
+        incoming.only(*_SEARCH)
+        country = incoming.text("filter[country_code]")
+        if len(country) != 2:
+            raise Invalid(Problem("filter[country_code]", "is required"))
+        text = incoming.text("filter[limit]")
+        limit = bounded("filter[limit]", int(text) if text.isdecimal() else text or 10, 1, 10**6)
+        area = incoming.text("filter[national_destination_code]")
+        prefix = incoming.text("filter[phone_number][starts_with]") or area
+        found = list(islice(self.for_sale(country, prefix), limit))
+        for number in found:
+            self.inventory.show(number)
+        return Reply(200, {"data": [_offer(number) for number in found], "meta": {"total_results": len(found)}})
+
+    def describe(self, record: Record) -> dict[str, Any]:
+        """An owned number, in a state of its order's."""
+        words = {"success": "active", "pending": "purchase-pending", "failure": "purchase-failed"}
+        return {
+            "id": record.id,
+            "record_type": "phone_number",
+            "phone_number": record.number,
+            "phone_number_type": _type(record.number),
+            "status": words[_status(record)],
+            "customer_reference": record.extra.get("customer_reference"),
+            "connection_id": record.extra.get("connection_id"),
+            "tags": [],
+            "purchased_at": record.at,
+        }
+
+    def invalid(self, exc: Invalid) -> Reply:
+        """400 for what is no JSON, else 422; 10016 for a number that is not E.164."""
+        code = "10016" if any(problem.code == "not_e164" for problem in exc.problems) else "10015"
+        return _errors(400 if exc.malformed else 422, code, "; ".join(problem.message for problem in exc.problems))
+
+    def refused(self, reason: RefusalReason) -> Reply:  # noqa: ARG002 - no code is known for a number that is ours
+        """85001."""
+        return _errors(422, "85001", "The requested phone number is no longer available")
+
+    def account_refused(self, reason: AccountReason, numbers: Sequence[str]) -> Reply:  # noqa: ARG002 - the call's
+        """10009, 20100 and 10039."""
+        if reason == "credentials":
+            return _errors(401, "10009", "Authentication failed")
+        if reason == "balance":
+            return _errors(403, "20100", "Insufficient funds")
+        return _errors(403, "10039", "Account limit reached")
+
+    def throttled(self) -> Reply:
+        """10011; the headers that tell limits are left out, as their values are not published."""
+        return _errors(429, "10011", "Too many requests")
+
+    def failed(self) -> Reply:
+        """10007."""
+        return _errors(500, "10007", "Unexpected error")
+
+    def _orders(self) -> list[Record]:
+        owned = [record for record in self.ledger.owned(self.kind, "") if record.extra]
+        return [*owned, *self.ledger.taken(self.kind, "")]
+
+
+def _status(record: Record) -> str:
+    if "papers" in record.extra or time.monotonic() < record.ready_at:
+        return "pending"
+    return "success" if record.fulfilled else "failure"
+
+
+def _order(record: Record) -> dict[str, Any]:
+    extra, met = record.extra, "papers" not in record.extra
+    item: dict[str, Any] = {
+        "id": str(uuid5(NAMESPACE_URL, f"{extra['order_id']}/{record.number}")),
+        "record_type": "number_order_phone_number",
+        "phone_number": record.number,
+        "country_code": region_of(record.number),
+        "phone_number_type": _type(record.number),
+        "status": _status(record),
+        "requirements_met": met,
+        "requirements_status": "approved" if met else extra["papers"],
+        "regulatory_requirements": [],
+        "bundle_id": None,
+    }
+    return {
+        "id": extra["order_id"],
+        "record_type": "number_order",
+        "status": _status(record),
+        "phone_numbers": [item],
+        "phone_numbers_count": 1,
+        "sub_number_orders_ids": [str(uuid5(NAMESPACE_URL, extra["order_id"]))],
+        "requirements_met": met,
+        **{name: extra.get(name) for name in _ORDER},
+        "created_at": record.at,
+        "updated_at": record.at,
+    }
+
+
+def _page(incoming: Incoming, found: list[dict[str, Any]]) -> Reply:
+    size, number = incoming.whole("page[size]", 20, 1, 250), incoming.whole("page[number]", 1, 1, 10**6)
+    total = len(found)
+    meta = {"page_number": number, "page_size": size, "total_pages": -(-total // size), "total_results": total}
+    return Reply(200, {"data": found[(number - 1) * size : number * size], "meta": meta})
+
+
+def _offer(number: str) -> dict[str, Any]:
+    return {
+        "record_type": "available_phone_number",
+        "phone_number": number,
+        "best_effort": False,
+        "quickship": True,
+        "reservable": True,
+        "region_information": [{"region_type": "country_code", "region_name": region_of(number)}],
+        "features": [{"name": "voice"}, {"name": "sms"}],
+        "cost_information": _COST,
+    }
+
+
+def _type(number: str) -> str:
+    found = number_type(number)
+    return "toll_free" if found == "tollfree" else found
+
+
+def _errors(status: int, code: str, detail: str) -> Reply:
+    return Reply(status, {"errors": [{"code": code, "title": detail, "detail": detail}]})
