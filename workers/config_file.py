@@ -46,7 +46,7 @@ class Source:
 
 
 def read_source(settings: Settings) -> Source:
-    """The configuration file; the five sandboxes only where they were chosen. Raises ConfigError, NoConfig."""
+    """The configuration file; the sandboxes only where they were chosen. Raises ConfigError, NoConfig."""
     if settings.sandbox_url:
         return Source(_sandboxes(settings.sandbox_url), None)
     _require_file(settings)

@@ -42,6 +42,8 @@ from tasks.transactions import Raced
 
 log = logging.getLogger(__name__)
 
+AWAY = (RedisError, *DATABASE_AWAY)
+
 AUDIT = "dialstock.internal.audit"
 REPLENISH = "dialstock.internal.replenish"
 
@@ -80,9 +82,9 @@ def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> 
     """Make one purchase call. Run twice, the second finds another revision and leaves."""
     try:
         purchase.buy(current(), purchase_id, revision, provider, probe=probe)
-    except RedisError as exc:
-        # No pace, no purchase: the row is due again when its release has run out.
-        log.warning("%s waits: Redis %s", _named([purchase_id]), explained(exc))
+    except AWAY as exc:
+        # No intent or no pace, no purchase: the row is due again when its release has run out.
+        log.warning("%s waits: %s", _named([purchase_id]), _told(exc))
 
 
 @shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
@@ -90,9 +92,9 @@ def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
     """Make one purchase call for several numbers. Run twice, the second finds other revisions and leaves."""
     try:
         purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
-    except RedisError as exc:
+    except AWAY as exc:
         named = _named([purchase_id for purchase_id, _ in items])
-        log.warning("%d purchases wait: Redis %s: %s", len(items), explained(exc), named)
+        log.warning("%d purchases wait: %s: %s", len(items), _told(exc), named)
 
 
 @shared_task(name=LOOK, acks_late=True, ignore_result=True)
@@ -100,9 +102,9 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
     """Ask a provider about purchases in doubt. Run twice, the second finds other revisions and leaves."""
     try:
         reconcile.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
-    except RedisError as exc:
+    except AWAY as exc:
         named = _named([purchase_id for purchase_id, _ in items])
-        log.warning("%d looks at %s wait: Redis %s: %s", len(items), provider, explained(exc), named)
+        log.warning("%d looks at %s wait: %s: %s", len(items), provider, _told(exc), named)
 
 
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
@@ -122,8 +124,12 @@ def replenish_pool(pool: str) -> None:
         replenish.run(runtime, pool)
     except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
-    except RedisError as exc:
-        log.warning("pool %s waits: Redis %s", pool, explained(exc))
+    except AWAY as exc:
+        log.warning("pool %s waits: %s", pool, _told(exc))
+
+
+def _told(exc: Exception) -> str:
+    return f"{'Redis' if isinstance(exc, RedisError) else 'the database'} {explained(exc)}"
 
 
 def _shuts_down() -> bool:

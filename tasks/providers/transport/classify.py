@@ -70,7 +70,7 @@ class Said:
 
 
 def read_said(body: Any) -> Said:
-    """Read the error bodies of the five pages.
+    """Read the error bodies of the first five pages.
 
     TimePay {success, error, message}; Fluents {message, error, statusCode}; SignalWire {error} and
     {errors: [{code, title, detail}]}; Bird {code, message}. `message` may be a list, as in Fluents' framework.
