@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from tasks.providers.transport.xml import XML_TYPE, read_xml, write_xml
+
 _TIMEOUT = 30.0
 _DROPPED = ("content-length", "transfer-encoding", "connection", "content-encoding", "date", "server")
 
@@ -42,7 +44,7 @@ def _in_lists(body: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(body, list):
         return [change(entry) for entry in body]
     if isinstance(body, dict):
-        return {name: _in_lists(value, change) if isinstance(value, list) else value for name, value in body.items()}
+        return {name: _in_lists(value, change) for name, value in body.items()}
     return body
 
 
@@ -60,7 +62,7 @@ def _emptied(body: Any) -> Any:
     if isinstance(body, list):
         return []
     if isinstance(body, dict):
-        return {name: [] if isinstance(value, list) else value for name, value in body.items()}
+        return {name: _emptied(value) for name, value in body.items()}
     return body
 
 
@@ -143,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         number, type(self).count = self.count, self.count + 1
         if self.which(number):
             answer = self.spoil(answer)
-        content = b"" if answer.status in (204, 304) else _encoded(answer.body)
+        content = b"" if answer.status in (204, 304) else _encoded(answer)
         self.send_response(answer.status)
         for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
@@ -159,13 +161,24 @@ class _Handler(BaseHTTPRequestHandler):
         with httpx.Client(trust_env=False, timeout=_TIMEOUT) as client:
             got = client.request(self.command, f"{self.target}{self.path}", content=body, headers=sent)
         headers = {name: value for name, value in got.headers.items() if name not in (*_DROPPED, "content-type")}
-        return Answer(got.status_code, got.json(), headers)
+        if got.headers["content-type"].startswith(XML_TYPE):
+            return Answer(got.status_code, read_xml(got.text), {**headers, "Content-Type": XML_TYPE})
+        return Answer(got.status_code, got.json() if got.content else None, headers)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 
-def _encoded(body: Any) -> bytes:
+def _encoded(answer: Answer) -> bytes:
+    body = answer.body
+    if answer.headers.get("Content-Type") == XML_TYPE and isinstance(body, dict) and body:
+        return _as_xml(body)
     if isinstance(body, bytes):
         return body
     return body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+def _as_xml(body: dict[str, Any]) -> bytes:
+    """One root again: what stands beside it goes into it."""
+    (root, inner), *beside = body.items()
+    return write_xml(root, {**(inner if isinstance(inner, dict) else {}), **dict(beside)})

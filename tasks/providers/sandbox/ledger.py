@@ -145,6 +145,11 @@ class Ledger:
         now = time.monotonic()
         return [record for record in self._records.get(kind, {}).values() if record.visible(account, now)]
 
+    def everywhere(self, kind: str) -> list[Record]:
+        """What the look-ups of any account of *kind* show."""
+        now = time.monotonic()
+        return [record for record in self._records.get(kind, {}).values() if record.shown_at <= now]
+
     def find(self, kind: str, account: str, number: str) -> Record | None:
         """The record of *number* that look-ups of *account* show."""
         records, now = self._records.get(kind, {}), time.monotonic()

@@ -34,6 +34,7 @@ from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, Search
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Page
+from tasks.providers.reading.orders import both, furthest
 from tasks.providers.telnyx import orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, wait, with_mend
@@ -126,15 +127,14 @@ class Telnyx:
 
     def _look(self, number: str, known: Known) -> Look:
         try:
-            item = orders.furthest(self._orders(number, known))
-            order = item.look(number) if item else None
+            order = furthest(item.look(number) for item in self._orders(number, known))
         except ProviderError as exc:
             order = lookups.unclear(exc.outcome)
         if order is not None and (order.kind is LookKind.PROCESSING or order.account or order.waiting):
             return order
         # Digits alone: anything else, the plus included, finds nothing.
         page = partial(self._page, {"filter[phone_number]": digits_only(number)})
-        return orders.both(order, lookups.look_list(page, [number])[number])
+        return both(order, lookups.look_list(page, [number])[number])
 
     def _orders(self, number: str, known: Known) -> list[orders.Item]:
         """The number's orders: the one that is known, and where that came to nothing, those of the doubtful calls."""

@@ -34,7 +34,6 @@ _OUTCOMES = {
 }
 _IN_THEIR_HANDS = ("approved", "requirement-info-under-review")
 _OVER = ("cancelled", "deleted")
-_FURTHEST_FIRST = (LookKind.OWNED, LookKind.PROCESSING, LookKind.UNCLEAR, LookKind.LOST, LookKind.REFUSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,27 +129,3 @@ def named(session: Session, answer: Answer, reference: str, number: str) -> list
     if wrong or None in found:
         raise ProviderError(session.unsettled(answer, "unreadable_list", wrong or "an order of another number"))
     return [item for item in found if item]
-
-
-def furthest(items: list[Item]) -> Item | None:
-    """Of several orders of a number the one that came furthest: refused is a number where all of them are."""
-    return min(items, key=lambda item: _FURTHEST_FIRST.index(item.kind), default=None)
-
-
-def both(order: Look | None, listed: Look) -> Look:
-    """What orders and the list of owned numbers say together.
-
-    The list shows what an order brought, but later; an order tells of what it still waits for, or why there is nothing.
-    """
-    if order is None or listed.kind is LookKind.OWNED:
-        return listed
-    if order.kind is LookKind.PROCESSING or (order.kind is LookKind.UNCLEAR and listed.kind is not LookKind.PROCESSING):
-        return order
-    if listed.kind is not LookKind.ABSENT:
-        return listed
-    # Its order says that it was delivered: the list is to show it.
-    return (
-        Look(kind=LookKind.PROCESSING, provider_order_id=order.provider_order_id)
-        if order.kind is LookKind.OWNED
-        else order
-    )

@@ -16,7 +16,7 @@ import re
 import ssl
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +25,7 @@ import httpx
 
 from tasks.providers.transport.coding import ACCEPTED, TooLarge, check_values, read_whole
 from tasks.providers.transport.deadline import DeadlineTransport
+from tasks.providers.transport.xml import XML_TYPE, read_xml
 
 # A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
 KEEPALIVE_EXPIRY = 3.0
@@ -48,7 +49,7 @@ class Doubtful(ExchangeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A whole HTTP answer; `body` is the JSON it carries, None where it carries none.
+    """A whole HTTP answer; `body` is the JSON, or XML, it carries, None where it carries none.
 
     `flaw` is why nobody learns from it what is not there: it is not of now (`freshness`), or its bytes are not as they
     should be. None where it is as it should be. `asked` is the address that it answers, `params` the query's.
@@ -75,12 +76,15 @@ class HttpClient:
 
     One httpx transport for each thread, all on one SSL context: one shared by 100 threads is three times slower.
     Without httpx's client, which adds redirects, cookies and authentication to it, and a sixth to its cost.
-    `timeout` is for the whole call in seconds.
+    `timeout` is for the whole call in seconds. With `xml` answers are XML, and what is none has no body.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float) -> None:
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str], *, connect_timeout: float, timeout: float, xml: bool = False
+    ) -> None:
         self._base_url = base_url.rstrip("/")
-        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPTED}
+        self._parse = read_xml if xml else _read_json
+        accepted = {"Accept": XML_TYPE if xml else "application/json", "Accept-Encoding": ACCEPTED}
         self._headers = {**accepted, "User-Agent": "dialstock", **headers}
         # What a cache between us and the provider keeps is what was, not what is.
         self._fresh = {**self._headers, "Cache-Control": "no-cache"}
@@ -95,9 +99,10 @@ class HttpClient:
         *,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        xml: bytes | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Exchange once; the body is *json*, or a *form* (x-www-form-urlencoded).
+        """Exchange once; the body is *json*, a *form* (x-www-form-urlencoded), or *xml* as it is.
 
         Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`).
         """
@@ -106,11 +111,12 @@ class HttpClient:
         url = f"{self._base_url}{path}"
         try:
             headers = self._fresh if method == "GET" else self._headers
-            request = httpx.Request(
-                method, url, params=params, headers=headers, json=json, data=form, extensions=self._timeouts
-            )
+            if xml is not None:
+                headers = {**headers, "Content-Type": f"{XML_TYPE}; charset=utf-8"}
+            body: dict[str, Any] = {"json": json, "data": form, "content": xml}
+            request = httpx.Request(method, url, params=params, headers=headers, extensions=self._timeouts, **body)
             with closing(transport.handle_request(request)) as response:
-                answer = _read(response)
+                answer = _read(response, self._parse)
             return replace(answer, flaw="bytes behind its end") if transport.surplus() else answer
         # UnicodeError: a host that cannot be looked up
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as exc:
@@ -135,7 +141,7 @@ def ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _read(response: httpx.Response) -> Answer:
+def _read(response: httpx.Response, parse: Callable[[str], Any]) -> Answer:
     try:
         content = read_whole(response)
         text = content.decode("utf-8", "replace")
@@ -143,11 +149,15 @@ def _read(response: httpx.Response) -> Answer:
     except TooLarge as exc:
         raise Doubtful("too_large", str(exc)) from exc
     try:
-        body = json.loads(text, object_pairs_hook=_each_once)
+        body = parse(text)
     except (ValueError, RecursionError):
         body = None
     flaw = "bytes that are no UTF-8" if "\ufffd" in text and text.encode() != content else None
     return Answer(status=response.status_code, headers=response.headers, body=body, text=text, flaw=flaw)
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_each_once)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Session:
 
     `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text. `judge`
     tells what an answer outside 2xx means, where the kind documents codes of its own; `wait` what the headers of a 429
-    say, in seconds.
+    say, in seconds; `said` what an error's body says. With `xml` answers are XML (`transport.xml`).
     Raises ConfigError for a token that no header can carry.
     """
 
@@ -49,6 +49,8 @@ class Session:
         headers: Mapping[str, str] | None = None,
         judge: Callable[[int, Said], OutcomeKind] = kind_of,
         wait: Callable[[Mapping[str, str]], float | None] = answers.retry_after,
+        said: Callable[[Any], Said] = read_said,
+        xml: bool = False,
     ) -> None:
         credential = credential or token
         sent = {"Authorization": f"{scheme} {credential}", **(headers or {})}
@@ -60,11 +62,22 @@ class Session:
         self._secrets = _spellings(token, credential)
         self._judge = judge
         self._wait = wait
+        self._read_said = said
         policy = config.policy
         self._dates = Dates(policy.timeout)
-        self._http = HttpClient(config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout)
+        self._http = HttpClient(
+            config.base_url, sent, connect_timeout=policy.connect_timeout, timeout=policy.timeout, xml=xml
+        )
 
-    def exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Answer:
         """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
 
         Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn and its
@@ -73,7 +86,7 @@ class Session:
         throttled: ProviderError | None = None
         while True:
             with bounded(replace(present_bounds(), gate=take_turn(throttled))):
-                answer = self._send(method, path, json=json, params=params)
+                answer = self._send(method, path, json=json, form=form, params=params)
             throttled = self._refused(answer)
             if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
                 return answer
@@ -89,17 +102,23 @@ class Session:
         return answer
 
     def purchase(
-        self, path: str, body: Any = None, count: int = 1, *, form: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any = None,
+        count: int = 1,
+        *,
+        form: Mapping[str, str] | None = None,
+        xml: bytes | None = None,
     ) -> Answer | Outcome:
-        """Post a purchase of *count* numbers, as JSON or as a *form*: the 2xx answer, or the outcome that it has for
-        each of them.
+        """Post a purchase of *count* numbers, as JSON, a *form* or *xml*: the 2xx answer, or the outcome that it has
+        for each of them.
 
         Its moment is its caller's (`deadline.Bounds`), and it is made once. No page says that a batch which is not
         answered item by item was not executed in part: balance, limit or stock may have ended in the middle of it, so
         each of its numbers is in doubt. Only who is not let in has surely bought nothing.
         """
         try:
-            return self.require(self._send("POST", path, json=body, form=form))
+            return self.require(self._send("POST", path, json=body, form=form, xml=xml))
         except ProviderError as exc:
             outcome = exc.outcome
         if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
@@ -178,7 +197,7 @@ class Session:
 
     def said(self, body: Any) -> Said:
         """What an error's body says, free of secrets."""
-        said = read_said(body)
+        said = self._read_said(body)
         return Said(codes=self._clean_all(said.codes), parts=self._clean_all(said.parts))
 
     def identify(self, value: Any) -> str | None:
@@ -201,10 +220,11 @@ class Session:
         *,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        xml: bytes | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
         try:
-            answer = self._http.request(method, path, json=json, form=form, params=params)
+            answer = self._http.request(method, path, json=json, form=form, xml=xml, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)

@@ -53,6 +53,14 @@ kind = "telnyx"
 base_url = "https://api.telnyx.com"
 token_env = "TELNYX_API_KEY"
 requirement_groups = { DE = "group-1", "DE/mobile" = "group-2" }
+
+[providers.bandwidth]
+kind = "bandwidth"
+base_url = "https://api.bandwidth.com"
+client_id = "client-1"
+account_number = "9900000"
+site_id = "1234"
+token_env = "BANDWIDTH_CLIENT_SECRET"
 """
 
 HEAD = """\

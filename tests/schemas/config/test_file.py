@@ -9,6 +9,7 @@ import pytest
 from schemas.config.errors import ConfigError
 from schemas.config.kinds import policy_for
 from schemas.config.provider import SANDBOX_TOKEN, read_token
+from tasks.providers.bandwidth.config import BandwidthConfig
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.configured import load_config, parse_config, sandbox_config
 from tasks.providers.fluents.config import FluentsConfig
@@ -22,7 +23,7 @@ from tests.schemas.config.files import FULL, HEAD, problems, signalwire
 
 def test_every_kind_is_read_with_its_own_fields():
     providers = parse_config(FULL, "p.toml").providers
-    classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig, TelnyxConfig]
+    classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig, TelnyxConfig, BandwidthConfig]
     assert [type(provider) for provider in providers.values()] == classes
     assert {provider.kind for provider in providers.values()} <= set(kinds())
     assert providers["timepay"].base_url == "https://api.agents.timepay.ai"

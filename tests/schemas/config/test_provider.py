@@ -31,6 +31,7 @@ def test_each_kind_says_what_its_account_is():
         "vogent": "vogent|@vogent",
         "bird": "bird|w-1",
         "telnyx": "telnyx|@telnyx",
+        "bandwidth": "bandwidth|9900000",
     }
     without_org = parse_config(FULL.replace('org_id = "org-7"\n', ""), "p.toml").providers["timepay"]
     assert without_org.account == accounts["timepay"]
@@ -45,6 +46,7 @@ def test_rows_of_the_time_when_an_account_hung_on_its_url_are_found():
         "vogent": "vogent|http://127.0.0.1:8790/vogent|",
         "bird": "bird|https://api.bird.com|w-1",
         "telnyx": "telnyx|https://api.telnyx.com|",
+        "bandwidth": "bandwidth|https://api.bandwidth.com|9900000",
     }
 
 
@@ -134,3 +136,12 @@ def test_aliases_of_two_accounts_have_their_own_limits() -> None:
 def test_a_batch_where_the_provider_takes_one_is_refused() -> None:
     with pytest.raises(ConfigError, match="max_batch: vogent takes 1 in a call"):
         parse_config(f"{TWINS}[providers.two.policy]\nmax_batch = 2\n", "twins.toml")
+
+
+@pytest.mark.parametrize("field", ["site_id", "account_number", "peer_id"])
+def test_the_ids_of_bandwidth_are_digits(field):
+    fields = {"kind": "bandwidth", "base_url": "https://x.example", "token_env": "T", "client_id": "c"}
+    fields |= {"account_number": "1", "site_id": "2", "peer_id": "3", field: "x1"}
+    text = "[providers.bw]\n" + "\n".join(f'{name} = "{value}"' for name, value in fields.items())
+    with pytest.raises(ConfigError, match=field):
+        parse_config(text, "p.toml")

@@ -1,0 +1,134 @@
+"""Bandwidth's orders. The 201 tells of none but that it was received: what became of its number, it tells when asked.
+
+OrderStatus is RECEIVED, PROCESSING or BACKORDERED, and in the end COMPLETE, PARTIAL or FAILED, with the numbers in
+CompletedNumbers and FailedNumbers and what was wrong in ErrorList. A number that was taken meanwhile is a FAILED order
+with 5005; only with such a code is it refused, else the order was given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
+from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.bandwidth.errors import REFUSED, errors
+from tasks.providers.reading.claims import read_claims
+from tasks.providers.transport.answers import e164, fields, identifier, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+from tasks.providers.transport.xml import many
+
+_UNDER_WAY = ("RECEIVED", "PROCESSING", "BACKORDERED")
+_ENDED = ("COMPLETE", "PARTIAL", "FAILED")
+_NOTHING: tuple[Any, ...] = (None, "", {}, [])
+
+
+def body(ask: Ask, site_id: str, peer_id: str | None) -> dict[str, Any]:
+    """The Order that asks for one number, all or nothing, never on back order."""
+    return {
+        "CustomerOrderId": ask.reference,
+        "Name": f"Dialstock {ask.number}",
+        "SiteId": site_id,
+        "PeerId": peer_id,
+        "PartialAllowed": False,
+        "BackOrderRequested": False,
+        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": [ask.number]}},
+    }
+
+
+def outcome(session: Session, answer: Answer, ask: Ask) -> Outcome:
+    """What a purchase came to that was answered with an order."""
+    response = fields(fields(answer.body).get("OrderResponse"))
+    order = fields(response.get("Order"))
+    order_id, said = identifier(order.get("id")), order.get("CustomerOrderId")
+    numbers = _ordered(order)
+    if order_id is None or numbers != [ask.number] or (ask.reference and said not in (None, ask.reference)):
+        code = WRONG_NUMBER if numbers and ask.number not in numbers else "no_record"
+        return session.unsettled(answer, code, f"no order of {ask.number}")
+    if response.get("OrderStatus") not in (*_UNDER_WAY, *_ENDED):
+        return session.unsettled(answer, "no_record", f"an order of {ask.number} in no state that is documented")
+    found = session.yes(answer, None, OutcomeKind.PROCESSING)
+    return Outcome(**{**vars(found), "provider_order_id": session.clean(order_id)})
+
+
+def look(session: Session, answer: Answer, order_id: str, number: str) -> Look:
+    """What one order says of *number*. Raises ProviderError for another order, and for what cannot be read."""
+    response = fields(fields(answer.body).get("OrderResponse"))
+    order = fields(response.get("Order"))
+    # The path names the order; its answer repeats the id in some forms only.
+    if order.get("id") not in (None, order_id) or number not in (_ordered(order) or _ended(response)):
+        raise ProviderError(session.unsettled(answer, "no_record", f"no order {order_id} of {number}"))
+    kind, code = _state(response, number)
+    if answer.flaw and kind in (LookKind.REFUSED, LookKind.LOST):
+        raise ProviderError(session.unsettled(answer, "unreadable_answer", answer.flaw))
+    told = {
+        LookKind.REFUSED: "it is not to be had",
+        LookKind.LOST: "it was given up",
+        LookKind.UNCLEAR: "in a state that is not documented",
+    }.get(kind)
+    error = f"Bandwidth's order of {number} says: {told} ({code})" if told else None
+    return Look(kind=kind, provider_order_id=order_id, error=session.clean(error), error_code=session.clean(code))
+
+
+def named(session: Session, answer: Answer, reference: str) -> list[str]:
+    """The ids of the orders that carry our name of a call: none is a finding.
+
+    Raises ProviderError where it is not the whole list, or holds an order of another name.
+    """
+    wrapper = fields(fields(answer.body).get("ResponseSelectWrapper"))
+    listed = fields(wrapper.get("ListOrderIdUserIdDate"))
+    found = [fields(one) for one in many(listed.get("OrderIdUserIdDate"))]
+    ids = [identifier(one.get("orderId")) for one in found]
+    known = ("TotalCount", "Links", "OrderIdUserIdDate")
+    foreign = [key for key in listed if key not in known and listed[key] not in _NOTHING]
+    foreign += [key for key in wrapper if key != "ListOrderIdUserIdDate" and wrapper[key] not in _NOTHING]
+    wrong = answer.flaw or read_claims(answer.headers, len(found)).wrong(page=1, seen=0, last=True)
+    if answer.status != 200 or foreign or listed.get("TotalCount") != str(len(found)):
+        wrong = "no whole list of orders"
+    elif fields(listed.get("Links")).get("next") not in _NOTHING or None in ids:
+        wrong = "a part of the orders of one call"
+    elif any(one.get("CustomerOrderId") != reference for one in found):
+        wrong = "orders of another name"
+    if wrong:
+        raise ProviderError(session.unsettled(answer, "unreadable_list", wrong))
+    return [one for one in ids if one]
+
+
+def _state(response: Mapping[str, Any], number: str) -> tuple[LookKind, str | None]:
+    status = response.get("OrderStatus")
+    if status in _UNDER_WAY:
+        return LookKind.PROCESSING, None
+    if status in ("COMPLETE", "PARTIAL") and _names(_completed(response), number):
+        return LookKind.OWNED, None
+    if status in ("FAILED", "PARTIAL") and not _names(_completed(response), number):
+        own = [one for one in errors(response) if _about(one, number)]
+        codes = [str(one.get("Code")) for one in own]
+        refused = bool(codes) and all(code in REFUSED for code in codes)
+        return (LookKind.REFUSED if refused else LookKind.LOST), next(iter(codes), "order_failed")
+    return LookKind.UNCLEAR, None
+
+
+def _about(error: Mapping[str, Any], number: str) -> bool:
+    """Whether an error is about *number*, or about the whole order."""
+    return error.get("TelephoneNumber") in (None, "") or same_number(error["TelephoneNumber"], number)
+
+
+def _ordered(order: Mapping[str, Any]) -> list[str]:
+    wanted = fields(fields(order.get("ExistingTelephoneNumberOrderType")).get("TelephoneNumberList"))
+    return [number for one in many(wanted.get("TelephoneNumber")) if (number := e164(one))]
+
+
+def _completed(response: Mapping[str, Any]) -> list[Any]:
+    done = fields(response.get("CompletedNumbers"))
+    return [fields(one).get("FullNumber") for one in many(done.get("TelephoneNumber"))]
+
+
+def _ended(response: Mapping[str, Any]) -> list[str]:
+    """The numbers that an ended order tells of."""
+    failed = many(fields(response.get("FailedNumbers")).get("FullNumber"))
+    return [number for one in (*_completed(response), *failed) if (number := e164(one))]
+
+
+def _names(numbers: list[Any], number: str) -> bool:
+    return any(same_number(one, number) for one in numbers)

@@ -1,0 +1,249 @@
+"""Bandwidth's sandbox, after its specification of numbers: tokens, orders, owned numbers and the search.
+
+An order is answered 201, whatever becomes of it, but for what does not validate. 5005 is the code of each number that
+cannot be had. Tokens are answered as RFC 6749 says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, basic_credentials, route
+from tasks.providers.sandbox.exchange import Incoming, Invalid, Problem, Refusal, Reply, is_e164
+from tasks.providers.sandbox.ledger import Record
+from tasks.providers.transport.xml import XML_TYPE, NotXml, many, read_xml, write_xml
+
+_ACCOUNT = "/api/v2/accounts/{account}"
+_HEADERS = {"Content-Type": f"{XML_TYPE}; charset=utf-8"}
+_ORDER = (
+    *("CustomerOrderId", "Name", "SiteId", "PeerId", "PartialAllowed", "BackOrderRequested"),
+    *("ExistingTelephoneNumberOrderType",),
+)
+_AREAS = {"areaCode": 3, "npaNxx": 6, "npaNxxx": 7}
+_REFERENCE = 40
+
+
+class BandwidthApi(SandboxApi):
+    """POST and GET orders, GET numbers, GET what is for sale; the account is in the path."""
+
+    success = 201
+    routes = (
+        route("POST", "/api/v1/oauth2/token", "give_token"),
+        route("POST", f"{_ACCOUNT}/orders"),
+        route("GET", f"{_ACCOUNT}/orders", "list_orders"),
+        route("GET", f"{_ACCOUNT}/orders/{{id}}", "get_order"),
+        route("GET", f"{_ACCOUNT}/availableNumbers", "search"),
+        route("GET", "/api/v2/tns", "list_owned"),
+        route("GET", "/api/v2/tns/{number}", "get"),
+    )
+
+    def authorize(self, incoming: Incoming) -> None:
+        """Basic for a token, and the token for all else."""
+        if incoming.path.endswith("/oauth2/token"):
+            client, secret = basic_credentials(incoming)
+            if not client or secret != self.token:
+                raise Refusal(Reply(401, {"error": "invalid_client"}))
+        elif incoming.headers.get("Authorization", "") != f"Bearer access-{self.token}":
+            raise Refusal(self.account_refused("credentials", ()))
+
+    def account(self, incoming: Incoming) -> str:
+        """The account of the path."""
+        return incoming.args[0]
+
+    def id_of(self, record: Record) -> str:
+        """A number has no id but itself."""
+        return record.number
+
+    def give_token(self, incoming: Incoming) -> Reply:
+        """A token for an hour; its answer is JSON."""
+        if incoming.form() != {"grant_type": "client_credentials"}:
+            return Reply(400, {"error": "unsupported_grant_type"})
+        return Reply(200, {"access_token": f"access-{self.token}", "token_type": "Bearer", "expires_in": 3600})
+
+    def read_order(self, incoming: Incoming) -> Order:
+        """An <Order> of one named number, with its wrapper and its sub-account."""
+        order = _read(incoming).get("Order")
+        if not isinstance(order, dict):
+            raise Invalid(Problem("", "the root is no Order", "5001"))
+        strange = [Problem(name, f"{name} is unknown", "5001") for name in order if name not in _ORDER]
+        wrapper = order.get("ExistingTelephoneNumberOrderType")
+        if not isinstance(wrapper, dict):
+            raise Refusal(self.failed())
+        numbers = many(wrapper.get("TelephoneNumberList", {}).get("TelephoneNumber"))
+        problems = [*strange, *_problems(order, numbers)]
+        if problems:
+            raise Invalid(*problems)
+        extra = {"order_id": str(uuid4()), "reference": order.get("CustomerOrderId"), "site": order["SiteId"]}
+        return Order(account=self.account(incoming), numbers=numbers, extra=extra)
+
+    def sold(self, lines: Sequence[Line]) -> Reply:
+        """201: the order was received. One that is refused fails later."""
+        line = lines[0]
+        if line.state == "missing":
+            return _xml(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
+        if line.state == "refused":
+            self.ledger.take(replace(line.record, extra={**line.record.extra, "code": "5005"}))
+        response = {"Order": _order(line.record), "OrderStatus": "RECEIVED"}
+        return _xml(201, "OrderResponse", response, {"Location": f"orders/{line.record.extra['order_id']}"})
+
+    def list_orders(self, incoming: Incoming) -> Reply:
+        """Orders by our name of the call."""
+        incoming.only("page", "size", "customerOrderId")
+        wanted = incoming.text("customerOrderId")
+        found = [one for one in self._orders(self.account(incoming)) if wanted in ("", one.extra["reference"])]
+        listed = [{**_names(one), "OrderStatus": _status(one)[0], "OrderDate": one.at} for one in found]
+        inner = {"TotalCount": len(found), "Links": {}, "OrderIdUserIdDate": listed}
+        return _xml(200, "ResponseSelectWrapper", {"ListOrderIdUserIdDate": inner})
+
+    def get_order(self, incoming: Incoming) -> Reply:
+        """One order by its id, with what became of its number."""
+        orders = self._orders(self.account(incoming))
+        found = next((one for one in orders if one.extra["order_id"] == incoming.args[1]), None)
+        if found is None:
+            return Reply(404, None)
+        status, code = _status(found)
+        done = [{"FullNumber": found.number}] if status == "COMPLETE" else []
+        failed = [found.number] if code else []
+        error = {"Code": code, "Description": "The telephone number is unavailable", "TelephoneNumber": found.number}
+        response = {
+            "CompletedQuantity": len(done),
+            "ErrorList": {"Error": [error]} if code else None,
+            "Order": {**_order(found), "id": None},
+            "OrderStatus": status,
+            "CompletedNumbers": {"TelephoneNumber": done},
+            "FailedNumbers": {"FullNumber": failed},
+            "FailedQuantity": len(failed),
+        }
+        return _xml(200, "OrderResponse", response)
+
+    def list_owned(self, incoming: Incoming) -> Reply:
+        """An account's numbers, page by page; a page is named by where it starts, but the first, which is 1."""
+        incoming.only("accountId", "page", "size")
+        account, size = incoming.text("accountId"), incoming.whole("size", 500, 1, 2500)
+        page = incoming.whole("page", 1, 1, 10**9)
+        start = 0 if page == 1 else page
+        owned = [record for record in self.ledger.owned(self.kind, account) if _status(record)[0] != "FAILED"]
+        shown = [_details(record, account) for record in owned[start : start + size]]
+        address = f"https://api.bandwidth.com/api/v2/tns?accountId={account}&page={{}}&size={size}"
+        links = {"first": f'Link=<{address.format(1)}>;rel="first";'}
+        if start + size < len(owned):
+            links["next"] = f'Link=<{address.format(start + size)}>;rel="next";'
+        body = {"TelephoneNumberCount": len(owned), "Links": links, "TelephoneNumbers": {"TelephoneNumber": shown}}
+        return _xml(200, "TelephoneNumbersResponse", body)
+
+    def get(self, incoming: Incoming) -> Reply:
+        """One number, whoever has it."""
+        number = unquote(incoming.args[0])
+        owner = next((record for record in self.ledger.everywhere(self.kind) if record.number == number), None)
+        if owner is None or _status(owner)[0] == "FAILED":
+            return Reply(404, None)
+        return _xml(200, "TelephoneNumberResponse", {"TelephoneNumberDetails": _details(owner, "9900000")})
+
+    def search(self, incoming: Incoming) -> Reply:
+        """Numbers for sale by area code and more; nothing is held."""
+        incoming.only(*_AREAS, "quantity", "LCA", "enableTNDetail")
+        quantity = incoming.whole("quantity", 5000, 1, 5000)
+        given = [(name, incoming.text(name)) for name in _AREAS if incoming.text(name)]
+        if len(given) != 1 or not given[0][1].isdecimal() or len(given[0][1]) != _AREAS[given[0][0]]:
+            raise Invalid(Problem("areaCode", "one of areaCode, npaNxx and npaNxxx is needed", "4000"))
+        found = list(islice(self.for_sale("US", given[0][1]), quantity))
+        listed = {"ResultCount": len(found), "TelephoneNumberList": {"TelephoneNumber": found}}
+        return _xml(200, "SearchResult", listed)
+
+    def describe(self, record: Record) -> dict[str, Any]:
+        """The record of a number."""
+        return _details(record, record.account or "")
+
+    def invalid(self, exc: Invalid) -> Reply:
+        """400, with a code for each problem."""
+        listed = [{"Code": problem.code, "Description": problem.message} for problem in exc.problems]
+        return _xml(400, "OrderResponse", {"ErrorList": {"Error": listed}})
+
+    def account_refused(self, reason: AccountReason, numbers: Sequence[str]) -> Reply:  # noqa: ARG002 - the call's
+        """401 without a body, 402 for credit, 5007 for the capacity."""
+        if reason == "quota":
+            return self.invalid(Invalid(Problem("", "The capacity of the account is exceeded", "5007")))
+        return Reply(401 if reason == "credentials" else 402, None)
+
+    def throttled(self) -> Reply:
+        """429 without a body."""
+        return Reply(429, None)
+
+    def failed(self) -> Reply:
+        """500; what it says is not documented."""
+        return Reply(500, None)
+
+    def _orders(self, account: str) -> list[Record]:
+        owned = [record for record in self.ledger.owned(self.kind, account) if record.extra]
+        return [*owned, *self.ledger.taken(self.kind, account)]
+
+
+def _read(incoming: Incoming) -> dict[str, Any]:
+    declared = incoming.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if declared != XML_TYPE:
+        raise Invalid(Problem("", f"Content-Type must be {XML_TYPE}", "5001"), malformed=True)
+    try:
+        return read_xml(incoming.body.decode())
+    except (NotXml, UnicodeError) as exc:
+        raise Invalid(Problem("", "the body is no XML", "5001"), malformed=True) from exc
+
+
+def _problems(order: Mapping[str, Any], numbers: Sequence[Any]) -> list[Problem]:
+    reference, site = order.get("CustomerOrderId", ""), order.get("SiteId", "")
+    found = []
+    if not isinstance(site, str) or not site.isdecimal():
+        found.append(Problem("SiteId", "The sub-account is missing or wrong", "5022"))
+    allowed = isinstance(reference, str) and reference.replace("-", "").replace(" ", "").isalnum()
+    if reference and (not allowed or len(reference) > _REFERENCE):
+        found.append(Problem("CustomerOrderId", "letters, digits, dashes and blanks, 40 at most", "5052"))
+    if order.get("BackOrderRequested") == "true":
+        found.append(Problem("BackOrderRequested", "not allowed for named numbers", "5522"))
+    if len(numbers) != 1 or not is_e164(numbers[0]) or not numbers[0].startswith("+1"):
+        found.append(Problem("TelephoneNumber", "one number of +1", "5002"))
+    return found
+
+
+def _status(record: Record) -> tuple[str, str | None]:
+    """OrderStatus, and the code of what failed."""
+    if "code" in record.extra:
+        return "FAILED", record.extra["code"]
+    if time.monotonic() < record.ready_at:
+        return "RECEIVED", None
+    return ("COMPLETE", None) if record.fulfilled else ("FAILED", "5003")
+
+
+def _names(record: Record) -> dict[str, Any]:
+    return {"CustomerOrderId": record.extra["reference"], "orderId": record.extra["order_id"]}
+
+
+def _order(record: Record) -> dict[str, Any]:
+    extra = record.extra
+    return {
+        "CustomerOrderId": extra["reference"],
+        "OrderCreateDate": record.at,
+        "BackOrderRequested": False,
+        "id": extra["order_id"],
+        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": [record.number]}},
+        "PartialAllowed": False,
+        "SiteId": extra["site"],
+    }
+
+
+def _details(record: Record, account: str) -> dict[str, Any]:
+    return {
+        "FullNumber": record.number,
+        "Status": "Inservice" if _status(record)[0] == "COMPLETE" else "InAccount",
+        "AccountId": record.account or account,
+        "OrderId": record.extra.get("order_id"),
+        "LastModified": record.at,
+    }
+
+
+def _xml(status: int, root: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(status, write_xml(root, body).decode(), {**_HEADERS, **(headers or {})})
