@@ -10,7 +10,7 @@ from tests.scripted import ScriptedServer
 __all__ = ["_every_call_has_its_turn", "running", "sandbox"]
 
 
-@pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "bandwidth"])
+@pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "bandwidth", "plivo"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

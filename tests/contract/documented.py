@@ -10,23 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.scripted import reply
-from tests.tasks.providers.adapters import ACCOUNT_SID, ID, NUMBER, OTHER, bird_record, success
+from tests.tasks.providers.adapters import ACCOUNT_SID, ID, NUMBER, OTHER, bird_record, plivo_record, success
 
-LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio", "telnyx")
+LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo")
 ENTRIES = {
     **{"fluents": "items", "signalwire": "data", "vogent": "data", "bird": "results"},
     "twilio": "incoming_phone_numbers",
     "telnyx": "data",
+    "plivo": "objects",
 }
 NUMBER_KEY = {"bird": "numberString", "twilio": "phone_number", "telnyx": "phone_number"}
 ALWAYS = {
     **{"fluents": "has_more", "signalwire": "links", "vogent": "cursor", "twilio": "next_page_uri"},
-    "telnyx": "meta",
+    **{"telnyx": "meta", "plivo": "meta"},
 }
 """The key beside the list that tells of further pages, where there always is one."""
 
 THIRD = "+14155550102"
 _PATH = "/api/relay/rest/phone_numbers"
+_PLIVO = "/v1/Account/MASANDBOX00000000001/Number/"
 _TWILIO = f"/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json"
 
 
@@ -49,6 +51,8 @@ def record(kind: str, number: str) -> dict[str, Any]:
         return {**bird_record(number), "id": f"id-{number}"}
     if kind == "telnyx":
         return {"id": f"id-{number}", "phone_number": number, "status": "active"}
+    if kind == "plivo":
+        return plivo_record(number)
     return {**success(kind, number)[1], "sid" if kind == "twilio" else "id": f"id-{number}"}
 
 
@@ -67,6 +71,9 @@ def page(kind: str, *numbers: str, index: int = 0, last: bool = True, total: int
         return {**found, "meta": meta}
     if kind == "vogent":
         return {**found, "cursor": None if last else f"after-{index}"}
+    if kind == "plivo":
+        following = None if last else f"{_PLIVO}?limit=20&offset={20 * (index + 1)}"
+        return {"api_id": ID, "meta": {"limit": 20, "next": following}, **found}
     if kind == "twilio":
         following = None if last else f"{_TWILIO}?PageSize=1000&Page={index + 1}&PageToken=PAPN{index}"
         return {**found, "uri": _TWILIO, "page_size": 1000, "next_page_uri": following}
@@ -341,6 +348,17 @@ def _foreign_links() -> Iterator[Any]:
     yield {"self": _PATH, "prev": f"{_PATH}?page_number=7"}
 
 
+def _strange_metas() -> Iterator[Any]:
+    """What `meta` of Plivo's says of another page than any that is asked for."""
+    yield from (
+        {"next": value} for value in (5, 0, False, [], {}, "/other/?offset=20", "http://[", f"{_PLIVO}?offset=7")
+    )
+    yield from ({"next": None, key: value} for key in ("limit", "offset") for value in (7, "20", True, []))
+    yield from ({"next": None, "previous": value} for value in (5, 0, {}, f"{_PLIVO}?offset=60", "/x/?offset=0"))
+    yield from ({"next": None, "total_count": value} for value in (99, "1", -1, True, []))
+    yield from ({"next": None, key: ["down"]} for key in ("error", "errors", "Next"))
+
+
 def _other_pages() -> Iterator[Any]:
     """What a page of Twilio's says of itself, of another page or question than any that is asked for."""
     yield from ({"page": value} for value in (7, "0", True, [], -1))
@@ -367,6 +385,7 @@ def _further_pages(kind: str, whole: dict[str, Any]) -> Iterator[Said]:
         "signalwire": ("links", (None, [], "", 5, {"next": 5}, {"next": {}}, {"next": "/other?page_number=2"})),
         "vogent": ("cursor", (5, 0, False, [], {})),
         "bird": ("nextPageToken", (5, 0, False, [], {})),
+        "plivo": ("meta", (None, [], "", 5, {}, {"limit": 20}, *_strange_metas())),
         "twilio": ("next_page_uri", (5, 0, False, [], {}, "/other.json?Page=2", _TWILIO, f"{_TWILIO}?FriendlyName=x")),
         "telnyx": ("meta", tuple(_strange_meta())),
     }

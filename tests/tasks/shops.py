@@ -21,8 +21,8 @@ from tasks.runtime import Binding, Runtime
 from tasks.sandbox import SandboxServer
 from tests.tasks.support import FAST, World
 
-LISTS = ("fluents", "signalwire", "vogent", "bird", "twilio")
-PAGES = {"fluents": 100, "signalwire": 1000, "vogent": 100, "bird": 99, "twilio": 1000}
+LISTS = ("fluents", "signalwire", "vogent", "bird", "twilio", "plivo")
+PAGES = {"fluents": 100, "signalwire": 1000, "vogent": 100, "bird": 99, "twilio": 1000, "plivo": 20}
 
 
 def bind(url: str, kind: str, **policy: Any) -> Binding:

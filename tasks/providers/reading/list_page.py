@@ -64,7 +64,8 @@ class Listing:
     `entries` is the list's key, `needs` are those always beside it, `may` those that may stand there, `echoes` those of
     them that repeat a parameter of the question; `strange` tells what is wrong inside of those, None where nothing is.
     In an entry, `number` and `ids` are keys, `kind` tells its state, and `passed_over` is true of what is documented as
-    no number: it is passed over where its name is none. Of `others` it is documented that they may name other numbers
+    no number: it is passed over where its name is none. `bare` is true where numbers are documented as digits with the
+    country code, without the plus. Of `others` it is documented that they may name other numbers
     than the entry's own: those say nothing.
     """
 
@@ -74,6 +75,7 @@ class Listing:
     echoes: tuple[str, ...] = ()
     strange: Callable[[Answer], str | None] = lambda _: None
     number: str = "number"
+    bare: bool = False
     ids: tuple[str, ...] = ("id",)
     kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
     passed_over: Callable[[Mapping[str, Any]], bool] = lambda _: False
@@ -136,19 +138,23 @@ class Listing:
     def _unread(self, record: Mapping[str, Any]) -> str | None:
         """Why an entry cannot be read; None where it can, or is passed over.
 
-        Only with its plus is a number surely international: a national one may be any country's, ours too.
+        Only with its plus is a number surely international, unless the page says so: a national one may be any
+        country's, ours too.
         """
         if self._is_no_number(record):
             return None
         given = record.get(self.number)
         number = e164(given)
-        if number is None or not isinstance(given, str) or not given.strip().startswith("+"):
+        if number is None or not isinstance(given, str) or not self._is_international(given.strip()):
             shown = given if isinstance(given, str | int) else type(given).__name__
             return f"an entry whose number cannot be read: {shown}"
         others = [record[key] for key in NUMBER_KEYS if record.get(key) is not None]
         if any(e164(other) != number for other in others):
             return f"an entry that names {number} and another number"
         return None
+
+    def _is_international(self, given: str) -> bool:
+        return given.startswith("+") or (self.bare and given.isdecimal())
 
 
 def text_or_none(session: Session, answer: Answer, value: Any) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import phonenumbers
@@ -11,6 +13,8 @@ from schemas.numbers import region_of
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from tasks.providers.adapter import SearchQuery, Unsupported
 from tasks.providers.transport.answers import e164
+
+_AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
 def international_prefix(query: SearchQuery) -> str:
@@ -24,6 +28,15 @@ def international_prefix(query: SearchQuery) -> str:
 def page_size(query: SearchQuery, most: int) -> int:
     """The query's limit within what the provider's page allows."""
     return min(max(query.limit, 1), most)
+
+
+def price(value: Any, currency: str) -> str | None:
+    """An amount as a provider writes it, text or number, as '3.50 USD'; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _AMOUNT.fullmatch(str(value)):
+        return None
+    exact = Decimal(str(value))
+    cents = exact.quantize(Decimal("0.01"))
+    return f"{cents if cents == exact else exact.normalize():f} {currency}"
 
 
 def offered(

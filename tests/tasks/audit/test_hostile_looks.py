@@ -176,7 +176,7 @@ def test_what_an_audit_frees_it_asked_for_in_as_few_walks_as_can_be(world: World
     before, steps = len(shop.looks), list[int]()
     done = compare.mark_released(world.runtime, world.binding, report, "ann", progress=steps.append)
     assert len(done.settled) == sum(steps) == 3
-    asked = {"fluents": 3 + 1, "signalwire": 3, "vogent": 1, "bird": 3 * 2, "twilio": 3}
+    asked = {"fluents": 3 + 1, "signalwire": 3, "vogent": 1, "bird": 3 * 2, "twilio": 3, "plivo": 3}
     assert len(shop.looks) - before == asked[shop.kind]
 
 

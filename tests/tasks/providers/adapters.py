@@ -11,7 +11,7 @@ from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo")
 TOKEN = "s3cr3t-TOKEN/42"
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
@@ -51,6 +51,10 @@ def bird_record(number: str = NUMBER, status: Any = "provisioned", order: Any = 
     }
 
 
+def plivo_record(number: str = NUMBER) -> dict[str, Any]:
+    return {"number": number.removeprefix("+"), "active": True, "added_on": "2026-01-02", "application": None}
+
+
 def twilio_record(number: str = NUMBER) -> dict[str, Any]:
     return {
         "sid": ID,
@@ -78,6 +82,9 @@ def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
         return 201, {"id": ID, "user_id": ID, "number": number, "active": True, "example_context": {}}
     if kind == "signalwire":
         return 200, {"id": ID, "number": number, "name": None, "capabilities": ["voice"], "number_type": "longcode"}
+    if kind == "plivo":
+        item = {"number": number.removeprefix("+"), "status": "Success"}
+        return 201, {"api_id": ID, "message": "created", "numbers": [item], "status": "fulfilled"}
     if kind == "twilio":
         return 201, twilio_record(number)
     if kind == "telnyx":

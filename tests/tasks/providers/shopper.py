@@ -6,13 +6,14 @@ from typing import Any
 
 import httpx
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "plivo")
 CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
 BEARER = {"Authorization": "Bearer sandbox"}
 ACCESS_KEY = {"Authorization": "AccessKey sandbox"}
 BASIC = httpx.BasicAuth("project", "sandbox")
 ACCOUNT_SID = f"AC{7:032x}"
 TWILIO = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
+PLIVO = "/v1/Account/project/"
 TWILIO_AUTH = httpx.BasicAuth(ACCOUNT_SID, "sandbox")
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
@@ -40,7 +41,7 @@ class Shopper:
     def get(self, path: str, **params: Any) -> httpx.Response:
         """A reading call with the credentials of the path's provider."""
         kind = path.split("/")[1]
-        if kind == "signalwire":
+        if kind in ("signalwire", "plivo"):
             return self.client.get(path, params=params, auth=BASIC)
         if kind == "twilio":
             return self.client.get(path, params=params, auth=TWILIO_AUTH)
@@ -61,6 +62,9 @@ class Shopper:
 
     def _signalwire(self, number: str) -> tuple[str, Any]:
         return "/api/relay/rest/phone_numbers", {"json": {"number": number}, "auth": BASIC}
+
+    def _plivo(self, number: str) -> tuple[str, Any]:
+        return f"{PLIVO}PhoneNumber/{number.removeprefix('+')}/", {"json": {}, "auth": BASIC}
 
     def _twilio(self, number: str) -> tuple[str, Any]:
         return f"{TWILIO}/IncomingPhoneNumbers.json", {"data": {"PhoneNumber": number}, "auth": TWILIO_AUTH}

@@ -21,6 +21,7 @@ KEYS = [
     *("next", "cursor", "nextPageToken", "monthlyPrice", "amount"),
     *("phone_number", "sid", "account_sid", "date_created", "incoming_phone_numbers", "next_page_uri", "page", "start"),
     *("phone_number", "phone_numbers", "meta", "total_pages", "total_results", "customer_reference"),
+    *("numbers", "objects", "meta", "offset", "active", "monthly_rental_rate"),
 ]
 SCALARS = st.one_of(
     st.none(),

@@ -7,6 +7,7 @@ import pytest
 from schemas.config.errors import ConfigError
 from tasks.providers.bird.adapter import Bird
 from tasks.providers.fluents.adapter import Fluents
+from tasks.providers.plivo.adapter import Plivo
 from tasks.providers.registry import build
 from tasks.providers.signalwire.adapter import SignalWire
 from tasks.providers.telnyx.adapter import Telnyx
@@ -20,7 +21,7 @@ URL = "http://127.0.0.1:9"
 
 @pytest.mark.parametrize(
     ("kind", "adapter"),
-    list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio, Telnyx), strict=True)),
+    list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio, Telnyx, Plivo), strict=True)),
     ids=KINDS,
 )
 def test_each_kind_has_its_adapter(kind: str, adapter: type[Any]) -> None:
