@@ -93,7 +93,7 @@ class GoingOn:
 def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
     """Which of an account's *marks*, the newest first, the database has lost. Raises SQLAlchemyError."""
     with database.read() as conn:
-        lost = history.lost(conn, marks)
+        lost = history.lost(conn, marks, account=account)
         if not lost:
             history.vouched(conn).add(account)
     gone = set(lost)
@@ -125,7 +125,7 @@ def _went_back(runtime: Runtime, account: str) -> bool:
         return True
     since = runtime.watermark.since_known(account, _others(runtime, account))
     with runtime.database.read() as conn:
-        if history.lost(conn, since.marks):
+        if history.lost(conn, since.marks, account=account):
             return True
     runtime.watermark.known(since)
     return False

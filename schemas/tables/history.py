@@ -11,11 +11,24 @@ from sqlmodel import Field, SQLModel
 from schemas.tables.columns import ID
 
 
-class AnsweredCall(SQLModel, table=True):
+class AccountAnswer(SQLModel, table=True):
     """A call to buy that this database lost: an audit took in what it bought, or a person answered for it.
 
-    It stands in no other table. A database that goes back once more, to before the answer, has lost it again.
+    It stands in no other table. A database that goes back once more, to before the answer, has lost it again. Where
+    several accounts may be the one that made it, each answers for itself: what the one does not have, another may.
     """
+
+    __tablename__: ClassVar[str] = "account_answer"
+
+    account: str = Field(max_length=400, primary_key=True)
+    purchase_id: str = Field(sa_column=Column(ID, primary_key=True))
+    revision: int = Field(primary_key=True)
+    started_at: datetime = Field(primary_key=True)
+    answered_at: datetime
+
+
+class AnsweredCall(SQLModel, table=True):
+    """The same as older programs wrote and read it, which does not say whose answer it is; nothing uses it any more."""
 
     __tablename__: ClassVar[str] = "answered_call"
 
@@ -25,4 +38,4 @@ class AnsweredCall(SQLModel, table=True):
     answered_at: datetime
 
 
-ANSWERED = AnsweredCall.__table__  # type: ignore[attr-defined]
+ANSWERED = AccountAnswer.__table__  # type: ignore[attr-defined]

@@ -31,8 +31,8 @@ _UNTOLD = Outcome(
 )
 # By id alone: SQLite finds no index for pairs.
 _STARTED, _ANSWERED = (
-    select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"))
-    for at in (ATTEMPT.c, ANSWERED.c)
+    select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"), *where)
+    for at, where in ((ATTEMPT.c, ()), (ANSWERED.c, (ANSWERED.c.account == bindparam("account"),)))
 )
 _FORGOTTEN = select(PURCHASE.c.id, PURCHASE.c.finished_at).where(
     among(PURCHASE.c.id, "ids"),
@@ -52,14 +52,15 @@ class WentBack(Exception):
     """The database has lost calls to buy of an account: nothing may be bought there."""
 
 
-def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
-    """Those of the marks whose attempt the database does not have, and that nobody answered for in it.
+def lost(conn: Connection, marks: Sequence[Mark], *, account: str) -> list[Mark]:
+    """Those of the marks whose attempt the database does not have, and that nobody answered for in it at *account*.
 
-    One at the same revision that began at another time is another call, made by who did not know of the first. What
-    began before its purchase ended is not lost where all calls of that purchase were forgotten since
-    (`tasks.ledger.forget`): a database that knows the end knew the call.
+    One at the same revision that began at another time is another call, made by who did not know of the first. What was
+    answered at another account that may have made the call is not answered here: it may have been this one. What began
+    before its purchase ended is not lost where all calls of that purchase were forgotten since (`tasks.ledger.forget`):
+    a database that knows the end knew the call.
     """
-    missing = _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks))
+    missing = _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks), account=account)
     ended: dict[str, datetime] = {}
     for chunk in chunks(missing, _CHUNK):
         ended.update(row[:2] for row in conn.execute(_FORGOTTEN, {"ids": list({mark.purchase_id for mark in chunk})}))
@@ -67,16 +68,18 @@ def lost(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
 
 
 def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: datetime) -> None:
-    """Write down that lost calls were answered for. Their marks stay: a database that goes back once more lost this.
+    """Write down that lost calls were answered for at *account*.
 
-    What stands as bought for their numbers was called for when the marks say: limits for a day count it.
+    Their marks stay: a database that goes back once more lost this. What stands as bought for their numbers was called
+    for when the marks say: limits for a day count it.
     """
     _date_bought(conn, account, marks)
-    rows = [
-        {"purchase_id": mark.purchase_id, "revision": mark.revision, "started_at": mark.started_at, "answered_at": now}
-        for mark in marks
-    ]
-    insert_new(conn, ANSWERED, rows)
+    insert_new(conn, ANSWERED, [_answered(mark, account, now) for mark in marks])
+
+
+def _answered(mark: Mark, account: str, now: datetime) -> Row:
+    call = {"purchase_id": mark.purchase_id, "revision": mark.revision, "started_at": mark.started_at}
+    return {"account": account, **call, "answered_at": now}
 
 
 def _date_bought(conn: Connection, account: str, marks: Sequence[Mark]) -> None:
@@ -96,10 +99,12 @@ def _newest(marks: Sequence[Mark]) -> dict[str, Mark]:
     return {mark.number: mark for mark in sorted(marks, key=lambda one: (one.started_at, one.revision))}
 
 
-def _unknown(conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark]) -> list[Mark]:
+def _unknown(
+    conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark], **of: str
+) -> list[Mark]:
     known: set[tuple[str, int, datetime]] = set()
     for chunk in chunks(marks, _CHUNK):
-        rows = conn.execute(calls, {"ids": list({mark.purchase_id for mark in chunk})})
+        rows = conn.execute(calls, {"ids": list({mark.purchase_id for mark in chunk}), **of})
         known.update((row.purchase_id, row.revision, row.started_at) for row in rows)
     return [mark for mark in marks if (mark.purchase_id, mark.revision, mark.started_at) not in known]
 
@@ -113,7 +118,7 @@ def vouch(conn: Connection, account: str, marks: Sequence[Mark] | None) -> None:
         return
     if marks is None:
         raise Unvouched(account)
-    if missing := lost(conn, marks):
+    if missing := lost(conn, marks, account=account):
         raise WentBack(f"the database has lost {len(missing)} of the newest calls to buy at {account}")
     vouched(conn).add(account)
 

@@ -40,7 +40,7 @@ def known(world: World, index: int) -> Mark:
 
 def lost(world: World, marks: Sequence[Mark]) -> list[Mark]:
     with world.runtime.database.read() as conn:
-        return history.lost(conn, marks)
+        return history.lost(conn, marks, account=ACCOUNT)
 
 
 def hold(world: World, *marks: Mark) -> list[Row]:

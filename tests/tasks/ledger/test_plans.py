@@ -176,7 +176,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     ),
     "keep": ("autoindex_purchase_1|purchase_pkey", lambda w, c: intents.keep(c, _dispatched(w), LATER)),
     "record": ("autoindex_purchase_1|purchase_pkey", lambda w, c: outcomes.record_all(c, _answers(w, c), LATER)),
-    "history": ("purchase_attempt_(1|pkey)", lambda w, c: history.lost(c, [_mark() for _ in range(3)])),
+    "history": ("purchase_attempt_(1|pkey)", lambda w, c: history.lost(c, [_mark() for _ in range(3)], account="x")),
     "running": (
         "purchase_running|purchase_by_order",
         lambda w, c: dispatch.room(

@@ -20,7 +20,7 @@ from tests.servers import RedisServer
 from tests.tasks.killing import DeadlyDatabase
 from tests.tasks.past import Past, started
 from tests.tasks.scripted_provider import UNKNOWN
-from tests.tasks.support import NUMBER, number
+from tests.tasks.support import ACCOUNT, NUMBER, number
 from workers.database.connections import SqlDatabase
 
 FOUR = [number(index) for index in range(4)]
@@ -36,7 +36,7 @@ class Watching(DeadlyDatabase):
 
     def _count(self) -> None:
         with self.read() as conn:
-            self.lost.append(history.lost(conn, self._marks))
+            self.lost.append(history.lost(conn, self._marks, account=ACCOUNT))
 
 
 def take_in(runtime: Runtime, binding: Binding) -> GoingOn | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tasks import restored_database
 from tasks.accounts import identity
 from tasks.accounts.stranded import homes_in
 from tasks.lifecycle import release_and_sweep
@@ -84,3 +85,26 @@ def test_a_file_that_went_back_with_its_database_knows_what_was_bought_by_anothe
     files.work()
     assert past.state("v")["cause"] == Cause.BEHIND
     assert past.charged() == [number(1)]
+
+
+@pytest.mark.parametrize("first", ["v", "w"])
+def test_each_account_that_may_have_made_a_lost_call_answers_for_itself(past: Past, first: str) -> None:
+    """A second account came, so the file names both now: the lost calls may be of either."""
+    files, two = Files(past, past.world.binding), ("v", "w")
+    identity.settle(files.use(OLD))
+    past.keep()
+    past.world.accept(number(1), provider="v")
+    files.work()
+    past.go_back()
+    runtime = files.use(ONE + TWO)
+    identity.settle(runtime)
+    files.work()
+    assert [past.state(alias)["cause"] for alias in two] == [Cause.BEHIND] * 2
+    for alias in sorted(two, key=lambda one: one != first):
+        going, held = restored_database.believe(runtime, runtime.providers[alias], "ann", "seen")
+        assert (going, [row["account"] for row in held]) == ([alias], [f"vogent|{alias}"])
+    past.world.accept(number(1), provider="v")
+    files.work()
+    assert past.charged() == [number(1)]
+    files.work()
+    assert [past.state(alias)["cause"] for alias in two] == [None] * 2

@@ -139,13 +139,15 @@ def test_what_was_answered_for_is_written_down_once(past: Past) -> None:
     past.compare()
     marks = past.world.runtime.watermark.newest(past.world.binding.account)
     with past.database.write() as conn:
-        assert history.lost(conn, marks) == marks
+        assert history.lost(conn, marks, account="acme-account") == marks
+        history.answer(conn, marks, account="other-account", now=past.world.clock())
+        assert history.lost(conn, marks, account="acme-account") == marks
         history.answer(conn, marks[:1], account="acme-account", now=past.world.clock())
-        assert history.lost(conn, marks) == marks[1:]
+        assert history.lost(conn, marks, account="acme-account") == marks[1:]
         history.answer(conn, marks, account="acme-account", now=past.world.clock())
-        assert history.lost(conn, marks) == []
+        assert history.lost(conn, marks, account="acme-account") == []
         other = replace(marks[0], started_at=marks[0].started_at + timedelta(seconds=1))
-        assert history.lost(conn, [other]) == [other]
+        assert history.lost(conn, [other], account="acme-account") == [other]
 
 
 def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> None:
