@@ -92,8 +92,8 @@ KINDS = ["directory", "empty", "link"]
 def test_what_is_no_file_of_providers_is_no_choice_of_the_sandbox(bare: Path, make: Callable[[Path], object]) -> None:
     make(bare / "providers.toml")
     assert "providers.toml" in Cli().refused("buy", NUMBER, "--provider", "bird")
-    assert "providers.toml" in Cli().refused("purchase", "show", "last")
     assert not (bare / "home").exists()
+    assert "providers.toml" in Cli().refused("purchase", "show", "last")
 
 
 @pytest.mark.parametrize("command", READERS, ids=" ".join)

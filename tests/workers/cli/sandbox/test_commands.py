@@ -27,7 +27,7 @@ def test_its_configuration_buys_from_all_kinds(tmp_path: Path) -> None:
         ready = json.loads(sandbox.line())
         config = load_config(config_path)
         assert config_path.read_text() == ready["toml"]
-        assert config == sandbox_config(ready["url"])
+        assert config.providers == sandbox_config(ready["url"]).providers
         for index, provider in enumerate(config.providers.values()):
             adapter = build(provider, read_token(provider, {}))
             with in_turn(at_once):
