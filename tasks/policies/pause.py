@@ -17,7 +17,7 @@ class Cause(StrEnum):
     """Who or what paused a provider; a person's pause is ended by a person.
 
     BEHIND: the database went back in time. That is ended by an audit that takes in what is ours, or by a person's word.
-    WRONG_NUMBER: it answered with another number than it was asked for, and would with a probe. A person ends that.
+    WRONG_NUMBER: it answered with another number than it was asked for, which it may have sold; so may each probe.
     """
 
     ACCOUNT = "account"
@@ -30,7 +30,7 @@ class Cause(StrEnum):
     @property
     def by_machine(self) -> bool:
         """Whether the machine may end it, or let it cool down for longer, by what it hears from the provider."""
-        return self not in (Cause.PERSON, Cause.BEHIND, Cause.WRONG_NUMBER)
+        return self not in (Cause.PERSON, Cause.BEHIND)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Streaks:
     def feed(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
         """Count one outcome; a Pause where it is the account's refusal or one too many in a row."""
         if outcome.error_code == WRONG_NUMBER:
-            return Pause(cause=Cause.WRONG_NUMBER, reason=_reason(outcome), cooldown=None)
+            return Pause(cause=Cause.WRONG_NUMBER, reason=_reason(outcome), cooldown=policy.pause_cooldown)
         # Each further batch that is not let in would put all its numbers in doubt; a probe is of one.
         if OutcomeKind.ACCOUNT in (outcome.kind, outcome.said) or outcome.said is OutcomeKind.THROTTLED:
             return Pause(cause=Cause.ACCOUNT, reason=_reason(outcome), cooldown=policy.pause_cooldown)

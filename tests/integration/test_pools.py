@@ -226,7 +226,7 @@ class TestServices:
         before = place.rows(POOL)
         charges = len(place.control.charges())
         replenish(celery_setup, "nowhere")
-        told = "'nowhere' is due, and it is not configured"
+        told = "'nowhere' is due, and this worker's file lacks it"
         eventually(lambda: any(told in worker.logs() for worker in place.workers), what="a worker tells of it")
         assert place.rows(POOL) == before
         assert len(place.control.charges()) == charges

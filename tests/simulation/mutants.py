@@ -101,13 +101,13 @@ def claim_without_revision() -> AbstractContextManager[Any]:
         alive = (Status.DISPATCHED, Status.QUEUED, Status.PURCHASING)
         found = {}
         for one in wanted:
-            query = select(PURCHASE).where(PURCHASE.c.id == one[0], PURCHASE.c.status.in_(alive))
+            query = select(PURCHASE).where(PURCHASE.c.id == one.purchase_id, PURCHASE.c.status.in_(alive))
             row = conn.execute(query).mappings().first()
             taken = (
                 row
                 and conn.execute(
                     select(ATTEMPT.c.revision).where(
-                        ATTEMPT.c.purchase_id == one[0], ATTEMPT.c.revision == row["revision"] + 1
+                        ATTEMPT.c.purchase_id == one.purchase_id, ATTEMPT.c.revision == row["revision"] + 1
                     )
                 ).first()
             )

@@ -140,7 +140,7 @@ class ProcessDatabase(SqlDatabase):
     """One process's database."""
 
     def __init__(self, world: World, engine: Engine) -> None:
-        with patch.object(workers.database.connections, "make_engine", lambda _url: engine):
+        with patch.object(workers.database.connections, "make_engine", lambda _url, **_options: engine):
             super().__init__("")
         self._world = world
         self._kept: _Connection | None = None

@@ -99,7 +99,7 @@ def test_the_embedded_database_is_brought_up_to_date(tried_out: Settings) -> Non
         for _ in range(2):
             prepare_providers(wiring.runtime)
         with wiring.runtime.database.read() as conn:
-            assert len(conn.execute(PROVIDER.select()).all()) == 5
+            assert len(conn.execute(PROVIDER.select()).all()) == len(wiring.runtime.providers)
         assert wiring.runtime.kinds.keys() == wiring.runtime.providers.keys()
         assert wiring.runtime.redis.ping()
         assert isinstance(wiring.runtime.now, DatabaseClock)

@@ -13,8 +13,6 @@ from tasks.ledger.queue.requeue import take_back
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.pause import Cause, Pause, longer
 
-_WITHOUT_PROBE = (Cause.BEHIND, Cause.WRONG_NUMBER)
-
 # Asked ten times a second by every worker, so built once.
 _STATE = select(PROVIDER).where(PROVIDER.c.provider == bindparam("of"))
 
@@ -28,14 +26,14 @@ def state_of(conn: Connection, provider: str) -> Row | None:
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 
-    What no probe may end begins one of its own where the machine's stood. That of a database that went back in time
-    gives way to none, not to a person's either: whoever ended that one would have lost calls bought again.
+    A database that went back in time begins one of its own where the machine's stood: that one would have probed. No
+    other takes its place, not a person's either: whoever ended that one would have lost calls bought again.
     """
     state = _locked(conn, provider, now)
     paused = state["paused_at"] is not None
     if paused and _stays(state, wanted, now):
         return False
-    begins = not paused or wanted.cause in _WITHOUT_PROBE
+    begins = not paused or wanted.cause is Cause.BEHIND
     cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
     values = {
         "paused_at": now if begins else state["paused_at"],
@@ -101,8 +99,8 @@ def _stays(state: Row, wanted: Pause, now: datetime) -> bool:
     if wanted.cause is Cause.PERSON:
         return bool(state["cause"] == Cause.BEHIND)
     if not Cause(state["cause"]).by_machine:
-        return not (wanted.cause is Cause.BEHIND and state["cause"] == Cause.WRONG_NUMBER)
-    return wanted.cause not in _WITHOUT_PROBE and _waits(state, now)
+        return True
+    return wanted.cause is not Cause.BEHIND and _waits(state, now)
 
 
 def _waits(state: Row, now: datetime) -> bool:

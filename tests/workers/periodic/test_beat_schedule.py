@@ -7,12 +7,13 @@ from typing import Any
 from schemas.config.pools import PoolConfig
 from tasks.messages.celery_tasks import AUDIT, REPLENISH
 from tasks.providers.configured import sandbox_config
+from tasks.providers.registry import kinds
 from workers.periodic.beat_schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule
 
 
 def test_every_provider_with_a_list_is_audited() -> None:
     entries = beat_schedule(sandbox_config())
-    assert sorted(entries) == ["audit bird", "audit fluents", "audit signalwire", "audit vogent"]
+    assert sorted(entries) == sorted(f"audit {name}" for name, kind in kinds().items() if kind.lists_owned)
     assert entries["audit bird"] == {
         "task": AUDIT,
         "schedule": AUDIT_TICK,
@@ -39,7 +40,9 @@ def test_a_policy_sets_how_often_and_never_is_never() -> None:
         "fluents": {"audit_every": "7d"},
     }
     entries = beat_schedule(sandbox_config(policies=policies))
+    others = {f"audit {name}": AUDIT_TICK for name, kind in kinds().items() if kind.lists_owned and name != "vogent"}
     assert {name: entry["schedule"] for name, entry in entries.items()} == {
+        **others,
         "audit bird": 30.0,
         "audit fluents": AUDIT_TICK,
         "audit signalwire": AUDIT_TICK,

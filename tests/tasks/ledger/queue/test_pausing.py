@@ -199,25 +199,3 @@ def test_a_refused_probe_shows_that_the_account_works(world: World) -> None:
         state = pausing.state_of(conn, "acme")
     assert state is not None
     assert state["paused_at"] is None
-
-
-@pytest.mark.parametrize("before", [None, Cause.ACCOUNT])
-def test_what_sells_other_numbers_stays_paused_until_a_person_says_so(world: World, before: Cause | None) -> None:
-    if before is not None:
-        world.pause(cause=before)
-    assert world.pause(cause=Cause.WRONG_NUMBER, cooldown=None)
-    row = world.queued()
-    for _ in range(20):
-        world.clock.advance(3600)
-        world.tick()
-    assert world.row(row["id"])["status"] == Status.QUEUED
-    with world.write() as conn:
-        assert not pausing.resume(conn, "acme", world.clock(), by_machine=True)
-        assert pausing.resume(conn, "acme", world.clock(), by_machine=False)
-    assert world.settle(row["id"])["status"] == Status.PURCHASED
-
-
-def test_a_database_behind_takes_the_place_of_a_pause_for_other_numbers(world: World) -> None:
-    assert world.pause(cause=Cause.WRONG_NUMBER, cooldown=None)
-    assert world.pause(cause=Cause.BEHIND, cooldown=None)
-    assert not world.pause(cause=Cause.WRONG_NUMBER, cooldown=None)

@@ -13,6 +13,7 @@ from schemas.requests import parse_buy
 from tasks.ledger.rows import find
 from tasks.lifecycle.accept import accept_one
 from tasks.providers.configured import sandbox_config
+from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
@@ -49,7 +50,8 @@ def wiring(environ: dict[str, str]) -> Iterator[Wiring]:
 
 
 def test_threads_for_all_that_providers_may_have_in_flight_and_never_too_many() -> None:
-    assert concurrency_for(sandbox_config()) == 20 + 20 + 50 + 20 + 50 + 16
+    in_flight = sum(provider.policy.max_in_flight for provider in sandbox_config().providers.values())
+    assert concurrency_for(sandbox_config()) == in_flight + 16
     assert concurrency_for(sandbox_config(policies={"bird": {"max_in_flight": 5000}})) == 400
 
 
@@ -101,7 +103,7 @@ def test_a_missing_secret_is_named_before_anything_starts(tmp_path: Path, enviro
     config.write_text(config.read_text().replace("DIALSTOCK_SANDBOX_TOKEN", "NOT_SET"))
     worker = execute("worker", home=tmp_path / "home", cwd=tmp_path, **environ)
     assert worker.returncode == 2
-    assert worker.stderr.count("environment variable NOT_SET") == 5
+    assert worker.stderr.count("environment variable NOT_SET") == len(kinds())
 
 
 def test_beat_runs_from_a_folder_with_a_tasks_module_of_its_own(tmp_path: Path, environ: dict[str, str]) -> None:
