@@ -77,7 +77,7 @@ def test_calls_of_settled_purchases_go_and_the_purchases_stay(world: World) -> N
     assert count(world, KEY) == 6
     assert world.accept(number(0), idempotency_key="key-0")["id"] == plain["id"]
     with world.runtime.database.read() as conn:
-        assert history.lost(conn, marks) == []
+        assert history.lost(conn, marks, account=ACCOUNT) == []
 
 
 def test_a_database_that_went_back_is_found_behind_all_the_same(world: World) -> None:
@@ -90,10 +90,10 @@ def test_a_database_that_went_back_is_found_behind_all_the_same(world: World) ->
     after = type(mark)(**{**vars(mark), "started_at": settled["finished_at"] + late})
     strange = type(mark)(**{**vars(mark), "purchase_id": new_id()})
     with world.runtime.database.read() as conn:
-        assert history.lost(conn, [mark, other, after, strange]) == [other, after, strange]
+        assert history.lost(conn, [mark, other, after, strange], account=ACCOUNT) == [other, after, strange]
     set_status(world, settled, attempts=0)
     with world.runtime.database.read() as conn:
-        assert history.lost(conn, [mark]) == [mark]
+        assert history.lost(conn, [mark], account=ACCOUNT) == [mark]
 
 
 def request(name: str, world: World) -> Row:

@@ -85,7 +85,8 @@ class Shop(ScriptedServer):
         return Binding(alias="acme", kind=self.kind, account="acme-account", policy=found.policy, adapter=built)
 
 
-@pytest.fixture(params=LOOKS)
+# Telnyx searches before it orders, and looks at orders first: its own tests have its hostile looks.
+@pytest.fixture(params=[kind for kind in LOOKS if kind != "telnyx"])
 def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     with Shop(request.param) as running:
         yield running

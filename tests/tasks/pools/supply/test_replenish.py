@@ -260,7 +260,7 @@ def test_a_message_that_cannot_be_served_now_ends_quietly(
     world.pace.reserve = away
     celery_tasks.replenish_pool(pool=NAME)
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
-    assert "'gone' is due, and it is not configured" in caplog.text
+    assert "'gone' is due, and this worker's file lacks it" in caplog.text
 
 
 def test_without_redis_the_run_stays_due(world: Supplied) -> None:
