@@ -60,12 +60,14 @@ def test_an_unknown_column_names_the_nearest(name, near):
 
 
 def test_a_column_like_no_other_lists_all():
-    assert "known are number, provider, idempotency_key, options.inbound_agent, options.stock_item_id" in unknown("zzz")
+    told = unknown("zzz")
+    assert "known are number, provider, idempotency_key, options." in told
+    assert all(f"options.{name}" in told for name in ("inbound_agent", "stock_item_id"))
 
 
 def test_a_long_or_dirty_name_is_cut_and_cleaned():
     message = unknown("x\n\x1b" * 100_000)
-    assert len(message) < 300
+    assert len(message) < len(unknown("zzz")) + 100
     assert "\x1b" not in message
 
 

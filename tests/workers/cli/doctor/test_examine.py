@@ -110,7 +110,7 @@ def levels(url: str) -> dict[str, Level]:
 
 
 def test_tables_at_rest_are_well(database_url: str) -> None:
-    assert levels(database_url) == dict.fromkeys(("relay", "overdue", "waiting", "held", "providers"), Level.OK)
+    assert levels(database_url) == dict.fromkeys(("relay", "overdue", "waiting", "held", "providers", "rows"), Level.OK)
     assert ledger.read(database_url).waiting == 0
 
 

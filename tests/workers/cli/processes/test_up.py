@@ -82,7 +82,7 @@ def test_an_edit_of_the_file_is_in_force_in_all_that_runs(tmp_path: Path, enviro
         path.write_text("[")
         eventually(lambda: not any(well for _, well in set().union(*in_force().values())), what="all refuse it")
         assert up.stop() == 0, up.log
-        assert "restart for this: workers take 186 threads" in up.log
+        assert re.search(r"restart for this: .* threads", up.log)
     assert in_force() == {}
 
 
