@@ -91,7 +91,7 @@ def resolve(
     wanted = [] if file is None else _from_file(file, note, json=json)
     # Only what buys again needs to know from whom.
     buys = retry or any(one.verdict == "retry" for one in wanted)
-    with open_desk(configured=buys, reads=True) as desk:
+    with open_desk(configured=buys, reads=True, whole=buys) as desk:
         if file is None:
             verdict = _verdict(bought=bought, retry=retry, fail=fail)
             chosen = _held(desk.runtime, order, equal) if order or equal else _named(desk.runtime, ids or [])

@@ -51,16 +51,19 @@ class Desk:
 
 @contextmanager
 def open_desk(
-    *, configured: bool = True, reads: bool = False, buys: bool = False, only: str | None = None
+    *, configured: bool = True, reads: bool = False, whole: bool = False, buys: bool = False, only: str | None = None
 ) -> Iterator[Desk]:
     """Open the database, brought up to date where it is the embedded one; *configured* reads the configuration first.
 
     Without a configuration file nothing is opened, unless the command only *reads*. For one that *buys*, each alias
     must be the account that it was. What is wrong with others in the file stops nothing that only reads, or that is for
-    *only* one alias. Raises SettingsError, ConfigError, and Away where the database is away or behind.
+    *only* one alias, but where the file that is there must be *whole*. Raises SettingsError, ConfigError, and Away
+    where the database is away or behind.
     """
     settings = load_settings()
     config, wrong = _config(settings, reads=reads, partly=only is not None) if configured else (_NOBODY, None)
+    if whole and wrong is not None:
+        raise wrong
     database = _open_database(settings)
     try:
         runtime = _runtime(settings, config, database)
