@@ -53,8 +53,11 @@ def listening(
         "interval_start": 0,
     }
     try:
-        inspect = app.control.inspect(destination=names, timeout=timeout, limit=len(names) if names else None)
-        replies = inspect.active_queues() or {}
+        # The app's pool is the process's, by address: a connection from it may be one to a server that is gone.
+        with app.connection_for_write() as connection:
+            limit = len(names) if names else None
+            inspect = app.control.inspect(destination=names, timeout=timeout, limit=limit, connection=connection)
+            replies = inspect.active_queues() or {}
     except (KombuError, RedisError, OSError) as exc:
         raise FleetError(f"the broker {explained(exc)}") from exc
     finally:

@@ -12,6 +12,13 @@ def test_nobody_answers_where_no_worker_runs(redis_server: RedisServer) -> None:
     assert not wait_for(redis_server.url, ["worker@here"], 0.3)
 
 
+def test_a_broker_that_was_started_again_since_the_last_time_answers(redis_server: RedisServer) -> None:
+    assert listening(redis_server.url, timeout=0.2) == {}
+    redis_server.kill()
+    redis_server.restart()
+    assert listening(redis_server.url, timeout=0.2) == {}
+
+
 def test_a_broker_that_is_away_is_told_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(FleetError):
