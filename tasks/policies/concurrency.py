@@ -21,13 +21,14 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from schemas.config.policy import Policy
+from tasks.policies.retry import call_length
 from tasks.redis_keys import named
 
 POLL = 0.005
 """Seconds until a process asks again for a place where all are taken."""
 
 MARGIN = 2.0
-"""Seconds that a place is kept beyond the longest call: the way to its first byte, and back."""
+"""Seconds that a place is kept beyond the longest call, from its intent on."""
 
 _MICRO = 1_000_000
 
@@ -85,7 +86,7 @@ def places_of(account: str, policy: Policy) -> Places | None:
     if policy.max_concurrent_calls is None:
         return None
     name = hashlib.sha256(account.encode()).hexdigest()[:16]
-    longest = policy.timeout + MARGIN
+    longest = call_length(policy) + MARGIN
     return Places(key=f"dialstock:calls:{name}", limit=policy.max_concurrent_calls, longest=longest)
 
 
