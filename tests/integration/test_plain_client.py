@@ -61,7 +61,8 @@ def test_a_message_by_name_buys_a_number_and_its_result_comes_on_stream_and_chan
     expected = {name: value for name, value in event["data"].items() if name != "purchase_id"}
     assert {name: row[name] for name in expected} == expected
     assert row["account"].startswith(f"{kind}|")
-    [attempt] = place.attempts(row["id"])
+    # On a busy machine a call may miss its turn, and is made in another one.
+    [attempt] = [one for one in place.attempts(row["id"]) if one["outcome"] != "not_sent"]
     assert attempt["outcome"] in ("purchased", "processing")
     assert attempt["started_at"] <= attempt["ended_at"] <= attempt["deadline"]
 
