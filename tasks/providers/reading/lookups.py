@@ -94,11 +94,12 @@ class _Whole:
         told = _failed("other_page", f"the list tells of {wrong}").outcome if wrong else None
         self._unread = self._unread or page.unread or told
         self._about = max(self._about, page.about or 0)
-        for total in (page.total, page.claims.total):
-            if total is not None:
-                # The least that it said: a list may grow while it is walked.
-                self._shrank = self._shrank or (self._total is not None and total < self._total)
-                self._total = total if self._total is None else min(self._total, total)
+        totals = [total for total in (page.total, page.claims.total) if total is not None]
+        if totals:
+            # Of two on one page the larger; of those of several the least: a list may grow while it is walked.
+            total = max(totals)
+            self._shrank = self._shrank or (self._total is not None and total < self._total)
+            self._total = total if self._total is None else min(self._total, total)
 
     def require(self) -> None:
         """Raises ProviderError where it is not whole."""

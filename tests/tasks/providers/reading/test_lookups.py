@@ -8,6 +8,7 @@ import pytest
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading import lookups
+from tasks.providers.reading.claims import Claims
 from tasks.providers.reading.list_page import Entry, Page
 from tasks.providers.reading.lookups import look_each, look_list, look_through, unclear, walk
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -80,6 +81,16 @@ def test_a_list_that_is_shorter_than_it_says_is_not_whole(totals: tuple[int | No
         return
     with pytest.raises(ProviderError, match=r"shows 3 numbers and says that it has 4|became shorter"):
         list(walk(pages.__getitem__))
+
+
+@pytest.mark.parametrize(("body", "header", "whole"), [(1, 1, True), (1, 2, False), (2, 1, False), (None, 2, False)])
+def test_of_two_totals_on_one_page_the_larger_counts(body: int | None, header: int, whole: bool) -> None:
+    page = Page(entries=[A], total=body, claims=Claims(total=header))
+    if whole:
+        assert list(walk(lambda _: page)) == [A]
+        return
+    with pytest.raises(ProviderError, match="shows 1 numbers and says that it has 2"):
+        list(walk(lambda _: page))
 
 
 def paged(*walks: list[list[Entry]]) -> tuple[Callable[[str | None], Page], list[str | None]]:
