@@ -26,7 +26,16 @@ from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, Phone
 
 from schemas.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
 
-__all__ = ["NumberError", "digits_only", "known_country", "national_digits", "parse_e164", "read_number", "region_of"]
+__all__ = [
+    "NumberError",
+    "digits_only",
+    "known_country",
+    "national_digits",
+    "parse_e164",
+    "read_number",
+    "region_of",
+    "told_region",
+]
 
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
 _NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
@@ -88,13 +97,25 @@ def national_digits(number: str) -> str:
 
 
 def region_of(number: str) -> str | None:
-    """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code."""
+    """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code.
+
+    Where several countries share the code, and none is told by the number, it is the largest of them.
+    """
+    told = told_region(number)
+    if told is not None:
+        return told
+    code = phonenumbers.parse(number, None).country_code or 0
+    return _country_or_none(phonenumbers.region_code_for_country_code(code))
+
+
+def told_region(number: str) -> str | None:
+    """As `region_of`, but only what the number tells: None for a range that none of the countries of a code has."""
     if _NANP.fullmatch(number, 2) and number.startswith("+1"):
-        return _region_of_area(number[2:5]) or "US"
-    parsed = phonenumbers.parse(number, None)
-    region = phonenumbers.region_code_for_number(parsed)
-    if region is None:
-        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        return _region_of_area(number[2:5])
+    return _country_or_none(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)))
+
+
+def _country_or_none(region: str | None) -> str | None:
     return None if region in (None, "ZZ", "001") else region
 
 

@@ -74,9 +74,10 @@ def buy(provider: Adapter, number: str = NUMBER) -> Outcome:
 
 
 def bought(provider: Adapter, outcome: Outcome, number: str = NUMBER) -> Outcome:
-    """What an order comes to that the provider takes, and tells of later: its end, and the number's id."""
+    """What a yes comes to that tells only later of the number: its end, and the number's id."""
     order = outcome.provider_order_id
-    if order is None or not outcome.yes or (outcome.kind is OutcomeKind.PURCHASED and outcome.provider_number_id):
+    waits = outcome.kind is OutcomeKind.PROCESSING or (order is not None and not outcome.provider_number_id)
+    if not outcome.yes or not waits:
         return outcome
     ended: list[Look] = []
 

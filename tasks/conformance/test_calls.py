@@ -97,6 +97,7 @@ def test_a_purchase_that_shows_late_is_absent_first(sandbox: SandboxServer, kind
     provider = adapter(sandbox, kind)
     if provider.lookup == "none":
         pytest.skip("no look-up is documented")
+    sandbox.control.own(kind, [OTHER])
     sandbox.control.plan(kind, "late_show", seconds=1.0)
     began = time.monotonic()
     assert buy(provider).kind is UNKNOWN

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_ACCOUNT, ProviderConfig, kind_in
-from tasks.providers import bandwidth, bird, fluents, plivo, signalwire, telnyx, timepay, twilio, vogent
+from tasks.providers import bandwidth, bird, fluents, plivo, signalwire, telnyx, timepay, twilio, vogent, vonage
 from tasks.providers.adapter import Adapter
 from tasks.providers.guard import guarded
 from tasks.providers.kind import ProviderKind, problem_of
@@ -34,6 +34,7 @@ _OURS = (
     telnyx.KIND,
     bandwidth.KIND,
     plivo.KIND,
+    vonage.KIND,
 )
 
 log = logging.getLogger(__name__)

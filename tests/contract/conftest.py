@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.conformance.fixtures import _every_call_has_its_turn, running, sandbox
+from tasks.providers.registry import kinds
 from tests.scripted import ScriptedServer
 
 __all__ = ["_every_call_has_its_turn", "running", "sandbox"]
 
 
-@pytest.fixture(params=["timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "bandwidth", "plivo"])
+@pytest.fixture(params=list(kinds()))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

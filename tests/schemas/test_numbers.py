@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, known_country, parse_e164, read_number, region_of
+from schemas.numbers import NumberError, digits_only, known_country, parse_e164, read_number, region_of, told_region
 
 DIGITS = st.text("0123456789", min_size=6, max_size=15)
 
@@ -180,6 +180,23 @@ def test_digits_only_drops_the_plus():
 )
 def test_region_is_the_country_where_one_can_be_told(number, region):
     assert region_of(number) == region
+
+
+@pytest.mark.parametrize(
+    ("number", "told", "region"),
+    [
+        ("+14155550100", "US", "US"),
+        ("+14165550100", "CA", "CA"),
+        ("+12009999999", None, "US"),
+        ("+442012345678", "GB", "GB"),
+        ("+447000000", None, "GB"),
+        ("+77010000000", "KZ", "KZ"),
+        ("+4930123456", "DE", "DE"),
+        ("+80012345678", None, None),
+    ],
+)
+def test_a_region_is_told_only_by_a_range_of_that_country_s_own(number, told, region):
+    assert (told_region(number), region_of(number)) == (told, region)
 
 
 def test_known_countries_are_alpha_2_codes():

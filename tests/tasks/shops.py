@@ -14,15 +14,15 @@ from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.audit import compare, schedule
 from tasks.audit.compare import Report
 from tasks.ledger.rows import Row
-from tasks.lifecycle import accept, purchase
+from tasks.lifecycle import accept, purchase, reconcile, release_and_sweep
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 from tasks.runtime import Binding, Runtime
 from tasks.sandbox import SandboxServer
 from tests.tasks.support import FAST, World
 
-LISTS = ("fluents", "signalwire", "vogent", "bird", "twilio", "plivo")
-PAGES = {"fluents": 100, "signalwire": 1000, "vogent": 100, "bird": 99, "twilio": 1000, "plivo": 20}
+LISTS = ("fluents", "signalwire", "vogent", "bird", "twilio", "plivo", "vonage")
+PAGES = {"fluents": 100, "signalwire": 1000, "vogent": 100, "bird": 99, "twilio": 1000, "plivo": 20, "vonage": 100}
 
 
 def bind(url: str, kind: str, **policy: Any) -> Binding:
@@ -49,8 +49,17 @@ class Shop:
             row = accept.accept_one(self.runtime, BuyNumber(number=one, provider=self.kind))
             while self.world.sent:
                 purchase.buy(self.runtime, **self.world.sent.pop(0).kwargs)
-            rows.append(self.world.row(row["id"]))
+            rows.append(self._looked_up(row["id"]))
         return rows
+
+    def _looked_up(self, purchase_id: str) -> Row:
+        """A purchase whose yes named no number, once a look has shown it."""
+        while (row := self.world.row(purchase_id))["status"] == Status.PROCESSING:
+            self.world.clock.advance(10)
+            release_and_sweep.look_due(self.runtime, self.binding)
+            while self.world.sent:
+                reconcile.look(self.runtime, **self.world.sent.pop(0).kwargs)
+        return row
 
     def audit(self, **options: Any) -> Report:
         return compare.audit(self.runtime, self.binding, **options)

@@ -61,6 +61,12 @@ client_id = "client-1"
 account_number = "9900000"
 site_id = "1234"
 token_env = "BANDWIDTH_CLIENT_SECRET"
+
+[providers.vonage]
+kind = "vonage"
+base_url = "https://rest.nexmo.com"
+api_key = "0123abcd"
+token_env = "VONAGE_API_SECRET"
 """
 
 HEAD = """\

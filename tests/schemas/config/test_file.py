@@ -18,12 +18,14 @@ from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.timepay.config import TimePayConfig
 from tasks.providers.vogent.config import VogentConfig
+from tasks.providers.vonage.config import VonageConfig
 from tests.schemas.config.files import FULL, HEAD, problems, signalwire
 
 
 def test_every_kind_is_read_with_its_own_fields():
     providers = parse_config(FULL, "p.toml").providers
     classes = [TimePayConfig, FluentsConfig, SignalWireConfig, VogentConfig, BirdConfig, TelnyxConfig, BandwidthConfig]
+    classes += [VonageConfig]
     assert [type(provider) for provider in providers.values()] == classes
     assert {provider.kind for provider in providers.values()} <= set(kinds())
     assert providers["timepay"].base_url == "https://api.agents.timepay.ai"

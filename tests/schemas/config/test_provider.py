@@ -32,6 +32,7 @@ def test_each_kind_says_what_its_account_is():
         "bird": "bird|w-1",
         "telnyx": "telnyx|@telnyx",
         "bandwidth": "bandwidth|9900000",
+        "vonage": "vonage|0123abcd",
     }
     without_org = parse_config(FULL.replace('org_id = "org-7"\n', ""), "p.toml").providers["timepay"]
     assert without_org.account == accounts["timepay"]
@@ -47,6 +48,7 @@ def test_rows_of_the_time_when_an_account_hung_on_its_url_are_found():
         "bird": "bird|https://api.bird.com|w-1",
         "telnyx": "telnyx|https://api.telnyx.com|",
         "bandwidth": "bandwidth|https://api.bandwidth.com|9900000",
+        "vonage": "vonage|https://rest.nexmo.com|0123abcd",
     }
 
 

@@ -258,8 +258,9 @@ def test_it_is_shown_by_hand_and_changes_nothing(world: World) -> None:
 
 
 def test_each_provider_that_can_list_settles_it(shop: Shop) -> None:
-    [row] = shop.buy(number(1))
+    row, _ = shop.buy(number(1), number(2))
     shop.forget()
+    shop.own(number(2))
     with shop.world.write() as conn:
         conn.execute(update(ATTEMPT).values(outcome=OutcomeKind.REFUSED, provider_number_id=None))
         columns = {"error_code": "refused", "error": "refused", "doubt": True, "provider_number_id": None}

@@ -11,7 +11,7 @@ from tasks.providers.adapter import Adapter, Ask
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo", "vonage")
 TOKEN = "s3cr3t-TOKEN/42"
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
@@ -55,6 +55,10 @@ def plivo_record(number: str = NUMBER) -> dict[str, Any]:
     return {"number": number.removeprefix("+"), "active": True, "added_on": "2026-01-02", "application": None}
 
 
+def vonage_record(number: str = NUMBER) -> dict[str, Any]:
+    return {"country": "US", "msisdn": number.removeprefix("+"), "type": "mobile-lvn", "features": ["VOICE", "SMS"]}
+
+
 def twilio_record(number: str = NUMBER) -> dict[str, Any]:
     return {
         "sid": ID,
@@ -89,6 +93,8 @@ def success(kind: str, number: str = NUMBER) -> tuple[int, Any]:
         return 201, twilio_record(number)
     if kind == "telnyx":
         return 200, telnyx_order(number)
+    if kind == "vonage":
+        return 200, {"error-code": "200", "error-code-label": "success"}
     if kind == "vogent":
         return 200, {"id": ID, "number": number, "type": "PSTN", "agentId": None}
     return 201, {"results": [bird_record(number)]}

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "plivo")
+KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "plivo", "vonage")
 CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
 BEARER = {"Authorization": "Bearer sandbox"}
 ACCESS_KEY = {"Authorization": "AccessKey sandbox"}
@@ -41,7 +41,7 @@ class Shopper:
     def get(self, path: str, **params: Any) -> httpx.Response:
         """A reading call with the credentials of the path's provider."""
         kind = path.split("/")[1]
-        if kind in ("signalwire", "plivo"):
+        if kind in ("signalwire", "plivo", "vonage"):
             return self.client.get(path, params=params, auth=BASIC)
         if kind == "twilio":
             return self.client.get(path, params=params, auth=TWILIO_AUTH)
@@ -68,6 +68,9 @@ class Shopper:
 
     def _twilio(self, number: str) -> tuple[str, Any]:
         return f"{TWILIO}/IncomingPhoneNumbers.json", {"data": {"PhoneNumber": number}, "auth": TWILIO_AUTH}
+
+    def _vonage(self, number: str) -> tuple[str, Any]:
+        return "/number/buy", {"data": {"country": "US", "msisdn": number.removeprefix("+")}, "auth": BASIC}
 
     def _vogent(self, number: str) -> tuple[str, Any]:
         return "/api/phone_numbers", {"json": {"type": "purchase", "purchase": {"number": number}}, "headers": BEARER}

@@ -14,6 +14,7 @@ from tasks.providers.telnyx.adapter import Telnyx
 from tasks.providers.timepay.adapter import TimePay
 from tasks.providers.twilio.adapter import Twilio
 from tasks.providers.vogent.adapter import Vogent
+from tasks.providers.vonage.adapter import Vonage
 from tests.tasks.providers.adapters import KINDS, config
 
 URL = "http://127.0.0.1:9"
@@ -21,7 +22,7 @@ URL = "http://127.0.0.1:9"
 
 @pytest.mark.parametrize(
     ("kind", "adapter"),
-    list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio, Telnyx, Plivo), strict=True)),
+    list(zip(KINDS, (TimePay, Fluents, SignalWire, Vogent, Bird, Twilio, Telnyx, Plivo, Vonage), strict=True)),
     ids=KINDS,
 )
 def test_each_kind_has_its_adapter(kind: str, adapter: type[Any]) -> None:

@@ -35,7 +35,7 @@ def test_owned_numbers_are_refused_where_that_is_switched_on(
         assert answer.json()["errors"][0]["code"] == "value_not_unique"
 
 
-@pytest.mark.parametrize("kind", ["timepay", "fluents", "signalwire", "vogent", "twilio", "plivo"])
+@pytest.mark.parametrize("kind", ["timepay", "fluents", "signalwire", "vogent", "twilio", "plivo", "vonage"])
 def test_stock_restricts_and_can_be_lifted(sandbox: SandboxServer, shopper: Shopper, kind: str) -> None:
     sandbox.control.stock(kind, [NUMBER])
     shopper.buy(kind, OTHER)

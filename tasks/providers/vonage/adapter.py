@@ -1,0 +1,156 @@
+"""Vonage (once Nexmo), its published specification of the Numbers API, and its own client library.
+
+POST /number/buy, a form of `country` and `msisdn` (digits), answers 200 {"error-code": "200", "error-code-label":
+"success"}: no number and no id, so by our reading it is a yes for the number that was sent, and its record is looked up
+afterwards. Another error-code beside a 2xx is what the client library takes for a failure; it is not documented that
+nothing was executed, so we ask. Credentials go as HTTP Basic, as the later specification has it, so that no secret
+stands in an address.
+
+GET /account/numbers lists what is ours: pattern with search_pattern 0 finds what begins so. There is neither a date nor
+an id in it, so new and old cannot be told apart. GET /account/get-balance tells the balance in EUR; the vendor's guide
+on payments says that numbers are cancelled when it is used up.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from schemas.numbers import digits_only, told_region
+from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.list_page import Page
+from tasks.providers.transport.answers import fields, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session, only
+from tasks.providers.vonage.config import VonageConfig
+from tasks.providers.vonage.errors import CODE, judge, read_errors, with_mend
+from tasks.providers.vonage.pages import PAGE_SIZE, nothing_found, read_page, where
+
+BUY = "/number/buy"
+NUMBERS = "/account/numbers"
+SEARCH = "/number/search"
+BALANCE = "/account/get-balance"
+BEGINS = "0"
+"""The search_pattern of what begins with the pattern."""
+FEW = 20
+"""Numbers that are asked for one by one: every purchase is looked up, and a list of 100 a page is soon less work."""
+
+
+class Vonage:
+    """One Vonage account."""
+
+    lookup: ClassVar[LookupWay] = "by_list"
+    can_search: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 1
+    prepares: ClassVar[bool] = False
+    keeps_reference: ClassVar[bool] = False
+
+    def __init__(self, config: VonageConfig, token: str) -> None:
+        credential = base64.b64encode(f"{config.api_key}:{token}".encode()).decode()
+        self._session = Session(
+            "Vonage", config, token=token, scheme="Basic", credential=credential, judge=judge, said=read_errors
+        )
+
+    def prepare(self, ask: Ask) -> Ask | Outcome:
+        """Refuse a number whose country nobody tells: a purchase has to name it, and a wrong one buys nothing."""
+        if _country(ask):
+            return ask
+        return self._session.outcome(
+            OutcomeKind.REFUSED,
+            code="no_country",
+            error=f"the country of {ask.number} cannot be told from it: give it as the option `country`, like US",
+        )
+
+    def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
+        """Buy one number; its record is not in the answer."""
+        ask = only(asks)
+        form = {"country": _country(ask) or "", "msisdn": digits_only(ask.number)}
+        answer = self._session.purchase(BUY, form=form)
+        return [with_mend(answer) if isinstance(answer, Outcome) else self._bought(answer, ask.number)]
+
+    def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        """List what begins like each number; those that are not there, or many, are looked for in the whole list."""
+        found = lookups.look_each(numbers, self._beginning) if len(numbers) <= FEW else {}
+        if left := [number for number in numbers if number not in found]:
+            found |= lookups.look_list(self._page, left)
+        return {number: found[number] for number in numbers}
+
+    def search(self, query: SearchQuery) -> list[Candidate]:
+        """Numbers for sale with their monthly price in EUR, 100 at most."""
+        limit = searches.page_size(query, PAGE_SIZE)
+        begins = digits_only(searches.international_prefix(query))
+        pattern = {"pattern": begins, "search_pattern": BEGINS} if query.prefix else {}
+        answer = self._session.call("GET", SEARCH, params={"country": query.country, "size": limit, **pattern})
+        if nothing_found(answer):
+            return []
+        items = self._session.page(answer, fields(answer.body).get("numbers"))
+        found = (
+            searches.offered(item.get("msisdn"), query, price=searches.price(item.get("cost"), "EUR")) for item in items
+        )
+        return [candidate for candidate in found if candidate][:limit]
+
+    def owned(self) -> Iterator[OwnedNumber]:
+        """Walk the list, 100 a page."""
+        return lookups.owned(lookups.walk(self._page))
+
+    def check(self) -> list[Check]:
+        """List one number, search one for sale, and tell the balance."""
+        return run_probes(
+            self._session.base_url,
+            [
+                Probe(
+                    name="numbers",
+                    call=lambda: self._session.call("GET", NUMBERS, params={"size": 1}).status,
+                    proves="numbers are listed: api_key and secret belong together",
+                    mend="check api_key and base_url, https://rest.nexmo.com",
+                ),
+                Probe(
+                    name="search",
+                    call=lambda: self.search(SearchQuery(limit=1)),
+                    proves="numbers for sale are found",
+                    mend="check base_url",
+                ),
+                Probe(name="balance", call=self._balance, proves="is told", mend="check the secret", needed=False),
+            ],
+        )
+
+    def _bought(self, answer: Answer, number: str) -> Outcome:
+        body = fields(answer.body)
+        named = body.get("msisdn")
+        if named is not None and not same_number(named, number):
+            return self._session.unsettled(answer, WRONG_NUMBER, f"a yes that is not for {number}")
+        if body.get(CODE) != "200":
+            return self._session.unsettled(answer, "no_record", "no yes as documented")
+        return self._session.yes(answer, None, OutcomeKind.PROCESSING)
+
+    def _beginning(self, number: str, _known: Known) -> Look | None:
+        """What is shown among the numbers that begin like this one; None where it is not."""
+        answer = self._list({"pattern": digits_only(number), "search_pattern": BEGINS}, 1)
+        if nothing_found(answer):
+            return None
+        page = replace(read_page(self._session, answer, None), following=None)
+        found = lookups.look_through(lookups.walk(lambda _: page), [number])[number]
+        return None if found.kind is LookKind.ABSENT else found
+
+    def _page(self, cursor: str | None) -> Page:
+        return read_page(self._session, self._list({}, where(cursor)[0]), cursor)
+
+    def _list(self, params: Mapping[str, Any], index: int) -> Answer:
+        return self._session.call("GET", NUMBERS, params={**params, "size": PAGE_SIZE, "index": index})
+
+    def _balance(self) -> str | None:
+        value = fields(self._session.call("GET", BALANCE).body).get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return f"{value:.2f} EUR; where it is used up, Vonage cancels the account's numbers"
+
+
+def _country(ask: Ask) -> str | None:
+    """The country that the request names, else that of the number, None where that shares its code with others."""
+    given = ask.options.get("country")
+    return str(given) if given else told_region(ask.number)
