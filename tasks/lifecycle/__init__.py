@@ -3,7 +3,8 @@
 accept              a request becomes a row
 release_and_sweep   timers: what is due goes to the workers, what got lost comes back
 purchase            a worker has a slot reserved, ...
-claim               ... writes the intent down, and calls the provider
+claim               ... writes the intent down
+send                ... and calls the provider, in its slot or not at all
 record              what the call came to, whatever the database says
 reconcile           the provider is asked about what is in doubt
 outbox_relay        events go out, in order

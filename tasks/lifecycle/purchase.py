@@ -1,4 +1,4 @@
-"""Buy: reserve the pace, claim, connect, look at the clock, call, record. No transaction is open during the call."""
+"""Buy: reserve the pace, claim, send, record. No transaction is open during the call."""
 
 from __future__ import annotations
 
@@ -22,22 +22,16 @@ from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.record import told, write_answer
-from tasks.policies.pace import HORIZON, NOTICE, SLEEPABLE, Later, Slot
+from tasks.lifecycle.send import CLAIM_AHEAD, missed, send, sleep
+from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks
 from tasks.providers.adapter import Ask, Known
-from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.turns import Withheld, in_turn
+from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
-from tasks.server_errors import explained
 
 log = logging.getLogger(__name__)
-
-Now = Callable[[], datetime]
-
-CLAIM_AHEAD = 0.1
-"""Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +114,8 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
     """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
     slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
     while isinstance(slot, Slot):
-        _sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
-        if not _missed(binding, slot):
+        sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
+        if not missed(binding, slot):
             return slot
         runtime.pace.refund(binding.buying, slot)
         slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
@@ -149,7 +143,7 @@ def _call(
     ]
     if not asks:
         return done
-    outcomes = _send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
+    outcomes = send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
     return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
 
 
@@ -158,106 +152,6 @@ def _ask(runtime: Runtime, claim: Claim, prepared: Ask | None) -> Ask:
     first = claim.row["first_attempt_at"]
     since = 0.0 if first is None else max(0.0, (runtime.now() - first).total_seconds())
     return replace(ask, reference=claim.reference, since=since)
-
-
-class _HeldBack(Withheld):
-    """The call is not made: nothing was sent. `code` is a short word for programs."""
-
-    def __init__(self, code: str, error: str) -> None:
-        super().__init__(error)
-        self.code = code
-
-
-def _send(
-    runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask], slot: Slot
-) -> list[Outcome]:
-    """Make the call, unless its slot or its time have passed, or an intent is not marked; all began with the first."""
-    first = claims[0]
-    try:
-        _need_marks(claims)
-        looked_at = time.monotonic()
-        bounds = Bounds(
-            connected=looked_at + _fresh_for(runtime, binding, first),
-            end=looked_at + (first.deadline - runtime.now()).total_seconds(),
-            gate=partial(_wait_for_slot, runtime, binding, first, slot),
-        )
-        runtime.reached("sending")
-        with bounded(bounds):
-            return binding.adapter.buy(asks)
-    except _HeldBack as held:
-        outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
-        return [outcome] * len(asks)
-
-
-def _need_marks(claims: Sequence[Claim]) -> None:
-    """No call goes out that a database back in time would not be known to have lost. Raises _HeldBack."""
-    if not all(one.marked for one in claims):
-        raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
-
-
-def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> Callable[[], None] | None:
-    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack.
-
-    Returns what gives its place back, where there are only so many.
-    """
-    _sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
-    leave = _take_place(runtime, binding, claim)
-    try:
-        _keep_slot(runtime, binding, claim, slot)
-    except BaseException:
-        if leave is not None:
-            leave()
-        raise
-    return leave
-
-
-def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[], None] | None:
-    if binding.places is None:
-        return None
-    until = time.monotonic() + _fresh_for(runtime, binding, claim)
-    try:
-        leave = runtime.pace.concurrency.take(binding.places, until, runtime.sleep)
-    except RedisError as exc:
-        raise _HeldBack("pace", f"there is no place for a call without Redis, which {explained(exc)}") from exc
-    if leave is None:
-        raise _HeldBack("pace", f"{binding.places.limit} calls were under way all the time")
-    return leave
-
-
-def _keep_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
-    while _missed(binding, slot) or runtime.pace.cooling(binding.buying):
-        slot = _new_slot(runtime, binding, claim)
-        _sleep(runtime, slot.at - time.monotonic())
-    _fresh_for(runtime, binding, claim)
-
-
-def _missed(binding: Binding, slot: Slot) -> bool:
-    return slot.missed(binding.policy.rate_guard)
-
-
-def _sleep(runtime: Runtime, seconds: float) -> None:
-    if seconds >= SLEEPABLE:
-        runtime.sleep(seconds)
-
-
-def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
-    """Another slot for a call that missed its own, while its intent is fresh. Raises _HeldBack."""
-    fresh_for = _fresh_for(runtime, binding, claim)
-    try:
-        slot = runtime.pace.reserve(binding.buying, horizon=fresh_for)
-    except RedisError as exc:
-        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis, which {explained(exc)}") from exc
-    if isinstance(slot, Later):
-        raise _HeldBack("pace", "its slot passed before the call could be made")
-    return slot
-
-
-def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
-    """Seconds in which a call may still go out on its intent. Raises _HeldBack where none are left."""
-    spent = (runtime.now() - claim.started_at).total_seconds()
-    if spent > binding.policy.send_within:
-        raise _HeldBack("too_late", f"{spent:.1f} s passed after the intent: too late to send")
-    return binding.policy.send_within - spent
 
 
 def _conclude(

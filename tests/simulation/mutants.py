@@ -144,7 +144,7 @@ def no_slot() -> AbstractContextManager[Any]:
 
 def missed_slot_used() -> AbstractContextManager[Any]:
     """A call that comes too late for its slot goes all the same."""
-    return patch.object(tasks.lifecycle.purchase, "_missed", lambda *_: False)
+    return patch.object(Slot, "missed", lambda *_: False)
 
 
 def limiter_starts_full() -> AbstractContextManager[Any]:

@@ -1,0 +1,121 @@
+"""Send a purchase call at its slot, or hold it back: nothing goes out late, unmarked, or beyond a limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from redis.exceptions import RedisError
+
+from schemas.outcomes import Outcome, OutcomeKind
+from tasks.ledger.calls.intents import Claim
+from tasks.policies.pace import SLEEPABLE, Later, Slot
+from tasks.providers.adapter import Ask
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.turns import Withheld
+from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
+
+CLAIM_AHEAD = 0.1
+"""Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
+
+
+class _HeldBack(Withheld):
+    """The call is not made: nothing was sent. `code` is a short word for programs."""
+
+    def __init__(self, code: str, error: str) -> None:
+        super().__init__(error)
+        self.code = code
+
+
+def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask], slot: Slot) -> list[Outcome]:
+    """Make the call, unless its slot or its time have passed, or an intent is not marked; all began with the first."""
+    first = claims[0]
+    try:
+        _need_marks(claims)
+        looked_at = time.monotonic()
+        bounds = Bounds(
+            connected=looked_at + _fresh_for(runtime, binding, first),
+            end=looked_at + (first.deadline - runtime.now()).total_seconds(),
+            gate=partial(_wait_for_slot, runtime, binding, first, slot),
+        )
+        runtime.reached("sending")
+        with bounded(bounds):
+            return binding.adapter.buy(asks)
+    except _HeldBack as held:
+        outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
+        return [outcome] * len(asks)
+
+
+def _need_marks(claims: Sequence[Claim]) -> None:
+    """No call goes out that a database back in time would not be known to have lost. Raises _HeldBack."""
+    if not all(one.marked for one in claims):
+        raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
+
+
+def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> Callable[[], None] | None:
+    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack.
+
+    Returns what gives its place back, where there are only so many.
+    """
+    sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
+    leave = _take_place(runtime, binding, claim)
+    try:
+        _keep_slot(runtime, binding, claim, slot)
+    except BaseException:
+        if leave is not None:
+            leave()
+        raise
+    return leave
+
+
+def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[], None] | None:
+    if binding.places is None:
+        return None
+    until = time.monotonic() + _fresh_for(runtime, binding, claim)
+    try:
+        leave = runtime.pace.concurrency.take(binding.places, until, runtime.sleep)
+    except RedisError as exc:
+        raise _HeldBack("pace", f"there is no place for a call without Redis, which {explained(exc)}") from exc
+    if leave is None:
+        raise _HeldBack("pace", f"{binding.places.limit} calls were under way all the time")
+    return leave
+
+
+def _keep_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
+    while missed(binding, slot) or runtime.pace.cooling(binding.buying):
+        slot = _new_slot(runtime, binding, claim)
+        sleep(runtime, slot.at - time.monotonic())
+    _fresh_for(runtime, binding, claim)
+
+
+def missed(binding: Binding, slot: Slot) -> bool:
+    """Whether a slot's time is over by more than the account's rate guard."""
+    return slot.missed(binding.policy.rate_guard)
+
+
+def sleep(runtime: Runtime, seconds: float) -> None:
+    """Sleep, where that is worth it."""
+    if seconds >= SLEEPABLE:
+        runtime.sleep(seconds)
+
+
+def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
+    """Another slot for a call that missed its own, while its intent is fresh. Raises _HeldBack."""
+    fresh_for = _fresh_for(runtime, binding, claim)
+    try:
+        slot = runtime.pace.reserve(binding.buying, horizon=fresh_for)
+    except RedisError as exc:
+        raise _HeldBack("pace", f"its slot passed, and there is no pace without Redis, which {explained(exc)}") from exc
+    if isinstance(slot, Later):
+        raise _HeldBack("pace", "its slot passed before the call could be made")
+    return slot
+
+
+def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
+    """Seconds in which a call may still go out on its intent. Raises _HeldBack where none are left."""
+    spent = (runtime.now() - claim.started_at).total_seconds()
+    if spent > binding.policy.send_within:
+        raise _HeldBack("too_late", f"{spent:.1f} s passed after the intent: too late to send")
+    return binding.policy.send_within - spent
