@@ -78,8 +78,9 @@ class GoingOn:
 
     `settled`: it is behind no more, and `aliases`, which were paused for that, go on; `unseen` are numbers that lost
     calls were made for and a look at the provider says are not ours. Else `audit_at` is from when on a list shows all
-    that was bought; `shows_none`: the list has none of several purchases that it must show; `unclear` are numbers of
-    which nobody can say yet whether they are ours. Where none of these is told, the audit left something to settle.
+    that was bought; `shows_none`: the list has none of what was bought, or of what several lost calls were made for, and
+    only a person's word lets the account go on; `unclear` are numbers of which nobody can say yet whether they are ours.
+    Where none of these is told, the audit left something to settle.
     """
 
     settled: bool = False
@@ -149,7 +150,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
     if done.left:
         return GoingOn()
-    if not proves_absence(runtime, report):
+    if not proves_absence(runtime, report, lost.numbers):
         return GoingOn(shows_none=True)
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):

@@ -7,7 +7,7 @@ walked can hide an entry between two pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -105,11 +105,19 @@ def _settles_by(policy: Policy, watch: Watch) -> datetime | None:
     return watch.now - timedelta(seconds=policy.settle_after) if watched and machine else None
 
 
-def proves_absence(runtime: Runtime, report: Report) -> bool:
-    """Whether the list shows any of the purchases that it must show: one that shows none is more likely another's."""
+def proves_absence(runtime: Runtime, report: Report, called: Collection[str] = ()) -> bool:
+    """Whether the list shows any of ours: one that shows none, or has none to show, is as likely another account's.
+
+    What was *called* for may be ours too: of several such numbers it must show one.
+    """
     with runtime.database.read() as conn:
         bought = settling.count_purchased(conn, report.walks.account, report.walks.shows_by)
-    return bought == 0 or bought > len(report.of(FindingKind.MISSING))
+    shown = any(map(report.walks.showed, called))
+    if len(called) > 1 and not shown:
+        return False
+    if bought:
+        return bought > len(report.of(FindingKind.MISSING))
+    return shown or bool(report.of(FindingKind.EVIDENCE))
 
 
 def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settlement:
@@ -136,14 +144,11 @@ def mark_released(
 ) -> Settlement:
     """Mark purchases as released whose number the provider does not show, asked for them once more.
 
-    Raises NothingLeft where it shows none of several purchases, unless *all_gone*.
+    Raises NothingLeft where it shows none of ours, unless *all_gone*.
     """
     missing = report.of(FindingKind.MISSING)
-    if len(missing) > 1 and not all_gone:
-        with runtime.database.read() as conn:
-            bought = settling.count_purchased(conn, report.walks.account, report.walks.shows_by)
-        if bought <= len(missing):
-            raise NothingLeft
+    if missing and not all_gone and not proves_absence(runtime, report):
+        raise NothingLeft
     settled = []
     for gone in gone_among(runtime, binding, missing, progress):
         released = _release(runtime, report.walks, gone, by)

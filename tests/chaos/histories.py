@@ -105,9 +105,7 @@ def _paused(world: World) -> set[str]:
 def _mend(world: World, alias: str) -> None:
     """What the person on call does: an audit that adopts, or their word where there is no list."""
     if alias == "timepay":
-        word = ("--lost-history", "--reason", "looked at the dashboard")
-        done = world.command("provider", "resume", alias, *word)
-        assert done.status == 0, done
+        _say(world, alias)
     else:
         eventually(lambda: _adopted(world, alias), seconds=60, what=f"an audit of {alias} lets it go on")
 
@@ -123,6 +121,12 @@ def _unknown(world: World) -> set[str]:
     }
 
 
+def _say(world: World, alias: str) -> None:
+    word = ("--lost-history", "--reason", "looked at the dashboard")
+    done = world.command("provider", "resume", alias, *word)
+    assert done.status == 0, done
+
+
 def _adopted(world: World, alias: str) -> bool:
     done = world.command("audit", alias, "--adopt", "--json")
     assert done.status in (0, 1), done
@@ -130,7 +134,9 @@ def _adopted(world: World, alias: str) -> bool:
         # The list could not be read this time.
         return False
     going = json.loads(done.stdout)["lost_history"]
-    return going is None or bool(going["settled"])
+    if going is not None and going["shows_none"]:
+        _say(world, alias)
+    return going is None or bool(going["settled"] or going["shows_none"])
 
 
 def _undo(world: World, at: datetime) -> None:

@@ -206,7 +206,10 @@ def take_in(world: World, alias: str) -> None:
         return
     world.clockwork.note(f"a person audits {alias}")
     report = compare.audit(runtime, binding)
-    restored_database.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "a person"), "a person")
+    done = compare.adopt(runtime, binding, report, "a person")
+    going = restored_database.take_in(runtime, binding, report, done, "a person")
+    if going is not None and going.shows_none:
+        restored_database.believe(runtime, binding, "a person", "checked the token")
 
 
 def mend_all(world: World) -> None:

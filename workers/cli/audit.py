@@ -31,7 +31,8 @@ _WORDS = {
 _WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
 _ALL_GONE = "--all-gone"
 _GONE = (
-    f"If all of them are gone indeed, --mark-released {_ALL_GONE} says so, and the account goes on by the next audit."
+    f"If all that was bought is gone indeed, --mark-released {_ALL_GONE} says so, and the account goes on by the next "
+    "audit; if lost calls bought nothing indeed, `dialstock provider resume --lost-history` lets it go on"
 )
 _SETTLE = "--settle"
 _CHANGES = f"--adopt, --mark-released and {_SETTLE}"
@@ -242,7 +243,7 @@ def _tell_going(going: GoingOn) -> None:
     if going.audit_at is not None:
         show(f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}.")
     elif going.shows_none:
-        show(f"It shows none of the purchases that it must show, as with another account's token: check it. {_GONE}.")
+        show(f"It shows none of what was bought or called for, as with another account's token: check it. {_GONE}.")
     elif going.unclear:
         show(f"The account goes on by an audit once it is clear whether these are ours. {_WORD}.")
     elif not going.settled:

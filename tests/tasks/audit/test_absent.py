@@ -25,11 +25,17 @@ from tests.tasks.support import NUMBER, World, number
 
 Make = Callable[..., World]
 DAY = 24 * 3600.0
+OURS = number(90)
 
 
 def listing(world: World, *, hides: Sequence[str] = ()) -> list[float]:
-    """Have the provider list what it sold, but for *hides*. Returns when it is asked to, in seconds that passed."""
+    """Have the provider list what it sold, but for *hides*: one number at least, which is ours for sure.
+
+    Returns when it is asked to, in seconds that passed.
+    """
     walks: list[float] = []
+    if not hides:
+        world.settle(world.accept(OURS)["id"])
 
     def owned() -> Iterator[OwnedNumber]:
         take_turn()()
@@ -70,7 +76,7 @@ def test_what_is_refused_after_a_doubt_fails_when_the_list_does_not_show_it(worl
     assert scheduled(world) == 1
     after = world.row(row["id"])
     assert (after["status"], after["success"], after["error_code"]) == (Status.FAILED, False, "not_owned")
-    assert "whole list of 0 numbers, read twice from 2026-01-0" in after["error"]
+    assert "whole list of 1 numbers, read twice from 2026-01-0" in after["error"]
     assert "refused after an earlier call" in after["error"]
     assert len(walks) == 2
     [said] = world.rows(select(RESOLUTION))
@@ -78,7 +84,7 @@ def test_what_is_refused_after_a_doubt_fails_when_the_list_does_not_show_it(worl
     assert said["note"] in after["error"]
     [found] = world.rows(select(FINDING))
     assert (found["kind"], found["purchase_id"], found["resolved_at"]) == ("absent", row["id"], world.clock.moment)
-    assert world.events() == ["held", "failed", "absent"]
+    assert world.events() == ["purchased", "held", "failed", "absent"]
     assert world.accept()["id"] != row["id"]
 
 
@@ -106,7 +112,7 @@ def test_the_completed_order_is_told_of_it(world: World) -> None:
     order = orders.begin(world.runtime, name="test")
     orders.load(world.runtime, order["id"], [(1, BuyNumber(number=NUMBER, provider="acme"))])
     orders.finish(world.runtime, order["id"])
-    [row] = world.rows(select(PURCHASE))
+    [row] = world.rows(select(PURCHASE).where(PURCHASE.c.number == NUMBER))
     row = world.settle(row["id"])
     orders.complete_finished(world.runtime)
     wait(world, row)
@@ -146,7 +152,7 @@ def test_what_may_have_been_bought_stays_held(world: World, columns: dict[str, A
     listing(world)
     row = held(world)
     with world.write() as conn:
-        conn.execute(update(PURCHASE).values(**columns))
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**columns))
     wait(world, row, 30 * DAY)
     assert scheduled(world) == 0
     assert world.row(row["id"]) == {**row, **columns}
@@ -203,7 +209,7 @@ def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
     assert world.row(row["id"]) == row
 
 
-@pytest.mark.parametrize(("bought", "hidden", "settled"), [(0, 0, 1), (1, 0, 1), (1, 1, 0), (2, 2, 0), (2, 1, 1)])
+@pytest.mark.parametrize(("bought", "hidden", "settled"), [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 2, 0), (2, 1, 1)])
 def test_a_list_that_shows_none_of_ours_proves_nothing(
     world: World, bought: int, hidden: int, settled: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,11 +217,22 @@ def test_a_list_that_shows_none_of_ours_proves_nothing(
     for one in numbers:
         world.settle(world.accept(one)["id"])
     row = held(world)
-    listing(world, hides=numbers[:hidden])
+    listing(world, hides=numbers[:hidden] or [NUMBER])
     wait(world, row)
     scheduled(world)
     assert (world.row(row["id"])["status"] == Status.FAILED) is bool(settled)
     assert ("shows none of ours" in caplog.text) is not bool(settled)
+
+
+def test_what_is_ours_after_all_tells_whose_the_list_is(world: World) -> None:
+    """Nothing was bought before: the one that was in doubt, and is shown, says that the other is not ours."""
+    shown, row = world.settle(world.accept(OURS)["id"]), held(world)
+    listing(world, hides=[NUMBER])
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == shown["id"]).values(status=Status.HELD, success=None))
+    wait(world, row)
+    assert scheduled(world) == 2
+    assert [world.row(one["id"])["status"] for one in (shown, row)] == [Status.PURCHASED, Status.FAILED]
 
 
 @pytest.mark.parametrize("columns", [{"status": Status.QUEUED}, {"error_code": "look_failed"}], ids=str)
@@ -227,7 +244,7 @@ def test_what_moves_on_during_the_walks_is_left_alone(world: World, columns: dic
 
     def meanwhile(numbers: Any) -> dict[str, Look]:
         with world.write() as conn:
-            conn.execute(update(PURCHASE).values(**columns))
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**columns))
         return look(numbers)
 
     world.provider.look = meanwhile  # type: ignore[method-assign]
@@ -258,13 +275,14 @@ def test_it_is_shown_by_hand_and_changes_nothing(world: World) -> None:
 
 
 def test_each_provider_that_can_list_settles_it(shop: Shop) -> None:
-    row, _ = shop.buy(number(1), number(2))
+    row, _ = shop.buy(number(1), OURS)
     shop.forget()
-    shop.own(number(2))
+    shop.own(OURS)
     with shop.world.write() as conn:
-        conn.execute(update(ATTEMPT).values(outcome=OutcomeKind.REFUSED, provider_number_id=None))
+        call = ATTEMPT.c.purchase_id == row["id"]
+        conn.execute(update(ATTEMPT).where(call).values(outcome=OutcomeKind.REFUSED, provider_number_id=None))
         columns = {"error_code": "refused", "error": "refused", "doubt": True, "provider_number_id": None}
-        conn.execute(update(PURCHASE).values(**columns))
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**columns))
     shop.put(row, Status.HELD)
     shop.world.clock.advance(2 * DAY)
     assert shop.scheduled() == 1

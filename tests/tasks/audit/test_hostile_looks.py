@@ -167,11 +167,11 @@ def test_a_last_look_that_cannot_be_read_frees_no_number(world: World, shop: Sho
     report = compare.audit(world.runtime, world.binding)
     assert [one.number for one in report.of(FindingKind.MISSING)] == [NUMBER]
     shop.look = said(what, shop.kind)
-    done = compare.mark_released(world.runtime, world.binding, report, "ann")
+    done = compare.mark_released(world.runtime, world.binding, report, "ann", all_gone=True)
     assert ([one.number for one in done.left], done.settled) == ([NUMBER], [])
     assert world.row(row["id"])["status"] == Status.PURCHASED
     shop.look = Said(200, page(shop.kind))
-    assert len(compare.mark_released(world.runtime, world.binding, report, "ann").settled) == 1
+    assert len(compare.mark_released(world.runtime, world.binding, report, "ann", all_gone=True).settled) == 1
 
 
 def test_what_an_audit_frees_it_asked_for_in_as_few_walks_as_can_be(world: World, shop: Shop) -> None:
@@ -211,7 +211,8 @@ def test_every_request_of_ours_has_a_slot(world: World, shop: Shop) -> None:
     world.accept(number(2))
     world.work()
     rows = bought(world, shop, number(3))
-    compare.mark_released(world.runtime, world.binding, compare.audit(world.runtime, world.binding), "ann")
+    report = compare.audit(world.runtime, world.binding)
+    compare.mark_released(world.runtime, world.binding, report, "ann", all_gone=True)
     assert world.row(rows[0]["id"])["status"] == Status.RELEASED
     assert pace.slots.count("look") == sum(seen.method == "GET" for seen in shop.seen) > 10
     assert pace.slots.count("buy") >= shop.charges

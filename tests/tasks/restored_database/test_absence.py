@@ -20,6 +20,8 @@ from tests.tasks.restored_database.test_answering import take_in
 from tests.tasks.scripted_provider import UNCLEAR
 from tests.tasks.support import number
 
+SHOWS_NONE = GoingOn(shows_none=True)
+
 
 def listing(past: Past, *walks: Sequence[str]) -> None:
     """Have each walk through the list show that; the last one again and again."""
@@ -58,9 +60,9 @@ def test_what_the_list_hides_is_asked_for_once_more(behind: Past) -> None:
 
 @pytest.mark.parametrize("said", [UNCLEAR, Look(kind=LookKind.LOST), Look(kind=LookKind.PROCESSING)])
 def test_only_a_look_that_says_so_tells_that_a_number_is_not_ours(behind: Past, said: Look) -> None:
-    listing(behind, [])
-    behind.world.provider.looks += [said, said]
-    assert audit(behind) == GoingOn(unclear=(TWO[1], TWO[0]))
+    listing(behind, [TWO[0]])
+    behind.world.provider.looks += [said]
+    assert audit(behind) == GoingOn(unclear=(TWO[1],))
     behind.buy_what_is_left()
     assert (behind.charged(), behind.causes()) == (TWO, [Cause.BEHIND] * 2)
 
@@ -73,18 +75,53 @@ def test_a_list_that_changes_while_it_is_read_is_read_once_more(behind: Past, wa
     assert audit(behind) == GoingOn(unclear=(TWO[1],))
     assert behind.causes() == [Cause.BEHIND] * 2
     listing(behind, TWO)
+    behind.world.clock.advance(3600)
     assert audit(behind) == GoingOn(settled=True, aliases=("acme", "twin"))
 
 
-def test_a_list_that_shows_none_of_ours_says_nothing(behind: Past) -> None:
-    shown = behind.world.accept(number(7))
-    with behind.world.write() as conn:
-        then = behind.world.clock.moment - timedelta(hours=1)
-        mine = PURCHASE.c.id == shown["id"]
+def bought(past: Past, wanted: str) -> None:
+    """Have that be known as bought long ago."""
+    row = past.world.accept(wanted)
+    with past.world.write() as conn:
+        then = past.world.clock.moment - timedelta(hours=1)
+        mine = PURCHASE.c.id == row["id"]
         conn.execute(update(PURCHASE).where(mine).values(status=Status.PURCHASED, finished_at=then, due_at=None))
+
+
+@pytest.mark.parametrize(
+    ("known", "shows"),
+    [([], []), ([], [number(7)]), ([number(7)], []), ([number(7)], [number(7)])],
+    ids=["nothing", "another's", "none", "only the old"],
+)
+def test_a_list_that_shows_none_of_ours_says_nothing(behind: Past, known: Sequence[str], shows: Sequence[str]) -> None:
+    """A backup of before the first purchase, a list of another's, and one that was made before the lost calls."""
+    for one in known:
+        bought(behind, one)
+    listing(behind, shows)
+    assert audit(behind) == SHOWS_NONE
+    behind.buy_what_is_left()
+    assert (behind.charged(), behind.causes()) == (TWO, [Cause.BEHIND] * 2)
+
+
+@pytest.mark.parametrize("known", [[], [number(7)]], ids=["a new account", "an old one"])
+def test_one_lost_call_may_have_bought_nothing_where_the_list_shows_others_of_ours(
+    past: Past, known: Sequence[str]
+) -> None:
+    past.lose(TWO[0])
+    past.compare()
+    past.world.clock.advance(3600)
+    for one in known:
+        bought(past, one)
+    listing(past, known)
+    past.world.provider.charged.clear()
+    found = audit(past)
+    assert found == (GoingOn(settled=True, aliases=("acme", "twin"), unseen=(TWO[0],)) if known else SHOWS_NONE)
+
+
+def test_a_list_that_shows_nothing_says_nothing_where_the_marks_are_gone_too(behind: Past) -> None:
+    behind.redis.flushall()
     listing(behind, [])
-    assert audit(behind) == GoingOn(shows_none=True)
-    assert behind.causes() == [Cause.BEHIND] * 2
+    assert audit(behind) == SHOWS_NONE
 
 
 def test_a_list_that_breaks_off_lets_nothing_go_on(behind: Past) -> None:
