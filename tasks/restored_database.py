@@ -24,7 +24,7 @@ from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
 from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
-from tasks.ledger import history
+from tasks.ledger import accounts, history
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
@@ -78,9 +78,9 @@ class GoingOn:
 
     `settled`: it is behind no more, and `aliases`, which were paused for that, go on; `unseen` are numbers that lost
     calls were made for and a look at the provider says are not ours. Else `audit_at` is from when on a list shows all
-    that was bought; `shows_none`: the list has none of what was bought, or of what several lost calls were made for, and
-    only a person's word lets the account go on; `unclear` are numbers of which nobody can say yet whether they are ours.
-    Where none of these is told, the audit left something to settle.
+    that was bought; `shows_none`: the list has none of what was bought, or of what several lost calls were made for:
+    only a person's word lets the account go on; `unclear` are numbers of which nobody can say yet whether they are
+    ours. Where none of these is told, the audit left something to settle.
     """
 
     settled: bool = False
@@ -114,6 +114,9 @@ def compare(runtime: Runtime) -> bool:
 
     Raises redis.RedisError and SQLAlchemyError while one of the two is away.
     """
+    with runtime.database.read() as conn:
+        links = accounts.links(conn)
+    runtime.watermark.relink(links)
     for account in runtime.accounts:
         if _went_back(runtime, account):
             _stop(runtime, account)

@@ -14,7 +14,7 @@ at. What a server that was replaced marks late may have many newer ones before i
 look is looked at too.
 
 An account that is written anew has marks under each of its names, and answers for all of them under each: a file may
-go back in time with its database.
+go back in time with its database. So its names stand in both, and Redis is told them again before each look.
 
 Redis emptied, or itself back in time, forgets marks and raises no alarm. Both back in time at once cannot be told.
 """
@@ -22,7 +22,7 @@ Redis emptied, or itself back in time, forgets marks and raises no alarm. Both b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -34,8 +34,9 @@ KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
 
 _WRITE = f"""
-redis.call('LPUSH', KEYS[1], unpack(ARGV))
+local length = redis.call('LPUSH', KEYS[1], unpack(ARGV))
 redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
+return length
 """
 
 # What was marked since a mark that is known; all where it is not there.
@@ -119,10 +120,13 @@ class Watermark:
         self._link = redis.register_script(_LINK)
         self._names = redis.register_script(_NAMES)
         self._known: dict[str, str] = {}
+        self._links: Sequence[tuple[str, str, bool]] = ()
 
     def write(self, account: str, marks: Iterable[Mark]) -> None:
-        """Keep these marks of *account*, the newest last."""
-        self._script(keys=[self._key(account)], args=[mark.text for mark in marks])
+        """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied."""
+        texts = [mark.text for mark in marks]
+        if self._script(keys=[self._key(account)], args=texts) == len(texts):
+            self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of *account* under each of its names, the newest first."""
@@ -145,6 +149,14 @@ class Watermark:
         *same*: a person said so. Else they may be one, and are not where the file has both.
         """
         self._link(keys=[self._key(former), self._key(account)], args=[_SAME if same else _MAYBE])
+
+    def relink(self, links: Sequence[tuple[str, str, bool]]) -> None:
+        """Have Redis know all these names: the former, the present, and whether they are the same. It may have been
+        emptied, and is again: what is marked then is told these too.
+        """
+        self._links = links
+        for former, account, same in links:
+            self.link(former, account, same=same)
 
     def _lists(self, account: str, others: Iterable[str]) -> list[str]:
         found = self._names(keys=[self._key(account)], args=[self._key(one) for one in others])

@@ -1,4 +1,4 @@
-"""The table of the accounts that a person said are not used any more."""
+"""The tables of what became of accounts: those that are not used any more, and those that have several names."""
 
 from __future__ import annotations
 
@@ -23,4 +23,19 @@ class LeftAccount(SQLModel, table=True):
     left_at: datetime
 
 
+class AccountLink(SQLModel, table=True):
+    """Two names whose marked calls each answers for: of one account (`same`), or of what may be one.
+
+    Redis has the same beside the marks, and may be emptied; this may go back in time.
+    """
+
+    __tablename__: ClassVar[str] = "account_link"
+
+    former: str = Field(max_length=400, primary_key=True)
+    account: str = Field(max_length=400, primary_key=True)
+    same: bool = Field(primary_key=True)
+    linked_at: datetime
+
+
 LEFT = LeftAccount.__table__  # type: ignore[attr-defined]
+LINK = AccountLink.__table__  # type: ignore[attr-defined]

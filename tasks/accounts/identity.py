@@ -72,7 +72,7 @@ def settle(runtime: Runtime) -> None:
             _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
     for account in [*file.gone, *file.returned]:
         for heir in file.heirs(account):
-            runtime.watermark.link(account, heir.account, same=False)
+            _link(runtime, account, heir.account, same=False)
     _refuse(runtime.database.run(lambda conn: _remember_all(runtime, conn)))
 
 
@@ -108,7 +108,7 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
         stand = read_stand(conn, source)
     theirs, anew = to_move(file, stand, home, account)
     for one in {*theirs, *anew} - {home.account}:
-        runtime.watermark.link(one, home.account, same=True)
+        _link(runtime, one, home.account, same=True)
     done = Moved(apart=sum(one.count for one in stand.alive if account is None and is_apart(one.account, file, home)))
     _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
     _move_under(runtime, Under(accounts=anew), home, done)
@@ -159,6 +159,12 @@ def _homes(runtime: Runtime) -> dict[str, Home]:
 def _refuse(problems: Sequence[Refusal]) -> None:
     if problems:
         raise AccountChanged("\n".join(f"{one.what}: {one.mend}" for one in problems))
+
+
+def _link(runtime: Runtime, former: str, account: str, *, same: bool) -> None:
+    """In the database too: a Redis that was emptied is told again from there."""
+    runtime.database.run(lambda conn: accounts.remember_link(conn, former, account, runtime.now(), same=same))
+    runtime.watermark.link(former, account, same=same)
 
 
 def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
 
 from schemas.status import DEAD, Status
-from schemas.tables.accounts import LEFT
+from schemas.tables.accounts import LEFT, LINK
 from schemas.tables.pools import POOL_NUMBER
 from schemas.tables.purchases import (
     ALIVE,
@@ -153,6 +153,16 @@ def remember_left(conn: Connection, accounts: Mapping[str, str | None], now: dat
 def come_back(conn: Connection, accounts: Iterable[str]) -> None:
     """Accounts are used again, or settled under another name: they are not left any more."""
     conn.execute(delete(LEFT).where(LEFT.c.account.in_([*accounts])))
+
+
+def links(conn: Connection) -> list[tuple[str, str, bool]]:
+    """Which names answer for the marked calls of each other, and whether a person said that they are one account."""
+    return [(row.former, row.account, row.same) for row in conn.execute(select(LINK))]
+
+
+def remember_link(conn: Connection, former: str, account: str, now: datetime, *, same: bool) -> None:
+    """Remember one more of these."""
+    insert_new(conn, LINK, [{"former": former, "account": account, "same": same, "linked_at": now}])
 
 
 def write_anew(conn: Connection, accounts: Sequence[str], home: Home, now: datetime) -> None:

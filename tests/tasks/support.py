@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from schemas.config.kinds import policy_for
 from schemas.config.policy import Policy
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables.accounts import LEFT
+from schemas.tables.accounts import LEFT, LINK
 from schemas.tables.history import ANSWERED
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.tables.processes import PROCESS
@@ -50,7 +50,7 @@ NUMBER = "+14155550100"
 ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
-    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, PROCESS),
+    *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
@@ -122,6 +122,9 @@ class OpenWatermark(Watermark):
         both = {*self.marks.get(former, []), *self.marks.get(account, [])}
         self.marks[account] = sorted(both, key=lambda mark: mark.started_at, reverse=True)
         self.marks[former] = self.marks[account]
+
+    def relink(self, links: Sequence[tuple[str, str, bool]]) -> None:
+        """Memory is not emptied."""
 
 
 @dataclass

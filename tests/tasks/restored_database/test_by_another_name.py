@@ -35,11 +35,12 @@ class Files:
         )
         return world.runtime
 
-    def work(self) -> None:
-        """All that workers do in a while."""
+    def work(self, *, looks: bool = True) -> None:
+        """All that workers do in a while, or in the moment before they look at the marks once more."""
         runtime, world = self.past.world.runtime, self.past.world
         for _ in range(10):
-            self.past.compare()
+            if looks:
+                self.past.compare()
             for binding in runtime.providers.values():
                 release_and_sweep.sweep_provider(runtime, binding)
                 release_and_sweep.release_due(runtime, binding)
@@ -62,10 +63,14 @@ ONE, TWO = (f'{VOGENT.format(alias)}account_id = "{alias}"\n' for alias in "vw")
     ids=["renamed", "account_id", "put together"],
 )
 @pytest.mark.parametrize("waited", [True, False])
+@pytest.mark.parametrize("emptied", ["never", "before the look", "after the look"])
 def test_a_file_that_went_back_with_its_database_knows_what_was_bought_by_another_name(
-    past: Past, old: str, new: str, source: str, home: str, waited: bool
+    past: Past, old: str, new: str, source: str, home: str, waited: bool, emptied: str
 ) -> None:
-    """By the book: the new file, `provider move` where anything waits, and workers that start anew."""
+    """By the book: the new file, `provider move` where anything waits, and workers that start anew.
+
+    Redis may be emptied before anything is bought: a moment before workers look, or a moment after.
+    """
     files = Files(past, past.world.binding)
     identity.settle(files.use(old))
     if waited:
@@ -77,7 +82,12 @@ def test_a_file_that_went_back_with_its_database_knows_what_was_bought_by_anothe
         identity.move(runtime, source, homes_in(runtime.config)[home])
     identity.settle(runtime)
     past.world.accept(number(1), provider=home)
-    files.work()
+    if emptied == "before the look":
+        past.redis.flushall()
+    past.compare()
+    if emptied == "after the look":
+        past.redis.flushall()
+    files.work(looks=emptied != "after the look")
     assert past.charged() == [number(1)]
     past.go_back()
     identity.settle(files.use(old))
