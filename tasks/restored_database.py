@@ -13,7 +13,7 @@ many were written after it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -198,7 +198,11 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
-    return lost_calls(runtime.database, account, runtime.watermark.newest(account, others=_others(runtime, account)))
+    """With the pools that they were for: a pool's limit counts them."""
+    others = _others(runtime, account)
+    lost = lost_calls(runtime.database, account, runtime.watermark.newest(account, others=others))
+    pools = runtime.watermark.pools(account, others) if lost.calls else {}
+    return replace(lost, calls=[replace(mark, pool=pools.get(mark.purchase_id)) for mark in lost.calls])
 
 
 def _others(runtime: Runtime, account: str) -> list[str]:

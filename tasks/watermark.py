@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -33,9 +33,15 @@ from tasks.redis_keys import named
 KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
 
+# The marks first, ARGV[1] of them, and then whose pools they are for.
 _WRITE = f"""
-local length = redis.call('LPUSH', KEYS[1], unpack(ARGV))
+local pooled = ARGV[1] + 2
+local length = redis.call('LPUSH', KEYS[1], unpack(ARGV, 2, pooled - 1))
 redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
+if ARGV[pooled] then
+  redis.call('LPUSH', KEYS[1] .. ':pools', unpack(ARGV, pooled))
+  redis.call('LTRIM', KEYS[1] .. ':pools', 0, {KEPT - 1})
+end
 return length
 """
 
@@ -72,13 +78,17 @@ return found
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One committed intent: a purchase's attempt by its key, its number, and its times by the database's clock."""
+    """One committed intent: a purchase's attempt by its key, its number, and its times by the database's clock.
+
+    `pool` is the pool that it is for, where that was asked for: it stands beside the marks, which older programs read.
+    """
 
     purchase_id: str
     revision: int
     number: str
     started_at: datetime
     deadline: datetime
+    pool: str | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
@@ -124,13 +134,20 @@ class Watermark:
 
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied."""
-        texts = [mark.text for mark in marks]
-        if self._script(keys=[self._key(account)], args=texts) == len(texts):
+        kept = [*marks]
+        pools = [f"{mark.purchase_id} {mark.pool}" for mark in kept if mark.pool]
+        texts = [mark.text for mark in kept]
+        if self._script(keys=[self._key(account)], args=[len(texts), *texts, *pools]) == len(texts):
             self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of *account* under each of its names, the newest first."""
         return _marks([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
+
+    def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
+        """Which pools the marked calls of *account* were for, by purchase."""
+        found = chain.from_iterable(self._redis.lrange(f"{key}:pools", 0, -1) for key in self._lists(account, others))
+        return dict(_text(said).split(" ") for said in found)
 
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         """The marks of *account* since those that `known` was told of; all, in a process that has not looked yet."""

@@ -41,7 +41,11 @@ _FORGOTTEN = select(PURCHASE.c.id, PURCHASE.c.finished_at).where(
     ~exists().where(ATTEMPT.c.purchase_id == PURCHASE.c.id),
 )
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_DATE = update(PURCHASE).where(PURCHASE.c.id == bindparam("of")).values(call_deadline=bindparam("deadline"))
+_DATE = (
+    update(PURCHASE)
+    .where(PURCHASE.c.id == bindparam("of"))
+    .values(call_deadline=bindparam("deadline"), pool=bindparam("for_pool"))
+)
 
 
 class Unvouched(NotHere):
@@ -71,7 +75,7 @@ def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: dateti
     """Write down that lost calls were answered for at *account*.
 
     Their marks stay: a database that goes back once more lost this. What stands as bought for their numbers was called
-    for when the marks say: limits for a day count it.
+    for when the marks say, and for which pool: limits for a day count it.
     """
     _date_bought(conn, account, marks)
     insert_new(conn, ANSWERED, [_answered(mark, account, now) for mark in marks])
@@ -85,13 +89,19 @@ def _answered(mark: Mark, account: str, now: datetime) -> Row:
 def _date_bought(conn: Connection, account: str, marks: Sequence[Mark]) -> None:
     last = _newest(marks)
     bought = [row for row in _alive(conn, account, sorted(last)).values() if row["status"] in _BOUGHT]
-    dates = [{"of": row["id"], "deadline": _last_call(row, last[row["number"]])} for row in bought]
+    calls = [(row, last[row["number"]]) for row in bought]
+    dates = [{"of": row["id"], "deadline": _last_call(row, mark), "for_pool": _pool(row, mark)} for row, mark in calls]
     if dates:
         conn.execute(_DATE, dates)
 
 
 def _last_call(row: Row, mark: Mark) -> datetime:
     return max(mark.deadline, row["call_deadline"] or mark.deadline)
+
+
+def _pool(row: Row, mark: Mark) -> str | None:
+    pool: str | None = row["pool"] or mark.pool
+    return pool
 
 
 def _newest(marks: Sequence[Mark]) -> dict[str, Mark]:
@@ -166,7 +176,7 @@ def _hold_one(conn: Connection, row: Row, mark: Mark, now: datetime, changes: Ro
         return None
     if row["status"] == Status.PURCHASING:
         close_attempt(conn, row, _UNTOLD, now)
-    return move(conn, row, Status.HELD, now, **changes, call_deadline=deadline)
+    return move(conn, row, Status.HELD, now, **changes, call_deadline=deadline, pool=_pool(row, mark))
 
 
 def _alive(conn: Connection, account: str, numbers: Sequence[str]) -> dict[str, Row]:
@@ -186,6 +196,7 @@ def _lost_purchase(mark: Mark, taken: set[str], account: str, alias: str, now: d
         "revision": mark.revision + 1,
         "attempts": 1,
         "call_deadline": mark.deadline,
+        "pool": mark.pool,
         "status": Status.HELD,
         "success": None,
         "already_owned": False,

@@ -107,6 +107,7 @@ def _mark(claimed: Claim) -> Mark:
         purchase_id=row["id"],
         revision=row["revision"],
         number=row["number"],
+        pool=row["pool"],
         started_at=claimed.started_at,
         deadline=claimed.deadline,
     )

@@ -125,7 +125,10 @@ def _with_room(
 
 def _pool_limits(conn: Connection, runtime: Runtime, lanes: list[str | None]) -> Limits:
     """The lanes that are orders of pools with a limit. What a pool ordered that is not configured any more has none."""
-    daily = {name: pool.daily_limit for name, pool in runtime.config.pools.items() if pool.daily_limit}
+    limited = {name: pool for name, pool in runtime.config.pools.items() if pool.daily_limit}
+    behind = pausing.behind(conn) if limited else set()
+    # What a pool bought is not known while a database that went back is behind for one of its providers.
+    daily = {name: 0 if behind.intersection(pool.providers) else pool.daily_limit for name, pool in limited.items()}
     return pool_limits.limits_of(conn, lanes, daily)
 
 

@@ -114,6 +114,9 @@ class OpenWatermark(Watermark):
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         return Since(marks=self.newest(account), until={})
 
+    def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
+        return {mark.purchase_id: mark.pool for mark in self.newest(account) if mark.pool}
+
     def known(self, since: Since) -> None:
         pass
 

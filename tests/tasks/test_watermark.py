@@ -129,3 +129,14 @@ def test_what_was_marked_since_the_last_look_is_all_that_is_not_known(redis: Red
     redis.flushall()
     marks.write(ACCOUNT, [mark(4), mark(5)])
     assert numbers(marks.since_known(ACCOUNT).marks) == [number(5), number(4)]
+
+
+def test_the_pools_of_calls_stand_beside_their_marks(redis: Redis) -> None:
+    """An older program reads the marks, too: they have no more words than it knows."""
+    kept = Watermark(redis)
+    kept.write(ACCOUNT, [ONE])
+    assert kept.pools(ACCOUNT) == {}
+    kept.write(ACCOUNT, [replace(mark(2), purchase_id="b", pool="support"), replace(mark(3), purchase_id="c")])
+    kept.link(ACCOUNT, "anew", same=True)
+    assert kept.pools(ACCOUNT) == kept.pools("anew") == {"b": "support"}
+    assert [len(one.text.split()) for one in kept.newest(ACCOUNT)] == [5, 5, 5]

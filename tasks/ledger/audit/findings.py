@@ -186,6 +186,7 @@ def stand_in(orphan: Finding, account: str, now: datetime) -> Row:
         "look_failures": 0,
         "tried_seconds": 0.0,
         "joined": False,
+        "pool": None,
     }
 
 

@@ -23,6 +23,11 @@ def state_of(conn: Connection, provider: str) -> Row | None:
     return None if found is None else dict(found)
 
 
+def behind(conn: Connection) -> set[str]:
+    """The providers that wait because the database went back in time: what was bought there last is not known."""
+    return set(conn.execute(select(PROVIDER.c.provider).where(PROVIDER.c.cause == Cause.BEHIND)).scalars())
+
+
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from schemas.config.pools import PoolConfig
 from schemas.status import Status
+from tasks.ledger.queue import pausing
 from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
@@ -43,7 +44,8 @@ class Need:
     """What a count found.
 
     wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
-    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. stuck: those that
+    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. behind: providers
+    at which a database that went back in time does not know what was bought. stuck: those that
     wait at a provider of `closed`, first those that may move. movable: so many of them may give way to another
     provider's numbers.
     """
@@ -55,6 +57,7 @@ class Need:
     low_by: int
     budget: int
     held_back: int
+    behind: Sequence[str]
     closed: Mapping[str, str]
     stuck: Sequence[Row]
     movable: int
@@ -77,7 +80,8 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     wanted = min(missing, pool.max_per_run)
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
-    left = pool.daily_limit - spoken_for(conn, this.name, now) if pool.daily_limit else counting.NO_LIMIT
+    behind = sorted(pausing.behind(conn).intersection(pool.providers)) if pool.daily_limit else []
+    left = 0 if behind else _left(conn, this, now)
     budget = min(wanted, max(0, left))
     # what takes the place of a number that waits adds nothing to what is spoken for
     free = sum(row["may_move"] for row in stuck)
@@ -91,10 +95,17 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
         low_by=max(0, pool.low - level),
         budget=budget,
         held_back=max(0, -left),
+        behind=behind,
         closed=closed,
         stuck=stuck,
         movable=movable,
     )
+
+
+def _left(conn: Connection, this: Run, now: datetime) -> int:
+    """What the day's limit leaves."""
+    limit = this.pool.daily_limit
+    return limit - spoken_for(conn, this.name, now) if limit else counting.NO_LIMIT
 
 
 def _closed(conn: Connection, this: Run) -> dict[str, str]:
