@@ -162,9 +162,9 @@ def _refuse(problems: Sequence[Refusal]) -> None:
 
 
 def _link(runtime: Runtime, former: str, account: str, *, same: bool) -> None:
-    """In the database too: a Redis that was emptied is told again from there."""
-    runtime.database.run(lambda conn: accounts.remember_link(conn, former, account, runtime.now(), same=same))
+    """In the database too: a Redis that was emptied is told again from there. It is told first: marks are asked for."""
     runtime.watermark.link(former, account, same=same)
+    runtime.database.run(lambda conn: accounts.remember_link(conn, former, account, runtime.now(), same=same))
 
 
 def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None:
