@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         number, type(self).count = self.count, self.count + 1
         if self.which(number):
             answer = self.spoil(answer)
-        content = b"" if answer.status in (204, 304) else _encoded(answer)
+        content = b"" if answer.status in (204, 304) else encoded(answer)
         self.send_response(answer.status)
         for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             self.send_header(name, value)
@@ -169,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def _encoded(answer: Answer) -> bytes:
+def encoded(answer: Answer) -> bytes:
+    """The body's bytes, XML where its headers say so."""
     body = answer.body
     if answer.headers.get("Content-Type") == XML_TYPE and isinstance(body, dict) and body:
         return _as_xml(body)

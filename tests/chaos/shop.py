@@ -1,4 +1,4 @@
-"""The five sandboxes in a process of their own, so that the suite's work does not slow them, behind gateways."""
+"""The sandboxes in a process of their own, so that the suite's work does not slow them, behind gateways."""
 
 from __future__ import annotations
 

@@ -69,7 +69,9 @@ def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
 @both_in_the_long_form
 def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: SetStage) -> None:
     limit = parse_rate("5/second")
-    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, draw_asks(TOTAL)) as feeder:
+    # Half of the kinds, so that each has enough to come to its limit.
+    asks = draw_asks(TOTAL, KINDS[::2])
+    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, asks) as feeder:
         feeder.finish()
         for calls in (20, TOTAL // 2):
             eventually(lambda calls=calls: len(world.shop.calls()) >= calls)  # type: ignore[misc]

@@ -31,7 +31,7 @@ from tests.servers import PostgresServer, RedisServer
 from workers.database.connections import SqlDatabase
 from workers.wiring import bind_providers
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = tuple(kinds())
 
 POLICY: dict[str, Any] = {
     "timeout": 2.0,
@@ -213,7 +213,7 @@ def _runtime(config_path: Path, database: SqlDatabase, redis_url: str, clock: Se
 
 
 def _toml(url: str, policy: Mapping[str, Any], batch: int) -> str:
-    """A providers.toml of the five sandboxes; plain values look the same in TOML as in JSON."""
+    """A providers.toml of the sandboxes; plain values look the same in TOML as in JSON."""
     lines = []
     for alias, provider in sandbox_config(url).providers.items():
         fields = provider.model_dump(exclude={"policy"}, exclude_defaults=True, mode="json")

@@ -199,13 +199,13 @@ class Faults:
         if self.happens("reading fails"):
             control.plan(kind, self._rng.choice(READING), on="read")
 
-    def buying(self, control: Control, kind: str, body: str) -> bool:
+    def buying(self, control: Control, kind: str, said: str) -> bool:
         """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told.
 
         What a provider sold before and does not show yet, it may refuse to sell again.
         """
         for sold_at, number in sorted(self._world.judge.unseen):
-            if self.on and self._remembers and sold_at.partition("/")[0] == kind and number.removeprefix("+") in body:
+            if self.on and self._remembers and sold_at.partition("/")[0] == kind and number.removeprefix("+") in said:
                 control.plan(kind, "refuse", number=number)
                 return False
         if not self._world.can_look(kind):

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.conformance.gateway import SPOILED, Answer
+from tasks.conformance.gateway import SPOILED, Answer, encoded
 from tasks.providers.sandbox.exchange import Reply
+from tasks.providers.transport.xml import XML_TYPE, read_xml
 from tasks.sandbox.purchase import Delivery
 from tests.simulation.clockwork import MICRO
 
@@ -93,6 +94,9 @@ class Gateways:
 
     def _spoiled(self, reply: Reply, name: str) -> Reply:
         self._world.clockwork.note(f"the gateway's answer: {name}")
-        spoiled = SPOILED[name](Answer(reply.status, reply.body, dict(reply.headers)))
-        body = None if spoiled.status in (204, 304) else spoiled.body
-        return Reply(spoiled.status, body, spoiled.headers)
+        is_xml = reply.headers.get("Content-Type") == XML_TYPE
+        body = read_xml(reply.body) if is_xml and reply.body else reply.body
+        spoiled = SPOILED[name](Answer(reply.status, body, dict(reply.headers)))
+        if spoiled.status in (204, 304):
+            return Reply(spoiled.status, None, spoiled.headers)
+        return Reply(spoiled.status, encoded(spoiled).decode() if is_xml else spoiled.body, spoiled.headers)

@@ -33,7 +33,7 @@ DRIPS = 4
 
 
 class Network:
-    """All five providers behind one host. `calls` and `reads` are when each kind was called, in microseconds.
+    """All providers behind one host. `calls` and `reads` are when each kind was called, in microseconds.
 
     `under_way` are the numbers that late requests are on their way for, by kind.
     """
@@ -83,7 +83,7 @@ class Network:
         if not late:
             log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
         if buying:
-            unseen = world.faults.buying(self.control, kind, incoming.body.decode())
+            unseen = world.faults.buying(self.control, kind, _says(incoming))
         else:
             unseen = False
             world.faults.reading(self.control, kind)
@@ -108,12 +108,19 @@ class Network:
 
 
 def _buys(incoming: Incoming) -> bool:
-    """A search may be posted, too."""
-    return incoming.method == "POST" and not incoming.path.endswith("/search")
+    """Searches, and credentials for a token, may be posted, too."""
+    _, kind, path = incoming.path.split("/", 2)
+    purchases = [route for route in sandbox_apis()[kind].routes if route.reader is None]
+    return any(route.method == incoming.method and route.pattern.fullmatch(f"/{path}") for route in purchases)
+
+
+def _says(incoming: Incoming) -> str:
+    """Where a purchase may name its number."""
+    return f"{incoming.path} {incoming.body.decode()}"
 
 
 def _asks_for(incoming: Incoming, kind: str, one: tuple[str, str]) -> bool:
-    return one[0] == kind and one[1].removeprefix("+") in incoming.body.decode()
+    return one[0] == kind and one[1].removeprefix("+") in _says(incoming)
 
 
 def _words(delivery: Delivery) -> str:

@@ -36,7 +36,7 @@ URL = "http://127.0.0.1:1"
 BEATS = ("beat", "beat 2")
 ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "beat 2", "deployer")
 """Who may be left out."""
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = tuple(kinds())
 POLICY: dict[str, Any] = {
     "timeout": 2.0,
     "connect_timeout": 1.0,

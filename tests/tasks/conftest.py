@@ -87,7 +87,7 @@ def _sandbox_of_the_session() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(_sandbox_of_the_session: SandboxServer) -> SandboxServer:
-    """The five providers on a socket, as new."""
+    """All providers on a socket, as new."""
     _sandbox_of_the_session.control.reset()
     _sandbox_of_the_session.control.provisioning(0)
     return _sandbox_of_the_session

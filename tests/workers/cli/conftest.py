@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def cli(home: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line on SQLite, with the five sandboxes as providers and no worker anywhere."""
+    """The command line on SQLite, with the sandboxes of all kinds as providers and no worker anywhere."""
     monkeypatch.setenv("DATABASE_URL", sqlite_url)
     return Cli()
 
@@ -56,7 +56,7 @@ def desk(home: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def sandbox(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    """The five providers on a socket, and a providers.toml that names them."""
+    """All providers on a socket, and a providers.toml that names them."""
     with SandboxServer() as server:
         (home / "providers.toml").write_text(sandbox_config_text(server.url))
         monkeypatch.setenv("SANDBOX_TOKEN", "sandbox")
