@@ -114,15 +114,28 @@ SPOILED: dict[str, Spoil] = {
 }
 
 
+def by_path() -> Callable[[str, Answer], Answer]:
+    """Answers as a cache keeps them that leaves the query out of its key: each path has its first for ever."""
+    kept: dict[str, Answer] = {}
+    return lambda path, answer: kept.setdefault(path.partition("?")[0], answer)
+
+
 @contextmanager
-def gateway(target: str, spoil: Spoil, which: Callable[[int], bool]) -> Iterator[str]:
-    """The address of a gateway to *target*; *which* of the answers it spoils goes by their number, from 0."""
+def gateway(
+    target: str,
+    spoil: Spoil = lambda answer: answer,
+    which: Callable[[int], bool] = lambda _: True,
+    kept: Callable[[str, Answer], Answer] = lambda _, answer: answer,
+) -> Iterator[str]:
+    """The address of a gateway to *target*; *which* of the answers it spoils goes by their number, from 0. What it
+    answers to a GET is *kept* for its path.
+    """
 
     class Handler(_Handler):
         pass
 
     Handler.target, Handler.spoil, Handler.which = target, staticmethod(spoil), staticmethod(which)
-    Handler.count = 0
+    Handler.kept, Handler.count = staticmethod(kept), 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -138,10 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
     target = ""
     count = 0
     spoil: Spoil
+    kept: Callable[[str, Answer], Answer]
     which: Callable[[int], bool]
 
     def _pass_on(self) -> None:
         answer = self._fetch()
+        if self.command == "GET":
+            answer = self.kept(self.path, answer)
         number, type(self).count = self.count, self.count + 1
         if self.which(number):
             answer = self.spoil(answer)

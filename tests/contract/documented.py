@@ -10,16 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.scripted import reply
-from tests.tasks.providers.adapters import (
-    ACCOUNT_SID,
-    ID,
-    NUMBER,
-    OTHER,
-    bird_record,
-    plivo_record,
-    success,
-    vonage_record,
-)
+from tests.tasks.providers.adapters import ACCOUNT_SID, ID, bird_record, plivo_record, success, vonage_record
 
 LOOKS = ("fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo", "vonage")
 ENTRIES = {
@@ -36,7 +27,20 @@ ALWAYS = {
 }
 """The key beside the list that tells of further pages, where there always is one."""
 
-THIRD = "+14155550102"
+NUMBER = "+4930901820"
+OTHER, THIRD, FOURTH, FIFTH = (f"{NUMBER}{end}" for end in (11, 22, 33, 44))
+"""Numbers that begin with ours: what every filter by number lets through."""
+
+CONTAINING = f"+84{NUMBER[1:]}"
+"""One in which ours stands, not at its beginning."""
+
+FILTER = {
+    **{"signalwire": "filter_number", "bird": "numberString", "twilio": "PhoneNumber"},
+    **{"telnyx": "filter[phone_number]", "plivo": "number_startswith"},
+}
+"""By what the list is asked for a number: numbers in which it stands, or `BEGINS` numbers that begin with it."""
+
+BEGINS = ("bird", "plivo")
 _PATH = "/api/relay/rest/phone_numbers"
 _PLIVO = "/v1/Account/MASANDBOX00000000001/Number/"
 _TWILIO = f"/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json"
@@ -141,6 +145,13 @@ def hostile(kind: str) -> Iterator[Said]:
         yield from (Said(200, {**whole, "total_is_estimated": value}) for value in ("x", 5, [1]))
 
 
+def of_another_question(kind: str) -> Iterator[Said]:
+    """Whole lists in which one entry is none that the filter for our number lets through."""
+    beside = [CONTAINING] if kind in BEGINS else []
+    for other in ("+14155550100", NUMBER[:-1], f"{NUMBER[:-1]}5", f"+4931{NUMBER[5:]}", *beside):
+        yield from (Said(200, page(kind, *numbers)) for numbers in ([other], [OTHER, other], [other, OTHER]))
+
+
 OTHERWISE = (
     *({"Content-Range": value} for value in ("items 100-199/500", "items 0-99/500", "100-199/*", "bytes 0-9/10", "x")),
     *({name: "5"} for name in ("X-Total-Count", "X-Total", "Total-Count", "X-WP-Total", "X-Pagination-Total-Count")),
@@ -159,12 +170,12 @@ def naming(kind: str) -> Iterator[Said]:
         NUMBER,
         NUMBER[1:],
         int(NUMBER[1:]),
-        NUMBER[2:],
-        "(415) 555-0100",
+        NUMBER[3:],
+        "(030) 901-820",
         f"sip:{NUMBER}@example.com",
-        "001 415-555-0100",
-        "415%20555%200100",
-        "415\u200b555:0100",
+        "0049 30-901-820",
+        "30%20901%20820",
+        "30\u200b901:820",
     )
     for entry in (
         record(kind, OTHER),
@@ -175,7 +186,7 @@ def naming(kind: str) -> Iterator[Said]:
                 for key in (key for key in keys if key != NUMBER_KEY.get(kind)):
                     yield Said(200, {**page(kind, OTHER), ENTRIES[kind]: [{**entry, key: value}]})
     if kind == "vogent":
-        for name in (NUMBER[1:], NUMBER[2:], "(415) 555-0100", f"0{NUMBER[2:]}", f"sip:{NUMBER[1:]}"):
+        for name in (NUMBER[1:], NUMBER[3:], "(030) 901-820", f"0{NUMBER[3:]}", f"sip:{NUMBER[1:]}"):
             yield Said(200, {**page(kind), ENTRIES[kind]: [{**record(kind, name), "id": ID, "type": "SIP_USERNAME"}]})
 
 
@@ -201,10 +212,10 @@ def _unreadable(kind: str) -> Iterator[Any]:
     good = record(kind, OTHER)
     nameless = {name: value for name, value in good.items() if name != key}
     yield from (nameless, {**nameless, "e164": NUMBER}, {**nameless, "phoneNumber": NUMBER}, {**good, "e164": NUMBER})
-    yield from (None, NUMBER, [], {}, 14155550100, {"id": ID})
-    for value in (None, "", "null", "4155550100", "(415) 555-0100", "415-555-0100", "04155550100", "0014155550100"):
+    yield from (None, NUMBER, [], {}, int(NUMBER[1:]), {"id": ID})
+    for value in (None, "", "null", NUMBER[3:], "(030) 901-820", "30-901-820", f"0{NUMBER[3:]}", f"00{NUMBER[1:]}"):
         yield {**good, key: value}
-    for value in ("+1415555****", "+1415555010", "sip:14155550100", 4155550100, True, [NUMBER], {"e164": NUMBER}):
+    for value in ("+493090****", "+1415555010", f"sip:{NUMBER[1:]}", int(NUMBER[3:]), True, [NUMBER], {"e164": NUMBER}):
         yield {**good, key: value}
 
 

@@ -14,13 +14,31 @@ from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQu
 from tasks.providers.transport import freshness
 from tasks.providers.transport.turns import Gate, in_turn
 from tests.contract.caches import FRESH, KEPT
-from tests.contract.documented import LOOKS, THIRD, Said, gets, hostile, listed, looked, naming, page
+from tests.contract.documented import (
+    BEGINS,
+    CONTAINING,
+    FIFTH,
+    FILTER,
+    FOURTH,
+    LOOKS,
+    NUMBER,
+    OTHER,
+    THIRD,
+    Said,
+    gets,
+    hostile,
+    listed,
+    looked,
+    naming,
+    of_another_question,
+    page,
+)
 from tests.scripted import CUT, ScriptedServer, reply
-from tests.tasks.providers.adapters import ID, NUMBER, OTHER, adapter
+from tests.tasks.providers.adapters import ID, adapter
 
 OPERATIONS: dict[str, Callable[[Adapter], object]] = {
     "look": lambda provider: provider.look({NUMBER: Known(number_id=ID)}),
-    "look at two": lambda provider: provider.look({NUMBER: Known(number_id=ID), "+14155550109": Known(number_id=ID)}),
+    "look at two": lambda provider: provider.look({NUMBER: Known(number_id=ID), FIFTH: Known(number_id=ID)}),
     "owned": lambda provider: list(provider.owned()),
     "search": lambda provider: provider.search(SearchQuery(prefix="415")),
     "prepare": lambda provider: provider.prepare(Ask(number=NUMBER)),
@@ -45,7 +63,7 @@ def look(provider: Adapter, server: ScriptedServer, answers: list[Said]) -> Look
 
 
 def test_a_whole_list_without_the_number_makes_it_absent(kind: str, provider: Adapter, server: ScriptedServer) -> None:
-    for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], ["+14155550103"], [THIRD])):
+    for pages in ((), ([],), ([OTHER, THIRD],), ([OTHER], [FOURTH], [THIRD])):
         answers = looked(kind, *pages)
         server.seen.clear()
         assert look(provider, server, answers) is LookKind.ABSENT
@@ -86,17 +104,17 @@ def test_a_hostile_answer_to_every_request_leaves_a_look_unclear(
 @pytest.mark.parametrize(
     ("second", "found"),
     [
-        (([OTHER, NUMBER], ["+14155550103"]), LookKind.OWNED),
-        (([OTHER, "+14155550103"],), LookKind.UNCLEAR),
-        (([OTHER], ["+14155550103", "+14155550104"]), LookKind.UNCLEAR),
-        (([OTHER, THIRD], ["+14155550103", "+14155550104"]), LookKind.ABSENT),
+        (([OTHER, NUMBER], [FOURTH]), LookKind.OWNED),
+        (([OTHER, FOURTH],), LookKind.UNCLEAR),
+        (([OTHER], [FOURTH, FIFTH]), LookKind.UNCLEAR),
+        (([OTHER, THIRD], [FOURTH, FIFTH]), LookKind.ABSENT),
     ],
 )
 def test_a_list_that_loses_an_entry_while_it_is_paged_leaves_no_number_absent(
     kind: str, provider: Adapter, server: ScriptedServer, second: tuple[list[str], ...], found: LookKind
 ) -> None:
     """THIRD goes once the first page is read, and ours moves up to it; another may come at the end meanwhile."""
-    first = listed(kind, [OTHER, THIRD], ["+14155550103"])
+    first = listed(kind, [OTHER, THIRD], [FOURTH])
     assert look(provider, server, [*gets(kind), *first, *listed(kind, *second)]) is found
 
 
@@ -106,7 +124,27 @@ def test_an_entry_of_another_number_that_names_ours_leaves_a_look_unclear(
     for strange in naming(kind):
         assert look(provider, server, [*gets(kind), strange]) is LookKind.UNCLEAR, strange
     server.queue(*(one.raw for one in gets(kind)), strange.raw)
-    assert provider.look({THIRD: Known(number_id=ID)})[THIRD].kind is LookKind.ABSENT
+    shorter = OTHER[:-1]
+    assert provider.look({shorter: Known(number_id=ID)})[shorter].kind is LookKind.ABSENT
+
+
+@pytest.mark.parametrize("kind", FILTER, indirect=True)
+def test_a_list_that_shows_what_was_not_asked_for_leaves_a_look_unclear(
+    kind: str, provider: Adapter, server: ScriptedServer
+) -> None:
+    for strange in of_another_question(kind):
+        assert look(provider, server, [*gets(kind), strange]) is LookKind.UNCLEAR, strange
+    allowed = LookKind.UNCLEAR if kind in BEGINS else LookKind.ABSENT
+    assert look(provider, server, [*gets(kind), *listed(kind, [OTHER, CONTAINING])]) is allowed
+    assert look(provider, server, [*gets(kind), *listed(kind, ["+14155550100", NUMBER])]) is LookKind.OWNED
+    assert server.seen[-1].query[FILTER[kind]][0].strip("+") == NUMBER[1:]
+
+
+@pytest.mark.parametrize("kind", sorted({*LOOKS} - {*FILTER}), indirect=True)
+def test_a_list_without_a_filter_shows_any_number(kind: str, provider: Adapter, server: ScriptedServer) -> None:
+    pages = listed(kind, ["+14155550100", CONTAINING])
+    assert look(provider, server, [*gets(kind), *pages]) is LookKind.ABSENT
+    assert all("number" not in key.lower() for seen in server.seen[len(gets(kind)) :] for key in seen.query)
 
 
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
@@ -158,7 +196,7 @@ def test_a_page_before_the_first_is_another_page(server: ScriptedServer) -> None
     provider = adapter("signalwire", server.url, policy={"timeout": 20.0})
     (only,) = listed("signalwire", [OTHER])
     address = "/api/relay/rest/phone_numbers"
-    asked = f"{address}?filter_number=%2B14155550100&page_size=100"
+    asked = f"{address}?filter_number=%2B{NUMBER[1:]}&page_size=100"
     for links, found in (
         ({"self": f"{asked}&page_number=0", "first": f"{asked}&page_number=0", "prev": None}, LookKind.ABSENT),
         ({"self": f"{asked}&page_number=0&page_token=PA1", "first": "", "prev": ""}, LookKind.ABSENT),
@@ -240,7 +278,7 @@ def test_every_request_has_a_turn_of_its_own(
     kind: str, provider: Adapter, server: ScriptedServer, operation: str
 ) -> None:
     """At each turn, and at its gate, the server has seen as many requests as there were turns before."""
-    pages = [one.raw for one in listed(kind, [OTHER], ["+14155550103"], [THIRD])]
+    pages = [one.raw for one in listed(kind, [OTHER], [FOURTH], [THIRD])]
     server.queue(*([one.raw for one in gets(kind)] if operation.startswith("look") else []), *pages)
     turns: list[int] = []
     gates: list[int] = []

@@ -48,7 +48,13 @@ def listing(account: str) -> Listing:
     kind = state_in(account)
     needs, may = ("TelephoneNumberCount",), ("Links",)
     return Listing(
-        entries="TelephoneNumbers", needs=needs, may=may, number="FullNumber", ids=("FullNumber",), kind=kind
+        entries="TelephoneNumbers",
+        needs=needs,
+        may=may,
+        number="FullNumber",
+        ids=("FullNumber",),
+        kind=kind,
+        of={"AccountId": account},
     )
 
 

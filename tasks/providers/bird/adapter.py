@@ -25,6 +25,7 @@ from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.filters import begins
 from tasks.providers.reading.list_page import Entry, Listing, Page, text_or_none
 from tasks.providers.transport.answers import e164, entries, fields, identifier, same_number
 from tasks.providers.transport.http import Answer
@@ -37,6 +38,7 @@ LISTING = Listing(
     number="numberString",
     ids=("id", "endpointId"),
     kind=bird_records.state,
+    filters={"numberString": begins("numberString")},
 )
 _PATH_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.claims import other_question
+from tasks.providers.reading.filters import begins
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -71,5 +72,12 @@ def _strange_before(answer: Answer, link: Any) -> str | None:
 
 
 LISTING = Listing(
-    entries="objects", needs=("meta",), may=("api_id",), strange=_strange, bare=True, ids=("number",), kind=_state
+    entries="objects",
+    needs=("meta",),
+    may=("api_id",),
+    strange=_strange,
+    bare=True,
+    ids=("number",),
+    kind=_state,
+    filters={"number_startswith": begins("number")},
 )

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from schemas.outcomes import LookKind, Outcome
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.claims import Claims, read_claims
+from tasks.providers.reading.filters import Filter
 from tasks.providers.transport.answers import e164, fields
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
@@ -67,6 +69,9 @@ class Listing:
     no number: it is passed over where its name is none. `bare` is true where numbers are documented as digits with the
     country code, without the plus. Of `others` it is documented that they may name other numbers
     than the entry's own: those say nothing.
+
+    `filters` are the parameters that narrow the list, as documented, and `of` what each of its entries says of whose it
+    is: an entry that was not asked for makes it the answer to another question.
     """
 
     entries: str
@@ -80,6 +85,8 @@ class Listing:
     kind: Callable[[Mapping[str, Any]], LookKind] = lambda _: LookKind.OWNED
     passed_over: Callable[[Mapping[str, Any]], bool] = lambda _: False
     others: tuple[str, ...] = ()
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    of: Mapping[str, str] = field(default_factory=dict)
 
     def page(self, session: Session, answer: Answer, following: str | None) -> Page:
         """Read one page. Raises ProviderError where there is no list in it."""
@@ -88,9 +95,7 @@ class Listing:
         if answer.status != 200 or not isinstance(listed, list):
             raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
         records = [fields(value) for value in listed]
-        wrong = (
-            answer.flaw or next(self._wrong(answer, body), None) or next(filter(None, map(self._unread, records)), None)
-        )
+        wrong = answer.flaw or next(chain(self._wrong(answer, body), self._strange_entries(answer, records)), None)
         entries = [entry for record in records if (entry := self.entry(session, record))]
         said = {"about" if body.get("total_is_estimated") else "total": _count(body.get("total"))}
         return Page(
@@ -125,6 +130,14 @@ class Listing:
         yield from (f"another {key} than was asked for" for key in self.echoes if _differs(body.get(key), answer, key))
         if (strange := self.strange(answer)) is not None:
             yield strange
+
+    def _strange_entries(self, answer: Answer, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        yield from filter(None, map(self._unread, records))
+        for record in records:
+            yield from (f"an entry of another {key}" for key, value in self.of.items() if record.get(key) != value)
+            for name in self.filters.keys() & answer.params.keys():
+                if not self.filters[name].lets_through(answer.params[name], record):
+                    yield f"an entry that {name} does not let through: {record.get(self.number)}"
 
     def _is_no_number(self, record: Mapping[str, Any]) -> bool:
         """Whether an entry is documented as none, and its name hides none: behind no plus and behind no mask."""

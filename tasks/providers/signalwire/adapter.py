@@ -21,6 +21,7 @@ from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, Search
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.claims import elsewhere, other_question
+from tasks.providers.reading.filters import contains
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
@@ -203,4 +204,10 @@ def _search_filter(prefix: str) -> dict[str, str]:
     return {"starts_with": prefix[:7]} if len(prefix) > 3 else {}
 
 
-LISTING = Listing(entries="data", needs=("links",), strange=_strange_links, others=HANDLERS)
+LISTING = Listing(
+    entries="data",
+    needs=("links",),
+    strange=_strange_links,
+    others=HANDLERS,
+    filters={"filter_number": contains("number")},
+)

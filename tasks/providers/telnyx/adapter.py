@@ -133,7 +133,7 @@ class Telnyx:
         if order is not None and (order.kind is LookKind.PROCESSING or order.account or order.waiting):
             return order
         # Digits alone: anything else, the plus included, finds nothing.
-        page = partial(self._page, {"filter[phone_number]": digits_only(number)})
+        page = partial(self._page, {pages.FILTER: digits_only(number)})
         return both(order, lookups.look_list(page, [number])[number])
 
     def _orders(self, number: str, known: Known) -> list[orders.Item]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.outcomes import LookKind
+from tasks.providers.reading.filters import contains
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -50,7 +51,15 @@ def strange(answer: Answer) -> str | None:
     return "no number, and a further page" if further and not body.get("data") else None
 
 
-LISTING = Listing(entries="data", needs=("meta",), strange=strange, number="phone_number", kind=state)
+FILTER = "filter[phone_number]"
+LISTING = Listing(
+    entries="data",
+    needs=("meta",),
+    strange=strange,
+    number="phone_number",
+    kind=state,
+    filters={FILTER: contains("phone_number")},
+)
 
 
 def numbers(session: Session, answer: Answer) -> Page:

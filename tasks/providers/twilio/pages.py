@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.claims import other_question
+from tasks.providers.reading.filters import contains, names
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -41,6 +42,8 @@ def listing(account_sid: str) -> Listing:
         ids=("sid",),
         kind=state,
         others=_ADDRESSES,
+        filters={"PhoneNumber": contains("phone_number"), "FriendlyName": names("friendly_name")},
+        of={"account_sid": account_sid},
     )
 
 

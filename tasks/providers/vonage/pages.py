@@ -2,7 +2,7 @@
 
 `{}` is what its client library expects where nothing is found. It is no list: of a question for one number it only says
 that the whole list has to be read, and of the whole list it says nothing. So nothing is ever *absent* from an account
-without a single number.
+without a single number. A `pattern` is asked for with search_pattern 0 alone: numbers that begin with it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tasks.providers.reading.filters import begins
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -60,5 +61,12 @@ def _strange(answer: Answer) -> str | None:
 
 
 LISTING = Listing(
-    entries="numbers", needs=("count",), strange=_strange, number="msisdn", bare=True, ids=("msisdn",), others=CALLBACKS
+    entries="numbers",
+    needs=("count",),
+    strange=_strange,
+    number="msisdn",
+    bare=True,
+    ids=("msisdn",),
+    others=CALLBACKS,
+    filters={"pattern": begins("msisdn")},
 )

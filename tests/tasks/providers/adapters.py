@@ -15,6 +15,9 @@ KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx
 TOKEN = "s3cr3t-TOKEN/42"
 NUMBER = "+14155550100"
 OTHER = "+14155550101"
+HOLDING = f"+49{NUMBER[1:]}7"
+"""Another number, in which the first stands: what a filter that finds parts lets through."""
+
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 ACCOUNT_SID = f"AC{1:032x}"
 """Twilio's account."""

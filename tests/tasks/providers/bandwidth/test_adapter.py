@@ -241,6 +241,8 @@ def test_no_order_and_no_number_is_absent(provider: Adapter, server: ScriptedSer
         *(listed({"Status": "Inservice"}), listed({**record(OTHER), "FullNumber": "4155550101"})),
         *(listed({**record(OTHER), "Alias": NUMBER}), listed({**record(OTHER), "Note": "415 555 0100"})),
         *(listed(record(NUMBER, account="1")), listed(record(NUMBER, "Available")), listed(record(NUMBER, None))),
+        *(listed(record(OTHER, account=account)) for account in ("1", "", None)),
+        listed(record(OTHER), record("+14155550102", account="1")),
         listed(record(OTHER)).replace(b"HTTP/1.1 200 X\r\n", b"HTTP/1.1 200 X\r\nX-Cache: HIT\r\n"),
         listed(record(OTHER)).replace(b"HTTP/1.1 200 X\r\n", b"HTTP/1.1 200 X\r\nContent-Range: items 5-9/20\r\n"),
     ],

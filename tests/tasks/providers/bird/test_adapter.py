@@ -245,7 +245,8 @@ def test_an_id_that_is_none_never_gets_into_a_path(server: ScriptedServer, known
         [reply(500)],
         [reply(404), reply(500)],
         [reply(404), reply(200, {"results": None})],
-        [reply(404), results(bird_record(OTHER), token="t"), results(token="t")],
+        [reply(404), results(token="t"), results(token="t")],
+        [reply(404), results(bird_record(OTHER))],
         [reply(404), results(token=["t"])],
     ],
 )

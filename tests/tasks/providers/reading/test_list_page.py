@@ -8,6 +8,7 @@ import pytest
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
+from tasks.providers.reading.filters import Filter, begins, contains, names
 from tasks.providers.reading.list_page import Entry, Listing, Page
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
@@ -24,9 +25,11 @@ LISTING = Listing(
 )
 
 
+SESSION = Session("Vogent", config("vogent", "http://127.0.0.1:9"), token=TOKEN, scheme="Bearer")
+
+
 def read(body: Any, status: int = 200) -> Page:
-    session = Session("Vogent", config("vogent", "http://127.0.0.1:9"), token=TOKEN, scheme="Bearer")
-    return LISTING.page(session, Answer(status=status, headers={}, body=body, text=""), None)
+    return LISTING.page(SESSION, Answer(status=status, headers={}, body=body, text=""), None)
 
 
 def of(*records: Any, **beside: Any) -> Page:
@@ -54,6 +57,40 @@ def test_an_entry_that_cannot_be_read_is_told_of(record: Any) -> None:
     assert page.unread is not None
     assert page.unread.error_code == "unreadable_list"
     assert Entry(OTHER, ID) in page.entries
+
+
+@pytest.mark.parametrize(
+    ("narrows", "asked", "said", "whole"),
+    [
+        *((begins("number"), asked, "+4930901820", True) for asked in ("+493090182", "4930901820", "49", " 49 30", "")),
+        *((begins("number"), asked, "+4930901820", False) for asked in ("+4930901821", "30901820", "+493090182011")),
+        *((contains("number"), asked, "+4930901820", True) for asked in ("+4930901820", "30901820", "9018", "")),
+        *((contains("number"), asked, "+4930901820", False) for asked in ("+4930901821", "+493090182011", "1820 4")),
+        *((begins("number"), "+4930", said, True) for said in ("+49 30 901820", "+49 (30) 901-820")),
+        *((names("label"), asked, "The one of May", True) for asked in ("one", "THE ONE", "the one of may", "")),
+        *((names("label"), "one", said, False) for said in ("another", "on", "", None, 5, ["one"], {"one": 1})),
+    ],
+)
+def test_an_entry_that_was_not_asked_for_makes_a_page_the_answer_to_another_question(
+    narrows: Filter, asked: str, said: Any, whole: bool
+) -> None:
+    listing = Listing(entries="data", filters={"wanted": narrows})
+    record = {"id": ID, "number": OTHER, narrows.key: said}
+    for records in ([record], [{**record, "id": "2", "label": "The one of May", "number": "+4930901820"}, record]):
+        for params in ({"wanted": asked}, {"other": asked}):
+            answer = Answer(status=200, headers={}, body={"data": records}, text="", params=params)
+            page = listing.page(SESSION, answer, None)
+            assert (page.unread is None) is (whole or "other" in params), page.unread
+            assert len(page.entries) == len(records)
+
+
+def test_each_entry_of_a_list_says_whose_it_is() -> None:
+    listing = Listing(entries="data", of={"account": "a-1"})
+    ours = {"id": ID, "number": NUMBER, "account": "a-1"}
+    for record, whole in ((ours, True), *(({**ours, "account": other}, False) for other in ("a-2", None, 1, ""))):
+        page = listing.page(SESSION, Answer(status=200, headers={}, body={"data": [ours, record]}, text=""), None)
+        assert (page.unread is None) is whole
+        assert page.entries == [Entry(NUMBER, ID)] * 2
 
 
 @pytest.mark.parametrize("value", ["14155550100", 14155550100, " 1 415 555 0100"])

@@ -9,7 +9,7 @@ from schemas.outcomes import Candidate, LookKind, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tasks.providers.reading import lookups
 from tests.scripted import ScriptedServer, reply
-from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, buy, success
+from tests.tasks.providers.adapters import HOLDING, ID, NUMBER, OTHER, TOKEN, adapter, buy, success
 
 PATH = "/api/relay/rest/phone_numbers"
 RECORD = success("signalwire")[1]
@@ -66,7 +66,7 @@ def test_the_page_s_errors_and_the_catalogue(
 def test_a_look_compares_exactly_and_follows_the_pages(server: ScriptedServer) -> None:
     server.queue(
         page(f"{NUMBER}9", following=f"{PATH}?page_number=1&page_token=PA1&filter_number=+14155550100"),
-        page(OTHER, following=f"{server.url}{PATH}?page_number=2&page_token=PA2"),
+        page(HOLDING, following=f"{server.url}{PATH}?page_number=2&page_token=PA2"),
         page(NUMBER),
     )
     look = adapter("signalwire", server.url).look({NUMBER: None})[NUMBER]
@@ -81,7 +81,7 @@ def test_a_look_compares_exactly_and_follows_the_pages(server: ScriptedServer) -
 
 
 def test_a_link_below_a_gateway_s_path_stays_there(server: ScriptedServer) -> None:
-    server.queue(page(OTHER, following=f"{PATH}?page_number=1&page_token=PA1"), page(NUMBER))
+    server.queue(page(HOLDING, following=f"{PATH}?page_number=1&page_token=PA1"), page(NUMBER))
     look = adapter("signalwire", f"{server.url}/gateway").look({NUMBER: None})[NUMBER]
     assert look.kind is LookKind.OWNED
     assert {seen.path for seen in server.seen} == {f"/gateway{PATH}"}
@@ -103,7 +103,7 @@ def test_links_that_lead_nowhere_end_a_list(server: ScriptedServer, links: Any) 
 def test_a_link_of_another_name_to_a_page_that_is_known_is_harmless(
     server: ScriptedServer, key: str, value: Any
 ) -> None:
-    server.queue(reply(200, {"links": {"self": PATH, key: value}, "data": [{"id": ID, "number": OTHER}]}))
+    server.queue(reply(200, {"links": {"self": PATH, key: value}, "data": [{"id": ID, "number": HOLDING}]}))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT
 
 
@@ -126,7 +126,7 @@ def test_the_last_page_may_be_far_and_is_the_last(
         {"self": at[2], "prev": at[1], key: at[end]},
     ]
     pages = [
-        reply(200, {"links": one, "data": [{"id": str(n), "number": f"+1415555020{n}"}]}) for n, one in enumerate(links)
+        reply(200, {"links": one, "data": [{"id": str(n), "number": f"{HOLDING}{n}"}]}) for n, one in enumerate(links)
     ]
     server.queue(*pages * 2)
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is found
@@ -160,13 +160,13 @@ def test_links_that_are_not_as_documented_settle_nothing_and_hide_no_number(serv
     ],
 )
 def test_another_number_may_be_forwarded_to_ours(server: ScriptedServer, key: str, found: LookKind) -> None:
-    entry = {**RECORD, "number": OTHER, key: f"https://example.com/forward?to={NUMBER}"}
+    entry = {**RECORD, "number": HOLDING, key: f"https://example.com/forward?to={NUMBER}"}
     server.queue(reply(200, {"links": {"self": PATH}, "data": [entry]}))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is found
 
 
 def test_a_page_without_a_number_has_no_other_pages(server: ScriptedServer) -> None:
-    server.queue(page(following=f"{PATH}?page_number=1&page_token=PA1"), page(OTHER))
+    server.queue(page(following=f"{PATH}?page_number=1&page_token=PA1"), page(HOLDING))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
     server.queue(reply(200, {"links": {"self": PATH, "prev": f"{PATH}?page_number=0"}, "data": []}))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
@@ -188,14 +188,14 @@ def test_a_page_without_a_number_has_no_other_pages(server: ScriptedServer) -> N
 def test_a_link_that_leads_elsewhere_is_not_followed_and_settles_nothing(
     server: ScriptedServer, following: Any
 ) -> None:
-    server.queue(page(OTHER, following=following))
+    server.queue(page(HOLDING, following=following))
     look = adapter("signalwire", server.url).look({NUMBER: None})[NUMBER]
     assert look.kind is LookKind.UNCLEAR
     assert len(server.seen) == 1
 
 
 def test_a_list_that_goes_in_circles_settles_nothing(server: ScriptedServer) -> None:
-    server.queue(*(page(f"+1415555020{n}", following=f"{PATH}?page_number=1&page_token=x") for n in range(5)))
+    server.queue(*(page(f"{HOLDING}{n}", following=f"{PATH}?page_number=1&page_token=x") for n in range(5)))
     look = adapter("signalwire", server.url).look({NUMBER: None})[NUMBER]
     assert look.kind is LookKind.UNCLEAR
     assert "no end" in (look.error or "")
@@ -204,7 +204,7 @@ def test_a_list_that_goes_in_circles_settles_nothing(server: ScriptedServer) -> 
 
 def test_a_list_without_end_is_bounded(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "MAX_PAGES", 4)
-    server.queue(*(page(f"+1415555020{n}", following=f"{PATH}?page_number={n}") for n in range(1, 9)))
+    server.queue(*(page(f"{HOLDING}{n}", following=f"{PATH}?page_number={n}") for n in range(1, 9)))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
     assert len(server.seen) == 4
 
@@ -214,7 +214,7 @@ def test_a_list_without_end_is_bounded(server: ScriptedServer, monkeypatch: pyte
     [reply(500), reply(404), reply(200, {}), reply(200, []), reply(200, {"data": {}}), reply(200, {"data": [None]})],
 )
 def test_a_walk_that_breaks_half_way_is_never_absent(server: ScriptedServer, answer: bytes) -> None:
-    server.queue(page(OTHER, following=f"{PATH}?page_number=1"), answer)
+    server.queue(page(HOLDING, following=f"{PATH}?page_number=1"), answer)
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
 
 
@@ -267,7 +267,7 @@ def test_behind_a_gateway_links_are_of_the_providers_own_host(server: ScriptedSe
     asked = f"filter_number={NUMBER[1:]}&page_size=100"
     first = {"self": f"{there}?{asked}", "first": f"{there}?{asked}", "next": f"{there}?{asked}&page_number=1"}
     last = {"self": f"{there}?{asked}&page_number=1", "first": f"{there}?{asked}"}
-    entry = {**RECORD, "number": OTHER}
+    entry = {**RECORD, "number": HOLDING}
     pages = [{"links": first, "data": [entry]}, {"links": last, "data": [{**entry, "id": "2"}]}]
     server.queue(*(reply(200, page) for page in pages * 2))
     assert adapter("signalwire", server.url).look({NUMBER: None})[NUMBER].kind is LookKind.ABSENT

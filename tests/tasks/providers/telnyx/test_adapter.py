@@ -7,7 +7,7 @@ import pytest
 from schemas.outcomes import COMPLIANCE, Candidate, Look, LookKind, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery
 from tests.scripted import CUT, ScriptedServer, reply
-from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, buy, telnyx_order
+from tests.tasks.providers.adapters import HOLDING, ID, NUMBER, OTHER, TOKEN, adapter, buy, telnyx_order
 
 REFERENCE = "0193b2c4-0000-7000-8000-000000000001-7"
 PENDING_PAPERS = {"requirements_met": False, "requirements_status": "requirement-info-pending"}
@@ -237,11 +237,12 @@ def test_a_number_is_refused_where_its_order_failed_and_the_list_does_not_show_i
     server: ScriptedServer, status: str
 ) -> None:
     for known, answer in ((BY_ID, reply(200, {"data": order(status)})), (BY_NAME, orders(order(status)))):
-        found = look(server, known, answer, listed(OTHER))
+        found = look(server, known, answer, listed(HOLDING))
         assert (found.kind, found.error_code, found.provider_order_id) == (LookKind.REFUSED, "order_failed", ID)
         assert look(server, known, answer, listed(NUMBER)).kind is LookKind.OWNED
         assert look(server, known, answer, listed(NUMBER, status="purchase-failed")).kind is LookKind.LOST
         assert look(server, known, answer, reply(500)).kind is LookKind.UNCLEAR
+        assert look(server, known, answer, listed(OTHER)).kind is LookKind.UNCLEAR
     assert look(server, BY_ID, reply(200, {"data": order(status)}, {"Age": "9"}), listed()).kind is LookKind.UNCLEAR
 
 
