@@ -132,10 +132,8 @@ class Bird:
     def _in_stock(self, number: str) -> str | None:
         country = region_of(number)
         prefix = {"countryCodes": country, "prefix": number} if country else {"prefix": number}
-        for item in self._stock_items({**prefix, "limit": PAGE_SIZE}):
-            if same_number(item.get("numberString"), number) and (found := identifier(item.get("id"))):
-                return found
-        return None
+        items = searches.of_number(self._stock_items({**prefix, "limit": PAGE_SIZE}), "numberString", number)
+        return next(filter(None, (identifier(item.get("id")) for item in items)), None)
 
     def _stock_items(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         answer = self._session.call("GET", self._stock, params=params)

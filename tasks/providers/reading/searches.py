@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,8 @@ import phonenumbers
 
 from schemas.numbers import region_of
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
-from tasks.providers.adapter import SearchQuery, Unsupported
-from tasks.providers.transport.answers import e164
+from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.transport.answers import e164, same_number
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
@@ -47,6 +48,18 @@ def offered(
     if number is None or not number.startswith(international_prefix(query)) or region_of(number) != query.country:
         return None
     return Candidate(number=number, region=region, price=price, stock_item_id=stock)
+
+
+def of_number(items: Sequence[Mapping[str, Any]], key: str, number: str) -> list[Mapping[str, Any]]:
+    """What a search for all that begins like *number* shows of that very one, by the items' *key*.
+
+    Raises ProviderError where it shows others only, of which one does not begin so: that says nothing of this number.
+    """
+    own = [item for item in items if same_number(item.get(key), number)]
+    if not own and not all((e164(item.get(key)) or "").startswith(number) for item in items):
+        error = f"a search for {number} was answered with numbers that do not begin so"
+        raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="other_question", error=error))
+    return own
 
 
 def search_failed(outcome: Outcome) -> Outcome:

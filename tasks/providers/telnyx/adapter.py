@@ -38,7 +38,7 @@ from tasks.providers.reading.orders import both, furthest
 from tasks.providers.telnyx import orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, wait, with_mend
-from tasks.providers.transport.answers import amount, entries, fields, same_number
+from tasks.providers.transport.answers import amount, entries, fields
 from tasks.providers.transport.session import Session, only
 
 ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
@@ -68,10 +68,11 @@ class Telnyx:
         if country is None:
             return self._not_offered(f"no country is known for {ask.number}, and Telnyx searches by country")
         try:
-            found = self._offers(country, national_digits(ask.number), 1)
+            offers = self._offers(country, national_digits(ask.number), 1)
+            found = searches.of_number(offers, "phone_number", ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
-        if not any(same_number(item.get("phone_number"), ask.number) for item in found):
+        if not found:
             return self._not_offered(f"Telnyx does not offer {ask.number}: search for another")
         return ask
 

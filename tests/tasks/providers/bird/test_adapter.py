@@ -157,7 +157,7 @@ def test_prepare_finds_the_stock_item_by_the_exact_number(server: ScriptedServer
 
 
 @pytest.mark.parametrize(
-    "items", [[], [stock_item(OTHER)], [stock_item(id=None)], [stock_item(backOrderRequired=True)]]
+    "items", [[], [stock_item(id=None)], [stock_item(backOrderRequired=True)], [stock_item(OTHER), stock_item(id=None)]]
 )
 def test_prepare_refuses_what_is_not_in_stock(server: ScriptedServer, items: list[Any]) -> None:
     outcome = prepared(server, results(*items))
@@ -175,6 +175,8 @@ def test_prepare_refuses_what_is_not_in_stock(server: ScriptedServer, items: lis
         (CUT, OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, b"<html>"), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, {"results": {}}), OutcomeKind.NOT_SENT, "search_failed"),
+        (results(stock_item(OTHER)), OutcomeKind.NOT_SENT, "search_failed"),
+        (results(stock_item(None)), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, {"results": [], "errors": ["down"]}), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(429, None, {"Retry-After": "2"}), OutcomeKind.THROTTLED, "http_429"),
         (reply(401), OutcomeKind.ACCOUNT, "http_401"),

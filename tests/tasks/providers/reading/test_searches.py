@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from schemas.outcomes import Candidate
-from tasks.providers.adapter import SearchQuery, Unsupported
-from tasks.providers.reading.searches import international_prefix, offered, page_size
+from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.reading.searches import international_prefix, of_number, offered, page_size
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,24 @@ def test_a_limit_stays_within_the_page_s(limit: int, size: int) -> None:
 def test_only_what_was_asked_for_is_offered(value: Any, country: str, prefix: str, number: str | None) -> None:
     found = offered(value, SearchQuery(country=country, prefix=prefix), price="1.00 USD", stock="s")
     assert found == (number and Candidate(number=number, price="1.00 USD", stock_item_id="s"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "own"),
+    [
+        ([], 0),
+        (["+4930901820"], 1),
+        (["49 30 901820", "+493090182011"], 1),
+        (["+493090182011"], 0),
+        (["+14155550101", "+4930901820"], 1),
+        *(([other], None) for other in ("+14155550101", "+493090182", "+4930901821", None, "x")),
+        (["+493090182011", "+4930901821"], None),
+    ],
+)
+def test_a_search_that_is_answered_with_other_numbers_says_nothing_of_ours(shown: list[Any], own: int | None) -> None:
+    items = [{"number": number} for number in shown]
+    if own is None:
+        with pytest.raises(ProviderError, match="do not begin so"):
+            of_number(items, "number", "+4930901820")
+    else:
+        assert len(of_number(items, "number", "+4930901820")) == own

@@ -182,7 +182,8 @@ def test_prepare_searches_for_that_very_number(server: ScriptedServer) -> None:
     ("answer", "kind", "code"),
     [
         (reply(200, {"data": []}), OutcomeKind.REFUSED, "not_in_stock"),
-        (reply(200, {"data": [{"phone_number": OTHER}]}), OutcomeKind.REFUSED, "not_in_stock"),
+        (reply(200, {"data": [{"phone_number": OTHER}]}), OutcomeKind.NOT_SENT, "search_failed"),
+        (reply(200, {"data": [{"phone_number": None}]}), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(200, {"data": None}), OutcomeKind.NOT_SENT, "search_failed"),
         (reply(500), OutcomeKind.NOT_SENT, "search_failed"),
         (CUT, OutcomeKind.NOT_SENT, "search_failed"),
