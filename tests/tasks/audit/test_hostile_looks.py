@@ -94,7 +94,7 @@ class Shop(ScriptedServer):
     def _listed(self, seen: Seen) -> Said:
         if self.owned is None:
             return self.look
-        asked = seen.query.get(FILTER.get(self.kind, ""), [""])[0].strip(" +")
+        asked = seen.query.get(FILTER.get(self.kind, "pattern"), [""])[0].strip(" +")
         # Nothing was bought under our name of a call.
         return Said(
             200, page(self.kind, *(one for one in self.owned if asked in one and "FriendlyName" not in seen.query))
@@ -137,9 +137,10 @@ def bought(world: World, shop: Shop, *numbers: str) -> list[Row]:
         rows.append(world.accept(one))
         world.work()
         if shop.kind == "vonage":  # its yes names no number: a look has to show it
-            before, shop.look = shop.look, Said(200, page(shop.kind, one))
+            before = shop.look, shop.owned
+            shop.look, shop.owned = Said(200, page(shop.kind, one)), None
             world.settle(rows[-1]["id"])
-            shop.look = before
+            shop.look, shop.owned = before
         assert world.row(rows[-1]["id"])["status"] == Status.PURCHASED
     world.clock.advance(600)
     return rows
