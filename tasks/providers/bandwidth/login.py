@@ -40,6 +40,7 @@ class Login:
     def __init__(self, config: BandwidthConfig, secret: str) -> None:
         credential = base64.b64encode(f"{config.client_id}:{secret}".encode()).decode()
         self._config = config
+        self._secrets = (secret, credential)
         self._basic = Session(
             "Bandwidth", config, token=secret, scheme="Basic", credential=credential, judge=judge_login, wait=wait
         )
@@ -94,6 +95,7 @@ class Login:
                 wait=wait,
                 said=read_said,
                 xml=True,
+                hides=self._secrets,
             )
         except ConfigError:
             raise ProviderError(_no_token("with a token that no header can carry")) from None

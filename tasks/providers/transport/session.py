@@ -34,7 +34,8 @@ class Session:
 
     `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text. `judge`
     tells what an answer outside 2xx means, where the kind documents codes of its own; `wait` what the headers of a 429
-    say, in seconds; `said` what an error's body says. With `xml` answers are XML (`transport.xml`).
+    say, in seconds; `said` what an error's body says. With `xml` answers are XML (`transport.xml`). `hides` are further
+    secrets that no text may show.
     Raises ConfigError for a token that no header can carry.
     """
 
@@ -51,6 +52,7 @@ class Session:
         wait: Callable[[Mapping[str, str]], float | None] = answers.retry_after,
         said: Callable[[Any], Said] = read_said,
         xml: bool = False,
+        hides: Sequence[str] = (),
     ) -> None:
         credential = credential or token
         sent = {"Authorization": f"{scheme} {credential}", **(headers or {})}
@@ -59,7 +61,7 @@ class Session:
                 raise ConfigError(f"{name}: {header} has characters that no header can carry: check the token")
         self.name = name
         self.base_url = config.base_url
-        self._secrets = _spellings(token, credential)
+        self._secrets = _spellings(token, credential, *hides)
         self._judge = judge
         self._wait = wait
         self._read_said = said

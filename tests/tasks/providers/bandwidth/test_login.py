@@ -24,16 +24,18 @@ from tests.tasks.providers.bandwidth.answers import (
 
 def test_a_token_is_fetched_once_and_told_to_nobody(server: ScriptedServer) -> None:
     provider = adapter("bandwidth", server.url)
-    server.queue(LOGIN, xml("OrderResponse", order(), 201), reply(400, f"bad token {ACCESS}".encode()))
+    basic = base64.b64encode(f"sandbox-client:{TOKEN}".encode()).decode()
+    told = f"bad token {ACCESS}, of {TOKEN} by {basic}"
+    server.queue(LOGIN, xml("OrderResponse", order(), 201), reply(400, told.encode()))
     ask = Ask(number=NUMBER)
     assert provider.prepare(ask) is ask
     assert provider.prepare(ask) is ask
     provider.buy([ask])
     (outcome,) = provider.buy([ask])
-    assert ACCESS not in repr(outcome)
+    assert "bad token" in (outcome.detail or "")
+    assert [secret for secret in (ACCESS, TOKEN, basic) if secret in repr(outcome)] == []
     assert [seen.path for seen in server.seen] == ["/api/v1/oauth2/token", f"{PATH}/orders", f"{PATH}/orders"]
     login, first = server.seen[0], server.seen[1]
-    basic = base64.b64encode(f"sandbox-client:{TOKEN}".encode()).decode()
     assert (login.headers["authorization"], login.body) == (f"Basic {basic}", b"grant_type=client_credentials")
     assert first.headers["authorization"] == f"Bearer {ACCESS}"
 
