@@ -76,8 +76,10 @@ def buy(provider: Adapter, number: str = NUMBER) -> Outcome:
 def bought(provider: Adapter, outcome: Outcome, number: str = NUMBER) -> Outcome:
     """What a yes comes to that tells only later of the number: its end, and the number's id."""
     order = outcome.provider_order_id
-    waits = outcome.kind is OutcomeKind.PROCESSING or (order is not None and not outcome.provider_number_id)
-    if not outcome.yes or not waits:
+    nameless = outcome.kind is OutcomeKind.PROCESSING and outcome.provider_number_id is None
+    if not outcome.yes or (order is None and not nameless):
+        return outcome
+    if outcome.kind is OutcomeKind.PURCHASED and outcome.provider_number_id:
         return outcome
     ended: list[Look] = []
 

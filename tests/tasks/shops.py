@@ -54,7 +54,7 @@ class Shop:
 
     def _looked_up(self, purchase_id: str) -> Row:
         """A purchase whose yes named no number, once a look has shown it."""
-        while (row := self.world.row(purchase_id))["status"] == Status.PROCESSING:
+        while (row := self.world.row(purchase_id))["status"] == Status.PROCESSING and not row["provider_number_id"]:
             self.world.clock.advance(10)
             release_and_sweep.look_due(self.runtime, self.binding)
             while self.world.sent:
