@@ -85,6 +85,8 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     budget = min(wanted, max(0, left))
     # what takes the place of a number that waits adds nothing to what is spoken for
     free = sum(row["may_move"] for row in stuck)
+    # What is beyond the target, since a number came back from what was given up, need not be bought elsewhere.
+    free = max(0, free - max(0, level - pool.target))
     elsewhere = not closed.keys() >= set(pool.providers)
     movable = min(free, pool.max_per_run - budget) if elsewhere else 0
     return Need(

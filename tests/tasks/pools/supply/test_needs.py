@@ -69,5 +69,22 @@ def test_what_may_give_way(world: Supplied) -> None:
     assert (need(world).movable, len(need(world).stuck)) == (0, 10)
 
 
+@pytest.mark.parametrize(("target", "movable"), [(10, 10), (9, 9), (4, 4), (3, 3)])
+def test_what_is_beyond_the_target_does_not_give_way(world: Supplied, target: int, movable: int) -> None:
+    world.run()
+    world.stop_provider()
+    world.configure(low=3, target=target)
+    assert (need(world).movable, len(need(world).stuck)) == (movable, 10)
+    assert world.run().moved == movable
+
+
+def test_numbers_that_are_there_already_have_none_give_way(world: Supplied) -> None:
+    world.run()
+    world.lead(Status.PURCHASED, 8)
+    world.stop_provider()
+    world.configure(low=3, target=7)
+    assert (need(world).movable, len(need(world).stuck)) == (0, 2)
+
+
 def test_a_lease_is_longer_than_all_searches(world: Supplied) -> None:
     assert this(world).lease.total_seconds() == LEASE + 2 * 30
