@@ -15,6 +15,7 @@ from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
 from tasks.pools.counting import Supply
+from tasks.pools.former import former_of
 from tasks.pools.supply.budgets import closed_providers
 from tasks.runtime import Runtime
 
@@ -44,8 +45,8 @@ class Need:
     """What a count found.
 
     wanted: the `missing` that one run may order. low_by: what it takes to be low no more. budget: those of `wanted`
-    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. behind: providers
-    at which a database that went back in time does not know what was bought. stuck: those that
+    that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. withheld: why
+    nothing may be added, whatever is needed. stuck: those that
     wait at a provider of `closed`, first those that may move. movable: so many of them may give way to another
     provider's numbers.
     """
@@ -57,7 +58,7 @@ class Need:
     low_by: int
     budget: int
     held_back: int
-    behind: Sequence[str]
+    withheld: str | None
     closed: Mapping[str, str]
     stuck: Sequence[Row]
     movable: int
@@ -80,8 +81,8 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     wanted = min(missing, pool.max_per_run)
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
-    behind = sorted(pausing.behind(conn).intersection(pool.providers)) if pool.daily_limit else []
-    left = 0 if behind else _left(conn, this, now)
+    withheld = _withheld(conn, this)
+    left = 0 if withheld else _left(conn, this, now)
     budget = min(wanted, max(0, left))
     # what takes the place of a number that waits adds nothing to what is spoken for
     free = sum(row["may_move"] for row in stuck)
@@ -97,10 +98,27 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
         low_by=max(0, pool.low - level),
         budget=budget,
         held_back=max(0, -left),
-        behind=behind,
+        withheld=withheld,
         closed=closed,
         stuck=stuck,
         movable=movable,
+    )
+
+
+def _withheld(conn: Connection, this: Run) -> str | None:
+    """Why nothing may be bought yet: it is not known what was. A person's run says that a new pool is no former one."""
+    pool = this.pool
+    behind = pausing.behind(conn).intersection(pool.providers) if pool.daily_limit else ()
+    if behind:
+        return f"what was bought in 24 hours is not known before {', '.join(sorted(behind))} goes on"
+    known = this.runtime.config.pools
+    former = [] if this.by_person else former_of(conn, this.name, pool.providers, known)
+    moves = " or ".join(f"`dialstock pool move {one} {this.name}`" for one in former)
+    if not former:
+        return None
+    return (
+        f"{', '.join(former)} is not configured any more and has numbers: where it goes on as {this.name}, {moves}; "
+        f"where {this.name} is another, `dialstock pool run {this.name}` once"
     )
 
 

@@ -231,9 +231,9 @@ def _report(this: Run, need: Need, found: Found, chosen: Sequence[Offer], moved:
 def _judge(this: Run, need: Need, found: Found, count: int, moved: int) -> Standing:
     """How the pool stands after *count* numbers were ordered."""
     reasons = dict(found.reasons) if count < need.budget or STOCK_FILE in found.reasons else {}
-    if need.behind and need.wanted:
-        reasons["daily_limit"] = f"what was bought in 24 hours is not known before {', '.join(need.behind)} goes on"
-    elif need.budget < need.wanted:
+    if need.withheld and need.wanted:
+        return exhausted({"waits": need.withheld})
+    if need.budget < need.wanted:
         limit = this.pool.daily_limit
         spent = limit - max(0, need.budget - count)
         reasons["daily_limit"] = f"{spent} of {limit} numbers in 24 hours are spent, and {need.wanted} were wanted"

@@ -1,4 +1,4 @@
-"""`dialstock pool`: list, show, run, take, return."""
+"""`dialstock pool`: list, show, run, take, return, move."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.terminal.output import Json, emit_json, say
+from workers.cli.terminal.output import Json, emit_json, say, show
 
 Name = Annotated[str, typer.Argument(metavar="POOL", help="The pool, as [pools.NAME] in providers.toml names it.")]
+Former = Annotated[str, typer.Argument(metavar="OLD", help="A pool that providers.toml does not have any more.")]
 Numbers = Annotated[list[str], typer.Argument(metavar="NUMBER...", help="The numbers, in any spelling.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which numbers would be bought.")]
 WithoutHeld = Annotated[
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group.command()(run)
     group.command()(take)
     group.command("return")(give_back)
+    group.command()(move)
     app.add_typer(group, name="pool")
 
 
@@ -122,3 +124,19 @@ def give_back(name: Name, numbers: Numbers, *, taker: TakenBy = None, json: Json
 
     with open_desk() as desk:
         raise typer.Exit(return_numbers(desk.runtime, name, numbers, taker, json=json))
+
+
+def move(former: Former, name: Name, *, json: Json = False) -> None:
+    """Have a pool go on by another name: all that OLD has is in POOL then, and what it bought counts for its limits.
+
+    A pool that is renamed in providers.toml buys nothing by itself before that.
+    """
+    from workers.cli.pool.move import move_pool
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk() as desk:
+        moved = move_pool(desk.runtime, former, name)
+    if json:
+        emit_json({"former": former, "pool": name, "moved": moved})
+    else:
+        show(f"{moved:,} numbers of {former} stand in {name} now.")

@@ -45,7 +45,7 @@ _MENDS: Mapping[str, str] = {
     "themselves, within 5 minutes.",
     NEW: "Its first run comes when workers and beat run: `dialstock up`. By hand: `dialstock pool run {pool}`.",
     NOT_CONFIGURED: "Its numbers stay as they are, and what was taken can be returned; nobody can take any: write "
-    "[pools.{pool}] into providers.toml again.",
+    "[pools.{pool}] into providers.toml again; where it goes on by another name: `dialstock pool move {pool} NAME`.",
 }
 
 

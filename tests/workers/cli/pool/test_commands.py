@@ -221,6 +221,32 @@ def test_a_pool_that_is_not_configured_any_more_takes_numbers_back(stocked: Cli,
     assert "is taken by nobody" in stocked.refused("pool", "return", "support", FIRST[1], status=1)
 
 
+def test_a_pool_goes_on_by_another_name(stocked: Cli, home: Path, desk: Desk) -> None:
+    stocked.ok("pool", "take", "support", "--for", "crm")
+    assert "take [pools.support] out first" in stocked.refused("pool", "move", "support", "support")
+    configure(home, TABLE.replace("pools.support", "pools.helpdesk"))
+    checks = json.loads(stocked("doctor", "--json").stdout)["checks"]
+    told = [(one["level"], one["message"], one["mend"]) for one in checks if one["name"] == "pools"]
+    assert [one[:2] for one in told] == [
+        ("warn", "4 numbers stand in support, which is not configured any more: nobody can take them")
+    ]
+    assert "dialstock pool move support NAME" in told[0][2]
+    assert "`dialstock pool move support NAME`" in stocked.ok("pool", "show", "support")
+    assert "there is no pool sales" in stocked.refused("pool", "move", "sales", "helpdesk")
+    assert "sales" in stocked.refused("pool", "move", "support", "sales")
+    assert "4 numbers of support stand in helpdesk now." in stocked.ok("pool", "move", "support", "helpdesk")
+    assert levels(stocked, "available", "taken", "bought_today") == [3, 1, 4]
+    assert stocked.ok("pool", "take", "helpdesk", "--count", "3").split() == FIRST[1:]
+    assert "there is no pool support" in stocked.refused("pool", "move", "support", "helpdesk")
+    assert len(purchased(desk)) == len(FIRST)
+
+
+def test_a_move_is_told_as_one_document(stocked: Cli, home: Path) -> None:
+    configure(home, TABLE.replace("pools.support", "pools.helpdesk"))
+    moved = {"former": "support", "pool": "helpdesk", "moved": 4}
+    assert stocked.json("pool", "move", "support", "helpdesk") == moved
+
+
 def test_a_pool_whose_runs_fail_says_so_and_what_to_do(stocked: Cli, desk: Desk) -> None:
     reason = broken(ValueError("a bug")).reason
     with desk.runtime.database.write() as conn:
