@@ -25,7 +25,7 @@ from tasks.providers.bandwidth import orders, pages
 from tasks.providers.bandwidth.config import BandwidthConfig
 from tasks.providers.bandwidth.login import Login
 from tasks.providers.reading import lookups, searches
-from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
 from tasks.providers.transport.answers import fields, same_number
@@ -109,23 +109,13 @@ class Bandwidth:
 
     def check(self) -> list[Check]:
         """List one page of numbers, then search one for sale."""
-        return run_probes(
-            self._config.base_url,
-            [
-                Probe(
-                    name="account",
-                    call=partial(self._page, None),
-                    proves="numbers are listed: account_number and client_id belong together",
-                    mend="check account_number and base_url, https://api.bandwidth.com",
-                ),
-                Probe(
-                    name="search",
-                    call=lambda: self.search(SearchQuery(prefix="919", limit=1)),
-                    proves="numbers for sale are found",
-                    mend="check base_url",
-                ),
-            ],
+        listed = Probe(
+            name="account",
+            call=partial(self._page, None),
+            proves="numbers are listed: account_number and client_id belong together",
+            mend="check account_number and base_url, https://api.bandwidth.com",
         )
+        return run_probes(self._config.base_url, standard_probes(listed, self.search, prefix="919"))
 
     def _look(self, number: str, known: Known) -> Look | None:
         try:

@@ -26,7 +26,7 @@ from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.plivo.config import PlivoConfig
 from tasks.providers.plivo.pages import LISTING, PAGE_SIZE, following, is_count
 from tasks.providers.reading import lookups, searches
-from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
@@ -92,24 +92,13 @@ class Plivo:
 
     def check(self) -> list[Check]:
         """List one page of numbers, search one for sale, and tell the balance."""
-        return run_probes(
-            self._session.base_url,
-            [
-                Probe(
-                    name="numbers",
-                    call=lambda: self._page({}, None),
-                    proves="numbers are listed: auth_id and token belong together",
-                    mend="check auth_id and base_url, https://api.plivo.com",
-                ),
-                Probe(
-                    name="search",
-                    call=lambda: self.search(SearchQuery(limit=1)),
-                    proves="numbers for sale are found",
-                    mend="check base_url",
-                ),
-                Probe(name="balance", call=self._balance, proves="is told", mend="check the token", needed=False),
-            ],
+        listed = Probe(
+            name="numbers",
+            call=lambda: self._page({}, None),
+            proves="numbers are listed: auth_id and token belong together",
+            mend="check auth_id and base_url, https://api.plivo.com",
         )
+        return run_probes(self._session.base_url, standard_probes(listed, self.search, balance=self._balance))
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
         items = entries(fields(answer.body).get("numbers"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.outcomes import Check, Outcome, OutcomeKind
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import ProviderError, SearchQuery
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,27 @@ class Probe:
     proves: str
     mend: str
     needed: bool = True
+
+
+def standard_probes(
+    listed: Probe,
+    search: Callable[[SearchQuery], object],
+    *,
+    prefix: str = "",
+    balance: Callable[[], Any] | None = None,
+) -> list[Probe]:
+    """List what is *listed*, then *search* for one number (by *prefix* where one is needed), and tell the *balance*,
+    which is not needed to buy.
+    """
+    found = Probe(
+        name="search",
+        call=lambda: search(SearchQuery(prefix=prefix, limit=1)),
+        proves="numbers for sale are found",
+        mend="check base_url",
+    )
+    if balance is None:
+        return [listed, found]
+    return [listed, found, Probe(name="balance", call=balance, proves="is told", mend="check the token", needed=False)]
 
 
 def run_probes(base_url: str, probes: Sequence[Probe]) -> list[Check]:

@@ -19,7 +19,7 @@ from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
-from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.claims import elsewhere, other_question
 from tasks.providers.reading.filters import contains
 from tasks.providers.reading.list_page import Listing, Page
@@ -91,23 +91,13 @@ class SignalWire:
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
-        return run_probes(
-            self._session.base_url,
-            [
-                Probe(
-                    name="project",
-                    call=lambda: self._session.call("GET", NUMBERS, params={"page_size": 1}),
-                    proves="numbers are listed: project_id and token belong together",
-                    mend="check base_url, https://SPACE.signalwire.com",
-                ),
-                Probe(
-                    name="search",
-                    call=lambda: self.search(SearchQuery(limit=1)),
-                    proves="numbers for sale are found",
-                    mend="check base_url",
-                ),
-            ],
+        listed = Probe(
+            name="project",
+            call=lambda: self._session.call("GET", NUMBERS, params={"page_size": 1}),
+            proves="numbers are listed: project_id and token belong together",
+            mend="check base_url, https://SPACE.signalwire.com",
         )
+        return run_probes(self._session.base_url, standard_probes(listed, self.search))
 
     def _look(self, number: str, _known: Known) -> Look:
         # Without the plus, which a gateway may take for a blank: then nothing would be found.

@@ -24,7 +24,7 @@ from schemas.config.papers import paper_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
-from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, http_date
 from tasks.providers.transport.freshness import TOLERANCE
@@ -106,24 +106,13 @@ class Twilio:
 
     def check(self) -> list[Check]:
         """List one page of numbers, search one for sale, and tell the balance."""
-        return run_probes(
-            self._session.base_url,
-            [
-                Probe(
-                    name="numbers",
-                    call=lambda: self._page({}, None),
-                    proves="numbers are listed: account_sid and token belong together",
-                    mend="check account_sid and base_url, https://api.twilio.com",
-                ),
-                Probe(
-                    name="search",
-                    call=lambda: self.search(SearchQuery(limit=1)),
-                    proves="numbers for sale are found",
-                    mend="check base_url",
-                ),
-                Probe(name="balance", call=self._balance, proves="is told", mend="check the token", needed=False),
-            ],
+        listed = Probe(
+            name="numbers",
+            call=lambda: self._page({}, None),
+            proves="numbers are listed: account_sid and token belong together",
+            mend="check account_sid and base_url, https://api.twilio.com",
         )
+        return run_probes(self._session.base_url, standard_probes(listed, self.search, balance=self._balance))
 
     def _form(self, ask: Ask) -> dict[str, str]:
         papers = {

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
-from tasks.providers.reading.check import Probe, run_probes
+from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields, same_number
 from tasks.providers.transport.session import Session, only
@@ -79,23 +79,13 @@ class Vogent:
 
     def check(self) -> list[Check]:
         """List one owned number, then search one."""
-        return run_probes(
-            self._session.base_url,
-            [
-                Probe(
-                    name="path",
-                    call=lambda: self._session.call("GET", NUMBERS, params={"limit": 1}),
-                    proves="numbers are listed",
-                    mend="check base_url",
-                ),
-                Probe(
-                    name="search",
-                    call=lambda: self.search(SearchQuery(prefix="415", limit=1)),
-                    proves="numbers for sale are found",
-                    mend="check base_url",
-                ),
-            ],
+        listed = Probe(
+            name="path",
+            call=lambda: self._session.call("GET", NUMBERS, params={"limit": 1}),
+            proves="numbers are listed",
+            mend="check base_url",
         )
+        return run_probes(self._session.base_url, standard_probes(listed, self.search, prefix="415"))
 
     def _page(self, cursor: str | None) -> Page:
         params = {"limit": PAGE_SIZE, **({"cursor": cursor} if cursor else {})}
