@@ -48,6 +48,18 @@ class Doubtful(ExchangeError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Body:
+    """What a request carries: one of *json*, a *form* (x-www-form-urlencoded) and *xml* as it is, or nothing."""
+
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    xml: bytes | None = None
+
+
+NOTHING = Body()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """A whole HTTP answer; `body` is the JSON, or XML, it carries, None where it carries none.
 
@@ -93,28 +105,18 @@ class HttpClient:
         self._local = threading.local()
 
     def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        form: Mapping[str, str] | None = None,
-        xml: bytes | None = None,
-        params: Mapping[str, Any] | None = None,
+        self, method: str, path: str, body: Body = NOTHING, *, params: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Exchange once; the body is *json*, a *form* (x-www-form-urlencoded), or *xml* as it is.
-
-        Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`).
-        """
+        """Exchange once. Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`)."""
         transport = self._line().transport
         transport.begin(self._seconds)
         url = f"{self._base_url}{path}"
         try:
             headers = self._fresh if method == "GET" else self._headers
-            if xml is not None:
+            if body.xml is not None:
                 headers = {**headers, "Content-Type": f"{XML_TYPE}; charset=utf-8"}
-            body: dict[str, Any] = {"json": json, "data": form, "content": xml}
-            request = httpx.Request(method, url, params=params, headers=headers, extensions=self._timeouts, **body)
+            sent: dict[str, Any] = {"json": body.json, "data": body.form, "content": body.xml}
+            request = httpx.Request(method, url, params=params, headers=headers, extensions=self._timeouts, **sent)
             with closing(transport.handle_request(request)) as response:
                 answer = _read(response, self._parse)
             return replace(answer, flaw="bytes behind its end") if transport.surplus() else answer

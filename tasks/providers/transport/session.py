@@ -17,7 +17,7 @@ from tasks.providers.transport.answers import fields
 from tasks.providers.transport.classify import Said, error_code, kind_of, read_said
 from tasks.providers.transport.deadline import bounded, present_bounds
 from tasks.providers.transport.freshness import Dates, kept
-from tasks.providers.transport.http import Answer, ExchangeError, HttpClient, NotSent
+from tasks.providers.transport.http import Answer, Body, ExchangeError, HttpClient, NotSent
 from tasks.providers.transport.turns import take_turn
 
 _SENTENCES = {
@@ -85,10 +85,11 @@ class Session:
         Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn and its
         gate raise.
         """
+        body = Body(json=json, form=form)
         throttled: ProviderError | None = None
         while True:
             with bounded(replace(present_bounds(), gate=take_turn(throttled))):
-                answer = self._send(method, path, json=json, form=form, params=params)
+                answer = self._send(method, path, body, params)
             throttled = self._refused(answer)
             if throttled is None or throttled.outcome.kind is not OutcomeKind.THROTTLED:
                 return answer
@@ -120,7 +121,7 @@ class Session:
         each of its numbers is in doubt. Only who is not let in has surely bought nothing.
         """
         try:
-            return self.require(self._send("POST", path, json=body, form=form, xml=xml))
+            return self.require(self._send("POST", path, Body(json=body, form=form, xml=xml)))
         except ProviderError as exc:
             outcome = exc.outcome
         if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
@@ -215,18 +216,9 @@ class Session:
     def _clean_all(self, texts: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.clean(text) or "" for text in texts)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        form: Mapping[str, str] | None = None,
-        xml: bytes | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    def _send(self, method: str, path: str, body: Body, params: Mapping[str, Any] | None = None) -> Answer:
         try:
-            answer = self._http.request(method, path, json=json, form=form, xml=xml, params=params)
+            answer = self._http.request(method, path, body, params=params)
         except ExchangeError as exc:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)

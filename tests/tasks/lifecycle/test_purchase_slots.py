@@ -16,7 +16,7 @@ from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
-from tasks.providers.transport.http import HttpClient
+from tasks.providers.transport.http import Body, HttpClient
 from tests.scripted import ScriptedServer, reply
 from tests.servers import RedisServer
 from tests.tasks.pacing import saved_up
@@ -161,7 +161,7 @@ def test_a_call_over_http_is_on_its_way_before_its_slot_and_sends_nothing_until_
         def call(_: Sequence[Ask]) -> list[Outcome]:
             told.append("calls")
             server.queue(reply(200))
-            calls.request("POST", "/", json={})
+            calls.request("POST", "/", Body(json={}))
             return [UNKNOWN]
 
         world.provider.buy = call  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.http import Doubtful, HttpClient, NotSent
+from tasks.providers.transport.http import Body, Doubtful, HttpClient, NotSent
 from tasks.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
 
@@ -35,7 +35,7 @@ def test_the_gate_is_passed_once_in_a_call_before_anything_is_sent(server: Scrip
     seen: list[int] = []
     for _ in range(2):
         with bounded(gate(lambda: seen.append(len(server.seen)))):
-            client(server.url).request("POST", "/", json={"a": 1})
+            client(server.url).request("POST", "/", Body(json={"a": 1}))
     assert seen == [0, 1]
 
 
@@ -46,9 +46,9 @@ def test_what_the_gate_raises_comes_out_and_nothing_was_sent(before: int) -> Non
         for _ in range(before):
             calls.request("GET", "/api/phone_numbers")
         with bounded(gate(held)), pytest.raises(Held):
-            calls.request("POST", "/api/phone_numbers", json={})
+            calls.request("POST", "/api/phone_numbers", Body(json={}))
         assert sandbox.control.calls() == []
-        assert calls.request("POST", "/api/phone_numbers", json={}).status == 401
+        assert calls.request("POST", "/api/phone_numbers", Body(json={})).status == 401
 
 
 def test_the_time_at_the_gate_is_not_the_calls(server: ScriptedServer) -> None:
@@ -60,20 +60,20 @@ def test_the_time_at_the_gate_is_not_the_calls(server: ScriptedServer) -> None:
 def test_a_call_whose_end_comes_at_the_gate_is_not_sent(server: ScriptedServer) -> None:
     bounds = Bounds(end=time.monotonic() + 0.1, gate=lambda: time.sleep(0.11))
     with bounded(bounds), pytest.raises(NotSent):
-        client(server.url).request("POST", "/", json={})
+        client(server.url).request("POST", "/", Body(json={}))
     assert server.seen == []
 
 
 def test_the_end_bounds_the_answer_and_leaves_a_doubt(server: ScriptedServer) -> None:
     server.queue(SILENCE)
     with bounded(Bounds(end=time.monotonic() + 1.0)), pytest.raises(Doubtful):
-        client(server.url).request("POST", "/", json={})
+        client(server.url).request("POST", "/", Body(json={}))
     assert len(server.seen) == 1
 
 
 def test_a_connection_that_comes_too_late_is_not_used(server: ScriptedServer) -> None:
     with bounded(Bounds(connected=time.monotonic())), pytest.raises(NotSent) as caught:
-        client(server.url).request("POST", "/", json={})
+        client(server.url).request("POST", "/", Body(json={}))
     assert (caught.value.reason, server.seen) == ("connect_timeout", [])
 
 
@@ -98,5 +98,5 @@ def test_a_connection_that_the_server_closes_at_the_gate_leaves_no_doubt() -> No
             assert calls.request("GET", "/").body == {}
         opened[0].recv(65536)
         with bounded(gate(opened[0].close)), pytest.raises(NotSent) as caught:
-            calls.request("POST", "/", json={})
+            calls.request("POST", "/", Body(json={}))
     assert caught.value.reason == "connect_error"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.http import Doubtful, ExchangeError, HttpClient, NotSent
+from tasks.providers.transport.http import Body, Doubtful, ExchangeError, HttpClient, NotSent
 from tasks.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
 
@@ -22,7 +22,7 @@ def client(url: str, **changes: Any) -> HttpClient:
 
 def test_an_exchange(server: ScriptedServer) -> None:
     server.queue(reply(207, {"a": [1, None]}, {"X-Two": "2"}))
-    answer = client(f"{server.url}/base/").request("POST", "/path", json={"b": "é"}, params={"q": "+1 2"})
+    answer = client(f"{server.url}/base/").request("POST", "/path", Body(json={"b": "é"}), params={"q": "+1 2"})
     assert (answer.status, answer.body, answer.headers["x-two"]) == (207, {"a": [1, None]}, "2")
     assert answer.text == '{"a": [1, null]}'
     (seen,) = server.seen
@@ -147,7 +147,7 @@ def test_bytes_that_are_no_text_flaw_an_answer_and_hide_nothing_of_it(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1]:1"])
 def test_no_connection_is_not_sent(url: str) -> None:
     with pytest.raises(NotSent) as caught:
-        client(url).request("POST", "/", json={})
+        client(url).request("POST", "/", Body(json={}))
     assert isinstance(caught.value, ExchangeError)
     assert caught.value.reason == "connect_error"
 
@@ -155,12 +155,12 @@ def test_no_connection_is_not_sent(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://api..example.com", "https://.", "https://xn--"])
 def test_a_host_that_cannot_be_looked_up_is_not_sent(url: str) -> None:
     with pytest.raises(NotSent, match=r"label|A-label"):
-        client(url).request("POST", "/", json={})
+        client(url).request("POST", "/", Body(json={}))
 
 
 def test_a_deadline_that_has_passed_sends_nothing(server: ScriptedServer) -> None:
     with pytest.raises(NotSent) as caught:
-        client(server.url, timeout=0.0).request("POST", "/", json={})
+        client(server.url, timeout=0.0).request("POST", "/", Body(json={}))
     assert caught.value.reason == "connect_timeout"
     assert server.seen == []
 
@@ -170,9 +170,9 @@ def test_nothing_is_sent_after_the_last_moment_for_it_on_an_open_connection_eith
         calls = client(f"{sandbox.url}/vogent")
         calls.request("GET", "/api/phone_numbers")
         with bounded(Bounds(end=time.monotonic())), pytest.raises(NotSent):
-            calls.request("POST", "/api/phone_numbers", json={})
+            calls.request("POST", "/api/phone_numbers", Body(json={}))
         assert sandbox.control.calls() == []
-        assert calls.request("POST", "/api/phone_numbers", json={}).status == 401
+        assert calls.request("POST", "/api/phone_numbers", Body(json={})).status == 401
 
 
 def test_connections_close_with_their_thread_and_their_client() -> None:
