@@ -17,7 +17,7 @@ from typing import Any
 
 from schemas.outcomes import OutcomeKind
 from tasks.providers.transport.answers import MAX_RETRY_AFTER, fields, http_date, retry_after
-from tasks.providers.transport.classify import Said, kind_of
+from tasks.providers.transport.classify import Said, by_code, kind_of
 from tasks.providers.transport.xml import many
 
 REFUSED = ("5005", "5017", "5018", "5071", "5002", "5070", "5072", "5093", "5524")
@@ -30,15 +30,10 @@ _BY_CODE = {
     **dict.fromkeys(_ACCOUNT, OutcomeKind.ACCOUNT),
     **dict.fromkeys(("5003", "5019", "5086", "5218"), OutcomeKind.UNKNOWN),
 }
+judge = by_code(_BY_CODE)
+"""The outcome of an answer outside 2xx."""
+
 _RESET = "x-ratelimit-reset"
-
-
-def judge(status: int, said: Said) -> OutcomeKind:
-    """The outcome of an answer outside 2xx."""
-    by_status = kind_of(status, said)
-    if by_status in (OutcomeKind.UNKNOWN, OutcomeKind.THROTTLED):
-        return by_status
-    return next((_BY_CODE[code] for code in said.codes if code in _BY_CODE), by_status)
 
 
 def judge_login(status: int, said: Said) -> OutcomeKind:

@@ -6,7 +6,6 @@ It is told in no text: what goes out with it is a `Session` of its own.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from time import monotonic as steady
 from typing import Any
@@ -18,7 +17,7 @@ from tasks.providers.bandwidth.config import BandwidthConfig
 from tasks.providers.bandwidth.errors import judge, judge_login, read_said, wait
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.session import Session
+from tasks.providers.transport.session import Session, basic
 
 TOKEN = "/api/v1/oauth2/token"  # noqa: S105 - a path
 LIFETIME = 300.0
@@ -38,7 +37,7 @@ class Login:
     """One API credential, from any thread: two that need a token at once fetch two, and either will do."""
 
     def __init__(self, config: BandwidthConfig, secret: str) -> None:
-        credential = base64.b64encode(f"{config.client_id}:{secret}".encode()).decode()
+        credential = basic(config.client_id, secret)
         self._config = config
         self._secrets = (secret, credential)
         self._basic = Session(

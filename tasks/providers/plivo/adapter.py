@@ -13,7 +13,6 @@ GET /v1/Account/{auth_id}/Number/ lists what is ours, 20 at most a page by limit
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.session import Session, only
+from tasks.providers.transport.session import Session, basic, only
 
 
 class Plivo:
@@ -43,7 +42,7 @@ class Plivo:
     keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: PlivoConfig, token: str) -> None:
-        credential = base64.b64encode(f"{config.auth_id}:{token}".encode()).decode()
+        credential = basic(config.auth_id, token)
         self._session = Session("Plivo", config, token=token, scheme="Basic", credential=credential)
         self._account = f"/v1/Account/{config.auth_id}/"
         self._applications = config.compliance_applications
@@ -79,7 +78,7 @@ class Plivo:
             searches.offered(
                 item.get("number"),
                 query,
-                region=self._region(item),
+                region=self._session.text(item.get("region")),
                 price=searches.price(item.get("monthly_rental_rate"), "USD"),
             )
             for item in items
@@ -136,9 +135,4 @@ class Plivo:
         return replace(page, total=total if is_count(total) else None)
 
     def _balance(self) -> str | None:
-        credit = fields(self._session.call("GET", self._account).body).get("cash_credits")
-        return self._session.clean(credit) if isinstance(credit, str) else None
-
-    def _region(self, item: Mapping[str, Any]) -> str | None:
-        region = item.get("region")
-        return self._session.clean(region) if isinstance(region, str) else None
+        return self._session.text(fields(self._session.call("GET", self._account).body).get("cash_credits"))

@@ -9,7 +9,6 @@ starts_with and gives 100 at most. A 422 may come with a null `detail` and the s
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -26,7 +25,7 @@ from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.session import Session, only
+from tasks.providers.transport.session import Session, basic, only
 
 HOSTS = ".signalwire.com"
 NUMBERS = "/api/relay/rest/phone_numbers"
@@ -56,7 +55,7 @@ class SignalWire:
     keeps_reference: ClassVar[bool] = False
 
     def __init__(self, config: SignalWireConfig, token: str) -> None:
-        credential = base64.b64encode(f"{config.project_id}:{token}".encode()).decode()
+        credential = basic(config.project_id, token)
         self._session = Session("SignalWire", config, token=token, scheme="Basic", credential=credential)
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
@@ -81,7 +80,10 @@ class SignalWire:
         answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix)})
         items = self._session.page(answer, fields(answer.body).get("data"))
         found = (
-            searches.offered(item.get("e164") or item.get("number"), query, region=self._region(item)) for item in items
+            searches.offered(
+                item.get("e164") or item.get("number"), query, region=self._session.text(item.get("region"))
+            )
+            for item in items
         )
         return [candidate for candidate in found if candidate][:limit]
 
@@ -119,10 +121,6 @@ class SignalWire:
         if _is_elsewhere(parts, ours) or not parts.path.endswith(NUMBERS) or not parts.query:
             raise ProviderError(self._session.unsettled(answer, "foreign_link", "a next page that is not its own"))
         return parts.query
-
-    def _region(self, item: Mapping[str, Any]) -> str | None:
-        region = item.get("region")
-        return self._session.clean(region) if isinstance(region, str) else None
 
 
 def _strange_links(answer: Answer) -> str | None:

@@ -157,8 +157,7 @@ class Telnyx:
 
     def _region(self, item: Mapping[str, Any]) -> str | None:
         regions = {one.get("region_type"): one.get("region_name") for one in entries(item.get("region_information"))}
-        found = regions.get("state") or regions.get("location")
-        return self._session.clean(found) if isinstance(found, str) else None
+        return self._session.text(regions.get("state") or regions.get("location"))
 
     def _price(self, item: Mapping[str, Any]) -> str | None:
         cost = fields(item.get("cost_information"))

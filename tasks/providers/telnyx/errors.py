@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from tasks.providers.transport.answers import header_seconds, retry_after
-from tasks.providers.transport.classify import Said, kind_of
+from tasks.providers.transport.classify import by_code
 
 _BY_CODE = {
     **dict.fromkeys(("85000", "85001", "85006", "10002", "10016"), OutcomeKind.REFUSED),
@@ -28,6 +28,9 @@ _BY_CODE = {
     "10011": OutcomeKind.THROTTLED,
     **dict.fromkeys(("10007", "10008", "10036", "10037"), OutcomeKind.UNKNOWN),
 }
+judge = by_code(_BY_CODE)
+"""The outcome of an answer outside 2xx."""
+
 _MENDS = {
     "85000": "a search has to show it right before: try again",
     "85004": "correct connection_id in the provider's table of providers.toml, or in the request's options",
@@ -35,14 +38,6 @@ _MENDS = {
 }
 _WORDS = 250
 """Characters of the provider's own sentence, where a mend follows it."""
-
-
-def judge(status: int, said: Said) -> OutcomeKind:
-    """The outcome of an answer outside 2xx."""
-    by_status = kind_of(status, said)
-    if by_status in (OutcomeKind.UNKNOWN, OutcomeKind.THROTTLED):
-        return by_status
-    return next((_BY_CODE[code] for code in said.codes if code in _BY_CODE), by_status)
 
 
 def wait(headers: Mapping[str, str]) -> float | None:

@@ -14,7 +14,7 @@ phrases that say so plainly: a false alarm pauses a whole provider, a miss costs
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,21 @@ def kind_of(status: int, said: Said) -> OutcomeKind:
     if status in _ACCOUNT or (client_error and said.tells_of_account):
         return OutcomeKind.ACCOUNT
     return OutcomeKind.REFUSED if status in _REFUSED else OutcomeKind.UNKNOWN
+
+
+def by_code(codes: Mapping[str, OutcomeKind]) -> Callable[[int, Said], OutcomeKind]:
+    """What an answer outside 2xx means where *codes* are documented: the first of its own that is, else its status.
+
+    No code counts beside a status that may have been executed, or asks to slow down.
+    """
+
+    def judge(status: int, said: Said) -> OutcomeKind:
+        kind = kind_of(status, said)
+        if kind in (OutcomeKind.UNKNOWN, OutcomeKind.THROTTLED):
+            return kind
+        return next((codes[code] for code in said.codes if code in codes), kind)
+
+    return judge
 
 
 def tells_of_account(text: str) -> bool:

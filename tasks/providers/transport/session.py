@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -207,6 +208,10 @@ class Session:
         """A foreign id as text, free of secrets; None for what cannot be one."""
         return self.clean(answers.identifier(value))
 
+    def text(self, value: Any) -> str | None:
+        """A foreign text, free of secrets; None for what is none."""
+        return self.clean(value) if isinstance(value, str) else None
+
     def clean(self, text: str | None) -> str | None:
         """*text* without this account's secrets, bounded, on one line."""
         for secret in self._secrets:
@@ -245,6 +250,11 @@ def only(asks: Sequence[Ask]) -> Ask:
     if len(asks) != 1:
         raise ValueError(f"one number in a call, not {len(asks)}: this provider knows no batch")
     return asks[0]
+
+
+def basic(user: str, secret: str) -> str:
+    """The credential of HTTP's Basic (RFC 7617)."""
+    return base64.b64encode(f"{user}:{secret}".encode()).decode()
 
 
 def _spellings(*secrets: str) -> list[str]:

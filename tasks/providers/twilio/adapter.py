@@ -13,7 +13,6 @@ again here. FriendlyName is our name of the call unless the request gives one. P
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +28,7 @@ from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, http_date
 from tasks.providers.transport.freshness import TOLERANCE
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.session import Session, only
+from tasks.providers.transport.session import Session, basic, only
 from tasks.providers.twilio.config import TwilioConfig
 from tasks.providers.twilio.errors import judge, with_mend
 from tasks.providers.twilio.pages import following, listing
@@ -62,7 +61,7 @@ class Twilio:
 
     def __init__(self, config: TwilioConfig, token: str) -> None:
         user = config.api_key_sid or config.account_sid
-        credential = base64.b64encode(f"{user}:{token}".encode()).decode()
+        credential = basic(user, token)
         self._session = Session("Twilio", config, token=token, scheme="Basic", credential=credential, judge=judge)
         self._config = config
         self._account = f"/2010-04-01/Accounts/{config.account_sid}"
@@ -97,7 +96,10 @@ class Twilio:
         path = f"{self._account}/AvailablePhoneNumbers/{query.country}/Local.json"
         answer = self._session.call("GET", path, params={"PageSize": limit, **_search_filter(query)})
         items = self._session.page(answer, fields(answer.body).get("available_phone_numbers"))
-        found = (searches.offered(item.get("phone_number"), query, region=self._region(item)) for item in items)
+        found = (
+            searches.offered(item.get("phone_number"), query, region=self._session.text(item.get("region")))
+            for item in items
+        )
         return [candidate for candidate in found if candidate][:limit]
 
     def owned(self) -> Iterator[OwnedNumber]:
@@ -159,10 +161,6 @@ class Twilio:
         body = fields(self._session.call("GET", f"{self._account}/Balance.json").body)
         balance, currency = body.get("balance"), body.get("currency")
         return self._session.clean(f"{balance} {currency}") if isinstance(balance, str) else None
-
-    def _region(self, item: Mapping[str, Any]) -> str | None:
-        region = item.get("region")
-        return self._session.clean(region) if isinstance(region, str) else None
 
 
 def _search_filter(query: SearchQuery) -> dict[str, str]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from schemas.config.papers import papers_mend
 from schemas.outcomes import Outcome, OutcomeKind, clip
-from tasks.providers.transport.classify import Said, kind_of
+from tasks.providers.transport.classify import by_code
 
 _BY_CODE = {
     **dict.fromkeys(("21422", "21421", "21401", "21451", "21452"), OutcomeKind.REFUSED),
@@ -29,18 +29,13 @@ _BY_CODE = {
     ),
     "20429": OutcomeKind.THROTTLED,
 }
+judge = by_code(_BY_CODE)
+"""The outcome of an answer outside 2xx."""
+
 _PAPERS = {"21649": "bundles", "21650": "identities"}
 _LIVE = "these are test credentials, which buy nothing: configure the live account_sid and its token"
 _WORDS = 250
 """Characters of the provider's own sentence, where a mend follows it."""
-
-
-def judge(status: int, said: Said) -> OutcomeKind:
-    """The outcome of an answer outside 2xx."""
-    by_status = kind_of(status, said)
-    if by_status in (OutcomeKind.UNKNOWN, OutcomeKind.THROTTLED):
-        return by_status
-    return next((_BY_CODE[code] for code in said.codes if code in _BY_CODE), by_status)
 
 
 def with_mend(outcome: Outcome, number: str) -> Outcome:
