@@ -68,7 +68,7 @@ class Telnyx:
         if country is None:
             return self._not_offered(f"no country is known for {ask.number}, and Telnyx searches by country")
         try:
-            offers = self._offers(country, national_digits(ask.number), 1)
+            offers = self._offers(country, national_digits(ask.number), MOST_OFFERS)
             found = searches.of_number(offers, "phone_number", ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)

@@ -172,10 +172,17 @@ def test_prepare_searches_for_that_very_number(server: ScriptedServer) -> None:
     assert (seen.method, seen.path) == ("GET", "/v2/available_phone_numbers")
     assert seen.query == {
         "filter[country_code]": ["US"],
-        "filter[limit]": ["1"],
+        "filter[limit]": ["100"],
         "filter[best_effort]": ["false"],
         "filter[phone_number][starts_with]": ["4155550100"],
     }
+
+
+def test_prepare_finds_the_number_among_longer_ones(server: ScriptedServer) -> None:
+    """Where numbers are of several lengths, one may be how others begin."""
+    server.queue(reply(200, {"data": [{"phone_number": "+493090182011"}, {"phone_number": "+4930901820"}]}))
+    ask = Ask(number="+4930901820")
+    assert adapter("telnyx", server.url).prepare(ask) is ask
 
 
 @pytest.mark.parametrize(
