@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import tee
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -145,10 +146,12 @@ class Twilio:
 
     def _under(self, reference: str, number: str) -> Look:
         """What was bought under our name of a call: another number is no *absent*, for that one was bought then."""
-        entries = list(lookups.walk_twice(partial(self._page, {"FriendlyName": reference})))
+        entries, again = tee(lookups.walk_twice(partial(self._page, {"FriendlyName": reference})))
         found = lookups.look_through(entries, [number])[number]
-        others = [entry.number for entry in entries if entry.rest.get("friendly_name") == reference]
-        if found.kind is LookKind.ABSENT and others:
+        if found.kind is not LookKind.ABSENT:
+            return found
+        others = [entry.number for entry in again if entry.rest.get("friendly_name") == reference]
+        if others:
             return Look(kind=LookKind.UNCLEAR, error=f"{others[0]} is on the account under the name of this call")
         return found
 

@@ -222,6 +222,15 @@ def test_a_look_asks_by_the_names_of_doubtful_calls_too(server: ScriptedServer) 
     assert provider.look(known)[NUMBER].kind is LookKind.OWNED
 
 
+def test_a_number_that_is_shown_under_a_name_is_ours_whatever_comes_with_it(server: ScriptedServer) -> None:
+    following = f"{PATH}?FriendlyName=first&PageSize=1000&Page=1&PageToken=PAPN1"
+    known = Known(references=("first",))
+    for shown in ([page(twilio_record(), {})], [page(twilio_record(), following=following), reply(500)]):
+        server.clear()
+        server.queue(page(), *shown)
+        assert adapter("twilio", server.url).look({NUMBER: known})[NUMBER].kind is LookKind.OWNED
+
+
 @pytest.mark.parametrize("broken", [reply(500), reply(404), reply(200, {}), page({})])
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_no_look_is_absent_before_every_name_was_asked_for(server: ScriptedServer, broken: bytes, at: int) -> None:
