@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -72,9 +72,9 @@ def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
     runtime.database.run(conclude)
 
 
-def pause_provider(runtime: Runtime, alias: str, wanted: Pause) -> None:
-    """Pause a provider, and say so once."""
-    if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now())):
+def pause_provider(runtime: Runtime, alias: str, wanted: Pause, also: Collection[str] = ()) -> None:
+    """Pause a provider, and say so once; what was released under the names *also* of its account is taken back too."""
+    if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now(), also)):
         log.error("provider %s is paused: %s", alias, wanted.reason)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from schemas.tables.purchases import (
     RUNNING,
     SHARED,
 )
+from tasks.ledger.queue.daily_limit import Account
+from tasks.ledger.queue.standing import in_force
 from tasks.ledger.rows import Read, Row
 
 STEP = 1000
@@ -141,9 +143,18 @@ def attempts_of(conn: Connection, purchase_id: str) -> list[Row]:
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
-def provider_states(conn: Connection) -> dict[str, Row]:
-    """The state row of each provider that was ever used, by alias."""
-    return {row["provider"]: dict(row) for row in conn.execute(select(PROVIDER)).mappings()}
+def provider_states(conn: Connection, accounts: Iterable[Account]) -> dict[str, Row]:
+    """The state row of each provider that was ever used, by alias; *accounts* are those of the file.
+
+    Of the file's aliases with the pause that stops it, which may be its account's.
+    """
+    rows = {row["provider"]: dict(row) for row in conn.execute(select(PROVIDER)).mappings()}
+    states = dict(rows)
+    for account in accounts:
+        mine = [row for row in rows.values() if row["provider"] in account.aliases or row["account"] == account.name]
+        found = {alias: in_force(mine, alias, account.aliases) for alias in account.aliases}
+        states |= {alias: state for alias, state in found.items() if state is not None}
+    return states
 
 
 def status_counts(conn: Connection) -> list[Row]:

@@ -12,7 +12,7 @@ many were written after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
 from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
-from tasks.ledger.queue import pausing
+from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
@@ -39,8 +39,6 @@ FEWEST = 100
 
 NAMED = 10
 """Numbers that a pause's reason names."""
-
-_STANDS = (Cause.BEHIND, Cause.PERSON)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +157,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):
         return GoingOn(unclear=tuple(unclear))
     _answer(runtime, lost)
-    aliases = _go_on(runtime, list(began), by, f"an audit took in what is ours of {binding.account}")
+    aliases = _go_on(runtime, binding.account, began, by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
 
 
@@ -194,7 +192,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
             partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
     _answer(runtime, lost)
-    return _go_on(runtime, list(_behind(runtime, account)), by, why), held
+    return _go_on(runtime, account, _behind(runtime, account), by, why), held
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
@@ -215,27 +213,35 @@ def _answer(runtime: Runtime, lost: Lost) -> None:
         runtime.database.run(partial(history.answer, marks=chunk, account=lost.account, now=runtime.now()))
 
 
-def _stop(runtime: Runtime, account: str) -> None:
-    aliases = runtime.accounts[account].aliases
+def _stop(runtime: Runtime, of: str) -> None:
+    account = runtime.accounts[of]
     with runtime.database.read() as conn:
-        states = {alias: pausing.state_of(conn, alias) for alias in aliases}
-    going = [alias for alias, state in states.items() if state is None or state["cause"] not in _STANDS]
-    lost = _all_lost(runtime, account) if going else None
+        rows = standing.read(conn, account)
+    behind = {row["provider"] for row in rows if row["cause"] == Cause.BEHIND}
+    going = [alias for alias in account.aliases if alias not in behind]
+    lost = _all_lost(runtime, of) if going else None
     if lost is not None and lost.calls:
+        wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
-            pause_provider(runtime, alias, Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None))
+            pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
 
 
 def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
-    """The account's aliases that are paused because the database is behind, and since when."""
+    """The account's names that are paused because the database is behind, and since when."""
     with runtime.database.read() as conn:
-        states = [pausing.state_of(conn, alias) for alias in runtime.accounts[account].aliases]
-    return {state["provider"]: state["paused_at"] for state in states if state and state["cause"] == Cause.BEHIND}
+        rows = standing.read(conn, runtime.accounts[account])
+    return {row["provider"]: row["paused_at"] for row in rows if row["cause"] == Cause.BEHIND}
 
 
-def _go_on(runtime: Runtime, aliases: Sequence[str], by: str, note: str) -> list[str]:
+def _go_on(runtime: Runtime, of: str, names: Iterable[str], by: str, note: str) -> list[str]:
+    """The account's aliases that go on: others wait yet, as for a person."""
+    account = runtime.accounts[of]
+
     def go_on(conn: Connection) -> list[str]:
-        return [alias for alias in aliases if pausing.resume_behind(conn, alias, runtime.now(), by=by, note=note)]
+        ended = [one for one in sorted(names) if pausing.resume_behind(conn, one, runtime.now(), by=by, note=note)]
+        rows = standing.read(conn, account)
+        stand = {alias: standing.standing(rows, alias, account) for alias in account.aliases}
+        return [alias for alias, one in stand.items() if ended and not one.paused]
 
     return runtime.database.run(go_on)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
-from tasks.ledger.queue.daily_limit import Account
+from tasks.ledger.queue.daily_limit import Account, accounts_of
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watch import Watch
@@ -149,10 +149,7 @@ class Runtime:
     @cached_property
     def accounts(self) -> Mapping[str, Account]:
         """The configured accounts, and which aliases share their limits."""
-        aliases: dict[str, list[str]] = {}
-        for binding in self.providers.values():
-            aliases.setdefault(binding.account, []).append(binding.alias)
-        return {account: Account(account, tuple(shared)) for account, shared in aliases.items()}
+        return accounts_of((one.alias, one.account) for one in self.providers.values())
 
 
 _current: Runtime | None = None

@@ -202,7 +202,8 @@ class ProviderState(SQLModel, table=True):
 
     `account` is who the alias was at the provider when it was used last, empty where a newer file made it none any
     more; `own_account` who it was by its kind alone; `settled` is false while purchases of another account may wait
-    there for a person to say whose they are.
+    there for a person to say whose they are. `person_paused_at` and `person_reason` are a person's pause that stands
+    beneath that of a database that went back in time.
     """
 
     __tablename__: ClassVar[str] = "provider_state"
@@ -216,6 +217,8 @@ class ProviderState(SQLModel, table=True):
     account: str | None = Field(default=None, max_length=400)
     own_account: str | None = Field(default=None, sa_column=Column(Text))
     settled: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
+    person_paused_at: datetime | None = None
+    person_reason: str | None = Field(default=None, sa_column=Column(Text))
     updated_at: datetime
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +16,7 @@ from tasks.accounts.chosen import is_apart, read_stand, to_leave, to_move
 from tasks.accounts.stranded import File, Refusal, homes_in, mend, read_file, refusals, waiting
 from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded, Under
+from tasks.ledger.queue import pausing
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
@@ -58,7 +59,8 @@ def settle(runtime: Runtime) -> None:
 
     Purchases of an alias that is the account it was, which was written in another way formerly, are taken along. So is
     the watermark of an account that was used, and may be one of the file: a database that went back in time knows of no
-    purchase that would tell. Each has the other's: the file may go back in time too. Raises AccountChanged, before
+    purchase that would tell. Each has the other's: the file may go back in time too. So is the pause of one that went
+    back, and a person's. Raises AccountChanged, before
     anything is bought, where purchases would be left behind or bought again; redis.RedisError where a watermark has to
     be taken along and Redis is away.
     """
@@ -99,9 +101,9 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
 
     What is of that account already goes there by its alias alone, and nothing else with it. Without such, what is of an
     account that the file has no more is written anew, wherever it stands, and its marked calls with it: a database that
-    goes back to before that has lost them all the same. *account* says which; it has to where there are several, and
-    where it was left. Raises AccountUnclear, AccountElsewhere where all is of accounts that the file has under other
-    aliases, and redis.RedisError while Redis is away.
+    goes back to before that has lost them all the same. Its pause by that, or by a person, goes along. *account* says
+    which; it has to where there are several, and where it was left. Raises AccountUnclear, AccountElsewhere where all
+    is of accounts that the file has under other aliases, and redis.RedisError while Redis is away.
     """
     file = _file(runtime)
     with runtime.database.read() as conn:
@@ -113,7 +115,8 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
     _move_under(runtime, Under(provider=source, accounts=theirs), home, done)
     _move_under(runtime, Under(accounts=anew), home, done)
     if anew and not done.left:
-        runtime.database.run(lambda conn: accounts.write_anew(conn, anew, home, runtime.now()))
+        heirs = {} if source in file.homes else {source: [home.provider]}
+        runtime.database.run(lambda conn: _write_anew(conn, anew, home, heirs, runtime.now()))
     return done
 
 
@@ -175,12 +178,20 @@ def _move_under(runtime: Runtime, under: Under, home: Home, done: Moved) -> None
         after = rows[-1]["id"]
 
 
+def _write_anew(
+    conn: Connection, anew: Sequence[str], home: Home, heirs: Mapping[str, Sequence[str]], now: datetime
+) -> None:
+    pausing.pass_on(conn, heirs, now)
+    accounts.write_anew(conn, anew, home, now)
+
+
 def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:
     """Remember where nothing would be left behind, not even what could not be taken along; else what would."""
     homes = {alias: replace(home, former=None) for alias, home in _homes(runtime).items()}
     file = read_file(conn, homes)
     if problems := refusals(conn, file):
         return problems
+    pausing.pass_on(conn, file.passed_on, runtime.now())
     _remember(runtime, conn, file.changed)
     accounts.forget(conn, [account for account in file.gone if file.heirs(account)], runtime.now())
     accounts.come_back(conn, [*file.aliases, *file.returned])

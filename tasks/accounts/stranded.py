@@ -87,6 +87,22 @@ class File:
             if gone is not None and (_may_be_one(gone, home) or self._was(alias, account))
         ]
 
+    @cached_property
+    def passed_on(self) -> dict[str, list[str]]:
+        """The aliases that are another account than they are remembered as, or are to be forgotten, and who may be it.
+
+        A former name that is remembered as an account of the file is read with that, and passes nothing on.
+        """
+        return {
+            alias: [one.provider for one in self._are(was.account)]
+            for alias, was in self.known.items()
+            if (self.homes[alias].account != was.account if alias in self.homes else was.account in self.gone)
+        }
+
+    def _are(self, account: str) -> list[Home]:
+        same = [home for _, home in sorted(self.homes.items()) if account in home.spellings]
+        return same or self.heirs(account)
+
     def _by_kind(self, account: str) -> list[Home]:
         own = self.left[account]
         return [home for _, home in sorted(self.homes.items()) if own is not None and home.own == own]

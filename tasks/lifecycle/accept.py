@@ -83,11 +83,11 @@ def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, run
     if dispatch.due_singles(conn, binding.alias, binding.account, now, but=accepted.row["id"]):
         return None
     account = runtime.accounts[binding.account]
-    state = dispatch.lock_provider(conn, binding.alias, account, now)
-    if state is None or state["paused_at"] is not None:
+    locked = dispatch.lock_provider(conn, binding.alias, account, now)
+    if locked is None or locked.paused:
         return None
     soon = binding.buying.calls_within(LOOKAHEAD)
-    if dispatch.room(conn, binding.policy, state, account, now=now, soon=soon).free < 1:
+    if dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon).free < 1:
         return None
     until = now + timedelta(seconds=binding.policy.take_within)
     return move(conn, accepted.row, Status.DISPATCHED, now, due_at=until)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from schemas.config.policy import Policy
 from tasks.ledger import sweep
 from tasks.ledger.calls import looks
-from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue
+from tasks.ledger.queue import dispatch, pool_limits, requeue, standing
 from tasks.ledger.queue.pool_limits import Limits
 from tasks.ledger.rows import Row, some_numbers
 from tasks.policies.watch import Watch
@@ -89,10 +89,10 @@ def _release(
 ) -> tuple[list[Row], bool]:
     """Release from *lanes* what there is room for. Returns it, and whether it is a paused provider's probe."""
     now, account = runtime.now(), runtime.accounts[binding.account]
-    state = dispatch.lock_provider(conn, binding.alias, account, now)
-    if state is None:
+    locked = dispatch.lock_provider(conn, binding.alias, account, now)
+    if locked is None:
         return [], False
-    room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
+    room = dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon)
     if not (room.free or room.again):
         return [], False
     rows = dispatch.release(
@@ -106,18 +106,16 @@ def _release(
         counted=not room.free,
         limits=limits,
     )
-    return rows, state["paused_at"] is not None
+    return rows, locked.paused
 
 
 def _with_room(
     conn: Connection, runtime: Runtime, binding: Binding, lanes: list[str | None], soon: int
 ) -> list[str | None]:
     """The lanes that there may be room for: asked without a lock, so that a busy provider costs none at each tick."""
-    state = pausing.state_of(conn, binding.alias)
-    if state is None:
-        return lanes
     account, now = runtime.accounts[binding.account], runtime.now()
-    room = dispatch.room(conn, binding.policy, state, account, now=now, soon=soon)
+    stands = standing.standing(standing.read(conn, account), binding.alias, account)
+    room = dispatch.room(conn, binding.policy, stands, account, now=now, soon=soon)
     if room.again:
         return dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, now)
     return lanes if room.free else []

@@ -74,6 +74,17 @@ class Past:
         self.go_back()
         return bought
 
+    def lose_while_paused(self, *numbers: str) -> None:
+        """Go back to a copy in which acme is paused, and none of *numbers* was asked for."""
+        self.keep()
+        with self.world.write() as conn:
+            pausing.resume(conn, "acme", self.world.clock(), by_machine=False)
+        for one in numbers:
+            self.world.queued(one)
+        self.world.tick()
+        assert sorted(self.charged()) == sorted(numbers)
+        self.go_back()
+
     def buy_what_is_left(self) -> None:
         """All that workers do in ten minutes."""
         for _ in range(20):

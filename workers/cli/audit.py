@@ -254,6 +254,8 @@ def _tell_going(going: GoingOn) -> None:
         show_line(f"lost     {'called for, and not ours':<30}  {number}")
     if going.aliases:
         show(f"{', '.join(going.aliases)} goes on.")
+    elif going.settled:
+        show("The database is behind no more. `dialstock provider list` tells what else waits, as for a person.")
 
 
 def _next_step(left: Sequence[Finding]) -> str:

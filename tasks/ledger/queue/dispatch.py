@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,8 +30,10 @@ from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.among import among
 from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance, lock_limited
+from tasks.ledger.queue import standing as standings
 from tasks.ledger.queue.daily_limit import DAY, Account, left_today
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
+from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
@@ -70,7 +72,6 @@ def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
 
 
 # Asked ten times a second by every worker, so built once.
-_LOCK = select(PROVIDER).where(among(PROVIDER.c.provider, "aliases")).with_for_update(skip_locked=True)
 _COUNT_RUNNING = (
     select(_AT.provider, _AT.status, func.count())
     .where(among(_AT.provider, "aliases"), RUNNING)
@@ -146,29 +147,28 @@ def counted_lanes(
     return [order_id for *of, order_id in found if of == [provider, account]]
 
 
-def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Row | None:
-    """The provider's state, locked with those of its account's other aliases.
+def lock_provider(conn: Connection, provider: str, account: Account, now: datetime) -> Standing | None:
+    """How the provider stands, its row locked with those of its account's other names, the file's and former ones.
 
     None while another worker holds one, and where *account* is not the provider's any more, by who started later.
     """
-    aliases = {"aliases": list(account.aliases)}
-    found = conn.execute(_LOCK, aliases).mappings().all()
-    if len(found) < len(account.aliases):
+    found = standings.lock(conn, account)
+    if found is not None and not set(account.aliases) <= {row["provider"] for row in found}:
         ensure_providers(conn, account.aliases, now)
-        found = conn.execute(_LOCK, aliases).mappings().all()
-    states = {row["provider"]: dict(row) for row in found}
-    whole = len(states) == len(account.aliases)
-    return states[provider] if whole and states[provider]["account"] in (None, account.name) else None
+        found = standings.lock(conn, account)
+    if found is None or not set(account.aliases) <= {row["provider"] for row in found}:
+        return None
+    standing = standings.standing(found, provider, account)
+    return standing if standing.state["account"] in (None, account.name) else None
 
 
-def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now: datetime, soon: int) -> Room:
+def room(conn: Connection, policy: Policy, standing: Standing, account: Account, *, now: datetime, soon: int) -> Room:
     """How many purchases may be released; *soon* is how many calls the pace allows in the next moments.
 
-    All aliases of the account count: `lock_provider` keeps the others from a release meanwhile.
+    All names of the account count: `lock_provider` keeps the others from a release meanwhile.
     """
-    counts = _running(conn, account)
-    paused = state["paused_at"] is not None
-    if paused and not _probe_is_due(state, counts, now):
+    counts = _running(conn, standing.names)
+    if standing.paused and not _probe_is_due(standing.state, counts, now):
         return Room(free=0, why="paused")
     running = sum(counts.values())
     released = sum(count for (_, status), count in counts.items() if status == Status.DISPATCHED)
@@ -178,11 +178,11 @@ def room(conn: Connection, policy: Policy, state: Row, account: Account, *, now:
     if policy.daily_limit:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
         since = policy.in_flight + 2 * soon * policy.max_batch
-        left = left_today(conn, account, policy.daily_limit, now, far=free + running + since)
+        left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + running + since)
         if left <= running:
             return Room(free=0, again=free, why="daily limit")
         free = min(free, left - running)
-    return Room(free=1, why="probe") if paused else Room(free=free)
+    return Room(free=1, why="probe") if standing.paused else Room(free=free)
 
 
 def release(
@@ -214,9 +214,9 @@ def release(
     return rows
 
 
-def _running(conn: Connection, account: Account) -> Counter[tuple[str, str]]:
+def _running(conn: Connection, names: Collection[str]) -> Counter[tuple[str, str]]:
     """How many purchases are dispatched and purchasing, for each alias."""
-    found = conn.execute(_COUNT_RUNNING, {"aliases": list(account.aliases)})
+    found = conn.execute(_COUNT_RUNNING, {"aliases": list(names)})
     return Counter({(provider, status): count for provider, status, count in found})
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from schemas.tables.pools import ORDERED, POOL_NUMBER
 from schemas.tables.purchases import PURCHASE, QUEUED
-from tasks.ledger.queue import daily_limit, dispatch
+from tasks.ledger.queue import daily_limit, dispatch, standing
 from tasks.pools.counting import NO_LIMIT
 from tasks.queries import provider_states
 from tasks.runtime import Runtime
@@ -26,7 +26,7 @@ class Budget(NamedTuple):
 
 def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
     """Those of *aliases* that buy nothing now, and why: they are paused, or their daily limit is spent."""
-    paused = _paused(conn)
+    paused = _paused(conn, runtime)
     closed = {}
     for alias in aliases:
         if alias in paused:
@@ -38,7 +38,7 @@ def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str])
 
 def budgets(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, Budget]:
     """What each of *aliases*, which are not closed, may buy in these 24 hours."""
-    paused = _paused(conn)
+    paused = _paused(conn, runtime)
     found = {}
     for alias in aliases:
         binding = runtime.providers[alias]
@@ -53,8 +53,9 @@ def budgets(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[
     return found
 
 
-def _paused(conn: Connection) -> dict[str, str]:
-    return {alias: row["reason"] for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+def _paused(conn: Connection, runtime: Runtime) -> dict[str, str]:
+    states = provider_states(conn, runtime.accounts.values())
+    return {alias: row["reason"] for alias, row in states.items() if row["paused_at"] is not None}
 
 
 def _left(conn: Connection, runtime: Runtime, alias: str) -> int:
@@ -63,8 +64,8 @@ def _left(conn: Connection, runtime: Runtime, alias: str) -> int:
     # Without the bounds of the moment, only the daily limit leaves no room; counted anew, for it is asked seldom.
     unhurried = binding.policy.model_copy(update={"max_in_flight": NO_LIMIT, "max_concurrent_calls": None})
     account = daily_limit.Account(binding.account, runtime.accounts[binding.account].aliases)
-    state = {"provider": alias, "paused_at": None}
-    return dispatch.room(conn, unhurried, state, account, now=runtime.now(), soon=NO_LIMIT).free
+    stands = standing.unpaused(standing.read(conn, account), alias, account)
+    return dispatch.room(conn, unhurried, stands, account, now=runtime.now(), soon=NO_LIMIT).free
 
 
 def _of_pools(conn: Connection, waits: ColumnElement[bool]) -> int:

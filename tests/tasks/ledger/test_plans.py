@@ -20,7 +20,7 @@ from tasks.ledger.audit import differences
 from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.orders import cancel, cancelled, limits
-from tasks.ledger.queue import daily_limit, dispatch, requeue
+from tasks.ledger.queue import daily_limit, dispatch, requeue, standing
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
@@ -155,8 +155,8 @@ def _mark() -> Mark:
     return Mark(purchase_id=new_id(), revision=1, number=number(1), started_at=START, deadline=LATER)
 
 
-STATE = {"provider": "acme", "paused_at": None, "probe_at": None}
 ACCOUNT = daily_limit.Account("acme-account", ("acme", "twin"))
+STANDS = standing.standing([], "acme", ACCOUNT)
 LATER = START + timedelta(hours=1)
 JUST_SET = Watch(now=LATER, since=LATER)
 
@@ -180,7 +180,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "running": (
         "purchase_running|purchase_by_order",
         lambda w, c: dispatch.room(
-            c, w.binding.policy.model_copy(update={"daily_limit": 0}), STATE, ACCOUNT, now=LATER, soon=9
+            c, w.binding.policy.model_copy(update={"daily_limit": 0}), STANDS, ACCOUNT, now=LATER, soon=9
         ),
     ),
     "daily limit": (
@@ -188,7 +188,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         lambda w, c: dispatch.room(
             c,
             w.binding.policy.model_copy(update={"max_in_flight": 9999}),
-            STATE,
+            STANDS,
             daily_limit.Account(ACCOUNT.name, ACCOUNT.aliases),
             now=START + timedelta(minutes=10 * ROWS),
             soon=99,

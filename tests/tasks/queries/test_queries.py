@@ -75,7 +75,7 @@ def test_everything_is_counted_and_every_providers_state_is_told(world: World) -
     world.pause()
     found = {(row["provider"], row["status"]): row["count"] for row in ask(world, queries.status_counts)}
     assert found == {("acme", "purchased"): 1, ("acme", "queued"): 1}
-    assert ask(world, queries.provider_states)["acme"]["cause"] == "account"
+    assert ask(world, queries.provider_states, world.runtime.accounts.values())["acme"]["cause"] == "account"
 
 
 def test_what_is_under_way_is_counted_by_state(world: World) -> None:

@@ -12,6 +12,7 @@ from schemas.status import Status
 from tasks import restored_database
 from tasks.audit import compare
 from tasks.ledger import history
+from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause
 from tasks.restored_database import GoingOn
 from tasks.runtime import Binding, Runtime
@@ -72,9 +73,42 @@ def test_a_persons_pause_does_not_take_the_place_of_a_database_behind(past: Past
     past.compare()
     before = past.state()
     assert not past.world.pause(Cause.PERSON, cooldown=None)
-    assert past.state() == before
+    beside = {"person_paused_at": past.world.clock.moment, "person_reason": "for a test"}
+    assert past.state() == {**before, **beside, "updated_at": past.world.clock.moment}
     past.buy_what_is_left()
     assert past.charged() == FOUR
+
+
+def test_a_persons_pause_beneath_that_of_a_database_behind_stays_when_that_ends(past: Past) -> None:
+    past.world.pause(Cause.PERSON, cooldown=None)
+    since = past.state()["paused_at"]
+    past.lose_while_paused(*FOUR)
+    past.compare()
+    assert past.causes() == [Cause.BEHIND] * 2
+    past.world.clock.advance(3600)
+    assert take_in(past.world.runtime, past.world.binding) == GoingOn(settled=True, aliases=("twin",))
+    state = past.state()
+    assert (state["cause"], state["paused_at"], state["reason"]) == (Cause.PERSON, since, "for a test")
+    assert state["person_paused_at"] is state["person_reason"] is None
+    assert [(one["provider"], one["cause"]) for one in past.told("paused")][-1] == ("acme", "person")
+    assert [one["provider"] for one in past.told("resumed")] == ["twin"]
+
+
+def test_a_person_who_resumes_lifts_only_what_a_person_paused(past: Past) -> None:
+    """Redis has lost the marks by then: nothing else knows of the calls."""
+    past.world.pause(Cause.PERSON, cooldown=None)
+    past.lose_while_paused(*FOUR)
+    past.compare()
+    past.redis.flushall()
+    with past.world.write() as conn:
+        assert not pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
+    assert (past.state()["cause"], past.state()["person_paused_at"]) == (Cause.BEHIND, None)
+    for one in FOUR:
+        past.world.queued(one)
+    past.buy_what_is_left()
+    assert past.charged() == FOUR
+    past.world.clock.advance(3600)
+    assert take_in(past.world.runtime, past.world.binding) == GoingOn(settled=True, aliases=("acme", "twin"))
 
 
 def test_a_number_that_is_looked_at_is_held_too(past: Past) -> None:

@@ -118,3 +118,41 @@ def test_each_account_that_may_have_made_a_lost_call_answers_for_itself(past: Pa
     assert past.charged() == [number(1)]
     files.work()
     assert [past.state(alias)["cause"] for alias in two] == [None] * 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "moved"),
+    [
+        (OLD, VOGENT.format("w"), True),
+        (OLD, VOGENT.format("w"), False),
+        (ONE, VOGENT.format("w") + 'account_id = "v"\n', False),
+        (ONE, ONE + VOGENT.format("w") + 'account_id = "v"\n', False),
+    ],
+    ids=["moved", "renamed", "another alias", "a further alias"],
+)
+def test_an_account_that_is_behind_stays_so_by_another_name_and_without_its_marks(
+    past: Past, old: str, new: str, moved: bool
+) -> None:
+    files = Files(past, past.world.binding)
+    identity.settle(files.use(old))
+    if moved:
+        past.world.accept(number(2), provider="v")
+        past.world.sent.clear()
+    past.keep()
+    past.world.accept(number(1), provider="v")
+    files.work()
+    bought = past.charged()
+    past.go_back()
+    files.work()
+    past.redis.flushall()
+    runtime = files.use(new)
+    if moved:
+        identity.move(runtime, "v", homes_in(runtime.config)["w"])
+    identity.settle(runtime)
+    past.world.accept(number(1), provider="w")
+    files.work()
+    assert past.charged() == bought
+    going, held = restored_database.believe(runtime, runtime.providers["w"], "ann", "seen")
+    assert (going, held) == (sorted(runtime.providers), [])
+    files.work()
+    assert past.charged().count(number(1)) == 2

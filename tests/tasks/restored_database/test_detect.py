@@ -231,13 +231,16 @@ def test_a_machines_pause_hides_no_database_that_went_back_until_its_probe(past:
     assert past.charged() == TWO
 
 
-def test_a_persons_pause_stays_and_what_it_hides_comes_after_it(past: Past) -> None:
+def test_a_persons_pause_hides_no_database_behind(past: Past) -> None:
     past.lose(*TWO)
     past.world.pause(Cause.PERSON, cooldown=None)
     past.compare()
-    assert past.causes() == [Cause.PERSON, Cause.BEHIND]
+    past.compare()
+    assert past.causes() == [Cause.BEHIND] * 2
+    assert past.state()["person_reason"] == "for a test"
+    assert len(past.told("paused")) == 3
     with past.world.write() as conn:
-        assert pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
+        assert not pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
         assert not pausing.resume(conn, "twin", past.world.clock(), by_machine=False)
     past.world.tick()
     assert past.charged() == TWO

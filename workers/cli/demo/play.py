@@ -137,6 +137,7 @@ def _moment(stage: Stage, order_id: str, pool: PoolPlay) -> Moment:
     with stage.runtime.database.read() as conn:
         order = find_order(conn, order_id) or {}
         counts = status_counts(conn)
-        paused = {alias: row["reason"] for alias, row in provider_states(conn).items() if row["paused_at"] is not None}
+        states = provider_states(conn, stage.runtime.accounts.values())
+    paused = {alias: row["reason"] for alias, row in states.items() if row["paused_at"] is not None}
     over = order["status"] == OrderStatus.COMPLETED and pool.act is Act.OVER
     return Moment.of(counts, stage.sandbox.control.charges(), paused, over=over, pool=pool.words)

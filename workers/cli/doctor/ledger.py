@@ -12,6 +12,7 @@ from schemas.config.file import Config
 from schemas.events import utc_text
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
+from tasks.ledger.queue.daily_limit import accounts_of
 from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
 from tasks.queries import provider_states, status_counts
@@ -111,7 +112,9 @@ def _growing(conn: Connection) -> Finding:
 
 def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
     """Of the configured providers, where these are known: what is left of others the accounts tell."""
-    states = {one: row for one, row in provider_states(conn).items() if config is None or one in config.providers}
+    accounts = accounts_of((alias, one.account) for alias, one in config.providers.items()) if config else {}
+    found = provider_states(conn, accounts.values())
+    states = {one: row for one, row in found.items() if config is None or one in config.providers}
     paused = {alias: row for alias, row in states.items() if row["paused_at"] is not None}
     if not paused:
         yield ok("providers", "none is paused")

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks.ledger.queue import daily_limit, dispatch
+from tasks.ledger.queue import daily_limit, dispatch, standing
 from tasks.policies.pace import buying_lane
 from tasks.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
@@ -85,7 +85,7 @@ class Sampler:
         with self._runtime.database.read() as conn:
             order = find_order(conn, self._order_id) or {}
             counts = _by_provider(order_counts(conn, self._order_id))
-            states = provider_states(conn)
+            states = provider_states(conn, self._runtime.accounts.values())
             parts = [self._part(conn, alias, counts[alias], states.get(alias)) for alias in sorted(counts)]
         return Progress(order=order, parts=tuple(self._timed(parts)))
 
@@ -130,7 +130,7 @@ class Sampler:
             return paused
         if due is not None and due > now:
             return f"backing off, next try {when(due, now)}"
-        return _why_due(conn, binding, self._runtime.accounts[binding.account], state, now)
+        return _why_due(conn, binding, self._runtime.accounts[binding.account], now)
 
     def _timed(self, parts: list[Part]) -> list[Part]:
         now = time.monotonic()
@@ -183,16 +183,10 @@ def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     return counts
 
 
-def _why_due(
-    conn: Connection, binding: Binding, account: daily_limit.Account, state: Mapping[str, Any] | None, now: datetime
-) -> str:
+def _why_due(conn: Connection, binding: Binding, account: daily_limit.Account, now: datetime) -> str:
     policy = binding.policy
-    present = dict(state or _fresh(binding.alias))
-    room = dispatch.room(conn, policy, present, account, now=now, soon=policy.in_flight)
+    stands = standing.unpaused(standing.read(conn, account), binding.alias, account)
+    room = dispatch.room(conn, policy, stands, account, now=now, soon=policy.in_flight)
     if room.why == "daily limit":
         return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
     return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"
-
-
-def _fresh(alias: str) -> dict[str, Any]:
-    return {"provider": alias, "paused_at": None, "probe_at": None}

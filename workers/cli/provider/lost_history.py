@@ -11,6 +11,8 @@ from workers.cli.provider.view import said
 from workers.cli.terminal.context import Desk, known_provider, open_redis
 from workers.cli.terminal.output import count, show, show_line
 
+_NOTHING = "Nothing goes on by that: `dialstock provider list` tells what else waits."
+
 
 def go_on_by_word(desk: Desk, alias: str, reason: str, by: str) -> tuple[list[str], list[Row]]:
     """Hold what lost calls may have bought, and end the pause of the account's aliases.
@@ -31,4 +33,4 @@ def tell_gone_on(aliases: list[str], held: list[Row]) -> None:
         show_line(f"held  {row['number']:<16}  {row['id']}")
     if held:
         show(f"{count(len(held), 'purchase')} may have been bought: see at the provider, then `purchase resolve`.")
-    show(f"{', '.join(aliases)} goes on." if aliases else "Nothing waited for that.")
+    show(f"{', '.join(aliases)} goes on." if aliases else _NOTHING)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tasks.accounts import identity
-from tasks.ledger.queue import pausing
+from tasks.ledger.queue import pausing, standing
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
@@ -26,7 +26,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
     """One row for each configured provider; no secret is in it."""
     runtime = desk.runtime
     with runtime.database.read() as conn:
-        counts, states = open_counts(conn), provider_states(conn)
+        counts, states = open_counts(conn), provider_states(conn, runtime.accounts.values())
     cooling = cool_downs(desk.settings, runtime.config)
     return [
         _row(
@@ -46,20 +46,17 @@ def stranded_in_words(runtime: Runtime) -> list[str]:
 def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
     """Pause a provider until a person resumes it. True where it was not paused before.
 
-    Raises Failure, also where it is paused because the database went back in time: that stays, and is all there is.
+    One whose database went back in time waits for both from then on. Raises Failure.
     """
-    kind = known_provider(runtime.config, alias).kind
+    known_provider(runtime.config, alias)
+    account = runtime.accounts[runtime.providers[alias].account]
     wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
 
-    def pause(conn: Connection) -> tuple[bool, dict[str, Any] | None]:
-        return pausing.pause(conn, alias, wanted, runtime.now()), pausing.state_of(conn, alias)
+    def pause(conn: Connection) -> bool:
+        former = standing.former(standing.read(conn, account), account.aliases)
+        return pausing.pause(conn, alias, wanted, runtime.now(), also=former)
 
-    began, state = runtime.database.run(pause)
-    if state is not None and state["cause"] == Cause.BEHIND:
-        raise Failure(
-            f"{alias} is paused already, and stays so: {state['reason']}. To end that: {mend_of(alias, kind)}"
-        )
-    return began
+    return runtime.database.run(pause)
 
 
 def said(reason: str) -> str:
@@ -73,11 +70,12 @@ def said(reason: str) -> str:
 def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
     """End a pause, whoever began it, and the cool-down. Whether there was the one, and the other.
 
-    None: Redis is away, and may know of a cool-down. Raises Failure where the database went back in time.
+    A person's pause of a former name of its account goes too. None: Redis is away, and may know of a cool-down. Raises
+    Failure where the database went back in time: nothing but what a person paused beside that is ended.
     """
     provider = known_provider(desk.runtime.config, alias)
-    paused, state = desk.runtime.database.run(lambda conn: _resume(conn, alias, desk.runtime.now()))
-    if state is not None and state["cause"] == Cause.BEHIND:
+    paused, state = desk.runtime.database.run(lambda conn: _resume(conn, desk.runtime, alias))
+    if state["cause"] == Cause.BEHIND:
         raise Failure(f"{alias} stays paused: {state['reason']}. {mend_of(alias, provider.kind)}")
     return paused, lift_cool_down(desk.settings, provider)
 
@@ -115,5 +113,8 @@ def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime, kind:
     }
 
 
-def _resume(conn: Connection, alias: str, now: datetime) -> tuple[bool, dict[str, Any] | None]:
-    return pausing.resume(conn, alias, now, by_machine=False), pausing.state_of(conn, alias)
+def _resume(conn: Connection, runtime: Runtime, alias: str) -> tuple[bool, dict[str, Any]]:
+    """Whether a pause was ended, and the alias's state then."""
+    now, account = runtime.now(), runtime.accounts[runtime.providers[alias].account]
+    ended = [pausing.resume(conn, alias, now, by_machine=False), pausing.resume_former(conn, account, now)]
+    return any(ended), standing.standing(standing.read(conn, account), alias, account).state

@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tasks.ledger.queue.pausing import state_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
-from tasks.queries import attempts_of, events_of
+from tasks.queries import attempts_of, events_of, provider_states
 from tasks.runtime import Runtime
 from workers.cli.terminal.explain import Around, next_step
 from workers.cli.terminal.output import show, show_fields, show_table
@@ -24,7 +23,8 @@ def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
     binding = runtime.providers.get(row["provider"])
     policy = binding.policy if binding is not None and binding.account == row["account"] else None
     kind = binding.kind if binding is not None else None
-    around = Around(policy=policy, state=state_of(conn, row["provider"]), now=runtime.now(), kind=kind)
+    state = provider_states(conn, runtime.accounts.values()).get(row["provider"])
+    around = Around(policy=policy, state=state, now=runtime.now(), kind=kind)
     return next_step(row, around)
 
 

@@ -45,10 +45,18 @@ def pause_in_words(state: Row | None, now: datetime, kind: str | None = None) ->
         return None
     text = f"paused since {moment(state['paused_at'])} ({state['cause']}): {state['reason']}"
     if state["cause"] == Cause.BEHIND:
-        return f"{text}; until `{_goes_on_by(state['provider'], kind)}`"
+        return f"{text}; until `{_goes_on_by(state['provider'], kind)}`{_beneath(state)}"
     if state["cause"] == Cause.PERSON or state["probe_at"] is None:
         return f"{text}; until `dialstock provider resume {state['provider']}`"
     return f"{text}; one purchase tries again {when(state['probe_at'], now)}"
+
+
+def _beneath(state: Row) -> str:
+    """A person's pause that stands beside that of a database that went back in time."""
+    if state["person_paused_at"] is None:
+        return ""
+    since = f"{moment(state['person_paused_at'])} (person): {state['person_reason']}"
+    return f"; and since {since}; until `dialstock provider resume {state['provider']}`"
 
 
 def mend_of(alias: str, kind: str | None) -> str:

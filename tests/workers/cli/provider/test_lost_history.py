@@ -129,11 +129,27 @@ def test_resume_alone_does_not_do(both: Cli, lose: Lose) -> None:
     assert "database_behind" in state(both, "timepay")
 
 
-def test_a_pause_by_hand_does_not_take_its_place(both: Cli, lose: Lose) -> None:
+def test_a_pause_by_hand_stands_beside_it(both: Cli, lose: Lose) -> None:
     lose("timepay", NUMBERS[0])
-    told = both.refused("provider", "pause", "timepay", "--reason", "wait")
-    assert "timepay is paused already, and stays so: the database went back in time" in told
-    assert "database_behind" in state(both, "timepay")
+    assert "was paused already" in both.ok("provider", "pause", "timepay", "--reason", "wait")
+    told = state(both, "timepay")
+    assert "database_behind" in told
+    assert told.endswith("(person): wait; until `dialstock provider resume timepay`")
+    assert "Nothing goes on by that" in both.ok(
+        *("provider", "resume", "timepay", "--lost-history", "--reason", "seen", "--by", "ann")
+    )
+    told = state(both, "timepay")
+    assert "(person): wait" in told
+    assert "database_behind" not in told
+    assert "goes on" in both.ok("provider", "resume", "timepay")
+    assert state(both, "timepay") == "open"
+
+
+def test_resume_ends_what_was_paused_by_hand_beside_it(both: Cli, lose: Lose) -> None:
+    lose("timepay", NUMBERS[0])
+    both.ok("provider", "pause", "timepay", "--reason", "wait")
+    assert "timepay stays paused" in both.refused("provider", "resume", "timepay")
+    assert "(person)" not in state(both, "timepay")
 
 
 def test_a_provider_without_a_list_goes_on_by_a_persons_word(both: Cli, lose: Lose, desk: Desk) -> None:
@@ -149,7 +165,7 @@ def test_a_provider_without_a_list_goes_on_by_a_persons_word(both: Cli, lose: Lo
         told = Counter(conn.execute(select(EVENT.c.type)).scalars())
     assert (told["dialstock.purchase.held"], told["dialstock.provider.resumed"]) == (2, 1)
     both.ok("purchase", "resolve", marks[0].purchase_id, "--bought", "--by", "ann")
-    assert "Nothing waited for that." in both.ok(*word)
+    assert "Nothing goes on by that" in both.ok(*word)
 
 
 def test_a_persons_word_is_told_with_what_is_held(both: Cli, lose: Lose) -> None:
