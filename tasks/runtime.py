@@ -151,6 +151,11 @@ class Runtime:
         """The configured accounts, and which aliases share their limits."""
         return accounts_of((one.alias, one.account) for one in self.providers.values())
 
+    def seller(self, alias: str, account: str) -> str:
+        """The alias that is bought under for *account*: *alias*, unless the file has that account by others only."""
+        found = self.accounts.get(account)
+        return alias if found is None or alias in found.aliases else found.aliases[0]
+
 
 _current: Runtime | None = None
 

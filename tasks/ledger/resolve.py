@@ -6,7 +6,7 @@ same transaction, and completing them again, by the sweep, writes one `dialstock
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from schemas.outcomes import COMPLIANCE, clip
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE, RESOLUTION
+from tasks.ledger.accounts import Home, move_home
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, move
@@ -70,16 +71,20 @@ def resolutions_of(conn: Connection, purchase_id: str) -> list[Row]:
 
 
 def resolve(
-    conn: Connection, wanted: Sequence[Resolution], revisions: Mapping[str, int], settler: Settler
+    conn: Connection,
+    wanted: Sequence[Resolution],
+    revisions: Mapping[str, int],
+    settler: Settler,
+    seller: Callable[[str, str], str] = lambda alias, _account: alias,
 ) -> list[Row]:
     """Settle those of the purchases that are held at their revision, and open their completed orders again.
 
-    Returns them as they are then.
+    What goes on does so under the alias that *seller* names for its own and its account. Returns them as they are then.
     """
     by_id = {one.purchase_id: one for one in wanted}
     found = locked_with_orders(conn, by_id)
     held = [row for row in found if row["status"] == Status.HELD and row["revision"] == revisions[row["id"]]]
-    rows = [_resolve(conn, row, by_id[row["id"]], settler) for row in held]
+    rows = [_resolve(conn, row, by_id[row["id"]], settler, seller) for row in held]
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows
 
@@ -90,7 +95,9 @@ def write_down(conn: Connection, row: Row, verdict: Verdict, settler: Settler, n
     conn.execute(insert(RESOLUTION).values(**values, by=clip(settler.by, 100), note=clip(note)))
 
 
-def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler) -> Row:
+def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler, seller: Callable[[str, str], str]) -> Row:
+    if one.verdict is Verdict.RETRY:
+        row = _at_home(conn, row, seller(row["provider"], row["account"]))
     if one.verdict is Verdict.RETRY and _stands(row):
         to, changes = Status.PROCESSING, _from_the_start(settler.now)
     else:
@@ -100,6 +107,13 @@ def _resolve(conn: Connection, row: Row, one: Resolution, settler: Settler) -> R
         raise RuntimeError(f"purchase {row['id']} moved while it was locked")
     write_down(conn, after, one.verdict, settler, one.note)
     return after
+
+
+def _at_home(conn: Connection, row: Row, alias: str) -> Row:
+    """A purchase that stood under a former name of its account: nobody would buy it there."""
+    if alias != row["provider"]:
+        move_home(conn, [row], Home(provider=alias, account=row["account"]))
+    return {**row, "provider": alias}
 
 
 def _changes(row: Row, one: Resolution, settler: Settler) -> dict[str, Any]:

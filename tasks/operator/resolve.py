@@ -104,14 +104,16 @@ def _again(runtime: Runtime, wanted: Sequence[Resolution]) -> Counter[tuple[str,
     again: Counter[tuple[str, str]] = Counter()
     for chunk in chunks([one.purchase_id for one in wanted if one.verdict is Verdict.RETRY], CHUNK):
         with runtime.database.read() as conn:
-            again.update(ledger.sold_by(conn, chunk))
+            found = ledger.sold_by(conn, chunk)
+        for (alias, account), many in found.items():
+            again[runtime.seller(alias, account), account] += many
     return again
 
 
 def _resolve(
     conn: Connection, *, runtime: Runtime, chunk: Sequence[Resolution], revisions: Mapping[str, int], by: str
 ) -> list[Row]:
-    return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()))
+    return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()), runtime.seller)
 
 
 def _settled(row: Row, verdict: Verdict) -> Settled:

@@ -38,11 +38,15 @@ class Retried:
 def retry(runtime: Runtime, order_id: str) -> Retried:
     """Buy again the lines that failed or were cancelled, and take a cancel back.
 
+    What was bought under a former name of its account is bought again under the one that the file has.
+
     Raises OrderError while it is loading, where it may buy no more, and for a pool's order: the pool replaces what
     failed by other numbers.
     """
     with runtime.database.read() as conn:
-        dead = _dead_lines(conn, order_id)
+        dead = [
+            {**row, "provider": runtime.seller(row["provider"], row["account"])} for row in _dead_lines(conn, order_id)
+        ]
         refused = refusal(conn, order_id, more=bool(dead))
     if refused is not None:
         raise OrderError(refused)
@@ -108,6 +112,7 @@ def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: da
             .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
             .values(
                 purchase_id=accepted.row["id"],
+                provider=entry.request.provider,
                 shared=not (accepted.created or accepted.taken),
                 metadata=None if accepted.created else entry.request.metadata,
             )
