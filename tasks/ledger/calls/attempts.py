@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, update
 
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
@@ -33,16 +33,17 @@ CLOSE = (
 )
 
 YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+_CLOSE_NO = CLOSE.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
 WITHOUT = (Status.FAILED, Status.CANCELLED)
 """Statuses of purchases that ended without their number."""
 
 
 def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
-    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt.
+    """Write what the call that *row* is claimed for came to; a later answer replaces an earlier doubt, and no no a yes.
 
     The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
     """
-    conn.execute(CLOSE, closing(row, outcome, now))
+    conn.execute(CLOSE if outcome.yes else _CLOSE_NO, closing(row, outcome, now))
 
 
 def closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:
@@ -59,13 +60,20 @@ def closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:
     }
 
 
-def other_yes(conn: Connection, row: Mapping[str, Any], revision: int) -> Row | None:
+def last_call(conn: Connection, row: Mapping[str, Any]) -> int | None:
+    """The revision of the last call of *row*."""
+    return conn.execute(select(func.max(ATTEMPT.c.revision)).where(ATTEMPT.c.purchase_id == row["id"])).scalar()
+
+
+def other_yes(
+    conn: Connection, row: Mapping[str, Any], revision: int | None, kinds: Sequence[OutcomeKind] = YES
+) -> Row | None:
     """A call that the provider says it executed, and that is not the one of *row* at *revision*.
 
     It may be a call of a purchase that had ended without the number, and was answered after *row* took its place.
     """
     own = and_(PURCHASE.c.id == row["id"], ATTEMPT.c.revision != revision)
-    first = conn.execute(_yeses(row, own)).mappings().first()
+    first = conn.execute(_yeses(row, own, kinds)).mappings().first()
     return None if first is None else dict(first)
 
 
@@ -75,12 +83,12 @@ def executed(conn: Connection, row: Mapping[str, Any]) -> list[str | None]:
     return [call["provider_number_id"] for call in found]
 
 
-def _yeses(row: Mapping[str, Any], own: ColumnElement[bool]) -> Select[Any]:
+def _yeses(row: Mapping[str, Any], own: ColumnElement[bool], kinds: Sequence[OutcomeKind] = YES) -> Select[Any]:
     at, call = PURCHASE.c, ATTEMPT.c
     ended = and_(at.id != row["id"], at.status.in_(WITHOUT), call.ended_at >= row["created_at"])
     return (
         select(ATTEMPT)
         .join(PURCHASE, at.id == call.purchase_id)
-        .where(at.number == row["number"], at.account == row["account"], call.outcome.in_(YES), or_(own, ended))
+        .where(at.number == row["number"], at.account == row["account"], call.outcome.in_(kinds), or_(own, ended))
         .order_by(call.ended_at, call.purchase_id, call.revision)
     )

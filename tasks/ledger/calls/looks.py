@@ -12,6 +12,7 @@ from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.attempts import YES
+from tasks.ledger.calls.found import bought_before, write_found
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
@@ -86,21 +87,31 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     if present is None:
         return None
     if not is_as_it_was(present, row):
-        return _late_look(conn, present, look, policy, now)
+        return _late_look(conn, present, look, policy, now, call=write_found(conn, row, look, now))
+    if look.kind is LookKind.OWNED:
+        write_found(conn, row, look, now)
     waited = watch.seconds_since(present["updated_at"])
     history = _history(conn, present, present["tried_seconds"] + waited)
     if present["status"] == Status.PROCESSING:
-        return settle(conn, present, after_poll(look, history, policy), now, tried_seconds=history.processing_for)
+        decision = after_poll(look, history, policy)
+        if decision.status in (Status.FAILED, Status.HELD):
+            decision = bought_before(conn, present) or decision
+        return settle(conn, present, decision, now, tried_seconds=history.processing_for)
     decision = after_look(look, history, policy)
     waited = 0.0 if look.account or look.waiting else waited
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
 
 
-def _late_look(conn: Connection, present: Row, look: Look, policy: Policy, now: datetime) -> Row | None:
-    """Evidence wins over what came meanwhile; everything else that an old look says is old."""
+def _late_look(
+    conn: Connection, present: Row, look: Look, policy: Policy, now: datetime, *, call: int | None
+) -> Row | None:
+    """Evidence wins over what came meanwhile; everything else that an old look says is old.
+
+    *call* is the revision of the call that it is a yes to, as a late answer to that one would be.
+    """
     if look.kind not in (LookKind.OWNED, LookKind.PROCESSING):
         return None
-    return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now)
+    return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now, call)
 
 
 def references(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -130,7 +141,7 @@ def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
         looks=row["looks"],
         look_failures=row["look_failures"],
         refused=last is not None and last.outcome == OutcomeKind.REFUSED,
-        doubtful=sum(call.outcome in IN_DOUBT for call in calls[1:]),
+        doubtful=sum(call.outcome in (*IN_DOUBT, *YES) for call in calls[1:]),
         other_number=last is not None and last.error_code == WRONG_NUMBER,
         processing_for=followed,
     )

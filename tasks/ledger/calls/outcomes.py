@@ -18,6 +18,7 @@ from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, executed, other_yes
+from tasks.ledger.calls.found import disown
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -169,6 +170,9 @@ def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Dec
     evidence = kept_evidence(conn, row)
     if evidence is not None:
         return settle(conn, row, evidence, now)
+    if row["doubt"] and decision.status is Status.FAILED:
+        # The doubt came since the claim: all the looks, which hold it in the end.
+        decision = replace(decision, status=Status.UNKNOWN, from_deadline=True)
     return settle(conn, row, decision, now, **_spent(row, decision, now))
 
 
@@ -188,16 +192,16 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     if row is None:
         return None
     close_attempt(conn, claimed, outcome, now)
-    if row["status"] in (Status.PURCHASED, Status.PROCESSING, Status.RELEASED):
-        _tell_second_yes(conn, row, claimed["revision"], now)
-        return None
-    return take_evidence(conn, row, decision, now)
+    return take_evidence(conn, row, decision, now, claimed["revision"])
 
 
-def take_evidence(conn: Connection, row: Row, decision: Decision, now: datetime) -> Row | None:
+def take_evidence(
+    conn: Connection, row: Row, decision: Decision, now: datetime, revision: int | None = None
+) -> Row | None:
     """Settle *row*, locked and wherever it has come to, by late evidence. Returns it as it is then, None as it was.
 
-    One that ended without the number stands again: it was paid for, whoever said that it was not. Where another
+    *revision* is that of the call that it is a yes to: a second one, where the number is ours by another already.
+    A purchase that ended without the number stands again: it was paid for, whoever said that it was not. Where another
     purchase of the number is alive by then, that one takes the evidence.
     """
     # One that only a newer program knows is left alone; what the call came to stands with it.
@@ -209,6 +213,8 @@ def take_evidence(conn: Connection, row: Row, decision: Decision, now: datetime)
             return settle(conn, row, decision, now)
         case Status.FAILED | Status.CANCELLED:
             return _stand_again(conn, row, decision, now)
+        case Status.PURCHASED | Status.PROCESSING | Status.RELEASED if revision is not None:
+            _tell_second_yes(conn, row, revision, now)
         case Status.PURCHASING:
             conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(doubt=True))
     return None
@@ -265,6 +271,8 @@ def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -
     mine = conn.execute(
         select(ATTEMPT.c.provider_number_id).where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == revision)
     ).scalar()
+    if disown(conn, other, mine):
+        return _tell_second_yes(conn, row, revision, now)
     return _tell_twice(conn, row, [other["provider_number_id"], mine], now)
 
 

@@ -1,0 +1,69 @@
+"""What a look found, written into the call that it was for: else a yes that comes late is lost with its look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Update, select, update
+
+from schemas.outcomes import Look, LookKind, OutcomeKind, clip
+from schemas.status import Status
+from schemas.tables.purchases import ATTEMPT
+from tasks.ledger.calls.attempts import YES, last_call, other_yes
+from tasks.ledger.rows import Row
+from tasks.policies.retry import Decision
+
+FOUND_BY_LOOK = "found_by_look"
+"""The error_code of a call whose yes is a look's: which call it was is known no better."""
+
+_FOUND = {LookKind.OWNED: OutcomeKind.PURCHASED, LookKind.PROCESSING: OutcomeKind.PROCESSING}
+_MAY_BE = (None, OutcomeKind.UNKNOWN, OutcomeKind.COMPLIANCE, OutcomeKind.PROCESSING)
+"""Outcomes of calls that may have bought what a look finds."""
+
+
+def write_found(conn: Connection, row: Mapping[str, Any], look: Look, now: datetime) -> int | None:
+    """Write that a look at *row*, as it was when the look began, found the number.
+
+    It is a yes to the last call until then that may have been executed. Returns that call's revision; None where there
+    is none, where the look found nothing, or where it is, or may be, another call's own yes that it has seen.
+    """
+    kind, known = _FOUND.get(look.kind), look.provider_number_id
+    if kind is None or look.compliance:
+        return None
+    at = ATTEMPT.c
+    calls = conn.execute(select(ATTEMPT).where(at.purchase_id == row["id"]).order_by(at.revision.desc())).all()
+    before = [call for call in calls if call.revision <= row["revision"]]
+    told = {call.provider_number_id for call in calls if call.outcome in YES}
+    bought = {call.provider_number_id for call in before if call.outcome == OutcomeKind.PURCHASED}
+    call = next((call for call in before if call.outcome in _MAY_BE), None)
+    if call is None or (known is not None and known in told) or (bought and None in {known, *bought}):
+        return None
+    found = {"outcome": str(kind), "provider_number_id": clip(known, 200), "error_code": FOUND_BY_LOOK}
+    conn.execute(_at(call.purchase_id, call.revision).values(**found, ended_at=now))
+    return int(call.revision)
+
+
+def disown(conn: Connection, call: Row, known: str | None) -> bool:
+    """Take back what a look wrote into *call*, where that is the number of *known*: a call's own yes tells of it now.
+
+    Returns whether it was so.
+    """
+    if known is None or call["error_code"] != FOUND_BY_LOOK or call["provider_number_id"] != known:
+        return False
+    doubt = {"outcome": str(OutcomeKind.UNKNOWN), "provider_number_id": None}
+    conn.execute(_at(call["purchase_id"], call["revision"]).values(**doubt))
+    return True
+
+
+def bought_before(conn: Connection, row: Row) -> Decision | None:
+    """What follows from another call that bought the number of *row*, where the order of the last came to nothing."""
+    earlier = other_yes(conn, row, last_call(conn, row), (OutcomeKind.PURCHASED,))
+    if earlier is None:
+        return None
+    return Decision(status=Status.PURCHASED, provider_number_id=earlier["provider_number_id"])
+
+
+def _at(purchase_id: str, revision: int) -> Update:
+    return update(ATTEMPT).where(ATTEMPT.c.purchase_id == purchase_id, ATTEMPT.c.revision == revision)
