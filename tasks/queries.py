@@ -27,7 +27,7 @@ from schemas.tables.purchases import (
 )
 from tasks.ledger.queue.daily_limit import Account
 from tasks.ledger.queue.standing import in_force
-from tasks.ledger.rows import Read, Row
+from tasks.ledger.rows import Read, Row, version
 
 STEP = 1000
 """Lines that one transaction reads of an order."""
@@ -109,15 +109,15 @@ def order_results(conn: Connection, order_id: str, status: str | None = None, *,
 
 def _as_the_lines_own(row: Row) -> Row:
     own = {} if row["line_metadata"] is None else {"metadata": row["line_metadata"], "idempotency_key": None}
-    return {**row, "purchase_id": row["id"], **own}
+    return {**row, "purchase_id": row["id"], "version": version(row), **own}
 
 
 def list_purchases(conn: Connection, limit: int, **equal: Any) -> list[Row]:
-    """The latest purchases whose columns equal the given values, newest first."""
+    """The latest purchases whose columns equal the given values, newest first, each with its `version`."""
     query = select(PURCHASE).order_by(PURCHASE.c.id.desc()).limit(limit)
     for name, value in equal.items():
         query = query.where(PURCHASE.c[name] == value)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [{**row, "version": version(row)} for row in map(dict, conn.execute(query).mappings())]
 
 
 def held_purchases(conn: Connection, order_id: str | None, **equal: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from schemas.outcomes import COMPLIANCE, clip
 from schemas.settling import Verdict
@@ -20,7 +20,7 @@ from schemas.tables.purchases import PURCHASE, RESOLUTION
 from tasks.ledger.accounts import Home, move_home
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row, move, version
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
 
@@ -29,7 +29,8 @@ _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Ve
 class Resolution:
     """What a person says of one held purchase: BOUGHT, RETRY or FAIL.
 
-    `line` is that of the file it came from, `number` what stands there beside the id; it must be the purchase's.
+    `line` is that of the file it came from; `number` and `version` are what stands there beside the id, and must be the
+    purchase's.
     """
 
     purchase_id: str
@@ -38,6 +39,7 @@ class Resolution:
     note: str | None = None
     line: int | None = None
     number: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,10 +51,13 @@ class Settler:
 
 
 def standing(conn: Connection, ids: Sequence[str]) -> dict[str, Row]:
-    """The number, the status and the revision of each of *ids* that there is."""
-    at = PURCHASE.c
-    found = conn.execute(select(at.id, at.number, at.status, at.revision).where(at.id.in_(ids)))
-    return {row["id"]: dict(row) for row in found.mappings()}
+    """Each of *ids* that there is, with its `version`; `again` is whether a person had it bought again before."""
+    at, said = PURCHASE.c, RESOLUTION.c
+    again = exists().where(said.purchase_id == at.id, said.decision == Verdict.RETRY).label("again")
+    found = conn.execute(
+        select(at.id, at.number, at.status, at.revision, at.call_deadline, again).where(at.id.in_(ids))
+    )
+    return {row["id"]: {**row, "version": version(row)} for row in map(dict, found.mappings())}
 
 
 def sold_by(conn: Connection, ids: Sequence[str]) -> dict[tuple[str, str], int]:

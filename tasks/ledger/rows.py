@@ -59,6 +59,15 @@ def lock(conn: Connection, purchase_id: str) -> Row | None:
     return _one(conn, _LOCK, purchase_id)
 
 
+def version(row: Mapping[str, Any]) -> str:
+    """What tells a purchase as it is from itself as it was, as a text that no spreadsheet computes.
+
+    Its revision and its last call: a database that went back in time gives revisions again.
+    """
+    called = row["call_deadline"]
+    return f"r{row['revision']}-{0 if called is None else round(called.timestamp() * 1_000_000):x}"
+
+
 def watched(watch: Watch, longest: float) -> ColumnElement[bool]:
     """Of purchases that have waited: those of which all the wait was watched. None waits for more than *longest* s."""
     return true() if watch.seconds >= longest else PURCHASE.c.updated_at >= watch.since

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from schemas.config.policy import Policy
 from tasks.ledger import sweep
 from tasks.ledger.calls import looks
-from tasks.ledger.queue import dispatch, pool_limits, requeue, standing
+from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue, standing
 from tasks.ledger.queue.pool_limits import Limits
 from tasks.ledger.rows import Row, some_numbers
 from tasks.policies.watch import Watch

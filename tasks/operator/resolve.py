@@ -145,4 +145,15 @@ def _problem(one: Resolution, row: Row | None) -> str | None:
         return f"{beside}: was the table sorted in part, or the number computed?"
     if row["status"] != Status.HELD:
         return f"purchase {one.purchase_id} is {row['status']}: only a held purchase can be settled by a person"
+    return _outdated(one, row)
+
+
+def _outdated(one: Resolution, row: Row) -> str | None:
+    """Why a decision that was written into a file may be one on what the purchase was before its last call."""
+    mend = "look at the provider again, and decide in a new export, or name it by its id on the command line"
+    if one.version is not None and one.version != row["version"]:
+        return f"purchase {one.purchase_id} has moved on since this was exported, and may have been called for: {mend}"
+    if one.line is not None and one.version is None and row["again"]:
+        why = "was bought again after an earlier decision, and no version tells that this one is not older"
+        return f"purchase {one.purchase_id} {why}: {mend}"
     return None

@@ -1,8 +1,9 @@
 """Reading a file of decisions on held purchases: CSV with a header, JSON, or NDJSON.
 
-Columns: id (or the number with its plus), decision (bought, retry or fail); if wanted provider_number_id, note. An
-order's export is read too where decisions were written into it: it names its purchases in purchase_id, rows without a
-decision are left as they are, and what else it has is its result.
+Columns: id (or the number with its plus), decision (bought, retry or fail); if wanted provider_number_id, note, and the
+version of the purchase that was decided on, as an export or `purchase list --json` gives it. An order's export is read
+too where decisions were written into it: it names its purchases in purchase_id, rows without a decision are left as
+they are, and what else it has is its result.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from tasks.orderfile.objects import list_elements
 from tasks.orderfile.text import END_OF_FILE, MAX_ROWS, Text
 from tasks.orderfile.values import Problem
 
-COLUMNS = ("id", "decision", "provider_number_id", "note")
+COLUMNS = ("id", "decision", "provider_number_id", "note", "version")
 _EXPORTED = "purchase_id"
 _RESULT = frozenset(EXPORT_COLUMNS) - frozenset(COLUMNS)
 _COMPUTED = re.compile(r"[0-9]+([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
+_VERSION = re.compile(r"r[0-9]{1,10}-[0-9a-f]{1,16}")
 DECISIONS = (Verdict.BOUGHT, Verdict.RETRY, Verdict.FAIL)
 MAX_NOTE = 500
 MAX_ID = 200
@@ -175,6 +177,7 @@ def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Prob
             provider_number_id=values["provider_number_id"] or None,
             note=values["note"] or None,
             line=line,
+            version=values["version"] or None,
         )
 
 
@@ -200,6 +203,9 @@ def _problem(name: str, value: str, values: Mapping[str, str]) -> str | None:
                 return f"{value!r} was computed by a spreadsheet: have the column as text, and paste the id again"
             fits = len(value) <= MAX_ID and (value.isprintable())
             return None if fits else f"must be at most {MAX_ID} printable characters"
+        case "version":
+            wrong = f"{value[:60]!r} is no version: leave it as it was exported"
+            return None if not value or _VERSION.fullmatch(value) else wrong
         case _:
             return None if len(value) <= MAX_NOTE else f"is longer than {MAX_NOTE} characters: shorten it"
 

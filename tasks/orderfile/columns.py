@@ -31,7 +31,11 @@ EXPORT_COLUMNS = (
     "metadata",
     "options",
     "idempotency_key",
+    "version",
 )
+EXPORTS = (EXPORT_COLUMNS, EXPORT_COLUMNS[:-1])
+"""The columns of an export, of this release and of those before."""
+
 # what an export says of the request; the rest is its result, and is not read again
 REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idempotency_key"})
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from tasks.orderfile.columns import EXPORT_COLUMNS, REQUEST_COLUMNS, canonical, unknown
+from tasks.orderfile.columns import EXPORTS, REQUEST_COLUMNS, canonical, unknown
 from tasks.orderfile.text import END_OF_FILE, MAX_LINE, Text
 from tasks.orderfile.values import Problem, Row
 
@@ -118,7 +118,7 @@ def _flatten(line: int, element: Any) -> Iterator[Row | Problem]:
     if not isinstance(element, dict):
         yield Problem(line, None, 'must be an object like {"number": "+14155550100", "provider": "signalwire"}')
         return
-    if element.keys() == set(EXPORT_COLUMNS):
+    if any(element.keys() == set(columns) for columns in EXPORTS):
         element = {name: element[name] for name in REQUEST_COLUMNS}
     fields: dict[str, Any] = {}
     problems: list[Problem] = []

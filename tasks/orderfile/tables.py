@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from schemas.spelling import visible
-from tasks.orderfile.columns import EXPORT_COLUMNS, REQUEST_COLUMNS, canonical, unknown
+from tasks.orderfile.columns import EXPORTS, REQUEST_COLUMNS, canonical, unknown
 from tasks.orderfile.export import unquoted
 from tasks.orderfile.heading import read_heading
 from tasks.orderfile.text import END_OF_FILE, Text
@@ -27,7 +27,7 @@ def read_table(text: Text, *, provider_given: bool) -> Iterator[Row | Problem]:
         raise text.error(f"line {text.number} is no header: the first line must name the columns, like number,provider")
     # spreadsheets leave columns without a name beside the table
     named = [name if visible(name) else "" for name in names]
-    if [*filter(None, named)] == list(EXPORT_COLUMNS):
+    if tuple(filter(None, named)) in EXPORTS:
         columns = [name if name in REQUEST_COLUMNS or not name else None for name in named]
     else:
         problems = [*_header_problems(named, text.number, provider_given=provider_given)]

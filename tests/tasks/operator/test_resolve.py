@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, PURCHASE, RESOLUTION
-from tasks import orders
+from tasks import orders, queries
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.resolve import Resolution, Settler
+from tasks.ledger.rows import Row, move, version
 from tasks.operator import resolve as resolving
 from tasks.operator.resolve import ResolveError
 from tasks.orders import CHUNK
@@ -52,6 +55,64 @@ def test_one_that_cannot_be_settled_leaves_all_as_they_are(
         resolving.resolve(world.runtime, wanted, "ann")
     assert [problem.resolution.purchase_id for problem in caught.value.problems] == [bad]
     assert snapshot(world) == before
+
+
+def outdated(world: World, wanted: Resolution) -> str:
+    before = snapshot(world)
+    with pytest.raises(ResolveError) as caught:
+        resolving.resolve(world.runtime, [wanted], "ann")
+    assert snapshot(world) == before
+    return str(caught.value)
+
+
+def exported(world: World, row: Row) -> str:
+    """The version that an order's export, and a list, give of the purchase."""
+    with world.runtime.database.read() as conn:
+        [listed] = queries.list_purchases(conn, 1, id=row["id"])
+    assert listed == {**world.row(row["id"]), "version": version(row)}
+    return str(listed["version"])
+
+
+def held_again(world: World, row: Row) -> Row:
+    """A person has the purchase bought again; that call is in doubt, and held."""
+    resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "bob")
+    assert world.release() == 1
+    claim = world.claim(row["id"])
+    with world.write() as conn:
+        move(conn, claim.row, Status.HELD, world.clock())
+    return world.row(row["id"])
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.FAIL, Verdict.BOUGHT])
+def test_a_decision_on_what_was_before_the_last_call_is_refused(world: World, verdict: Verdict) -> None:
+    row = held(world, NUMBER)
+    decision = Resolution(purchase_id=row["id"], verdict=verdict, line=2, version=exported(world, row))
+    again = held_again(world, row)
+    told = outdated(world, decision)
+    assert "has moved on since this was exported" in told
+    assert "decide in a new export" in told
+    done = resolving.resolve(world.runtime, [replace(decision, version=exported(world, again))], "ann")
+    assert len(done.settled) == 1
+
+
+def test_a_decision_from_before_the_database_went_back_is_refused(world: World) -> None:
+    """The purchase has come to the same revision again, by another call."""
+    row = held(world, NUMBER)
+    decision = Resolution(purchase_id=row["id"], verdict=Verdict.FAIL, line=2, version=exported(world, row))
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(call_deadline=world.clock() + timedelta(seconds=1)))
+    assert "has moved on" in outdated(world, decision)
+
+
+def test_a_decision_without_a_version_is_taken_where_no_person_had_it_bought_again(world: World) -> None:
+    row = held(world, NUMBER)
+    decision = Resolution(purchase_id=row["id"], verdict=Verdict.FAIL, line=2)
+    held_again(world, row)
+    assert "no version tells that this one is not older" in outdated(world, decision)
+    # Named on the command line it is a decision of now.
+    assert len(resolving.resolve(world.runtime, [replace(decision, line=None)], "ann").settled) == 1
+    other = held(world, number(1))
+    assert len(resolving.resolve(world.runtime, [replace(decision, purchase_id=other["id"])], "ann").settled) == 1
 
 
 def test_one_that_moved_after_the_check_is_left_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,13 @@ def test_other_spellings_are_read(content: str) -> None:
     assert (one.purchase_id, one.verdict) == (A, Verdict.FAIL)
 
 
+def test_the_version_is_read_that_was_decided_on() -> None:
+    rows = f"id,decision,version\n{A},fail,r7-64f0a\n{B},fail,\n"
+    assert [item.version for item in read(rows) if isinstance(item, Resolution)] == ["r7-64f0a", None]
+    [told] = problems(f"id,decision,version\n{A},fail,7.5E+12\n")
+    assert told == (2, "version", "'7.5E+12' is no version: leave it as it was exported")
+
+
 def test_an_export_is_read_where_decisions_were_written_into_it() -> None:
     lines = [
         "line;number;provider;status;provider_number_id;purchase_id;metadata;decision;note",

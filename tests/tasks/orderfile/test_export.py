@@ -32,6 +32,7 @@ ROW = {
     "metadata": {"team": "red", "n": 1},
     "options": {"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"},
     "idempotency_key": "crm-1",
+    "version": "r7-647a1c0b2d3e4",
 }
 
 
@@ -64,6 +65,7 @@ def test_csv_has_a_header_and_a_row_for_each_line():
         "metadata": '{"team": "red", "n": 1}',
         "options": '{"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"}',
         "idempotency_key": "crm-1",
+        "version": "r7-647a1c0b2d3e4",
     }
 
 
@@ -137,6 +139,21 @@ def test_the_options_of_an_export_are_checked_like_any():
     row = {**ROW, "options": {"inbound_agent": "of another provider"}}
     ((line, column, _),) = told(export([row], "csv"))
     assert (line, column) == (2, "options.inbound_agent")
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
+def test_an_export_of_an_earlier_release_is_an_order_still(format):
+    text = export([ROW], "ndjson")
+    former = {name: value for name, value in json.loads(text).items() if name != "version"}
+    if format == "csv":
+        rows = [row[:-1] for row in csv.reader(io.StringIO(export([ROW], "csv"), newline=""))]
+        target = io.StringIO(newline="")
+        csv.writer(target).writerows(rows)
+        text = target.getvalue()
+    else:
+        text = json.dumps([former] if format == "json" else former)
+    [line] = lines(text, f"x.{format}")
+    assert (line.request.number, line.request.idempotency_key) == ("+14155550100", "crm-1")
 
 
 def test_an_export_may_come_back_with_another_delimiter_and_fewer_rows():

@@ -50,7 +50,7 @@ FromFile = Annotated[
         "--file",
         metavar="FILE|-",
         help="CSV, JSON or NDJSON with id (or the number), decision (bought, retry, fail), if wanted "
-        "provider_number_id, note; or an order's export with a column decision more. - is stdin.",
+        "provider_number_id, note, version; or an order's export with a column decision more. - is stdin.",
     ),
 ]
 OfOrder = Annotated[
@@ -79,7 +79,9 @@ def resolve(
     """Settle held purchases, after a look at the provider: bought, buy again, or failed.
 
     They are named by their ids or numbers, by --order and --where, or in a file. All of them are checked before any is
-    settled: where one is not held, or unknown, nothing is changed and the status is 2. Who, when and what is kept.
+    settled: where one is not held, or unknown, nothing is changed and the status is 2. So it is where a file is older
+    than the purchase's last call, as its column version tells, which `order export` and `purchase list --json` give;
+    without it, a purchase that was bought again by --retry before is refused. Who, when and what is kept.
     Orders that were completed are told again, as updated. Before any is bought again, it is said from whom, at which
     host, and how many. `dialstock purchase list --status held` shows what waits.
     """

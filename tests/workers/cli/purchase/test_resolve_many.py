@@ -85,6 +85,31 @@ def test_an_export_with_decisions_settles(both: Cli, desk: Desk, home: Path, ord
     assert statuses(desk) == ["held", "purchased", "queued", "failed"]
 
 
+@pytest.mark.parametrize("name", ["results.csv", "results.json"])
+def test_an_export_from_before_the_last_call_settles_nothing(
+    both: Cli, desk: Desk, home: Path, orders: list[str], name: str
+) -> None:
+    both.ok("order", "export", orders[0], "-o", name)
+    decide(home / name, {NUMBERS[0]: "fail", NUMBERS[1]: "fail"})
+    both.ok("purchase", "resolve", NUMBERS[1], "--retry")
+    settle(desk, NUMBERS[1], Status.HELD)
+    told = both.refused("purchase", "resolve", "--file", name)
+    assert "has moved on since this was exported, and may have been called for" in told
+    assert set(statuses(desk)) == {"held"}
+    both.ok("order", "export", orders[0], "-o", f"new-{name}")
+    decide(home / f"new-{name}", {NUMBERS[0]: "fail", NUMBERS[1]: "fail"})
+    assert both.json("purchase", "resolve", "--file", f"new-{name}")["resolved"] == 2
+
+
+def test_a_list_gives_versions_to_decide_on(both: Cli, desk: Desk, home: Path, orders: list[str]) -> None:
+    listed = both.json("purchase", "list", "--status", "held")
+    rows = [{"id": one["id"], "version": one["version"], "decision": "fail"} for one in listed]
+    (home / "d.ndjson").write_text("\n".join(map(json.dumps, rows)))
+    both.ok("purchase", "resolve", NUMBERS[0], "--retry")
+    settle(desk, NUMBERS[0], Status.HELD)
+    assert "has moved on" in both.refused("purchase", "resolve", "--file", "d.ndjson")
+
+
 def test_an_export_that_was_sorted_in_part_settles_nothing(
     both: Cli, desk: Desk, home: Path, orders: list[str]
 ) -> None:
