@@ -24,21 +24,12 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
+from schemas.regions import NANP, region_of, told_region
 from schemas.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
 
-__all__ = [
-    "NumberError",
-    "digits_only",
-    "known_country",
-    "national_digits",
-    "parse_e164",
-    "read_number",
-    "region_of",
-    "told_region",
-]
+__all__ = ["NumberError", "digits_only", "national_digits", "parse_e164", "read_number"]
 
 _E164 = re.compile(r"\+?[1-9][0-9]{6,14}")
-_NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
 _MAX_DIGITS = 15
 _MAX_NATIONAL = 10
 _MIN_WHOLE = 7
@@ -96,40 +87,6 @@ def national_digits(number: str) -> str:
     return digits_only(number) if parsed is None else phonenumbers.national_significant_number(parsed)
 
 
-def region_of(number: str) -> str | None:
-    """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code.
-
-    Where several countries share the code, and none is told by the number, it is the largest of them.
-    """
-    told = told_region(number)
-    if told is not None:
-        return told
-    code = phonenumbers.parse(number, None).country_code or 0
-    return _country_or_none(phonenumbers.region_code_for_country_code(code))
-
-
-def told_region(number: str) -> str | None:
-    """As `region_of`, but only what the number tells: None for a range that none of the countries of a code has."""
-    if _NANP.fullmatch(number, 2) and number.startswith("+1"):
-        return _region_of_area(number[2:5])
-    return _country_or_none(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)))
-
-
-def _country_or_none(region: str | None) -> str | None:
-    return None if region in (None, "ZZ", "001") else region
-
-
-@lru_cache(maxsize=1000)
-def _region_of_area(area: str) -> str | None:
-    """In +1 an area code is of one country; asking libphonenumber for each number takes longer than all the rest."""
-    return phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678", None))
-
-
-def known_country(code: str) -> bool:
-    """Whether libphonenumber knows this ISO 3166-1 alpha-2 code."""
-    return code in phonenumbers.SUPPORTED_REGIONS
-
-
 def _international(text: str, given: str, without_trunk: str | None = None) -> str:
     """The number *given* with its plus, digit by digit; or *without_trunk* where that is its only E.164."""
     if len(given) > len("+") + _MAX_DIGITS:
@@ -173,7 +130,7 @@ def _refuse_end(text: str, spelled: str, number: str, country: str | None) -> No
 def _is_whole(head: str, country: str | None, *, own: bool) -> bool:
     """Whether a text is a number; in an *own* number's it is one only if it is not short, and as that is read."""
     digits = _digits(head)
-    if not own and not head.startswith("+") and _NANP.fullmatch(digits.removeprefix("1")):
+    if not own and not head.startswith("+") and NANP.fullmatch(digits.removeprefix("1")):
         return True
     parsed = _parse(head if country or head.startswith("+") else f"+{digits}", country)
     if parsed is None or not _valid(parsed):
@@ -249,8 +206,7 @@ def _refuse_elsewhere(text: str, number: str, country: str) -> None:
     parsed = phonenumbers.parse(number, None)
     if len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[parsed.country_code or 0]) == 1:
         return
-    nanp = number.startswith("+1") and _NANP.fullmatch(number, 2)
-    region = _region_of_area(number[2:5]) if nanp else phonenumbers.region_code_for_number(parsed)
+    region = told_region(number)
     # Of 800 and the like all have a share.
     if region not in (None, country) and not phonenumbers.is_valid_number_for_region(parsed, country):
         raise NumberError(text, f"is of {region}, not of {country}: write {number}, or name that country")
@@ -280,7 +236,7 @@ def _without_country(text: str, digits: str) -> str:
 
 def _national(digits: str, number: str) -> str | None:
     """The other number that *digits* may be beside the international *number*: one whose country code is missing."""
-    if _NANP.fullmatch(digits):
+    if NANP.fullmatch(digits):
         return f"+1{digits}"
     codes = (phonenumbers.country_code_for_region(region) for region in _LARGE)
     readings = (f"+{code}{digits}" for code in codes)

@@ -95,7 +95,7 @@ class PoolConfig(BaseModel):
     @field_validator("country")
     @classmethod
     def _a_country(cls, value: str) -> str:
-        from schemas.numbers import known_country  # noqa: PLC0415 - phonenumbers is slow to import
+        from schemas.regions import known_country  # noqa: PLC0415 - phonenumbers is slow to import
 
         if not known_country(value):
             hint = f"did you mean {value.upper()!r}?" if known_country(value.upper()) else "write it like US"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, known_country, parse_e164, read_number, region_of, told_region
+from schemas.numbers import NumberError, digits_only, parse_e164, read_number
+from schemas.regions import known_country, region_of, told_region
 
 DIGITS = st.text("0123456789", min_size=6, max_size=15)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import phonenumbers
 
-from schemas.numbers import region_of
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
+from schemas.regions import region_of
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.transport.answers import e164, same_number
 

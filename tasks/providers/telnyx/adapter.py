@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.papers import paper_for
-from schemas.numbers import digits_only, national_digits, region_of
+from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
     Candidate,
     Check,
@@ -30,6 +30,7 @@ from schemas.outcomes import (
     OutcomeKind,
     OwnedNumber,
 )
+from schemas.regions import region_of
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from schemas.config.papers import number_type
-from schemas.numbers import region_of
+from schemas.regions import region_of
 from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SingleNumberApi, route
 from tasks.providers.sandbox.exchange import (
     E164,

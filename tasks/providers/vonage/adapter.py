@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from schemas.numbers import digits_only, told_region
+from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.regions import told_region
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from schemas.config.kinds import Options
 from schemas.config.provider import ProviderConfig
-from schemas.numbers import known_country
+from schemas.regions import known_country
 
 
 class VonageConfig(ProviderConfig):

@@ -1,0 +1,45 @@
+"""Which country a number is of, as libphonenumber tells it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+
+NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
+"""A national number of +1."""
+
+
+def region_of(number: str) -> str | None:
+    """Return the ISO 3166-1 alpha-2 country of an E.164 number, None for a shared or unknown code.
+
+    Where several countries share the code, and none is told by the number, it is the largest of them.
+    """
+    told = told_region(number)
+    if told is not None:
+        return told
+    code = phonenumbers.parse(number, None).country_code or 0
+    return _country_or_none(phonenumbers.region_code_for_country_code(code))
+
+
+def told_region(number: str) -> str | None:
+    """As `region_of`, but only what the number tells: None for a range that none of the countries of a code has."""
+    if NANP.fullmatch(number, 2) and number.startswith("+1"):
+        return _region_of_area(number[2:5])
+    return _country_or_none(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)))
+
+
+def _country_or_none(region: str | None) -> str | None:
+    return None if region in (None, "ZZ", "001") else region
+
+
+@lru_cache(maxsize=1000)
+def _region_of_area(area: str) -> str | None:
+    """In +1 an area code is of one country; asking libphonenumber for each number takes longer than all the rest."""
+    return phonenumbers.region_code_for_number(phonenumbers.parse(f"+1{area}2345678", None))
+
+
+def known_country(code: str) -> bool:
+    """Whether libphonenumber knows this ISO 3166-1 alpha-2 code."""
+    return code in phonenumbers.SUPPORTED_REGIONS
