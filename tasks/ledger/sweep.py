@@ -18,7 +18,8 @@ from tasks.ledger.calls.attempts import close_attempt
 from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.calls.outcomes import kept_evidence, settle
 from tasks.ledger.rows import Row, emit, other_event, watched
-from tasks.policies.retry import History, after_call, call_length
+from tasks.policies.backoff import call_length
+from tasks.policies.retry import History, after_call
 from tasks.policies.watch import Watch
 
 LOADING_PATIENCE = timedelta(minutes=10)

@@ -18,7 +18,7 @@ from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.ledger.rows import some_numbers
-from tasks.policies.retry import call_length
+from tasks.policies.backoff import call_length
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Mark, Watermark

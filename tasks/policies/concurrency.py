@@ -21,7 +21,7 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from schemas.config.policy import Policy
-from tasks.policies.retry import call_length
+from tasks.policies.backoff import call_length
 from tasks.redis_keys import named
 
 POLL = 0.005

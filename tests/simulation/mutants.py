@@ -25,6 +25,7 @@ import tasks.lifecycle.outbox_relay
 import tasks.lifecycle.purchase
 import tasks.lifecycle.reconcile
 import tasks.lifecycle.release_and_sweep
+import tasks.policies.backoff
 import tasks.policies.pace
 import tasks.policies.retry
 import tasks.restored_database
@@ -75,7 +76,7 @@ def intent_after_call() -> AbstractContextManager[Any]:
     """The claim is not committed before the call; it is rolled back."""
 
     def claim(runtime: Any, binding: Any, items: Any) -> Any:
-        seconds = tasks.policies.retry.call_length(binding.policy)
+        seconds = tasks.policies.backoff.call_length(binding.policy)
         try:
             with runtime.database.write() as conn:
                 claims = intents.claim(conn, items, runtime.now(), seconds)
@@ -122,7 +123,7 @@ def bought_without_claim() -> AbstractContextManager[Any]:
     """A released message is bought as it comes: nothing is written before the call."""
 
     def claim(runtime: Any, binding: Any, items: Any) -> Any:
-        seconds, now = tasks.policies.retry.call_length(binding.policy), runtime.now()
+        seconds, now = tasks.policies.backoff.call_length(binding.policy), runtime.now()
         with runtime.database.read() as conn:
             rows = [conn.execute(select(PURCHASE).where(PURCHASE.c.id == one[0])).mappings().first() for one in items]
         rows = [row and {**row, "call_deadline": now} for row in rows]

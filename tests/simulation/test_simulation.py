@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import tasks.policies.retry
+import tasks.policies.backoff
 from schemas.status import Status
 from tests.simulation import mutants
 from tests.simulation.clockwork import Broken, Escaped
@@ -63,16 +63,16 @@ def test_a_world_that_is_watched_uses_no_clock_and_no_chance_of_the_machines(sta
 
 
 def test_who_uses_one_is_told_with_the_line(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.policies.retry, "call_length", hasty_call_length())
+    monkeypatch.setattr(tasks.policies.backoff, "call_length", hasty_call_length())
     lived = stage.live(51, watched=True)
     assert isinstance(lived.broken, Escaped)
-    assert "tasks.policies.retry, line 2: time.perf_counter" in story(lived)
+    assert "tasks.policies.backoff, line 2: time.perf_counter" in story(lived)
 
 
 def hasty_call_length() -> Any:
     """As if it stood in the module."""
     code = "def call_length(policy):\n    return 3.0 + 0 * time.perf_counter()\n"
-    found: dict[str, Any] = {"__name__": "tasks.policies.retry", "time": time}
+    found: dict[str, Any] = {"__name__": "tasks.policies.backoff", "time": time}
     exec(code, found)
     return found["call_length"]
 

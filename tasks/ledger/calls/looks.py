@@ -16,7 +16,8 @@ from tasks.ledger.calls.found import bought_before, write_found
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
-from tasks.policies.retry import Decision, History, after_look, after_poll, longest_wait
+from tasks.policies.backoff import longest_wait
+from tasks.policies.retry import Decision, History, after_look, after_poll
 from tasks.policies.watch import Watch
 
 IN_DOUBT = (None, OutcomeKind.UNKNOWN)

@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import MOVES, Status
-from tasks.policies.retry import (
-    MAX_LOOK_FAILURES,
-    THROTTLED_WAIT,
-    Decision,
-    History,
-    after_call,
-    after_look,
-    after_poll,
-    backoff,
-    unsent_backoff,
-)
+from tasks.policies.backoff import THROTTLED_WAIT, backoff, unsent_backoff
+from tasks.policies.retry import MAX_LOOK_FAILURES, Decision, History, after_call, after_look, after_poll
 from tests.tasks.scripted_provider import ABSENT, DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN
 from tests.tasks.support import policy
 
