@@ -89,9 +89,35 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     untried = (at.idempotency_key.is_not(None), at.call_deadline.is_(None))
     mine = select(at.id).where(at.order_id == order_id, *untried, ~others)
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
+    lent = _lent(conn, order_id)
     lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id))
     conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
+    for row in lent:
+        conn.execute(delete(KEY).where(KEY.c.idempotency_key == row["idempotency_key"]))
+        conn.execute(update(PURCHASE).where(at.id == row["id"]).values(**_as_the_takers(conn, row)))
+
+
+def _lent(conn: Connection, order_id: str) -> list[Row]:
+    """Purchases that were made for lines of an order, and taken over from it before they were called for."""
+    at = PURCHASE.c
+    # A line has metadata of its own where its purchase was made for another.
+    lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id, LINE.c.metadata.is_(None))
+    taken = (at.order_id.is_distinct_from(order_id), at.call_deadline.is_(None))
+    query = select(PURCHASE).where(at.id.in_(lines), *taken).order_by(at.id).with_for_update(key_share=True)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def _as_the_takers(conn: Connection, row: Row) -> Row:
+    """The key and metadata of who has a purchase now: it is told of under those, and no more under the former."""
+    at = KEY.c
+    mine = (at.purchase_id == row["id"], at.order_id.is_not_distinct_from(row["order_id"]))
+    first = conn.execute(select(KEY).where(*mine).order_by(at.created_at, at.idempotency_key)).mappings().first()
+    if first is not None:
+        return {"idempotency_key": first["idempotency_key"], "metadata": first["metadata"] or {}}
+    line = (LINE.c.purchase_id == row["id"], LINE.c.order_id == row["order_id"])
+    own = conn.execute(select(LINE.c.metadata).where(*line).order_by(LINE.c.line)).scalar()
+    return {"idempotency_key": None, "metadata": own or {}}
 
 
 def _alone(conn: Connection, rows: Sequence[Row]) -> dict[str, tuple[str | None, int]]:

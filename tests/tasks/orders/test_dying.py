@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from schemas.events import EventType
+from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import OrderStatus, Status
-from schemas.tables.purchases import LINE, ORDER, PURCHASE
+from schemas.tables.purchases import EVENT, LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.orders import cancelled
 from tasks.ledger.resolve import Resolution
+from tasks.ledger.rows import Row
 from tasks.ledger.waiting import stuck
 from tasks.operator import resolve as resolving
 from tasks.operator import retry_order
@@ -243,3 +246,65 @@ def test_an_order_that_should_have_been_given_up_is_told(world: World) -> None:
         assert [row["order_id"] for row in stuck(conn, world.clock())] == [order_id]
     orders.complete_finished(world.runtime)
     assert nothing_is_stuck(world)
+
+
+def lend(world: World, taker: dict[str, Any] | None, key: str | None = "k1") -> tuple[str, Row]:
+    """An order of *key* whose load dies, and its purchase, which *taker* took over: a request, or None for an order."""
+    given = begin(world)
+    request = BuyNumber(number=number(1), provider="acme", idempotency_key=key, metadata={"who": "A"})
+    orders.load(world.runtime, given, [(1, request)])
+    if taker is not None:
+        world.accept(number(1), **taker)
+    else:
+        heir = begin(world)
+        other = BuyNumber(number=number(1), provider="acme", metadata={"who": "B"})
+        orders.load(world.runtime, heir, [(1, other)])
+        orders.finish(world.runtime, heir)
+    [row] = world.rows(select(PURCHASE))
+    return given, row
+
+
+@pytest.mark.parametrize("former", ["k1", None])
+@pytest.mark.parametrize(
+    ("taker", "key"), [({"idempotency_key": "k2", "metadata": {"who": "B"}}, "k2"), (None, None)], ids=["one", "order"]
+)
+def test_what_was_taken_over_goes_on_as_the_takers_where_its_order_is_given_up(
+    world: World, taker: dict[str, Any] | None, key: str | None, former: str | None
+) -> None:
+    given, row = lend(world, taker, former)
+    orders.abandon(world.runtime, given)
+    world.settle(row["id"])
+    [told] = world.rows(select(EVENT).where(EVENT.c.type == EventType.PURCHASED))
+    assert (told["data"]["idempotency_key"], told["data"]["metadata"]) == (key, {"who": "B"})
+    assert told["data"]["order_id"] == row["order_id"] != given
+    assert world.accept(number(2), idempotency_key="k1")["number"] == number(2)
+
+
+def test_what_was_taken_over_is_told_under_both_keys_where_its_order_stands(world: World) -> None:
+    given, row = lend(world, {"idempotency_key": "k2", "metadata": {"who": "B"}})
+    orders.finish(world.runtime, given)
+    world.settle(row["id"])
+    told = [event["data"] for event in world.rows(select(EVENT).where(EVENT.c.type == EventType.PURCHASED))]
+    assert [(data["idempotency_key"], data["metadata"]) for data in told] == [
+        ("k1", {"who": "A"}),
+        ("k2", {"who": "B"}),
+    ]
+
+
+def test_a_key_that_was_called_for_stays_used_where_its_order_is_given_up(world: World) -> None:
+    given, row = lend(world, {"idempotency_key": "k2"})
+    world.settle(row["id"])
+    orders.abandon(world.runtime, given)
+    assert world.row(row["id"])["idempotency_key"] == "k1"
+    with pytest.raises(RequestError, match="came before with another request"):
+        world.accept(number(2), idempotency_key="k1")
+
+
+def test_who_was_first_keeps_the_key_where_another_order_is_given_up(world: World) -> None:
+    row = world.accept(number(1), idempotency_key="k1", metadata={"who": "A"})
+    given = begin(world)
+    orders.load(world.runtime, given, [(1, BuyNumber(number=number(1), provider="acme", idempotency_key="k2"))])
+    orders.abandon(world.runtime, given)
+    after = world.settle(row["id"])
+    assert (after["idempotency_key"], after["metadata"]) == ("k1", {"who": "A"})
+    assert world.accept(number(2), idempotency_key="k2")["number"] == number(2)
