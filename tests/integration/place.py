@@ -23,6 +23,7 @@ from pytest_celery import (
 from sqlalchemy import Table, select
 
 from schemas.tables.purchases import ATTEMPT, PURCHASE, REJECTED
+from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.integration.containers import LocalProcess, LocalRedis, LocalWorker
 from tests.integration.results import Results
@@ -30,17 +31,10 @@ from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from workers.database.connections import SqlDatabase
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = tuple(kinds())
 TOKEN = "tok-4f1d-SECRET-0b9c"
 BIN = Path(sys.executable).parent
 
-_FIELDS = {
-    "timepay": 'telephony_provider = "plivo"',
-    "fluents": 'telephony_provider = "twilio"\ntelephony_account_connection = "550e8400-e29b-41d4-a716-446655440000"',
-    "signalwire": 'project_id = "project"',
-    "vogent": "",
-    "bird": 'workspace_id = "workspace"\norganization_id = "organization"',
-}
 # Long enough for a busy machine, short enough to see a whole life in a test.
 POLICY: dict[str, Any] = {
     "timeout": 5.0,
@@ -126,9 +120,9 @@ class Place:
             "PROVIDERS_TOKEN": TOKEN,
         }
 
-    def configure(self, pools: Tables) -> None:
+    def configure(self, pools: Tables, names: Sequence[str] = KINDS) -> None:
         """Write the configuration that processes started from now on find."""
-        config = configuration(self.sandbox.url, self.policy, pools=pools)
+        config = configuration(self.sandbox.url, self.policy, names, pools)
         (self.home / "providers.toml").write_text(config, encoding="utf-8")
 
     def start_beat(self, name: str) -> LocalProcess:
@@ -198,13 +192,13 @@ class Place:
 
 
 def configuration(
-    base_url: str, policy: Mapping[str, Any], kinds: Sequence[str] = KINDS, pools: Tables | None = None
+    base_url: str, policy: Mapping[str, Any], names: Sequence[str] = KINDS, pools: Tables | None = None
 ) -> str:
     """A providers.toml for the sandbox at *base_url*; aliases are the kinds."""
     providers = [
         f'[providers.{kind}]\nkind = "{kind}"\nbase_url = "{base_url}/{kind}"\ntoken_env = "PROVIDERS_TOKEN"\n'
-        f"{_FIELDS[kind]}\n[providers.{kind}.policy]\n{_lines(policy)}\n"
-        for kind in kinds
+        f"{_lines(kinds()[kind].sandbox.fields)}\n[providers.{kind}.policy]\n{_lines(policy)}\n"
+        for kind in names
     ]
     return "\n".join([*providers, *(f"[pools.{name}]\n{_lines(table)}\n" for name, table in (pools or {}).items())])
 

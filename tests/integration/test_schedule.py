@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from schemas.events import STREAM
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.tables.purchases import AUDIT_RUN, PURCHASE
+from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
@@ -108,7 +109,8 @@ def test_beat_and_a_worker_audit_and_tell(
     deployment: Deployment, sandbox: SandboxServer, redis_server: RedisServer
 ) -> None:
     deployment.configure(sandbox.url, "audit_every = '1s'")
-    for kind in ("fluents", "signalwire", "vogent", "bird"):
+    listing = [name for name, kind in kinds().items() if kind.lists_owned]
+    for kind in listing:
         sandbox.control.own(kind, NUMBERS[:2])
     deployment.worker()
     deployment.beat()
@@ -118,12 +120,13 @@ def test_beat_and_a_worker_audit_and_tell(
             events = [fields[b"event"].decode() for _, fields in client.xrange(STREAM)]
         return {(kind, one) for kind in deployment.runs() for one in events if f"providers/{kind}" in one}
 
-    found = waited(deployment, lambda: len(one) == 8 and one if (one := told()) else None, "eight findings")
+    waited(deployment, lambda: len(told()) == 2 * len(listing), "two findings each")
+    found = told()
     assert all("dialstock.audit.orphan" in event for _, event in found)
     # audited again and again, and told once
     began = {kind: run.began_at for kind, run in deployment.runs().items()}
     waited(deployment, lambda: all(run.began_at > began[kind] for kind, run in deployment.runs().items()), "more runs")
-    assert len(told()) == 8
+    assert len(told()) == 2 * len(listing)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_walk(deployment: Deployment, sandbox: SandboxServer) -> None:

@@ -53,9 +53,9 @@ def test_purchases_before_and_after_every_connection_broke(
 ) -> None:
     ca(tls_redis, monkeypatch)
     place.setup("worker")
-    bought = buy(place, numbers(5))
+    bought = buy(place, numbers(len(KINDS)))
     assert tls_redis.cut() > 0
-    bought += buy(place, numbers(5))
+    bought += buy(place, numbers(len(KINDS)))
     assert place.charged(bought) == dict.fromkeys(bought, 1)
     place.start_beat("beat")
     with Redis.from_url(tls_redis.url) as client:

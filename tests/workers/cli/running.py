@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from schemas.status import Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row, lock, move
+from tasks.providers.registry import kinds
 from tests.tasks.pacing import saved_up
 from workers.cli.app import app
 from workers.cli.terminal.context import Desk
@@ -93,18 +94,14 @@ def simple_file(folder: Path, count: int, provider: str = "timepay", name: str =
 
 def sandbox_config_text(url: str, policy: str = "") -> str:
     """A providers.toml with each kind under its own name."""
-    extra = {
-        "timepay": 'telephony_provider = "plivo"',
-        "fluents": 'telephony_provider = "twilio"\n'
-        'telephony_account_connection = "550e8400-e29b-41d4-a716-446655440000"',
-        "signalwire": 'project_id = "p"',
-        "vogent": "",
-        "bird": 'workspace_id = "w"\norganization_id = "o"',
+    fields = {
+        name: "\n".join(f"{field} = {json.dumps(value)}" for field, value in kind.sandbox.fields.items())
+        for name, kind in kinds().items()
     }
     return "\n".join(
-        f'[providers.{kind}]\nkind = "{kind}"\nbase_url = "{url}/{kind}"\ntoken_env = "SANDBOX_TOKEN"\n{fields}\n'
+        f'[providers.{kind}]\nkind = "{kind}"\nbase_url = "{url}/{kind}"\ntoken_env = "SANDBOX_TOKEN"\n{more}\n'
         f"[providers.{kind}.policy]\ndaily_limit = 0\n{policy}\n"
-        for kind, fields in extra.items()
+        for kind, more in fields.items()
     )
 
 

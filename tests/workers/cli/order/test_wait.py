@@ -1,4 +1,4 @@
-"""The whole way: a file, a worker process on the embedded server, five sandboxes, and the status at the end."""
+"""The whole way: a file, a worker process on the embedded server, a sandbox of each kind, and the status at the end."""
 
 import json
 import subprocess
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text
 
-KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird")
+KINDS = tuple(kinds())
 POLICY = 'rate_limits = ["50/second"]\nlookup_rate_limits = ["50/second"]\npoll_every = 0.5\n'
 
 
@@ -31,7 +32,7 @@ def worker(cli: Cli, sandbox: SandboxServer, home: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("worker")
 def test_a_file_is_bought_and_watched_to_its_end(cli: Cli, sandbox: SandboxServer, home: Path) -> None:
     sandbox.control.stock("vogent", NUMBERS[4:])
-    path = csv_file(home, (f"{number},{KINDS[n % 5]}" for n, number in enumerate(NUMBERS[:20])))
+    path = csv_file(home, (f"{number},{KINDS[n % len(KINDS)]}" for n, number in enumerate(NUMBERS[:20])))
     result = cli("order", "submit", str(path), "--wait", "--json")
     assert result.exit_code == 1, result.output
     documents = [json.loads(line) for line in result.stdout.splitlines()]

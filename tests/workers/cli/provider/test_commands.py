@@ -67,9 +67,7 @@ def test_a_pause_needs_a_reason(cli: Cli, reason: str) -> None:
 
 def test_check_proves_each_provider(cli: Cli, sandbox: SandboxServer) -> None:
     found = cli.json("provider", "check")
-    assert {one["provider"]: one["ok"] for one in found} == dict.fromkeys(
-        ("bird", "fluents", "signalwire", "timepay", "vogent"), True
-    )
+    assert {one["provider"]: one["ok"] for one in found} == dict.fromkeys(kinds(), True)
     assert all(check["ok"] for one in found if one["provider"] != "timepay" for check in one["checks"])
     assert sandbox.control.charges() == []
 

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import Cli, counted
 from workers.cli.terminal.context import open_desk
 
 
-@pytest.mark.parametrize("provider", ["fluents", "signalwire", "vogent", "bird"])
+@pytest.mark.parametrize("provider", [name for name, kind in kinds().items() if kind.searches])
 def test_what_is_for_sale(cli: Cli, sandbox: SandboxServer, provider: str) -> None:
     found = cli.json("number", "search", "--provider", provider, "--prefix", "415", "--limit", "3")
     assert len(found) == 3
