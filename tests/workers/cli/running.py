@@ -92,10 +92,16 @@ def simple_file(folder: Path, count: int, provider: str = "timepay", name: str =
     return csv_file(folder, (f"{number},{provider}" for number in NUMBERS[:count]), name=name)
 
 
+_OWN = {"signalwire": {"project_id": "p"}, "bird": {"workspace_id": "w", "organization_id": "o"}}
+"""Accounts that tests know by name, other ones than the sandbox's."""
+
+
 def sandbox_config_text(url: str, policy: str = "") -> str:
     """A providers.toml with each kind under its own name."""
     fields = {
-        name: "\n".join(f"{field} = {json.dumps(value)}" for field, value in kind.sandbox.fields.items())
+        name: "\n".join(
+            f"{field} = {json.dumps(value)}" for field, value in {**kind.sandbox.fields, **_OWN.get(name, {})}.items()
+        )
         for name, kind in kinds().items()
     }
     return "\n".join(
