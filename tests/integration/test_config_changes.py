@@ -24,7 +24,7 @@ SOON = 5.0
 SLOWER = 15.0
 """The same where the machine has more to do than this test."""
 POOL = {"providers": ["signalwire"], "prefix": "415", "low": 1, "target": 2, "daily_limit": 0, "schedule": "10s"}
-ACCOUNT = 'project_id = "project"'
+ACCOUNT = 'project_id = "sandbox-project"'
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
