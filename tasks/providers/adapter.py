@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
+from schemas.releasing import ReleaseOutcome
 
 LookupWay = Literal["none", "by_number", "by_list"]
 
@@ -59,13 +60,34 @@ class SearchQuery:
     limit: int = 10
 
 
+class Releasing(Protocol):
+    """What an adapter has beside, whose provider's documents say how a number is given back.
+
+    `keeps_for` is for how many seconds after its purchase the provider keeps a number, under the terms that it has for
+    different accounts: the shortest first, none where it does not say.
+    """
+
+    keeps_for: ClassVar[tuple[float, ...]]
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Make **one** call that gives *number* back, which the provider knows by *number_id*.
+
+        *Released* is said of the documented answer only; what may have been executed is *unknown*.
+        """
+
+
+def releasing(adapter: object) -> Releasing | None:
+    """How *adapter* gives numbers back; None where no documents say how."""
+    return cast(Releasing, adapter) if callable(getattr(adapter, "release", None)) else None
+
+
 class Adapter(Protocol):
     """One account at one provider, made of its configuration and its token.
 
     `lookup` says how owned numbers can be asked for: each by itself, or all of them by walking through the list that
     they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls;
     `keeps_reference` whether the provider keeps our name of a call, and can be asked by it.
-    All calls but `buy` are made within `transport.turns.in_turn`.
+    All calls but `buy`, and `Releasing.release`, are made within `transport.turns.in_turn`.
     """
 
     lookup: ClassVar[LookupWay]

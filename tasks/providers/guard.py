@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported
+from schemas.releasing import ReleaseKind, ReleaseOutcome
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported, releasing
 from tasks.providers.transport.turns import Withheld
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,23 @@ class _Guard:
         )
 
 
+class _ReleaseGuard:
+    """The same for an adapter that gives numbers back."""
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        release = getattr(super(), "release")  # noqa: B009 - it is the adapter's
+        return _guarded(
+            release,
+            lambda: _of(ReleaseOutcome, release(number, number_id)),
+            lambda error: ReleaseOutcome(kind=ReleaseKind.UNKNOWN, error_code=ADAPTER_ERROR, error=error),
+        )
+
+
 @cache
 def guarded(adapter: type[Adapter]) -> type[Adapter]:
     """The *adapter*, with its faults made into answers that settle nothing."""
-    return type(adapter.__name__, (_Guard, adapter), {"__module__": adapter.__module__})
+    guards = (_Guard,) if releasing(adapter) is None else (_Guard, _ReleaseGuard)
+    return type(adapter.__name__, (*guards, adapter), {"__module__": adapter.__module__})
 
 
 def _guarded(method: Callable[..., object], call: Callable[[], T], failed: Callable[[str], T]) -> T:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.config.kinds import Options, policy_for
 from schemas.config.provider import ProviderConfig
-from tasks.providers.adapter import Adapter
+from tasks.providers.adapter import Adapter, releasing
 from tasks.providers.sandbox.api import SandboxApi
 
 
@@ -32,7 +32,8 @@ class ProviderKind:
     """A kind of providers; `schemas.config.kinds.Kind` tells what configuration and requests see of it.
 
     `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its
-    source. What it can do stands at its adapter.
+    source. What it can do stands at its adapter. `portal` is what a person does to give a number back, where none
+    say how a program does.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ProviderKind:
     policy: Mapping[str, Any] = field(default_factory=dict)
     needs_prefix: bool = False
     tells_price: bool = False
+    portal: str = ""
 
     @property
     def max_batch(self) -> int:
@@ -53,6 +55,11 @@ class ProviderKind:
     def searches(self) -> bool:
         """Whether a search of numbers for sale is documented."""
         return self.adapter.can_search
+
+    @property
+    def releases(self) -> bool:
+        """Whether the documents say how a number is given back."""
+        return releasing(self.adapter) is not None
 
     @property
     def lists_owned(self) -> bool:

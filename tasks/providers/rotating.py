@@ -17,7 +17,8 @@ from typing import cast
 
 from schemas.config.errors import ConfigError
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery
+from schemas.releasing import ReleaseKind, ReleaseOutcome
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, Releasing, SearchQuery, releasing
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ class _Rotating:
         self.lookup, self.can_search = self._present.lookup, self._present.can_search
         self.max_batch, self.prepares = self._present.max_batch, self._present.prepares
         self.keeps_reference = self._present.keeps_reference
+        if (found := releasing(self._present)) is not None:
+            self.keeps_for, self.release = found.keeps_for, self._release
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -140,6 +143,11 @@ class _Rotating:
     def check(self) -> list[Check]:
         return self._adapter().check()
 
+    def _release(self, number: str, number_id: str) -> ReleaseOutcome:
+        found = cast(Releasing, self._adapter()).release(number, number_id)
+        self._heard([found])
+        return found
+
     def _heard(self, answers: Iterable[object]) -> None:
         """Look at the file at once where any of the answers refuses the account."""
         if any(_refuses(answer) for answer in answers):
@@ -168,4 +176,6 @@ class _Rotating:
 def _refuses(answer: object) -> bool:
     if isinstance(answer, Look):
         return answer.account
+    if isinstance(answer, ReleaseOutcome):
+        return answer.kind is ReleaseKind.ACCOUNT
     return isinstance(answer, Outcome) and answer.kind is OutcomeKind.ACCOUNT

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.numbers import parse_e164
 from tasks.providers.sandbox.inventory import Inventory
-from tasks.providers.sandbox.ledger import Call, Charge, Ledger, new_record, of_kind
+from tasks.providers.sandbox.ledger import Call, Charge, Ledger, Return, new_record, of_kind
 from tasks.sandbox.faults import NOT_FOR_READS, Planner, make_fault
 
 
@@ -47,20 +47,21 @@ class Control:
         """Let every account of *kind* own these numbers, without a charge."""
         with self.lock:
             for number in _numbers(numbers):
-                self.ledger.own(new_record(self._kind(kind), None, number))
+                self.ledger.own(self.ledger.named(new_record(self._kind(kind), None, number)))
 
     def plan(
         self, kind: str, fault: str, number: str | None = None, times: int = 1, on: str = "purchase", **params: Any
     ) -> None:
         """Let *fault* happen to the next *times* purchase calls, or the next ones for *number*.
 
-        `on='read'` means look-ups, lists and searches instead. The faults and their params stand in `faults`.
+        `on='read'` means look-ups, lists and searches instead, `on='release'` calls that give a number back, which are
+        executed where a purchase would be charged. The faults and their params stand in `faults`.
         """
         made = make_fault(fault, params)
-        if on not in ("purchase", "read"):
-            raise ValueError(f"on {on!r} is unknown: use purchase or read")
-        if on == "read" and (fault in NOT_FOR_READS or number is not None):
-            raise ValueError(f"fault {fault!r} for {number or 'any number'} cannot happen to a reading call")
+        if on not in ("purchase", "read", "release"):
+            raise ValueError(f"on {on!r} is unknown: use purchase, read or release")
+        if on != "purchase" and (fault in NOT_FOR_READS or number is not None):
+            raise ValueError(f"fault {fault!r} for {number or 'any number'} is of purchases alone")
         with self.lock:
             self.planner.plan(self._kind(kind), on, made, None if number is None else parse_e164(number), times)
 
@@ -97,6 +98,11 @@ class Control:
         """Every purchase call that came in, refused ones too, in order."""
         with self.lock:
             return of_kind(self.ledger.calls, kind)
+
+    def returns(self, kind: str | None = None) -> list[Return]:
+        """Every call that gave a number back, or was to, in order."""
+        with self.lock:
+            return of_kind(self.ledger.returns, kind)
 
     def owned(self, kind: str) -> list[str]:
         """The owned numbers, E.164 with the plus, whether look-ups show them yet or not."""

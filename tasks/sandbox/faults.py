@@ -131,6 +131,10 @@ class Planner:
         """What happens to one reading call."""
         return self._take(kind, "read", None)
 
+    def draw_release(self, kind: str) -> Fault | None:
+        """What happens to one call that gives a number back."""
+        return self._take(kind, "release", None)
+
     def _take(self, kind: str, on: str, number: str | None) -> Fault | None:
         plans = self._plans.get((kind, on), [])
         plan = next((plan for plan in plans if plan.number == number), None)

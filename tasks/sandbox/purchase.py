@@ -76,7 +76,7 @@ class PurchaseCall:
     def _record(self, number: str, fault: Fault | None = None) -> Record:
         now, control = time.monotonic(), self._control
         late = fault.params["seconds"] if fault is not None and fault.name == "late_show" else 0.0
-        return new_record(
+        made = new_record(
             self._api.kind,
             self._order.account,
             number,
@@ -85,6 +85,7 @@ class PurchaseCall:
             fulfilled=control.provision_succeeds,
             extra=self._order.extra,
         )
+        return control.ledger.named(made)
 
 
 def whole_reply(api: SandboxApi, fault: Fault, numbers: Sequence[str]) -> Reply | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tasks.providers.sandbox.api import Route, SandboxApi
 from tasks.providers.sandbox.exchange import Incoming, Invalid, Refusal, Reply
+from tasks.providers.sandbox.ledger import Record, Return
 from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery, PurchaseCall, deliver_fault, whole_reply
 
@@ -38,6 +39,8 @@ class Router:
             match = route.pattern.fullmatch(incoming.path)
             if match and route.method == incoming.method:
                 found = replace(incoming, args=match.groups())
+                if route.method == "DELETE":
+                    return self._release(api, found, route)
                 return self._purchase(api, found) if route.reader is None else self._read(api, found, route)
         return Delivery(Reply(404, {"error": "Not Found"}))
 
@@ -50,6 +53,23 @@ class Router:
             reply = exc.reply
         except Invalid as exc:
             reply = api.invalid(exc)
+        return Delivery(reply) if fault is None else deliver_fault(fault, whole_reply(api, fault, ()) or reply)
+
+    def _release(self, api: SandboxApi, incoming: Incoming, route: Route) -> Delivery:
+        fault = self._control.planner.draw_release(api.kind)
+        executed = fault is None or fault.charge
+        try:
+            api.authorize(incoming)
+        except Refusal as exc:
+            return Delivery(exc.reply)
+        record: Record | None = getattr(api, route.reader or "")(incoming)
+        reply = api.not_found() if record is None else api.given_back(record)
+        if record is not None:
+            known = api.id_of(record) or ""
+            done = Return(kind=api.kind, number=record.number, provider_number_id=known, executed=executed)
+            self._control.ledger.returns.append(done)
+            if executed:
+                self._control.ledger.give_back(record)
         return Delivery(reply) if fault is None else deliver_fault(fault, whole_reply(api, fault, ()) or reply)
 
     def _purchase(self, api: SandboxApi, incoming: Incoming) -> Delivery:

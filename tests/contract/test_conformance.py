@@ -2,3 +2,4 @@
 
 from tasks.conformance.test_calls import *  # noqa: F403
 from tasks.conformance.test_looks import *  # noqa: F403
+from tasks.conformance.test_releases import *  # noqa: F403

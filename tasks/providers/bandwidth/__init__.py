@@ -16,4 +16,5 @@ KIND = ProviderKind(
     ),
     policy=POLICY,
     needs_prefix=True,
+    portal="disconnect the number in its dashboard: an order to disconnect is not built here",
 )

@@ -17,4 +17,6 @@ KIND = ProviderKind(
     ),
     policy=POLICY,
     tells_price=True,
+    portal="cancel the subscription named main of the number in its dashboard: how a program does, its "
+    "documents do not show whole",
 )

@@ -19,4 +19,6 @@ KIND = ProviderKind(
         },
         numbers="+1212",
     ),
+    portal="Fluents has POST /v1/numbers/cancel, of which its page and a published client disagree whether "
+    "it takes phone_number or id: cancel the number in its dashboard",
 )

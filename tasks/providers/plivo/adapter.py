@@ -8,7 +8,9 @@ has is not said. A number that somebody took and one that is ours already both a
 after a refusal decides. What a lack of balance answers is not known.
 
 GET /v1/Account/{auth_id}/Number/ lists what is ours, 20 at most a page by limit and offset; number_startswith filters.
-`active` false is ours and not usable, by our reading. A search that finds nothing may answer 404.
+`active` false is ours and not usable, by our reading. A search that finds nothing may answer 404. DELETE
+Number/{number}/ gives it back; its answer is not said, and the vendor's client takes 200, 202 and 204: 204 is done, by
+our reading, and after the others the list is asked.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any, ClassVar
 from schemas.config.papers import paper_for, papers_mend
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
+from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.plivo.config import PlivoConfig
 from tasks.providers.plivo.pages import LISTING, PAGE_SIZE, following, is_count
@@ -29,6 +32,7 @@ from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
+from tasks.providers.transport.release import no_content, release
 from tasks.providers.transport.session import Session, basic, only
 
 
@@ -40,6 +44,7 @@ class Plivo:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
     keeps_reference: ClassVar[bool] = False
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: PlivoConfig, token: str) -> None:
         credential = basic(config.auth_id, token)
@@ -64,6 +69,15 @@ class Plivo:
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """List what begins like each number, and compare exactly."""
         return lookups.look_each(numbers, self._look)
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Delete it by its digits, which are its id."""
+        if number_id != digits_only(number):
+            error = f"Plivo's id of {number} is another number: nothing was sent"
+            return ReleaseOutcome(kind=ReleaseKind.REFUSED, error_code="bad_id", error=error)
+        found = release(self._session, f"{self._account}Number/{{id}}/", number_id, no_content)
+        taken = found.kind is ReleaseKind.UNKNOWN and found.http_status in (200, 202)
+        return replace(found, kind=ReleaseKind.ACCEPTED) if taken else found
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale with their monthly price, 20 at most."""

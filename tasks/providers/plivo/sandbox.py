@@ -43,6 +43,7 @@ class PlivoApi(SingleNumberApi):
         route("GET", f"{_ACCOUNT}PhoneNumber/", "search"),
         route("GET", f"{_ACCOUNT}Number/", "list_owned"),
         route("GET", f"{_ACCOUNT}Number/{{number}}/", "get"),
+        route("DELETE", f"{_ACCOUNT}Number/{{number}}/", "find"),
         route("GET", _ACCOUNT, "credit"),
     )
 
@@ -86,8 +87,16 @@ class PlivoApi(SingleNumberApi):
 
     def get(self, incoming: Incoming) -> Reply:
         """One owned number, or 404."""
-        record = self.ledger.find(self.kind, self.account(incoming), f"+{incoming.args[1]}")
-        return self.refused("not_for_sale") if record is None else _reply(200, self.describe(record))
+        record = self.find(incoming)
+        return self.not_found() if record is None else _reply(200, self.describe(record))
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number that the path names."""
+        return self.ledger.find(self.kind, self.account(incoming), f"+{incoming.args[1]}")
+
+    def not_found(self) -> Reply:
+        """404."""
+        return self.refused("not_for_sale")
 
     def search(self, incoming: Incoming) -> Reply:
         """Numbers for sale that begin with `pattern`; 404 where there are none."""

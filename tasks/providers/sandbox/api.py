@@ -21,7 +21,10 @@ AccountReason = Literal["credentials", "balance", "quota"]
 
 
 class Route(NamedTuple):
-    """One documented call. `reader` names the API's method for it; None means a purchase."""
+    """One documented call. `reader` names the API's method for it; None means a purchase.
+
+    That of a DELETE finds the record that is to be given back, None where there is none.
+    """
 
     method: str
     pattern: re.Pattern[str]
@@ -102,6 +105,14 @@ class SandboxApi(ABC):
     @abstractmethod
     def sold(self, lines: Sequence[Line]) -> Reply:
         """The answer to a purchase whose lines are settled."""
+
+    def given_back(self, record: Record) -> Reply:  # noqa: ARG002 - some show it
+        """The answer to a number that was given back."""
+        return Reply(204, None)
+
+    def not_found(self) -> Reply:
+        """The answer to an id that is nobody's."""
+        return Reply(404, {"error": "Not Found"})
 
     def for_sale(self, country: str, prefix: str) -> Iterator[str]:
         """Numbers that a search shows: owned ones are left out, unless *prefix* is one whole national number.

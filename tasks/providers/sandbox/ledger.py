@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -34,6 +35,15 @@ class Call(TypedDict):
     at: str
     fault: str | None
     status: int | None
+
+
+class Return(TypedDict):
+    """One call that gives a number back; `executed` is whether it did."""
+
+    kind: str
+    number: str
+    provider_number_id: str
+    executed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,8 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.charges: list[Charge] = []
         self.calls: list[Call] = []
+        self.returns: list[Return] = []
+        self._given_back: Counter[tuple[str, str | None, str]] = Counter()
         self._records: dict[str, dict[tuple[str | None, str], Record]] = {}
         self._ids: dict[str, Record] = {}
         self._taken: list[Record] = []
@@ -76,6 +88,8 @@ class Ledger:
         """Forget everything, in the file too."""
         self.charges.clear()
         self.calls.clear()
+        self.returns.clear()
+        self._given_back.clear()
         self._records.clear()
         self._ids.clear()
         self._taken.clear()
@@ -121,6 +135,24 @@ class Ledger:
         standing = self._records.setdefault(record.kind, {}).setdefault((record.account, record.number), record)
         self._ids[standing.id] = standing
         return standing
+
+    def named(self, record: Record) -> Record:
+        """*record*, with another id where its number was given back before."""
+        times = self._given_back[record.kind, record.account, record.number]
+        return replace(record, id=str(uuid5(NAMESPACE_URL, f"{record.id}/{times}"))) if times else record
+
+    def give_back(self, record: Record) -> None:
+        """Own *record* no more."""
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(json.dumps({"given_back": [record.kind, record.account, record.number]}).encode() + b"\n")
+        self._disown(record.kind, record.account, record.number)
+
+    def _disown(self, kind: str, account: str | None, number: str) -> None:
+        found = self._records.get(kind, {}).pop((account, number), None)
+        if found is not None:
+            self._ids.pop(found.id, None)
+            self._given_back[kind, account, number] += 1
 
     def take(self, record: Record) -> Record:
         """Keep an order that was taken and sold nothing: it failed, or waits. What it says of itself is `extra`."""
@@ -169,9 +201,13 @@ class Ledger:
             # A process killed while it wrote leaves half a line, which was never answered for.
             path.write_bytes(whole)
         for line in whole.splitlines():
-            charge: Charge = json.loads(line)
+            found = json.loads(line)
+            if "given_back" in found:
+                self._disown(*found["given_back"])
+                continue
+            charge: Charge = found
             self.charges.append(charge)
-            self.own(new_record(charge["kind"], charge["account"], charge["number"], at=charge["at"]))
+            self.own(self.named(new_record(charge["kind"], charge["account"], charge["number"], at=charge["at"])))
 
 
 def new_record(kind: str, account: str | None, number: str, *, at: str | None = None, **fields: Any) -> Record:

@@ -5,6 +5,8 @@ From the specification and the pages 'Paging' and 'Error codes': GET phone_numbe
 page_size is 1 to 1000, `links` holds self, first, next and prev; GET phone_numbers/search takes areacode or
 starts_with and gives 100 at most. A 422 may come with a null `detail` and the status as its code. Our reading:
 `starts_with` counts from the area code, so what comes back is filtered again here; some answers name the number `e164`.
+DELETE phone_numbers/{id} answers 204; within 14 days of the purchase, 30 in trial, it is refused as
+`purchased_too_recently`, or with code 22121 by the compatible API.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
@@ -25,6 +28,7 @@ from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.signalwire.config import SignalWireConfig
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
+from tasks.providers.transport.release import no_content, release
 from tasks.providers.transport.session import Session, basic, only
 
 HOSTS = ".signalwire.com"
@@ -45,6 +49,9 @@ Its `name` is no such key: SignalWire gives it, by our reading, the number itsel
 """
 
 
+TOO_RECENT = ("purchased_too_recently", "22121")
+
+
 class SignalWire:
     """One SignalWire project."""
 
@@ -53,6 +60,7 @@ class SignalWire:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
     keeps_reference: ClassVar[bool] = False
+    keeps_for: ClassVar[tuple[float, ...]] = (14 * 86_400.0, 30 * 86_400.0)
 
     def __init__(self, config: SignalWireConfig, token: str) -> None:
         credential = basic(config.project_id, token)
@@ -73,6 +81,10 @@ class SignalWire:
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """List what contains each number, and compare exactly."""
         return lookups.look_each(numbers, self._look)
+
+    def release(self, _number: str, number_id: str) -> ReleaseOutcome:
+        """Delete it by its id."""
+        return release(self._session, f"{NUMBERS}/{{id}}", number_id, no_content, too_recent=TOO_RECENT)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale; no price is shown."""

@@ -40,6 +40,7 @@ class SignalWireApi(SingleNumberApi):
         route("GET", _PATH, "list_owned"),
         route("GET", f"{_PATH}/search", "search"),
         route("GET", f"{_PATH}/{{id}}", "get"),
+        route("DELETE", f"{_PATH}/{{id}}", "find"),
     )
 
     def authorize(self, incoming: Incoming) -> None:
@@ -83,8 +84,12 @@ class SignalWireApi(SingleNumberApi):
 
     def get(self, incoming: Incoming) -> Reply:
         """One owned number by its id."""
-        record = self.ledger.by_id(self.kind, self.account(incoming), incoming.args[0])
-        return Reply(404, {"error": "Not Found"}) if record is None else Reply(200, self.describe(record))
+        record = self.find(incoming)
+        return self.not_found() if record is None else Reply(200, self.describe(record))
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number with the path's id. That it is kept for 14 days is left to the test."""
+        return self.ledger.by_id(self.kind, self.account(incoming), incoming.args[0])
 
     def describe(self, record: Record) -> dict[str, Any]:
         """PhoneNumberResponse; every field is required on the page."""

@@ -10,6 +10,7 @@ order one. The vendor's Idempotency-Key is not declared for orders. No code tell
 
 Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
 finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
+DELETE /v2/phone_numbers/{id} answers 200 with the number's record; `deletion_lock_enabled` blocks it, by our reading.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from schemas.outcomes import (
     OwnedNumber,
 )
 from schemas.regions import region_of
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
@@ -39,7 +41,9 @@ from tasks.providers.reading.orders import both, furthest
 from tasks.providers.telnyx import orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, wait, with_mend
-from tasks.providers.transport.answers import amount, entries, fields
+from tasks.providers.transport.answers import amount, entries, fields, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.release import release
 from tasks.providers.transport.session import Session, only
 
 ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
@@ -58,6 +62,7 @@ class Telnyx:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: TelnyxConfig, token: str) -> None:
         self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait)
@@ -86,6 +91,16 @@ class Telnyx:
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Ask for each number's orders that are known, then list the numbers that contain it."""
         return lookups.look_each(numbers, self._look)
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Delete it by its id: the answer is the record of the very number."""
+
+        def says_done(answer: Answer) -> bool:
+            record = fields(fields(answer.body).get("data"))
+            named = self._session.identify(record.get("id")) == number_id
+            return answer.status == 200 and named and same_number(record.get("phone_number"), number)
+
+        return release(self._session, f"{NUMBERS}/{{id}}", number_id, says_done)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, with their monthly price."""

@@ -51,6 +51,7 @@ class TelnyxApi(SingleNumberApi):
         route("GET", "/v2/number_orders", "list_orders"),
         route("GET", "/v2/number_orders/{id}", "get_order"),
         route("GET", "/v2/phone_numbers", "list_owned"),
+        route("DELETE", "/v2/phone_numbers/{id}", "find"),
         route("GET", "/v2/available_phone_numbers", "search"),
     )
 
@@ -85,7 +86,7 @@ class TelnyxApi(SingleNumberApi):
         """One order by its id."""
         found = next((one for one in self._orders() if one.extra["order_id"] == incoming.args[0]), None)
         if found is None:
-            return _errors(404, "10005", "Resource not found")
+            return self.not_found()
         return Reply(200, {"data": _order(found)})
 
     def list_owned(self, incoming: Incoming) -> Reply:
@@ -95,6 +96,18 @@ class TelnyxApi(SingleNumberApi):
         owned = reversed(self.ledger.owned(self.kind, ""))
         wanted = [one for one in owned if digits in one.number and (not digits or digits.isdecimal())]
         return _page(incoming, [self.describe(record) for record in wanted])
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number with the path's id."""
+        return self.ledger.by_id(self.kind, "", incoming.args[0])
+
+    def given_back(self, record: Record) -> Reply:
+        """200 with the record."""
+        return Reply(200, {"data": {**self.describe(record), "status": "deleted"}})
+
+    def not_found(self) -> Reply:
+        """10005."""
+        return _errors(404, "10005", "Resource not found")
 
     def search(self, incoming: Incoming) -> Reply:
         """Numbers for sale, which may be ordered from now on; prefixes are national."""

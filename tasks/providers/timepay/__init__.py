@@ -11,4 +11,5 @@ KIND = ProviderKind(
     adapter=TimePay,
     sandbox=Sandbox(api=TimePayApi, fields={"telephony_provider": "plivo"}, numbers="+9198"),
     policy=POLICY,
+    portal="no call of TimePay is documented that gives a number back: ask for it there",
 )

@@ -131,6 +131,16 @@ class Session:
         doubt = replace(outcome, kind=OutcomeKind.UNKNOWN, said=outcome.kind)
         return replace(doubt, error_code=BATCH_REFUSED, error=clip(error))
 
+    def act(self, method: str, path: str) -> Answer | Outcome:
+        """Make one call that changes something, and buys nothing: the 2xx answer, or what else it comes to.
+
+        Its moment is its caller's (`deadline.Bounds`), and it is made once.
+        """
+        try:
+            return self.require(self._send(method, path))
+        except ProviderError as exc:
+            return exc.outcome
+
     def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
         """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an
         error.

@@ -8,7 +8,8 @@ field says it. A repeat overwrites FriendlyName: it is sent after looks only.
 
 GET of the same path lists the numbers of that account alone, none of its subaccounts; PhoneNumber and FriendlyName
 filter it. PhoneNumber finds parts of numbers too, and whether FriendlyName is exact is not said: both are compared
-again here. FriendlyName is our name of the call unless the request gives one. Prices stand in another API.
+again here. FriendlyName is our name of the call unless the request gives one. Prices stand in another API. DELETE of a
+number's SID answers 204; one with an emergency address is refused until that is unregistered.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from urllib.parse import parse_qsl
 
 from schemas.config.papers import paper_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
@@ -29,6 +31,7 @@ from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, http_date
 from tasks.providers.transport.freshness import TOLERANCE
 from tasks.providers.transport.http import Answer
+from tasks.providers.transport.release import no_content, release
 from tasks.providers.transport.session import Session, basic, only
 from tasks.providers.twilio.config import TwilioConfig
 from tasks.providers.twilio.errors import judge, with_mend
@@ -59,6 +62,7 @@ class Twilio:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
     keeps_reference: ClassVar[bool] = True
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: TwilioConfig, token: str) -> None:
         user = config.api_key_sid or config.account_sid
@@ -90,6 +94,10 @@ class Twilio:
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """List what contains each number, then what has the names of its doubtful calls, and compare exactly."""
         return lookups.look_each(numbers, self._look)
+
+    def release(self, _number: str, number_id: str) -> ReleaseOutcome:
+        """Delete it by its SID."""
+        return release(self._session, f"{self._account}/IncomingPhoneNumbers/{{id}}.json", number_id, no_content)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Local numbers for sale; no price is shown."""

@@ -62,6 +62,7 @@ class TwilioApi(SingleNumberApi):
         route("POST", f"{_NUMBERS}.json"),
         route("GET", f"{_NUMBERS}.json", "list_owned"),
         route("GET", f"{_NUMBERS}/{{id}}.json", "get"),
+        route("DELETE", f"{_NUMBERS}/{{id}}.json", "find"),
         route("GET", f"{_ACCOUNT}/AvailablePhoneNumbers/{{country}}/{{type}}.json", "search"),
         route("GET", f"{_ACCOUNT}/Balance.json", "balance"),
     )
@@ -112,8 +113,17 @@ class TwilioApi(SingleNumberApi):
 
     def get(self, incoming: Incoming) -> Reply:
         """One owned number by its SID, or 404."""
-        found = next((one for one in self._owned(incoming) if self.id_of(one) == incoming.args[1]), None)
-        return _error(404, 20404, "The resource was not found") if found is None else Reply(200, self.describe(found))
+        found = self.find(incoming)
+        return self.not_found() if found is None else Reply(200, self.describe(found))
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number with the path's SID."""
+        owned = self.ledger.owned(self.kind, self.account(incoming))
+        return next((one for one in owned if self.id_of(one) == incoming.args[1]), None)
+
+    def not_found(self) -> Reply:
+        """20404."""
+        return _error(404, 20404, "The resource was not found")
 
     def search(self, incoming: Incoming) -> Reply:
         """Numbers for sale, without a price; all types show the same."""

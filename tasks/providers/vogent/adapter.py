@@ -4,7 +4,8 @@ The page deprecates POST /api/phone_numbers/purchase {number} for POST /api/phon
 {type: "purchase", purchase: {number}}; `purchase_endpoint` of the configuration chooses. Both answer 200 with the
 number's record. 400 and 422 are documented without a body. Known from the vendor's other pages: the list has no
 filter by number (limit to 100, `cursor`), and the search wants a prefix and gives 10 at most. Our reading: the
-search shows numbers as E.164 with the plus, as the list does, and so they are sent.
+search shows numbers as E.164 with the plus, as the list does, and so they are sent. DELETE by id answers 200 with the
+number's record.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Listing, Page, text_or_none
 from tasks.providers.transport.answers import fields, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.release import release
 from tasks.providers.transport.session import Session, only
 from tasks.providers.vogent.config import VogentConfig
 
@@ -36,6 +40,7 @@ class Vogent:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
     keeps_reference: ClassVar[bool] = False
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: VogentConfig, token: str) -> None:
         self._session = Session("Vogent", config, token=token, scheme="Bearer")
@@ -61,6 +66,16 @@ class Vogent:
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Walk the list for all *numbers* together."""
         return lookups.look_list(self._page, numbers)
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Delete it by its id: the answer is the record of the very number."""
+
+        def says_done(answer: Answer) -> bool:
+            record = fields(answer.body)
+            named = self._session.identify(record.get("id")) == number_id
+            return answer.status == 200 and named and same_number(record.get("number"), number)
+
+        return release(self._session, f"{NUMBERS}/{{id}}", number_id, says_done)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, 10 at most; no price is shown. Raises Unsupported without a prefix."""

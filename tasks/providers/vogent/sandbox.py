@@ -29,6 +29,7 @@ class VogentApi(SingleNumberApi):
         route("POST", "/api/phone_numbers/search", "search"),
         route("GET", "/api/phone_numbers", "list_owned"),
         route("GET", "/api/phone_numbers/{id}", "get"),
+        route("DELETE", "/api/phone_numbers/{id}", "find"),
     )
 
     def read_order(self, incoming: Incoming) -> Order:
@@ -58,8 +59,16 @@ class VogentApi(SingleNumberApi):
 
     def get(self, incoming: Incoming) -> Reply:
         """One owned number by its id; what an unknown one answers is not documented."""
-        record = self.ledger.by_id(self.kind, "", incoming.args[0])
-        return Reply(404, {"error": "Not found"}) if record is None else Reply(200, self.describe(record))
+        record = self.find(incoming)
+        return self.not_found() if record is None else Reply(200, self.describe(record))
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number with the path's id."""
+        return self.ledger.by_id(self.kind, "", incoming.args[0])
+
+    def given_back(self, record: Record) -> Reply:
+        """200 with the record."""
+        return Reply(200, self.describe(record))
 
     def describe(self, record: Record) -> dict[str, Any]:
         """All four fields are required on the page."""

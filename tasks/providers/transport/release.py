@@ -1,0 +1,53 @@
+"""One call that gives a number back, and what its answer comes to. Its moment is its caller's (`deadline.Bounds`).
+
+Only the answer that the documents have for it says *released*; any other 2xx says nothing. A refusal does not say that
+the number is not ours: a 404 is a gateway's word too. Whoever called looks then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.releasing import ReleaseKind, ReleaseOutcome
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+
+_PATH_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
+
+
+def release(
+    session: Session,
+    path: str,
+    number_id: str,
+    says_done: Callable[[Answer], bool],
+    *,
+    too_recent: Collection[str] = (),
+) -> ReleaseOutcome:
+    """Delete what stands at *path*, whose part `{id}` is *number_id*, once.
+
+    *says_done*: whether a 2xx is the documented answer. *too_recent* are the error codes of a number that the provider
+    does not let go yet. An id that no path should carry is refused here: nothing is sent.
+    """
+    if not _PATH_ID.fullmatch(number_id):
+        error = f"{session.name} gave an id that is none: nothing was sent"
+        return ReleaseOutcome(kind=ReleaseKind.REFUSED, error_code="bad_id", error=error)
+    answer = session.act("DELETE", path.format(id=number_id))
+    if isinstance(answer, Outcome):
+        return _no(answer, too_recent)
+    if says_done(answer):
+        return ReleaseOutcome(kind=ReleaseKind.RELEASED, http_status=answer.status, detail=session.clean(answer.text))
+    return ReleaseOutcome.of(session.unsettled(answer, "no_record", "no word that the number was given back"))
+
+
+def no_content(answer: Answer) -> bool:
+    """Whether an answer is a 204, as the documents have it."""
+    return answer.status == 204 and not answer.text
+
+
+def _no(outcome: Outcome, too_recent: Collection[str]) -> ReleaseOutcome:
+    if outcome.kind in (OutcomeKind.REFUSED, OutcomeKind.COMPLIANCE):
+        recent = outcome.error_code in too_recent
+        return ReleaseOutcome.of(outcome, ReleaseKind.TOO_RECENT if recent else ReleaseKind.REFUSED)
+    return ReleaseOutcome.of(outcome)
