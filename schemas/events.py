@@ -26,6 +26,7 @@ class EventType(StrEnum):
     HELD = "dialstock.purchase.held"
     CANCELLED = "dialstock.purchase.cancelled"
     RELEASED = "dialstock.purchase.released"
+    KEPT = "dialstock.purchase.kept"
     CHARGED_TWICE = "dialstock.purchase.charged_twice"
     ORDER_COMPLETED = "dialstock.order.completed"
     ORDER_UPDATED = "dialstock.order.updated"

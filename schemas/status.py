@@ -15,6 +15,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     HELD = "held"
     PURCHASED = "purchased"
+    RELEASING = "releasing"
     FAILED = "failed"
     CANCELLED = "cancelled"
     RELEASED = "released"
@@ -37,8 +38,8 @@ S = Status
 DEAD = frozenset({S.FAILED, S.CANCELLED, S.RELEASED})
 """Statuses that let the same number be bought again."""
 
-SETTLED = frozenset({S.PURCHASED, S.HELD}) | DEAD
-"""Statuses that complete an order's line: terminal, or waiting for a person."""
+SETTLED = frozenset({S.PURCHASED, S.RELEASING, S.HELD}) | DEAD
+"""Statuses that complete an order's line: terminal, bought and on its way back, or waiting for a person."""
 
 UNSETTLED = frozenset(S) - SETTLED
 """Statuses in which the machine still has work to do."""
@@ -50,7 +51,8 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.PROCESSING: frozenset({S.PURCHASED, S.FAILED, S.HELD}),
     S.UNKNOWN: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.HELD, S.FAILED}),
     S.HELD: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.FAILED}),
-    S.PURCHASED: frozenset({S.RELEASED}),
+    S.PURCHASED: frozenset({S.RELEASING, S.RELEASED}),
+    S.RELEASING: frozenset({S.PURCHASED, S.RELEASED}),
     S.FAILED: frozenset({S.PURCHASED, S.PROCESSING}),
     S.CANCELLED: frozenset({S.PURCHASED, S.PROCESSING}),
     S.RELEASED: frozenset(),
@@ -58,10 +60,17 @@ MOVES: dict[Status, frozenset[Status]] = {
 """From each status, the statuses that may follow. From *queued* and *dispatched*, *held* is the end of a cancel that
 meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence, and
 so they are from *failed* and *cancelled*: the number is ours and paid for, whatever a person said of it. From *held* to
-*failed* goes what a person, or an audit much later, found not to be ours."""
+*failed* goes what a person, or an audit much later, found not to be ours. From *releasing* back to *purchased* goes
+what the provider keeps."""
 
-SUCCESS: dict[Status, bool] = {S.PURCHASED: True, S.FAILED: False, S.CANCELLED: False, S.RELEASED: False}
-"""What the column `success` says; null for every other status."""
+SUCCESS: dict[Status, bool] = {
+    S.PURCHASED: True,
+    S.RELEASING: True,
+    S.FAILED: False,
+    S.CANCELLED: False,
+    S.RELEASED: False,
+}
+"""What the column `success` says; null for every other status. What is given back is ours until it is gone."""
 
 
 def success_of(status: Status) -> bool | None:

@@ -31,7 +31,7 @@ _LOGGED = 20
 _INSERT_EVENT = insert(EVENT)
 _FIND = select(PURCHASE).where(PURCHASE.c.id == bindparam("wanted"))
 _LOCK = _FIND.with_for_update(key_share=True)
-_FINISHED = DEAD | {Status.PURCHASED}
+_FINISHED = DEAD | {Status.PURCHASED, Status.RELEASING}
 
 
 class WrongMove(Exception):
@@ -79,15 +79,20 @@ def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **
     Returns the row after, or None where it is not at *row*'s status and revision any more.
     Raises WrongMove for a move that the state machine does not have.
     """
+    after = move_untold(conn, row, to, now, **changes)
+    if after is not None and to != row["status"]:
+        tell_status(conn, [after], now)
+    return after
+
+
+def move_untold(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **changes: Any) -> Row | None:
+    """The same for a move that its status' event would not tell of: the caller writes the one that does."""
     values = _values(row, to, now) | changes
     # Who asked for it too may have come since *row* was read, and so may evidence of an earlier call.
     found = conn.execute(_move_one(tuple(sorted(values))), _expected(row, to) | values).first()
     if found is None:
         return None
-    after = {**row, **values, "joined": found.joined, "doubt": found.doubt}
-    if to != row["status"]:
-        tell_status(conn, [after], now)
-    return after
+    return {**row, **values, "joined": found.joined, "doubt": found.doubt}
 
 
 def is_as_it_was(present: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

@@ -129,6 +129,36 @@ def add_index(name: str, table: str, columns: Sequence[str], where: str | None =
             op.create_index(name, table, columns, postgresql_where=text(where) if where else None)
 
 
+def widen_check(name: str, table: str, condition: str) -> None:
+    """A check that allows more than it did, on a table that may be big: *condition* holds for every row that there is.
+
+    It holds for new rows at once; the rows that there are, are read without a lock that anybody waits for. Done twice
+    it is the same, so a migration that was left half way is run again.
+    """
+    bind = op.get_bind()
+    if bind.dialect.name == "sqlite":
+        with op.batch_alter_table(table) as batch:
+            batch.drop_constraint(name, type_="check")
+            batch.create_check_constraint(name, condition)
+        return
+    schema = bind.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
+    _stand_by(bind)
+    with bind.engine.begin() as conn:
+        shared = inspect(conn).has_table(table)
+        if shared:
+            _replace_check(conn, f"{schema}.{table}", name, f"{condition}) NOT VALID")
+    if not shared:
+        _replace_check(bind, table, name, f"{condition})")
+        return
+    with bind.engine.begin() as conn:
+        conn.execute(text("SET LOCAL statement_timeout = '0'"))
+        conn.execute(text(f"ALTER TABLE {schema}.{table} VALIDATE CONSTRAINT {name}"))
+
+
+def _replace_check(conn: Connection, table: str, name: str, condition: str) -> None:
+    conn.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} CHECK ({condition}"))
+
+
 _HINDERS = {"default_transaction_read_only": "off", "statement_timeout": "0"}
 
 

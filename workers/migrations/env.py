@@ -8,6 +8,7 @@ import schemas.tables.accounts
 import schemas.tables.history
 import schemas.tables.pools
 import schemas.tables.processes
+import schemas.tables.releases
 import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.tables.purchases import PURCHASE
 

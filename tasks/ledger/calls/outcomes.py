@@ -213,7 +213,7 @@ def take_evidence(
             return settle(conn, row, decision, now)
         case Status.FAILED | Status.CANCELLED:
             return _stand_again(conn, row, decision, now)
-        case Status.PURCHASED | Status.PROCESSING | Status.RELEASED if revision is not None:
+        case Status.PURCHASED | Status.PROCESSING | Status.RELEASING | Status.RELEASED if revision is not None:
             _tell_second_yes(conn, row, revision, now)
         case Status.PURCHASING:
             conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(doubt=True))
@@ -242,7 +242,7 @@ def _pass_on(conn: Connection, row: Row, decision: Decision, now: datetime) -> R
     if found is None:
         return _stand_again(conn, row, decision, now)
     other, known = dict(found), decision.provider_number_id
-    if other["status"] not in (Status.PURCHASED, Status.PROCESSING):
+    if other["status"] not in (Status.PURCHASED, Status.PROCESSING, Status.RELEASING):
         take_evidence(conn, other, replace(decision, already_owned=True), now)
     elif not other["already_owned"] and (known is None or known != other["provider_number_id"]):
         _tell_twice(conn, other, [known, other["provider_number_id"]], now)

@@ -13,7 +13,7 @@ from tasks.ledger.among import among, any_of
 _AT = PURCHASE.c
 # What waits with a doubt behind it, and what is held, may have been bought: both count.
 _MOVING = (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
-_COUNTED = (*_MOVING, Status.PURCHASED, Status.HELD, Status.RELEASED)
+_COUNTED = (*_MOVING, Status.PURCHASED, Status.HELD, Status.RELEASING, Status.RELEASED)
 
 
 def _count(order_id: object, statuses: Sequence[Status]) -> ColumnElement[int]:

@@ -53,7 +53,7 @@ def left_today(
 def _bought_today(conn: Connection, names: Collection[str], limit: int, now: datetime) -> int:
     """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
     at = PURCHASE.c
-    charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASED)
+    charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASING, Status.RELEASED)
     inner = (
         select(at.id)
         .where(

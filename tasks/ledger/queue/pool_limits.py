@@ -21,7 +21,7 @@ WINDOW = timedelta(hours=24, minutes=5)
 _AT = PURCHASE.c
 _MOVING = (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
 # What is held may have been bought.
-_CHARGED = (Status.PURCHASED, Status.HELD, Status.RELEASED)
+_CHARGED = (Status.PURCHASED, Status.HELD, Status.RELEASING, Status.RELEASED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def test_a_status_and_its_event_are_written_together(world: World, at: Status, t
         move(conn, row, to, world.clock())
     after = world.row(row["id"])
     assert (after["status"], after["success"]) == (to, success_of(to))
-    assert (after["finished_at"] is not None) == (to in DEAD or to == Status.PURCHASED)
+    assert (after["finished_at"] is not None) == (to in DEAD or to in (Status.PURCHASED, Status.RELEASING))
     [told] = world.rows(select(EVENT)) or [None]
     assert (told and told["type"]) == EVENT_OF.get(to)
     if told:

@@ -17,6 +17,7 @@ import schemas.tables.accounts
 import schemas.tables.history
 import schemas.tables.pools
 import schemas.tables.processes
+import schemas.tables.releases
 import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
 from schemas.tables.purchases import PURCHASE

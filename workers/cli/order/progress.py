@@ -95,7 +95,7 @@ class Sampler:
         return Part(
             provider=alias,
             lines=counts.total(),
-            bought=counts[Status.PURCHASED],
+            bought=counts[Status.PURCHASED] + counts[Status.RELEASING],
             failed=counts[Status.FAILED],
             held=counts[Status.HELD],
             cancelled=counts[Status.CANCELLED] + counts[Status.RELEASED],

@@ -39,7 +39,7 @@ def totals(conn: Connection, order_id: str) -> dict[str, int]:
     for row in order_counts(conn, order_id):
         counts[row["status"]] += row["count"]
     return {
-        "bought": counts[Status.PURCHASED],
+        "bought": counts[Status.PURCHASED] + counts[Status.RELEASING],
         "failed": counts[Status.FAILED],
         "held": counts[Status.HELD],
         "cancelled": counts[Status.CANCELLED] + counts[Status.RELEASED],
