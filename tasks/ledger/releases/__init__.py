@@ -1,0 +1,1 @@
+"""Numbers that are given back: who asked for it, and the calls and looks that it takes."""

@@ -1,0 +1,164 @@
+"""A number is asked to be given back: one bought number, that nobody else has, asked for or waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from schemas.outcomes import clip
+from schemas.releasing import ReleaseStatus
+from schemas.requests import RequestError
+from schemas.status import Status
+from schemas.tables.purchases import ALIVE, ATTEMPT, KEY, LINE, PURCHASE
+from schemas.tables.releases import OPEN, RELEASE
+from tasks.ledger.locking import locked
+from tasks.ledger.rows import Row, insert_once, move, new_id
+from tasks.transactions import Raced
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Who asks for one purchase's number to be given back.
+
+    `order_id` is the order that it is given back for, if one was named; `force`: others that ask for the number do not
+    hinder. `earliest` is when the provider lets it go at the soonest.
+    """
+
+    by: str
+    key: str | None = None
+    fingerprint: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    order_id: str | None = None
+    force: bool = False
+    earliest: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The release that answers, and its purchase; `repeat` is true where it was there before."""
+
+    release: Row
+    purchase: Row
+    repeat: bool
+
+
+def alive_with(conn: Connection, number: str, account: str | None = None) -> list[Row]:
+    """The purchases of a number that are alive, of one account, or of all."""
+    at = PURCHASE.c
+    of_account = () if account is None else (at.account == account,)
+    query = select(PURCHASE).where(at.number == number, ALIVE, *of_account).order_by(at.id)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def by_key(conn: Connection, key: str | None, fingerprint: str | None) -> Asked | None:
+    """The release that a key was answered with, whatever became of it. Raises RequestError (key_conflict)."""
+    if key is None:
+        return None
+    found = conn.execute(select(RELEASE).where(RELEASE.c.idempotency_key == key)).mappings().first()
+    if found is None:
+        return None
+    if found["fingerprint"] != fingerprint:
+        message = f"idempotency_key: {key!r} came before with another release: send a new key for a new request"
+        raise RequestError(message, "key_conflict")
+    purchase = conn.execute(select(PURCHASE).where(PURCHASE.c.id == found["purchase_id"])).mappings().one()
+    return Asked(release=dict(found), purchase=dict(purchase), repeat=True)
+
+
+def open_release(conn: Connection, purchase_id: str) -> Row | None:
+    """The release of a purchase that goes on."""
+    found = conn.execute(select(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN)).mappings().first()
+    return None if found is None else dict(found)
+
+
+def ask(conn: Connection, purchase_id: str, asking: Asking, now: datetime) -> Asked:
+    """Have a bought number given back. One that is being given back already is answered with that.
+
+    Its place in a pool, if any, is locked before. Raises RequestError: not_bought, in_doubt, no_id, other_order,
+    asked_for; and Raced.
+    """
+    # Locked as a whole: no line and no key comes to point to it before the status says where it goes.
+    row = next(iter(locked(conn, [purchase_id])), None)
+    if row is None:
+        raise RequestError(f"there is no purchase {purchase_id}", "not_bought")
+    if row["status"] == Status.RELEASING and (standing := open_release(conn, purchase_id)):
+        return Asked(release=standing, purchase=row, repeat=True)
+    refuse(conn, row, asking)
+    release = _new(conn, row, asking, now)
+    after = move(conn, row, Status.RELEASING, now, finished_at=row["finished_at"], error=None, error_code=None)
+    # A key that another transaction uses for another number at this instant: both are asked again.
+    if after is None or not insert_once(conn, RELEASE, release):
+        raise Raced
+    return Asked(release=release, purchase=after, repeat=False)
+
+
+def refuse(conn: Connection, row: Row, asking: Asking) -> None:
+    """Raise RequestError for a purchase whose number is not given back."""
+    number, status = row["number"], row["status"]
+    if status != Status.PURCHASED:
+        mend = {
+            Status.RELEASED: "it was given back before",
+            Status.RELEASING: "it is being given back",
+            Status.HELD: "settle it first, with dialstock purchase resolve",
+        }.get(status, "only what was bought can be given back")
+        code = "in_doubt" if status in (Status.UNKNOWN, Status.HELD, Status.PURCHASING) else "not_bought"
+        raise RequestError(f"number: {number} is {status}: {mend}", code)
+    if _is_called_for(conn, row):
+        raise RequestError(f"number: a call to buy {number} has not ended: ask again when it has", "in_doubt")
+    if row["provider_number_id"] is None:
+        mend = f"give it back at {row['provider']}'s portal, then dialstock purchase mark-released {row['id']}"
+        raise RequestError(f"number: the provider's id of {number} is not known: {mend}", "no_id")
+    if not asking.force:
+        _refuse_wanted(conn, row, asking.order_id)
+
+
+def asked_for(conn: Connection, purchase_id: str) -> int:
+    """How many lines and keys point to a purchase: it only rises."""
+    lines = select(func.count()).select_from(LINE).where(LINE.c.purchase_id == purchase_id).scalar_subquery()
+    keys = select(func.count()).select_from(KEY).where(KEY.c.purchase_id == purchase_id).scalar_subquery()
+    return int(conn.execute(select(lines + keys)).scalar_one())
+
+
+def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
+    return {
+        "id": new_id(),
+        "purchase_id": row["id"],
+        "status": str(ReleaseStatus.OPEN),
+        "provider_number_id": row["provider_number_id"],
+        "idempotency_key": asking.key,
+        "fingerprint": asking.fingerprint,
+        "metadata": dict(asking.metadata),
+        "by": clip(asking.by, 100),
+        "asked_for": asked_for(conn, row["id"]),
+        **{"attempts": 0, "revision": 0, "doubt": False, "looks": 0, "found": None, "look_failures": 0},
+        "due_at": max(now, asking.earliest or now),
+        **{"call_deadline": None, "error": None, "error_code": None},
+        **{"created_at": now, "updated_at": now, "finished_at": None},
+    }
+
+
+def _is_called_for(conn: Connection, row: Row) -> bool:
+    """Whether a call to buy has left no outcome yet: its answer may be on its way."""
+    at = ATTEMPT.c
+    query = select(at.revision).where(at.purchase_id == row["id"], at.outcome.is_(None)).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def _refuse_wanted(conn: Connection, row: Row, order_id: str | None) -> None:
+    """Raise RequestError where an order, or a request, points to the purchase beside the one that it was bought for."""
+    orders = set(conn.execute(select(LINE.c.order_id).where(LINE.c.purchase_id == row["id"])).scalars())
+    orders |= {row["order_id"]} if row["order_id"] else set()
+    own = {order_id or row["order_id"] or min(orders)} if orders or order_id else set()
+    force = "give it back with --force if nobody needs it"
+    if others := sorted(orders - own):
+        raise RequestError(f"number: order {others[0]} points to {row['number']} too: {force}", "other_order")
+    keys = select(KEY.c.idempotency_key).where(
+        KEY.c.purchase_id == row["id"],
+        KEY.c.idempotency_key.is_distinct_from(row["idempotency_key"]),
+        KEY.c.order_id.is_(None) | KEY.c.order_id.not_in(own),
+    )
+    if (key := conn.execute(keys.limit(1)).scalar()) is not None:
+        raise RequestError(f"number: the request {key!r} was answered with {row['number']} too: {force}", "asked_for")
