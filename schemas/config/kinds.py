@@ -49,6 +49,18 @@ class Kind(Protocol):
         """Whether the search is by prefix only."""
 
     @property
+    def releases(self) -> bool:
+        """Whether the documents say how a number is given back."""
+
+    @property
+    def keeps_for(self) -> tuple[float, ...]:
+        """For how many seconds after its purchase the provider keeps a number; the shortest first."""
+
+    @property
+    def portal(self) -> str:
+        """What a person does to give a number back, where no documents say how a program does."""
+
+    @property
     def tells_price(self) -> bool:
         """Whether the search shows prices."""
 

@@ -62,6 +62,12 @@ class ProviderKind:
         return releasing(self.adapter) is not None
 
     @property
+    def keeps_for(self) -> tuple[float, ...]:
+        """For how many seconds after its purchase the provider keeps a number; the shortest first."""
+        found = releasing(self.adapter)
+        return () if found is None else found.keeps_for
+
+    @property
     def lists_owned(self) -> bool:
         """Whether the provider shows the numbers that it sold."""
         return self.adapter.lookup != "none"

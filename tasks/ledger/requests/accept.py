@@ -15,7 +15,7 @@ from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
-from tasks.ledger.requests.joining import join, remember_keys
+from tasks.ledger.requests.joining import join, refuse_releasing, remember_keys
 from tasks.ledger.requests.takeover import change_hands
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.transactions import Raced
@@ -57,7 +57,8 @@ class Accepted:
 def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str | None = None) -> list[Accepted]:
     """Find or create the purchase of each entry, in their order.
 
-    Raises RequestError (key_conflict) where a key came before with another request, Raced to be run again, and Outdated
+    Raises RequestError (key_conflict) where a key came before with another request, and (being_released) for a number
+    that is on its way back to its provider, Raced to be run again, and Outdated
     where a process that started later has another account for one of the aliases.
     """
     require_current(conn, {entry.request.provider: entry.account for entry in entries})
@@ -73,6 +74,9 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     if any(answer is None for answer in answers):
         raise Raced
     rows = [answer for answer in answers if answer is not None]
+    refuse_releasing(
+        row for entry, row in zip(entries, rows, strict=True) if entry.request.idempotency_key not in known
+    )
     joined = remember_keys(conn, known, [e.request for e in entries], rows, now=now, order_id=order_id)
     rows = join(conn, rows, joined.values())
     # A single request with a known key was delivered again: it takes back no cancel that came since.

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from schemas.requests import BuyNumber
-from schemas.status import DEAD
+from schemas.requests import BuyNumber, RequestError
+from schemas.status import DEAD, Status
 from schemas.tables.purchases import KEY, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
@@ -46,7 +46,8 @@ def remember_keys(
 def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[Row]:
     """Have the purchases at *places* tell of it. Returns *rows*, those as they are now that they are locked.
 
-    Raises Raced where one has ended without the number meanwhile: who asks for it then gets a purchase of his own.
+    Raises RequestError (being_released), and Raced where one has ended without the number meanwhile: who asks for it
+    then gets a purchase of his own.
 
     What moves a purchase sees who joined it before, and who joins it sees where it has moved: each is told once.
     """
@@ -58,8 +59,17 @@ def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[R
     present = {row["id"]: {**row, "joined": True} for row in found}
     if any(row["status"] in DEAD for row in present.values()):
         raise Raced
+    refuse_releasing(present.values())
     conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(joined=True))
     return [present.get(row["id"], row) for row in rows]
+
+
+def refuse_releasing(rows: Iterable[Row]) -> None:
+    """Raise RequestError (being_released) for a number that is given back: it would be lost to who asks for it now."""
+    for row in rows:
+        if row["status"] == Status.RELEASING:
+            message = f"number: {row['number']} is being given back: ask for it again once that has ended"
+            raise RequestError(message, "being_released")
 
 
 def _key(request: BuyNumber, row: Row, now: datetime) -> Row:

@@ -1,0 +1,164 @@
+"""Numbers are asked to be given back, by a message or a person; workers do it, one call after the other."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from schemas.config.kinds import Kind
+from schemas.events import EventType
+from schemas.releasing import ReleaseNumber
+from schemas.requests import RequestError, key_of_message, refusal
+from schemas.settling import Verdict
+from schemas.tables.purchases import LINE
+from tasks.ledger.releases import asking, calls
+from tasks.ledger.releases.asking import Asked, Asking
+from tasks.ledger.resolve import Settler, write_down
+from tasks.ledger.rows import Row, emit, find, purchase_event
+from tasks.orders import complete_finished
+from tasks.pools import leaving
+from tasks.runtime import Runtime
+
+BY_MESSAGE = "message"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A number that is not given back, and why."""
+
+    purchase_id: str
+    number: str
+    error: str
+    error_code: str
+
+
+def parse_release(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> ReleaseNumber:
+    """Validate one request; *kinds* maps the known aliases. Raises RequestError."""
+    try:
+        request = ReleaseNumber.model_validate(dict(fields))
+    except ValidationError as exc:
+        raise refusal(exc, ReleaseNumber) from exc
+    if request.provider not in kinds:
+        near = difflib.get_close_matches(request.provider, kinds, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
+        raise RequestError(f"provider: {request.provider!r} is not configured: {hint}", "unknown_provider")
+    return request
+
+
+def release_number(runtime: Runtime, fields: Mapping[str, Any], message_id: object) -> Row:
+    """Accept one release; without a key of its own the message's id is its key. Raises RequestError.
+
+    A key that came before gets its release, whatever became of it: delivered again, it gives back no number that was
+    bought since.
+    """
+    request = parse_release(fields, runtime.kinds)
+    key = request.idempotency_key or key_of_message(message_id)
+    wanted = Asking(by=BY_MESSAGE, key=key, fingerprint=request.fingerprint, metadata=request.metadata)
+    account = runtime.providers[request.provider].account
+
+    def accept(conn: Connection) -> Row:
+        asked = asking.by_key(conn, key, request.fingerprint)
+        if asked is None:
+            standing = asking.alive_with(conn, request.number, account)
+            if not standing:
+                raise RequestError(f"number: {request.number} is not among what was bought there", "not_bought")
+            asked = _ask(conn, runtime, standing[0], wanted)
+        _tell_accepted(conn, asked, key, request.metadata, runtime.now())
+        return asked.release
+
+    return runtime.database.run(accept)
+
+
+def ask(runtime: Runtime, purchase_id: str, wanted: Asking) -> Asked:
+    """Have a purchase's number given back, because a person says so. Raises RequestError."""
+
+    def accept(conn: Connection) -> Asked:
+        row = find(conn, purchase_id)
+        if row is None:
+            raise RequestError(f"there is no purchase {purchase_id}", "not_bought")
+        return _ask(conn, runtime, row, wanted)
+
+    return runtime.database.run(accept)
+
+
+def refused(runtime: Runtime, conn: Connection, row: Row, wanted: Asking) -> Refused | None:
+    """Why a purchase's number could not be given back now, asked without a lock; None where it could."""
+    try:
+        _require_known(runtime, row)
+        leaving.refuse_taken(conn, row["id"])
+        asking.refuse(conn, row, wanted)
+    except RequestError as exc:
+        return Refused(purchase_id=row["id"], number=row["number"], error=str(exc), error_code=exc.code)
+    return None
+
+
+def mark_released(runtime: Runtime, purchase_id: str, by: str, note: str | None) -> Row | None:
+    """Write down that a person gave a number back at the provider. Returns the purchase after.
+
+    None where it is not bought, or where a call of ours has not ended.
+    """
+
+    def mark(conn: Connection) -> Row | None:
+        now = runtime.now()
+        leaving.lock(conn, purchase_id)
+        after = calls.mark_released(conn, purchase_id, now, f"given back at the provider, says {by}")
+        if after is not None:
+            leaving.leave(conn, purchase_id, now)
+            write_down(conn, after, Verdict.RELEASED, Settler(by=by, now=now), note)
+        return after
+
+    after = runtime.database.run(mark)
+    complete_finished(runtime)
+    return after
+
+
+def purchases_of(conn: Connection, order_id: str) -> list[str]:
+    """The purchases on an order's lines, in their order."""
+    query = LINE.select().where(LINE.c.order_id == order_id).order_by(LINE.c.line)
+    return list(dict.fromkeys(row["purchase_id"] for row in conn.execute(query).mappings()))
+
+
+def _ask(conn: Connection, runtime: Runtime, row: Row, wanted: Asking) -> Asked:
+    """The place is locked before the purchase, and left with it."""
+    _require_known(runtime, row)
+    leaving.lock(conn, row["id"])
+    leaving.refuse_taken(conn, row["id"])
+    now = runtime.now()
+    asked = asking.ask(conn, row["id"], replace(wanted, earliest=_earliest(runtime, row)), now)
+    if not asked.repeat:
+        leaving.leave(conn, row["id"], now)
+    return asked
+
+
+def _require_known(runtime: Runtime, row: Row) -> None:
+    """Raise RequestError where no worker could make the call: of an account that is not ours, or without documents."""
+    binding = runtime.providers.get(row["provider"])
+    if binding is None or binding.account != row["account"]:
+        whose = f"{row['provider']!r} for {row['account']}"
+        raise RequestError(f"number: {row['number']} is of {whose}, which is not configured", "unknown_provider")
+    kind = runtime.kinds[row["provider"]]
+    if not kind.releases:
+        then = f"then dialstock purchase mark-released {row['id']}"
+        raise RequestError(
+            f"number: {row['number']} cannot be given back from here: {kind.portal}; {then}", "no_release"
+        )
+
+
+def _earliest(runtime: Runtime, row: Row) -> datetime | None:
+    """When the provider lets a number go that a call of ours bought; of others it is asked."""
+    keeps = runtime.kinds[row["provider"]].keeps_for
+    bought = row["finished_at"] if row["attempts"] and not row["already_owned"] else None
+    return bought + timedelta(seconds=keeps[0]) if keeps and bought else None
+
+
+def _tell_accepted(conn: Connection, asked: Asked, key: str, metadata: Mapping[str, Any], now: datetime) -> None:
+    own = {"idempotency_key": key, "metadata": dict(metadata), "order_id": None}
+    row = {**asked.purchase, "error": asked.release["error"], "error_code": asked.release["error_code"]}
+    told = {"release_id": asked.release["id"], "release_status": asked.release["status"]}
+    emit(conn, [purchase_event(EventType.ACCEPTED, row, now, repeat=asked.repeat, **own, **told)])

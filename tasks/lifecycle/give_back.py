@@ -1,0 +1,242 @@
+"""Give back: one release after the other takes its turn among the reading calls, after the looks at purchases.
+
+Each is a step that a worker takes by itself: a call, written down before it is made, or the look after one in doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
+
+from schemas.outcomes import Look, LookKind
+from schemas.releasing import ReleaseKind, ReleaseOutcome
+from tasks import restored_database
+from tasks.database_away import until_written
+from tasks.ledger.calls import looks
+from tasks.ledger.history import WentBack
+from tasks.ledger.queue import pausing
+from tasks.ledger.releases import calls
+from tasks.ledger.releases.calls import Intent, Taken
+from tasks.ledger.rows import Row
+from tasks.pools import leaving
+from tasks.provider_reaction import react_to_looks
+from tasks.providers.adapter import Known, ProviderError, Releasing, releasing
+from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport.turns import Gate, Withheld, in_turn
+from tasks.reading_turns import Stopped, Turns
+from tasks.runtime import Binding, Runtime
+from tasks.server_errors import explained
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+LEASE = 60.0
+"""Seconds until a release that a worker took, and went away with, is due again."""
+
+TURN_WITHIN = 5.0
+"""Seconds that a call waits for its turn at the most; one that has none then is left for later."""
+
+LATER = 10.0
+"""Seconds until a release is taken up again that could not be gone on with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """One step of one release, and who takes it."""
+
+    runtime: Runtime
+    binding: Binding
+    adapter: Releasing
+    taken: Taken
+    stopping: Callable[[], bool]
+
+    def turns(self, keep: Callable[[float], object] = lambda _: None) -> Turns:
+        return Turns(runtime=self.runtime, binding=self.binding, first=TURN_WITHIN, keep=keep, stopping=self.stopping)
+
+    def keep(self, seconds: float) -> None:
+        """Let other workers leave it alone for as long."""
+        until = self.runtime.now() + timedelta(seconds=seconds)
+        self.runtime.database.run(lambda conn: calls.keep(conn, self.taken, until))
+
+
+def is_due(runtime: Runtime, binding: Binding) -> bool:
+    """Whether a release is due whose provider is not paused, and is not to be asked about purchases first."""
+    if releasing(binding.adapter) is None:
+        return False
+    now = runtime.now()
+    with runtime.database.read() as conn:
+        if not calls.any_due(conn, binding.alias, binding.account, now):
+            return False
+        state = pausing.state_of(conn, binding.alias)
+        paused = state is not None and state["paused_at"] is not None
+        return not paused and not looks.any_due(conn, binding.alias, binding.account, now)
+
+
+def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Take one step of the release that is due for longest. Whether there was one.
+
+    Raises redis.RedisError and SQLAlchemyError where a server is away: the release is due again then.
+    """
+    adapter = releasing(binding.adapter)
+    if adapter is None or not is_due(runtime, binding):
+        return False
+    watch = runtime.watched()
+    taken = runtime.database.run(
+        lambda conn: calls.take_due(conn, binding.alias, binding.account, watch, binding.policy, lease=LEASE)
+    )
+    if taken is None:
+        return False
+    runtime.reached("release_taken")
+    work = _Work(runtime=runtime, binding=binding, adapter=adapter, taken=taken, stopping=stopping)
+    try:
+        _look(work) if taken.doubt else _release(work)
+    except Stopped:
+        log.info("the release of %s is left to another worker", taken.row["number"])
+        return False
+    return True
+
+
+def _release(work: _Work) -> None:
+    runtime, row = work.runtime, work.taken.row
+    try:
+        gate = work.turns()(None)
+    except ProviderError as exc:
+        work.keep(max(LATER, exc.outcome.retry_after or 0.0))
+        return
+    marks = restored_database.newest_marks(runtime, row["account"])
+    now = runtime.now
+    try:
+        intent = runtime.database.run(
+            lambda conn: _with_place(
+                conn, row, now(), lambda: calls.claim(conn, work.taken, marks, now(), work.binding.policy)
+            )
+        )
+    except WentBack as exc:
+        log.warning("the release of %s waits: %s", row["number"], exc)
+        work.keep(LATER)
+        restored_database.compare(runtime)
+        return
+    if intent is None:
+        return
+    runtime.reached("release_claimed")
+    outcome = _send(work, intent, gate)
+    runtime.reached("release_answered")
+    _record(work, intent, outcome)
+    runtime.reached("release_recorded")
+
+
+def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:
+    """What *action* does with a release, in a pool where it comes to nothing: its place is locked first."""
+    leaving.lock(conn, row["purchase_id"])
+    done = action()
+    leaving.come_back(conn, row["purchase_id"], now)
+    return done
+
+
+class _TooLate(Withheld):
+    """The call is not made: its intent is not fresh any more."""
+
+
+def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
+    """Make the call while its intent is fresh. What its turn holds back was not sent."""
+    row = intent.row
+    try:
+        looked_at = time.monotonic()
+        bounds = Bounds(
+            connected=looked_at + _fresh_for(work, intent),
+            end=looked_at + (intent.deadline - work.runtime.now()).total_seconds(),
+            gate=partial(_pass, work, intent, gate),
+        )
+        with bounded(bounds):
+            return work.adapter.release(row["number"], row["provider_number_id"])
+    except RedisError as exc:
+        return _unsent("pace", f"there is no pace without Redis, which {explained(exc)}")
+    except (Stopped, _TooLate) as exc:
+        return _unsent("too_late", str(exc) or "the worker stops")
+
+
+def _unsent(code: str, error: str) -> ReleaseOutcome:
+    return ReleaseOutcome(kind=ReleaseKind.NOT_SENT, error_code=code, error=error, retry_after=LATER)
+
+
+def _pass(work: _Work, intent: Intent, gate: Gate) -> Callable[[], None] | None:
+    leave = gate()
+    try:
+        _fresh_for(work, intent)
+    except BaseException:
+        if leave is not None:
+            leave()
+        raise
+    return leave
+
+
+def _fresh_for(work: _Work, intent: Intent) -> float:
+    """Seconds in which the call may still go out. Raises _TooLate where none are left."""
+    spent = (work.runtime.now() - intent.started_at).total_seconds()
+    if spent > work.binding.policy.send_within:
+        raise _TooLate(f"{spent:.1f} s passed after the intent: too late to send")
+    return work.binding.policy.send_within - spent
+
+
+def _record(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> None:
+    """Never given up: nobody else has the answer."""
+    runtime, row = work.runtime, intent.row
+    said = f"release of {row['number']} at {row['provider']}: {outcome.kind}"
+    until_written(runtime.database, partial(_write, work, intent, outcome), said)
+    log.info("%s", said)
+    if outcome.kind is ReleaseKind.THROTTLED:
+        look = Look(kind=LookKind.UNCLEAR, throttled=True, retry_after=outcome.retry_after)
+        react_to_looks(runtime, work.binding, [look])
+
+
+def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
+    try:
+        return _written(work, intent, outcome)
+    except (DataError, ValueError) as exc:
+        log.warning("a release is written without what was said: %s", type(exc).__name__)
+        return _written(work, intent, ReleaseOutcome(kind=outcome.kind, http_status=outcome.http_status))
+
+
+def _written(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
+    policy, row = work.binding.policy, intent.row
+
+    def write(conn: Connection) -> Row | None:
+        now = work.runtime.now()
+        wait = _may_go_in(work.adapter, row["bought_at"], now)
+        return _with_place(conn, row, now, lambda: calls.record(conn, intent, outcome, policy, now, may_go_in=wait))
+
+    return work.runtime.database.run(write)
+
+
+def _may_go_in(adapter: Releasing, bought_at: datetime | None, now: datetime) -> float:
+    """Seconds until the next date at which the provider may let the number go; 0 where there is none to come."""
+    if bought_at is None:
+        return 0.0
+    waits = [(bought_at - now).total_seconds() + kept for kept in adapter.keeps_for]
+    return next((wait for wait in waits if wait > 0), 0.0)
+
+
+def _look(work: _Work) -> None:
+    runtime, row = work.runtime, work.taken.row
+    number, known = row["number"], Known(number_id=row["provider_number_id"])
+    with in_turn(work.turns(lambda seconds: work.keep(LEASE + seconds))):
+        found = work.binding.adapter.look({number: known})[number]
+    react_to_looks(runtime, work.binding, [found])
+
+    def write(conn: Connection) -> Row | None:
+        now = runtime.now()
+        return _with_place(conn, row, now, lambda: calls.record_look(conn, work.taken, found, work.binding.policy, now))
+
+    after = runtime.database.run(write)
+    if after is not None:
+        log.info("release of %s at %s: a look says %s", number, row["provider"], found.kind)
