@@ -1,7 +1,8 @@
 """What grows for ever, and when it goes: by bounded chunks, each a short transaction, whoever dies between two.
 
-Purchases, their keys, orders, lines, resolutions and the places of pools stay: what was bought, and what a repeated
-request is answered with, hangs on them. Nothing of a purchase that is not settled goes, nor of a number that is taken.
+Purchases, their keys, orders, lines, resolutions, releases and the places of pools stay: what was bought, and what a
+repeated request is answered with, hangs on them. Nothing of a purchase that is not settled goes, nor of a number that
+is taken.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from sqlalchemy import Column, Connection, func, select
 from schemas.retention import Retention
 from schemas.tables.pools import POOL_REQUEST, POOL_RUN
 from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, REJECTED
+from schemas.tables.releases import RELEASE_ATTEMPT
 from tasks.ledger import forget
+from tasks.ledger.releases import calls as release_calls
 from tasks.pools import forgotten
 from tasks.runtime import Runtime
 
@@ -26,13 +29,14 @@ _KINDS: tuple[tuple[str, Callable[[Runtime, datetime, int], int]], ...] = (
     ("rejected", lambda runtime, before, most: _run(runtime, forget.rejected, before, most)),
     ("requests", lambda runtime, before, most: _run(runtime, forgotten.requests, before, most)),
     ("records", forget.calls),
+    ("records", lambda runtime, before, most: _run(runtime, release_calls.forget, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forget.findings, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forgotten.runs, before, most)),
 )
 
 _GROWING: tuple[Column[Any], ...] = (
     *(ATTEMPT.c.started_at, EVENT.c.time, REJECTED.c.received_at, FINDING.c.found_at),
-    *(POOL_REQUEST.c.created_at, POOL_RUN.c.at),
+    *(POOL_REQUEST.c.created_at, POOL_RUN.c.at, RELEASE_ATTEMPT.c.started_at),
 )
 """The times of the rows that go some day."""
 

@@ -10,22 +10,25 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from schemas.plain import is_storable, shown, written
 from schemas.pool_requests import ReturnNumber, TakeNumber
+from schemas.releasing import ReleaseNumber
 from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, parse_order
 from schemas.status import OrderStatus
 from schemas.tables.pools import POOL_REQUEST
 from schemas.tables.purchases import KEY, ORDER, REJECTED
+from schemas.tables.releases import RELEASE
 from tasks.lifecycle.accept import MAX_BODY
-from tasks.messages.public_names import BUY_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.messages.public_names import BUY_NUMBER, RELEASE_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.pools.requests.take_and_return import known_as
 from tasks.runtime import Runtime
 
-Request = BuyNumber | SubmitOrder | TakeNumber | ReturnNumber
+Request = BuyNumber | SubmitOrder | TakeNumber | ReturnNumber | ReleaseNumber
 
 _MODELS: Mapping[str, type[Request]] = {
     BUY_NUMBER: BuyNumber,
     SUBMIT_ORDER: SubmitOrder,
     TAKE_NUMBER: TakeNumber,
     RETURN_NUMBER: ReturnNumber,
+    RELEASE_NUMBER: ReleaseNumber,
 }
 _PARSERS: Mapping[str, Callable[..., BuyNumber | SubmitOrder]] = {BUY_NUMBER: parse_buy, SUBMIT_ORDER: parse_order}
 
@@ -67,7 +70,7 @@ def _read(runtime: Runtime, task: str, fields: Mapping[str, Any]) -> Request | N
 
 
 def _key(request: Request) -> str | None:
-    return request.idempotency_key if isinstance(request, BuyNumber | SubmitOrder) else request.request_id
+    return request.request_id if isinstance(request, TakeNumber | ReturnNumber) else request.idempotency_key
 
 
 def _answered(request: Request, key: str) -> ColumnElement[bool]:
@@ -76,6 +79,8 @@ def _answered(request: Request, key: str) -> ColumnElement[bool]:
     if isinstance(request, SubmitOrder):
         whole = (ORDER.c.status != OrderStatus.LOADING, ORDER.c.status != OrderStatus.ABANDONED)
         return and_(ORDER.c.idempotency_key == key, ORDER.c.fingerprint == request.fingerprint, *whole)
+    if isinstance(request, ReleaseNumber):
+        return and_(RELEASE.c.idempotency_key == key, RELEASE.c.fingerprint == request.fingerprint)
     return and_(POOL_REQUEST.c.request_id == known_as(key), POOL_REQUEST.c.fingerprint == request.fingerprint)
 
 

@@ -1,9 +1,10 @@
-"""The Celery tasks: thin entries to the domain code. Callers use the four public ones by name.
+"""The Celery tasks: thin entries to the domain code. Callers use the five public ones by name.
 
     dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
     dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
     dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
     dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
+    dialstock.release_number  a number back to its provider: number, provider; optional idempotency_key, metadata
 
 The public tasks take any arguments, so that a misspelt one gets an answer and not a bare TypeError; whatever is raised,
 their message is answered, or goes back to the queue.
@@ -23,7 +24,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
-from tasks import orders
+from tasks import giving_back, orders
 from tasks.audit import schedule
 from tasks.database_away import DATABASE_AWAY, patiently
 from tasks.ledger.outdated import Outdated
@@ -32,7 +33,16 @@ from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
 from tasks.messages.known_elsewhere import may_be_known
-from tasks.messages.public_names import BUY_NUMBER, INTERNAL, LATER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, body_of
+from tasks.messages.public_names import (
+    BUY_NUMBER,
+    INTERNAL,
+    LATER,
+    RELEASE_NUMBER,
+    RETURN_NUMBER,
+    SUBMIT_ORDER,
+    TAKE_NUMBER,
+    body_of,
+)
 from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
 from tasks.queries import numbers_of
@@ -75,6 +85,12 @@ def take_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
 def return_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Give a number back to its pool."""
     _public(self, args, kwargs, _give_back)
+
+
+@shared_task(name=RELEASE_NUMBER, bind=True, acks_late=True, ignore_result=True)
+def release_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Accept one release. Run twice, the second finds the first by its key."""
+    _public(self, args, kwargs, giving_back.release_number)
 
 
 @shared_task(name=BUY, acks_late=True, ignore_result=True)

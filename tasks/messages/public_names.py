@@ -9,7 +9,8 @@ BUY_NUMBER = "dialstock.buy_number"
 SUBMIT_ORDER = "dialstock.submit_order"
 TAKE_NUMBER = "dialstock.take_number"
 RETURN_NUMBER = "dialstock.return_number"
-PUBLIC = (BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, RETURN_NUMBER)
+RELEASE_NUMBER = "dialstock.release_number"
+PUBLIC = (BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, RETURN_NUMBER, RELEASE_NUMBER)
 
 LATER = "later"
 """Why a message goes back to its queue that is not to be tried again at once."""

@@ -48,11 +48,12 @@ class TakesBack(ScriptedProvider):
         assert self.under_way == 1
         self.given.append((number, number_id))
         action = self.answers.popleft() if self.answers else self.take_back
-        found = action if isinstance(action, ReleaseOutcome) else action(number)
-        self.under_way -= 1
-        if leave is not None:
-            leave()
-        return found
+        try:
+            return action if isinstance(action, ReleaseOutcome) else action(number)
+        finally:
+            self.under_way -= 1
+            if leave is not None:
+                leave()
 
     def take_back(self, number: str) -> ReleaseOutcome:
         self.shows.pop(number, None)

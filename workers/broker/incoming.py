@@ -82,7 +82,8 @@ class KeepingConsumer(ReconnectingConsumer):
         """A message for a task that does not exist."""
         headers = _headers(message)
         name = exc.args[0] if exc.args else headers.get("task")
-        error = f"unknown task {name!r}: known are dialstock.buy_number, submit_order, take_number and return_number"
+        known = "dialstock.buy_number, submit_order, take_number, return_number and release_number"
+        error = f"unknown task {name!r}: known are {known}"
         _keep(getattr(message, "body", b""), name, headers.get("id"), RequestError(error, "unknown_task"))
         super().on_unknown_task(body, message, exc)
 

@@ -23,6 +23,7 @@ from workers.cli.provider.commands import register as register_provider
 from workers.cli.provider.search_numbers import register as register_number
 from workers.cli.purchase.buy import register as register_buy
 from workers.cli.purchase.commands import register as register_purchase
+from workers.cli.release.command import register as register_release
 from workers.cli.sandbox.commands import register as register_sandbox
 from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, failure_of
 from workers.cli.terminal.output import say
@@ -135,6 +136,7 @@ for register in (
     register_buy,
     register_number,
     register_purchase,
+    register_release,
     register_pool,
     register_provider,
     register_audit,

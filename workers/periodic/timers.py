@@ -1,4 +1,7 @@
-"""The timers that each worker runs: release, looks, sweep, orders, history, pools, relay. No one's death matters."""
+"""The timers that each worker runs: release, looks, sweep, orders, history, pools, giving back, relay.
+
+No one's death matters.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
+from workers.periodic.giving_back import GivingBack
 from workers.processes.signs import SIGNS
 from workers.settings import Settings
 
@@ -26,6 +30,7 @@ log = logging.getLogger(__name__)
 RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
 POOLS_EVERY = 1.0
+GIVE_BACK_EVERY = 1.0
 HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
@@ -88,11 +93,13 @@ class Timers:
         self._latest = latest or (lambda: runtime)
         self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
         self._many = False
+        self._giving_back = GivingBack()
         self._timers = [
             Timer("release", RELEASE_EVERY, self._turn(_release)),
             Timer("sweep", SWEEP_EVERY, self._turn(_sweep)),
             Timer("history", HISTORY_EVERY, self._turn(restored_database.compare)),
             Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
+            Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings)),
         ]
@@ -104,12 +111,14 @@ class Timers:
 
     def drain(self) -> None:
         """Release nothing more; events still go out."""
+        self._giving_back.stop()
         for timer in self._timers:
             if timer.name != "relay":
                 timer.stop(timeout=0)
 
     def stop(self) -> None:
         """Stop them all, publish what is left, and let another worker's relay take over."""
+        self._giving_back.stop()
         for timer in self._timers:
             timer.stop()
         try:

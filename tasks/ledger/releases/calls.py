@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, true, update
 
 from schemas.config.policy import Policy
 from schemas.events import EventType
@@ -17,6 +17,7 @@ from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.calls.intents import SWEEP_GRACE
+from tasks.ledger.forget import first_id
 from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -173,6 +174,22 @@ def releases_of(conn: Connection, purchase_id: str) -> list[Row]:
     calls = select(RELEASE_ATTEMPT).where(at.release_id.in_([row["id"] for row in found])).order_by(at.revision)
     made = [dict(row) for row in conn.execute(calls).mappings()]
     return [{**row, "calls": [one for one in made if one["release_id"] == row["id"]]} for row in found]
+
+
+def forget(conn: Connection, before: datetime, most: int) -> int:
+    """Delete the calls of releases that had ended before then, all of one at once. Returns of how many releases."""
+    at = RELEASE_ATTEMPT.c
+    query = (
+        select(_AT.id)
+        .join(RELEASE_ATTEMPT, at.release_id == _AT.id)
+        .where(_AT.id < first_id(before), _AT.finished_at < before)
+        .distinct()
+        .order_by(_AT.id)
+        .limit(most)
+    )
+    ids = list(conn.execute(query).scalars())
+    conn.execute(delete(RELEASE_ATTEMPT).where(at.release_id.in_(ids)))
+    return len(ids)
 
 
 def _watched(watch: Watch, longest: float) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tasks.ledger.releases.calls import releases_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.queries import attempts_of, events_of, provider_states
@@ -15,6 +16,7 @@ from workers.cli.terminal.output import show, show_fields, show_table
 
 _CALLS = ("started_at", "ended_at", "outcome", "http_status", "error_code", "detail")
 _RESOLUTIONS = ("at", "decision", "by", "note")
+_RELEASES = ("created_at", "by", "status", "attempts", "due_at", "finished_at", "error")
 _EVENTS = ("time", "type", "published_at")
 
 
@@ -37,6 +39,7 @@ def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:
             "next": describe(runtime, conn, row),
             "attempts": attempts_of(conn, purchase_id),
             "resolutions": resolutions_of(conn, purchase_id),
+            "releases": releases_of(conn, purchase_id),
             "events": events_of(conn, row),
         }
 
@@ -52,6 +55,9 @@ def show_document(document: dict[str, Any]) -> None:
     if document["resolutions"]:
         show("\nSettled")
         show_table(_RESOLUTIONS, [[one[name] for name in _RESOLUTIONS] for one in document["resolutions"]])
+    if document["releases"]:
+        show("\nGiven back")
+        show_table(_RELEASES, [[one[name] for name in _RELEASES] for one in document["releases"]])
     if document["events"]:
         show("\nEvents")
         show_table(_EVENTS, [[event[name] for name in _EVENTS] for event in document["events"]])

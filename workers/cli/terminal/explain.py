@@ -156,6 +156,16 @@ def _held(purchase: Row, around: Around) -> str:
     return f"{text} Not listed as ours {duration(policy.settle_after)} after its call, it fails by the audit."
 
 
+def _releasing(purchase: Row, around: Around) -> str:
+    if around.policy is None:
+        return f"Bought, and to be given back. {_stranded(purchase)}"
+    paused = f" It is {around.paused}." if around.paused else ""
+    return (
+        "Bought, and on its way back to the provider: a worker calls when the release is due. A call whose answer was "
+        f"lost is looked up before another is made.{paused}"
+    )
+
+
 def _papers(purchase: Row) -> str:
     """What a purchase waits for whose papers are missing; an order that stands is not ordered again."""
     there = "see that the provider has them, or name them in providers.toml"
@@ -172,6 +182,7 @@ _ALIVE = {
     Status.PROCESSING: _processing,
     Status.UNKNOWN: _unknown,
     Status.HELD: _held,
+    Status.RELEASING: _releasing,
 }
 _ENDED = {
     Status.PURCHASED: "Done: the number is ours.",

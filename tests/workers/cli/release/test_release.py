@@ -1,0 +1,75 @@
+"""`dialstock release` and `purchase mark-released`: they ask, they leave what they must, and they say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.status import Status
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
+from workers.cli.terminal.context import Desk
+
+
+def bought(cli: Cli, desk: Desk, home: Path, count: int, provider: str = "vogent") -> str:
+    order = cli.submit(simple_file(home, count, provider))
+    for number in NUMBERS[:count]:
+        settle(desk, number, Status.PURCHASED, provider_number_id=f"id-{number[1:]}")
+    return order
+
+
+def test_it_asks_and_a_script_says_yes(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 2)
+    assert "say --yes" in both.refused("release", NUMBERS[0])
+    assert purchases(desk)[NUMBERS[0]]["status"] == "purchased"
+    result = both("release", NUMBERS[0], "--yes", "--by", "ann")
+    assert result.exit_code == 0
+    assert "Giving 1 number back to vogent (vogent, at 127.0.0.1" in result.stderr.replace("the sandbox ", "")
+    assert {n: row["status"] for n, row in purchases(desk).items()} == {
+        NUMBERS[0]: "releasing",
+        NUMBERS[1]: "purchased",
+    }
+    shown = both.json("purchase", "show", NUMBERS[0])
+    assert [(one["by"], one["status"]) for one in shown["releases"]] == [("ann", "open")]
+    assert "on its way back" in shown["next"]
+    assert both.json("release", NUMBERS[0], "--yes")["releasing"][0]["status"] == "releasing"
+
+
+def test_an_order_goes_and_counts_as_bought_until_it_is_gone(both: Cli, desk: Desk, home: Path) -> None:
+    order = bought(both, desk, home, 3)
+    found = both.json("release", "--order", order, "--yes")
+    assert [one["number"] for one in found["releasing"]] == NUMBERS[:3]
+    assert "3" in both.ok("order", "show", order)
+    assert both.json("order", "list")[0]["bought"] == 3
+
+
+def test_what_must_stay_is_left_and_told(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 2)
+    both.submit(csv_file(home, [f"{NUMBERS[0]},vogent"], name="again.csv"))
+    found = both.json("release", *NUMBERS[:2], "--yes", status=1)
+    assert [one["number"] for one in found["releasing"]] == [NUMBERS[1]]
+    assert [(one["number"], one["error_code"]) for one in found["refused"]] == [(NUMBERS[0], "other_order")]
+    assert both.json("release", NUMBERS[0], "--yes", "--force")["refused"] == []
+
+
+def test_a_kind_without_a_call_says_what_a_person_does(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 1, "timepay")
+    result = both("release", NUMBERS[0], "--yes")
+    assert result.exit_code == 1
+    assert "mark-released" in result.stderr
+    assert (
+        both.json("purchase", "mark-released", NUMBERS[0], "--note", "by mail")["released"][0]["status"] == "released"
+    )
+    assert both.json("purchase", "mark-released", NUMBERS[0], status=1)["released"] == []
+    assert both.json("purchase", "show", NUMBERS[0])["resolutions"][0]["note"] == "by mail"
+
+
+def test_a_file_or_stdin_names_them(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 2)
+    assert len(both.json("release", "--file", "-", "--yes", input="\n".join(NUMBERS[:2]) + "\n")["releasing"]) == 2
+
+
+def test_wrong_use_is_said(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 1)
+    assert "one of" in both.refused("release", "--yes")
+    assert "one of" in both.refused("release", NUMBERS[0], "--order", "last", "--yes")
+    assert "go together" in both.refused("release", "--pool", "p", "--yes")
+    assert "nothing" in both.refused("release", "--pool", "p", "--count", "3", "--yes")

@@ -1,0 +1,74 @@
+"""The threads that give numbers back: one for each provider, that end when nothing is due, or all are to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from schemas.status import Status
+from tests.tasks.releasing import DONE, Returns, make_returns
+from tests.waiting import eventually
+from workers.database.connections import SqlDatabase
+from workers.periodic.giving_back import GivingBack
+
+
+@pytest.fixture
+def returns(database_url: str) -> Iterator[Returns]:
+    database = SqlDatabase(database_url)
+    yield make_returns(database)
+    database.close()
+
+
+def threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("dialstock-give-back")]
+
+
+def test_what_is_due_is_given_back_by_a_thread_that_ends(returns: Returns) -> None:
+    rows = [returns.bought(f"+1415555000{n}") for n in range(3)]
+    for row in rows:
+        returns.ask(row)
+    giving = GivingBack()
+    assert giving.turn(returns.runtime) is False
+    eventually(lambda: set(returns.statuses()) == {Status.RELEASED}, what="all are given back")
+    eventually(lambda: threads() == [], what="the thread has ended")
+    assert len(returns.provider.given) == 3
+
+
+def test_a_provider_has_one_thread_and_one_that_stops_begins_nothing(returns: Returns) -> None:
+    rows = [returns.bought(f"+1415555000{n}") for n in range(2)]
+    for row in rows:
+        returns.ask(row)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(_: str) -> object:
+        begun.set()
+        assert go.wait(20)
+        return DONE
+
+    returns.provider.answers.append(slow)  # type: ignore[arg-type]
+    giving = GivingBack()
+    giving.turn(returns.runtime)
+    assert begun.wait(20)
+    giving.turn(returns.runtime)
+    assert len(threads()) == 1
+    giving.stop()
+    go.set()
+    eventually(lambda: threads() == [], what="the thread has ended")
+    assert sorted(returns.statuses()) == [Status.RELEASED, Status.RELEASING]
+    giving.turn(returns.runtime)
+    assert threads() == []
+
+
+def test_what_nobody_foresaw_ends_no_timer(returns: Returns, caplog: pytest.LogCaptureFixture) -> None:
+    row = returns.bought()
+    returns.ask(row)
+
+    def broken(_: str) -> object:
+        raise KeyError("a fault")
+
+    returns.provider.answers.append(broken)  # type: ignore[arg-type]
+    GivingBack().turn(returns.runtime)
+    eventually(lambda: "a release at acme failed" in caplog.text, what="it is told")
+    assert returns.settle(row)["status"] == Status.RELEASED

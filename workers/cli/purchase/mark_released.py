@@ -1,0 +1,53 @@
+"""`dialstock purchase mark-released`: a person gave numbers back at the provider."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from workers.cli.terminal.errors import SOME_FAILED
+from workers.cli.terminal.operator import By, person
+from workers.cli.terminal.output import Json, count, emit_json, say, show_line
+
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...",
+        help="The purchases: their ids, at least the first or last 8 characters of them, or their numbers with the "
+        "plus.",
+    ),
+]
+Note = Annotated[str | None, typer.Option(help="Why; it is kept with the decision.")]
+
+
+def mark_released(ids: Ids, *, note: Note = None, by: By = None, json: Json = False) -> None:
+    """Write down that bought numbers were given back at the provider's own portal.
+
+    Nothing is called: it ends as released, leaves its pool, and may be bought again. What is ours still then is found
+    by the audit. The status is 1 where one is not bought, or a call of ours to give it back has not ended.
+    """
+    from schemas.status import Status
+    from tasks import giving_back
+    from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.ids import purchase_id
+
+    who = person(by)
+    with open_desk(configured=False) as desk:
+        with desk.runtime.database.read() as conn:
+            wanted = (Status.PURCHASED, Status.RELEASING)
+            found = list(dict.fromkeys(purchase_id(conn, text, wanted) for text in ids))
+        done = {one: giving_back.mark_released(desk.runtime, one, who, note) for one in found}
+    rows = [row for row in done.values() if row is not None]
+    left = [one for one, row in done.items() if row is None]
+    if json:
+        fields = ("id", "number", "provider", "status")
+        emit_json({"released": [{name: row[name] for name in fields} for row in rows], "left": left})
+    else:
+        for row in rows:
+            show_line(f"{row['number']:<16}  {row['provider']:<12}  {row['status']}  {row['id']}")
+        say(f"{count(len(rows), 'number')} written down as given back.")
+        if left:
+            say(f"{count(len(left), 'purchase')} could not be: see `dialstock purchase show ID`", "yellow")
+    raise typer.Exit(SOME_FAILED if left else 0)

@@ -1,0 +1,150 @@
+"""What `dialstock release` is for, what it says before it is done, and what it says after."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import typer
+from sqlalchemy import Connection
+
+from schemas.requests import RequestError
+from schemas.status import Status
+from tasks import giving_back
+from tasks.giving_back import Refused
+from tasks.ledger.releases.asking import Asking, open_release
+from tasks.ledger.rows import Row, find
+from tasks.pools import leaving
+from tasks.runtime import Runtime
+from workers.cli.terminal import ids
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.explain import when
+from workers.cli.terminal.input_file import STDIN, opened
+from workers.cli.terminal.output import count, emit_json, say, show_line
+from workers.cli.terminal.spending import whereabouts
+
+_OURS = frozenset({Status.PURCHASED, Status.RELEASING})
+_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What the command line names: exactly one way of it."""
+
+    numbers: Sequence[str]
+    file: str | None
+    order: str | None
+    pool: str | None
+    count: int | None
+    force: bool
+
+    def check(self) -> None:
+        """Raises Failure where it is not one way, or half of one."""
+        ways = [bool(self.numbers), self.file is not None, self.order is not None, self.pool is not None]
+        if sum(ways) != 1:
+            raise Failure("name numbers, or one of --file, --order and --pool")
+        if (self.pool is None) != (self.count is None):
+            raise Failure("--pool and --count go together: say how many of the pool's numbers go")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Purchases whose numbers go, and those that are left."""
+
+    rows: Sequence[Row]
+    asking: Asking
+    refused: Sequence[Refused]
+
+
+@dataclass(kw_only=True)
+class Done:
+    """What came of it."""
+
+    rows: list[Row] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+def chosen(runtime: Runtime, wanted: Chosen, by: str) -> Plan:
+    """What is to be given back, as it stands now. Raises Failure."""
+    wanted.check()
+    with runtime.database.read() as conn:
+        order = None if wanted.order is None else ids.order_id(conn, wanted.order)
+        asking = Asking(by=by, order_id=order, force=wanted.force)
+        rows = [row for one in dict.fromkeys(_ids(conn, wanted, order)) if (row := find(conn, one))]
+        if order is not None:
+            rows = [row for row in rows if row["status"] in _OURS]
+        problems = {row["id"]: giving_back.refused(runtime, conn, row, asking) for row in rows if _is_new(row)}
+    if not rows:
+        raise Failure("there is nothing to give back there")
+    refused = [one for one in problems.values() if one is not None]
+    return Plan(rows=[row for row in rows if problems.get(row["id"]) is None], asking=asking, refused=refused)
+
+
+def confirm(runtime: Runtime, plan: Plan, *, yes: bool) -> None:
+    """Say what goes, and ask. Raises Failure where nobody can be asked, and typer.Abort."""
+    for one in plan.refused:
+        say(f"Left: {one.error}", "yellow")
+    fresh = [row for row in plan.rows if _is_new(row)]
+    for alias, many in sorted(Counter(row["provider"] for row in fresh).items()):
+        shown = [row["number"] for row in fresh if row["provider"] == alias]
+        more = f" and {many - _SHOWN:,} more" if many > _SHOWN else ""
+        say(f"Giving {count(many, 'number')} back to {alias} ({whereabouts(runtime.config, alias)}): ")
+        say(f"  {', '.join(shown[:_SHOWN])}{more}")
+    if yes or not fresh:
+        return
+    if not sys.stdin.isatty():
+        raise Failure("nobody can be asked here: say --yes if they are to be given back")
+    typer.confirm("A number that is given back may be gone for good. Go on?", abort=True, err=True)
+
+
+def give_back(runtime: Runtime, plan: Plan) -> Done:
+    """Have them given back, each by itself: what has changed since is left."""
+    done = Done(refused=[*plan.refused])
+    for row in plan.rows:
+        try:
+            done.rows.append(giving_back.ask(runtime, row["id"], plan.asking).purchase)
+        except RequestError as exc:
+            refused = Refused(purchase_id=row["id"], number=row["number"], error=str(exc), error_code=exc.code)
+            done.refused.append(refused)
+            say(f"Left: {refused.error}", "yellow")
+    return done
+
+
+def tell(runtime: Runtime, done: Done, *, json: bool) -> None:
+    """What is on its way back, and what is left."""
+    if json:
+        fields = ("id", "number", "provider", "status")
+        rows = [{name: row[name] for name in fields} for row in done.rows]
+        emit_json({"releasing": rows, "refused": [vars(one) for one in done.refused]})
+        return
+    with runtime.database.read() as conn:
+        for row in done.rows:
+            show_line(f"{row['number']:<16}  {row['provider']:<12}  {_when(conn, row, runtime)}  {row['id']}")
+    say(f"{count(len(done.rows), 'number')} on the way back, {len(done.refused):,} left.")
+
+
+def _when(conn: Connection, row: Row, runtime: Runtime) -> str:
+    standing = open_release(conn, row["id"])
+    due = None if standing is None else standing["due_at"]
+    return "over" if due is None else f"due {when(due, runtime.now())}"
+
+
+def _is_new(row: Row) -> bool:
+    return bool(row["status"] != Status.RELEASING)
+
+
+def _ids(conn: Connection, wanted: Chosen, order: str | None) -> Iterator[str]:
+    if order is not None:
+        yield from giving_back.purchases_of(conn, order)
+    elif wanted.pool is not None:
+        yield from leaving.longest_available(conn, wanted.pool, wanted.count or 0)
+    else:
+        for text in wanted.numbers or _lines(wanted.file or STDIN):
+            yield ids.purchase_id(conn, text, _OURS)
+
+
+def _lines(file: str) -> list[str]:
+    with opened(file) as stream:
+        return [text for line in stream.read().decode("utf-8-sig").splitlines() if (text := line.strip())]
