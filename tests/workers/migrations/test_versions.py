@@ -105,3 +105,13 @@ def test_purchases_that_were_asked_for_twice_before_they_told_of_it_tell_of_it(e
         found = conn.execute(text("SELECT provider FROM purchase WHERE joined ORDER BY provider")).scalars().all()
     database.close()
     assert found == ["adopted", "two"]
+
+
+def test_a_check_that_was_widened_holds_for_the_rows_that_there_are(postgres_url: str) -> None:
+    database = SqlDatabase(postgres_url)
+    query = "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'purchase_status'"
+    with database.read() as conn:
+        [(validated, said)] = conn.execute(text(query)).all()
+    database.close()
+    assert validated
+    assert "'releasing'" in said

@@ -21,6 +21,7 @@ from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
 from workers.cli.doctor.processes import examine_processes
+from workers.cli.doctor.releases import examine_releases
 from workers.cli.terminal.explain import mend_of
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
@@ -48,6 +49,7 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
             findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
             findings += [_growing(conn), *_paused(conn, config)]
+            findings += examine_releases(conn, now)
             findings += examine_pools(conn, pools, now)
             findings += examine_accounts(conn, config) if config else []
             findings += examine_processes(conn, config.digest if config else None, now)

@@ -1,0 +1,32 @@
+"""What the doctor says of numbers that are given back: only where that stands still."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from schemas.tables.releases import OPEN, RELEASE
+from workers.cli.doctor.findings import Finding, warn
+
+LATE = timedelta(minutes=10)
+LOOKS = 5
+"""Looks that said nothing, in a row."""
+
+
+def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
+    """Releases that should have moved on, and those that nobody can tell the end of."""
+    at = RELEASE.c
+    count = select(func.count()).select_from(RELEASE)
+    late = conn.execute(count.where(OPEN, at.due_at <= now - LATE)).scalar_one()
+    unclear = conn.execute(count.where(OPEN, at.look_failures >= LOOKS)).scalar_one()
+    found = []
+    if late:
+        message = f"{late:,} numbers should have been given back {LATE.total_seconds() / 60:.0f} min ago"
+        mend = "start a worker of this version, or see `dialstock provider list`: a paused provider is not called"
+        found.append(warn("releases", message, mend))
+    if unclear:
+        message = f"of {unclear:,} numbers nobody can tell whether they are given back: looks at the provider fail"
+        mend = "see at the provider; what is gone is written down by `dialstock purchase mark-released`"
+        found.append(warn("releases", message, mend))
+    return found
