@@ -40,18 +40,18 @@ class TakesBack(ScriptedProvider):
         super().__init__(*args)
         self.answers: deque[Answer] = deque()
         self.given: list[tuple[str, str]] = []
-        self.under_way = 0
+        self.under_way: set[str] = set()
 
     def release(self, number: str, number_id: str) -> ReleaseOutcome:
         leave = present_bounds().gate()
-        self.under_way += 1
-        assert self.under_way == 1
+        assert number not in self.under_way
+        self.under_way.add(number)
         self.given.append((number, number_id))
         action = self.answers.popleft() if self.answers else self.take_back
         try:
             return action if isinstance(action, ReleaseOutcome) else action(number)
         finally:
-            self.under_way -= 1
+            self.under_way.discard(number)
             if leave is not None:
                 leave()
 

@@ -8,7 +8,10 @@ from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from schemas.requests import RequestError
 from schemas.status import Status
+from tasks.ledger.history import vouched
+from tasks.ledger.rows import new_id
 from tasks.lifecycle import give_back
+from tasks.watermark import Mark
 from tests.tasks.releasing import LOST, REFUSED, TOO_RECENT, Returns
 from tests.tasks.scripted_provider import ABSENT, UNCLEAR
 from tests.tasks.support import NUMBER, Killed, die
@@ -235,3 +238,17 @@ def test_an_order_for_what_is_being_given_back_is_refused_and_for_what_is_releas
     assert again["id"] != row["id"]
     assert returns.statuses() == [Status.RELEASED, Status.PURCHASED]
     assert returns.step() is False
+
+
+def test_a_database_that_went_back_in_time_gives_nothing_back(returns: Returns) -> None:
+    row = returns.bought()
+    returns.ask(row)
+    now = returns.world.clock.moment
+    lost = Mark(purchase_id=new_id(), revision=1, number="+14155550199", started_at=now, deadline=now)
+    returns.runtime.watermark.write(row["account"], [lost])
+    returns.runtime.database.renew()
+    with returns.world.write() as conn:  # SQLite's stays
+        vouched(conn).clear()
+    returns.step()
+    assert returns.provider.given == []
+    assert returns.world.row(row["id"])["status"] == Status.RELEASING
