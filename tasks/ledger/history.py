@@ -24,7 +24,8 @@ from tasks.watermark import Mark
 
 _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
-_BOUGHT = (Status.PURCHASED, Status.PROCESSING)
+_STANDS = (Status.PURCHASED, Status.RELEASING)
+_BOUGHT = (*_STANDS, Status.PROCESSING)
 _LOST = "history_lost"
 _UNTOLD = Outcome(
     kind=OutcomeKind.UNKNOWN, error_code=_LOST, error="the database went back in time while the call was under way"
@@ -172,7 +173,7 @@ def _hold_one(conn: Connection, row: Row, mark: Mark, now: datetime, changes: Ro
     """
     deadline = _last_call(row, mark)
     for_this = row["error_code"] == _LOST and row["call_deadline"] == deadline
-    if row["status"] == Status.PURCHASED or (row["status"] == Status.HELD and for_this):
+    if row["status"] in _STANDS or (row["status"] == Status.HELD and for_this):
         return None
     if row["status"] == Status.PURCHASING:
         close_attempt(conn, row, _UNTOLD, now)

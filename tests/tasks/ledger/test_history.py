@@ -20,7 +20,7 @@ from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.support import ACCOUNT, World, number
 
-ALIVE_UNBOUGHT = sorted(set(Status) - DEAD - {Status.PURCHASED})
+ALIVE_UNBOUGHT = sorted(set(Status) - DEAD - {Status.PURCHASED, Status.RELEASING})
 
 
 def mark(index: int, revision: int = 2, purchase_id: str | None = None) -> Mark:
@@ -106,10 +106,11 @@ def test_a_later_call_that_is_known_is_the_last(world: World) -> None:
     assert held["call_deadline"] == claimed.deadline
 
 
-def test_what_was_bought_stays(world: World) -> None:
+@pytest.mark.parametrize("status", [Status.PURCHASED, Status.RELEASING])
+def test_what_was_bought_stays(world: World, status: Status) -> None:
     row = world.claimed(number(1)).row
     with world.write() as conn:
-        conn.execute(update(PURCHASE).values(status=Status.PURCHASED))
+        conn.execute(update(PURCHASE).values(status=status))
     before = world.row(row["id"])
     assert hold(world, mark(1)) == []
     assert world.row(row["id"]) == before
@@ -125,7 +126,7 @@ def test_what_was_bought_is_dated_by_its_last_lost_call(world: World, status: St
     for marks, account in ((last, "other-account"), (earlier, ACCOUNT), (last, ACCOUNT), (earlier, ACCOUNT)):
         with world.write() as conn:
             history.answer(conn, [marks], account=account, now=world.clock())
-    bought = status in (Status.PURCHASED, Status.PROCESSING)
+    bought = status in (Status.PURCHASED, Status.RELEASING, Status.PROCESSING)
     assert world.row(row["id"])["call_deadline"] == (last.deadline if bought else None)
 
 
