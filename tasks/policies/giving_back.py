@@ -12,7 +12,7 @@ from enum import StrEnum
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome, ReleaseStatus
-from tasks.policies.retry import THROTTLED_WAIT, backoff
+from tasks.policies.backoff import THROTTLED_WAIT, backoff
 
 DAY = 86_400.0
 LOOK_AGAIN_MAX = 3_600.0

@@ -23,8 +23,8 @@ from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.asking import asked_for
 from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event
+from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release, wanted_again
-from tasks.policies.retry import call_length, longest_wait
 from tasks.policies.watch import Watch
 from tasks.watermark import Mark
 

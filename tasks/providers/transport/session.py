@@ -137,7 +137,7 @@ class Session:
         Its moment is its caller's (`deadline.Bounds`), and it is made once.
         """
         try:
-            return self.require(self._send(method, path))
+            return self.require(self._send(method, path, Body()))
         except ProviderError as exc:
             return exc.outcome
 

@@ -13,4 +13,5 @@ KIND = ProviderKind(
     sandbox=Sandbox(api=VonageApi, fields={"api_key": "sandbox1"}, numbers="+1650"),
     options=VonageOptions,
     tells_price=True,
+    portal="cancel it among the numbers of Vonage's dashboard",
 )

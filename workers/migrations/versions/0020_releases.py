@@ -2,8 +2,8 @@
 
 What was allowed for a purchase's status still is.
 
-Revision: 0021
-Revises: 0017
+Revision: 0020
+Revises: 0019
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from workers.database.migrating import widen_check
 
-revision = "0021"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
