@@ -23,7 +23,7 @@ from tasks import restored_database
 from tasks.database_away import until_written
 from tasks.ledger.calls import looks
 from tasks.ledger.history import WentBack
-from tasks.ledger.queue import pausing
+from tasks.ledger.queue import standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
@@ -77,9 +77,9 @@ def is_due(runtime: Runtime, binding: Binding) -> bool:
     with runtime.database.read() as conn:
         if not calls.any_due(conn, binding.alias, binding.account, now):
             return False
-        state = pausing.state_of(conn, binding.alias)
-        paused = state is not None and state["paused_at"] is not None
-        return not paused and not looks.any_due(conn, binding.alias, binding.account, now)
+        account = runtime.accounts[binding.account]
+        stands = standing.standing(standing.read(conn, account), binding.alias, account)
+        return not stands.paused and not looks.any_due(conn, binding.alias, binding.account, now)
 
 
 def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lambda: False) -> bool:
