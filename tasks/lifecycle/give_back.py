@@ -27,6 +27,7 @@ from tasks.ledger.queue import standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
+from tasks.policies.watch import seconds_spent
 from tasks.pools import leaving
 from tasks.provider_reaction import react_to_looks
 from tasks.providers.adapter import Known, ProviderError, Releasing, releasing
@@ -154,7 +155,7 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
         looked_at = time.monotonic()
         bounds = Bounds(
             connected=looked_at + _fresh_for(work, intent),
-            end=looked_at + (intent.deadline - work.runtime.now()).total_seconds(),
+            end=looked_at + (intent.deadline - intent.started_at).total_seconds() - _spent(work, intent),
             gate=partial(_pass, work, intent, gate),
         )
         with bounded(bounds):
@@ -182,10 +183,14 @@ def _pass(work: _Work, intent: Intent, gate: Gate) -> Callable[[], None] | None:
 
 def _fresh_for(work: _Work, intent: Intent) -> float:
     """Seconds in which the call may still go out. Raises _TooLate where none are left."""
-    spent = (work.runtime.now() - intent.started_at).total_seconds()
+    spent = _spent(work, intent)
     if spent > work.binding.policy.send_within:
         raise _TooLate(f"{spent:.1f} s passed after the intent: too late to send")
     return work.binding.policy.send_within - spent
+
+
+def _spent(work: _Work, intent: Intent) -> float:
+    return seconds_spent(intent.started_at, intent.began, work.runtime.now())
 
 
 def _record(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> None:

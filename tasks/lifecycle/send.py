@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from schemas.outcomes import Outcome, OutcomeKind
 from tasks.ledger.calls.intents import Claim
 from tasks.policies.pace import SLEEPABLE, Later, Slot
+from tasks.policies.watch import seconds_spent
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Withheld
@@ -37,7 +38,7 @@ def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequ
         looked_at = time.monotonic()
         bounds = Bounds(
             connected=looked_at + _fresh_for(runtime, binding, first),
-            end=looked_at + (first.deadline - runtime.now()).total_seconds(),
+            end=looked_at + (first.deadline - first.started_at).total_seconds() - _spent(runtime, first),
             gate=partial(_wait_for_slot, runtime, binding, first, slot),
         )
         runtime.reached("sending")
@@ -115,7 +116,11 @@ def _new_slot(runtime: Runtime, binding: Binding, claim: Claim) -> Slot:
 
 def _fresh_for(runtime: Runtime, binding: Binding, claim: Claim) -> float:
     """Seconds in which a call may still go out on its intent. Raises _HeldBack where none are left."""
-    spent = (runtime.now() - claim.started_at).total_seconds()
+    spent = _spent(runtime, claim)
     if spent > binding.policy.send_within:
         raise _HeldBack("too_late", f"{spent:.1f} s passed after the intent: too late to send")
     return binding.policy.send_within - spent
+
+
+def _spent(runtime: Runtime, claim: Claim) -> float:
+    return seconds_spent(claim.started_at, claim.began, runtime.now())

@@ -12,6 +12,7 @@ doubt before; processes that watched all along go on as they were.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,3 +38,11 @@ class Watch:
     def seconds_since(self, begun: datetime) -> float:
         """How much of the time since *begun* was watched."""
         return max(0.0, (self.now - max(begun, self.since)).total_seconds())
+
+
+def seconds_spent(started_at: datetime, began: float, now: datetime) -> float:
+    """Seconds since *started_at*, which was *began* in time.monotonic, by whichever clock says more.
+
+    The one may be set back, and the other may stand still with the machine.
+    """
+    return max((now - started_at).total_seconds(), time.monotonic() - began)

@@ -128,7 +128,10 @@ def bought_without_claim() -> AbstractContextManager[Any]:
             rows = [conn.execute(select(PURCHASE).where(PURCHASE.c.id == one[0])).mappings().first() for one in items]
         rows = [row and {**row, "call_deadline": now} for row in rows]
         deadline = now + timedelta(seconds=seconds)
-        return [row and intents.Claim(row=dict(row), started_at=now, deadline=deadline, marked=True) for row in rows]
+        return [
+            row and intents.Claim(row=dict(row), started_at=now, deadline=deadline, began=time.monotonic(), marked=True)
+            for row in rows
+        ]
 
     return patch.object(tasks.lifecycle.claim, "claim", claim)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,13 +62,14 @@ class Wanted:
 class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.
 
-    `reference` is our name of the call, where it has one. `marked` is whether the intent stands in the watermark:
-    until then no call may go out.
+    `began` is `started_at` by this machine's own clock (time.monotonic), which nobody sets. `reference` is our name of
+    the call, where it has one. `marked` is whether the intent stands in the watermark: until then no call may go out.
     """
 
     row: Row
     started_at: datetime
     deadline: datetime
+    began: float
     reference: str | None = None
     marked: bool = False
 
@@ -89,14 +91,14 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     Returns None for a purchase that is not at its revision any more, a duplicate or outdated message, and for one of
     another account: its alias was pointed elsewhere, in our file or in that of a process that started later.
     """
-    deadline = now + timedelta(seconds=seconds)
+    began, deadline = time.monotonic(), now + timedelta(seconds=seconds)
     found = _lock(conn, wanted)
     if not found:
         return [None] * len(wanted)
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
     conn.execute(_CLAIM, {"ids": _ids(found), **times})
     claims = {
-        one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline, reference=one.reference)
+        one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline, began=began, reference=one.reference)
         for one, row in found.items()
     }
     conn.execute(_INTENT, [_intent(one) for one in claims.values()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,11 +56,12 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """The right to make one call to release, which ends by `deadline`."""
+    """The right to make one call to release, which ends by `deadline`. `began` is `started_at` in time.monotonic."""
 
     row: Row
     started_at: datetime
     deadline: datetime
+    began: float
 
 
 def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
@@ -108,7 +110,7 @@ def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, 
     if asked_for(conn, purchase["id"]) != present["asked_for"]:
         _conclude(conn, present, purchase, wanted_again(), now)
         return None
-    deadline = now + timedelta(seconds=call_length(policy))
+    began, deadline = time.monotonic(), now + timedelta(seconds=call_length(policy))
     values = {
         **{"revision": present["revision"] + 1, "attempts": present["attempts"] + 1, "call_deadline": deadline},
         **{"doubt": True, "looks": 0, "found": None, "look_failures": 0},
@@ -117,7 +119,7 @@ def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, 
     conn.execute(update(RELEASE).where(_AT.id == present["id"]).values(**values))
     call = {"release_id": present["id"], "revision": values["revision"], "started_at": now, "deadline": deadline}
     conn.execute(insert(RELEASE_ATTEMPT).values(**call))
-    return Intent(row={**row, **values}, started_at=now, deadline=deadline)
+    return Intent(row={**row, **values}, started_at=now, deadline=deadline, began=began)
 
 
 def record(

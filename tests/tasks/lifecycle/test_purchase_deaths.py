@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_release_whose_process_died_before_its_messages_is_done_again(world: W
         world.release()
     assert world.settle(row["id"])["status"] == Status.PURCHASED
     assert len(world.provider.charged) == 1
+
+
+def test_a_worker_frozen_before_the_send_sends_nothing_where_the_clock_was_set_back_meanwhile(make: Make) -> None:
+    """Its own clock tells: that of the database says that no time has passed."""
+    world = make(send_within=0.05)
+    row = world.accept()
+    world.points["claimed"] = lambda: time.sleep(0.1)
+    world.work()
+    after = world.row(row["id"])
+    assert (after["status"], after["attempts"], after["error_code"]) == (Status.QUEUED, 0, "too_late")
+    assert world.provider.charged == []
 
 
 def test_a_worker_frozen_before_the_send_sends_nothing_and_it_does_not_count(world: World) -> None:
