@@ -202,7 +202,8 @@ def _lost_calls(
     """How long after its deadline a lost call was found, and how long after the last look one was settled as no."""
     last_look = POLICY["reconcile_after"][-1]
     for attempt in attempts:
-        if attempt["error_code"] != "worker_gone":
+        # What a look has found of it stands there then.
+        if attempt["error_code"] not in ("worker_gone", "found_by_look"):
             continue
         later = [(b, a, at) for b, a, at in history[attempt["purchase_id"]] if at > attempt["deadline"]]
         after = next(((a, at) for b, a, at in later if b == Status.UNKNOWN), None)

@@ -45,7 +45,7 @@ def test_what_a_killed_worker_had_under_way_is_settled_by_another(
         results.wait("dialstock.purchase.held", cannot_tell)
     assert place.charged(providers) == {bought: 1, not_bought: 1, cannot_tell: 1}
     outcomes = {n: [a["error_code"] for a in place.attempts(str(rows[n]["id"]))] for n in providers}
-    assert outcomes == {bought: ["worker_gone"], not_bought: ["worker_gone", None], cannot_tell: ["worker_gone"]}
+    assert outcomes == {bought: ["found_by_look"], not_bought: ["worker_gone", None], cannot_tell: ["worker_gone"]}
 
 
 def test_a_stopped_worker_finishes_its_call_tells_its_result_and_exits_with_0(

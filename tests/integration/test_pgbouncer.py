@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.integration.place import Place
 from tests.integration.test_going_back import dialstock, statuses, submit
@@ -67,8 +69,15 @@ def test_an_order_outlives_the_pooler_and_what_it_leads_to(
     reached(pooled, wanted, 35)
     pgbouncer.tell("PAUSE")
     pgbouncer.tell("RESUME")
-    eventually(lambda: statuses(pooled, wanted) == {"purchased": 80}, what="all are bought")
+    eventually(lambda: all_bought(pooled, wanted), what="all are bought")
     assert set(pooled.charged(wanted).values()) == {1}
+
+
+def all_bought(place: Place, wanted: list[str]) -> bool:
+    """A pooler that lost its server refuses who asks for a moment, the test too."""
+    with suppress(OperationalError):
+        return statuses(place, wanted) == {"purchased": len(wanted)}
+    return False
 
 
 def reached(place: Place, wanted: list[str], count: int) -> None:

@@ -111,7 +111,7 @@ def test_an_export_has_the_options_and_the_key_of_each_line(cli: Cli, home: Path
 def test_an_order_from_an_export_shows_none_of_its_keys(cli: Cli, home: Path) -> None:
     first = cli.submit(csv_file(home, [f"{NUMBERS[0]},timepay,k1"], "number,provider,idempotency_key"))
     cli.ok("order", "export", first, "-o", "out.csv")
-    assert ",k1\n" in (home / "out.csv").read_text()
+    assert ",k1," in (home / "out.csv").read_text()
     (line,) = cli.json("order", "export", cli.submit(home / "out.csv"))
     assert (line["number"], line["idempotency_key"]) == (NUMBERS[0], None)
 
