@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,22 +58,12 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     """Find or create the purchase of each entry, in their order.
 
     Raises RequestError (key_conflict) where a key came before with another request, and (being_released) for a number
-    that is on its way back to its provider, Raced to be run again, and Outdated
-    where a process that started later has another account for one of the aliases.
+    that is on its way back to its provider, Raced to be run again, and Outdated where a process that started later has
+    another account for one of the aliases.
     """
     require_current(conn, {entry.request.provider: entry.account for entry in entries})
     known = _by_key(conn, entries)
-    # Two transactions that insert the same numbers in another order would wait for each other for ever.
-    places = [place for place, entry in enumerate(entries) if entry.request.idempotency_key not in known]
-    made = {n: _new_row(entries[n], now, order_id) for n in sorted(places, key=lambda n: _identity(entries[n]))}
-    fresh = [entries[n] for n in made]
-    alive = _alive(conn, fresh)
-    insert_new(conn, PURCHASE, [row for row in made.values() if (row["account"], row["number"]) not in alive])
-    alive = _alive(conn, fresh)
-    answers = [known.get(e.request.idempotency_key or "") or alive.get(_identity(e)) for e in entries]
-    if any(answer is None for answer in answers):
-        raise Raced
-    rows = [answer for answer in answers if answer is not None]
+    made, rows = _find_or_create(conn, entries, known, now, order_id)
     refuse_releasing(
         row for entry, row in zip(entries, rows, strict=True) if entry.request.idempotency_key not in known
     )
@@ -97,6 +87,23 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
         )
         for n, row in enumerate(rows)
     ]
+
+
+def _find_or_create(
+    conn: Connection, entries: Sequence[Entry], known: Mapping[str | None, Row], now: datetime, order_id: str | None
+) -> tuple[dict[int, Row], list[Row]]:
+    """The rows that were to be made, by the place of their entries, and the purchases of all. Raises Raced."""
+    # Two transactions that insert the same numbers in another order would wait for each other for ever.
+    places = [place for place, entry in enumerate(entries) if entry.request.idempotency_key not in known]
+    made = {n: _new_row(entries[n], now, order_id) for n in sorted(places, key=lambda n: _identity(entries[n]))}
+    fresh = [entries[n] for n in made]
+    alive = _alive(conn, fresh)
+    insert_new(conn, PURCHASE, [row for row in made.values() if (row["account"], row["number"]) not in alive])
+    alive = _alive(conn, fresh)
+    answers = [known.get(e.request.idempotency_key or "") or alive.get(_identity(e)) for e in entries]
+    if any(answer is None for answer in answers):
+        raise Raced
+    return made, [answer for answer in answers if answer is not None]
 
 
 def tell_accepted(conn: Connection, accepted: Accepted, request: BuyNumber, now: datetime) -> None:
