@@ -59,23 +59,23 @@ class Bird:
         self._stock = f"/organizations/{config.organization_id}/numbers-stock-items"
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
-        """Find the number's stock item, unless the request names one.
+        """Find the number's stock item: that which the request names, where it is the number's.
 
-        Nothing is bought here, so a search that fails is 'not sent', whatever its failure.
+        An id says nothing of its number, and one of a shifted column would buy another. Nothing is bought here, so a
+        search that fails is 'not sent', whatever its failure.
         """
-        if ask.options.get("stock_item_id"):
-            return ask
         try:
             found = self._in_stock(ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
-        if found is None:
+        if not found:
             return self._session.outcome(
                 OutcomeKind.REFUSED,
                 code="not_in_stock",
                 error=f"Bird has {ask.number} not in stock: search for another",
             )
-        return replace(ask, options={**ask.options, "stock_item_id": found})
+        named = ask.options.get("stock_item_id")
+        return replace(ask, options={**ask.options, "stock_item_id": named if named in found else found[0]})
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Buy up to 25 stock items in one call; each number is found in the answer by itself."""
@@ -130,11 +130,12 @@ class Bird:
             ],
         )
 
-    def _in_stock(self, number: str) -> str | None:
+    def _in_stock(self, number: str) -> list[str]:
+        """The ids of the number's stock items."""
         country = region_of(number)
         prefix = {"countryCodes": country, "prefix": number} if country else {"prefix": number}
         items = searches.of_number(self._stock_items({**prefix, "limit": PAGE_SIZE}), "numberString", number)
-        return next(filter(None, (identifier(item.get("id")) for item in items)), None)
+        return [known for known in (identifier(item.get("id")) for item in items) if known]
 
     def _stock_items(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         answer = self._session.call("GET", self._stock, params=params)

@@ -156,6 +156,16 @@ def test_prepare_finds_the_stock_item_by_the_exact_number(server: ScriptedServer
     assert seen.query == {"countryCodes": ["US"], "prefix": [NUMBER], "limit": ["99"]}
 
 
+@pytest.mark.parametrize(("named", "bought"), [("4", "4"), ("other", ITEM), (f" {ITEM}", ITEM)])
+def test_the_stock_item_that_a_request_names_is_bought_where_it_is_the_number_s(
+    server: ScriptedServer, named: str, bought: str
+) -> None:
+    """An id of a column that slipped is another number's, and nothing but the search tells."""
+    server.queue(results(stock_item(), stock_item(id="4"), stock_item(f"{NUMBER}9", id="other")))
+    asked = Ask(number=NUMBER, options={"stock_item_id": named})
+    assert adapter("bird", server.url).prepare(asked) == Ask(number=NUMBER, options={"stock_item_id": bought})
+
+
 @pytest.mark.parametrize(
     "items", [[], [stock_item(id=None)], [stock_item(backOrderRequired=True)], [stock_item(OTHER), stock_item(id=None)]]
 )
