@@ -77,7 +77,7 @@ def _read_spelled(text: str, spelled: str, digits: str, country: str | None) -> 
 
 
 def digits_only(number: str) -> str:
-    """Return E.164 without the plus, as TimePay writes numbers."""
+    """Return E.164 without the plus."""
     return number.removeprefix("+")
 
 

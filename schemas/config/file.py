@@ -144,7 +144,7 @@ def _read(
     ]
     tables = data.get("providers")
     if not isinstance(tables, dict) or not tables:
-        return {}, [*problems, Problem(("providers",), "names no provider: add a table like [providers.signalwire]")]
+        return {}, [*problems, Problem(("providers",), "names no provider: add a table like [providers.NAME]")]
     providers: dict[str, Any] = {}
     for alias, table in tables.items():
         providers[alias], found = _provider(alias, table, kinds, unusable)

@@ -116,7 +116,7 @@ class _Stream:
 
 def _flatten(line: int, element: Any) -> Iterator[Row | Problem]:
     if not isinstance(element, dict):
-        yield Problem(line, None, 'must be an object like {"number": "+14155550100", "provider": "signalwire"}')
+        yield Problem(line, None, 'must be an object like {"number": "+14155550100", "provider": "NAME"}')
         return
     if any(element.keys() == set(columns) for columns in EXPORTS):
         element = {name: element[name] for name in REQUEST_COLUMNS}

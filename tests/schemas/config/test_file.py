@@ -129,7 +129,7 @@ def test_all_problems_of_a_file_come_at_once_and_in_order():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "p.toml:1: names no provider: add a table like [providers.signalwire]"),
+        ("", "p.toml:1: names no provider: add a table like [providers.NAME]"),
         ("\n[providers]\n", "p.toml:2: names no provider"),
         ("\nproviders = 3", "p.toml:2: names no provider"),
         ("[providers]\nsw = 3", "p.toml:2: providers.sw must be a table"),

@@ -50,7 +50,7 @@ def worker(
 ) -> None:
     """Run one worker process; on SIGTERM it lets calls under way finish, and ends.
 
-    Further arguments go to Celery's worker: -Q purchases.signalwire does that provider's work only.
+    Further arguments go to Celery's worker: -Q purchases.NAME does that provider's work only.
     """
     from workers.cli.terminal.spending import sellers
 
