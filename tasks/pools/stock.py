@@ -70,10 +70,16 @@ def end_run(conn: Connection, name: str, now: datetime, next_run: datetime) -> N
     conn.execute(update(POOL).where(POOL.c.name == name).values(**ended))
 
 
+def any_ended(conn: Connection, pool: str | None = None) -> bool:
+    """Whether there is something to settle, in one pool or in any."""
+    query = _ANY_ENDED if pool is None else _ANY_ENDED.where(_AT.pool == pool)
+    return conn.execute(query).first() is not None
+
+
 def settle_due(runtime: Runtime) -> bool:
     """Settle what is to be settled in any pool; whether there may be more."""
     with runtime.database.read() as conn:
-        if conn.execute(_ANY_ENDED).first() is None:
+        if not any_ended(conn):
             return False
     return runtime.database.run(lambda conn: settle(conn, runtime.now())) == CHUNK
 

@@ -17,6 +17,7 @@ from schemas.requests import digest, key_of_message
 from schemas.tables.pools import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from tasks.ledger.rows import Row
 from tasks.pools.requests.answers import Request, answered, done, refuse, remember
+from tasks.pools.stock import any_ended, settle
 from tasks.runtime import Runtime
 from tasks.transactions import Raced
 
@@ -136,14 +137,20 @@ def _by_itself(conn: Connection, runtime: Runtime, request: R, action: Action[R]
 
 
 def _take_free(conn: Connection, request: TakeNumber, now: datetime) -> Row | None:
-    """Take what no other transaction has in its hands; None where those are the last ones."""
+    """Take what no other transaction has in its hands; None where those are the last ones, or more was bought."""
     slots = _look(conn, request, _LOCK_FREE)
     there = slots if len(slots) == request.count else _look(conn, request, _LONGEST)
+    if len(there) < request.count and any_ended(conn, request.pool):
+        return None
     return _take(conn, request, now, slots, there)
 
 
 def _take_waiting(conn: Connection, request: TakeNumber, now: datetime) -> Row | None:
-    """Take after all that others have in their hands: only alone, with nothing in one's own."""
+    """Take after all that others have in their hands: only alone, with nothing in one's own.
+
+    What was bought and not settled yet is told as available everywhere: it is settled here, and can be taken.
+    """
+    settle(conn, now, request.pool)
     slots = _look(conn, request, _LOCK_ALL)
     return _take(conn, request, now, slots, slots)
 

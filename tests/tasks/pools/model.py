@@ -130,7 +130,12 @@ class Played:
         return len(self.places(Slot.AVAILABLE)) + len(coming)
 
     def take(self, request_id: str, count: int) -> None:
-        free = sorted(self.places(Slot.AVAILABLE), key=lambda row: (row["available_at"], row["slot"]))
+        free = self.places(Slot.AVAILABLE)
+        if len(free) < count:
+            bought = {row["id"] for row in self.purchases() if row["status"] == Status.PURCHASED}
+            unsettled = [row for row in self.places(Slot.ORDERED) if row["purchase_id"] in bought]
+            free += [{**row, "available_at": self.world.clock()} for row in unsettled]
+        free.sort(key=lambda row: (row["available_at"], row["slot"]))
         code, numbers = self.takers.of_take(request_id, count, [row["number"] for row in free])
         request = TakeNumber(pool=POOL, request_id=request_id, count=count)
         answer = take_and_return.take(self.world.runtime, request, "message")

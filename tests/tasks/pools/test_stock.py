@@ -52,6 +52,17 @@ def test_settling_makes_places_available_or_wanted(world: Supplied) -> None:
     assert world.pool()["next_run_at"] == world.clock.moment
 
 
+def test_what_is_counted_as_available_can_be_taken_before_anybody_settled_it(world: Supplied) -> None:
+    world.run()
+    [bought] = world.lead(Status.PURCHASED, 1)
+    with world.runtime.database.read() as conn:
+        assert counting.levels(conn, NAME, world.clock()).available == 1
+    answer = take_and_return.take(world.runtime, TakeNumber(pool=NAME, taker="shop"), "m1")
+    assert (answer["success"], [place["purchase_id"] for place in world.places(Slot.TAKEN)]) == (True, [bought])
+    refused = take_and_return.take(world.runtime, TakeNumber(pool=NAME, taker="shop"), "m2")
+    assert refused["error_code"] == "pool_empty"
+
+
 def test_only_one_pool_is_settled_where_it_is_named(world: Supplied) -> None:
     world.run()
     world.lead(Status.PURCHASED)
@@ -241,7 +252,8 @@ def _budgets(world: Supplied, conn: Connection) -> None:
 
 
 QUESTIONS: dict[str, tuple[str, Callable[[Supplied, Connection], Any]]] = {
-    "anything to settle": ("pool_number_ordered", lambda w, c: c.execute(stock._ANY_ENDED).first()),
+    "anything to settle": ("pool_number_ordered", lambda w, c: stock.any_ended(c)),
+    "anything of a pool to settle": ("pool_number_ordered", lambda w, c: stock.any_ended(c, NAME)),
     "settle": ("pool_number_ordered", lambda w, c: stock.settle(c, START, NAME)),
     "supply": ("pool_number_ordered(.|\n)*pool_number_available", lambda w, c: counting.supply(c, NAME, 1000)),
     "wanted": ("pool_number_wanted", lambda w, c: stock.make_places(c, NAME, 20, START)),
