@@ -84,13 +84,14 @@ def settle_due(runtime: Runtime) -> bool:
     return runtime.database.run(lambda conn: settle(conn, runtime.now())) == CHUNK
 
 
-def settle(conn: Connection, now: datetime, pool: str | None = None) -> int:
+def settle(conn: Connection, now: datetime, pool: str | None = None, *, waits: bool = False) -> int:
     """Make what was bought available, and the places wanted again whose purchase came to nothing.
 
     Those are replaced at once: their pool is due now, unless too many of a place's numbers failed, or its runs fail.
-    Places that another transaction works on are left to it. Returns how many places it moved, CHUNK at most.
+    Places that another transaction works on are left to it, unless this one *waits* for it.
+    Returns how many places it moved, CHUNK at most.
     """
-    rows = [dict(row) for row in conn.execute(_ended(pool)).mappings()]
+    rows = [dict(row) for row in conn.execute(_ended(pool, waits=waits)).mappings()]
     bought = [row for row in rows if row["ended"] == Status.PURCHASED]
     failed = [row for row in rows if row["ended"] != Status.PURCHASED]
     _move(conn, bought, now, status=Slot.AVAILABLE, provider_number_id=bindparam("known"), available_at=now)
@@ -202,7 +203,7 @@ def in_pools(conn: Connection, numbers: Sequence[str]) -> set[str]:
     return set(conn.execute(query).scalars())
 
 
-def _ended(pool: str | None) -> Select[Any]:
+def _ended(pool: str | None, *, waits: bool) -> Select[Any]:
     """Places whose purchase is over, locked."""
     of_pool = () if pool is None else (_AT.pool == pool,)
     return (
@@ -216,7 +217,7 @@ def _ended(pool: str | None) -> Select[Any]:
         .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
         .where(*of_pool, ORDERED, _BOUGHT.status.in_(_ENDED))
         .limit(CHUNK)
-        .with_for_update(skip_locked=True, of=POOL_NUMBER)
+        .with_for_update(skip_locked=not waits, of=POOL_NUMBER)
     )
 
 

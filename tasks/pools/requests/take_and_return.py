@@ -17,7 +17,7 @@ from schemas.requests import digest, key_of_message
 from schemas.tables.pools import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from tasks.ledger.rows import Row
 from tasks.pools.requests.answers import Request, answered, done, refuse, remember
-from tasks.pools.stock import any_ended, settle
+from tasks.pools.stock import CHUNK, any_ended, settle
 from tasks.runtime import Runtime
 from tasks.transactions import Raced
 
@@ -139,10 +139,12 @@ def _by_itself(conn: Connection, runtime: Runtime, request: R, action: Action[R]
 def _take_free(conn: Connection, request: TakeNumber, now: datetime) -> Row | None:
     """Take what no other transaction has in its hands; None where those are the last ones, or more was bought."""
     slots = _look(conn, request, _LOCK_FREE)
-    there = slots if len(slots) == request.count else _look(conn, request, _LONGEST)
-    if len(there) < request.count and any_ended(conn, request.pool):
+    if len(slots) == request.count:
+        return _take(conn, request, now, slots, slots)
+    # asked before the look: whatever is settled in between is seen by that
+    if any_ended(conn, request.pool):
         return None
-    return _take(conn, request, now, slots, there)
+    return _take(conn, request, now, slots, _look(conn, request, _LONGEST))
 
 
 def _take_waiting(conn: Connection, request: TakeNumber, now: datetime) -> Row | None:
@@ -150,7 +152,8 @@ def _take_waiting(conn: Connection, request: TakeNumber, now: datetime) -> Row |
 
     What was bought and not settled yet is told as available everywhere: it is settled here, and can be taken.
     """
-    settle(conn, now, request.pool)
+    while settle(conn, now, request.pool, waits=True) == CHUNK:
+        pass
     slots = _look(conn, request, _LOCK_ALL)
     return _take(conn, request, now, slots, slots)
 

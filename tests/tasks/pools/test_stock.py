@@ -22,14 +22,17 @@ from schemas.tables.purchases import KEY, LINE, PURCHASE
 from tasks.audit import compare
 from tasks.ledger.queue import pool_limits
 from tasks.ledger.resolve import Settler
+from tasks.ledger.rows import Row
 from tasks.pools import counting, reserved, stock
 from tasks.pools.requests import take_and_return
 from tasks.pools.supply import offers, replenish
 from tasks.pools.supply.budgets import budgets
+from tests.tasks.beside import beside
 from tests.tasks.clock import START
 from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
+from tests.tasks.support import World
 from workers.database.connections import SqlDatabase, migrate
 
 
@@ -61,6 +64,26 @@ def test_what_is_counted_as_available_can_be_taken_before_anybody_settled_it(wor
     assert (answer["success"], [place["purchase_id"] for place in world.places(Slot.TAKEN)]) == (True, [bought])
     refused = take_and_return.take(world.runtime, TakeNumber(pool=NAME, taker="shop"), "m2")
     assert refused["error_code"] == "pool_empty"
+
+
+def test_a_take_of_many_settles_them_all(world: Supplied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "CHUNK", 3)
+    monkeypatch.setattr(take_and_return, "CHUNK", 3)
+    world.run()
+    world.lead(Status.PURCHASED, 8)
+    answer = take_and_return.take(world.runtime, TakeNumber(pool=NAME, taker="shop", count=8), "m1")
+    assert (answer["success"], len(answer["numbers"])) == (True, 8)
+
+
+def test_a_take_waits_for_whoever_settles_what_it_wants(postgres: World) -> None:
+    world = supplied(postgres.runtime.database, low=10)
+    world.run()
+    world.lead(Status.PURCHASED, 1)
+    answers: list[Row] = []
+    request = TakeNumber(pool=NAME, taker="shop")
+    with beside(world, lambda: answers.append(take_and_return.take(world.runtime, request, "m1"))) as conn:
+        assert stock.settle(conn, world.clock()) == 1
+    assert [answer["success"] for answer in answers] == [True]
 
 
 def test_only_one_pool_is_settled_where_it_is_named(world: Supplied) -> None:
