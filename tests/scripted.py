@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -31,12 +33,25 @@ class Seen:
         return json.loads(self.body)
 
 
+_CLOSES = b"Connection: close\r\n"
+
+
+class Whole(bytes):
+    """An answer whose end its reader knows: sent as it is, it leaves its connection open."""
+
+    __slots__ = ()
+
+
 def reply(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """A whole HTTP answer; bytes go out as they are, everything else as JSON, and the connection closes."""
+    """A whole HTTP answer; bytes go out as they are, everything else as JSON.
+
+    Whatever a test makes of it closes the connection, as does one with headers of its own.
+    """
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
     head = "".join(f"{name}: {value}\r\n" for name, value in {**lines, **(headers or {})}.items())
-    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + content
+    answer = f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + content
+    return answer if headers or status < 200 or status in (204, 304) else Whole(answer)
 
 
 class ScriptedServer:
@@ -50,11 +65,19 @@ class ScriptedServer:
         self.otherwise: Callable[[Seen], bytes | None] = lambda _: reply(599, "the script has no more answers")
         self._answers: deque[bytes | None] = deque()
         self._over = threading.Event()
+        self._open: set[socket.socket] = set()
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
+            disable_nagle_algorithm = True
+
             def handle(self) -> None:
-                outer._serve(self)
+                outer._open.add(self.connection)
+                try:
+                    while not outer._over.is_set() and outer._serve(self):
+                        pass
+                finally:
+                    outer._open.discard(self.connection)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -84,13 +107,17 @@ class ScriptedServer:
     ) -> None:
         self._over.set()
         self._server.shutdown()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
 
-    def _serve(self, handler: socketserver.StreamRequestHandler) -> None:
+    def _serve(self, handler: socketserver.StreamRequestHandler) -> bool:
+        """Answer one request; whether the connection stays open."""
         line = handler.rfile.readline().decode("latin-1").split()
         if len(line) < 2:
-            return
+            return False
         headers = dict(_headers(handler))
         body = handler.rfile.read(int(headers.get("content-length", "0")))
         target = urlsplit(line[1])
@@ -99,8 +126,10 @@ class ScriptedServer:
         answer = self._answers.popleft() if self._answers else self.otherwise(seen)
         if answer is None:
             self._over.wait(30)
-        else:
-            handler.wfile.write(answer)
+            return False
+        kept = isinstance(answer, Whole)
+        handler.wfile.write(answer.replace(_CLOSES, b"", 1) if kept else answer)
+        return kept
 
 
 def _headers(handler: socketserver.StreamRequestHandler) -> Any:
