@@ -39,7 +39,7 @@ class Router:
             match = route.pattern.fullmatch(incoming.path)
             if match and route.method == incoming.method:
                 found = replace(incoming, args=match.groups())
-                if route.method == "DELETE":
+                if route.gives_back:
                     return self._release(api, found, route)
                 return self._purchase(api, found) if route.reader is None else self._read(api, found, route)
         return Delivery(Reply(404, {"error": "Not Found"}))
@@ -60,9 +60,9 @@ class Router:
         executed = fault is None or fault.charge
         try:
             api.authorize(incoming)
-        except Refusal as exc:
-            return Delivery(exc.reply)
-        record: Record | None = getattr(api, route.reader or "")(incoming)
+            record: Record | None = getattr(api, route.reader or "")(incoming)
+        except (Refusal, Invalid) as exc:
+            return Delivery(exc.reply if isinstance(exc, Refusal) else api.invalid(exc))
         reply = api.not_found() if record is None else api.given_back(record)
         if record is not None:
             known = api.id_of(record) or ""

@@ -32,7 +32,7 @@ from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.release import no_content, release
+from tasks.providers.transport.release import by_digits, no_content, release
 from tasks.providers.transport.session import Session, basic, only
 
 
@@ -72,9 +72,8 @@ class Plivo:
 
     def release(self, number: str, number_id: str) -> ReleaseOutcome:
         """Delete it by its digits, which are its id."""
-        if number_id != digits_only(number):
-            error = f"Plivo's id of {number} is another number: nothing was sent"
-            return ReleaseOutcome(kind=ReleaseKind.REFUSED, error_code="bad_id", error=error)
+        if other := by_digits(self._session, number, number_id):
+            return other
         found = release(self._session, f"{self._account}Number/{{id}}/", number_id, no_content)
         taken = found.kind is ReleaseKind.UNKNOWN and found.http_status in (200, 202)
         return replace(found, kind=ReleaseKind.ACCEPTED) if taken else found

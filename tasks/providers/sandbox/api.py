@@ -23,12 +23,13 @@ AccountReason = Literal["credentials", "balance", "quota"]
 class Route(NamedTuple):
     """One documented call. `reader` names the API's method for it; None means a purchase.
 
-    That of a DELETE finds the record that is to be given back, None where there is none.
+    Where it gives a number back, that finds the record, None where there is none. Raises Invalid or Refusal.
     """
 
     method: str
     pattern: re.Pattern[str]
     reader: str | None = None
+    gives_back: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +141,10 @@ class SingleNumberApi(SandboxApi):
         return Reply(self.success, {} if line.state == "missing" else self.describe(line.record))
 
 
-def route(method: str, path: str, reader: str | None = None) -> Route:
-    """A route whose path writes its variable parts as {name}."""
-    return Route(method, re.compile(re.sub(r"\{\w+\}", "([^/]+)", path)), reader)
+def route(method: str, path: str, reader: str | None = None, *, gives_back: bool = False) -> Route:
+    """A route whose path writes its variable parts as {name}. Each DELETE gives a number back."""
+    pattern = re.compile(re.sub(r"\{\w+\}", "([^/]+)", path))
+    return Route(method, pattern, reader, gives_back or method == "DELETE")
 
 
 def basic_credentials(incoming: Incoming) -> tuple[str, str]:

@@ -7,8 +7,9 @@ the number is not ours: a 404 is a gateway's word too. Whoever called looks then
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
+from schemas.numbers import digits_only
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.transport.http import Answer
@@ -23,17 +24,17 @@ def release(
     number_id: str,
     says_done: Callable[[Answer], bool],
     *,
+    form: Mapping[str, str] | None = None,
     too_recent: Collection[str] = (),
 ) -> ReleaseOutcome:
-    """Delete what stands at *path*, whose part `{id}` is *number_id*, once.
+    """Delete what stands at *path*, whose part `{id}` is *number_id*, or post *form* there, once.
 
     *says_done*: whether a 2xx is the documented answer. *too_recent* are the error codes of a number that the provider
     does not let go yet. An id that no path should carry is refused here: nothing is sent.
     """
     if not _PATH_ID.fullmatch(number_id):
-        error = f"{session.name} gave an id that is none: nothing was sent"
-        return ReleaseOutcome(kind=ReleaseKind.REFUSED, error_code="bad_id", error=error)
-    answer = session.act("DELETE", path.format(id=number_id))
+        return unsent("bad_id", f"{session.name} gave an id that is none")
+    answer = session.act("DELETE" if form is None else "POST", path.format(id=number_id), form=form)
     if isinstance(answer, Outcome):
         return _no(answer, too_recent)
     if says_done(answer):
@@ -44,6 +45,16 @@ def release(
 def no_content(answer: Answer) -> bool:
     """Whether an answer is a 204, as the documents have it."""
     return answer.status == 204 and not answer.text
+
+
+def by_digits(session: Session, number: str, number_id: str) -> ReleaseOutcome | None:
+    """The refusal of an id that is not *number*'s digits, where these are all that names it."""
+    return None if number_id == digits_only(number) else unsent("bad_id", f"{session.name}'s id of {number} is another")
+
+
+def unsent(code: str, error: str) -> ReleaseOutcome:
+    """A number that cannot be asked for: our own refusal, before anything is sent."""
+    return ReleaseOutcome(kind=ReleaseKind.REFUSED, error_code=code, error=f"{error}: nothing was sent")
 
 
 def _no(outcome: Outcome, too_recent: Collection[str]) -> ReleaseOutcome:

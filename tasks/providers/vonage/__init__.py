@@ -13,5 +13,4 @@ KIND = ProviderKind(
     sandbox=Sandbox(api=VonageApi, fields={"api_key": "sandbox1"}, numbers="+1650"),
     options=VonageOptions,
     tells_price=True,
-    portal="cancel it among the numbers of Vonage's dashboard",
 )

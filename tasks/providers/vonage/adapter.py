@@ -7,13 +7,13 @@ nothing was executed, so we ask. Credentials go as HTTP Basic, as the later spec
 stands in an address.
 
 GET /account/numbers lists what is ours: pattern with search_pattern 0 finds what begins so. There is neither a date nor
-an id in it, so new and old cannot be told apart. GET /account/get-balance tells the balance in EUR; the vendor's guide
-on payments says that numbers are cancelled when it is used up.
+an id in it, so new and old cannot be told apart. POST /number/cancel gives a number back: the same form, the same
+answer. GET /account/get-balance tells the balance in EUR; the vendor's guide on payments says that numbers are
+cancelled when it is used up.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -21,18 +21,21 @@ from typing import Any, ClassVar
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import told_region
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, same_number
 from tasks.providers.transport.http import Answer
-from tasks.providers.transport.session import Session, only
+from tasks.providers.transport.release import by_digits, release, unsent
+from tasks.providers.transport.session import Session, basic, only
 from tasks.providers.vonage.config import VonageConfig
 from tasks.providers.vonage.errors import CODE, judge, read_errors, with_mend
 from tasks.providers.vonage.pages import PAGE_SIZE, nothing_found, read_page, where
 
 BUY = "/number/buy"
+CANCEL = "/number/cancel"
 NUMBERS = "/account/numbers"
 SEARCH = "/number/search"
 BALANCE = "/account/get-balance"
@@ -40,6 +43,8 @@ BEGINS = "0"
 """The search_pattern of what begins with the pattern."""
 FEW = 20
 """Numbers that are asked for one by one: every purchase is looked up, and a list of 100 a page is soon less work."""
+
+_BY_HAND = "cancel it in Vonage's dashboard, then dialstock purchase mark-released"
 
 
 class Vonage:
@@ -50,9 +55,10 @@ class Vonage:
     max_batch: ClassVar[int] = 1
     prepares: ClassVar[bool] = False
     keeps_reference: ClassVar[bool] = False
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: VonageConfig, token: str) -> None:
-        credential = base64.b64encode(f"{config.api_key}:{token}".encode()).decode()
+        credential = basic(config.api_key, token)
         self._session = Session(
             "Vonage", config, token=token, scheme="Basic", credential=credential, judge=judge, said=read_errors
         )
@@ -80,6 +86,15 @@ class Vonage:
         if left := [number for number in numbers if number not in found]:
             found |= lookups.look_list(self._page, left)
         return {number: found[number] for number in numbers}
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Cancel it by its digits, which are its id, in the country that the number itself tells."""
+        if other := by_digits(self._session, number, number_id):
+            return other
+        if (country := told_region(number)) is None:
+            return unsent("no_country", f"the country of {number} cannot be told from it: {_BY_HAND}")
+        form = {"country": country, "msisdn": number_id}
+        return release(self._session, CANCEL, number_id, lambda answer: _is_yes(answer, number), form=form)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale with their monthly price in EUR, 100 at most."""
@@ -121,11 +136,9 @@ class Vonage:
         )
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
-        body = fields(answer.body)
-        named = body.get("msisdn")
-        if named is not None and not same_number(named, number):
+        if _is_of_another(answer, number):
             return self._session.unsettled(answer, WRONG_NUMBER, f"a yes that is not for {number}")
-        if body.get(CODE) != "200":
+        if not _is_yes(answer, number):
             return self._session.unsettled(answer, "no_record", "no yes as documented")
         return self._session.yes(answer, None, OutcomeKind.PROCESSING)
 
@@ -149,6 +162,16 @@ class Vonage:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return f"{value:.2f} EUR; where it is used up, Vonage cancels the account's numbers"
+
+
+def _is_yes(answer: Answer, number: str) -> bool:
+    """Whether a 2xx is the documented yes, and no other number's."""
+    return answer.status == 200 and fields(answer.body).get(CODE) == "200" and not _is_of_another(answer, number)
+
+
+def _is_of_another(answer: Answer, number: str) -> bool:
+    named = fields(answer.body).get("msisdn")
+    return named is not None and not same_number(named, number)
 
 
 def _country(ask: Ask) -> str | None:

@@ -49,6 +49,7 @@ class VonageApi(SingleNumberApi):
 
     routes = (
         route("POST", "/number/buy"),
+        route("POST", "/number/cancel", "find", gives_back=True),
         route("GET", "/account/numbers", "list_owned"),
         route("GET", "/number/search", "search"),
         route("GET", "/account/get-balance", "balance"),
@@ -70,11 +71,21 @@ class VonageApi(SingleNumberApi):
 
     def read_order(self, incoming: Incoming) -> Order:
         """A form of country and msisdn, which belong together."""
-        form = check_object(incoming.form(), {"country": _COUNTRY, "msisdn": DIGITS}, {"target_api_key": TEXT})
-        number = f"+{form['msisdn']}"
-        if region_of(number) != form["country"]:
-            raise Refusal(_error(404, "number not found"))
-        return Order(account=form.get("target_api_key", self.account(incoming)), numbers=[number])
+        account, number = self._named(incoming)
+        return Order(account=account, numbers=[number])
+
+    def find(self, incoming: Incoming) -> Record | None:
+        """The owned number that the same form names."""
+        account, number = self._named(incoming)
+        return self.ledger.find(self.kind, account, number)
+
+    def given_back(self, record: Record) -> Reply:  # noqa: ARG002 - it is not shown
+        """200, as for a purchase."""
+        return _error(200, "success")
+
+    def not_found(self) -> Reply:
+        """420."""
+        return self.refused("refused")
 
     def sold(self, lines: Sequence[Line]) -> Reply:
         """200 without the number; only a yes that is another number's names that."""
@@ -137,6 +148,14 @@ class VonageApi(SingleNumberApi):
     def failed(self) -> Reply:
         """500."""
         return _error(500, "internal error")
+
+    def _named(self, incoming: Incoming) -> tuple[str, str]:
+        """The account and the number of a form."""
+        form = check_object(incoming.form(), {"country": _COUNTRY, "msisdn": DIGITS}, {"target_api_key": TEXT})
+        number = f"+{form['msisdn']}"
+        if region_of(number) != form["country"]:
+            raise Refusal(_error(404, "number not found"))
+        return form.get("target_api_key", self.account(incoming)), number
 
 
 def _words(problem: Problem) -> str:

@@ -104,3 +104,18 @@ def test_searches_and_tells_the_balance(sandbox: SandboxServer, shopper: Shopper
     sandbox.control.stock("vonage", [])
     assert shopper.get(SALE, country="US").json() == {}
     assert shopper.get("/vonage/account/get-balance").json() == {"value": 100.5, "autoReload": False}
+
+
+def test_cancels_what_is_owned_in_its_country(sandbox: SandboxServer, shopper: Shopper) -> None:
+    sandbox.control.own("vonage", [NUMBER, OTHER])
+
+    def cancel(**form: str) -> httpx.Response:
+        return shopper.client.post("/vonage/number/cancel", data=form, auth=httpx.BasicAuth("sandbox1", "sandbox"))
+
+    assert cancel(country="CA", msisdn=NUMBER[1:]).status_code == 404
+    assert cancel(msisdn=NUMBER[1:]).status_code == 400
+    assert sandbox.control.owned("vonage") == [NUMBER, OTHER]
+    done = cancel(country="US", msisdn=NUMBER[1:])
+    assert (done.status_code, done.json()) == (200, {"error-code": "200", "error-code-label": "success"})
+    assert cancel(country="US", msisdn=NUMBER[1:]).status_code == 420
+    assert sandbox.control.owned("vonage") == [OTHER]
