@@ -68,7 +68,7 @@ def release_number(runtime: Runtime, fields: Mapping[str, Any], message_id: obje
             standing = asking.alive_with(conn, request.number, account)
             if not standing:
                 raise RequestError(f"number: {request.number} is not among what was bought there", "not_bought")
-            asked = _ask(conn, runtime, standing[0], wanted)
+            asked = ask_within(conn, runtime, standing[0], wanted)
         _tell_accepted(conn, asked, key, request.metadata, runtime.now())
         return asked.release
 
@@ -82,9 +82,21 @@ def ask(runtime: Runtime, purchase_id: str, wanted: Asking) -> Asked:
         row = find(conn, purchase_id)
         if row is None:
             raise RequestError(f"there is no purchase {purchase_id}", "not_bought")
-        return _ask(conn, runtime, row, wanted)
+        return ask_within(conn, runtime, row, wanted)
 
     return runtime.database.run(accept)
+
+
+def ask_within(conn: Connection, runtime: Runtime, row: Row, wanted: Asking) -> Asked:
+    """As `ask`, in a transaction of its caller's. The place is locked before the purchase, and left with it."""
+    _require_known(runtime, row)
+    leaving.lock(conn, row["id"])
+    leaving.refuse_taken(conn, row["id"])
+    now = runtime.now()
+    asked = asking.ask(conn, row["id"], replace(wanted, earliest=_earliest(runtime, row)), now)
+    if not asked.repeat:
+        leaving.leave(conn, row["id"], now)
+    return asked
 
 
 def refused(runtime: Runtime, conn: Connection, row: Row, wanted: Asking) -> Refused | None:
@@ -122,18 +134,6 @@ def purchases_of(conn: Connection, order_id: str) -> list[str]:
     """The purchases on an order's lines, in their order."""
     query = LINE.select().where(LINE.c.order_id == order_id).order_by(LINE.c.line)
     return list(dict.fromkeys(row["purchase_id"] for row in conn.execute(query).mappings()))
-
-
-def _ask(conn: Connection, runtime: Runtime, row: Row, wanted: Asking) -> Asked:
-    """The place is locked before the purchase, and left with it."""
-    _require_known(runtime, row)
-    leaving.lock(conn, row["id"])
-    leaving.refuse_taken(conn, row["id"])
-    now = runtime.now()
-    asked = asking.ask(conn, row["id"], replace(wanted, earliest=_earliest(runtime, row)), now)
-    if not asked.repeat:
-        leaving.leave(conn, row["id"], now)
-    return asked
 
 
 def _require_known(runtime: Runtime, row: Row) -> None:

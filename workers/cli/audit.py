@@ -35,7 +35,8 @@ _GONE = (
     "audit; if lost calls bought nothing indeed, `dialstock provider resume --lost-history` lets it go on"
 )
 _SETTLE = "--settle"
-_CHANGES = f"--adopt, --mark-released and {_SETTLE}"
+_RELEASE = "--release"
+_CHANGES = f"--adopt, --mark-released, {_SETTLE} and {_RELEASE}"
 
 Alias = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as providers.toml names it.")]
 OnlyReport = Annotated[bool, typer.Option("--report", help="Only tell what was found; that is the default.")]
@@ -59,6 +60,15 @@ Settle = Annotated[
         "it is charged again. Give it for each number; --note says how.",
     ),
 ]
+Release = Annotated[
+    list[str] | None,
+    typer.Option(
+        _RELEASE,
+        metavar="NUMBER",
+        help="A number that is owned and unknown here, to be given back as by `dialstock release`. Give it for each.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help=f"With {_RELEASE}: do not ask, for scripts.")]
 Note = Annotated[str | None, typer.Option(help=f"With {_SETTLE}: how it was settled; it is kept with the purchase.")]
 
 
@@ -76,6 +86,8 @@ def audit(
     all_gone: AllGone = False,
     settle: Settle = None,
     note: Note = None,
+    release: Release = None,
+    yes: Yes = False,
     by: By = None,
     json: Json = False,
 ) -> None:
@@ -89,18 +101,27 @@ def audit(
 
     What was charged twice costs money until you have one of the two given back, or refunded, at the provider. Then
     --settle it: who, when and how is shown by `dialstock purchase show`.
+    **A number that is given back by --release may be gone for good**, whoever else uses it.
 
     After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
-    _refuse(report and (adopt or mark_released or settle), f"--report only tells: leave it out, or {_CHANGES}")
+    from workers.cli.release.orphans import give_back_orphans
+
+    _refuse(
+        report and (adopt or mark_released or settle or release), f"--report only tells: leave it out, or {_CHANGES}"
+    )
     _refuse(all_gone and not mark_released, f"{_ALL_GONE} goes with --mark-released")
+    _refuse(release and (adopt or mark_released or settle), f"{_RELEASE} goes by itself")
+    _refuse(yes and not release, f"--yes goes with {_RELEASE}")
     note = note and note.strip()
-    numbers, name = _numbers(settle or [], note), person(by)
+    numbers, name, going_back = _numbers(settle or [], note), person(by), _read(_RELEASE, release or [])
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
         done, going = _adopt(runtime, binding, found, name) if adopt else ([], None)
         settled += done
+        if going_back:
+            settled += give_back_orphans(runtime, binding, found, going_back, name, yes=yes)
         if mark_released:
             settled += _release(runtime, binding, found, name, all_gone=all_gone)
     keys = {one.key for one in settled}
@@ -116,15 +137,19 @@ def _refuse(wrong: object, message: str) -> None:
 
 def _numbers(settle: Sequence[str], note: str | None) -> list[str]:
     """The numbers to settle, as E.164. Raises Failure for what is none, and where *note* is missing or alone."""
-    from schemas.numbers import NumberError, read_number
-
     bound(note, "--note", MAX_NOTE)
     if bool(settle) != bool(note):
         raise Failure(f"{_SETTLE} and --note go together: which number, and how it was settled with the provider")
+    return _read(_SETTLE, settle)
+
+
+def _read(option: str, numbers: Sequence[str]) -> list[str]:
+    from schemas.numbers import NumberError, read_number
+
     try:
-        return [read_number(one) for one in settle]
+        return [read_number(one) for one in numbers]
     except NumberError as exc:
-        raise Failure(f"{_SETTLE} {exc}") from exc
+        raise Failure(f"{option} {exc}") from exc
 
 
 @contextmanager
@@ -263,6 +288,8 @@ def _next_step(left: Sequence[Finding]) -> str:
     steps = []
     if kinds & {"orphan", "evidence"}:
         steps.append("--adopt has purchases stand for what is ours")
+    if "orphan" in kinds:
+        steps.append(f"{_RELEASE} NUMBER gives back what is owned and unknown here")
     if "missing" in kinds:
         steps.append("--mark-released marks what is gone")
     if "absent" in kinds:

@@ -106,7 +106,11 @@ def test_people_are_told_what_it_means(both: Cli, desk: Desk, home: Path, shop: 
     assert result.exit_code == 1
     assert "owned, and unknown here" in result.stdout
     assert "fluents shows 3 numbers of ours: 0 differences settled, 3 left." in result.stdout
-    assert "--adopt has purchases stand for what is ours; --mark-released marks what is gone." in result.stdout
+    steps = (
+        "--adopt has purchases stand for what is ours; --release NUMBER gives back what is owned and unknown here; "
+        "--mark-released marks what is gone."
+    )
+    assert steps in result.stdout
     result = both("audit", "fluents", "--adopt", "--mark-released")
     assert (result.exit_code, "3 differences settled, 0 left." in result.stdout) == (0, True)
 
@@ -180,6 +184,10 @@ def test_a_walk_that_breaks_off_says_why_and_nothing_else(
         (["fluents", "--report", "--adopt"], "--report only tells"),
         (["fluents", "--all-gone"], "--all-gone goes with --mark-released"),
         (["fluents", "--adopt", "--by", ""], "is no name"),
+        (["vogent", "--release", NUMBERS[0], "--adopt"], "--release goes by itself"),
+        (["vogent", "--release", NUMBERS[0], "--report"], "--report only tells"),
+        (["vogent", "--release", "x", "--yes"], "--release 'x'"),
+        (["vogent", "--yes"], "--yes goes with --release"),
         (["fluents", "--settle", NUMBERS[0]], "--settle and --note go together"),
         (["fluents", "--note", "refund 7"], "--settle and --note go together"),
         (["fluents", "--settle", NUMBERS[0], "--note", ""], "--note must be 1 to 500 printable characters"),

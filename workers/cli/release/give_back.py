@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import typer
 from sqlalchemy import Connection
 
+from schemas.config.file import Config
 from schemas.requests import RequestError
 from schemas.status import Status
 from tasks import giving_back
@@ -87,12 +87,22 @@ def confirm(runtime: Runtime, plan: Plan, *, yes: bool) -> None:
     for one in plan.refused:
         say(f"Left: {one.error}", "yellow")
     fresh = [row for row in plan.rows if _is_new(row)]
-    for alias, many in sorted(Counter(row["provider"] for row in fresh).items()):
-        shown = [row["number"] for row in fresh if row["provider"] == alias]
-        more = f" and {many - _SHOWN:,} more" if many > _SHOWN else ""
-        say(f"Giving {count(many, 'number')} back to {alias} ({whereabouts(runtime.config, alias)}): ")
-        say(f"  {', '.join(shown[:_SHOWN])}{more}")
-    if yes or not fresh:
+    for alias in sorted({row["provider"] for row in fresh}):
+        show_going(runtime.config, alias, [row["number"] for row in fresh if row["provider"] == alias])
+    if fresh:
+        ask(yes=yes)
+
+
+def show_going(config: Config, alias: str, numbers: Sequence[str], *, most: int = _SHOWN) -> None:
+    """Say what goes to which provider; of the numbers, *most* by name."""
+    more = f" and {len(numbers) - most:,} more" if len(numbers) > most else ""
+    say(f"Giving {count(len(numbers), 'number')} back to {alias} ({whereabouts(config, alias)}): ")
+    say(f"  {', '.join(numbers[:most])}{more}")
+
+
+def ask(*, yes: bool) -> None:
+    """Go on only if somebody says so, now or by --yes. Raises Failure where nobody can be asked, and typer.Abort."""
+    if yes:
         return
     if not sys.stdin.isatty():
         raise Failure("nobody can be asked here: say --yes if they are to be given back")
