@@ -130,6 +130,21 @@ def mark_released(runtime: Runtime, purchase_id: str, by: str, note: str | None)
     return after
 
 
+def call_off(runtime: Runtime, purchase_id: str, by: str) -> None:
+    """Keep a number that waits to be given back, in its pool too, because a person says so.
+
+    Raises RequestError: not_releasing, and in_doubt where a call may have been executed.
+    """
+
+    def keep(conn: Connection) -> None:
+        now = runtime.now()
+        leaving.lock(conn, purchase_id)
+        calls.call_off(conn, purchase_id, by, now)
+        leaving.come_back(conn, purchase_id, now)
+
+    runtime.database.run(keep)
+
+
 def purchases_of(conn: Connection, order_id: str) -> list[str]:
     """The purchases on an order's lines, in their order."""
     query = LINE.select().where(LINE.c.order_id == order_id).order_by(LINE.c.line)

@@ -18,7 +18,7 @@ from schemas.tables.pools import POOL_REQUEST, POOL_RUN
 from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, REJECTED
 from schemas.tables.releases import RELEASE_ATTEMPT
 from tasks.ledger import forget
-from tasks.ledger.releases import calls as release_calls
+from tasks.ledger.releases import made
 from tasks.pools import forgotten
 from tasks.runtime import Runtime
 
@@ -29,7 +29,7 @@ _KINDS: tuple[tuple[str, Callable[[Runtime, datetime, int], int]], ...] = (
     ("rejected", lambda runtime, before, most: _run(runtime, forget.rejected, before, most)),
     ("requests", lambda runtime, before, most: _run(runtime, forgotten.requests, before, most)),
     ("records", forget.calls),
-    ("records", lambda runtime, before, most: _run(runtime, release_calls.forget, before, most)),
+    ("records", lambda runtime, before, most: _run(runtime, made.forget, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forget.findings, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forgotten.runs, before, most)),
 )

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, true, update
 
 from schemas.config.policy import Policy
 from schemas.events import EventType
 from schemas.outcomes import Look, clip
 from schemas.releasing import ReleaseKind, ReleaseOutcome, ReleaseStatus
+from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.calls.intents import SWEEP_GRACE
-from tasks.ledger.forget import first_id
 from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -168,30 +168,23 @@ def mark_released(conn: Connection, purchase_id: str, now: datetime, error: str)
     return after
 
 
-def releases_of(conn: Connection, purchase_id: str) -> list[Row]:
-    """The releases of a purchase, first to last, each with its calls."""
-    query = select(RELEASE).where(_AT.purchase_id == purchase_id).order_by(_AT.id)
-    found = [dict(row) for row in conn.execute(query).mappings()]
-    at = RELEASE_ATTEMPT.c
-    calls = select(RELEASE_ATTEMPT).where(at.release_id.in_([row["id"] for row in found])).order_by(at.revision)
-    made = [dict(row) for row in conn.execute(calls).mappings()]
-    return [{**row, "calls": [one for one in made if one["release_id"] == row["id"]]} for row in found]
+def call_off(conn: Connection, purchase_id: str, by: str, now: datetime) -> Row:
+    """A person wants a number kept that waits to be given back: it is bought as before. Returns the release after.
 
-
-def forget(conn: Connection, before: datetime, most: int) -> int:
-    """Delete the calls of releases that had ended before then, all of one at once. Returns of how many releases."""
-    at = RELEASE_ATTEMPT.c
-    query = (
-        select(_AT.id)
-        .join(RELEASE_ATTEMPT, at.release_id == _AT.id)
-        .where(_AT.id < first_id(before), _AT.finished_at < before)
-        .distinct()
-        .order_by(_AT.id)
-        .limit(most)
+    Raises RequestError where none waits (not_releasing), or a call may have been executed that no look has settled.
+    """
+    purchase = next(iter(locked_with_orders(conn, [purchase_id])), None)
+    found = (
+        conn.execute(select(RELEASE).where(_AT.purchase_id == purchase_id, OPEN).with_for_update()).mappings().first()
     )
-    ids = list(conn.execute(query).scalars())
-    conn.execute(delete(RELEASE_ATTEMPT).where(at.release_id.in_(ids)))
-    return len(ids)
+    if purchase is None or found is None:
+        whose = f"{purchase['number']} is {purchase['status']}" if purchase else f"there is no purchase {purchase_id}"
+        raise RequestError(f"number: {whose}: nothing is to be called off", "not_releasing")
+    if found["doubt"]:
+        ask = "the provider is asked first, dialstock purchase show tells what it says"
+        raise RequestError(f"number: a call to give {purchase['number']} back may be executed: {ask}", "in_doubt")
+    step = Step(status=ReleaseStatus.KEPT, error=f"called off by {by}", error_code="called_off")
+    return _conclude(conn, dict(found), purchase, step, now)
 
 
 def _watched(watch: Watch, longest: float) -> ColumnElement[bool]:
@@ -246,7 +239,7 @@ def _apply(conn: Connection, present: Row, purchase: Row, step: Step, now: datet
     return _write(conn, present, values, now)
 
 
-def _conclude(conn: Connection, present: Row, purchase: Row, step: Step, now: datetime) -> Row | None:
+def _conclude(conn: Connection, present: Row, purchase: Row, step: Step, now: datetime) -> Row:
     """End a release, and tell it: with the purchase released, or bought as before."""
     gone = step.status is ReleaseStatus.RELEASED
     standing = (Status.RELEASING, Status.PURCHASED) if gone else (Status.RELEASING,)
@@ -266,7 +259,7 @@ def _end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) ->
         emit(conn, [purchase_event(EventType.KEPT, after, now, **said)])
 
 
-def _end(conn: Connection, present: Row, step: Step, now: datetime) -> Row | None:
+def _end(conn: Connection, present: Row, step: Step, now: datetime) -> Row:
     said = {"error": clip(step.error), "error_code": clip(step.error_code, 80)}
     ended = {"status": str(step.status), "doubt": False, "due_at": None, "finished_at": now}
     return _write(conn, present, {**ended, **said}, now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tasks.ledger.releases.calls import releases_of
+from tasks.ledger.releases.made import releases_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.queries import attempts_of, events_of, provider_states

@@ -28,6 +28,10 @@ Force = Annotated[
         "--force", help="Also what another order or request was answered with. Never what somebody has taken."
     ),
 ]
+Cancel = Annotated[
+    bool,
+    typer.Option("--cancel", help="Keep them instead: call off what waits to be given back. It does not ask."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask: for scripts.")]
 
 
@@ -44,6 +48,7 @@ def release(
     pool: OfPool = None,
     count: Count = None,
     force: Force = False,
+    cancel: Cancel = False,
     yes: Yes = False,
     by: By = None,
     json: Json = False,
@@ -53,7 +58,10 @@ def release(
     It says which and asks. Then workers call, one after the other; `dialstock purchase show` tells how far each is.
     Left alone are numbers that somebody has taken from a pool, that are in doubt, or that another order points to. The
     pool of a number that goes buys another one if its level wants it. The status is 1 where some are left.
+
+    --cancel keeps what no call was sent for, or whose calls are known to have come to nothing; else a look goes first.
     """
+    from workers.cli.release.call_off import call_off, tell_called_off
     from workers.cli.release.give_back import Chosen, chosen, confirm, give_back, tell
     from workers.cli.terminal.context import open_desk
     from workers.cli.terminal.errors import SOME_FAILED
@@ -61,7 +69,11 @@ def release(
 
     who = person(by)
     wanted = Chosen(numbers=numbers or [], file=file, order=order, pool=pool, count=count, force=force)
-    with open_desk() as desk:
+    with open_desk(configured=not cancel) as desk:
+        if cancel:
+            kept = call_off(desk.runtime, wanted, who)
+            tell_called_off(kept, json=json)
+            raise typer.Exit(SOME_FAILED if kept.refused else 0)
         plan = chosen(desk.runtime, wanted, who)
         confirm(desk.runtime, plan, yes=yes)
         done = give_back(desk.runtime, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import typer
@@ -72,7 +72,7 @@ def chosen(runtime: Runtime, wanted: Chosen, by: str) -> Plan:
     with runtime.database.read() as conn:
         order = None if wanted.order is None else ids.order_id(conn, wanted.order)
         asking = Asking(by=by, order_id=order, force=wanted.force)
-        rows = [row for one in dict.fromkeys(_ids(conn, wanted, order)) if (row := find(conn, one))]
+        rows = [row for one in dict.fromkeys(ids_of(conn, wanted, order)) if (row := find(conn, one))]
         if order is not None:
             rows = [row for row in rows if row["status"] in _OURS]
         problems = {row["id"]: giving_back.refused(runtime, conn, row, asking) for row in rows if _is_new(row)}
@@ -145,14 +145,15 @@ def _is_new(row: Row) -> bool:
     return bool(row["status"] != Status.RELEASING)
 
 
-def _ids(conn: Connection, wanted: Chosen, order: str | None) -> Iterator[str]:
+def ids_of(conn: Connection, wanted: Chosen, order: str | None, statuses: Collection[Status] = _OURS) -> Iterator[str]:
+    """The purchases that are named; of several with one number, the one in such a status. Raises Failure."""
     if order is not None:
         yield from giving_back.purchases_of(conn, order)
     elif wanted.pool is not None:
         yield from leaving.longest_available(conn, wanted.pool, wanted.count or 0)
     else:
         for text in wanted.numbers or _lines(wanted.file or STDIN):
-            yield ids.purchase_id(conn, text, _OURS)
+            yield ids.purchase_id(conn, text, statuses)
 
 
 def _lines(file: str) -> list[str]:

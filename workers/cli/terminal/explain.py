@@ -162,7 +162,7 @@ def _releasing(purchase: Row, around: Around) -> str:
     paused = f" It is {around.paused}." if around.paused else ""
     return (
         "Bought, and on its way back to the provider: a worker calls when the release is due. A call whose answer was "
-        f"lost is looked up before another is made.{paused}"
+        f"lost is looked up before another is made. `dialstock release --cancel` keeps it before that.{paused}"
     )
 
 

@@ -73,3 +73,27 @@ def test_wrong_use_is_said(both: Cli, desk: Desk, home: Path) -> None:
     assert "one of" in both.refused("release", NUMBERS[0], "--order", "last", "--yes")
     assert "go together" in both.refused("release", "--pool", "p", "--yes")
     assert "nothing" in both.refused("release", "--pool", "p", "--count", "3", "--yes")
+
+
+def test_what_waits_is_called_off_and_in_its_order_alone(both: Cli, desk: Desk, home: Path) -> None:
+    order = bought(both, desk, home, 3)
+    both.ok("release", *NUMBERS[:2], "--yes")
+    result = both("release", "--cancel", NUMBERS[0], "--by", "ann")
+    assert (result.exit_code, "1 number kept, 0 left." in result.stderr) == (0, True)
+    assert purchases(desk)[NUMBERS[0]]["status"] == "purchased"
+    [release] = both.json("purchase", "show", NUMBERS[0])["releases"]
+    assert (release["status"], release["error"], release["error_code"]) == ("kept", "called off by ann", "called_off")
+    found = both.json("release", "--cancel", NUMBERS[0], NUMBERS[1], status=1)
+    assert [one["number"] for one in found["kept"]] == [NUMBERS[1]]
+    assert [one["error_code"] for one in found["refused"]] == ["not_releasing"]
+    both.ok("release", NUMBERS[2], "--yes")
+    assert [one["number"] for one in both.json("release", "--cancel", "--order", order)["kept"]] == [NUMBERS[2]]
+    assert {row["status"] for row in purchases(desk).values()} == {"purchased"}
+
+
+def test_calling_off_is_used_wrongly(both: Cli, desk: Desk, home: Path) -> None:
+    order = bought(both, desk, home, 1)
+    assert "nothing is on its way back" in both.refused("release", "--cancel", "--order", order)
+    assert "in no pool" in both.refused("release", "--cancel", "--pool", "p", "--count", "1")
+    assert "--cancel goes with" in both.refused("release", "--cancel", "--force", NUMBERS[0])
+    assert "one of" in both.refused("release", "--cancel")

@@ -1,0 +1,55 @@
+"""`dialstock release --cancel`: numbers that wait to be given back are kept."""
+
+from __future__ import annotations
+
+from schemas.requests import RequestError
+from schemas.status import Status
+from tasks import giving_back
+from tasks.giving_back import Refused
+from tasks.ledger.rows import find
+from tasks.runtime import Runtime
+from workers.cli.release.give_back import Chosen, Done, ids_of
+from workers.cli.terminal import ids
+from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.output import count, emit_json, say, show_line
+
+_WAITING = frozenset({Status.RELEASING})
+
+
+def call_off(runtime: Runtime, wanted: Chosen, by: str) -> Done:
+    """Keep what is named, each by itself. Raises Failure where nothing is, or not in one way."""
+    wanted.check()
+    if wanted.pool is not None or wanted.force:
+        raise Failure("--cancel goes with numbers, --file or --order: a number on its way back is in no pool")
+    with runtime.database.read() as conn:
+        order = None if wanted.order is None else ids.order_id(conn, wanted.order)
+        named = dict.fromkeys(ids_of(conn, wanted, order, _WAITING))
+        rows = [row for one in named if (row := find(conn, one))]
+    if order is not None:
+        rows = [row for row in rows if row["status"] in _WAITING]
+    if not rows:
+        raise Failure("nothing is on its way back there")
+    done = Done()
+    for row in rows:
+        try:
+            giving_back.call_off(runtime, row["id"], by)
+        except RequestError as exc:
+            refused = Refused(purchase_id=row["id"], number=row["number"], error=str(exc), error_code=exc.code)
+            done.refused.append(refused)
+        else:
+            done.rows.append({**row, "status": str(Status.PURCHASED)})
+    return done
+
+
+def tell_called_off(done: Done, *, json: bool) -> None:
+    """What is kept, and what is not."""
+    if json:
+        fields = ("id", "number", "provider", "status")
+        rows = [{name: row[name] for name in fields} for row in done.rows]
+        emit_json({"kept": rows, "refused": [vars(one) for one in done.refused]})
+        return
+    for one in done.refused:
+        say(f"Left: {one.error}", "yellow")
+    for row in done.rows:
+        show_line(f"{row['number']:<16}  {row['provider']:<12}  kept  {row['id']}")
+    say(f"{count(len(done.rows), 'number')} kept, {len(done.refused):,} left.")
