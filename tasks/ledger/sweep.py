@@ -15,6 +15,7 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE, RUNNING, SHARED, UNFINISHED
 from tasks.ledger.among import any_of
 from tasks.ledger.calls.attempts import close_attempt
+from tasks.ledger.calls.charged_twice import tell_executed
 from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.calls.outcomes import kept_evidence, settle
 from tasks.ledger.rows import Row, emit, other_event, watched
@@ -79,12 +80,14 @@ def lose_call(conn: Connection, row: Row, policy: Policy, watch: Watch, *, can_l
     history = History(
         attempts=row["attempts"], tried_seconds=row["tried_seconds"], doubt=row["doubt"], can_look=can_look
     )
-    decision = kept_evidence(conn, row) or after_call(_GONE, history, policy)
+    kept = kept_evidence(conn, row)
+    decision = kept or after_call(_GONE, history, policy)
     if not watch.saw(row["updated_at"]):
         # Its deadline is over, but was written by a clock that may have been set since.
         decision = replace(decision, from_deadline=False)
     first = row["first_attempt_at"] or row["updated_at"]
-    return settle(conn, row, decision, now, first_attempt_at=first)
+    after = settle(conn, row, decision, now, first_attempt_at=first)
+    return tell_executed(conn, after, now) if kept and after else after
 
 
 _UNSETTLED = any_of(PURCHASE.c.status, UNSETTLED)

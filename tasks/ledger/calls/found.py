@@ -45,6 +45,29 @@ def write_found(conn: Connection, row: Mapping[str, Any], look: Look, now: datet
     return int(call.revision)
 
 
+def put_aside(conn: Connection, row: Mapping[str, Any], known: str | None) -> str | None:
+    """Make room in the call that *row* is claimed for, whose own yes is of the id *known*.
+
+    What a look wrote there under another id is another number's charge: an earlier call's that may have been executed.
+    Returns that id where there is no such call: nothing keeps it then.
+    """
+    at = ATTEMPT.c
+    query = select(ATTEMPT).where(at.purchase_id == row["id"], at.revision <= row["revision"])
+    calls = conn.execute(query.order_by(at.revision.desc())).all()
+    mine = next((call for call in calls if call.revision == row["revision"]), None)
+    if mine is None or mine.error_code != FOUND_BY_LOOK or None in (known, mine.provider_number_id):
+        return None
+    other: str = mine.provider_number_id
+    if clip(known, 200) == other:
+        return None
+    earlier = next((call for call in calls if call is not mine and call.outcome in _MAY_BE), None)
+    if earlier is None:
+        return other
+    found = {name: getattr(mine, name) for name in ("outcome", "provider_number_id", "error_code", "ended_at")}
+    conn.execute(_at(earlier.purchase_id, earlier.revision).values(**found))
+    return None
+
+
 def disown(conn: Connection, call: Row, known: str | None) -> bool:
     """Take back what a look wrote into *call*, where that is the number of *known*: a call's own yes tells of it now.
 

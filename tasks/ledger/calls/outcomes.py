@@ -11,18 +11,18 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
-from schemas.events import EventType
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
-from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
+from schemas.tables.purchases import ALIVE, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.calls.answers import Answer
-from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, executed, other_yes
-from tasks.ledger.calls.found import disown
+from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, other_yes
+from tasks.ledger.calls.charged_twice import tell_executed, tell_second_yes, tell_twice
+from tasks.ledger.calls.found import put_aside
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
-from tasks.ledger.rows import Row, WrongMove, emit, find, is_as_it_was, lock, move, move_all, purchase_event
+from tasks.ledger.rows import Row, WrongMove, find, is_as_it_was, lock, move, move_all
 from tasks.policies.retry import Decision
 from tasks.transactions import Raced
 
@@ -146,7 +146,7 @@ def _record_yes(conn: Connection, row: Row, outcome: Outcome, decision: Decision
     if after is None:
         return late_yes(conn, row, outcome, decision, now)
     close_attempt(conn, row, outcome, now)
-    return _tell_second_yes(conn, after, row["revision"], now) if after["doubt"] else after
+    return tell_second_yes(conn, after, row["revision"], now) if after["doubt"] else after
 
 
 def _yes_changes(row: Row, outcome: Outcome, decision: Decision, now: datetime) -> Row:
@@ -169,7 +169,8 @@ def _record_no(conn: Connection, claimed: Claim, outcome: Outcome, decision: Dec
         return None
     evidence = kept_evidence(conn, row)
     if evidence is not None:
-        return settle(conn, row, evidence, now)
+        after = settle(conn, row, evidence, now)
+        return None if after is None else tell_executed(conn, after, now)
     if row["doubt"] and decision.status is Status.FAILED:
         # The doubt came since the claim: all the looks, which hold it in the end.
         decision = replace(decision, status=Status.UNKNOWN, from_deadline=True)
@@ -191,8 +192,12 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     row = _locked_late(conn, claimed["id"])
     if row is None:
         return None
+    other = put_aside(conn, claimed, outcome.provider_number_id)
     close_attempt(conn, claimed, outcome, now)
-    return take_evidence(conn, row, decision, now, claimed["revision"])
+    after = take_evidence(conn, row, decision, now, claimed["revision"])
+    if other is not None and (present := find(conn, row["id"])) is not None:
+        tell_twice(conn, present, [other, outcome.provider_number_id], now)
+    return after
 
 
 def take_evidence(
@@ -214,7 +219,7 @@ def take_evidence(
         case Status.FAILED | Status.CANCELLED:
             return _stand_again(conn, row, decision, now)
         case Status.PURCHASED | Status.PROCESSING | Status.RELEASING | Status.RELEASED if revision is not None:
-            _tell_second_yes(conn, row, revision, now)
+            tell_second_yes(conn, row, revision, now)
         case Status.PURCHASING:
             conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(doubt=True))
     return None
@@ -245,10 +250,10 @@ def _pass_on(conn: Connection, row: Row, decision: Decision, now: datetime) -> R
     if other["status"] not in (Status.PURCHASED, Status.PROCESSING, Status.RELEASING):
         take_evidence(conn, other, replace(decision, already_owned=True), now)
     elif not other["already_owned"] and (known is None or known != other["provider_number_id"]):
-        _tell_twice(conn, other, [known, other["provider_number_id"]], now)
-    elif len(ids := executed(conn, other)) > 1 and (len(set(ids)) > 1 or None in ids):
-        # Its own call bought nothing, and two others did.
-        _tell_twice(conn, other, ids, now)
+        tell_twice(conn, other, [known, other["provider_number_id"]], now)
+    else:
+        # Its own call bought nothing, and two others may have.
+        tell_executed(conn, other, now)
     return None
 
 
@@ -261,27 +266,6 @@ def _locked_late(conn: Connection, purchase_id: str) -> Row | None:
     if row is not None and row["status"] in _ENDED:
         raise Raced
     return row
-
-
-def _tell_second_yes(conn: Connection, row: Row, revision: int, now: datetime) -> Row:
-    """Two calls of one purchase that the provider both says it executed. Returns the purchase after."""
-    other = other_yes(conn, row, revision)
-    if other is None:
-        return row
-    mine = conn.execute(
-        select(ATTEMPT.c.provider_number_id).where(ATTEMPT.c.purchase_id == row["id"], ATTEMPT.c.revision == revision)
-    ).scalar()
-    if disown(conn, other, mine):
-        return _tell_second_yes(conn, row, revision, now)
-    return _tell_twice(conn, row, [other["provider_number_id"], mine], now)
-
-
-def _tell_twice(conn: Connection, row: Row, ids: Sequence[str | None], now: datetime) -> Row:
-    # A revision of its own: readers may drop what does not rise.
-    risen = {**row, "revision": row["revision"] + 1}
-    conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(revision=risen["revision"]))
-    emit(conn, [purchase_event(EventType.CHARGED_TWICE, risen, now, provider_number_ids=list(ids))])
-    return risen
 
 
 def _spent(row: Row, decision: Decision, now: datetime) -> Row:

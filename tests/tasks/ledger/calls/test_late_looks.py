@@ -107,6 +107,46 @@ def test_a_late_yes_to_what_a_look_found_in_time_is_the_same_charge(world: World
     assert world.attempts(row["id"]) == ["purchased", "unknown"]
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["called twice", "called once"])
+def test_a_late_yes_beside_what_a_look_wrote_into_its_own_call_is_a_second_charge(world: World, again: bool) -> None:
+    """What the look found was the earlier call's, or nobody knows whose: both were paid for."""
+    claim = world.claimed()
+    if again:
+        _, claim = called_again(world, claim)
+    lose(world, claim)
+    world.provider.looks.append(OWNED)
+    row = world.settle(claim.row["id"])
+    assert record(world, claim, SECOND) is None
+    assert [sorted(ids, key=str) for ids in twice(world)] == [["first", "second"]]
+    assert world.attempts(row["id"]) == ["purchased"] * (2 if again else 1)
+    assert world.row(row["id"])["provider_number_id"] == "first"
+
+
+def test_a_late_yes_that_a_look_has_found_already_is_told_of_by_none(world: World) -> None:
+    claim = world.claimed()
+    _, claim = called_again(world, claim)
+    lose(world, claim)
+    world.provider.looks.append(OWNED)
+    world.settle(claim.row["id"])
+    assert record(world, claim, FIRST) is None
+    assert twice(world) == []
+    assert world.attempts(claim.row["id"]) == ["unknown", "purchased"]
+
+
+@pytest.mark.parametrize("ends", ["refused", "lost"])
+def test_two_yeses_that_came_during_a_third_call_are_told_of(world: World, ends: str) -> None:
+    first = world.claimed()
+    _, second = called_again(world, first)
+    _, third = called_again(world, second)
+    record(world, first, FIRST)
+    record(world, second, SECOND)
+    after = record(world, third, REFUSED) if ends == "refused" else lose(world, third)
+    assert after is not None
+    assert after["status"] == Status.PURCHASED
+    assert [sorted(ids, key=str) for ids in twice(world)] == [["first", "second"]]
+    assert world.row(after["id"])["revision"] == after["revision"]
+
+
 @pytest.mark.parametrize("late", [REFUSED, UNKNOWN], ids=lambda one: one.kind)
 def test_a_late_no_takes_no_yes_back(world: World, late: Outcome) -> None:
     first = world.claimed()
