@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from pytest_celery import CeleryTestWorker
 from schemas.tables.purchases import ORDER
 from tests import releases
 from tests.integration.place import Place
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from tests.workers.migrations.test_versions import alembic
 from workers.database.connections import migrate, revisions
 from workers.database.versions import needed_revision
@@ -82,5 +83,51 @@ def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_t
     older = f"this program is for {releases.REVISION}: this program is older than the database"
     assert {name: log.count(older) for name, log in logs.items()} == {"old-1": 0, "new": 0, "back": 1}
     for log in logs.values():
+        assert "Traceback" not in log
+        assert "ERROR" not in log
+
+
+def release(place: Place, *numbers: str) -> None:
+    command = ["dialstock", "release", *numbers, "--yes"]
+    done = subprocess.run(command, env=place.environ, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+
+
+def statuses(place: Place, numbers: list[str]) -> list[str]:
+    return [place.purchase(number)["status"] for number in numbers]
+
+
+def test_an_older_worker_leaves_a_number_on_its_way_back_alone_and_what_it_promises_is_kept(
+    fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]], old: Path
+) -> None:
+    young, wanted, gone, other = returning = numbers(4)
+    place = fresh_place()
+    place.configure({}, ("signalwire", "vogent"))
+    older = ready(place.start_worker("old", old))
+    lines = [{"number": one, "provider": "vogent"} for one in (wanted, gone)]
+    place.send(
+        {
+            "name": "dialstock.submit_order",
+            "kwargs": {"requests": [{"number": young, "provider": "signalwire"}, *lines]},
+        }
+    )
+    eventually(lambda: bought(place, returning) == 3 and set(statuses(place, returning[:3])) == {"purchased"})
+
+    release(place, young, wanted, gone)
+    again = [{"number": one, "provider": "vogent"} for one in (wanted, other)]
+    place.send({"name": "dialstock.submit_order", "kwargs": {"requests": again, "idempotency_key": "again"}})
+    eventually(lambda: bought(place, [other]) == 1 and statuses(place, [other]) == ["purchased"])
+    assert statuses(place, returning[:3]) == ["releasing"] * 3
+    assert not completed(place, "again")
+
+    ready(place.start_worker("new"))
+    eventually(lambda: statuses(place, [wanted, gone]) == ["purchased", "released"], what="each goes its way")
+    eventually(lambda: completed(place, "again"), what="what the older one promised is there")
+    assert statuses(place, [young]) == ["releasing"]
+    assert [one["number"] for one in place.control.returns() if one["executed"]] == [gone]
+    assert place.charged(returning) == Counter(returning)
+    older.teardown()
+    for name in ("old", "new"):
+        log = (place.home / f"{name}.log").read_text()
         assert "Traceback" not in log
         assert "ERROR" not in log
