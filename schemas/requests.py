@@ -15,6 +15,7 @@ from schemas.metadata import Metadata
 from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.plain import is_storable
+from schemas.spelling import quoted
 from schemas.wording import plain_words
 
 MAX_ORDER = 10_000
@@ -105,7 +106,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
     if kind is None:
         near = difflib.get_close_matches(request.provider, kinds, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
-        problem = ("provider", f"{request.provider!r} is not configured: {hint}")
+        problem = ("provider", f"{quoted(request.provider)} is not configured: {hint}")
         raise RequestError(": ".join(problem), "unknown_provider", (problem,))
     if not request.options:
         return request

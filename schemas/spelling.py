@@ -54,12 +54,32 @@ class NumberError(ValueError):
     """A text that cannot be read as one phone number; the message says how to mend it."""
 
     def __init__(self, text: str, reason: str) -> None:
-        super().__init__(f"{text[:MAX_TEXT]!r} {reason}")
+        super().__init__(f"{quoted(text[:MAX_TEXT])} {reason}")
 
 
 def visible(text: str) -> str:
     """What can be seen of *text*: each blank of Unicode and the tab as a blank, nothing of what is drawn as nothing."""
     return (text if text.isascii() and "\t" not in text else text.translate(_SEEN)).strip()
+
+
+def quoted(text: str, limit: int | None = None) -> str:
+    r"""*text* in quotes for a message, with \uXXXX for what is odd in it: what no one sees, and among ASCII letters or
+    digits each sign that is neither ASCII nor a Latin letter, for it may look like one. Cut at *limit* characters.
+    """
+    mixed = any(char.isascii() and char.isalnum() for char in text)
+    shown = "".join(_shown(char, mixed=mixed) for char in text[:limit])
+    if limit is not None and max(len(shown), len(text)) > limit:
+        shown = shown[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    mark = '"' if "'" in shown and '"' not in shown else "'"
+    return f"{mark}{shown}{mark}"
+
+
+def _shown(char: str, *, mixed: bool) -> str:
+    if char in "\\\n\r\t":
+        return repr(char)[1:-1]
+    if char.isprintable() and (char.isascii() or not mixed or unicodedata.name(char, "").startswith("LATIN ")):
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
 def plain_spelling(text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.numbers import NumberError, read_number
-from schemas.spelling import plain_spelling, visible
+from schemas.spelling import plain_spelling, quoted, visible
 
 BLANKS = [*(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Zs"), "\t"]
 UNSEEN = [
@@ -39,6 +39,27 @@ def test_what_nobody_sees_is_dropped_wherever_it_stands(unseen):
         text = "+14155550142"[:place] + unseen + "+14155550142"[place:]
         assert read_number(text) == "+14155550142"
     assert "is empty" in refusal(unseen)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("+1415555O142", "'+1415555O142'"),
+        ("+1415555\u041e142", r"'+1415555\u041e142'"),
+        ("415\x07555\u2063", r"'415\u0007555\u2063'"),
+        ("1\U0001f600", r"'1\U0001f600'"),
+        ("\u0661\u0662\u0663", "'\u0661\u0662\u0663'"),
+        ("Z\u00fcrich", "'Z\u00fcrich'"),
+        ("a\nb\\c'd", '"a\\nb\\\\c\'d"'),
+    ],
+)
+def test_what_is_odd_is_shown_by_its_code(text, shown):
+    assert quoted(text) == shown
+    assert quoted("x" * 9, 4) == "'xxx\N{HORIZONTAL ELLIPSIS}'"
+
+
+def test_a_refused_number_shows_the_letter_that_looks_like_a_digit():
+    assert refusal("+1415555\u041e142") == r"'+1415555\u041e142' has letters in it: write the number alone, in digits"
 
 
 def test_what_is_seen_stays():
