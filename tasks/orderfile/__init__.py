@@ -1,6 +1,6 @@
 """Order files: read CSV, JSON and NDJSON line by line, and write a result of each line."""
 
-from tasks.orderfile.columns import EXPORT_COLUMNS
+from tasks.orderfile.columns import EXPORT_COLUMNS, Naming, Others
 from tasks.orderfile.export import write_export
 from tasks.orderfile.reader import read_order
 from tasks.orderfile.text import MAX_BYTES, MAX_ROWS, Format, OrderFileError
@@ -12,7 +12,9 @@ __all__ = [
     "MAX_ROWS",
     "Format",
     "Line",
+    "Naming",
     "OrderFileError",
+    "Others",
     "Problem",
     "read_order",
     "write_export",

@@ -1,18 +1,21 @@
 """The columns of an order file and of an export.
 
 An order has `number`, `provider`, `idempotency_key`, `options.NAME` and `metadata.NAME`; all but the names of
-metadata are read without regard to case, to blanks for underscores and to what nobody can see. The number's column is
-known by the other names that it usually has.
+metadata are read without regard to case, to blanks for underscores and to what nobody can see. The columns of the
+number and of the provider are known by the other names that they usually have, and by those that a person gives them.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
-from schemas.outcomes import clip
-from schemas.spelling import visible
+from schemas.spelling import quoted, visible
 from tasks.providers.registry import kinds
 
 EXPORT_COLUMNS = (
@@ -33,11 +36,14 @@ EXPORT_COLUMNS = (
     "idempotency_key",
     "version",
 )
-EXPORTS = (EXPORT_COLUMNS, EXPORT_COLUMNS[:-1])
-"""The columns of an export, of this release and of those before."""
 
 # what an export says of the request; the rest is its result, and is not read again
 REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idempotency_key"})
+RESULT_COLUMNS = frozenset(EXPORT_COLUMNS) - REQUEST_COLUMNS
+OBJECT_COLUMNS = ("metadata", "options")
+"""What an export writes as a JSON object each."""
+
+Others = Literal["refuse", "ignore", "metadata"]
 
 _DEVICES = ("phone", "telephone", "tel", "mobile", "mobilephone", "cell", "cellphone", "did", "ddi", "msisdn", "e164")
 # letters and digits only: Phone Number, phone_number and Phone No. are one name
@@ -45,7 +51,9 @@ _NUMBER_NAMES = frozenset(
     {"number", "numbers", "phones", "numbere164", "phonenumbere164", "phonee164", "phonenumbers"}
     | {f"{device}{end}" for device in _DEVICES for end in ("", "no", "nr", "number")}
 )
+_PROVIDER_NAMES = frozenset({"provider", "providername", "carrier", "carriername"})
 _MAX_NAME = 60
+_NEARLY = 0.8
 
 
 def canonical(name: str) -> str | None:
@@ -53,8 +61,11 @@ def canonical(name: str) -> str | None:
     seen = visible(name).lower()
     if (column := re.sub(r"[ _-]+", "_", seen)) in _known():
         return column
-    if re.sub(r"[^a-z0-9]", "", seen) in _NUMBER_NAMES and seen.isascii():
+    plain = re.sub(r"[^a-z0-9]", "", seen) if seen.isascii() else ""
+    if plain in _NUMBER_NAMES:
         return "number"
+    if plain in _PROVIDER_NAMES:
+        return "provider"
     group, _, rest = name.strip().partition(".")
     if visible(group).lower() == "metadata" and rest.strip():
         return f"metadata.{rest.strip()}"
@@ -67,7 +78,57 @@ def unknown(name: str) -> str:
         return "the column has no name: name it or remove it"
     near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], _known(), 1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_known())};"
-    return f"unknown column {clip(name.strip(), _MAX_NAME)!r}: {hint} metadata.NAME carries extra data"
+    return f"unknown column {quoted(name.strip(), _MAX_NAME)}: {hint} metadata.NAME carries extra data"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a file names its columns.
+
+    *given* maps names of the file, as `folded` has them, to our columns: such a column is found by that name alone.
+    *others* is what becomes of columns that are none of ours.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    others: Others = "refuse"
+
+    def known(self, name: str) -> str | None:
+        """The column that *name* is, None for none of ours."""
+        if own := self.given.get(folded(name)):
+            return own
+        column = canonical(name)
+        return None if column in self.given.values() else column
+
+    def column(self, name: str) -> str | None:
+        """The column to read *name* as, one of OBJECT_COLUMNS too; '' to pass it over, None to refuse it.
+
+        The results of an export are passed over. What is nearly one of ours, or an option, never is: perhaps it was
+        meant to be.
+        """
+        column, seen = self.known(name), visible(name)
+        if column is not None or seen in OBJECT_COLUMNS:
+            return column or seen
+        if self.others != "metadata" and seen in RESULT_COLUMNS:
+            return ""
+        if self.others == "refuse" or _meant(seen.lower()):
+            return None
+        return f"metadata.{seen}" if self.others == "metadata" else ""
+
+
+def folded(name: str) -> str:
+    """A name for comparison: without regard to case, to how accents are coded and to what nobody can see."""
+    return unicodedata.normalize("NFC", visible(name)).casefold()
+
+
+def is_column(name: str) -> bool:
+    """Whether *name* is a column's own name, not one of its other names."""
+    return name in _known() or (name.startswith("metadata.") and bool(name.removeprefix("metadata.").strip()))
+
+
+def _meant(seen: str) -> bool:
+    if not seen or seen.startswith(("options.", "metadata.")):
+        return True
+    return canonical(seen) is None and bool(difflib.get_close_matches(seen[:_MAX_NAME], _known(), 1, _NEARLY))
 
 
 @cache

@@ -60,9 +60,14 @@ def _cell(column: str, value: Any) -> str:
     return f"'{text}" if text.startswith(_QUOTED.get(column, _FORMULA)) else text
 
 
+def could_be_quoted(key: str) -> bool:
+    """Whether an export may have put an apostrophe before this key."""
+    return key.startswith("'") and key[1:].startswith(_QUOTED["idempotency_key"])
+
+
 def unquoted(key: str) -> str:
     """The idempotency key of a cell that an export wrote."""
-    return key[1:] if key.startswith("'") and key[1:].startswith(_QUOTED["idempotency_key"]) else key
+    return key[1:] if could_be_quoted(key) else key
 
 
 def unquoted_result(text: str) -> str:

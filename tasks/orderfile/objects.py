@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from tasks.orderfile.columns import EXPORTS, REQUEST_COLUMNS, canonical, unknown
+from tasks.orderfile.columns import OBJECT_COLUMNS, Naming, unknown
 from tasks.orderfile.text import END_OF_FILE, MAX_LINE, Text
 from tasks.orderfile.values import Problem, Row
 
@@ -16,7 +16,7 @@ _BLANKS = re.compile(rf"[ \t\r\n{END_OF_FILE}]*")
 _SHAPE = 'must be a list of objects, or an object {"requests": [...]} and nothing else'
 
 
-def read_ndjson(text: Text) -> Iterator[Row | Problem]:
+def read_ndjson(text: Text, naming: Naming) -> Iterator[Row | Problem]:
     """One object a line. Raises OrderFileError."""
     for line in text:
         if not line.strip():
@@ -26,13 +26,13 @@ def read_ndjson(text: Text) -> Iterator[Row | Problem]:
         except (ValueError, RecursionError) as exc:
             yield Problem(text.number, None, f"is not JSON: {_reason(exc)}: write one object on each line")
         else:
-            yield from _flatten(text.number, element)
+            yield from _flatten(text.number, element, naming)
 
 
-def read_json(text: Text) -> Iterator[Row | Problem]:
+def read_json(text: Text, naming: Naming) -> Iterator[Row | Problem]:
     """The objects of a list, in little memory: the text is decoded element by element. Raises OrderFileError."""
     for position, element in enumerate(list_elements(text), 1):
-        yield from _flatten(position, element)
+        yield from _flatten(position, element, naming)
 
 
 def list_elements(text: Text) -> Iterator[Any]:
@@ -114,15 +114,13 @@ class _Stream:
         return bool(block)
 
 
-def _flatten(line: int, element: Any) -> Iterator[Row | Problem]:
+def _flatten(line: int, element: Any, naming: Naming) -> Iterator[Row | Problem]:
     if not isinstance(element, dict):
         yield Problem(line, None, 'must be an object like {"number": "+14155550100", "provider": "NAME"}')
         return
-    if any(element.keys() == set(columns) for columns in EXPORTS):
-        element = {name: element[name] for name in REQUEST_COLUMNS}
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, value in _pairs(line, element, problems):
+    for name, value in _pairs(line, element, naming, problems):
         if name in fields:
             problems.append(Problem(line, name, "is given twice: remove one"))
         fields[name] = value
@@ -132,17 +130,24 @@ def _flatten(line: int, element: Any) -> Iterator[Row | Problem]:
         yield Row(line, fields)
 
 
-def _pairs(line: int, element: dict[str, Any], problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+def _pairs(line: int, element: dict[str, Any], naming: Naming, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
     for name, value in element.items():
-        column = name if name in ("options", "metadata") else canonical(name)
+        column = naming.column(name)
         if column is None:
             problems.append(Problem(line, name[:60], unknown(name)))
-        elif column in ("options", "metadata") and isinstance(value, dict):
-            yield from ((f"{column}.{key}", inner) for key, inner in value.items())
-        elif column in ("options", "metadata") and value is not None:
-            problems.append(Problem(line, column, "must be an object"))
+        if not column:
+            continue
+        if column in OBJECT_COLUMNS:
+            yield from _opened(line, column, value, problems)
         elif value not in (None, "") or column.startswith("metadata."):
             yield column, value
+
+
+def _opened(line: int, column: str, value: Any, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"{column}.{key}", inner) for key, inner in value.items())
+    elif value is not None:
+        problems.append(Problem(line, column, "must be an object"))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,10 +7,13 @@ from typing import BinaryIO
 
 from schemas.config.kinds import Kind
 from tasks.orderfile.check import Checker
+from tasks.orderfile.columns import Naming
 from tasks.orderfile.objects import read_json, read_ndjson
 from tasks.orderfile.tables import read_table
 from tasks.orderfile.text import MAX_ROWS, Format, Text
 from tasks.orderfile.values import Line, Problem, Row
+
+_AS_THEY_ARE = Naming()
 
 
 def read_order(
@@ -21,25 +24,27 @@ def read_order(
     kinds: Mapping[str, Kind],
     default_provider: str | None,
     country: str | None,
+    naming: Naming = _AS_THEY_ARE,
 ) -> Iterator[Line | Problem]:
     """Yield a Line for each purchase of the file, and every Problem of those that are none, in the file's order.
 
     *name* is the file's name for messages and, where *format* is None, for the format by its suffix. *kinds* maps
     the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
-    alpha-2) is that of numbers without a plus, which are never read as another's.
+    alpha-2) is that of numbers without a plus, which are never read as another's. *naming* tells of columns that
+    have names of their own.
     Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before
     the end is reached.
     """
     text = Text(source, name)
     checker = Checker(kinds, default_provider, country)
-    rows = _rows(text, format or text.guess_format(), provider_given=default_provider is not None)
+    rows = _rows(text, format or text.guess_format(), naming, provider_given=default_provider is not None)
     return _checked(text, rows, checker)
 
 
-def _rows(text: Text, format: Format, *, provider_given: bool) -> Iterator[Row | Problem]:
+def _rows(text: Text, format: Format, naming: Naming, *, provider_given: bool) -> Iterator[Row | Problem]:
     if format == "csv":
-        return read_table(text, provider_given=provider_given)
-    return read_json(text) if format == "json" else read_ndjson(text)
+        return read_table(text, naming, provider_given=provider_given)
+    return read_json(text, naming) if format == "json" else read_ndjson(text, naming)
 
 
 def _checked(text: Text, rows: Iterator[Row | Problem], checker: Checker) -> Iterator[Line | Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tasks.orderfile import Line, Problem, read_order
 from tasks.providers.registry import kinds
@@ -31,15 +31,15 @@ class Pipe(io.RawIOBase):
         return block
 
 
-def read(source: str | bytes | BinaryIO, name: str = "order.csv", **options: str | None) -> list[Line | Problem]:
+def read(source: str | bytes | BinaryIO, name: str = "order.csv", **options: Any) -> list[Line | Problem]:
     if isinstance(source, str):
         source = source.encode()
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     arguments = {"format": None, "default_provider": None, "country": None, **options}
-    return list(read_order(stream, name=name, kinds=KINDS, **arguments))  # type: ignore[arg-type]
+    return list(read_order(stream, name=name, kinds=KINDS, **arguments))
 
 
-def lines(source: str | bytes | BinaryIO, name: str = "order.csv", **options: str | None) -> list[Line]:
+def lines(source: str | bytes | BinaryIO, name: str = "order.csv", **options: Any) -> list[Line]:
     """The purchases of a file that must have no problem."""
     found = read(source, name, **options)
     problems = [item for item in found if isinstance(item, Problem)]
@@ -47,6 +47,6 @@ def lines(source: str | bytes | BinaryIO, name: str = "order.csv", **options: st
     return [item for item in found if isinstance(item, Line)]
 
 
-def told(source: str | bytes, name: str = "order.csv", **options: str | None) -> list[tuple[int, str | None, str]]:
+def told(source: str | bytes, name: str = "order.csv", **options: Any) -> list[tuple[int, str | None, str]]:
     """The problems of a file, as line, column and message."""
     return [(p.line, p.column, p.message) for p in read(source, name, **options) if isinstance(p, Problem)]

@@ -65,6 +65,24 @@ def test_a_column_like_no_other_lists_all():
     assert all(f"options.{name}" in told for name in ("inbound_agent", "stock_item_id"))
 
 
+@pytest.mark.parametrize("name", ["carrier", "Carrier Name", "PROVIDER", "provider_name"])
+def test_the_providers_column_has_its_usual_names(name):
+    assert canonical(name) == "provider"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("numb\u0435r", r"'numb\u0435r': did you mean 'number'"),
+        ("pro\x07vider", r"'pro\u0007vider': did you mean 'provider'"),
+        ("t\u00e9l\u00e9phone", "'t\u00e9l\u00e9phone': "),
+        ("\u7535\u8bdd", "'\u7535\u8bdd': "),
+    ],
+)
+def test_what_is_odd_in_a_name_is_shown_by_its_code(name, shown):
+    assert unknown(name).startswith(f"unknown column {shown}")
+
+
 def test_a_long_or_dirty_name_is_cut_and_cleaned():
     message = unknown("x\n\x1b" * 100_000)
     assert len(message) < len(unknown("zzz")) + 100

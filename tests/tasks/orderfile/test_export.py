@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -130,9 +131,19 @@ def test_every_key_survives_the_way_out_and_in_and_is_no_formula(key):
     assert [line.request.idempotency_key for line in lines(export([row], "csv"), "x.csv")] == [key]
 
 
-def test_the_key_of_a_file_that_is_no_export_is_taken_as_it_is():
-    text = "number,provider,idempotency_key\n+14155550100,bird,'=1\n"
-    assert lines(text, "x.csv")[0].request.idempotency_key == "'=1"
+@pytest.mark.parametrize("key", ["'=1", "''x", "'@a"])
+def test_a_key_that_may_be_an_exports_or_not_is_refused(key):
+    text = f"number,provider,idempotency_key\n+14155550100,bird,{key}\n"
+    ((line, column, message),) = told(text, "x.csv")
+    assert (line, column) == (2, "idempotency_key")
+    assert message.startswith(f"is '{key[1:]}' if it comes from an export" if key[1] != "'" else "is")
+    (element,) = lines(json.dumps({"number": "+14155550100", "provider": "bird", "idempotency_key": key}), "x.ndjson")
+    assert element.request.idempotency_key == key
+
+
+def test_a_key_that_is_in_no_two_ways_is_taken_as_it_is():
+    text = "number,provider,idempotency_key\n+14155550100,bird,'a'\n"
+    assert lines(text, "x.csv")[0].request.idempotency_key == "'a'"
 
 
 def test_the_options_of_an_export_are_checked_like_any():
@@ -163,12 +174,38 @@ def test_an_export_may_come_back_with_another_delimiter_and_fewer_rows():
     assert lines(stream.getvalue().encode("utf-8-sig"))[0].request.metadata == {"team": "red", "n": 1}
 
 
-def test_a_header_that_is_not_just_an_exports_is_read_as_an_orders():
+@pytest.mark.parametrize("left", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_export_may_be_trimmed_to_any_of_its_columns(left, seed):
+    kept = random.Random(seed).sample([c for c in EXPORT_COLUMNS if c not in ("number", "provider")], left)
+    columns = [*kept, "number", "provider"]
+    row = {**ROW, "idempotency_key": "-key"}
+    target = io.StringIO(newline="")
+    csv.DictWriter(target, columns, extrasaction="ignore", delimiter=";").writeheader()
+    csv.DictWriter(target, columns, extrasaction="ignore", delimiter=";").writerows(table([row]))
+    element = {name: value for name, value in json.loads(export([row], "ndjson")).items() if name in columns}
+    for text, name in ((target.getvalue(), "x.csv"), (json.dumps([element]), "x.json")):
+        if name == "x.csv" and kept == ["idempotency_key"]:
+            continue  # nothing shows that it is one
+        (line,) = lines(text, name)
+        assert line.request.metadata == (row["metadata"] if "metadata" in kept else {})
+        assert line.request.options == (row["options"] if "options" in kept else {})
+        assert line.request.idempotency_key == ("-key" if "idempotency_key" in kept else None)
+
+
+def test_a_column_beside_an_exports_is_told():
     text = export([ROW], "csv").replace("line,number", "row,number", 1)
-    assert {"row", "status", "error", "attempts"} <= {column for _, column, _ in told(text)}
+    assert [column for _, column, _ in told(text)] == ["row"]
     element = json.loads(export([ROW], "ndjson"))
-    del element["line"]
-    assert {"status", "attempts"} <= {column for _, column, _ in told(json.dumps([element]), "x.json")}
+    element["row"] = element.pop("line")
+    assert [column for _, column, _ in told(json.dumps([element]), "x.json")] == ["row"]
+
+
+def test_metadata_that_stands_there_twice_may_not_differ():
+    text = 'number,provider,metadata,metadata.a\n+14155550100,bird,"{""a"": ""1""}",%s\n'
+    assert lines(text % "1")[0].request.metadata == {"a": "1"}
+    ((line, column, message),) = told(text % "2")
+    assert (line, column, message) == (2, "metadata.a", "is another in the column metadata: remove one of them")
 
 
 @pytest.mark.parametrize("cell", ["red", "[1]", "{", '"a"', "{" * 100_000])

@@ -34,8 +34,11 @@ def test_columns_and_rows_in_which_nothing_stands_are_passed_over(text):
 
 def test_a_value_in_a_column_without_a_name_is_told():
     (problem,) = told(",number,provider,,\n,+12125550142,bird,,\nleft,+12125550143,bird,,\n")
-    assert problem == (3, None, "has 'left' in a column without a name: name the column, or empty it")
-    assert "has 'x' in a column" in told("number,provider,,\n+12125550142,bird,,x\n")[0][2]
+    assert problem == (3, None, "has 'left' in column A (number 1), without a name: name the column, or empty it")
+    assert "has 'x' in column D (number 4)" in told("number,provider,,\n+12125550142,bird,,x\n")[0][2]
+    wide = "number,provider" + "," * 30 + "\n+12125550142,bird" + "," * 25 + "x,,,,,\n"
+    assert "has 'x' in column AA (number 27)" in told(wide)[0][2]
+    assert "'x' in column AA (number 27): quote" in told("number,provider" + wide[wide.index("\n") :])[0][2]
 
 
 def test_an_export_may_come_back_with_empty_columns_beside_it():

@@ -100,7 +100,6 @@ def test_without_a_default_provider_each_row_needs_one():
     [
         ("numbr,provider", "numbr", "unknown column 'numbr': did you mean 'number'? metadata.NAME carries extra data"),
         ("number,provider,customer", "customer", "metadata.NAME carries extra data"),
-        ("number,provider,metadata", "metadata", "metadata.NAME carries extra data"),
         ("number,provider,metadata.", "metadata.", "metadata.NAME carries extra data"),
         ("number,provider,options.stock_id", "options.stock_id", "did you mean 'options.stock_item_id'?"),
         ("number,provider,Number", "number", "is there twice: remove one"),

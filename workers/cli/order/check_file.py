@@ -18,7 +18,7 @@ from schemas.metadata import Metadata
 from schemas.requests import BuyNumber
 from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
-from tasks.orderfile import Format, Line, Problem, read_order
+from tasks.orderfile import Line, Problem, read_order
 from tasks.orders import CHUNK
 from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
@@ -94,22 +94,12 @@ class Checked:
         self.problems.close()
 
 
-def check_file(
-    runtime: Runtime,
-    source: BinaryIO,
-    *,
-    name: str,
-    format: Format | None,
-    provider: str | None,
-    country: str | None,
-) -> Checked:
+def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **how: Any) -> Checked:
     """Check every row of *source*; its keys against all that came before, its numbers against the pools' too.
 
-    Raises OrderFileError.
+    *provider* is that of rows that name none; *how* are the other arguments of `read_order`. Raises OrderFileError.
     """
-    found = read_order(
-        source, name=name, format=format, kinds=runtime.kinds, default_provider=provider, country=country
-    )
+    found = read_order(source, kinds=runtime.kinds, default_provider=provider, **how)
     checked = Checked()
     try:
         with Meter("checking rows") as meter:

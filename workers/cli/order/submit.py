@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from workers.cli.order.naming import Column, IgnoreOthers, OtherColumns, naming
 from workers.cli.terminal.errors import WRONG_USE
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.options import Country, country_code, pairs
@@ -49,6 +50,9 @@ def submit(
     provider: Provider = None,
     country: Country = None,
     format: Format = None,
+    column: Column = None,
+    other_columns: OtherColumns = None,
+    ignore_other_columns: IgnoreOthers = False,
     name: Name = None,
     metadata: OrderMetadata = None,
     max: Max = None,
@@ -60,11 +64,11 @@ def submit(
 ) -> None:
     """Buy the numbers of a file.
 
-    Columns: number (or phone, tel, msisdn and the like), provider; if wanted idempotency_key, options.NAME,
-    metadata.NAME. Every row is checked before any is accepted. A number without a plus is of --country, and refused
-    where it can be read in two ways. A number that is bought or in work already is not bought again: the order points
-    to that purchase, so that the same file may be submitted again. Workers do the buying: Ctrl-C after the order is in
-    stops nothing.
+    Columns: number (or phone, tel, e164, msisdn and the like), provider (or carrier); if wanted idempotency_key,
+    options.NAME, metadata.NAME; --column says which is which where they have names of their own. Every row is checked
+    before any is accepted. A number without a plus is of --country, and refused where it can be read in two ways. A
+    number that is bought or in work already is not bought again: the order points to that purchase, so that the same
+    file may be submitted again. Workers do the buying: Ctrl-C after the order is in stops nothing.
     """
     from schemas.outcomes import clip
     from workers.cli.order.check_file import bounded
@@ -72,7 +76,8 @@ def submit(
 
     extra = bounded(pairs(metadata, "--metadata"))
     label = "standard input" if file == STDIN else file
-    how = {"format": format, "provider": provider, "country": country_code(country)}
+    named = naming(column, other_columns, ignore=ignore_other_columns)
+    how = {"format": format, "provider": provider, "country": country_code(country), "naming": named}
     with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
         if dry_run:
@@ -84,7 +89,7 @@ def submit(
 
 @contextmanager
 def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
-    """Every row of a file, checked; *how* are its format, and the provider and country of rows that name none."""
+    """Every row of a file, checked; *how* tells how to read it."""
     from workers.cli.order.check_file import check_file
     from workers.cli.terminal.context import known_provider
 
