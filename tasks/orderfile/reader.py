@@ -9,8 +9,9 @@ from schemas.config.kinds import Kind
 from tasks.orderfile.check import Checker
 from tasks.orderfile.columns import Naming
 from tasks.orderfile.objects import read_json, read_ndjson
+from tasks.orderfile.spreadsheets.archive import OLE, ZIP, Archive
 from tasks.orderfile.tables import read_table
-from tasks.orderfile.text import MAX_ROWS, Format, Text
+from tasks.orderfile.text import MAX_ROWS, Format, OrderFileError, Text, read_fully
 from tasks.orderfile.values import Line, Problem, Row
 
 _AS_THEY_ARE = Naming()
@@ -25,20 +26,31 @@ def read_order(
     default_provider: str | None,
     country: str | None,
     naming: Naming = _AS_THEY_ARE,
+    sheet: str | None = None,
 ) -> Iterator[Line | Problem]:
     """Yield a Line for each purchase of the file, and every Problem of those that are none, in the file's order.
 
     *name* is the file's name for messages and, where *format* is None, for the format by its suffix. *kinds* maps
     the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
     alpha-2) is that of numbers without a plus, which are never read as another's. *naming* tells of columns that
-    have names of their own.
+    have names of their own, and *sheet* which one of a spreadsheet is read; the first where it is None.
     Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before
     the end is reached.
     """
-    text = Text(source, name)
     checker = Checker(kinds, default_provider, country)
-    rows = _rows(text, format or text.guess_format(), naming, provider_given=default_provider is not None)
-    return _checked(text, rows, checker)
+    provider_given = default_provider is not None
+    head = read_fully(source, len(OLE))
+    if format is None and head.startswith((ZIP, OLE)):
+        from tasks.orderfile.spreadsheets.sheets import Sheet  # noqa: PLC0415 - so that nothing else waits for it
+
+        found = Sheet(Archive(source, head, name), sheet)
+        rows = found.rows(naming, provider_given=provider_given)
+        return (found.place(x) if isinstance(x, Problem) else x for x in _checked(name, rows, checker))
+    if sheet is not None:
+        raise OrderFileError(f"{name}: is no spreadsheet, and has no sheet {sheet!r}: leave it out")
+    text = Text(source, name, head)
+    rows = _rows(text, format or text.guess_format(), naming, provider_given=provider_given)
+    return _checked(name, rows, checker)
 
 
 def _rows(text: Text, format: Format, naming: Naming, *, provider_given: bool) -> Iterator[Row | Problem]:
@@ -47,16 +59,16 @@ def _rows(text: Text, format: Format, naming: Naming, *, provider_given: bool) -
     return read_json(text, naming) if format == "json" else read_ndjson(text, naming)
 
 
-def _checked(text: Text, rows: Iterator[Row | Problem], checker: Checker) -> Iterator[Line | Problem]:
+def _checked(name: str, rows: Iterator[Row | Problem], checker: Checker) -> Iterator[Line | Problem]:
     count, line = 0, 0
     for row in rows:
         # several problems of one line are one row
         count, line = count + (row.line != line), row.line
         if count > MAX_ROWS:
-            raise text.error(f"has more than {MAX_ROWS:,} rows: split it into several files")
+            raise OrderFileError(f"{name}: has more than {MAX_ROWS:,} rows: split it into several files")
         if isinstance(row, Problem):
             yield row
         else:
             yield from checker.check(row)
     if not count:
-        raise text.error("has no rows: nothing to buy")
+        raise OrderFileError(f"{name}: has no rows: nothing to buy")

@@ -37,11 +37,12 @@ class Text:
     Raises OrderFileError, at once or while it is read.
     """
 
-    def __init__(self, source: BinaryIO, name: str) -> None:
+    def __init__(self, source: BinaryIO, name: str, head: bytes = b"") -> None:
+        """*head* was read of the source already."""
         self.name = name
         self.number = 0
         self._refuse_big(source)
-        self._head = _read_fully(source, _HEAD)
+        self._head = head + read_fully(source, _HEAD - len(head))
         for mark in _MARKS:
             while self._head.startswith(mark * 2):
                 self._head = self._head.removeprefix(mark)
@@ -137,7 +138,7 @@ class _Bounded(io.RawIOBase):
         return len(block)
 
 
-def _read_fully(source: BinaryIO, size: int) -> bytes:
+def read_fully(source: BinaryIO, size: int) -> bytes:
     """Up to *size* bytes; fewer only where the source ends (a pipe gives them in pieces)."""
     blocks: list[bytes] = []
     while size > 0 and (block := source.read(size)):

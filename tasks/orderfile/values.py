@@ -19,11 +19,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong on one line, in one column where it is about one, and the mend."""
+    """What is wrong on one line, in one column where it is about one, and the mend; `place` in a spreadsheet."""
 
     line: int
     column: str | None
     message: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ class Checked:
 
     def add_problem(self, problem: Problem) -> None:
         """Keep a problem; those of one line come one after the other."""
-        self.problems.add({"line": problem.line, "column": problem.column, "message": problem.message})
+        place = {"place": problem.place} if problem.place else {}
+        self.problems.add({"line": problem.line, "column": problem.column, "message": problem.message, **place})
         self.bad_rows += problem.line != self._last_bad
         self._last_bad = problem.line
 

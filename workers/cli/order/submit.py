@@ -26,11 +26,14 @@ MAX_NAME = 200
 _COUNTS = ("to buy", "bought already", "held", "in work")
 _COLUMNS = ("provider", *_COUNTS, "at its limits")
 
-File = Annotated[str, typer.Argument(metavar="FILE|-", help="CSV, JSON or NDJSON; - reads standard input.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="CSV, JSON, NDJSON, .xlsx or .ods; - reads standard input.")
+]
 Provider = Annotated[str | None, typer.Option(metavar="ALIAS", help="The provider of rows that name none.")]
 Format = Annotated[
     Literal["csv", "json", "ndjson"] | None, typer.Option(help="The file's format; else by its name or beginning.")
 ]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="The sheet of a spreadsheet; else its first.")]
 Name = Annotated[str | None, typer.Option(help="A name for the order; else the file's.")]
 OrderMetadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
@@ -50,6 +53,7 @@ def submit(
     provider: Provider = None,
     country: Country = None,
     format: Format = None,
+    sheet: Sheet = None,
     column: Column = None,
     other_columns: OtherColumns = None,
     ignore_other_columns: IgnoreOthers = False,
@@ -77,7 +81,7 @@ def submit(
     extra = bounded(pairs(metadata, "--metadata"))
     label = "standard input" if file == STDIN else file
     named = naming(column, other_columns, ignore=ignore_other_columns)
-    how = {"format": format, "provider": provider, "country": country_code(country), "naming": named}
+    how = {"format": format, "provider": provider, "country": country_code(country), "naming": named, "sheet": sheet}
     with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
         if dry_run:
@@ -151,7 +155,7 @@ def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: b
 def _list_problems(checked: Checked, shown: int) -> None:
     for problem in islice(checked.problems, shown):
         column = f", {problem['column']}" if problem["column"] else ""
-        say(f"  line {problem['line']}{column}: {problem['message']}")
+        say(f"  {problem.get('place') or 'line {line}'.format(**problem)}{column}: {problem['message']}")
     if any("name the country" in problem["message"] for problem in islice(checked.problems, shown)):
         say("Numbers without a country code: --country says which country they are of")
     if len(checked.problems) > shown:

@@ -25,7 +25,7 @@ BAD_FILES = [
     ("number,provider\n6465550123,timepay\n", "or +64 6 555 0123 (NZ): write the plus and the country code"),
     ("Phone,Mobile,provider\n+14155550100,,timepay\n", "line 1, number: two columns may be it, 'Phone' and 'Mobile'"),
     (b"number,provider\n\xff\xfe,timepay\n", "is not UTF-8 text"),
-    (b"PK\x03\x04rest", "save it as 'CSV UTF-8'"),
+    (b"PK\x03\x04rest", "is damaged, or no spreadsheet"),
 ]
 
 
