@@ -1,7 +1,7 @@
 """Order files: read CSV, JSON and NDJSON line by line, and write a result of each line."""
 
 from tasks.orderfile.columns import EXPORT_COLUMNS, Naming, Others
-from tasks.orderfile.export import write_export
+from tasks.orderfile.export import ExportFormat, write_export
 from tasks.orderfile.reader import read_order
 from tasks.orderfile.text import MAX_BYTES, MAX_ROWS, Format, OrderFileError
 from tasks.orderfile.values import Line, Problem
@@ -10,6 +10,7 @@ __all__ = [
     "EXPORT_COLUMNS",
     "MAX_BYTES",
     "MAX_ROWS",
+    "ExportFormat",
     "Format",
     "Line",
     "Naming",

@@ -6,10 +6,12 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.text import Format
+
+ExportFormat = Literal["csv", "json", "ndjson", "xlsx"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _QUOTED = {"number": (), "idempotency_key": (*_FORMULA, "'")}
@@ -50,14 +52,18 @@ def _object(row: Mapping[str, Any]) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
+    text = plain_cell(value)
+    quotes = not isinstance(value, Mapping | bool) and text.startswith(_QUOTED.get(column, _FORMULA))
+    return f"'{text}" if quotes else text
+
+
+def plain_cell(value: Any) -> str:
+    """A value as the text of a cell that no spreadsheet runs."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
-    text = _plain(value)
-    return f"'{text}" if text.startswith(_QUOTED.get(column, _FORMULA)) else text
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else _plain(value)
 
 
 def could_be_quoted(key: str) -> bool:

@@ -11,10 +11,14 @@ from schemas.requests import BuyNumber
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One purchase. `line` counts from 1: lines of the file, or elements of a JSON list."""
+    """One purchase. `line` counts from 1: lines of the file, or elements of a JSON list.
+
+    `also` is the first line that buys the same number, from another provider.
+    """
 
     line: int
     request: BuyNumber
+    also: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from .reading import HEADER, Pipe, lines, read
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"PK\x03\x04\x14\x00\x06\x00", "is an Excel workbook or another archive: save it as 'CSV UTF-8'"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "is damaged, or no spreadsheet: open it, and save it"),
         (b"\x1f\x8b\x08\x00\x00", "is not text"),
         ("number,provider\n".encode("utf-16-le"), "is not text"),
         (b"number,provider\n+14155550100,bird\n\xff\xfe\n", "line 3 is not UTF-8 text: save the file as 'CSV UTF-8'"),

@@ -27,6 +27,8 @@ from workers.cli.terminal.output import Meter
 
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
 
+_SHOWN = 3
+
 
 def bounded(metadata: dict[str, Any]) -> dict[str, Any]:
     """An order's metadata, within the bounds that messages have. Raises Failure."""
@@ -63,12 +65,17 @@ class Spool:
 
 @dataclass
 class Checked:
-    """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others."""
+    """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others.
+
+    `twice` counts the lines that buy a number from a second provider; `twice_shown` names some of them.
+    """
 
     lines: Spool = field(default_factory=Spool)
     problems: Spool = field(default_factory=Spool)
     bad_rows: int = 0
     providers: Counter[str] = field(default_factory=Counter)
+    twice: int = 0
+    twice_shown: list[str] = field(default_factory=list)
     _last_bad: int = -1
 
     def requests(self) -> Iterator[tuple[int, BuyNumber]]:
@@ -80,6 +87,10 @@ class Checked:
         """Keep a purchase."""
         request = line.request
         self.providers[request.provider] += 1
+        if line.also is not None:
+            self.twice += 1
+            if len(self.twice_shown) < _SHOWN:
+                self.twice_shown.append(f"{request.number} (lines {line.also} and {line.line})")
         self.lines.add([line.line, {name: getattr(request, name) for name in BuyNumber.model_fields}])
 
     def add_problem(self, problem: Problem) -> None:

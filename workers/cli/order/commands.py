@@ -19,8 +19,9 @@ _STATUSES = ("bought", "failed", "held", "cancelled", "waiting")
 
 Lines = Annotated[bool, typer.Option("--lines", help="List the lines; with --json one object a line.")]
 Target = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else stdout.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file where there is one already.")]
 ExportFormat = Annotated[
-    Literal["csv", "json", "ndjson"] | None, typer.Option(help="The format; else by the file's name, else CSV.")
+    Literal["csv", "json", "ndjson", "xlsx"] | None, typer.Option(help="The format; else by the file's name, else CSV.")
 ]
 
 
@@ -74,22 +75,31 @@ def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None,
             show_progress(desk, found, json=json)
 
 
-def export(order: OrderId, *, output: Target = None, format: ExportFormat = None, json: Json = False) -> None:
+def export(
+    order: OrderId,
+    *,
+    output: Target = None,
+    format: ExportFormat = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
     """Write the result of each line of an order, in the order of its file.
 
-    What it writes can be submitted again: number, provider, options, metadata and idempotency key are read, the rest is
-    not. As with the first file, a key gets the purchase that it had, a failed one too: empty it to buy that anew. A key
-    is shown only where its line made the purchase: not where that was there already or was another order's, nor where
-    a retry made it. So an order that was submitted from an export shows none of the keys that the export had.
+    What it writes (.csv, .xlsx, .json, .ndjson) can be submitted again, with any of its columns taken out: number,
+    provider, options, metadata and idempotency key are read, the rest is not. As with the first file, a key gets the
+    purchase that it had, a failed one too: empty it to buy that anew. A key is shown only where its line made the
+    purchase: not where that was there already or was another order's, nor where a retry made it. So an order that was
+    submitted from an export shows none of the keys that the export had.
 
     With --json and no --format, JSON is written; with a file too, standard output tells its name and how many lines it
     has.
     """
-    from workers.cli.order.export import export_order, format_of
+    from workers.cli.order.export import export_order, format_of, refuse_replacing
     from workers.cli.terminal.context import open_desk
     from workers.cli.terminal.ids import order_id
 
     chosen = format or format_of(output, json=json)
+    refuse_replacing(output, chosen, overwrite=overwrite)
     with open_desk(configured=False) as desk:
         with desk.runtime.database.read() as conn:
             found = order_id(conn, order)

@@ -10,26 +10,34 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from tasks.orderfile import Format, write_export
+from tasks.orderfile import ExportFormat, write_export
 from tasks.queries import each_result
 from tasks.runtime import Runtime
 from workers.cli.terminal.errors import Failure
 
-_SUFFIXES: dict[str, Format] = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_SUFFIXES: dict[str, ExportFormat] = {".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
-def format_of(output: Path | None, *, json: bool) -> Format:
+def format_of(output: Path | None, *, json: bool) -> ExportFormat:
     """The format by the file's name; CSV unless *json* asks for a document on standard output."""
     if output is not None:
         return _SUFFIXES.get(output.suffix.lower(), "csv")
     return "json" if json else "csv"
 
 
-def export_order(runtime: Runtime, order_id: str, output: Path | None, format: Format) -> int:
+def refuse_replacing(output: Path | None, format: ExportFormat, *, overwrite: bool) -> None:
+    """Raise Failure where a file would be lost, or a terminal would get what is no text."""
+    if output is not None and output.is_file() and not overwrite:
+        raise Failure(f"{output}: is there already: --overwrite replaces it, or name another file")
+    if output is None and format == "xlsx" and sys.stdout.isatty():
+        raise Failure("a spreadsheet is nothing for a terminal: name a file by -o, like -o results.xlsx")
+
+
+def export_order(runtime: Runtime, order_id: str, output: Path | None, format: ExportFormat) -> int:
     """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
     rows = _Counted(each_result(runtime.database.read, order_id))
     if output is None:
-        write_export(rows, sys.stdout, format)
+        _write(rows, sys.stdout, format)
     else:
         _write_whole(rows, output, format)
     return rows.count
@@ -48,11 +56,11 @@ class _Counted:
             yield row
 
 
-def _write_whole(rows: _Counted, output: Path, format: Format) -> None:
+def _write_whole(rows: _Counted, output: Path, format: ExportFormat) -> None:
     if output.exists() and not output.is_file():
         # a pipe or a device cannot be replaced
         with output.open("w", encoding="utf-8", newline="") as target:
-            write_export(rows, target, format)
+            _write(rows, target, format)
         return
     try:
         descriptor, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
@@ -68,9 +76,18 @@ def _write_whole(rows: _Counted, output: Path, format: Format) -> None:
         raise
 
 
-def _fill(rows: _Counted, target: TextIO, format: Format) -> None:
+def _fill(rows: _Counted, target: TextIO, format: ExportFormat) -> None:
     # a temporary file is for its owner alone; this one is as any other file would be
     umask = os.umask(0)
     os.umask(umask)
     os.fchmod(target.fileno(), 0o666 & ~umask)
-    write_export(rows, target, format)
+    _write(rows, target, format)
+
+
+def _write(rows: _Counted, target: TextIO, format: ExportFormat) -> None:
+    if format != "xlsx":
+        write_export(rows, target, format)
+        return
+    from tasks.orderfile.spreadsheets.writer import write_workbook  # noqa: PLC0415 - so that nothing else waits for it
+
+    write_workbook(rows, target.buffer)

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from workers.cli.order.naming import Column, IgnoreOthers, OtherColumns, naming
-from workers.cli.terminal.errors import WRONG_USE
+from workers.cli.terminal.errors import WRONG_USE, Failure
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.options import Country, country_code, pairs
 from workers.cli.terminal.output import Json, count, duration, emit_json, say, show, show_table
@@ -39,6 +40,9 @@ OrderMetadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
+AllowDuplicates = Annotated[
+    bool, typer.Option("--allow-duplicates", help="Buy a number that stands under two providers from both; do not ask.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be bought, and how long it takes.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
 Max = Annotated[
@@ -61,6 +65,7 @@ def submit(
     metadata: OrderMetadata = None,
     max: Max = None,
     skip_invalid: SkipInvalid = False,
+    allow_duplicates: AllowDuplicates = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     max_problems_shown: MaxShown = 20,
@@ -85,8 +90,10 @@ def submit(
     with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
         if dry_run:
+            _tell_twice(checked, label)
             _tell_plan(desk, checked, json=json)
             return
+        _ask_twice(checked, label, allowed=allow_duplicates, asks=file != STDIN)
         title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
         _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
 
@@ -150,6 +157,27 @@ def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: b
     elif len(checked.lines):
         say("Mend them, or go on without them: --skip-invalid")
     raise typer.Exit(WRONG_USE)
+
+
+def _tell_twice(checked: Checked, label: str) -> None:
+    if checked.twice:
+        more = ", ..." if checked.twice > len(checked.twice_shown) else ""
+        many = "1 number is" if checked.twice == 1 else f"{checked.twice:,} numbers are"
+        say(
+            f"{label}: {many} to be bought from a second provider too: {', '.join(checked.twice_shown)}{more}", "yellow"
+        )
+
+
+def _ask_twice(checked: Checked, label: str, *, allowed: bool, asks: bool) -> None:
+    """Have a person say that one number is to be bought from two providers. Ends the command where nobody does."""
+    if not checked.twice or allowed:
+        return
+    _tell_twice(checked, label)
+    if not (asks and sys.stdin.isatty()):
+        raise Failure(
+            "nothing was accepted, and nobody can be asked here: --allow-duplicates, if both are to be bought"
+        )
+    typer.confirm("Buy them from both?", abort=True, err=True)
 
 
 def _list_problems(checked: Checked, shown: int) -> None:

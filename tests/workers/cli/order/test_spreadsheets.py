@@ -30,3 +30,27 @@ def test_a_bad_spreadsheet_is_refused_whole(cli: Cli, desk: Desk, home: Path) ->
     path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     assert "is locked with a password" in cli.refused("order", "submit", str(path))
     assert counted(desk) == (0, 0, 0)
+
+
+def test_an_export_is_a_spreadsheet_by_its_name(cli: Cli, home: Path) -> None:
+    (home / "a.xlsx").write_bytes(xlsx({"S": [HEAD, [NUMBERS[0], "timepay"]]}))
+    order = cli.submit(home / "a.xlsx")
+    assert cli.ok("order", "export", order, "-o", "results.xlsx") == "results.xlsx: 1 line\n"
+    assert cli.json("order", "submit", "results.xlsx")["found"] == 1
+    piped = cli("order", "export", order, "--format", "xlsx").stdout_bytes
+    assert cli.json("order", "submit", "-", input=piped)["found"] == 1
+    before = (home / "results.xlsx").read_bytes()
+    assert "is there already: --overwrite" in cli.refused("order", "export", order, "-o", "results.xlsx")
+    assert (home / "results.xlsx").read_bytes() == before
+    cli.ok("order", "export", order, "-o", "results.xlsx", "--overwrite")
+
+
+def test_a_number_from_two_providers_is_asked_about(cli: Cli, desk: Desk, home: Path) -> None:
+    path = home / "twice.csv"
+    path.write_text(f"number,provider\n{NUMBERS[0]},timepay\n{NUMBERS[1]},bird\n+1 415 555 0000,bird\n")
+    told = cli.refused("order", "submit", str(path))
+    assert f"1 number is to be bought from a second provider too: {NUMBERS[0]} (lines 2 and 4)" in told
+    assert "--allow-duplicates, if both are to be bought" in told
+    assert counted(desk) == (0, 0, 0)
+    assert "from a second provider too" in cli("order", "submit", str(path), "--dry-run").stderr
+    assert cli.json("order", "submit", str(path), "--allow-duplicates")["lines"] == 3

@@ -79,7 +79,7 @@ def test_of_a_number_the_held_purchase_is_meant(both: Cli, desk: Desk, home: Pat
 @pytest.mark.parametrize("name", ["results.csv", "results.json", "results.ndjson"])
 def test_an_export_with_decisions_settles(both: Cli, desk: Desk, home: Path, orders: list[str], name: str) -> None:
     both.ok("purchase", "resolve", NUMBERS[3], "--fail")
-    both.ok("order", "export", orders[1], "-o", name)
+    both.ok("order", "export", orders[1], "-o", name, "--overwrite")
     decide(home / name, {NUMBERS[1]: "bought", NUMBERS[2]: "retry"})
     assert both.json("purchase", "resolve", "--file", name)["resolved"] == 2
     assert statuses(desk) == ["held", "purchased", "queued", "failed"]
@@ -89,7 +89,7 @@ def test_an_export_with_decisions_settles(both: Cli, desk: Desk, home: Path, ord
 def test_an_export_from_before_the_last_call_settles_nothing(
     both: Cli, desk: Desk, home: Path, orders: list[str], name: str
 ) -> None:
-    both.ok("order", "export", orders[0], "-o", name)
+    both.ok("order", "export", orders[0], "-o", name, "--overwrite")
     decide(home / name, {NUMBERS[0]: "fail", NUMBERS[1]: "fail"})
     both.ok("purchase", "resolve", NUMBERS[1], "--retry")
     settle(desk, NUMBERS[1], Status.HELD)
