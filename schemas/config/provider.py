@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from schemas.config.balances import ANY, LowBalance
 from schemas.config.errors import ConfigError
 from schemas.config.policy import Policy
 from schemas.wording import ACCOUNT_ID
@@ -29,7 +30,10 @@ AccountId = Annotated[str, Field(min_length=1, max_length=200, pattern=ACCOUNT_I
 
 
 class ProviderConfig(BaseModel):
-    """What all kinds have; each kind adds its own fields in a subclass, and says who its account is."""
+    """What all kinds have; each kind adds its own fields in a subclass, and says who its account is.
+
+    `low_balance`: at this amount or below it `provider check` and a daily event tell that the balance is low.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,9 +42,13 @@ class ProviderConfig(BaseModel):
     token_env: str | None = None
     token_file: Path | None = None
     account_id: AccountId | None = None
+    low_balance: LowBalance | None = None
     policy: Policy
     # Whether only `account_id` can tell if two aliases of the kind are one account.
     several_need_id: ClassVar[bool] = True
+    # What currency the balance is told in, ANY for one that it names itself, none for an amount alone; None where the
+    # documents have no call that tells it.
+    balance_currency: ClassVar[str | None] = None
     _alias: str = PrivateAttr(default="")
 
     @field_validator("base_url")
@@ -64,6 +72,18 @@ class ProviderConfig(BaseModel):
         if value is not None and not _VARIABLE.fullmatch(value):
             raise ValueError("must be the name of an environment variable, and not the token itself")
         return value
+
+    @model_validator(mode="after")
+    def _as_the_balance_is_told(self) -> Self:
+        if self.low_balance is None:
+            return self
+        told, given = self.balance_currency, self.low_balance.currency
+        if told is None:
+            raise ValueError(f"low_balance: {self.kind} documents no call that tells a balance: leave it out")
+        if given != told and not (told == ANY and given):
+            wanted = f"{self.low_balance.amount:f} {'USD' if told == ANY else told}".rstrip()
+            raise ValueError(f"low_balance: write it as {self.kind} tells the balance, like {wanted!r}")
+        return self
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

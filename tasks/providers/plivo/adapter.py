@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
+from schemas.config.balances import Balance
 from schemas.config.papers import paper_for, papers_mend
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
@@ -28,6 +29,7 @@ from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.plivo.config import PlivoConfig
 from tasks.providers.plivo.pages import LISTING, PAGE_SIZE, following, is_count
 from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import e164, entries, fields, same_number
@@ -51,6 +53,7 @@ class Plivo:
         self._session = Session("Plivo", config, token=token, scheme="Basic", credential=credential)
         self._account = f"/v1/Account/{config.auth_id}/"
         self._applications = config.compliance_applications
+        self._low_balance = config.low_balance
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         """Nothing to prepare."""
@@ -110,7 +113,13 @@ class Plivo:
             proves="numbers are listed: auth_id and token belong together",
             mend="check auth_id and base_url, https://api.plivo.com",
         )
-        return run_probes(self._session.base_url, standard_probes(listed, self.search, balance=self._balance))
+        told = balance_probe(self.balance, self._low_balance)
+        return run_probes(self._session.base_url, [*standard_probes(listed, self.search), told])
+
+    def balance(self) -> Balance:
+        """`cash_credits` of the account; no currency is told beside it."""
+        answer = self._session.call("GET", self._account)
+        return balance_in(self._session, answer, fields(answer.body).get("cash_credits"), "")
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
         items = entries(fields(answer.body).get("numbers"))
@@ -146,6 +155,3 @@ class Plivo:
         page = LISTING.page(self._session, answer, following(self._session, answer))
         total = fields(fields(answer.body).get("meta")).get("total_count")
         return replace(page, total=total if is_count(total) else None)
-
-    def _balance(self) -> str | None:
-        return self._session.text(fields(self._session.call("GET", self._account).body).get("cash_credits"))

@@ -20,6 +20,7 @@ class PlivoConfig(ProviderConfig):
     """
 
     several_need_id: ClassVar[bool] = False
+    balance_currency: ClassVar[str | None] = ""
     auth_id: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$")
     compliance_applications: Papers = Field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from tasks.providers.adapter import ProviderError, SearchQuery
 class Probe:
     """One free call: what its success proves, and what to mend where the provider says 404 or refuses it.
 
-    A text that the call returns is told behind what it `proves`. One that is not `needed` to buy fails nothing.
+    A Check that the call returns is its line. One that is not `needed` to buy fails nothing by not being told.
     """
 
     name: str
@@ -29,45 +29,40 @@ def standard_probes(
     search: Callable[[SearchQuery], object],
     *,
     prefix: str = "",
-    balance: Callable[[], Any] | None = None,
 ) -> list[Probe]:
-    """List what is *listed*, then *search* for one number (by *prefix* where one is needed), and tell the *balance*,
-    which is not needed to buy.
-    """
+    """List what is *listed*, then *search* for one number, by *prefix* where one is needed."""
     found = Probe(
         name="search",
         call=lambda: search(SearchQuery(prefix=prefix, limit=1)),
         proves="numbers for sale are found",
         mend="check base_url",
     )
-    if balance is None:
-        return [listed, found]
-    return [listed, found, Probe(name="balance", call=balance, proves="is told", mend="check the token", needed=False)]
+    return [listed, found]
 
 
 def run_probes(base_url: str, probes: Sequence[Probe]) -> list[Check]:
     """The connection and the token as the answers tell, then a line for each probe; ends where no further can work."""
     checks: list[Check] = []
     for probe in probes:
-        failure, told = _ask(probe)
+        failure, line = _ask(probe)
         if not checks:
             checks.append(_connection(base_url, failure))
             if not checks[0].ok:
                 break
         if failure is None and not any(check.name == "token" for check in checks):
             checks.append(Check(name="token", ok=True, message="is accepted"))
-        checks.append(_line(probe, failure, told))
+        checks.append(line or _line(probe, failure))
         if checks[-1].name in ("token", "account"):
             break
     return checks
 
 
-def _ask(probe: Probe) -> tuple[Outcome | None, str]:
+def _ask(probe: Probe) -> tuple[Outcome | None, Check | None]:
     try:
         found = probe.call()
     except ProviderError as exc:
-        return exc.outcome, ""
-    return None, f": {found}" if isinstance(found, str) else ""
+        return exc.outcome, None
+    return None, found if isinstance(found, Check) else None
 
 
 def _connection(base_url: str, failure: Outcome | None) -> Check:
@@ -78,9 +73,9 @@ def _connection(base_url: str, failure: Outcome | None) -> Check:
     return Check(name="connection", ok=False, message=f"{failure.error}: check base_url, now {base_url}")
 
 
-def _line(probe: Probe, failure: Outcome | None, told: str) -> Check:
+def _line(probe: Probe, failure: Outcome | None) -> Check:
     if failure is None:
-        return Check(name=probe.name, ok=True, message=f"{probe.proves}{told}")
+        return Check(name=probe.name, ok=True, message=probe.proves)
     if not probe.needed:
         return Check(name=probe.name, ok=None, message=f"not told: {failure.error}")
     if failure.http_status in (401, 403):

@@ -10,6 +10,7 @@ order one. The vendor's Idempotency-Key is not declared for orders. No code tell
 
 Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
 finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
+GET /v2/balance tells what is left, as decimal texts with their currency.
 DELETE /v2/phone_numbers/{id} answers 200 with the number's record; `deletion_lock_enabled` blocks it, by our reading.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from schemas.config.balances import Balance
 from schemas.config.papers import paper_for
 from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
@@ -35,6 +37,7 @@ from schemas.regions import region_of
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
@@ -47,6 +50,7 @@ from tasks.providers.transport.release import release
 from tasks.providers.transport.session import Session, only
 
 ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
+BALANCE = "/v2/balance"
 MOST_OFFERS = 100
 """Our choice: what a search gives at most is not said."""
 
@@ -116,14 +120,21 @@ class Telnyx:
         return lookups.owned(lookups.walk(partial(self._page, {})))
 
     def check(self) -> list[Check]:
-        """List one page of numbers, then search one for sale."""
+        """List one page of numbers, search one for sale, and tell the balance."""
         listed = Probe(
             name="numbers",
             call=lambda: self._page({}, None),
             proves="numbers are listed",
             mend="check base_url, https://api.telnyx.com",
         )
-        return run_probes(self._session.base_url, standard_probes(listed, self.search))
+        told = balance_probe(self.balance, self._config.low_balance)
+        return run_probes(self._session.base_url, [*standard_probes(listed, self.search), told])
+
+    def balance(self) -> Balance:
+        """What can be spent: `available_credit`, the balance and what Telnyx lends beside it."""
+        answer = self._session.call("GET", BALANCE)
+        told = fields(fields(answer.body).get("data"))
+        return balance_in(self._session, answer, told.get("available_credit"), told.get("currency"))
 
     def _body(self, ask: Ask) -> dict[str, Any]:
         papers = ask.options.get("requirement_group_id") or paper_for(self._config.requirement_groups, ask.number)

@@ -40,11 +40,19 @@ _SEARCH = (
 )
 _PAGING = ("page[number]", "page[size]")
 _COST = {"upfront_cost": "1.00", "monthly_cost": "1.00", "currency": "USD"}
+_BALANCE = {
+    "record_type": "balance",
+    "pending": "0.00",
+    "balance": "100.00",
+    "credit_limit": "0.00",
+    "available_credit": "100.00",
+    "currency": "USD",
+}
 _PAPERS = "requirement-info-pending"
 
 
 class TelnyxApi(SingleNumberApi):
-    """Number orders, owned numbers, and the search that comes before an order."""
+    """Number orders, owned numbers, the search that comes before an order, and the balance."""
 
     routes = (
         route("POST", "/v2/number_orders"),
@@ -53,6 +61,7 @@ class TelnyxApi(SingleNumberApi):
         route("GET", "/v2/phone_numbers", "list_owned"),
         route("DELETE", "/v2/phone_numbers/{id}", "find"),
         route("GET", "/v2/available_phone_numbers", "search"),
+        route("GET", "/v2/balance", "balance"),
     )
 
     def read_order(self, incoming: Incoming) -> Order:
@@ -123,6 +132,11 @@ class TelnyxApi(SingleNumberApi):
         for number in found:
             self.inventory.show(number)
         return Reply(200, {"data": [_offer(number) for number in found], "meta": {"total_results": len(found)}})
+
+    def balance(self, incoming: Incoming) -> Reply:
+        """Enough of it."""
+        incoming.only()
+        return Reply(200, {"data": _BALANCE})
 
     def describe(self, record: Record) -> dict[str, Any]:
         """An owned number, in a state of its order's."""

@@ -21,11 +21,13 @@ from itertools import tee
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
+from schemas.config.balances import Balance
 from schemas.config.papers import paper_for
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, http_date
@@ -123,7 +125,14 @@ class Twilio:
             proves="numbers are listed: account_sid and token belong together",
             mend="check account_sid and base_url, https://api.twilio.com",
         )
-        return run_probes(self._session.base_url, standard_probes(listed, self.search, balance=self._balance))
+        told = balance_probe(self.balance, self._config.low_balance)
+        return run_probes(self._session.base_url, [*standard_probes(listed, self.search), told])
+
+    def balance(self) -> Balance:
+        """Balance.json, of the account alone."""
+        answer = self._session.call("GET", f"{self._account}/Balance.json")
+        told = fields(answer.body)
+        return balance_in(self._session, answer, told.get("balance"), told.get("currency"))
 
     def _form(self, ask: Ask) -> dict[str, str]:
         papers = {
@@ -167,11 +176,6 @@ class Twilio:
         asked = {**dict(parse_qsl(query or "")), **params, "PageSize": PAGE_SIZE}
         answer = self._session.call("GET", self._numbers, params=asked)
         return self._listing.page(self._session, answer, following(self._session, answer))
-
-    def _balance(self) -> str | None:
-        body = fields(self._session.call("GET", f"{self._account}/Balance.json").body)
-        balance, currency = body.get("balance"), body.get("currency")
-        return self._session.clean(f"{balance} {currency}") if isinstance(balance, str) else None
 
 
 def _search_filter(query: SearchQuery) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from schemas.config.balances import ANY
 from schemas.config.kinds import Options
 from schemas.config.papers import Where
 from schemas.config.provider import ProviderConfig
@@ -30,6 +31,7 @@ class TwilioConfig(ProviderConfig):
     """
 
     several_need_id: ClassVar[bool] = False
+    balance_currency: ClassVar[str | None] = ANY
     account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
     api_key_sid: str | None = Field(default=None, pattern=r"^SK[0-9a-f]{32}$")
     bundles: dict[Where, _BundleSid] = Field(default_factory=dict)

@@ -14,16 +14,20 @@ cancelled when it is used up.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
+from schemas.config.balances import Balance
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import told_region
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups, searches
+from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.transport.answers import fields, same_number
@@ -39,6 +43,7 @@ CANCEL = "/number/cancel"
 NUMBERS = "/account/numbers"
 SEARCH = "/number/search"
 BALANCE = "/account/get-balance"
+USED_UP = "; where it is used up, Vonage cancels the account's numbers"
 BEGINS = "0"
 """The search_pattern of what begins with the pattern."""
 FEW = 20
@@ -62,6 +67,7 @@ class Vonage:
         self._session = Session(
             "Vonage", config, token=token, scheme="Basic", credential=credential, judge=judge, said=read_errors
         )
+        self._low_balance = config.low_balance
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         """Refuse a number whose country nobody tells: a purchase has to name it, and a wrong one buys nothing."""
@@ -131,9 +137,15 @@ class Vonage:
                     proves="numbers for sale are found",
                     mend="check base_url",
                 ),
-                Probe(name="balance", call=self._balance, proves="is told", mend="check the secret", needed=False),
+                balance_probe(self.balance, self._low_balance, USED_UP),
             ],
         )
+
+    def balance(self) -> Balance:
+        """`value` of the account, a number of JSON, in EUR."""
+        answer = self._session.call("GET", BALANCE)
+        told = None if answer.body is None else json.loads(answer.text, parse_float=Decimal)
+        return balance_in(self._session, answer, fields(told).get("value"), "EUR")
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
         if _is_of_another(answer, number):
@@ -156,12 +168,6 @@ class Vonage:
 
     def _list(self, params: Mapping[str, Any], index: int) -> Answer:
         return self._session.call("GET", NUMBERS, params={**params, "size": PAGE_SIZE, "index": index})
-
-    def _balance(self) -> str | None:
-        value = fields(self._session.call("GET", BALANCE).body).get("value")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        return f"{value:.2f} EUR; where it is used up, Vonage cancels the account's numbers"
 
 
 def _is_yes(answer: Answer, number: str) -> bool:

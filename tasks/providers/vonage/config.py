@@ -15,6 +15,7 @@ class VonageConfig(ProviderConfig):
     """The token is the API secret that belongs to `api_key`."""
 
     several_need_id: ClassVar[bool] = False
+    balance_currency: ClassVar[str | None] = "EUR"
     api_key: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$")
 
     def _own_account(self) -> str:

@@ -181,11 +181,14 @@ def test_owned_walks_the_list(server: ScriptedServer) -> None:
     ]
 
 
+UNREAD = "not told: Plivo answered HTTP 200, but with no balance as documented"
+
+
 @pytest.mark.parametrize(
     ("answer", "ok", "message"),
     [
         (reply(200, {"cash_credits": "77.39415"}), True, "is told: 77.39415"),
-        (reply(200, {}), True, "is told"),
+        *((reply(200, body), None, UNREAD) for body in ({}, {"cash_credits": None}, {"cash_credits": 1.5}, [])),
         (reply(500), None, "not told: Plivo gave an answer that settles nothing (HTTP 500)"),
     ],
 )

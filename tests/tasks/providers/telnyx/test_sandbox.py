@@ -109,3 +109,7 @@ def test_checks_token_type_and_parameters(shopper: Shopper) -> None:
         ("available_phone_numbers", {"filter[country_code]": "US", "filter[limit]": "x"}),
     ):
         assert shopper.get(f"{V2}/{path}", **params).status_code == 422
+
+
+def test_tells_the_balance(shopper: Shopper) -> None:
+    assert shopper.get(f"{V2}/balance").json()["data"]["available_credit"] == "100.00"

@@ -322,8 +322,12 @@ def test_owned_walks_the_list(server: ScriptedServer) -> None:
     ("answer", "ok", "message"),
     [
         (reply(200, {"account_sid": ACCOUNT_SID, "balance": "3.50", "currency": "USD"}), True, "is told: 3.50 USD"),
-        (reply(200, {"balance": f"x{TOKEN}"}), True, "is told: x*** None"),
-        (reply(200, {"balance": 5}), True, "is told"),
+        (reply(200, {"balance": "-3.50", "currency": "USD"}), True, "is told: -3.50 USD"),
+        *(
+            (reply(200, body), None, "not told: Twilio answered HTTP 200, but with no balance as documented")
+            for body in ({"balance": TOKEN, "currency": "USD"}, {"balance": "5"}, {"balance": "5", "currency": "usd"})
+        ),
+        (reply(200, b"5"), None, "not told: Twilio answered HTTP 200, but with no balance as documented"),
         (reply(403, error(20006)), None, "not told: Twilio refused the account (HTTP 403): m"),
         (reply(500), None, "not told: Twilio gave an answer that settles nothing (HTTP 500)"),
     ],

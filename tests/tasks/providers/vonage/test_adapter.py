@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas.config.balances import parse_low_balance
 from schemas.outcomes import WRONG_NUMBER, Candidate, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tests.scripted import ScriptedServer, reply
@@ -229,6 +230,7 @@ def test_owned_walks_the_list(server: ScriptedServer) -> None:
     ]
 
 
+UNREAD = "not told: Vonage answered HTTP 200, but with no balance as documented"
 BEHIND = "; where it is used up, Vonage cancels the account's numbers"
 
 
@@ -236,8 +238,10 @@ BEHIND = "; where it is used up, Vonage cancels the account's numbers"
     ("answer", "ok", "message"),
     [
         (reply(200, {"value": 10.28, "autoReload": False}), True, f"is told: 10.28 EUR{BEHIND}"),
-        (reply(200, {"value": -3.14159, "autoReload": True}), True, f"is told: -3.14 EUR{BEHIND}"),
-        *((reply(200, {"value": value}), True, "is told") for value in (None, True, "x")),
+        (reply(200, {"value": -3.14159, "autoReload": True}), True, f"is told: -3.14159 EUR{BEHIND}"),
+        (reply(200, b'{"value": 10.10000000000000000001}'), True, f"is told: 10.10000000000000000001 EUR{BEHIND}"),
+        *((reply(200, b'{"value": %s}' % value), None, UNREAD) for value in (b"null", b"true", b'"x"', b"1e9", b"NaN")),
+        *((reply(200, body), None, UNREAD) for body in ([], b"no", b'{"value": 1, "value": 2}')),
         (reply(500), None, "not told: Vonage gave an answer that settles nothing (HTTP 500)"),
     ],
 )
@@ -246,3 +250,12 @@ def test_the_check_tells_the_balance(server: ScriptedServer, answer: bytes, ok: 
     last = adapter("vonage", server.url).check()[-1]
     assert (last.name, last.ok, last.message) == ("balance", ok, message)
     assert server.seen[2].path == "/account/get-balance"
+
+
+@pytest.mark.parametrize(("low", "ok"), [("10.29", False), ("10.28", False), ("10.27", True)])
+def test_a_low_balance_fails_the_check_and_says_what_comes(server: ScriptedServer, low: str, ok: bool) -> None:
+    server.queue(reply(200, {}), reply(200, {}), reply(200, {"value": 10.28}))
+    last = adapter("vonage", server.url, low_balance=parse_low_balance(f"{low} EUR")).check()[-1]
+    assert last.ok is ok
+    words = f"10.28 EUR is low (low_balance is {low} EUR): pay in{BEHIND}"
+    assert last.message == (f"is told: 10.28 EUR{BEHIND}" if ok else words)
