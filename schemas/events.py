@@ -34,6 +34,7 @@ class EventType(StrEnum):
     REJECTED = "dialstock.request.rejected"
     PROVIDER_PAUSED = "dialstock.provider.paused"
     PROVIDER_RESUMED = "dialstock.provider.resumed"
+    PROVIDER_LOW_BALANCE = "dialstock.provider.low_balance"
     AUDIT_ORPHAN = "dialstock.audit.orphan"
     AUDIT_EVIDENCE = "dialstock.audit.evidence"
     AUDIT_MISSING = "dialstock.audit.missing"

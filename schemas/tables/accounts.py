@@ -37,5 +37,24 @@ class AccountLink(SQLModel, table=True):
     linked_at: datetime
 
 
+class BalanceCheck(SQLModel, table=True):
+    """The daily look at an account's balance: when the next is due, and what the last one saw.
+
+    `balance` is as the provider told it, null where it could not be read: then `error` tells why.
+    """
+
+    __tablename__: ClassVar[str] = "balance_check"
+
+    account: str = Field(max_length=400, primary_key=True)
+    provider: str = Field(max_length=40)
+    due_at: datetime
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    balance: str | None = Field(default=None, sa_column=Column(Text))
+    low: bool | None = None
+    error: str | None = Field(default=None, sa_column=Column(Text))
+
+
 LEFT = LeftAccount.__table__  # type: ignore[attr-defined]
 LINK = AccountLink.__table__  # type: ignore[attr-defined]
+BALANCE_CHECK = BalanceCheck.__table__  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
-from tasks import giving_back, orders
+from tasks import balances, giving_back, orders
 from tasks.audit import schedule
 from tasks.database_away import DATABASE_AWAY, patiently
 from tasks.ledger.outdated import Outdated
@@ -55,6 +55,7 @@ log = logging.getLogger(__name__)
 AWAY = (RedisError, *DATABASE_AWAY)
 
 AUDIT = "dialstock.internal.audit"
+BALANCE = "dialstock.internal.balance"
 REPLENISH = "dialstock.internal.replenish"
 
 TELL_EVERY = 60.0
@@ -127,6 +128,12 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
 def audit(provider: str) -> None:
     """Audit a provider where it is due. Run twice, the second finds that it is not."""
     schedule.scheduled(current(), provider, _shuts_down)
+
+
+@shared_task(name=BALANCE, acks_late=True, ignore_result=True)
+def look_at_balance(provider: str) -> None:
+    """Look at a provider's balance where that is due. Run twice, the second finds that it is not."""
+    balances.scheduled(current(), provider, _shuts_down)
 
 
 @shared_task(name=REPLENISH, acks_late=True, ignore_result=True)

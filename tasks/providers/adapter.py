@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
+from schemas.config.balances import Balance
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 
@@ -79,6 +80,18 @@ class Releasing(Protocol):
 def releasing(adapter: object) -> Releasing | None:
     """How *adapter* gives numbers back; None where no documents say how."""
     return cast(Releasing, adapter) if callable(getattr(adapter, "release", None)) else None
+
+
+class TellsBalance(Protocol):
+    """What an adapter has beside, whose provider's documents have a free call that tells what the account has left."""
+
+    def balance(self) -> Balance:
+        """What is left now. Raises ProviderError where that cannot be read."""
+
+
+def tells_balance(adapter: object) -> TellsBalance | None:
+    """How *adapter* tells its account's balance; None where no documents say how."""
+    return cast(TellsBalance, adapter) if callable(getattr(adapter, "balance", None)) else None
 
 
 class Adapter(Protocol):

@@ -14,9 +14,19 @@ from typing import Any, NoReturn, TypeVar
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.config.balances import Balance
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported, releasing
+from tasks.providers.adapter import (
+    Adapter,
+    Ask,
+    Known,
+    ProviderError,
+    SearchQuery,
+    Unsupported,
+    releasing,
+    tells_balance,
+)
 from tasks.providers.transport.turns import Withheld
 
 log = logging.getLogger(__name__)
@@ -96,10 +106,19 @@ class _ReleaseGuard:
         )
 
 
+class _BalanceGuard:
+    """The same for an adapter that tells the balance."""
+
+    def balance(self) -> Balance:
+        balance = getattr(super(), "balance")  # noqa: B009 - it is the adapter's
+        return _guarded(balance, lambda: _of(Balance, balance()), _no_answer)
+
+
 @cache
 def guarded(adapter: type[Adapter]) -> type[Adapter]:
     """The *adapter*, with its faults made into answers that settle nothing."""
-    guards = (_Guard,) if releasing(adapter) is None else (_Guard, _ReleaseGuard)
+    beside = ((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance))
+    guards = (_Guard, *(guard for guard, has in beside if has(adapter) is not None))
     return type(adapter.__name__, (*guards, adapter), {"__module__": adapter.__module__})
 
 

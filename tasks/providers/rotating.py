@@ -15,10 +15,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from schemas.config.balances import Balance
 from schemas.config.errors import ConfigError
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, Releasing, SearchQuery, releasing
+from tasks.providers.adapter import (
+    Adapter,
+    Ask,
+    Known,
+    ProviderError,
+    Releasing,
+    SearchQuery,
+    TellsBalance,
+    releasing,
+    tells_balance,
+)
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +121,8 @@ class _Rotating:
         self.keeps_reference = self._present.keeps_reference
         if (found := releasing(self._present)) is not None:
             self.keeps_for, self.release = found.keeps_for, self._release
+        if tells_balance(self._present) is not None:
+            self.balance = self._balance
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -147,6 +160,13 @@ class _Rotating:
         found = cast(Releasing, self._adapter()).release(number, number_id)
         self._heard([found])
         return found
+
+    def _balance(self) -> Balance:
+        try:
+            return cast(TellsBalance, self._adapter()).balance()
+        except ProviderError as exc:
+            self._heard([exc.outcome])
+            raise
 
     def _heard(self, answers: Iterable[object]) -> None:
         """Look at the file at once where any of the answers refuses the account."""

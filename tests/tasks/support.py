@@ -13,7 +13,7 @@ from schemas.config.kinds import policy_for
 from schemas.config.policy import Policy
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables.accounts import LEFT, LINK
+from schemas.tables.accounts import BALANCE_CHECK, LEFT, LINK
 from schemas.tables.history import ANSWERED
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.tables.processes import PROCESS
@@ -52,7 +52,7 @@ ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
-    *(RELEASE, RELEASE_ATTEMPT),
+    *(RELEASE, RELEASE_ATTEMPT, BALANCE_CHECK),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

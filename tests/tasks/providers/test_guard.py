@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
+from schemas.config.balances import Balance
 from schemas.outcomes import Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, TellsBalance, Unsupported
 from tasks.providers.guard import ADAPTER_ERROR, guarded
 from tasks.providers.transport.turns import Withheld
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -24,6 +26,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "search": lambda adapter: adapter.search(SearchQuery()),
     "owned": lambda adapter: list(adapter.owned()),
     "check": lambda adapter: adapter.check(),
+    "balance": lambda adapter: cast(TellsBalance, adapter).balance(),
 }
 
 
@@ -44,7 +47,7 @@ class Said:
             raise self._said
         return self._said
 
-    prepare = buy = look = search = check = owned = _say
+    prepare = buy = look = search = check = owned = balance = _say
 
 
 def adapter(said: Any) -> Adapter:
@@ -106,6 +109,7 @@ def test_an_answer_comes_through_as_it_is() -> None:
     ours = [OwnedNumber(number=NUMBER, provider_number_id="1")]
     said: dict[str, Any] = {"prepare": YES, "buy": [YES, YES], "look": look, "search": [], "owned": ours}
     said["check"] = [Check(name="connection", ok=True, message="answers")]
+    said["balance"] = Balance(Decimal("1.00"), "USD")
     assert {name: answer(name, value) for name, value in said.items()} == said
 
 

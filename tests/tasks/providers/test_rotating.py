@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,7 @@ from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers import rotating as module
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery
+from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, TellsBalance
 from tasks.providers.rotating import rotating
 from tasks.providers.transport.turns import in_turn
 from tasks.sandbox import SandboxServer
@@ -67,6 +67,9 @@ class Shop:
     def check(self) -> list[Any]:
         return []
 
+    def balance(self) -> Any:
+        return self.search(SearchQuery())
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -111,6 +114,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "look": lambda shop: shop.look({NUMBER: None}),
     "search": lambda shop: shop.search(SearchQuery()),
     "owned": lambda shop: list(shop.owned()),
+    "balance": lambda shop: cast(TellsBalance, shop).balance(),
 }
 
 
@@ -123,7 +127,7 @@ def test_a_refusal_has_the_file_read_at_once_and_repeats_nothing(shop: Adapter, 
     try:
         CALLS[name](shop)
     except ProviderError:
-        assert name in ("search", "owned")
+        assert name in ("search", "owned", "balance")
     assert Shop.calls == [OLD, OLD]
     CALLS[name](shop)
     assert Shop.calls == [OLD, OLD, NEW]

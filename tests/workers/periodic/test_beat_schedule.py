@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.config.balances import parse_low_balance
 from schemas.config.pools import PoolConfig
-from tasks.messages.celery_tasks import AUDIT, REPLENISH
+from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
-from workers.periodic.beat_schedule import AUDIT_TICK, EXPIRES, POOL_TICK, beat_schedule
+from workers.periodic.beat_schedule import AUDIT_TICK, BALANCE_TICK, EXPIRES, POOL_TICK, beat_schedule
 
 
 def test_every_provider_with_a_list_is_audited() -> None:
@@ -46,4 +47,18 @@ def test_a_policy_sets_how_often_and_never_is_never() -> None:
         "audit bird": 30.0,
         "audit fluents": AUDIT_TICK,
         "audit signalwire": AUDIT_TICK,
+    }
+
+
+def test_a_balance_is_looked_at_where_it_may_be_low() -> None:
+    config = sandbox_config()
+    vonage = config.providers["vonage"].model_copy(update={"low_balance": parse_low_balance("5.00 EUR")})
+    entries = beat_schedule(config.model_copy(update={"providers": {**config.providers, "vonage": vonage}}))
+    assert {name: entry for name, entry in entries.items() if entry["task"] == BALANCE} == {
+        "balance vonage": {
+            "task": BALANCE,
+            "schedule": BALANCE_TICK,
+            "kwargs": {"provider": "vonage"},
+            "options": {"queue": "purchases.vonage", "expires": EXPIRES},
+        }
     }
