@@ -44,6 +44,7 @@ POLICY: dict[str, Any] = {
     "poll_every": 0.3,
     "backoff_initial": 0.1,
     "backoff_max": 1.0,
+    "pause_cooldown": 1.0,
     "rate_limits": ["50/second"],
     "lookup_rate_limits": ["50/second"],
     "daily_limit": 0,
