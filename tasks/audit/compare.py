@@ -125,10 +125,10 @@ def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settle
     settled = []
     usable = [one for one in report.of(FindingKind.ORPHAN) if one.usable]
     for chunk in chunks(usable, CHUNK):
-        adopted = _adopt(runtime, binding, chunk, by)
+        adopted = _adopt(runtime, report.walks, chunk, by)
         settled += [one for one in chunk if one.number in adopted]
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        settled += _take_evidence(runtime, binding, chunk, by)
+        settled += _take_evidence(runtime, binding, report.walks, chunk, by)
     complete_finished(runtime)
     return _settlement(report, settled, FindingKind.ORPHAN, FindingKind.EVIDENCE)
 
@@ -184,15 +184,17 @@ def _settler(runtime: Runtime, by: str) -> Settler:
     return Settler(by=by, now=runtime.now())
 
 
-def _adopt(runtime: Runtime, binding: Binding, orphans: Sequence[Finding], by: str) -> set[str]:
-    rows = runtime.database.run(lambda conn: settling.adopt(conn, orphans, binding.account, _settler(runtime, by)))
+def _adopt(runtime: Runtime, walks: Walks, orphans: Sequence[Finding], by: str) -> set[str]:
+    rows = runtime.database.run(lambda conn: settling.adopt(conn, orphans, _settler(runtime, by), walks))
     return {row["number"] for row in rows}
 
 
-def _take_evidence(runtime: Runtime, binding: Binding, evidence: Sequence[Finding], by: str) -> list[Finding]:
+def _take_evidence(
+    runtime: Runtime, binding: Binding, walks: Walks, evidence: Sequence[Finding], by: str
+) -> list[Finding]:
     poll_every = binding.policy.poll_every
     return runtime.database.run(
-        lambda conn: settling.take_evidence(conn, evidence, _settler(runtime, by), poll_every=poll_every)
+        lambda conn: settling.take_evidence(conn, evidence, _settler(runtime, by), walks, poll_every=poll_every)
     )
 
 

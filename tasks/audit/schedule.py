@@ -18,6 +18,7 @@ from tasks.audit.compare import Report, audit, gone_among, proves_absence
 from tasks.audit.renewed_claim import renewed
 from tasks.chunks import chunks
 from tasks.ledger.audit import findings, runs
+from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK
 from tasks.providers.adapter import ProviderError
@@ -110,7 +111,7 @@ def _conclude(run: _Run, report: Report) -> int:
     """Settle evidence and absence, tell of what is new, and forget what is gone."""
     new = _fail_absent(run, report)
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
-        new += run.write(partial(_take_evidence, run, chunk))
+        new += run.write(partial(_take_evidence, run, report.walks, chunk))
     stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
     with run.runtime.database.read() as conn:
         before = findings.open_findings(conn, run.binding.account)
@@ -149,8 +150,8 @@ def _fail(run: _Run, report: Report, absent: Sequence[Finding], conn: Connection
     return len(failed)
 
 
-def _take_evidence(run: _Run, evidence: Sequence[Finding], conn: Connection) -> int:
+def _take_evidence(run: _Run, walks: Walks, evidence: Sequence[Finding], conn: Connection) -> int:
     settler = Settler(by=BY_MACHINE, now=run.runtime.now())
-    taken = findings.take_evidence(conn, evidence, settler, poll_every=run.binding.policy.poll_every)
+    taken = findings.take_evidence(conn, evidence, settler, walks, poll_every=run.binding.policy.poll_every)
     run.tell(conn, taken, settler.now, settled=True)
     return len(taken)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks.ledger.calls import intents
+from tasks.ledger.calls import given_back, intents
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.queue import requeue
@@ -208,11 +208,19 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
         with in_turn(Turns(runtime=runtime, binding=binding, first=patience, keep=keep)):
             known = Known(references=(claim.reference,) if claim.reference else ())
             answer = binding.adapter.look({number: known})[number]
+        believed = _believed(runtime, binding, claim, answer)
     except (RedisError, SQLAlchemyError) as exc:
         # The refusal is in our hands: it is written first, and looked into after that.
         return Look(kind=LookKind.UNCLEAR, error=f"no look without servers: {type(exc).__name__}", waiting=True)
     react_to_looks(runtime, binding, [answer])
-    return answer
+    return believed
+
+
+def _believed(runtime: Runtime, binding: Binding, claim: Claim, answer: Look) -> Look:
+    if answer.kind not in (LookKind.OWNED, LookKind.PROCESSING):
+        return answer
+    with runtime.database.read() as conn:
+        return given_back.believed(conn, claim.row, answer, binding.policy)
 
 
 def _leave_alone(runtime: Runtime, binding: Binding, claim: Claim, seconds: float) -> None:

@@ -9,6 +9,9 @@ from schemas.outcomes import COMPLIANCE, WRONG_NUMBER, Look, LookKind, Outcome, 
 from schemas.status import Status
 from tasks.policies.backoff import THROTTLED_WAIT, backoff, poll_delay, unsent_backoff
 
+GIVEN_BACK = "given_back"
+"""The error_code of a look that shows what was given back before: it is not known whether that is the number again."""
+
 MAX_LOOK_FAILURES = 8
 """Look-ups that fail in a row before a person is asked."""
 
@@ -213,6 +216,8 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
         case LookKind.UNCLEAR:
             # It counts, also where the look has to wait: the provider was asked to sell, and is asked again.
             again = _again(said, history, policy)
+            if look.error_code == GIVEN_BACK and again.status is Status.FAILED:
+                return _hold(f"{again.error}; {look.error}", GAVE_UP)
             wait = _waits(look) if again.status is Status.QUEUED else 0.0
             return replace(again, delay=max(again.delay, wait))
     return replace(said, status=Status.FAILED)

@@ -155,7 +155,10 @@ def _finding(kind: FindingKind, row: Any, walks: Walks) -> Finding:
 
 
 def _orphans(read: Read, unknown: Sequence[str], walks: Walks) -> Iterator[Finding]:
-    """Numbers that no purchase stands for. One that ended during the walks was shown as it was before: leave it."""
+    """Numbers that no purchase stands for. One that ended during the walks was shown as it was before: leave it.
+
+    So is one that was given back so shortly before them that it may be shown still.
+    """
     at = PURCHASE.c
     for start in range(0, len(unknown), _CHUNK):
         chunk = unknown[start : start + _CHUNK]
@@ -167,11 +170,14 @@ def _orphans(read: Read, unknown: Sequence[str], walks: Walks) -> Iterator[Findi
         with read() as conn:
             rows = conn.execute(query).all()
         ended = {row.number: row for row in rows if row.status in DEAD}
-        stands = {row.number for row in rows if row.status not in DEAD}
+        stands = {row.number for row in rows if row.status not in DEAD or row.finished_at >= _over_by(row, walks)}
         for number in chunk:
-            row = ended.get(number)
-            if number not in stands and (row is None or row.finished_at < walks.began):
-                yield _orphan(number, row, walks)
+            if number not in stands:
+                yield _orphan(number, ended.get(number), walks)
+
+
+def _over_by(row: Any, walks: Walks) -> datetime:
+    return walks.shows_by if row.status == Status.RELEASED else walks.began
 
 
 def _orphan(number: str, ended: Any, walks: Walks) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
@@ -13,6 +14,7 @@ from schemas.settling import Finding, Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ALIVE, FINDING, OPEN_FINDING, PURCHASE
 from tasks.ledger.audit.differences import OPEN, Walks, not_bought
+from tasks.ledger.calls.given_back import is_outdated, released_since
 from tasks.ledger.calls.outcomes import settle
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -23,12 +25,15 @@ from tasks.policies.retry import Decision
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
-def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: Settler) -> list[Row]:
+def adopt(conn: Connection, orphans: Sequence[Finding], settler: Settler, walks: Walks) -> list[Row]:
     """Have a purchase stand for each number that is ours and had none. Returns those that are new.
 
-    A number that somebody asked for at this instant has its purchase already, and is left out.
+    A number that somebody asked for at this instant has its purchase already, and one that was given back since *walks*
+    is not ours any more: they are left out.
     """
-    made = [stand_in(orphan, account, settler.now) for orphan in sorted(orphans, key=lambda one: one.number)]
+    gone = released_since(conn, walks.account, [one.number for one in orphans], walks.shows_by)
+    wanted = sorted((one for one in orphans if one.number not in gone), key=lambda one: one.number)
+    made = [stand_in(orphan, walks.account, settler.now) for orphan in wanted]
     insert_new(conn, PURCHASE, made)
     ids = [row["id"] for row in made]
     present = set(conn.execute(select(PURCHASE.c.id).where(PURCHASE.c.id.in_(ids))).scalars())
@@ -40,17 +45,18 @@ def adopt(conn: Connection, orphans: Sequence[Finding], account: str, settler: S
 
 
 def take_evidence(
-    conn: Connection, evidence: Sequence[Finding], settler: Settler, *, poll_every: float
+    conn: Connection, evidence: Sequence[Finding], settler: Settler, walks: Walks, *, poll_every: float
 ) -> list[Finding]:
     """Settle the purchases whose number is ours after all, as far as they are open still. Returns which were.
 
-    A number that the provider still sets up is followed until it is usable: *poll_every* is in seconds.
+    What *walks* may have shown of another purchase, that was given back, says nothing of a later one. A number that the
+    provider still sets up is followed until it is usable: *poll_every* is in seconds.
     """
     by_id = {one.purchase_id: one for one in evidence}
     taken = []
     for row in locked_with_orders(conn, [one.purchase_id for one in evidence if one.purchase_id]):
-        finding = by_id[row["id"]]
-        if row["status"] in OPEN and (finding.usable or row["status"] != Status.HELD):
+        finding = _of_now(conn, row, by_id[row["id"]], walks)
+        if finding and row["status"] in OPEN and (finding.usable or row["status"] != Status.HELD):
             _take(conn, row, finding, settler, poll_every)
             taken.append(finding)
     reopen_orders(conn, [one.purchase_id for one in taken if one.purchase_id], settler.now)
@@ -204,6 +210,15 @@ def _take(conn: Connection, row: Row, finding: Finding, settler: Settler, poll_e
     if after is None:
         raise RuntimeError(f"purchase {row['id']} moved while it was locked")
     write_down(conn, after, Verdict.EVIDENCE, settler)
+
+
+def _of_now(conn: Connection, row: Row, finding: Finding, walks: Walks) -> Finding | None:
+    """What of *finding* is of the purchase as it is now; None where it is all of what was before."""
+    if row["created_at"] > walks.began:
+        return None
+    shown = finding.provider_number_ids or (None,)
+    ids = [known for known in shown if not is_outdated(conn, row, known, walks.shows_by)]
+    return replace(finding, provider_number_ids=tuple(filter(None, ids))) if ids else None
 
 
 def _keep_settled(conn: Connection, finding: Finding, account: str, now: datetime) -> None:

@@ -13,6 +13,7 @@ from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.attempts import YES
 from tasks.ledger.calls.found import bought_before, write_found
+from tasks.ledger.calls.given_back import believed
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
@@ -87,6 +88,7 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     present = lock(conn, row["id"])
     if present is None:
         return None
+    look = believed(conn, row, look, policy)
     if not is_as_it_was(present, row):
         return _late_look(conn, present, look, policy, now, call=write_found(conn, row, look, now))
     if look.kind is LookKind.OWNED:

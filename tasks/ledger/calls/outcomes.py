@@ -16,9 +16,10 @@ from schemas.status import Status
 from schemas.tables.purchases import ALIVE, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.calls.answers import Answer
-from tasks.ledger.calls.attempts import CLOSE, close_attempt, closing, other_yes
+from tasks.ledger.calls.attempts import CLOSE, WITHOUT, close_attempt, closing, other_yes
 from tasks.ledger.calls.charged_twice import tell_executed, tell_second_yes, tell_twice
 from tasks.ledger.calls.found import put_aside
+from tasks.ledger.calls.given_back import is_gone
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -194,6 +195,8 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
         return None
     other = put_aside(conn, claimed, outcome.provider_number_id)
     close_attempt(conn, claimed, outcome, now)
+    if row["status"] in WITHOUT and is_gone(conn, row, outcome.provider_number_id, claimed["call_deadline"]):
+        return None
     after = take_evidence(conn, row, decision, now, claimed["revision"])
     if other is not None and (present := find(conn, row["id"])) is not None:
         tell_twice(conn, present, [other, outcome.provider_number_id], now)

@@ -21,8 +21,10 @@ from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.chunks import chunks
 from tasks.ledger.audit import findings
+from tasks.ledger.audit.differences import Shown
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve, retry_order
+from tests.tasks.ledger.audit.test_differences import walks
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase
@@ -74,7 +76,9 @@ class Process(World):
             for row in rng.sample(rows, min(len(rows), 4))
         ]
         settler = Settler(by="audit", now=self.clock())
-        self.runtime.database.run(lambda conn: findings.take_evidence(conn, found, settler, poll_every=5.0))
+        self.runtime.database.run(
+            lambda conn: findings.take_evidence(conn, found, settler, walks(self, Shown()), poll_every=5.0)
+        )
 
     def pause(self, rng: random.Random) -> None:  # type: ignore[override]
         super().pause(cooldown=0.1)

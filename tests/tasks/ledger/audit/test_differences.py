@@ -280,7 +280,7 @@ def test_what_an_audit_settled_by_evidence_is_charged_twice_still(world: World) 
     evidence = [one for one in compare(world, named("a", "b")) if one.kind is FindingKind.EVIDENCE]
     with world.write() as conn:
         settler = Settler(by="audit", now=world.clock.moment)
-        assert settling.take_evidence(conn, evidence, settler, poll_every=15.0) == evidence
+        assert settling.take_evidence(conn, evidence, settler, walks(world, Shown()), poll_every=15.0) == evidence
         settling.tell(conn, evidence, account="acme-account", alias="acme", now=settler.now, settled=True)
     assert told(compare(world, named("a", "b"))) == [("charged_twice", NUMBER)]
 

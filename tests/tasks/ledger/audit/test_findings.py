@@ -14,11 +14,11 @@ from schemas.status import Status
 from schemas.tables.purchases import EVENT, FINDING, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger.audit import findings
-from tasks.ledger.audit.differences import OPEN
+from tasks.ledger.audit.differences import OPEN, Shown
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
-from tests.tasks.ledger.audit.test_differences import standing
+from tests.tasks.ledger.audit.test_differences import standing, walks
 from tests.tasks.ledger.test_resolve import ordered, updates
 from tests.tasks.support import NUMBER, World, number
 
@@ -40,12 +40,12 @@ def settler(world: World) -> Settler:
 
 def adopt(world: World, *orphans: Finding) -> list[Row]:
     with world.write() as conn:
-        return findings.adopt(conn, orphans, ACCOUNT, settler(world))
+        return findings.adopt(conn, orphans, settler(world), walks(world, Shown()))
 
 
 def take(world: World, *evidence: Finding) -> list[Finding]:
     with world.write() as conn:
-        return findings.take_evidence(conn, evidence, settler(world), poll_every=15.0)
+        return findings.take_evidence(conn, evidence, settler(world), walks(world, Shown()), poll_every=15.0)
 
 
 def release(world: World, *missing: Finding) -> list[Row]:

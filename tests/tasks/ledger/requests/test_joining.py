@@ -20,6 +20,7 @@ from schemas.tables.purchases import EVENT, KEY, PURCHASE
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.audit import findings
+from tasks.ledger.audit.differences import Shown
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.calls.outcomes import Answer, record, record_all
 from tasks.ledger.orders import cancel
@@ -28,6 +29,7 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import accept as accepting
 from tasks.policies.retry import Decision
 from tests.tasks.beside import beside
+from tests.tasks.ledger.audit.test_differences import walks
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import NUMBER, World, number
 
@@ -136,7 +138,9 @@ def test_what_an_audit_finds_is_told_to_all(world: World) -> None:
     settler = resolve.Settler(by="audit", now=world.clock())
     fields: dict[str, Any] = {"number": NUMBER, "provider": "acme", "purchase_id": row["id"]}
     with world.write() as conn:
-        findings.take_evidence(conn, [Finding(kind=FindingKind.EVIDENCE, **fields)], settler, poll_every=1.0)
+        findings.take_evidence(
+            conn, [Finding(kind=FindingKind.EVIDENCE, **fields)], settler, walks(world, Shown()), poll_every=1.0
+        )
     world.clock.advance(1)
     with world.write() as conn:
         missing = [Finding(kind=FindingKind.MISSING, **fields)]
@@ -147,7 +151,7 @@ def test_what_an_audit_finds_is_told_to_all(world: World) -> None:
 def test_a_number_that_an_audit_took_in_is_told_to_who_asks_for_it(world: World) -> None:
     orphan = Finding(kind=FindingKind.ORPHAN, number=NUMBER, provider="acme")
     with world.write() as conn:
-        findings.adopt(conn, [orphan], "acme-account", resolve.Settler(by="audit", now=world.clock()))
+        findings.adopt(conn, [orphan], resolve.Settler(by="audit", now=world.clock()), walks(world, Shown()))
         conn.execute(delete(EVENT))
     ask(world, "a")
     assert told(world) == [("purchased", "a")]
