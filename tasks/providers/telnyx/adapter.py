@@ -11,7 +11,8 @@ order one. The vendor's Idempotency-Key is not declared for orders. No code tell
 Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
 finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
 GET /v2/balance tells what is left, as decimal texts with their currency.
-DELETE /v2/phone_numbers/{id} answers 200 with the number's record; `deletion_lock_enabled` blocks it, by our reading.
+DELETE /v2/phone_numbers/{id} answers 200 with the number's record, deleted; `deletion_lock_enabled` blocks it, by our
+reading.
 """
 
 from __future__ import annotations
@@ -97,12 +98,13 @@ class Telnyx:
         return lookups.look_each(numbers, self._look)
 
     def release(self, number: str, number_id: str) -> ReleaseOutcome:
-        """Delete it by its id: the answer is the record of the very number."""
+        """Delete it by its id: the answer is the record of the very number, and not that of one which is ours still."""
 
         def says_done(answer: Answer) -> bool:
             record = fields(fields(answer.body).get("data"))
             named = self._session.identify(record.get("id")) == number_id
-            return answer.status == 200 and named and same_number(record.get("phone_number"), number)
+            ours = pages.state(record) in (LookKind.OWNED, LookKind.PROCESSING)
+            return answer.status == 200 and named and not ours and same_number(record.get("phone_number"), number)
 
         return release(self._session, f"{NUMBERS}/{{id}}", number_id, says_done)
 

@@ -1,6 +1,7 @@
 """One call that gives a number back, and what its answer comes to. Its moment is its caller's (`deadline.Bounds`).
 
-Only the answer that the documents have for it says *released*; any other 2xx says nothing. A refusal does not say that
+Only the answer that the documents have for it says *released*; any other 2xx says nothing, and so does one that is not
+of now (`freshness`): a gateway that keeps records has that of a number which is ours still. A refusal does not say that
 the number is not ours: a 404 is a gateway's word too. Whoever called looks then.
 """
 
@@ -37,6 +38,8 @@ def release(
     answer = session.act("DELETE" if form is None else "POST", path.format(id=number_id), form=form)
     if isinstance(answer, Outcome):
         return _no(answer, too_recent)
+    if answer.flaw:
+        return ReleaseOutcome.of(session.unsettled(answer, "kept_answer", answer.flaw))
     if says_done(answer):
         return ReleaseOutcome(kind=ReleaseKind.RELEASED, http_status=answer.status, detail=session.clean(answer.text))
     return ReleaseOutcome.of(session.unsettled(answer, "no_record", "no word that the number was given back"))
