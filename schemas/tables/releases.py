@@ -1,4 +1,4 @@
-"""The tables of numbers that are given back: who asked for it and how far it is, and one row for each call."""
+"""The tables of numbers that are given back: who asked for it and how far it is, and one row for each call and key."""
 
 from __future__ import annotations
 
@@ -55,6 +55,21 @@ class NumberRelease(SQLModel, table=True):
     finished_at: datetime | None = None
 
 
+class ReleaseKey(SQLModel, table=True):
+    """Every idempotency key that asked for a number to be given back, with its request's metadata.
+
+    `release_id` is the release that it was answered with. A key that an older program accepted stands in that alone.
+    """
+
+    __tablename__: ClassVar[str] = "release_key"
+
+    idempotency_key: str = Field(max_length=200, primary_key=True)
+    fingerprint: str | None = Field(default=None, max_length=64)
+    release_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
+    created_at: datetime
+
+
 class ReleaseAttempt(SQLModel, table=True):
     """One call to release, written before it is made; `revision` is the release's at the claim.
 
@@ -75,6 +90,7 @@ class ReleaseAttempt(SQLModel, table=True):
 
 
 RELEASE = NumberRelease.__table__  # type: ignore[attr-defined]
+RELEASE_KEY = ReleaseKey.__table__  # type: ignore[attr-defined]
 RELEASE_ATTEMPT = ReleaseAttempt.__table__  # type: ignore[attr-defined]
 
 # A partial index is used only where the query repeats its condition word for word, without parameters.

@@ -130,6 +130,12 @@ def tell_status(conn: Connection, rows: Sequence[Row], now: datetime) -> None:
     emit(conn, [status_event(row, now, **own) for row in told for own in ({}, *further.get(row["id"], ()))])
 
 
+def tell_requesters(conn: Connection, kind: EventType, row: Row, now: datetime, **data: Any) -> None:
+    """Write an event of *kind* for each request that a purchase answers; *data* adds to its fields."""
+    further = _further(conn, {row["id"]: row} if row["joined"] else {})
+    emit(conn, [purchase_event(kind, row, now, **data, **own) for own in ({}, *further.get(row["id"], ()))])
+
+
 def status_event(row: Mapping[str, Any], now: datetime, **data: Any) -> Row:
     """The outbox row that tells of a purchase's status; *data* adds to its fields."""
     return purchase_event(EVENT_OF[Status(row["status"])], row, now, **data)

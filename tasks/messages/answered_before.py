@@ -15,7 +15,7 @@ from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, pa
 from schemas.status import OrderStatus
 from schemas.tables.pools import POOL_REQUEST
 from schemas.tables.purchases import KEY, ORDER, REJECTED
-from schemas.tables.releases import RELEASE
+from tasks.ledger.releases.keys import ASKED
 from tasks.lifecycle.accept import MAX_BODY
 from tasks.messages.public_names import BUY_NUMBER, RELEASE_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.pools.requests.take_and_return import known_as
@@ -80,7 +80,7 @@ def _answered(request: Request, key: str) -> ColumnElement[bool]:
         whole = (ORDER.c.status != OrderStatus.LOADING, ORDER.c.status != OrderStatus.ABANDONED)
         return and_(ORDER.c.idempotency_key == key, ORDER.c.fingerprint == request.fingerprint, *whole)
     if isinstance(request, ReleaseNumber):
-        return and_(RELEASE.c.idempotency_key == key, RELEASE.c.fingerprint == request.fingerprint)
+        return and_(ASKED.c.idempotency_key == key, ASKED.c.fingerprint == request.fingerprint)
     return and_(POOL_REQUEST.c.request_id == known_as(key), POOL_REQUEST.c.fingerprint == request.fingerprint)
 
 

@@ -30,7 +30,7 @@ from schemas.tables.purchases import (
     REJECTED,
     RESOLUTION,
 )
-from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
+from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT, RELEASE_KEY
 from tasks import provider_reaction
 from tasks.ledger.calls import intents
 from tasks.ledger.queue import pausing
@@ -52,7 +52,7 @@ ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
-    *(RELEASE, RELEASE_ATTEMPT, BALANCE_CHECK),
+    *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

@@ -16,6 +16,7 @@ from schemas.status import Status
 from schemas.tables.purchases import ALIVE, ATTEMPT, KEY, LINE, PURCHASE
 from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.locking import locked
+from tasks.ledger.releases import keys
 from tasks.ledger.rows import Row, insert_once, move, new_id
 from tasks.transactions import Raced
 
@@ -58,12 +59,13 @@ def by_key(conn: Connection, key: str | None, fingerprint: str | None) -> Asked 
     """The release that a key was answered with, whatever became of it. Raises RequestError (key_conflict)."""
     if key is None:
         return None
-    found = conn.execute(select(RELEASE).where(RELEASE.c.idempotency_key == key)).mappings().first()
-    if found is None:
+    asked = keys.answered(conn, key)
+    if asked is None:
         return None
-    if found["fingerprint"] != fingerprint:
+    if asked["fingerprint"] != fingerprint:
         message = f"idempotency_key: {key!r} came before with another release: send a new key for a new request"
         raise RequestError(message, "key_conflict")
+    found = conn.execute(select(RELEASE).where(RELEASE.c.id == asked["release_id"])).mappings().one()
     purchase = conn.execute(select(PURCHASE).where(PURCHASE.c.id == found["purchase_id"])).mappings().one()
     return Asked(release=dict(found), purchase=dict(purchase), repeat=True)
 
@@ -85,13 +87,14 @@ def ask(conn: Connection, purchase_id: str, asking: Asking, now: datetime) -> As
     if row is None:
         raise RequestError(f"there is no purchase {purchase_id}", "not_bought")
     if row["status"] == Status.RELEASING and (standing := open_release(conn, purchase_id)):
+        _remember(conn, standing, asking, now)
         return Asked(release=standing, purchase=row, repeat=True)
     refuse(conn, row, asking)
     release = _new(conn, row, asking, now)
     after = move(conn, row, Status.RELEASING, now, finished_at=row["finished_at"], error=None, error_code=None)
-    # A key that another transaction uses for another number at this instant: both are asked again.
     if after is None or not insert_once(conn, RELEASE, release):
         raise Raced
+    _remember(conn, release, asking, now)
     return Asked(release=release, purchase=after, repeat=False)
 
 
@@ -118,8 +121,8 @@ def refuse(conn: Connection, row: Row, asking: Asking) -> None:
 def asked_for(conn: Connection, purchase_id: str) -> int:
     """How many lines and keys point to a purchase: it only rises."""
     lines = select(func.count()).select_from(LINE).where(LINE.c.purchase_id == purchase_id).scalar_subquery()
-    keys = select(func.count()).select_from(KEY).where(KEY.c.purchase_id == purchase_id).scalar_subquery()
-    return int(conn.execute(select(lines + keys)).scalar_one())
+    requests = select(func.count()).select_from(KEY).where(KEY.c.purchase_id == purchase_id).scalar_subquery()
+    return int(conn.execute(select(lines + requests)).scalar_one())
 
 
 def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
@@ -128,9 +131,7 @@ def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
         "purchase_id": row["id"],
         "status": str(ReleaseStatus.OPEN),
         "provider_number_id": row["provider_number_id"],
-        "idempotency_key": asking.key,
-        "fingerprint": asking.fingerprint,
-        "metadata": dict(asking.metadata),
+        **_request(asking),
         "by": clip(asking.by, 100),
         "asked_for": asked_for(conn, row["id"]),
         **{"attempts": 0, "revision": 0, "doubt": False, "looks": 0, "found": None, "look_failures": 0},
@@ -138,6 +139,19 @@ def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
         **{"call_deadline": None, "error": None, "error_code": None},
         **{"created_at": now, "updated_at": now, "finished_at": None},
     }
+
+
+def _request(asking: Asking) -> Row:
+    return {
+        "idempotency_key": asking.key,
+        "fingerprint": asking.fingerprint,
+        "metadata": dict(asking.metadata),
+    }
+
+
+def _remember(conn: Connection, release: Row, asking: Asking, now: datetime) -> None:
+    if asking.key is not None:
+        keys.remember(conn, release["id"], _request(asking), now)
 
 
 def _is_called_for(conn: Connection, row: Row) -> bool:
@@ -155,10 +169,10 @@ def _refuse_wanted(conn: Connection, row: Row, order_id: str | None) -> None:
     force = "give it back with --force if nobody needs it"
     if others := sorted(orders - own):
         raise RequestError(f"number: order {others[0]} points to {row['number']} too: {force}", "other_order")
-    keys = select(KEY.c.idempotency_key).where(
+    others_keys = select(KEY.c.idempotency_key).where(
         KEY.c.purchase_id == row["id"],
         KEY.c.idempotency_key.is_distinct_from(row["idempotency_key"]),
         KEY.c.order_id.is_(None) | KEY.c.order_id.not_in(own),
     )
-    if (key := conn.execute(keys.limit(1)).scalar()) is not None:
+    if (key := conn.execute(others_keys.limit(1)).scalar()) is not None:
         raise RequestError(f"number: the request {key!r} was answered with {row['number']} too: {force}", "asked_for")

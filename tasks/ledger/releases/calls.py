@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, true, update
 
 from schemas.config.policy import Policy
-from schemas.events import EventType
 from schemas.outcomes import Look, clip
 from schemas.releasing import ReleaseKind, ReleaseOutcome, ReleaseStatus
 from schemas.requests import RequestError
@@ -23,7 +22,8 @@ from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.asking import asked_for
-from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event
+from tasks.ledger.releases.ending import end_purchase, is_under_way, still_open, tell
+from tasks.ledger.rows import Row, move
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release, wanted_again
 from tasks.policies.watch import Watch
@@ -157,14 +157,16 @@ def mark_released(conn: Connection, purchase_id: str, now: datetime, error: str)
     row = next(iter(locked_with_orders(conn, [purchase_id])), None)
     if row is None or row["status"] not in (Status.PURCHASED, Status.RELEASING):
         return None
-    found = conn.execute(select(RELEASE).where(_AT.purchase_id == purchase_id, OPEN).with_for_update()).mappings()
-    for release in map(dict, found):
-        if release["doubt"] and release["call_deadline"] > now:
-            return None
+    found = still_open(conn, purchase_id)
+    if any(is_under_way(one, now) for one in found):
+        return None
+    step = Step(status=ReleaseStatus.RELEASED, error=error, error_code="by_person")
+    for release in found:
         _close_lost(conn, release, now)
-        _end(conn, release, Step(status=ReleaseStatus.RELEASED, error=error, error_code="by_person"), now)
+    ended = [_end(conn, release, step, now) for release in found]
     after = move(conn, row, Status.RELEASED, now, error=clip(error), error_code="given_back")
     reopen_orders(conn, [purchase_id], now)
+    tell(conn, ended, after or row, now)
     return after
 
 
@@ -243,20 +245,12 @@ def _conclude(conn: Connection, present: Row, purchase: Row, step: Step, now: da
     """End a release, and tell it: with the purchase released, or bought as before."""
     gone = step.status is ReleaseStatus.RELEASED
     standing = (Status.RELEASING, Status.PURCHASED) if gone else (Status.RELEASING,)
+    after: Row | None = None
     if purchase["status"] in standing and purchase["provider_number_id"] == present["provider_number_id"]:
-        _end_purchase(conn, purchase, step, now)
-    return _end(conn, present, step, now)
-
-
-def _end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) -> None:
-    if step.status is ReleaseStatus.RELEASED:
-        move(conn, purchase, Status.RELEASED, now, error=None, error_code=None)
-        reopen_orders(conn, [purchase["id"]], now)
-        return
-    said = {"error": clip(step.error), "error_code": clip(step.error_code, 80)}
-    after = move_untold(conn, purchase, Status.PURCHASED, now, finished_at=purchase["finished_at"])
-    if after is not None:
-        emit(conn, [purchase_event(EventType.KEPT, after, now, **said)])
+        after = end_purchase(conn, purchase, step, now)
+    ended = _end(conn, present, step, now)
+    tell(conn, [ended], after or purchase, now)
+    return ended
 
 
 def _end(conn: Connection, present: Row, step: Step, now: datetime) -> Row:

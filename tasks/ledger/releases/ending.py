@@ -1,0 +1,57 @@
+"""How releases end: what becomes of the purchase, and who is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from schemas.events import EventType
+from schemas.outcomes import clip
+from schemas.releasing import ReleaseStatus
+from schemas.status import Status
+from schemas.tables.releases import OPEN, RELEASE
+from tasks.ledger.orders.reopen import reopen_orders
+from tasks.ledger.releases.keys import requesters
+from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event, tell_requesters
+from tasks.policies.giving_back import Step
+
+_TOLD_BY = {ReleaseStatus.RELEASED: EventType.RELEASED, ReleaseStatus.KEPT: EventType.KEPT}
+
+
+def still_open(conn: Connection, purchase_id: str) -> list[Row]:
+    """The release of a purchase that goes on, if any, locked; the purchase is locked before."""
+    query = select(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN).with_for_update()
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def is_under_way(release: Row, now: datetime) -> bool:
+    """Whether a call of an open release may not have ended: it could meet what is bought next under the same id."""
+    return bool(release["doubt"] and release["call_deadline"] > now)
+
+
+def end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) -> Row | None:
+    """Have a purchase released, or bought as before, and tell who asked for it. Returns it as it is then."""
+    if step.status is ReleaseStatus.RELEASED:
+        after = move(conn, purchase, Status.RELEASED, now, error=None, error_code=None)
+        reopen_orders(conn, [purchase["id"]], now)
+        return after
+    after = move_untold(conn, purchase, Status.PURCHASED, now, finished_at=purchase["finished_at"])
+    if after is not None:
+        tell_requesters(conn, EventType.KEPT, after, now, **_said(step.error, step.error_code))
+    return after
+
+
+def tell(conn: Connection, releases: Sequence[Row], purchase: Row, now: datetime) -> None:
+    """Tell each request for one of *releases*, which have ended, under its own key, with the purchase as it is then."""
+    for release in releases:
+        kind = _TOLD_BY[ReleaseStatus(release["status"])]
+        said = {"release_id": release["id"], "release_status": release["status"]}
+        if kind is EventType.KEPT:
+            said |= _said(release["error"], release["error_code"])
+        emit(conn, [purchase_event(kind, purchase, now, **own, **said) for own in requesters(conn, release)])
+
+
+def _said(error: str | None, code: str | None) -> Row:
+    return {"error": clip(error), "error_code": clip(code, 80)}
