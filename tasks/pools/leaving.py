@@ -46,6 +46,14 @@ def come_back(conn: Connection, purchase_id: str, now: datetime) -> None:
     conn.execute(update(POOL_NUMBER).where(*here).values(**back, available_at=now, updated_at=now))
 
 
+def leave_released(conn: Connection, purchase_id: str, now: datetime) -> None:
+    """Have the number in no pool where its purchase has ended as released after it had come back there."""
+    of = PURCHASE.c
+    released = exists().where(of.id == _AT.purchase_id, of.status == Status.RELEASED)
+    here = (_AT.purchase_id == purchase_id, LIVE, released)
+    conn.execute(update(POOL_NUMBER).where(*here).values(status=Slot.GONE, updated_at=now))
+
+
 def longest_available(conn: Connection, pool: str, count: int) -> list[str]:
     """The purchases of the numbers that are available for longest, at most *count*."""
     query = select(_AT.purchase_id).where(_AT.pool == pool, AVAILABLE).order_by(_AT.available_at, _AT.slot)

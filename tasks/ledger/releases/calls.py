@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, true, update
 
@@ -22,7 +21,7 @@ from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.asking import asked_for
-from tasks.ledger.releases.ending import end_purchase, is_under_way, still_open, tell
+from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, still_open, write
 from tasks.ledger.rows import Row, move
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release, wanted_again
@@ -127,14 +126,16 @@ def record(
 ) -> Row | None:
     """Write what a call came to. Returns the release after, None where it had moved on and the answer changed nothing.
 
-    A yes that comes late is evidence all the same: the number is not ours any more.
+    A yes that comes late is evidence all the same: the number is not ours any more. Not while a further call is under
+    way, which could meet what is bought next: that one finds it gone.
     """
     purchase, present = _both(conn, intent.row)
     _close(conn, intent.row, outcome, now)
     if purchase is None or present is None:
         return None
     yes = outcome.kind is ReleaseKind.RELEASED
-    if present["revision"] != intent.row["revision"] and not yes:
+    late = present["revision"] != intent.row["revision"]
+    if late and (is_under_way(present, now) or not yes):
         return None
     past = _past(conn, present, may_go_in=may_go_in)
     return _apply(conn, present, purchase, after_release(outcome, past, policy), now)
@@ -145,7 +146,7 @@ def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now:
     purchase, present = _both(conn, taken.row)
     if purchase is None or present is None or present["revision"] != taken.row["revision"]:
         return None
-    _close_lost(conn, present, now)
+    close_lost(conn, present, now)
     return _apply(conn, present, purchase, after_look(look, _past(conn, present), policy), now)
 
 
@@ -161,12 +162,9 @@ def mark_released(conn: Connection, purchase_id: str, now: datetime, error: str)
     if any(is_under_way(one, now) for one in found):
         return None
     step = Step(status=ReleaseStatus.RELEASED, error=error, error_code="by_person")
-    for release in found:
-        _close_lost(conn, release, now)
-    ended = [_end(conn, release, step, now) for release in found]
     after = move(conn, row, Status.RELEASED, now, error=clip(error), error_code="given_back")
     reopen_orders(conn, [purchase_id], now)
-    tell(conn, ended, after or row, now)
+    end_all(conn, found, after or row, step, now)
     return after
 
 
@@ -238,31 +236,23 @@ def _apply(conn: Connection, present: Row, purchase: Row, step: Step, now: datet
         "due_at": max(now, base + timedelta(seconds=step.delay)),
         **{"error": clip(step.error), "error_code": clip(step.error_code, 80)},
     }
-    return _write(conn, present, values, now)
+    return write(conn, present, values, now)
 
 
 def _conclude(conn: Connection, present: Row, purchase: Row, step: Step, now: datetime) -> Row:
-    """End a release, and tell it: with the purchase released, or bought as before."""
+    """End a release, and tell it: with the purchase released, or bought as before.
+
+    A late yes also ends the release that was asked for since; not while a call of that is under way: it says it itself.
+    """
     gone = step.status is ReleaseStatus.RELEASED
+    since = [one for one in still_open(conn, purchase["id"]) if one["id"] != present["id"]] if gone else []
+    if any(is_under_way(one, now) for one in since):
+        return present
     standing = (Status.RELEASING, Status.PURCHASED) if gone else (Status.RELEASING,)
     after: Row | None = None
     if purchase["status"] in standing and purchase["provider_number_id"] == present["provider_number_id"]:
         after = end_purchase(conn, purchase, step, now)
-    ended = _end(conn, present, step, now)
-    tell(conn, [ended], after or purchase, now)
-    return ended
-
-
-def _end(conn: Connection, present: Row, step: Step, now: datetime) -> Row:
-    said = {"error": clip(step.error), "error_code": clip(step.error_code, 80)}
-    ended = {"status": str(step.status), "doubt": False, "due_at": None, "finished_at": now}
-    return _write(conn, present, {**ended, **said}, now)
-
-
-def _write(conn: Connection, present: Row, values: Mapping[str, Any], now: datetime) -> Row:
-    after = {**values, "revision": present["revision"] + 1, "updated_at": now}
-    conn.execute(update(RELEASE).where(_AT.id == present["id"]).values(**after))
-    return {**present, **after}
+    return end_all(conn, [present, *since], after or purchase, step, now)[0]
 
 
 def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -> None:
@@ -276,11 +266,3 @@ def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -
     }
     same = (at.release_id == row["id"], at.revision == row["revision"])
     conn.execute(update(RELEASE_ATTEMPT).where(*same).values(**values))
-
-
-def _close_lost(conn: Connection, present: Row, now: datetime) -> None:
-    """The call whose worker went away: it may have been executed."""
-    at = RELEASE_ATTEMPT.c
-    lost = {"ended_at": now, "outcome": str(ReleaseKind.UNKNOWN), "error_code": "worker_gone"}
-    mine = (at.release_id == present["id"], at.outcome.is_(None), at.deadline <= now)
-    conn.execute(update(RELEASE_ATTEMPT).where(*mine).values(**lost))

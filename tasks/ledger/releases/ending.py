@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import clip
-from schemas.releasing import ReleaseStatus
+from schemas.releasing import ReleaseKind, ReleaseStatus
 from schemas.status import Status
-from schemas.tables.releases import OPEN, RELEASE
+from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.keys import requesters
 from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event, tell_requesters
@@ -43,7 +44,31 @@ def end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) -> 
     return after
 
 
-def tell(conn: Connection, releases: Sequence[Row], purchase: Row, now: datetime) -> None:
+def end_all(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step, now: datetime) -> list[Row]:
+    """End releases of a purchase, which is given as it is then, and tell who asked for them. Returns them after."""
+    for release in releases:
+        close_lost(conn, release, now)
+    ended = [_end(conn, release, step, now) for release in releases]
+    _tell(conn, ended, purchase, now)
+    return ended
+
+
+def close_lost(conn: Connection, present: Row, now: datetime) -> None:
+    """The call whose worker went away: it may have been executed."""
+    at = RELEASE_ATTEMPT.c
+    lost = {"ended_at": now, "outcome": str(ReleaseKind.UNKNOWN), "error_code": "worker_gone"}
+    mine = (at.release_id == present["id"], at.outcome.is_(None), at.deadline <= now)
+    conn.execute(update(RELEASE_ATTEMPT).where(*mine).values(**lost))
+
+
+def write(conn: Connection, present: Row, values: Mapping[str, Any], now: datetime) -> Row:
+    """Change a release that is locked. Returns it after."""
+    after = {**values, "revision": present["revision"] + 1, "updated_at": now}
+    conn.execute(update(RELEASE).where(RELEASE.c.id == present["id"]).values(**after))
+    return {**present, **after}
+
+
+def _tell(conn: Connection, releases: Sequence[Row], purchase: Row, now: datetime) -> None:
     """Tell each request for one of *releases*, which have ended, under its own key, with the purchase as it is then."""
     for release in releases:
         kind = _TOLD_BY[ReleaseStatus(release["status"])]
@@ -51,6 +76,11 @@ def tell(conn: Connection, releases: Sequence[Row], purchase: Row, now: datetime
         if kind is EventType.KEPT:
             said |= _said(release["error"], release["error_code"])
         emit(conn, [purchase_event(kind, purchase, now, **own, **said) for own in requesters(conn, release)])
+
+
+def _end(conn: Connection, present: Row, step: Step, now: datetime) -> Row:
+    ended = {"status": str(step.status), "doubt": False, "due_at": None, "finished_at": now}
+    return write(conn, present, {**ended, **_said(step.error, step.error_code)}, now)
 
 
 def _said(error: str | None, code: str | None) -> Row:
