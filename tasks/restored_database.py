@@ -12,6 +12,7 @@ many were written after it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,12 +28,15 @@ from tasks.chunks import chunks
 from tasks.ledger import accounts, history
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, some_numbers
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.runtime import Binding, Database, Runtime
+from tasks.stopped_releases import WENT_BACK, keep_all
 from tasks.watermark import Mark
+
+log = logging.getLogger(__name__)
 
 FEWEST = 100
 """Marks that are looked up at the least, however few calls an account may have under way."""
@@ -156,6 +160,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):
         return GoingOn(unclear=tuple(unclear))
+    _keep_numbers(runtime, binding.account, even_under_way=True)
     _answer(runtime, lost)
     aliases = _go_on(runtime, binding.account, began, by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
@@ -191,6 +196,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
         held += runtime.database.run(
             partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
+    _keep_numbers(runtime, account, even_under_way=True)
     _answer(runtime, lost)
     return _go_on(runtime, account, _behind(runtime, account), by, why), held
 
@@ -224,6 +230,16 @@ def _stop(runtime: Runtime, of: str) -> None:
         wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
             pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
+        _keep_numbers(runtime, of)
+
+
+def _keep_numbers(runtime: Runtime, account: str, *, even_under_way: bool = False) -> None:
+    """Give nothing back that was on its way in what the database went back to: it may be what was bought since.
+
+    As it stops, so that an audit sees what is ours; and before it goes on, for what was asked for meanwhile.
+    """
+    if kept := keep_all(runtime, [account], WENT_BACK, even_under_way=even_under_way):
+        log.warning("the database went back in time: not given back but kept: %s", some_numbers(kept))
 
 
 def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:

@@ -110,7 +110,11 @@ class Returns:
 
 
 def make_returns(database: SqlDatabase, redis: Any = None, **policy: Any) -> Returns:
-    world = make_world(database, redis, **policy)
+    return takes_back(make_world(database, redis, **policy))
+
+
+def takes_back(world: World) -> Returns:
+    """Have a world's provider take numbers back."""
     provider = TakesBack(world.clock)
     bindings = {alias: replace(one, adapter=provider) for alias, one in world.runtime.providers.items()}
     kind = kinds()["vogent"]

@@ -1,0 +1,40 @@
+"""Numbers on their way back that are kept: of an account that was left, or whose database went back in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection
+
+from tasks.ledger.releases import stopping
+from tasks.ledger.releases.stopping import Why
+from tasks.ledger.rows import Row
+from tasks.pools import leaving
+from tasks.runtime import Runtime
+
+WENT_BACK: Why = (
+    "the database went back in time: the number may have been given back and bought again since, and is kept",
+    "history_lost",
+)
+LEFT: Why = ("its account is not used any more: see there whether the number is ours still", "account_left")
+
+
+def keep_all(runtime: Runtime, accounts: Sequence[str], why: Why, *, even_under_way: bool = False) -> list[Row]:
+    """Keep what is on its way back at *accounts*, each by itself. Returns the purchases after.
+
+    Without *even_under_way* not what a call may be under way for yet.
+    """
+    with runtime.database.read() as conn:
+        ids = stopping.purchases_on_their_way(conn, accounts)
+    keep = partial(_keep, runtime, why, even_under_way=even_under_way)
+    kept = [runtime.database.run(partial(keep, one)) for one in ids]
+    return [row for row in kept if row is not None]
+
+
+def _keep(runtime: Runtime, why: Why, purchase_id: str, conn: Connection, *, even_under_way: bool) -> Row | None:
+    now = runtime.now()
+    leaving.lock(conn, purchase_id)
+    after = stopping.keep(conn, purchase_id, why, now, even_under_way=even_under_way)
+    leaving.come_back(conn, purchase_id, now)
+    return after

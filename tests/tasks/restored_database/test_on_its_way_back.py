@@ -1,0 +1,138 @@
+"""A number was on its way back in what the database went back to; it was given back, and bought again since."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from schemas.outcomes import Outcome, OutcomeKind
+from schemas.status import Status
+from schemas.tables.pools import POOL_NUMBER, Slot
+from schemas.tables.purchases import EVENT
+from tasks import giving_back, restored_database
+from tasks.ledger.rows import Row
+from tasks.policies.pause import Cause
+from tests.tasks.past import Past
+from tests.tasks.releasing import LOST, Returns, takes_back
+from tests.tasks.restored_database.test_mended import audit
+from tests.tasks.support import NUMBER, number
+
+
+class OneId:
+    """Restored to a release of a number that the provider sold again under the same id."""
+
+    def __init__(self, past: Past) -> None:
+        self.past = past
+        self.returns: Returns = takes_back(past.world)
+        self.returns.provider.charge = self.charge  # type: ignore[method-assign]
+        # what the audit is measured by
+        self.returns.bought(number(5))
+
+    def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
+        provider = self.returns.provider
+        provider.charged.append((wanted, wanted[1:]))
+        provider.shows.setdefault(wanted, provider.clock.moment)
+        return Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id=wanted[1:])
+
+    def ask(self, key: str) -> Row:
+        fields: Row = {"number": NUMBER, "provider": "acme", "idempotency_key": key}
+        return giving_back.release_number(self.returns.runtime, fields, f"m-{key}")
+
+    def go_back(self, row: Row, *answers: Any) -> None:
+        """To where it was asked for, and for *answers* called for."""
+        self.returns.provider.answers.extend(answers)
+        while answers and not self.returns.provider.given:
+            self.returns.step()
+        self.past.keep()
+        self.returns.settle(row)
+        again = self.returns.bought(idempotency_key="two")
+        assert again["id"] != row["id"]
+        self.past.go_back()
+        self.past.world.clock.advance(30)
+
+    def ours(self) -> bool:
+        return (NUMBER, NUMBER[1:]) in self.returns.provider.charged
+
+    def kept(self) -> list[tuple[str, str]]:
+        events = self.past.world.rows(select(EVENT).order_by(EVENT.c.seq))
+        found = [one["data"] for one in events if one["type"] == "dialstock.purchase.kept"]
+        return [(one["idempotency_key"], one["error_code"]) for one in found]
+
+
+@pytest.fixture
+def one_id(past: Past) -> OneId:
+    return OneId(past)
+
+
+def go_on(past: Past, *, by_audit: bool) -> None:
+    past.world.clock.advance(600)
+    if by_audit:
+        found = audit(past)
+        assert found is not None
+        assert found.settled
+    else:
+        restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
+    past.compare()
+    assert past.causes() == [None, None]
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+@pytest.mark.parametrize("answers", [(), (LOST,)], ids=["asked", "in_doubt"])
+def test_what_was_bought_since_is_kept(one_id: OneId, by_audit: bool, answers: tuple[Any, ...]) -> None:
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row, *answers)
+    calls = len(one_id.returns.provider.given)
+    one_id.past.compare()
+    assert one_id.past.causes() == [Cause.BEHIND] * 2
+    assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
+    assert one_id.kept() == [("one", "history_lost"), ("release", "history_lost")]
+    go_on(one_id.past, by_audit=by_audit)
+    after = one_id.returns.settle(row)
+    assert (after["status"], one_id.ours(), len(one_id.returns.provider.given)) == (Status.PURCHASED, True, calls)
+    one_id.ask("anew")
+    assert one_id.returns.settle(row)["status"] == Status.RELEASED
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+def test_what_is_asked_for_while_it_is_behind_is_kept_too(one_id: OneId, by_audit: bool) -> None:
+    """A message that was delivered before, and that the database has lost."""
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.past.keep()
+    one_id.ask("release")
+    one_id.returns.settle(row)
+    one_id.returns.bought(idempotency_key="two")
+    one_id.past.go_back()
+    one_id.past.compare()
+    one_id.ask("release")
+    assert one_id.returns.step() is False
+    go_on(one_id.past, by_audit=by_audit)
+    assert one_id.returns.settle(row)["status"] == Status.PURCHASED
+    assert one_id.ours()
+    assert one_id.kept() == [("one", "history_lost"), ("release", "history_lost")]
+
+
+def test_a_place_in_a_pool_has_its_number_again(one_id: OneId) -> None:
+    row, moment = one_id.returns.bought(), one_id.past.world.clock.moment
+    place = {"pool": "p", "slot": 1, "number": NUMBER, "provider": "acme", "purchase_id": row["id"], "tries": 1}
+    with one_id.past.world.write() as conn:
+        also = {"status": Slot.AVAILABLE, "available_at": moment, "updated_at": moment}
+        conn.execute(insert(POOL_NUMBER).values(**place, **also))
+    one_id.ask("release")
+    one_id.go_back(row)
+    one_id.past.compare()
+    assert [one["status"] for one in one_id.past.world.rows(select(POOL_NUMBER))] == [Slot.AVAILABLE]
+
+
+def test_while_a_call_may_be_under_way_it_is_kept_as_it_goes_on(one_id: OneId) -> None:
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row, LOST)
+    one_id.past.world.clock.moment = one_id.returns.releases()[0]["call_deadline"] - timedelta(seconds=1)
+    one_id.past.compare()
+    assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
+    go_on(one_id.past, by_audit=False)
+    assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
