@@ -36,16 +36,17 @@ def named(runtime: Runtime, binding: Binding, report: Report, numbers: Sequence[
     return [_one(number, orphans) for number in dict.fromkeys(numbers)]
 
 
-def give_back(runtime: Runtime, binding: Binding, orphan: Finding, by: str) -> Asked:
-    """Have a purchase stand for it, and its number given back like any other: both, or neither.
+def give_back(runtime: Runtime, report: Report, orphan: Finding, by: str) -> Asked:
+    """Have a purchase stand for an orphan of *report*, and its number given back like any other: both, or neither.
 
     Raises RequestError, also where somebody asked for the number meanwhile.
     """
 
     def accept(conn: Connection) -> Asked:
-        rows = findings.adopt(conn, [orphan], binding.account, Settler(by=by, now=runtime.now()))
+        rows = findings.adopt(conn, [orphan], Settler(by=by, now=runtime.now()), report.walks)
         if not rows:
-            raise RequestError(f"number: somebody asked for {orphan.number} meanwhile: it is left", "asked_for")
+            message = f"number: {orphan.number} was asked for, or given back, meanwhile: it is left"
+            raise RequestError(message, "asked_for")
         return giving_back.ask_within(conn, runtime, rows[0], Asking(by=by))
 
     return runtime.database.run(accept)

@@ -13,6 +13,7 @@ from schemas.settling import Finding
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import RELEASE
+from tasks.audit.compare import Report
 from tasks.audit.give_back_orphans import NotOrphan, give_back, named
 from tasks.lifecycle import give_back as worker
 from tasks.providers.registry import kinds
@@ -29,13 +30,14 @@ def vogent(open_shop: Callable[..., Shop]) -> Shop:
     return shop
 
 
-def orphan(shop: Shop, which: str) -> Finding:
-    [found] = named(shop.runtime, shop.binding, shop.audit(), [which, which])
-    return found
+def orphan(shop: Shop, which: str) -> tuple[Report, Finding]:
+    report = shop.audit()
+    [found] = named(shop.runtime, shop.binding, report, [which, which])
+    return report, found
 
 
 def test_it_is_adopted_and_goes_by_the_ordinary_way(vogent: Shop) -> None:
-    asked = give_back(vogent.runtime, vogent.binding, orphan(vogent, number(1)), "ann")
+    asked = give_back(vogent.runtime, *orphan(vogent, number(1)), "ann")
     assert (asked.purchase["status"], asked.purchase["already_owned"]) == (Status.RELEASING, True)
     while worker.step(vogent.runtime, vogent.binding):
         pass
@@ -46,19 +48,19 @@ def test_it_is_adopted_and_goes_by_the_ordinary_way(vogent: Shop) -> None:
 
 
 def test_what_somebody_asked_for_meanwhile_is_left(vogent: Shop) -> None:
-    found = orphan(vogent, number(1))
+    report, found = orphan(vogent, number(1))
     vogent.buy(number(1))
-    with pytest.raises(RequestError, match="somebody asked for") as failure:
-        give_back(vogent.runtime, vogent.binding, found, "ann")
+    with pytest.raises(RequestError, match="was asked for, or given back, meanwhile") as failure:
+        give_back(vogent.runtime, report, found, "ann")
     assert failure.value.code == "asked_for"
     assert vogent.world.rows(select(RELEASE)) == []
 
 
 def test_what_cannot_be_asked_for_is_not_adopted_either(vogent: Shop) -> None:
-    found = orphan(vogent, number(1))
+    report, found = orphan(vogent, number(1))
     nowhere = replace(vogent.runtime, providers={})
     with pytest.raises(RequestError, match="not configured"):
-        give_back(nowhere, vogent.binding, found, "ann")
+        give_back(nowhere, report, found, "ann")
     assert vogent.world.rows(select(PURCHASE)) == []
 
 

@@ -29,12 +29,12 @@ def give_back_orphans(
         raise Failure(message, SOME_FAILED) from exc
     show_going(runtime.config, binding.alias, [one.number for one in orphans], most=len(orphans))
     ask(yes=yes)
-    return [one for one in orphans if _goes(runtime, binding, one, by)]
+    return [one for one in orphans if _goes(runtime, found, one, by)]
 
 
-def _goes(runtime: Runtime, binding: Binding, orphan: Finding, by: str) -> bool:
+def _goes(runtime: Runtime, report: Report, orphan: Finding, by: str) -> bool:
     try:
-        give_back(runtime, binding, orphan, by)
+        give_back(runtime, report, orphan, by)
     except RequestError as exc:
         say(f"Left: {exc}", "yellow")
         return False
