@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -48,7 +47,9 @@ Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is 
 Max = Annotated[
     int | None, typer.Option("--max", min=1, metavar="N", help="Buy at most N of the numbers; the rest is cancelled.")
 ]
-MaxShown = Annotated[int, typer.Option(min=0, metavar="N", help="How many bad rows are shown; --json gives all.")]
+MaxShown = Annotated[
+    int, typer.Option(min=0, metavar="N", help="How many kinds of problems are shown; --json gives all.")
+]
 
 
 def submit(
@@ -142,13 +143,15 @@ def _submit(
 
 def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: bool) -> None:
     """Tell the bad rows. Ends the command, with nothing accepted, unless they may be left out and others are there."""
+    from workers.cli.order.problems import list_problems
+
     if not checked.problems:
         return
     goes_on = skip and len(checked.lines) > 0
     bad, good = count(checked.bad_rows, "bad row"), count(len(checked.lines), "good one")
     end = "they are left out" if goes_on else "nothing was accepted"
     say(f"{label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
-    _list_problems(checked, shown)
+    list_problems(checked.problems, shown)
     if goes_on:
         return
     if json:
@@ -178,16 +181,6 @@ def _ask_twice(checked: Checked, label: str, *, allowed: bool, asks: bool) -> No
             "nothing was accepted, and nobody can be asked here: --allow-duplicates, if both are to be bought"
         )
     typer.confirm("Buy them from both?", abort=True, err=True)
-
-
-def _list_problems(checked: Checked, shown: int) -> None:
-    for problem in islice(checked.problems, shown):
-        column = f", {problem['column']}" if problem["column"] else ""
-        say(f"  {problem.get('place') or 'line {line}'.format(**problem)}{column}: {problem['message']}")
-    if any("name the country" in problem["message"] for problem in islice(checked.problems, shown)):
-        say("Numbers without a country code: --country says which country they are of")
-    if len(checked.problems) > shown:
-        say(f"  and {len(checked.problems) - shown:,} more (--json gives all, --max-problems-shown more)")
 
 
 def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:

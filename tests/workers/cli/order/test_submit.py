@@ -65,16 +65,18 @@ def test_a_bad_option_is_refused(cli: Cli, desk: Desk, home: Path, arguments: li
     assert counted(desk) == (0, 0, 0)
 
 
-def test_the_first_bad_rows_are_shown_and_json_has_all(cli: Cli, home: Path) -> None:
-    path = csv_file(home, [f"{n},timepay" for n in range(25)])
+def test_bad_rows_that_are_alike_are_told_together_and_json_has_all(cli: Cli, home: Path) -> None:
+    path = csv_file(home, [*(f"{n},timepay" for n in range(25)), f"{NUMBERS[0]},nobody", f"{NUMBERS[1]},no one"])
     told = cli.refused("order", "submit", str(path))
-    assert "numbers.csv: 25 bad rows, 0 good ones; nothing was accepted" in told
-    assert "line 21, number: '19' is not a phone number" in told
-    assert "line 22" not in told
-    assert "and 5 more" in told
-    assert "line 3, number" not in cli.refused("order", "submit", str(path), "--max-problems-shown", "1")
+    assert "numbers.csv: 27 bad rows, 0 good ones; nothing was accepted" in told
+    assert "  25 times, number: '0' is not a phone number (lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 15 more)" in told
+    assert "  2 times, provider: 'nobody' is not configured" in told
+    assert "(lines 27, 28)" in told
+    few = cli.refused("order", "submit", str(path), "--max-problems-shown", "1")
+    assert "provider:" not in few
+    assert "and 2 more (--json gives all" in few
     document = cli.json("order", "submit", str(path), status=2)
-    assert [problem["line"] for problem in document["problems"]] == list(range(2, 27))
+    assert [problem["line"] for problem in document["problems"]] == list(range(2, 29))
     assert document["accepted"] is False
 
 
