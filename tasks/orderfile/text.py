@@ -21,7 +21,7 @@ MAX_LINE = 1024 * 1024  # characters of one line, or of one element of a JSON li
 END_OF_FILE = "\x1a"
 
 _HEAD = 65_536
-_SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARKS = (codecs.BOM_UTF8, *_UTF16)
 _ESCAPED = re.compile("[\udc80-\udcff]")
@@ -62,7 +62,7 @@ class Text:
 
     def guess_format(self) -> Format:
         """The format by the name's suffix, else by the first characters."""
-        if known := _SUFFIXES.get(PurePath(self.name).suffix.lower()):
+        if known := SUFFIXES.get(PurePath(self.name).suffix.lower()):
             return known
         start = self._head.decode(self._encoding, errors="ignore").lstrip()
         if start.startswith("["):

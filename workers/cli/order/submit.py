@@ -39,6 +39,10 @@ OrderMetadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
+Rejects = Annotated[
+    Path | None,
+    typer.Option(metavar="BAD.csv", help="Write the bad rows there, to be mended and submitted; not of spreadsheets."),
+]
 AllowDuplicates = Annotated[
     bool, typer.Option("--allow-duplicates", help="Buy a number that stands under two providers from both; do not ask.")
 ]
@@ -66,6 +70,7 @@ def submit(
     metadata: OrderMetadata = None,
     max: Max = None,
     skip_invalid: SkipInvalid = False,
+    rejects: Rejects = None,
     allow_duplicates: AllowDuplicates = False,
     dry_run: DryRun = False,
     wait: Wait = False,
@@ -89,6 +94,10 @@ def submit(
     named = naming(column, other_columns, ignore=ignore_other_columns)
     how = {"format": format, "provider": provider, "country": country_code(country), "naming": named, "sheet": sheet}
     with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
+        if rejects is not None and checked.problems:
+            from workers.cli.order.rejects import write_rejects
+
+            write_rejects(file, rejects, checked, format)
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
         if dry_run:
             _tell_twice(checked, label)

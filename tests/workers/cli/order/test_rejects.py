@@ -1,0 +1,64 @@
+"""`order submit --rejects`: the bad rows as they were, in a file that is an order when they are mended."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.orderfile.workbooks import xlsx
+from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
+from workers.cli.terminal.context import Desk
+
+SHEET = (
+    "sep=;\r\nnumber;provider;metadata.note\r\n"
+    f'{NUMBERS[0]};timepay;a\r\n12;timepay;"b\r\nc; d"\r\n\r\n'
+    f"{NUMBERS[1]};nobody;\u00fc\r\n{NUMBERS[2]};bird;e\r\n13;bird;f"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("options", [(), ("--skip-invalid",)])
+def test_the_bad_rows_can_be_mended_and_submitted(
+    cli: Cli, desk: Desk, home: Path, encoding: str, options: tuple[str, ...]
+) -> None:
+    (home / "a.csv").write_bytes(SHEET.encode(encoding))
+    result = cli("order", "submit", "a.csv", "--rejects", "bad.csv", *options)
+    assert result.exit_code == (0 if options else 2)
+    assert "bad.csv: 3 bad rows, to be mended and submitted" in result.stderr
+    text = (home / "bad.csv").read_bytes().decode("utf-8-sig")
+    assert not any(number in text for number in (NUMBERS[0], NUMBERS[2]))
+    for bad, mended in (("12;", "+14155550190;"), ("13;", "+14155550191;"), ("nobody", "bird")):
+        text = text.replace(bad, mended)
+    (home / "bad.csv").write_bytes(text.encode())
+    assert cli.json("order", "submit", "bad.csv")["lines"] == 3
+    assert purchases(desk)["+14155550190"]["metadata"] == {"note": "b\r\nc; d"}
+    assert set(purchases(desk)) >= {"+14155550190", "+14155550191", NUMBERS[1]}
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
+def test_bad_elements_keep_their_format(cli: Cli, home: Path, name: str) -> None:
+    elements = [{"number": number, "provider": "bird"} for number in (NUMBERS[0], "12", "13")]
+    text = json.dumps(elements) if name == "a.json" else "\n".join(map(json.dumps, elements))
+    (home / name).write_text(text)
+    assert f"the rows are {name[2:]}: name it like bad.{name[2:]}" in cli.refused(
+        "order", "submit", name, "--rejects", "bad.csv"
+    )
+    bad = f"bad.{name[2:]}"
+    cli.refused("order", "submit", name, "--rejects", bad)
+    assert cli.json("order", "submit", bad, status=2)["bad_rows"] == 2
+
+
+def test_what_cannot_be_written_begins_nothing(cli: Cli, desk: Desk, home: Path) -> None:
+    (home / "a.csv").write_text(SHEET)
+    (home / "bad.csv").write_text("mine")
+    told = cli.refused("order", "submit", "a.csv", "--rejects", "bad.csv", "--skip-invalid")
+    assert "--rejects bad.csv: cannot be written: File exists" in told
+    assert (home / "bad.csv").read_text() == "mine"
+    assert "standard input is gone" in cli.refused(
+        "order", "submit", "-", "--rejects", "b.csv", "--skip-invalid", input=SHEET
+    )
+    (home / "a.xlsx").write_bytes(xlsx({"S": [["number", "provider"], [12, "bird"], [NUMBERS[0], "bird"]]}))
+    told = cli.refused("order", "submit", "a.xlsx", "--rejects", "b.csv", "--skip-invalid")
+    assert "mend a spreadsheet itself" in told
+    assert not (home / "b.csv").exists()
+    assert counted(desk) == (0, 0, 0)
