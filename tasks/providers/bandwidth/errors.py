@@ -11,7 +11,6 @@ A code that does not stand here goes by its status, and none counts beside a sta
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,11 +57,11 @@ def read_said(body: Any) -> Said:
 def wait(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait after a 429: Retry-After where there is one, else until X-RateLimit-Reset.
 
-    That is an epoch in seconds, and is compared with the answer's own Date: our clock may be wrong.
+    That is an epoch in seconds, and is compared with the answer's own Date: our clock may be wrong. Nothing says that
+    other answers have it, nor how many calls are left: so nothing slows down before a 429.
     """
     told, text = retry_after(headers), headers.get(_RESET, "").strip()
     if told is not None or not (text.isascii() and text.isdecimal() and len(text) <= 12):
         return told
     date = http_date(headers.get("date", ""))
-    now = time.time() if date is None else date.timestamp()
-    return min(max(float(text) - now, 0.0), MAX_RETRY_AFTER)
+    return None if date is None else min(max(float(text) - date.timestamp(), 0.0), MAX_RETRY_AFTER)

@@ -121,6 +121,8 @@ DATE = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT"}
         ({**DATE, "X-RateLimit-Reset": "1445412000"}, 0.0),
         ({**DATE, "X-RateLimit-Reset": "99999999999"}, 86_400.0),
         ({**DATE, "X-RateLimit-Reset": "soon"}, None),
+        ({"X-RateLimit-Reset": "99999999999"}, None),
+        ({"Date": "yesterday", "X-RateLimit-Reset": "99999999999"}, None),
         ({**DATE, "X-RateLimit-Reset": "1445412490", "Retry-After": "3"}, 3.0),
         ({}, None),
     ],
