@@ -50,7 +50,8 @@ class Outcome:
     `retry_after` is in seconds; `error` is for people, `error_code` for programs; `detail` is what the
     provider said, cut to 500 characters and free of secrets. `provider_order_id` is that of an order which was taken
     and stands; `already_owned` marks a yes whose record is older than our first call; `said` is what an answer to a
-    whole batch says, which settles nothing for any of its numbers.
+    whole batch says, which settles nothing for any of its numbers. `full_for` is for how many seconds the provider
+    takes no more calls, whatever became of this one.
     """
 
     kind: OutcomeKind
@@ -62,6 +63,7 @@ class Outcome:
     error: str | None = None
     http_status: int | None = None
     retry_after: float | None = None
+    full_for: float | None = None
     detail: str | None = None
 
     @property

@@ -47,6 +47,8 @@ def _said_of(number: str, outcome: Outcome) -> tuple[object, ...]:
 def _react(runtime: Runtime, binding: Binding, number: str, outcome: Outcome, *, probe: bool) -> None:
     if outcome.kind is OutcomeKind.THROTTLED or outcome.http_status == TOO_MANY:
         _cool_down(runtime, binding, (binding.buying, binding.looking), outcome.retry_after)
+    elif outcome.full_for:
+        hold_back(runtime, binding, (binding.buying, binding.looking), outcome.full_for)
     if outcome.kind is OutcomeKind.NOT_SENT and outcome.retry_after is not None:
         return  # held back by us: that tells nothing of the provider
     streaks = _streaks.setdefault(binding.alias, Streaks())
@@ -90,6 +92,11 @@ def _cool_down(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], retry_
     seconds = max(SHORTEST_COOLDOWN, retry_after or 0.0)
     if seconds >= TELL_FROM:
         log.warning("provider %s asks for no call in the next %.0f s (429): none is made", binding.alias, seconds)
+    hold_back(runtime, binding, lanes, seconds)
+
+
+def hold_back(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], seconds: float) -> None:
+    """Have no calls of these lanes go in the next *seconds*, over all workers."""
     try:
         for lane in lanes:
             runtime.pace.penalise(lane, seconds)

@@ -10,6 +10,7 @@ from functools import partial
 from schemas.outcomes import Outcome, OutcomeKind
 from tasks.policies.concurrency import Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, Lane, Later, Pace, Slot
+from tasks.provider_reaction import hold_back
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, Withheld
 from tasks.runtime import Binding, Runtime
@@ -63,6 +64,10 @@ class Turns:
         )
         self._begun = True
         return gate if self.binding.places is None else partial(self._pass, gate, self.binding.places)
+
+    def told(self, seconds: float) -> None:
+        """The provider takes no more calls for so long: no reading call of any worker goes out meanwhile."""
+        hold_back(self.runtime, self.binding, (self.binding.looking,), seconds)
 
     def _pass(self, gate: Gate, places: Places) -> Callable[[], None]:
         """The gate of a call that needs a place, too: one that waited long takes another turn then."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tasks.ledger.audit.differences import Shown
+from tasks.provider_reaction import hold_back
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.turns import Gate, in_turn
 from tasks.reading_turns import wait_for_turn
@@ -43,7 +45,7 @@ def walk(runtime: Runtime, binding: Binding, progress: Progress, stopping: Calla
             stopping=stopping,
         )
 
-    with in_turn(turn):
+    with in_turn(turn, partial(hold_back, runtime, binding, (binding.looking,))):
         for owned in binding.adapter.owned():
             shown.add(owned)
     progress(len(shown.ids) - told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from redis.exceptions import RedisError
@@ -14,7 +15,7 @@ from tasks.policies.pace import SLEEPABLE, Later, Slot
 from tasks.policies.watch import seconds_spent
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.turns import Withheld
+from tasks.providers.transport.turns import Withheld, hearing
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 
@@ -42,8 +43,10 @@ def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequ
             gate=partial(_wait_for_slot, runtime, binding, first, slot),
         )
         runtime.reached("sending")
-        with bounded(bounds):
-            return binding.adapter.buy(asks)
+        full_for: list[float] = []
+        with bounded(bounds), hearing(full_for.append):
+            outcomes = binding.adapter.buy(asks)
+        return [replace(one, full_for=max(full_for)) for one in outcomes] if full_for else outcomes
     except _HeldBack as held:
         outcome = Outcome(kind=OutcomeKind.NOT_SENT, error=str(held), error_code=held.code, retry_after=0.0)
         return [outcome] * len(asks)

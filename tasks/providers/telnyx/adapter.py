@@ -44,7 +44,7 @@ from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
 from tasks.providers.telnyx import orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
-from tasks.providers.telnyx.errors import judge, wait, with_mend
+from tasks.providers.telnyx.errors import judge, limits, wait, with_mend
 from tasks.providers.transport.answers import amount, entries, fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import release
@@ -70,7 +70,7 @@ class Telnyx:
     keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: TelnyxConfig, token: str) -> None:
-        self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait)
+        self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait, limits=limits)
         self._config = config
 
     def prepare(self, ask: Ask) -> Ask | Outcome:

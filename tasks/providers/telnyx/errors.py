@@ -46,6 +46,12 @@ def wait(headers: Mapping[str, str]) -> float | None:
     return header_seconds(headers, "x-ratelimit-reset") if told is None else told
 
 
+def limits(headers: Mapping[str, str]) -> float | None:
+    """Seconds until there are calls left again, where x-ratelimit-remaining says that there are none."""
+    none_left = headers.get("x-ratelimit-remaining", "").strip() == "0"
+    return header_seconds(headers, "x-ratelimit-reset") if none_left else None
+
+
 def with_mend(outcome: Outcome) -> Outcome:
     """*outcome* with what to do about it."""
     mend = _MENDS.get(outcome.error_code or "")

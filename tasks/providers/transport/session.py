@@ -19,7 +19,11 @@ from tasks.providers.transport.classify import Said, error_code, kind_of, read_s
 from tasks.providers.transport.deadline import bounded, present_bounds
 from tasks.providers.transport.freshness import Dates, kept
 from tasks.providers.transport.http import Answer, Body, ExchangeError, HttpClient, NotSent
-from tasks.providers.transport.turns import take_turn
+from tasks.providers.transport.turns import take_turn, tell
+
+MOST_TOLD = 60.0
+"""Seconds: the longest that an answer which is no 429 holds calls back: one that is wrong costs no more, and after one
+that is right a 429 says the rest."""
 
 _SENTENCES = {
     OutcomeKind.REFUSED: "refused the request",
@@ -35,8 +39,9 @@ class Session:
 
     `scheme` and `credential` make up the Authorization header; `token` is what must never show up in a text. `judge`
     tells what an answer outside 2xx means, where the kind documents codes of its own; `wait` what the headers of a 429
-    say, in seconds; `said` what an error's body says. With `xml` answers are XML (`transport.xml`). `hides` are further
-    secrets that no text may show.
+    say, in seconds; `limits` in how many seconds there are calls left again, as those of another answer say, None
+    where there are some; `said` what an error's body says. With `xml` answers are XML (`transport.xml`). `hides` are
+    further secrets that no text may show.
     Raises ConfigError for a token that no header can carry.
     """
 
@@ -51,6 +56,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         judge: Callable[[int, Said], OutcomeKind] = kind_of,
         wait: Callable[[Mapping[str, str]], float | None] = answers.retry_after,
+        limits: Callable[[Mapping[str, str]], float | None] = lambda _: None,
         said: Callable[[Any], Said] = read_said,
         xml: bool = False,
         hides: Sequence[str] = (),
@@ -65,6 +71,7 @@ class Session:
         self._secrets = _spellings(token, credential, *hides)
         self._judge = judge
         self._wait = wait
+        self._limits = limits
         self._read_said = said
         policy = config.policy
         self._dates = Dates(policy.timeout)
@@ -238,6 +245,8 @@ class Session:
             raise ProviderError(self._failed(exc)) from exc
         dated = self._dates.kept(f"{method} {path} {params}", answer.headers)
         flaw = answer.flaw or kept(answer.headers) or dated
+        if flaw is None and answer.status != 429 and (seconds := self._limits(answer.headers)):
+            tell(min(seconds, MOST_TOLD))
         return replace(answer, flaw=flaw, asked=f"{self.base_url.rstrip('/')}{path}", params=params or {})
 
     def _refused(self, answer: Answer) -> ProviderError | None:

@@ -5,6 +5,8 @@ and a process may stand still: the gate lets none go whose moment has passed.
 
 Who calls an adapter says how turns are taken, for all requests of the block. Outside of one no reading request is
 made: an operation that was forgotten fails its first test, and passes no limit.
+
+A provider may say with an answer that no calls are left for a while: who is `hearing` can wait before a 429 comes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import cast
 
 from tasks.providers.adapter import ProviderError
 
@@ -28,6 +31,10 @@ Turn = Callable[[ProviderError | None], Gate]
 sleep; what they raise comes out of the operation, and the request is not made."""
 
 
+Told = Callable[[float], object]
+"""Called with the seconds in which the provider, by its own word, takes no more calls of this account."""
+
+
 def at_once(throttled: ProviderError | None) -> Gate:
     """A turn that holds nothing back, and ends with a 429."""
     if throttled is not None:
@@ -39,17 +46,41 @@ def _nobody(_: ProviderError | None) -> Gate:
     raise Withheld("a reading request outside of a turn: call the adapter within in_turn(...)")
 
 
+def _unheard(_: float) -> None:
+    """A 429 will say it."""
+
+
 _turn: ContextVar[Turn] = ContextVar("turn", default=_nobody)
+_told: ContextVar[Told] = ContextVar("told", default=_unheard)
 
 
 @contextmanager
-def in_turn(turn: Turn) -> Iterator[None]:
-    """Let this thread's reading requests go when *turn* and its gate return."""
+def in_turn(turn: Turn, told: Told | None = None) -> Iterator[None]:
+    """Let this thread's reading requests go when *turn* and its gate return.
+
+    *told* hears what their answers say; without it the turn does, where it has a method of that name.
+    """
     before = _turn.set(turn)
+    try:
+        with hearing(told or cast(Told, getattr(turn, "told", _unheard))):
+            yield
+    finally:
+        _turn.reset(before)
+
+
+@contextmanager
+def hearing(told: Told) -> Iterator[None]:
+    """Have *told* hear how long the provider takes no more calls, as the answers to this thread's requests say."""
+    before = _told.set(told)
     try:
         yield
     finally:
-        _turn.reset(before)
+        _told.reset(before)
+
+
+def tell(seconds: float) -> None:
+    """An answer says that no more calls are taken for *seconds*."""
+    _told.get()(seconds)
 
 
 def take_turn(throttled: ProviderError | None = None) -> Gate:

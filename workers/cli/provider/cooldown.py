@@ -40,9 +40,9 @@ def lift_cool_down(settings: Settings, provider: ProviderConfig) -> bool | None:
 
 
 def cool_down_in_words(found: CoolDown) -> str:
-    """'asked to slow down (429): no purchases until ..., no look-ups until ...'; empty where nothing waits."""
+    """'asked to slow down: no purchases until ..., no look-ups until ...'; empty where nothing waits."""
     waits = ", ".join(f"no {calls} until {moment(until)}" for calls, until in found.items())
-    return f"asked to slow down (429): {waits}" if waits else ""
+    return f"asked to slow down: {waits}" if waits else ""
 
 
 def _cool_down(pace: Pace, provider: ProviderConfig) -> CoolDown:

@@ -11,9 +11,7 @@ from workers.cli.terminal.output import emit_json, say, show
 
 Row = dict[str, Any]
 
-_REDIS_AWAY = (
-    "Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down (429), that stays."
-)
+_REDIS_AWAY = "Redis cannot be asked (`dialstock doctor` tells why): where the provider asked to slow down, that stays."
 
 
 def resume_one(desk: Desk, alias: str, reason: str, *, json: bool) -> None:
@@ -62,6 +60,6 @@ def _tell(done: Row) -> None:
     else:
         show(f"{alias} was not paused: nothing was done.")
     if cooled:
-        show("The provider had asked to slow down (429): that is lifted, and it may refuse again.")
+        show("The provider had asked to slow down: that is lifted, and it may refuse again.")
     if cooled is None:
         show(_REDIS_AWAY)
