@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -19,7 +20,7 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from tasks.audit.walk_owned import Progress, walk
 from tasks.chunks import chunks
-from tasks.ledger.audit import differences
+from tasks.ledger.audit import differences, ids
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
@@ -121,7 +122,7 @@ def proves_absence(runtime: Runtime, report: Report, called: Collection[str] = (
 
 
 def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settlement:
-    """Have a purchase stand for each orphan, and settle the purchases that are ours after all."""
+    """Have a purchase stand for each orphan, settle the purchases that are ours after all, and take in numbers' ids."""
     settled = []
     usable = [one for one in report.of(FindingKind.ORPHAN) if one.usable]
     for chunk in chunks(usable, CHUNK):
@@ -129,6 +130,8 @@ def adopt(runtime: Runtime, binding: Binding, report: Report, by: str) -> Settle
         settled += [one for one in chunk if one.number in adopted]
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
         settled += _take_evidence(runtime, binding, report.walks, chunk, by)
+    for nameless in chunks(ids.nameless(runtime.database.read, report.walks), CHUNK):
+        runtime.database.run(partial(ids.take_ids, ids=nameless, walks=report.walks, now=runtime.now()))
     complete_finished(runtime)
     return _settlement(report, settled, FindingKind.ORPHAN, FindingKind.EVIDENCE)
 

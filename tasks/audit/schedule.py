@@ -17,7 +17,7 @@ from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, audit, gone_among, proves_absence
 from tasks.audit.renewed_claim import renewed
 from tasks.chunks import chunks
-from tasks.ledger.audit import findings, runs
+from tasks.ledger.audit import findings, ids, runs
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK
@@ -108,10 +108,12 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
 
 
 def _conclude(run: _Run, report: Report) -> int:
-    """Settle evidence and absence, tell of what is new, and forget what is gone."""
+    """Settle evidence and absence, take ids that were not told, tell of what is new, and forget what is gone."""
     new = _fail_absent(run, report)
     for chunk in chunks(report.of(FindingKind.EVIDENCE), CHUNK):
         new += run.write(partial(_take_evidence, run, report.walks, chunk))
+    for nameless in chunks(ids.nameless(run.runtime.database.read, report.walks), CHUNK):
+        run.write(partial(_take_ids, run, report.walks, nameless))
     stands = report.of(FindingKind.ORPHAN, FindingKind.MISSING, FindingKind.CHARGED_TWICE)
     with run.runtime.database.read() as conn:
         before = findings.open_findings(conn, run.binding.account)
@@ -123,12 +125,16 @@ def _conclude(run: _Run, report: Report) -> int:
     return new
 
 
+def _take_ids(run: _Run, walks: Walks, nameless: Sequence[str], conn: Connection) -> None:
+    ids.take_ids(conn, nameless, walks, run.runtime.now())
+
+
 def _tell(run: _Run, found: Sequence[Finding], conn: Connection) -> int:
     return run.tell(conn, found, run.runtime.now())
 
 
-def _forget(run: _Run, ids: Sequence[str], conn: Connection) -> None:
-    findings.resolve_findings(conn, ids, run.runtime.now())
+def _forget(run: _Run, gone: Sequence[str], conn: Connection) -> None:
+    findings.resolve_findings(conn, gone, run.runtime.now())
 
 
 def _fail_absent(run: _Run, report: Report) -> int:

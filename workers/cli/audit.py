@@ -103,6 +103,8 @@ def audit(
     --settle it: who, when and how is shown by `dialstock purchase show`.
     **A number that is given back by --release may be gone for good**, whoever else uses it.
 
+    A bought number whose id its provider told nobody gets it from the list with --adopt: it can be released then.
+
     After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
     from workers.cli.release.orphans import give_back_orphans

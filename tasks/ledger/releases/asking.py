@@ -112,7 +112,8 @@ def refuse(conn: Connection, row: Row, asking: Asking) -> None:
     if _is_called_for(conn, row):
         raise RequestError(f"number: a call to buy {number} has not ended: ask again when it has", "in_doubt")
     if row["provider_number_id"] is None:
-        mend = f"give it back at {row['provider']}'s portal, then dialstock purchase mark-released {row['id']}"
+        read = f"dialstock audit {row['provider']} --adopt, or the daily audit, reads it from the provider's list"
+        mend = f"{read}; or give it back at its portal, then dialstock purchase mark-released {row['id']}"
         raise RequestError(f"number: the provider's id of {number} is not known: {mend}", "no_id")
     if not asking.force:
         _refuse_wanted(conn, row, asking.order_id)

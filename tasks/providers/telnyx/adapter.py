@@ -11,8 +11,8 @@ order one. The vendor's Idempotency-Key is not declared for orders. No code tell
 Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
 finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
 GET /v2/balance tells what is left, as decimal texts with their currency.
-DELETE /v2/phone_numbers/{id} answers 200 with the number's record, deleted; `deletion_lock_enabled` blocks it, by our
-reading.
+DELETE /v2/phone_numbers/{id} answers 200 with the number's record; `deletion_lock_enabled` blocks it, and a record that
+is active, or on its way to us, is no word that it is done: our reading.
 """
 
 from __future__ import annotations
