@@ -55,9 +55,10 @@ def released_since(conn: Connection, account: str, numbers: Collection[str], mom
 
 
 def _may_be(row: Mapping[str, Any], known: str | None, then: str | None, *, soon: bool) -> bool:
-    if known is None or then is None or digits_only(known) == digits_only(row["number"]):
-        return soon and (None in (known, then) or known == then)
-    return known == then
+    if known is None or then is None:
+        return soon
+    same, itself = (digits_only(known) == digits_only(one) for one in (then, row["number"]))
+    return same and (soon or not itself)
 
 
 def _given_back(conn: Connection, row: Mapping[str, Any]) -> list[tuple[str | None, datetime]]:

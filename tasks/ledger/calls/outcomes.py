@@ -193,10 +193,13 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     row = _locked_late(conn, claimed["id"])
     if row is None:
         return None
+    over = claimed["call_deadline"]
+    if row["status"] in WITHOUT and is_gone(conn, row, outcome.provider_number_id, over):
+        # As of then: of a later purchase it says nothing.
+        close_attempt(conn, claimed, outcome, over)
+        return None
     other = put_aside(conn, claimed, outcome.provider_number_id)
     close_attempt(conn, claimed, outcome, now)
-    if row["status"] in WITHOUT and is_gone(conn, row, outcome.provider_number_id, claimed["call_deadline"]):
-        return None
     after = take_evidence(conn, row, decision, now, claimed["revision"])
     if other is not None and (present := find(conn, row["id"])) is not None:
         tell_twice(conn, present, [other, outcome.provider_number_id], now)

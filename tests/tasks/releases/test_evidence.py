@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import update
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from schemas.settling import FindingKind, Verdict
+from schemas.settling import FindingKind
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.audit import compare, schedule
 from tasks.ledger.calls import looks
-from tasks.ledger.resolve import Resolution, Settler, resolve
 from tasks.ledger.rows import Row
 from tasks.providers.transport.turns import take_turn
-from tests.tasks.ledger.calls.test_outcomes import record
+from tests.tasks.ledger.calls.test_late_evidence import fail
+from tests.tasks.ledger.calls.test_outcomes import lose, record
 from tests.tasks.releasing import DONE, Returns
 from tests.tasks.scripted_provider import ABSENT, REFUSED, UNKNOWN
 from tests.tasks.support import NUMBER, number
@@ -135,9 +135,7 @@ def doubtful_then_failed(returns: Returns) -> Row:
         world.clock.advance(5)
         world.tick()
         seen, row = row, world.row(row["id"])
-    with world.write() as conn:
-        said = Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)
-        resolve(conn, [said], {row["id"]: row["revision"]}, Settler(by="ann", now=world.clock()))
+    fail(world, row)
     return seen
 
 
@@ -164,14 +162,36 @@ def test_a_late_yes_to_what_was_given_back_brings_no_purchase_back(
     claim = world.claimed()
     world.clock.moment = claim.deadline + timedelta(seconds=3)
     returns.provider.looks.extend([UNCLEAR] * 8)
-    row = world.settle(claim.row["id"])
-    with world.write() as conn:
-        said = Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)
-        resolve(conn, [said], {row["id"]: row["revision"]}, Settler(by="ann", now=world.clock()))
+    row = fail(world, world.settle(claim.row["id"]))
     give_back(returns, DIGITS if known == DIGITS else "id-1")
     record(world, claim, sold(known))
     assert world.row(row["id"])["status"] == (Status.PURCHASED if stands else Status.FAILED)
     assert world.attempts(row["id"]) == ["purchased"]
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, sold("id-5")], ids=lambda one: one.kind)
+def test_a_late_yes_to_what_was_given_back_is_none_of_the_next_purchase(returns: Returns, outcome: Outcome) -> None:
+    world = returns.world
+    claim = world.claimed()
+    world.clock.moment = claim.deadline + timedelta(seconds=3)
+    returns.provider.looks.extend([UNCLEAR] * 8)
+    fail(world, world.settle(claim.row["id"]))
+    give_back(returns)
+    world.clock.advance(600)
+    later = world.claimed()
+    lose(world, later)
+    returns.provider.looks.extend([ABSENT] * 6)
+    while world.row(later.row["id"])["status"] != Status.DISPATCHED:
+        world.clock.advance(5)
+        world.look()
+        world.work()
+        world.release()
+    later = world.claim(later.row["id"])
+    record(world, claim, sold("id-1"))
+    record(world, later, outcome)
+    row = world.row(later.row["id"])
+    assert row["status"] == (Status.UNKNOWN if outcome is REFUSED else Status.PURCHASED)
+    assert "charged_twice" not in world.events()
 
 
 def test_a_late_yes_of_a_call_that_was_made_after_it_counts(returns: Returns) -> None:
