@@ -18,9 +18,11 @@ from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded, Under
 from tasks.ledger.queue import pausing
 from tasks.ledger.queue.dispatch import ensure_providers
+from tasks.ledger.releases.stopping import purchases_on_their_way
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.runtime import Runtime
+from tasks.stopped_releases import LEFT, keep_all
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +49,14 @@ class Moved:
 
 @dataclass(kw_only=True)
 class Left:
-    """How many purchases were cancelled, how many are held now, and how many have a call under way yet."""
+    """How many purchases were cancelled, how many are held now, and how many have a call under way yet.
+
+    `kept` were on their way back, and stand as bought.
+    """
 
     cancelled: int = 0
     held: int = 0
+    kept: int = 0
     under_way: int = 0
 
 
@@ -124,8 +130,9 @@ def leave(runtime: Runtime, alias: str, account: str | None = None) -> Left:
     """End with the account that stands under an alias and that the file has no more, wherever it stands.
 
     *account* says which; it has to where there are several. What waits is cancelled, and what may be bought is held.
-    What is bought stays. That it was left is remembered, and no alias is it any more. Repeatable at any point. Raises
-    AccountUnclear, and AccountElsewhere while anything there is of an account that the file has under another alias.
+    What is bought stays, also what was on its way back. That it was left is remembered, and no alias is it any more.
+    Repeatable at any point. Raises AccountUnclear, and AccountElsewhere while anything there is of an account that the
+    file has under another alias.
     """
     file = _file(runtime)
     if (home := file.homes.get(alias)) and home.former:
@@ -136,6 +143,9 @@ def leave(runtime: Runtime, alias: str, account: str | None = None) -> Left:
     after = FIRST
     while rows := _leave_chunk(runtime, Under(accounts=ended), after, done):
         after = rows[-1]["id"]
+    done.kept = len(keep_all(runtime, ended, LEFT))
+    with runtime.database.read() as conn:
+        done.under_way += len(purchases_on_their_way(conn, ended))
     left = {one: _own_of(one, file) for one in ended}
     runtime.database.run(lambda conn: accounts.remember_left(conn, left, runtime.now()))
     return done

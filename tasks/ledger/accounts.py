@@ -27,11 +27,13 @@ from schemas.tables.purchases import (
     QUEUED,
     RUNNING,
 )
+from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.rows import Row, insert_new, move
 
 _AT = PURCHASE.c
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
+_ON_ITS_WAY_BACK = and_(OPEN, RELEASE.c.purchase_id == _AT.id)
 _IN_DOUBT = (Status.UNKNOWN, Status.PROCESSING)
 NOBODY = ""
 """Who an alias is that was an account, and is none any more by a newer file: nothing is bought under it."""
@@ -173,13 +175,13 @@ def write_anew(conn: Connection, accounts: Sequence[str], home: Home, now: datet
 
 
 def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
-    """What waits under an alias that is not configured, or is another account now.
+    """What waits, to be bought or given back, under an alias that is not configured, or is another account now.
 
     *configured* maps aliases to accounts. What is held waits for a person, whichever account it is of.
     """
     own = [and_(_AT.provider == alias, _AT.account == account) for alias, account in configured.items()]
     found: dict[tuple[str, str], int] = {}
-    for waiting in (QUEUED, RUNNING, FOLLOWED):
+    for waiting in (QUEUED, RUNNING, FOLLOWED, _ON_ITS_WAY_BACK):
         for one in _counted(conn, waiting, ~or_(*own) if own else None):
             found[one.provider, one.account] = found.get((one.provider, one.account), 0) + one.count
     return sorted(Stranded(provider=p, account=a, count=count) for (p, a), count in found.items())
@@ -249,7 +251,9 @@ def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
     return None
 
 
-def _counted(conn: Connection, kept: TextClause, where: ColumnElement[bool] | None) -> list[Stranded]:
+def _counted(
+    conn: Connection, kept: TextClause | ColumnElement[bool], where: ColumnElement[bool] | None
+) -> list[Stranded]:
     query = select(_AT.provider, _AT.account, func.count().label("purchases")).where(kept)
     query = query if where is None else query.where(where)
     found = conn.execute(query.group_by(_AT.provider, _AT.account))

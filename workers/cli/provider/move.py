@@ -69,5 +69,7 @@ def tell_left(alias: str, done: Left) -> None:
     show(f"{alias}: {count(done.cancelled, 'purchase')} cancelled, {done.held:,} held. What is bought stays as it is.")
     if done.held:
         show("Settle what is held:  dialstock purchase list --status held")
+    if done.kept:
+        show(f"{count(done.kept, 'number')} on the way back, and kept: see there whether they are ours still.")
     if done.under_way:
         show(f"{count(done.under_way, 'call')} under way: do it again in a minute.", "yellow")

@@ -97,7 +97,7 @@ def test_a_new_alias_beside_the_others_buys(bought: Cli, home: Path) -> None:
 def test_an_account_that_is_not_used_any_more_is_left(bought: Cli, home: Path) -> None:
     configure(home, more='account_id = "acme"')
     assert bought.json("provider", "leave", "vogent") == {
-        **{"provider": "vogent", "cancelled": 1, "held": 0, "under_way": 0}
+        **{"provider": "vogent", "cancelled": 1, "held": 0, "kept": 0, "under_way": 0}
     }
     assert bought.json("buy", NUMBERS[0], "--provider", "vogent")["created"] is True
 
