@@ -9,18 +9,20 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
-from schemas.requests import BuyNumber
+from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.chunks import chunks
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
-from tasks.ledger.requests.accept import Entry, accept
+from tasks.ledger.requests.accept import Accepted, Entry, accept
+from tasks.ledger.requests.joining import BEING_RELEASED, releasing_among
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, OrderError
 from tasks.pools.reserved import pools_of
 from tasks.runtime import Runtime
+from tasks.transactions import Raced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,12 @@ class Retried:
     """What came of a retry: lines that are bought again, and lines whose number was there by then.
 
     What was there is another purchase of the same number: bought, on its way, or held. A cancelled order waits for it
-    again.
+    again. `releasing` are left as they are: their number is on its way back.
     """
 
     again: int = 0
     found: int = 0
+    releasing: int = 0
 
 
 def retry(runtime: Runtime, order_id: str) -> Retried:
@@ -55,7 +58,8 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
         runtime.database.run(partial(_buy_again, order_id=order_id, lines=chunk, now=runtime.now(), begins=n == 0))
         for n, chunk in enumerate(chunks(dead, CHUNK))
     ]
-    return Retried(again=sum(one.again for one in done), found=waiting + sum(one.found for one in done))
+    again, found, releasing = (sum(getattr(one, name) for one in done) for name in ("again", "found", "releasing"))
+    return Retried(again=again, found=waiting + found, releasing=releasing)
 
 
 def _dead_lines(conn: Connection, order_id: str) -> list[Row]:
@@ -104,8 +108,9 @@ def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: da
     wanted = [((row["account"], row["number"]), row) for row in _still_dead(conn, order_id, lines)]
     # What a pool has by now is not bought for somebody else.
     pools = pools_of(conn, [one for one, _ in wanted])
-    entries = [_entry_again(row) for one, row in wanted if one not in pools]
-    answers = accept(conn, entries, now, order_id)
+    going = releasing_among(conn, [one for one, _ in wanted])
+    entries = [_entry_again(row) for one, row in wanted if one not in pools and one not in going]
+    answers = _accept(conn, entries, now, order_id)
     for entry, accepted in zip(entries, answers, strict=True):
         conn.execute(
             update(LINE)
@@ -118,7 +123,17 @@ def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: da
             )
         )
     again = sum(accepted.created or accepted.taken for accepted in answers)
-    return Retried(again=again, found=len(answers) - again)
+    return Retried(again=again, found=len(answers) - again, releasing=sum(one in going for one, _ in wanted))
+
+
+def _accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str) -> list[Accepted]:
+    """Raises Raced for a number that somebody has asked to be given back at this instant."""
+    try:
+        return accept(conn, entries, now, order_id)
+    except RequestError as exc:
+        if exc.code != BEING_RELEASED:
+            raise
+        raise Raced from exc
 
 
 def _still_dead(conn: Connection, order_id: str, lines: Sequence[Row]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -13,6 +13,8 @@ from schemas.tables.purchases import KEY, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
 from tasks.transactions import Raced
+
+BEING_RELEASED = "being_released"
 
 
 def remember_keys(
@@ -69,7 +71,17 @@ def refuse_releasing(rows: Iterable[Row]) -> None:
     for row in rows:
         if row["status"] == Status.RELEASING:
             message = f"number: {row['number']} is being given back: ask for it again once that has ended"
-            raise RequestError(message, "being_released")
+            raise RequestError(message, BEING_RELEASED)
+
+
+def releasing_among(conn: Connection, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of *wanted*, pairs of account and number, that are on their way back."""
+    at = PURCHASE.c
+    query = select(at.account, at.number).where(
+        at.number.in_([number for _, number in wanted]), at.status == Status.RELEASING
+    )
+    found = conn.execute(query) if wanted else ()
+    return {(row.account, row.number) for row in found} & {*wanted}
 
 
 def _key(request: BuyNumber, row: Row, now: datetime) -> Row:

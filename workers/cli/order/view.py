@@ -28,6 +28,7 @@ _TOLD = {
     "found": "{lines} of order {id} are answered by a purchase that is there already.",
     "cancelled": "{lines} of order {id} were asked to stop.",
     "held": "Held for a person, {lines}:  dialstock order show {id} --lines --status held",
+    "releasing": "{lines} left: the number is being given back. Retry once that has ended.",
     "left": "{lines} left to another order or request for the same number: settled when that one is.",
 }
 _COLUMNS = ("provider", "lines", "bought", "failed", "held", "cancelled", "waiting", "why")
@@ -120,7 +121,7 @@ def retry_order(runtime: Runtime, order_id: str) -> dict[str, int]:
 
 def tell_changed(order_id: str, counts: Mapping[str, int]) -> None:
     """Say what a retry or a cancel came to; *counts* as they return it."""
-    changed = any(counts[name] for name in counts if name != "held")
+    changed = any(counts[name] for name in counts if name not in ("held", "releasing"))
     if not changed:
         show(f"Order {order_id} has nothing left for that: nothing was done.")
     for name in filter(counts.get, counts):
