@@ -33,15 +33,15 @@ def locked_with_orders(conn: Connection, ids: Iterable[str]) -> list[Row]:
     return rows
 
 
-def hold(conn: Connection, ids: Iterable[str]) -> None:
-    """Keep these purchases from being cancelled, or settled, until lines point to them; workers' calls go on.
+def hold(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Keep these purchases from being cancelled, settled or given back until lines point to them; workers' calls go on.
 
-    The lines' foreign key does it too, but in the lines' order.
+    The lines' foreign key does it too, but in the lines' order. Returns their statuses as they are then, by id.
     """
     at, wanted = PURCHASE.c, list(ids)
-    if wanted:
-        query = select(at.id).where(at.id.in_(wanted)).order_by(at.id)
-        conn.execute(query.with_for_update(read=True, key_share=True))
+    query = select(at.id, at.status).where(at.id.in_(wanted)).order_by(at.id)
+    found = conn.execute(query.with_for_update(read=True, key_share=True)) if wanted else ()
+    return {row.id: row.status for row in found}
 
 
 def reserve(conn: Connection, ids: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
-from tasks.ledger.requests.joining import join, refuse_releasing, remember_keys
+from tasks.ledger.requests.joining import join, refuse_releasing, remember_keys, require_standing
 from tasks.ledger.requests.takeover import change_hands
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.transactions import Raced
@@ -72,7 +72,9 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
     # A single request with a known key was delivered again: it takes back no cancel that came since.
     wanted = [row for e, row in zip(entries, rows, strict=True) if order_id or e.request.idempotency_key not in known]
     if order_id:
-        hold(conn, [row["id"] for n, row in enumerate(rows) if n not in made or made[n]["id"] != row["id"]])
+        held = hold(conn, [row["id"] for n, row in enumerate(rows) if n not in made or made[n]["id"] != row["id"]])
+        # Given back, or failed, between the read and the lock: a line has no key that would be joined with it.
+        require_standing({**rows[n], "status": held[rows[n]["id"]]} for n in made if rows[n]["id"] in held)
     taken = change_hands(conn, rows, wanted, order_id)
     # Of two entries with the same number, the first created it, or took it.
     first = {row["id"]: n for n, row in reversed([*enumerate(rows)])}

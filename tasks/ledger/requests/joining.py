@@ -59,11 +59,17 @@ def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[R
     reserve(conn, ids)
     found = conn.execute(select(PURCHASE).where(PURCHASE.c.id.in_(ids))).mappings()
     present = {row["id"]: {**row, "joined": True} for row in found}
-    if any(row["status"] in DEAD for row in present.values()):
-        raise Raced
-    refuse_releasing(present.values())
+    require_standing(present.values())
     conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(joined=True))
     return [present.get(row["id"], row) for row in rows]
+
+
+def require_standing(rows: Iterable[Row]) -> None:
+    """Raise RequestError (being_released), and Raced for a purchase that has ended without the number meanwhile."""
+    present = list(rows)
+    if any(row["status"] in DEAD for row in present):
+        raise Raced
+    refuse_releasing(present)
 
 
 def refuse_releasing(rows: Iterable[Row]) -> None:

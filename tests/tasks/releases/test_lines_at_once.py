@@ -1,0 +1,98 @@
+"""A line comes to point to a purchase while another transaction gives its number back, or ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from schemas.requests import BuyNumber, RequestError
+from schemas.status import Status
+from schemas.tables.purchases import LINE, PURCHASE
+from tasks import orders
+from tasks.ledger.requests import accept as accepting
+from tests.tasks.releasing import Returns, make_returns
+from tests.tasks.support import NUMBER
+from workers.database.connections import SqlDatabase
+
+
+@pytest.fixture
+def returns(postgres_url: str) -> Iterator[Returns]:
+    """SQLite has one writer at a time."""
+    database = SqlDatabase(postgres_url)
+    yield make_returns(database)
+    database.close()
+
+
+@pytest.fixture
+def before_the_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Has something happen, once, between the read of a purchase and its lock."""
+
+    def have(happen: Callable[[], None]) -> None:
+        left = [happen]
+        hold = accepting.hold
+
+        def late(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
+            wanted = list(ids)
+            if wanted and left:
+                left.pop()()
+            return hold(conn, wanted)
+
+        monkeypatch.setattr(accepting, "hold", late)
+
+    return have
+
+
+def load(returns: Returns) -> str:
+    order_id = str(orders.begin(returns.runtime, name="file.csv")["id"])
+    orders.load(returns.runtime, order_id, [(1, BuyNumber(number=NUMBER, provider="acme"))])
+    orders.finish(returns.runtime, order_id)
+    return order_id
+
+
+def bought_for(returns: Returns) -> str:
+    for _ in range(3):
+        returns.world.tick()
+    [line] = returns.world.rows(select(LINE))
+    return str(returns.world.row(line["purchase_id"])["status"])
+
+
+def test_a_number_that_is_gone_by_then_is_bought_anew(
+    returns: Returns, before_the_lock: Callable[[Callable[[], None]], None]
+) -> None:
+    row = returns.bought()
+
+    def give_back() -> None:
+        returns.ask(row)
+        returns.step()
+
+    before_the_lock(give_back)
+    load(returns)
+    assert bought_for(returns) == Status.PURCHASED
+    assert sorted(returns.statuses()) == [Status.PURCHASED, Status.RELEASED]
+
+
+def test_a_number_that_is_on_its_way_back_by_then_is_refused(
+    returns: Returns, before_the_lock: Callable[[Callable[[], None]], None]
+) -> None:
+    row = returns.bought()
+    before_the_lock(lambda: returns.ask(row) and None)
+    with pytest.raises(RequestError) as failure:
+        load(returns)
+    assert failure.value.code == "being_released"
+    assert returns.world.rows(select(LINE)) == []
+
+
+def test_a_number_whose_purchase_failed_by_then_is_bought_anew(
+    returns: Returns, before_the_lock: Callable[[Callable[[], None]], None]
+) -> None:
+    returns.world.queued()
+
+    def fail() -> None:
+        with returns.world.write() as conn:
+            conn.execute(update(PURCHASE).values(status=Status.FAILED))
+
+    before_the_lock(fail)
+    load(returns)
+    assert bought_for(returns) == Status.PURCHASED
