@@ -40,6 +40,7 @@ class Purchase(SQLModel, table=True):
         Index("purchase_held", "provider", "updated_at", **where(_HELD)),
         Index("purchase_by_order", "order_id", "status", "provider"),
         Index("purchase_by_number", "number"),
+        Index("purchase_by_number_id", "provider_number_id", **where("provider_number_id IS NOT NULL")),
         Index("purchase_last_call", "provider", "call_deadline"),
         Index("purchase_by_pool", "pool", "status", "call_deadline", **where(_POOLED)),
     )

@@ -18,6 +18,7 @@ from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.locking import locked
 from tasks.ledger.releases import keys
 from tasks.ledger.rows import Row, insert_once, move, new_id
+from tasks.policies.giving_back import Step, wanted_again
 from tasks.transactions import Raced
 
 
@@ -79,8 +80,8 @@ def open_release(conn: Connection, purchase_id: str) -> Row | None:
 def ask(conn: Connection, purchase_id: str, asking: Asking, now: datetime) -> Asked:
     """Have a bought number given back. One that is being given back already is answered with that.
 
-    Its place in a pool, if any, is locked before. Raises RequestError: not_bought, in_doubt, no_id, other_order,
-    asked_for; and Raced.
+    Its place in a pool, if any, is locked before. Raises RequestError: not_bought, in_doubt, no_id, shared_id,
+    other_order, asked_for; and Raced.
     """
     # Locked as a whole: no line and no key comes to point to it before the status says where it goes.
     row = next(iter(locked(conn, [purchase_id])), None)
@@ -115,8 +116,19 @@ def refuse(conn: Connection, row: Row, asking: Asking) -> None:
         read = f"dialstock audit {row['provider']} --adopt, or the daily audit, reads it from the provider's list"
         mend = f"{read}; or give it back at its portal, then dialstock purchase mark-released {row['id']}"
         raise RequestError(f"number: the provider's id of {number} is not known: {mend}", "no_id")
+    if shared := _shared_id(conn, row):
+        raise RequestError(f"number: {shared}", "shared_id")
     if not asking.force:
         _refuse_wanted(conn, row, asking.order_id)
+
+
+def hindrance(conn: Connection, release: Row, purchase: Row) -> Step | None:
+    """What ends a release before its next call: somebody asked for the number since, or its id is another's too."""
+    if asked_for(conn, purchase["id"]) != release["asked_for"]:
+        return wanted_again()
+    if shared := _shared_id(conn, purchase):
+        return Step(status=ReleaseStatus.KEPT, error=shared, error_code="shared_id")
+    return None
 
 
 def asked_for(conn: Connection, purchase_id: str) -> int:
@@ -160,6 +172,17 @@ def _is_called_for(conn: Connection, row: Row) -> bool:
     at = ATTEMPT.c
     query = select(at.revision).where(at.purchase_id == row["id"], at.outcome.is_(None)).limit(1)
     return conn.execute(query).first() is not None
+
+
+def _shared_id(conn: Connection, row: Row) -> str | None:
+    """Why nothing is deleted by an id that another living purchase of the account has too: the other one could go."""
+    of, known = PURCHASE.c, row["provider_number_id"]
+    same = (of.provider_number_id == known, of.account == row["account"], of.id != row["id"])
+    other = conn.execute(select(of.number).where(*same, ALIVE).limit(1)).scalar()
+    if other is None:
+        return None
+    mend = f"see at {row['provider']}'s portal which is whose, give it back there, then dialstock purchase"
+    return f"{row['number']} and {other} have one id of the provider's, {known}: {mend} mark-released {row['id']}"
 
 
 def _refuse_wanted(conn: Connection, row: Row, order_id: str | None) -> None:

@@ -20,11 +20,11 @@ from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
-from tasks.ledger.releases.asking import asked_for
+from tasks.ledger.releases.asking import asked_for, hindrance
 from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, still_open, write
 from tasks.ledger.rows import Row, move
 from tasks.policies.backoff import call_length, longest_wait
-from tasks.policies.giving_back import Past, Step, after_look, after_release, wanted_again
+from tasks.policies.giving_back import Past, Step, after_look, after_release
 from tasks.policies.watch import Watch
 from tasks.watermark import Mark
 
@@ -97,7 +97,7 @@ def keep(conn: Connection, taken: Taken, until: datetime) -> None:
 def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, policy: Policy) -> Intent | None:
     """Write down a call that is about to be made, on a database that knows what was bought.
 
-    None where it must not be: it has moved on, or somebody asked for the number since. Raises
+    None where it must not be: it has moved on, or ends here for what came since (`asking.hindrance`). Raises
     `tasks.ledger.history.WentBack`.
     """
     row = taken.row
@@ -106,8 +106,8 @@ def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, 
     present = _lock(conn, row["id"])
     if present is None or purchase is None or present["doubt"] or not _is_as_taken(present, purchase, row):
         return None
-    if asked_for(conn, purchase["id"]) != present["asked_for"]:
-        _conclude(conn, present, purchase, wanted_again(), now)
+    if hindered := hindrance(conn, present, purchase):
+        _conclude(conn, present, purchase, hindered, now)
         return None
     began, deadline = time.monotonic(), now + timedelta(seconds=call_length(policy))
     values = {
