@@ -2,6 +2,7 @@
 
 A call that may have been executed is looked up, and nothing is sent before the provider has said, look after look, that
 the number is ours still. *Gone* needs as many whole looks as *not ours* does for a purchase, and so does *still there*.
+A call that the provider accepted is carried out some time: *still there* ends nothing then, but a person's word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Past:
     """What happened to a release up to now, the present call included.
 
     `looks` counts whole looks in a row that said `found`, `look_failures` those that said nothing; `refused`: the last
-    call was; `wanted`: somebody asked for the number since; `may_go_in`: seconds until the provider lets it go.
+    call was; `accepted`: the provider took a call, to carry it out later; `wanted`: somebody asked for the number
+    since; `may_go_in`: seconds until the provider lets it go.
     """
 
     number_id: str
@@ -40,6 +42,7 @@ class Past:
     found: str | None = None
     look_failures: int = 0
     refused: bool = False
+    accepted: bool = False
     wanted: bool = False
     error: str | None = None
     may_go_in: float = 0.0
@@ -90,6 +93,13 @@ def after_release(outcome: ReleaseOutcome, past: Past, policy: Policy) -> Step:
 
 def after_look(look: Look, past: Past, policy: Policy) -> Step:
     """Decide what follows a look at a number whose release is in doubt."""
+    step = _by_look(look, past, policy)
+    if not past.accepted or step.doubt or step.status is ReleaseStatus.RELEASED:
+        return step
+    return _not_carried_out(step, past, policy)
+
+
+def _by_look(look: Look, past: Past, policy: Policy) -> Step:
     match look.kind:
         case LookKind.ABSENT | LookKind.LOST:
             return _counted(Found.GONE, past, policy) or Step(status=ReleaseStatus.RELEASED)
@@ -99,7 +109,7 @@ def after_look(look: Look, past: Past, policy: Policy) -> Step:
             error = f"the provider has the number under another id, {look.provider_number_id}: see there which is whose"
             return Step(status=ReleaseStatus.KEPT, error=error, error_code="other_id")
     failures = past.look_failures + (0 if look.waiting or look.account or look.unsent else 1)
-    wait = min(LOOK_AGAIN_MAX, policy.reconcile_after[0] * 2.0 ** min(failures, 20))
+    wait = _rising(policy, failures)
     found = Found(past.found) if past.found else None
     return Step(
         doubt=True,
@@ -110,6 +120,20 @@ def after_look(look: Look, past: Past, policy: Policy) -> Step:
         error=look.error or "a look said nothing",
         error_code="look_failed",
     )
+
+
+def _not_carried_out(step: Step, past: Past, policy: Policy) -> Step:
+    """Where a call was accepted, what would end as kept, or be called again, is looked at for as long as it takes."""
+    looks = past.looks + 1 if past.found == Found.THERE else 1
+    waits = Step(doubt=True, delay=_rising(policy, looks), looks=looks, found=Found.THERE)
+    if step.error_code == "other_id":
+        return replace(waits, error=step.error, error_code=step.error_code)
+    return replace(waits, error="the provider accepted the call, and shows the number still", error_code="accepted")
+
+
+def _rising(policy: Policy, times: int) -> float:
+    """Seconds to the next look, after so many that settled nothing."""
+    return min(LOOK_AGAIN_MAX, max(1.0, policy.reconcile_after[0]) * 2.0 ** min(times, 20))
 
 
 def _still_there(past: Past, policy: Policy) -> Step:

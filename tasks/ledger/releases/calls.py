@@ -211,14 +211,16 @@ def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
 
 def _past(conn: Connection, present: Row, may_go_in: float = 0.0) -> Past:
     at = RELEASE_ATTEMPT.c
-    last = select(at.outcome).where(at.release_id == present["id"]).order_by(at.revision.desc()).limit(1)
+    calls = select(at.outcome).where(at.release_id == present["id"]).order_by(at.revision)
+    outcomes = list(conn.execute(calls).scalars())
     return Past(
         number_id=present["provider_number_id"],
         attempts=present["attempts"],
         looks=present["looks"],
         found=present["found"],
         look_failures=present["look_failures"],
-        refused=conn.execute(last).scalar() == ReleaseKind.REFUSED,
+        refused=outcomes[-1:] == [ReleaseKind.REFUSED],
+        accepted=ReleaseKind.ACCEPTED in outcomes,
         wanted=asked_for(conn, present["purchase_id"]) != present["asked_for"],
         error=present["error"],
         may_go_in=may_go_in,
