@@ -18,6 +18,7 @@ from tasks.ledger import sweep
 from tasks.ledger.orders.cancel import cancel_order, forget_keys
 from tasks.ledger.orders.cancelled import half_cancelled
 from tasks.ledger.orders.limits import used_up
+from tasks.ledger.orders.shared_keys import lock_with_others
 from tasks.ledger.requests.accept import (
     Accepted,
     Entry,
@@ -179,6 +180,7 @@ def _cancel(runtime: Runtime, order_id: str) -> int:
 
 
 def _give_up(conn: Connection, order_id: str, now: datetime) -> None:
+    lock_with_others(conn, order_id)
     given_up = conn.execute(
         update(ORDER)
         .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.LOADING)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, func, or_, select, update
 
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
@@ -17,6 +17,7 @@ from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.cancelled import still_cancelled
 from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance
+from tasks.ledger.orders.shared_keys import hand_on_keys, of_order, own_key_of
 from tasks.ledger.rows import Row, lock, move
 
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
@@ -81,18 +82,21 @@ def left_to_others(conn: Connection, order_id: str) -> int:
 def forget_keys(conn: Connection, order_id: str) -> None:
     """Free the idempotency keys of an order that was given up before it was whole.
 
-    Not those of what others got from it: a whole order has it on a line, or it was called for.
+    Not those of what others got from it: a whole order has it on a line, or it was called for. Nor those that another
+    request came with too.
     """
+    hand_on_keys(conn, order_id)
     at = PURCHASE.c
     whole = (OrderStatus.OPEN, OrderStatus.COMPLETED)
     others = exists().where(LINE.c.purchase_id == at.id, LINE.c.order_id == ORDER.c.id, ORDER.c.status.in_(whole))
     untried = (at.idempotency_key.is_not(None), at.call_deadline.is_(None))
-    mine = select(at.id).where(at.order_id == order_id, *untried, ~others)
-    conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine)))
+    mine = select(at.id).where(at.order_id == order_id, *untried, ~others, own_key_of(order_id))
+    conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine), of_order(order_id)))
     lent = _lent(conn, order_id)
     lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id))
-    conn.execute(update(PURCHASE).where(at.id.in_(mine)).values(idempotency_key=None))
+    kept = exists().where(KEY.c.idempotency_key == at.idempotency_key)
+    conn.execute(update(PURCHASE).where(at.order_id == order_id, *untried, ~kept).values(idempotency_key=None))
     for row in lent:
         conn.execute(delete(KEY).where(KEY.c.idempotency_key == row["idempotency_key"]))
         conn.execute(update(PURCHASE).where(at.id == row["id"]).values(**_as_the_takers(conn, row)))
@@ -103,7 +107,8 @@ def _lent(conn: Connection, order_id: str) -> list[Row]:
     at = PURCHASE.c
     # A line has metadata of its own where its purchase was made for another.
     lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id, LINE.c.metadata.is_(None))
-    taken = (at.order_id.is_distinct_from(order_id), at.call_deadline.is_(None))
+    its = or_(at.idempotency_key.is_(None), own_key_of(order_id))
+    taken = (at.order_id.is_distinct_from(order_id), at.call_deadline.is_(None), its)
     query = select(PURCHASE).where(at.id.in_(lines), *taken).order_by(at.id).with_for_update(key_share=True)
     return [dict(row) for row in conn.execute(query).mappings()]
 

@@ -15,7 +15,7 @@ from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.locking import hold
 from tasks.ledger.outdated import require_current
-from tasks.ledger.requests.joining import join, refuse_releasing, remember_keys, require_standing
+from tasks.ledger.requests.joining import join, keep_keys, refuse_releasing, remember_keys, require_standing
 from tasks.ledger.requests.takeover import change_hands
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
 from tasks.transactions import Raced
@@ -76,6 +76,7 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
         # Given back, or failed, between the read and the lock: a line has no key that would be joined with it.
         require_standing({**rows[n], "status": held[rows[n]["id"]]} for n in made if rows[n]["id"] in held)
     taken = change_hands(conn, rows, wanted, order_id)
+    keep_keys(conn, known, [entry.request for entry in entries], order_id)
     # Of two entries with the same number, the first created it, or took it.
     first = {row["id"]: n for n, row in reversed([*enumerate(rows)])}
     ours = {n for n, row in enumerate(rows) if n in made and made[n]["id"] == row["id"]}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from schemas.requests import BuyNumber, RequestError
-from schemas.status import DEAD, Status
-from schemas.tables.purchases import KEY, PURCHASE
+from schemas.status import DEAD, OrderStatus, Status
+from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, UNFINISHED
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
 from tasks.transactions import Raced
@@ -43,6 +43,39 @@ def remember_keys(
     if keys:
         conn.execute(insert(KEY), [keys[key] for key in sorted(keys, key=str)])
     return joined
+
+
+def keep_keys(
+    conn: Connection, known: Mapping[str | None, Row], requests: Sequence[BuyNumber], order_id: str | None
+) -> None:
+    """Have the keys that came before stay as long as *requests* need them. Raises Raced where one was freed meanwhile.
+
+    A request outside of any order needs its key for ever, though the order whose line came with it first be given up;
+    an order's lines say so themselves.
+    """
+    at = KEY.c
+    if not known:
+        return
+    query = select(at.idempotency_key, at.purchase_id).where(at.idempotency_key.in_(known)).order_by(at.idempotency_key)
+    found = {
+        row.idempotency_key: row.purchase_id for row in conn.execute(query.with_for_update(read=order_id is not None))
+    }
+    if found != {key: row["id"] for key, row in known.items()}:
+        raise Raced
+    for request in requests if order_id is None else ():
+        row = known.get(request.idempotency_key)
+        if row is not None and row["status"] not in DEAD:
+            mine = (at.idempotency_key == request.idempotency_key, _of_loading_order())
+            conn.execute(update(KEY).where(*mine).values(order_id=None, metadata=request.metadata))
+
+
+def _of_loading_order() -> ColumnElement[bool]:
+    """Whether a key may be freed yet: an order joined, or made its purchase, with it, and is loading."""
+    loading = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == OrderStatus.LOADING)
+    made = exists().where(
+        LINE.c.purchase_id == KEY.c.purchase_id, LINE.c.metadata.is_(None), LINE.c.order_id.in_(loading)
+    )
+    return or_(KEY.c.order_id.in_(loading), and_(KEY.c.metadata.is_(None), made))
 
 
 def join(conn: Connection, rows: Sequence[Row], places: Iterable[int]) -> list[Row]:

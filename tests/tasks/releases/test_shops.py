@@ -14,8 +14,9 @@ from tasks import giving_back
 from tasks.audit import schedule
 from tasks.ledger.releases.asking import Asking
 from tasks.ledger.rows import Row
-from tasks.lifecycle import give_back, purchase
+from tasks.lifecycle import give_back, purchase, reconcile
 from tasks.lifecycle.accept import accept_one
+from tasks.lifecycle.release_and_sweep import look_due
 from tasks.providers.registry import kinds
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxServer
