@@ -6,24 +6,32 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from schemas.status import Status
-from schemas.tables.purchases import PURCHASE
+from schemas.tables.accounts import LINK
+from schemas.tables.purchases import PROVIDER, PURCHASE
 
 DAY = timedelta(hours=24)
 
 RECOUNT = timedelta(seconds=1)
 """For how long a count for a daily limit is remembered while the limit is far away, or used up."""
 
+RECOUNT_ELSEWHERE = timedelta(minutes=1)
+"""The same of what an account bought under aliases that are another account by now."""
+
 
 @dataclass
 class Account:
-    """The aliases of the file that share one account's limits; when, and at what, its last day was counted last."""
+    """The aliases of the file that share one account's limits; when, and at what, its last day was counted last.
+
+    `elsewhere` is the same of what stands under aliases that are another account by now.
+    """
 
     name: str
     aliases: tuple[str, ...]
     counted: tuple[datetime, int] | None = None
+    elsewhere: tuple[datetime, int] | None = None
 
 
 def accounts_of(aliases: Iterable[tuple[str, str]]) -> dict[str, Account]:
@@ -45,19 +53,45 @@ def left_today(
         left = limit - account.counted[1]
         if left >= far or left <= 0:
             return left
-    used = _bought_today(conn, names, limit, now)
+    used = _bought_today(conn, PURCHASE.c.provider.in_(names), limit, now) + _elsewhere(
+        conn, account, names, limit, now
+    )
     account.counted = now, used
     return limit - used
 
 
-def _bought_today(conn: Connection, names: Collection[str], limit: int, now: datetime) -> int:
+def _elsewhere(conn: Connection, account: Account, names: Collection[str], limit: int, now: datetime) -> int:
+    """What the account bought under aliases that are another account by now: nothing is bought for it there any more.
+
+    The days of all other accounts are read for it, so it is remembered for longer; a changed file is counted anew.
+    """
+    if account.elsewhere is None or not timedelta(0) <= now - account.elsewhere[0] < RECOUNT_ELSEWHERE:
+        at = PURCHASE.c
+        others = at.provider.in_(select(PROVIDER.c.provider).where(PROVIDER.c.provider.not_in(names)))
+        its = at.account.in_(_names_of(conn, account.name))
+        account.elsewhere = now, _bought_today(conn, and_(others, its), limit, now)
+    return account.elsewhere[1]
+
+
+def _names_of(conn: Connection, account: str) -> set[str]:
+    """The account's names: a person, or a changed file, said that they are one."""
+    pairs = [(row.former, row.account) for row in conn.execute(select(LINK).where(LINK.c.same))]
+    found: set[str] = set()
+    wanted = {account}
+    while wanted - found:
+        found |= wanted
+        wanted = {name for pair in pairs if found.intersection(pair) for name in pair}
+    return found
+
+
+def _bought_today(conn: Connection, where: ColumnElement[bool], limit: int, now: datetime) -> int:
     """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
     at = PURCHASE.c
     charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASING, Status.RELEASED)
     inner = (
         select(at.id)
         .where(
-            at.provider.in_(names),
+            where,
             at.call_deadline > now - DAY,
             or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
         )

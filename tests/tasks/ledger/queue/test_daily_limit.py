@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.ledger import accounts
 from tests.tasks.ledger.queue.test_dispatch import Make, counts, many, order, release_both, release_of, twins
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import ACCOUNT, number
@@ -54,6 +55,46 @@ def test_a_daily_limit_counts_what_an_alias_bought_that_was_renamed(make: Make) 
     for _ in range(10):
         world.tick()
     assert len(world.provider.charged) == 3
+
+
+@pytest.mark.parametrize("of", [ACCOUNT, "first-name"])
+@pytest.mark.parametrize(("status", "counts"), [(Status.RELEASED, True), (Status.FAILED, False)])
+def test_a_daily_limit_counts_what_was_bought_under_an_alias_that_is_another_account_now(
+    make: Make, of: str, status: Status, counts: bool
+) -> None:
+    world = make(daily_limit=3)
+    many(world, 2)
+    world.tick()
+    alias = [{"provider": "other", "account": "other-account", "updated_at": world.clock()}]
+    same = [("first-name", "second-name"), ("second-name", ACCOUNT)]
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(provider="other", account=of, status=status))
+        conn.execute(insert(PROVIDER), alias)
+        for former, account in same:
+            accounts.remember_link(conn, former, account, world.clock(), same=True)
+        accounts.remember_link(conn, "stranger", ACCOUNT, world.clock(), same=False)
+    world.clock.advance(60)
+    many(world, 4, first=10)
+    for _ in range(10):
+        world.tick()
+        world.clock.advance(10)
+    assert len(world.provider.charged) == (3 if counts else 5)
+
+
+def test_a_daily_limit_does_not_count_what_another_account_bought(make: Make) -> None:
+    world = make(daily_limit=3)
+    many(world, 2)
+    world.tick()
+    alias = [{"provider": "other", "account": "other-account", "updated_at": world.clock()}]
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(provider="other", account="stranger"))
+        conn.execute(insert(PROVIDER), alias)
+        accounts.remember_link(conn, "stranger", ACCOUNT, world.clock(), same=False)
+    world.clock.advance(60)
+    many(world, 4, first=10)
+    for _ in range(10):
+        world.tick()
+    assert len(world.provider.charged) == 5
 
 
 def test_a_doubt_of_another_day_keeps_to_the_daily_limit(make: Make) -> None:
