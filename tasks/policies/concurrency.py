@@ -34,7 +34,8 @@ _MICRO = 1_000_000
 
 # KEYS[1] the account's places; ARGV: the place, how many there are (0 to give it back), and the longest call in
 # microseconds. Fields: `replid` of the server that wrote it, `closed` until when it gives none, and for each place
-# that is taken until when.
+# that is taken until when; its name ends with the longest call of who took it, for aliases and workers may differ in
+# that, and so does the name of `closing`, which is `closed` again.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now, longest = time[1] * 1000000 + time[2], tonumber(ARGV[3])
@@ -49,8 +50,9 @@ local stored = redis.call('HGETALL', key)
 for i = 1, #stored, 2 do kept[stored[i]] = stored[i + 1] end
 if kept['replid'] ~= replid then
   redis.call('DEL', key)
-  kept = {closed = whole(now + longest)}
-  redis.call('HSET', key, 'replid', replid, 'closed', kept['closed'])
+  kept = {closed = whole(now + longest), ['closing:' .. whole(longest)] = whole(now + longest)}
+  redis.call('HSET', key, 'replid', replid)
+  for name, till in pairs(kept) do redis.call('HSET', key, name, till) end
 end
 local closed = tonumber(kept['closed'])
 if closed > now + longest then
@@ -60,8 +62,14 @@ end
 for name, till in pairs(kept) do
   if name ~= 'replid' and name ~= 'closed' then
     till = tonumber(till)
-    if till <= now then redis.call('HDEL', key, name) else taken = taken + 1 end
-    if till > now + longest then redis.call('HSET', key, name, whole(now + longest)) end
+    local last = now + (tonumber(string.match(name, ':(%d+)$')) or longest)
+    if till > last then
+      till = last
+      redis.call('HSET', key, name, whole(till))
+    end
+    if till <= now then redis.call('HDEL', key, name)
+    elseif string.match(name, '^closing:') then closed = math.max(closed, till)
+    else taken = taken + 1 end
   end
 end
 redis.call('PEXPIRE', key, 86400000)
@@ -102,7 +110,7 @@ class Concurrency:
 
         Raises redis.RedisError while Redis is away: no place, no call.
         """
-        place = uuid4().hex
+        place = f"{uuid4().hex}:{self._longest(places)}"
         # One thread of a process asks at a time: the others would only make Redis busy.
         asking = self._asking[places.key]
         while time.monotonic() < until:
@@ -121,7 +129,9 @@ class Concurrency:
             self._run(places, place, 0)
 
     def _run(self, places: Places, place: str, limit: int) -> int:
-        # Behind Sentinel, a server that another one took over from may still give places.
-        longest = places.longest + float(getattr(self.redis, "overlap", 0.0))
         script = self.redis.register_script(_SCRIPT)
-        return int(script(keys=[named(self.redis, places.key)], args=[place, limit, round(longest * _MICRO)]))
+        return int(script(keys=[named(self.redis, places.key)], args=[place, limit, self._longest(places)]))
+
+    def _longest(self, places: Places) -> int:
+        # Behind Sentinel, a server that another one took over from may still give places.
+        return round((places.longest + float(getattr(self.redis, "overlap", 0.0))) * _MICRO)

@@ -100,6 +100,32 @@ def test_a_server_that_does_not_know_the_account_gives_none_until_the_longest_ca
     assert take(redis) is None
 
 
+def test_who_makes_shorter_calls_does_not_end_the_longer_ones_of_others(redis: Redis) -> None:
+    short = Places(key=PLACES.key, limit=3, longest=0.1)
+    opened(redis)
+    for _ in range(3):
+        assert take(redis) is not None
+    assert take(redis, short, seconds=0.4) is None
+    redis.delete(PLACES.key)
+    assert take(redis) is None
+    assert take(redis, short, seconds=0.4) is None
+
+
+def test_whose_places_do_not_say_how_long_they_last_is_as_before(redis: Redis) -> None:
+    opened(redis)
+    redis.hset(PLACES.key, mapping={f"old-{n}": round((time.time() + 60) * MICRO) for n in range(3)})
+    assert take(redis) is None
+    assert take(redis, Places(key=PLACES.key, limit=3, longest=0.1), seconds=20) is not None
+
+
+def test_a_place_that_says_how_long_it_lasts_is_kept_no_longer_where_the_clock_was_set_back(redis: Redis) -> None:
+    opened(redis)
+    redis.hset(PLACES.key, mapping={f"one:{MICRO // 5}": round((time.time() + 86_400) * MICRO)})
+    one = Places(key=PLACES.key, limit=1, longest=30.0)
+    assert take(redis, one) is None
+    assert take(redis, one, seconds=20) is not None
+
+
 def test_a_clock_that_was_set_back_keeps_a_place_no_longer_than_a_call(redis: Redis) -> None:
     short = Places(key=PLACES.key, limit=1, longest=0.3)
     ahead = round((time.time() + 86_400) * MICRO)
