@@ -58,28 +58,17 @@ class Turns:
             self.binding.alias,
             guard=self.binding.policy.rate_guard,
             sleep=self.runtime.sleep,
+            places=self.binding.places,
             patience=None if self._begun else self.first,
             stopping=self.stopping,
             keep=self._keep,
         )
         self._begun = True
-        return gate if self.binding.places is None else partial(self._pass, gate, self.binding.places)
+        return gate
 
     def told(self, seconds: float) -> None:
         """The provider takes no more calls for so long: no reading call of any worker goes out meanwhile."""
         hold_back(self.runtime, self.binding, (self.binding.looking,), seconds)
-
-    def _pass(self, gate: Gate, places: Places) -> Callable[[], None]:
-        """The gate of a call that needs a place, too: one that waited long takes another turn then."""
-        leave = self.runtime.pace.concurrency.take(places, time.monotonic() + PATIENCE, self.runtime.sleep)
-        if leave is None:
-            raise ProviderError(_held_back(self.binding.alias, PATIENCE))
-        try:
-            gate()
-        except BaseException:
-            leave()
-            raise
-        return leave
 
     def _keep(self, seconds: float) -> None:
         if self._begun:
@@ -93,13 +82,15 @@ def wait_for_turn(
     *,
     guard: float,
     sleep: Callable[[float], None],
+    places: Places | None,
     patience: float | None = None,
     stopping: Callable[[], bool] = lambda: False,
     keep: Callable[[float], object] = lambda _: None,
 ) -> Gate:
     """Sleep until the next reading call may connect. Purchases' own looks take their slots between ours.
 
-    The gate that is returned sleeps until the call may go. Where that was missed by more than the rate guard allows
+    The gate that is returned takes one of *places*, where there are only so many calls at once, and sleeps until the
+    call may go; what it returns gives the place back. Where the slot was missed by more than the rate guard allows
     (*guard*, in seconds), it waits for another turn, TURNS of them in all.
 
     Both raise ProviderError, with an outcome that was held back, where the call may not go within *patience* seconds
@@ -107,7 +98,23 @@ def wait_for_turn(
     """
     patience = PATIENCE + lane.interval + HORIZON if patience is None else patience
     line = _Line(pace, lane, alias, guard, patience, sleep, stopping, keep)
-    return partial(line.go, line.take())
+    gate = partial(line.go, line.take())
+    return gate if places is None else partial(_pass, gate, places, pace, alias, sleep)
+
+
+def _pass(
+    gate: Callable[[], None], places: Places, pace: Pace, alias: str, sleep: Callable[[float], None]
+) -> Callable[[], None]:
+    """The gate of a call that needs a place, too: one that waited long takes another turn then."""
+    leave = pace.concurrency.take(places, time.monotonic() + PATIENCE, sleep)
+    if leave is None:
+        raise ProviderError(_held_back(alias, PATIENCE))
+    try:
+        gate()
+    except BaseException:
+        leave()
+        raise
+    return leave
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ def walk(runtime: Runtime, binding: Binding, progress: Progress, stopping: Calla
             binding.alias,
             guard=binding.policy.rate_guard,
             sleep=runtime.sleep,
+            places=binding.places,
             stopping=stopping,
         )
 

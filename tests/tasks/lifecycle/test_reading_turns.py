@@ -107,6 +107,7 @@ class Line:
             "acme",
             guard=guard,
             sleep=sleep or self.slept.append,
+            places=None,
             patience=patience,
             keep=self.kept.append,
         )
@@ -199,7 +200,7 @@ def test_reads_that_connect_slowly_keep_to_the_limit_on_a_real_pace(world: World
 
     def read(number: int) -> None:
         for step in range(5):
-            gate = wait_for_turn(pace, lane, "acme", guard=0.05, sleep=time.sleep)
+            gate = wait_for_turn(pace, lane, "acme", guard=0.05, sleep=time.sleep, places=None)
             time.sleep((number + step) % 4 * CONNECT_AHEAD)
             gate()
             at.append(time.monotonic())

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from schemas.outcomes import OwnedNumber
 from schemas.status import Status
+from tasks.audit.walk_owned import walk
 from tasks.policies.concurrency import MARGIN, Concurrency, Places, places_of
+from tasks.providers.transport.turns import take_turn
 from tests.servers import RedisServer
 from tests.tasks.pacing import MICRO, replid
 from tests.tasks.support import ACCOUNT, World, number, policy
@@ -165,6 +169,31 @@ def test_aliases_of_one_account_share_their_places() -> None:
 
 def test_no_more_purchases_are_released_than_can_be_got_ready_beside_the_calls() -> None:
     assert [policy(max_concurrent_calls=places).in_flight for places in (1, 8, 100)] == [2, 16, 20]
+
+
+def test_a_walk_through_the_list_needs_a_place_for_each_page(make: Make, redis: Redis) -> None:
+    world, places = limited(make, redis)
+    leave = take(redis, places)
+    assert leave is not None
+    during: list[int] = []
+
+    def owned() -> Iterator[OwnedNumber]:
+        for _ in range(2):
+            gate = take_turn()
+            threading.Timer(0.2, leave).start()
+            began = time.monotonic()
+            done = gate()
+            during.append(redis.hlen(places.key))
+            assert done is not None
+            done()
+            waited.append(time.monotonic() - began > 0.1)
+        return iter(())
+
+    waited: list[bool] = []
+    world.provider.owned = owned  # type: ignore[method-assign]
+    runtime = replace(world.runtime, sleep=nap)
+    walk(runtime, world.binding, lambda _: None, lambda: False)
+    assert (during, waited, redis.hlen(places.key)) == ([3, 3], [True, False], 2)
 
 
 def limited(make: Make, redis: Redis) -> tuple[World, Places]:

@@ -1,20 +1,21 @@
 """Commands that talk to a provider themselves, by free calls: the configuration and the secrets, no database.
 
-Their calls take their turns among the workers' look-ups. Where Redis is away nobody knows of those, and each call waits
-as long as the look-up limit has two of them apart.
+Their calls take their turns among the workers' look-ups, and places among all calls at once. Where Redis is away nobody
+knows of those, and each call waits as long as the look-up limit has two of them apart.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from redis.exceptions import RedisError
 
 from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig, read_token
+from tasks.policies.concurrency import Concurrency, Places, places_of
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import Adapter, ProviderError
 from tasks.providers.registry import build
@@ -26,6 +27,9 @@ from workers.settings import load_settings
 
 PATIENCE = 30.0
 """Seconds that a person waits for a turn."""
+
+POLL = 0.1
+"""Seconds until a place is asked for again where all are taken."""
 
 
 def read_providers() -> Config:
@@ -49,7 +53,15 @@ def asking(config: Config, alias: str) -> Iterator[Adapter]:
     def turn(throttled: ProviderError | None) -> Gate:
         if throttled is not None:
             raise throttled
-        return wait_for_turn(pace, lane, alias, guard=provider.policy.rate_guard, sleep=time.sleep, patience=PATIENCE)
+        return wait_for_turn(
+            pace,
+            lane,
+            alias,
+            guard=provider.policy.rate_guard,
+            sleep=time.sleep,
+            places=places_of(provider.account, provider.policy),
+            patience=PATIENCE,
+        )
 
     with in_turn(turn):
         yield adapter
@@ -59,7 +71,7 @@ class _PaceOfAPerson(Pace):
     """The workers' pace; without Redis a lane's own interval before each call."""
 
     def __init__(self) -> None:
-        pass
+        self.concurrency = _PlacesOfAPerson(None)
 
     def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
         try:
@@ -73,3 +85,18 @@ class _PaceOfAPerson(Pace):
         with suppress(RedisError), open_redis(load_settings()) as client:
             return slot.token != 0 and Pace(client).refund(lane, slot)
         return False
+
+
+class _PlacesOfAPerson(Concurrency):
+    """The workers' places; without Redis nobody knows which are taken."""
+
+    def take(self, places: Places, until: float, sleep: Callable[[float], None]) -> Callable[[], None] | None:
+        """Ask no more often than a new connection each time allows."""
+        return super().take(places, until, lambda nap: sleep(max(nap, POLL)))
+
+    def _run(self, places: Places, place: str, limit: int) -> int:
+        try:
+            with open_redis(load_settings()) as client:
+                return Concurrency(client)._run(places, place, limit)
+        except RedisError:
+            return 1

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from tasks.policies.concurrency import Concurrency, places_of
 from tasks.policies.pace import Lane, Pace, looking_lane
 from tasks.providers.configured import load_config
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
+from tests.tasks.pacing import replid
 from tests.workers.cli.running import Cli
 
 SEARCH = ("number", "search", "--provider", "vogent", "--prefix", "415")
@@ -59,3 +62,23 @@ def test_without_redis_each_call_waits_for_the_lane_s_interval(
     cli.ok("provider", "check", "vogent")
     # Before it connects, and at its gate.
     assert [sum(slept[:2]), sum(slept[2:])] == pytest.approx([lane.interval] * 2)
+
+
+def test_a_call_takes_a_place_among_all_that_are_under_way(
+    cli: Cli, pace: Pace, lane: Lane, home: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "providers.toml"
+    head = "[providers.vogent.policy]\n"
+    file.write_text(file.read_text().replace(head, f"{head}max_concurrent_calls = 1\n"))
+    vogent = load_config(file).providers["vogent"]
+    places = places_of(vogent.account, vogent.policy)
+    assert places is not None
+    monkeypatch.setattr("tasks.reading_turns.PATIENCE", 0.3)
+    with Redis.from_url(redis_server.url) as client:
+        client.hset(places.key, mapping={"replid": replid(client), "closed": 0})
+        leave = Concurrency(client).take(places, time.monotonic() + 10, time.sleep)
+        assert leave is not None
+        assert "vogent is at its look-up limit" in cli.refused(*SEARCH, status=1)
+        leave()
+        cli.ok(*SEARCH)
+        assert client.hlen(places.key) == 2
