@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from tasks.ledger.releases import stopping
-from tasks.ledger.releases.stopping import Why
+from tasks.ledger.releases.stopping import Kept, Why
 from tasks.ledger.rows import Row
 from tasks.pools import leaving
 from tasks.runtime import Runtime
@@ -29,12 +29,14 @@ def keep_all(runtime: Runtime, accounts: Sequence[str], why: Why, *, even_under_
         ids = stopping.purchases_on_their_way(conn, accounts)
     keep = partial(_keep, runtime, why, even_under_way=even_under_way)
     kept = [runtime.database.run(partial(keep, one)) for one in ids]
-    return [row for row in kept if row is not None]
+    return [one.purchase for one in kept if one is not None]
 
 
-def _keep(runtime: Runtime, why: Why, purchase_id: str, conn: Connection, *, even_under_way: bool) -> Row | None:
+def _keep(runtime: Runtime, why: Why, purchase_id: str, conn: Connection, *, even_under_way: bool) -> Kept | None:
     now = runtime.now()
     leaving.lock(conn, purchase_id)
-    after = stopping.keep(conn, purchase_id, why, now, even_under_way=even_under_way)
-    leaving.come_back(conn, purchase_id, now)
-    return after
+    kept = stopping.keep(conn, purchase_id, why, now, even_under_way=even_under_way)
+    # Nobody takes out of a pool what may be gone.
+    if kept is not None and not kept.in_doubt:
+        leaving.come_back(conn, purchase_id, now)
+    return kept

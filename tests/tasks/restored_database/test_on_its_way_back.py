@@ -115,16 +115,20 @@ def test_what_is_asked_for_while_it_is_behind_is_kept_too(one_id: OneId, by_audi
     assert one_id.kept() == [("one", "history_lost"), ("release", "history_lost")]
 
 
-def test_a_place_in_a_pool_has_its_number_again(one_id: OneId) -> None:
+@pytest.mark.parametrize(("answers", "slot"), [((), Slot.AVAILABLE), ((LOST,), Slot.GONE)], ids=["asked", "in_doubt"])
+def test_a_place_in_a_pool_has_its_number_again_unless_it_may_be_gone(
+    one_id: OneId, answers: tuple[Any, ...], slot: Slot
+) -> None:
     row, moment = one_id.returns.bought(), one_id.past.world.clock.moment
     place = {"pool": "p", "slot": 1, "number": NUMBER, "provider": "acme", "purchase_id": row["id"], "tries": 1}
     with one_id.past.world.write() as conn:
         also = {"status": Slot.AVAILABLE, "available_at": moment, "updated_at": moment}
         conn.execute(insert(POOL_NUMBER).values(**place, **also))
     one_id.ask("release")
-    one_id.go_back(row)
+    one_id.go_back(row, *answers)
     one_id.past.compare()
-    assert [one["status"] for one in one_id.past.world.rows(select(POOL_NUMBER))] == [Slot.AVAILABLE]
+    assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
+    assert [one["status"] for one in one_id.past.world.rows(select(POOL_NUMBER))] == [slot]
 
 
 def test_while_a_call_may_be_under_way_it_is_kept_as_it_goes_on(one_id: OneId) -> None:
