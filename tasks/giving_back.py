@@ -17,7 +17,7 @@ from schemas.releasing import ReleaseNumber
 from schemas.requests import RequestError, key_of_message, refusal
 from schemas.settling import Verdict
 from schemas.tables.purchases import LINE
-from tasks.ledger.releases import asking, calls
+from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, find, purchase_event
@@ -119,7 +119,7 @@ def mark_released(runtime: Runtime, purchase_id: str, by: str, note: str | None)
     def mark(conn: Connection) -> Row | None:
         now = runtime.now()
         leaving.lock(conn, purchase_id)
-        after = calls.mark_released(conn, purchase_id, now, f"given back at the provider, says {by}")
+        after = by_person.mark_released(conn, purchase_id, now, f"given back at the provider, says {by}")
         if after is not None:
             leaving.leave(conn, purchase_id, now)
             write_down(conn, after, Verdict.RELEASED, Settler(by=by, now=now), note)
@@ -143,6 +143,24 @@ def call_off(runtime: Runtime, purchase_id: str, by: str) -> None:
         leaving.come_back(conn, purchase_id, now)
 
     runtime.database.run(keep)
+
+
+def mark_kept(runtime: Runtime, purchase_id: str, by: str, note: str | None) -> Row | None:
+    """Write down that a person saw a number to be ours still that was to be given back. Returns the purchase after.
+
+    None where it is not on its way back, or where a call of ours has not ended.
+    """
+
+    def mark(conn: Connection) -> Row | None:
+        now = runtime.now()
+        leaving.lock(conn, purchase_id)
+        after = by_person.mark_kept(conn, purchase_id, now, f"kept, says {by}")
+        if after is not None:
+            leaving.come_back(conn, purchase_id, now)
+            write_down(conn, after, Verdict.BOUGHT, Settler(by=by, now=now), note)
+        return after
+
+    return runtime.database.run(mark)
 
 
 def purchases_of(conn: Connection, order_id: str) -> list[str]:

@@ -19,10 +19,9 @@ from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
-from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.asking import asked_for, hindrance
 from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, still_open, write
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
 from tasks.policies.watch import Watch
@@ -148,24 +147,6 @@ def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now:
         return None
     close_lost(conn, present, now)
     return _apply(conn, present, purchase, after_look(look, _past(conn, present), policy), now)
-
-
-def mark_released(conn: Connection, purchase_id: str, now: datetime, error: str) -> Row | None:
-    """A person gave the number back at the provider: what is bought, or on its way back, is released.
-
-    Returns the purchase after, None where it is neither, or a call is under way whose end is to be waited for.
-    """
-    row = next(iter(locked_with_orders(conn, [purchase_id])), None)
-    if row is None or row["status"] not in (Status.PURCHASED, Status.RELEASING):
-        return None
-    found = still_open(conn, purchase_id)
-    if any(is_under_way(one, now) for one in found):
-        return None
-    step = Step(status=ReleaseStatus.RELEASED, error=error, error_code="by_person")
-    after = move(conn, row, Status.RELEASED, now, error=clip(error), error_code="given_back")
-    reopen_orders(conn, [purchase_id], now)
-    end_all(conn, found, after or row, step, now)
-    return after
 
 
 def call_off(conn: Connection, purchase_id: str, by: str, now: datetime) -> Row:

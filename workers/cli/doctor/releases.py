@@ -7,11 +7,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from schemas.tables.releases import OPEN, RELEASE
+from tasks.policies.giving_back import Found
 from workers.cli.doctor.findings import Finding, warn
 
 LATE = timedelta(minutes=10)
 LOOKS = 5
 """Looks that said nothing, in a row."""
+ACCEPTED_LOOKS = 12
+"""Looks in a row that said *there still*, of what the provider accepted to give back: some hours of them."""
+MEND = (
+    "see at the provider; what is gone is written down by `dialstock purchase mark-released`, and what stays by "
+    "`dialstock purchase mark-kept`"
+)
 
 
 def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
@@ -20,6 +27,8 @@ def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
     count = select(func.count()).select_from(RELEASE)
     late = conn.execute(count.where(OPEN, at.due_at <= now - LATE)).scalar_one()
     unclear = conn.execute(count.where(OPEN, at.look_failures >= LOOKS)).scalar_one()
+    there = (at.found == Found.THERE, at.looks >= ACCEPTED_LOOKS)
+    accepted = conn.execute(count.where(OPEN, *there)).scalar_one()
     found = []
     if late:
         message = f"{late:,} numbers should have been given back {LATE.total_seconds() / 60:.0f} min ago"
@@ -27,6 +36,8 @@ def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
         found.append(warn("releases", message, mend))
     if unclear:
         message = f"of {unclear:,} numbers nobody can tell whether they are given back: looks at the provider fail"
-        mend = "see at the provider; what is gone is written down by `dialstock purchase mark-released`"
-        found.append(warn("releases", message, mend))
+        found.append(warn("releases", message, MEND))
+    if accepted:
+        message = f"{accepted:,} numbers that a provider accepted to take back are ours still, after hours"
+        found.append(warn("releases", message, MEND))
     return found

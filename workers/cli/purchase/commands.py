@@ -1,4 +1,4 @@
-"""`dialstock purchase`: list and show; cancel, resolve and mark-released stand in files of their own."""
+"""`dialstock purchase`: list and show; cancel, resolve, mark-kept and mark-released stand in files of their own."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from workers.cli.purchase.cancel import cancel
+from workers.cli.purchase.mark_kept import mark_kept
 from workers.cli.purchase.mark_released import mark_released
 from workers.cli.purchase.resolve import resolve
 from workers.cli.terminal.options import Country, InStatus, Limit, country_code
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show_purchase)
     group.command()(cancel)
     group.command()(resolve)
+    group.command("mark-kept")(mark_kept)
     group.command("mark-released")(mark_released)
     app.add_typer(group, name="purchase")
 

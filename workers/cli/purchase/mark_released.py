@@ -3,13 +3,21 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from workers.cli.terminal.errors import SOME_FAILED
 from workers.cli.terminal.operator import By, person
 from workers.cli.terminal.output import Json, count, emit_json, say, show_line
+
+if TYPE_CHECKING:
+    from schemas.status import Status
+    from tasks.ledger.rows import Row
+    from tasks.runtime import Runtime
+
+_WORDS = {"released": "given back", "kept": "kept"}
 
 Ids = Annotated[
     list[str],
@@ -30,24 +38,38 @@ def mark_released(ids: Ids, *, note: Note = None, by: By = None, json: Json = Fa
     """
     from schemas.status import Status
     from tasks import giving_back
+
+    say_what_became(ids, (Status.PURCHASED, Status.RELEASING), giving_back.mark_released, note, by, json=json)
+
+
+def say_what_became(
+    ids: Sequence[str],
+    wanted: Collection[Status],
+    mark: Callable[[Runtime, str, str, str | None], Row | None],
+    note: str | None,
+    by: str | None,
+    *,
+    json: bool,
+) -> NoReturn:
+    """Have *mark* write down what a person says of these purchases; of several with one number, the one in *wanted*."""
     from workers.cli.terminal.context import open_desk
     from workers.cli.terminal.ids import purchase_id
 
     who = person(by)
+    word = mark.__name__.removeprefix("mark_")
     with open_desk(configured=False) as desk:
         with desk.runtime.database.read() as conn:
-            wanted = (Status.PURCHASED, Status.RELEASING)
             found = list(dict.fromkeys(purchase_id(conn, text, wanted) for text in ids))
-        done = {one: giving_back.mark_released(desk.runtime, one, who, note) for one in found}
+        done = {one: mark(desk.runtime, one, who, note) for one in found}
     rows = [row for row in done.values() if row is not None]
     left = [one for one, row in done.items() if row is None]
     if json:
         fields = ("id", "number", "provider", "status")
-        emit_json({"released": [{name: row[name] for name in fields} for row in rows], "left": left})
+        emit_json({word: [{name: row[name] for name in fields} for row in rows], "left": left})
     else:
         for row in rows:
             show_line(f"{row['number']:<16}  {row['provider']:<12}  {row['status']}  {row['id']}")
-        say(f"{count(len(rows), 'number')} written down as given back.")
+        say(f"{count(len(rows), 'number')} written down as {_WORDS[word]}.")
         if left:
             say(f"{count(len(left), 'purchase')} could not be: see `dialstock purchase show ID`", "yellow")
     raise typer.Exit(SOME_FAILED if left else 0)

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from schemas.tables.releases import RELEASE
 from tests.tasks.releasing import Returns, make_returns
-from workers.cli.doctor.releases import LATE, LOOKS, examine_releases
+from workers.cli.doctor.releases import ACCEPTED_LOOKS, LATE, LOOKS, examine_releases
 from workers.database.connections import SqlDatabase
 
 
@@ -36,5 +36,9 @@ def test_what_stands_still_is_told_and_nothing_else(returns: Returns) -> None:
     assert ["should have been given back" in one for one in told(returns, due_at=now - LATE)] == [True]
     unclear = told(returns, due_at=now, look_failures=LOOKS)
     assert ["nobody can tell" in one for one in unclear] == [True]
+    accepted = told(returns, look_failures=0, found="there", looks=ACCEPTED_LOOKS)
+    assert ["accepted to take back" in one for one in accepted] == [True]
+    assert told(returns, looks=ACCEPTED_LOOKS - 1) == []
+    assert told(returns, found="gone", looks=ACCEPTED_LOOKS) == []
     returns.settle(row)
     assert told(returns, look_failures=LOOKS) == []

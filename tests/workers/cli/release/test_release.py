@@ -62,6 +62,20 @@ def test_a_kind_without_a_call_says_what_a_person_does(both: Cli, desk: Desk, ho
     assert both.json("purchase", "show", NUMBERS[0])["resolutions"][0]["note"] == "by mail"
 
 
+def test_a_person_says_what_stays(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 2)
+    both.ok("release", NUMBERS[0], "--yes")
+    found = both.json("purchase", "mark-kept", NUMBERS[0], "--by", "ann", "--note", "seen there")
+    assert [(one["number"], one["status"]) for one in found["kept"]] == [(NUMBERS[0], "purchased")]
+    shown = both.json("purchase", "show", NUMBERS[0])
+    assert [(one["status"], one["error"]) for one in shown["releases"]] == [("kept", "kept, says ann")]
+    assert shown["resolutions"][0]["note"] == "seen there"
+    found = both.json("purchase", "mark-kept", *NUMBERS[:2], status=1)
+    assert (found["kept"], len(found["left"])) == ([], 2)
+    both.ok("release", NUMBERS[1], "--yes")
+    assert "1 number written down as kept." in both("purchase", "mark-kept", NUMBERS[1]).stderr
+
+
 def test_a_file_or_stdin_names_them(both: Cli, desk: Desk, home: Path) -> None:
     bought(both, desk, home, 2)
     assert len(both.json("release", "--file", "-", "--yes", input="\n".join(NUMBERS[:2]) + "\n")["releasing"]) == 2
