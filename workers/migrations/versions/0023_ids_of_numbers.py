@@ -1,7 +1,7 @@
 """An index on the provider's ids of numbers: before one is deleted by its id, it is looked up who else has that id
 
-Revision: 0024
-Revises: 0020
+Revision: 0023
+Revises: 0022
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from workers.database.migrating import add_index
 
-revision = "0024"
-down_revision = "0020"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
