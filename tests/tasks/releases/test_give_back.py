@@ -248,4 +248,5 @@ def test_a_database_that_went_back_in_time_gives_nothing_back(returns: Returns) 
     returns.runtime.database.engine.dispose()  # each new connection is looked at
     returns.step()
     assert returns.provider.given == []
-    assert returns.world.row(row["id"])["status"] == Status.RELEASING
+    assert returns.world.row(row["id"])["status"] == Status.PURCHASED
+    assert [(one["status"], one["error_code"]) for one in returns.releases()] == [("kept", "history_lost")]
