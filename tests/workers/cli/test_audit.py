@@ -40,7 +40,8 @@ def bought(cli: Cli, desk: Desk, home: Path, kind: str) -> None:
         settle(desk, number, status)
     with desk.runtime.database.write() as conn:
         long_ago = desk.runtime.now().replace(year=2025)
-        conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.PURCHASED).values(finished_at=long_ago))
+        stands = {"finished_at": long_ago, "provider_number_id": "known"}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.PURCHASED).values(**stands))
 
 
 def kinds(document: dict[str, Any], part: str = "findings") -> list[tuple[str, str]]:
