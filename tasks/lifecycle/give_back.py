@@ -23,7 +23,7 @@ from tasks import restored_database
 from tasks.database_away import until_written
 from tasks.ledger.calls import looks
 from tasks.ledger.history import WentBack
-from tasks.ledger.queue import standing
+from tasks.ledger.queue import pausing, standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
@@ -38,6 +38,9 @@ from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 
 T = TypeVar("T")
+
+_OF_THE_ACCOUNT = (ReleaseKind.ACCOUNT, ReleaseKind.UNKNOWN)
+"""What lets a pause that it was tried under cool down for longer: the releases after it would hear the same."""
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ class _Work:
 
 
 def is_due(runtime: Runtime, binding: Binding) -> bool:
-    """Whether a release is due whose provider is not paused, and is not to be asked about purchases first."""
+    """Whether a release is due that no pause stops, and whose provider is not to be asked about purchases first."""
     if releasing(binding.adapter) is None:
         return False
     now = runtime.now()
@@ -80,7 +83,7 @@ def is_due(runtime: Runtime, binding: Binding) -> bool:
             return False
         account = runtime.accounts[binding.account]
         stands = standing.standing(standing.read(conn, account), binding.alias, account)
-        return not stands.paused and not looks.any_due(conn, binding.alias, binding.account, now)
+        return not stands.stops(now) and not looks.any_due(conn, binding.alias, binding.account, now)
 
 
 def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -203,6 +206,9 @@ def _record(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> None:
     if outcome.kind is ReleaseKind.THROTTLED:
         look = Look(kind=LookKind.UNCLEAR, throttled=True, retry_after=outcome.retry_after)
         react_to_looks(runtime, work.binding, [look])
+    if outcome.kind in _OF_THE_ACCOUNT:
+        reason = outcome.error or str(outcome.kind)
+        runtime.database.run(lambda conn: pausing.probe_failed(conn, work.binding.alias, reason, runtime.now()))
 
 
 def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, func, or_, select
 
@@ -35,6 +36,10 @@ class Standing:
     def paused(self) -> bool:
         """Whether nothing but a probe may be bought."""
         return self.state["paused_at"] is not None
+
+    def stops(self, now: datetime) -> bool:
+        """Whether what is no purchase has to wait, too."""
+        return stops(self.state, now)
 
 
 def _of_account(table: FromClause) -> ColumnElement[bool]:
@@ -84,6 +89,14 @@ def in_force(rows: Iterable[Row], alias: str, living: Collection[str]) -> Row | 
         return None
     strongest = max([*([] if own is None else [own]), *stops], key=_rank)
     return {**(own or strongest), "provider": alias, **{name: strongest[name] for name in PAUSE}}
+
+
+def stops(row: Row, now: datetime) -> bool:
+    """Whether the pause of *row* stops what buys nothing by itself, too: a machine's does until its probe is due.
+
+    The probe is a purchase, and may never come: what waited for its end would wait for ever where none is queued.
+    """
+    return row["paused_at"] is not None and (row["probe_at"] is None or bool(row["probe_at"] > now))
 
 
 def stops_all(row: Row, living: Collection[str]) -> bool:

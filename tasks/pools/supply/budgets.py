@@ -26,7 +26,7 @@ class Budget(NamedTuple):
 
 def closed_providers(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[str, str]:
     """Those of *aliases* that buy nothing now, and why: they are paused, or their daily limit is spent."""
-    paused = _paused(conn, runtime)
+    paused = _paused(conn, runtime, stops=True)
     closed = {}
     for alias in aliases:
         if alias in paused:
@@ -53,9 +53,12 @@ def budgets(conn: Connection, runtime: Runtime, aliases: Iterable[str]) -> dict[
     return found
 
 
-def _paused(conn: Connection, runtime: Runtime) -> dict[str, str]:
+def _paused(conn: Connection, runtime: Runtime, *, stops: bool = False) -> dict[str, str]:
+    """The paused aliases and why; with *stops* without those whose probe is due: what is ordered there is that."""
     states = provider_states(conn, runtime.accounts.values())
-    return {alias: row["reason"] for alias, row in states.items() if row["paused_at"] is not None}
+    paused = {alias: row for alias, row in states.items() if row["paused_at"] is not None}
+    now = runtime.now()
+    return {alias: row["reason"] for alias, row in paused.items() if not stops or standing.stops(row, now)}
 
 
 def _left(conn: Connection, runtime: Runtime, alias: str) -> int:

@@ -10,10 +10,11 @@ from schemas.requests import RequestError
 from schemas.status import Status
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import give_back
+from tasks.policies.pause import Cause
 from tasks.watermark import Mark
 from tests.tasks.releasing import LOST, REFUSED, TOO_RECENT, Returns
 from tests.tasks.scripted_provider import ABSENT, UNCLEAR
-from tests.tasks.support import NUMBER, Killed, die
+from tests.tasks.support import NUMBER, Killed, die, number
 
 POINTS = ["release_taken", "release_claimed", "release_answered", "release_recorded"]
 DAY = 86_400.0
@@ -222,6 +223,37 @@ def test_a_paused_provider_is_not_called(returns: Returns) -> None:
     returns.world.pause(cooldown=None)
     returns.world.clock.advance(600)
     assert returns.step() is False
+
+
+@pytest.mark.parametrize("cause", [Cause.ACCOUNT, Cause.REFUSALS, Cause.FAILURES, Cause.WRONG_NUMBER])
+def test_a_machines_pause_holds_up_a_release_until_its_probe_is_due_and_no_longer(
+    returns: Returns, cause: Cause
+) -> None:
+    row = returns.bought()
+    returns.ask(row)
+    returns.world.pause(cause, cooldown=60.0)
+    returns.world.clock.advance(59)
+    assert returns.step() is False
+    returns.world.clock.advance(2)
+    assert returns.settle(row)["status"] == Status.RELEASED
+
+
+@pytest.mark.parametrize("answer", [LOST, ReleaseOutcome(kind=ReleaseKind.ACCOUNT, error="no", error_code="http_401")])
+def test_a_release_that_fails_under_a_pause_lets_it_cool_down_for_longer(
+    returns: Returns, answer: ReleaseOutcome
+) -> None:
+    rows = [returns.bought(number(n)) for n in range(2)]
+    for row in rows:
+        returns.ask(row)
+    returns.world.pause(cooldown=60.0)
+    returns.provider.answers.append(answer)
+    returns.world.clock.advance(61)
+    assert returns.step() is True
+    assert returns.step() is False
+    returns.world.clock.advance(119)
+    assert returns.step() is False
+    returns.world.clock.advance(2)
+    assert [returns.settle(row)["status"] for row in rows] == [Status.RELEASED] * 2
 
 
 def test_an_order_for_what_is_being_given_back_is_refused_and_for_what_is_released_is_a_new_purchase(

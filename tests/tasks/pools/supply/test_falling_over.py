@@ -11,8 +11,10 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
+from tasks.ledger.queue import pausing
 from tasks.ledger.requests.accept import Entry, accept, accept_lines, begin_order
 from tasks.ledger.rows import new_id
+from tasks.policies.pause import Cause, Pause
 from tasks.pools.requests import take_and_return
 from tasks.pools.supply import replenish
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area
@@ -86,6 +88,18 @@ def test_what_waits_at_a_provider_that_has_spent_its_limit_gives_way_too(make: M
     world.lead(Status.PURCHASED, 4, call_deadline=world.clock.moment)
     assert (world.run().ordered, world.level()) == (4, 4)
     assert (world.bought("first"), world.bought("second")) == (area(212, 4), area(628, 4))
+
+
+def test_a_provider_whose_probe_is_due_is_asked_for_nothing_else_may_come_to_try_it(world: Supplied) -> None:
+    with world.write() as conn:
+        stopped = Pause(cause=Cause.ACCOUNT, reason="for a test", cooldown=60.0)
+        pausing.pause(conn, "first", stopped, world.clock())
+    world.clock.advance(59)
+    assert world.run().reasons == {"first": "is paused: for a test"}
+    world.clock.advance(2)
+    world.configure(target=12, low=12)
+    world.run()
+    assert world.bought("first") == area(415, 2)
 
 
 @pytest.mark.parametrize("closed", ["is paused: for a test", "has spent its daily_limit of 10"])
