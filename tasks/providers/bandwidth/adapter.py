@@ -57,7 +57,7 @@ class Bandwidth:
     def prepare(self, ask: Ask) -> Ask | Outcome:
         """Have a token at hand that lives longer than the call."""
         try:
-            self._login.session()
+            self._login.require_lasting()
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
         return ask

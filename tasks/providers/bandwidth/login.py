@@ -23,6 +23,9 @@ TOKEN = "/api/v1/oauth2/token"  # noqa: S105 - a path
 LIFETIME = 300.0
 """Seconds that a token is used whose answer does not say how long it lives: our choice."""
 
+SHORTEST = 10.0
+"""Seconds that a token has to live to buy with: half of them cover the wait for a call's slot. Our choice."""
+
 _MARGIN = 30.0
 _LONGEST = 86_400.0
 
@@ -31,6 +34,7 @@ _LONGEST = 86_400.0
 class _Present:
     session: Session
     until: float
+    lives: float
 
 
 class Login:
@@ -53,6 +57,16 @@ class Login:
     def session(self) -> Session:
         """The same, with a new token where there is none. Raises ProviderError."""
         return self.present() or self._fetch()
+
+    def require_lasting(self) -> None:
+        """Have a token at hand that a call to buy can wait with. Raises ProviderError.
+
+        One that does not live so long is of no use, and the next is no better: nothing is bought until that is mended.
+        """
+        self.session()
+        present = self._present
+        if present is not None and present.lives < SHORTEST:
+            raise ProviderError(_too_short(present.lives))
 
     def drop(self, session: Session) -> None:
         """Use *session*'s token no more: it was refused."""
@@ -99,8 +113,16 @@ class Login:
         except ConfigError:
             raise ProviderError(_no_token("with a token that no header can carry")) from None
         spare = _MARGIN + self._config.policy.timeout
-        self._present = _Present(session, steady() + max(seconds - spare, seconds / 2))
+        self._present = _Present(session, steady() + max(seconds - spare, seconds / 2), seconds)
         return session
+
+
+def _too_short(seconds: float) -> Outcome:
+    error = (
+        f"Bandwidth's access tokens live {seconds:g} s (expires_in), and a call to buy needs one of {SHORTEST:g} s or "
+        "more: have Bandwidth look at the API credential"
+    )
+    return Outcome(kind=OutcomeKind.ACCOUNT, error_code="short_token", error=error, http_status=200)
 
 
 def _no_token(what: str) -> Outcome:

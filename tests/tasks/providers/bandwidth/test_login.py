@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.outcomes import LookKind, OutcomeKind
+from schemas.outcomes import LookKind, Outcome, OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, Known
 from tasks.providers.bandwidth import login
 from tests.scripted import CUT, ScriptedServer, reply
@@ -74,6 +74,26 @@ def test_a_token_that_is_about_to_expire_is_fetched_anew(
         now[0] = 1000.0 + passed
         provider.prepare(Ask(number=NUMBER))
         assert len(server.seen) == fetched
+
+
+@pytest.mark.parametrize("lives", [0, -1, 3, 9.9])
+def test_a_token_that_lives_too_short_for_a_call_is_the_accounts_matter(server: ScriptedServer, lives: float) -> None:
+    provider = adapter("bandwidth", server.url)
+    for _ in range(2):
+        server.queue(reply(200, {"access_token": ACCESS, "expires_in": lives}))
+        outcome = provider.prepare(Ask(number=NUMBER))
+        assert isinstance(outcome, Outcome)
+        assert (outcome.kind, outcome.error_code, outcome.retry_after) == (OutcomeKind.ACCOUNT, "short_token", None)
+        assert ACCESS not in repr(outcome)
+
+
+def test_a_token_that_lives_just_long_enough_is_bought_with(server: ScriptedServer) -> None:
+    server.queue(reply(200, {"access_token": ACCESS, "expires_in": login.SHORTEST}), reply(401))
+    provider = adapter("bandwidth", server.url)
+    ask = provider.prepare(Ask(number=NUMBER))
+    assert isinstance(ask, Ask)
+    [outcome] = provider.buy([ask])
+    assert (outcome.kind, outcome.http_status) == (OutcomeKind.ACCOUNT, 401)
 
 
 def test_a_401_drops_the_token_and_a_reading_call_is_made_again(provider: Adapter, server: ScriptedServer) -> None:
