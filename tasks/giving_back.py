@@ -17,7 +17,7 @@ from schemas.releasing import ReleaseNumber
 from schemas.requests import RequestError, key_of_message, refusal
 from schemas.settling import Verdict
 from schemas.tables.purchases import LINE
-from tasks.ledger.releases import asking, by_person
+from tasks.ledger.releases import asking, by_person, calls
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, find, purchase_event

@@ -140,11 +140,10 @@ def _release(work: _Work) -> None:
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:
-    """What *action* does with a release, with the place that its end means: it is locked first."""
+    """What *action* does with a release, and its place in a pool after it: that is locked first."""
     leaving.lock(conn, row["purchase_id"])
     done = action()
-    leaving.come_back(conn, row["purchase_id"], now)
-    leaving.leave_released(conn, row["purchase_id"], now)
+    leaving.follow(conn, row["purchase_id"], now)
     return done
 
 

@@ -35,6 +35,15 @@ def leave(conn: Connection, purchase_id: str, now: datetime) -> None:
     stock.gone(conn, purchase_id, now)
 
 
+def follow(conn: Connection, purchase_id: str, now: datetime) -> None:
+    """Have the place say what its purchase does: back where that is bought, out of the pool where it is released."""
+    status = conn.execute(select(PURCHASE.c.status).where(PURCHASE.c.id == purchase_id)).scalar()
+    if status == Status.RELEASED:
+        leave(conn, purchase_id, now)
+    else:
+        come_back(conn, purchase_id, now)
+
+
 def come_back(conn: Connection, purchase_id: str, now: datetime) -> None:
     """Have the number in its pool again where its purchase stands as bought, and no other place has it since."""
     of, other = PURCHASE.c, POOL_NUMBER.alias("other")
@@ -42,16 +51,10 @@ def come_back(conn: Connection, purchase_id: str, now: datetime) -> None:
     live = other.c.status.in_((Slot.ORDERED, Slot.AVAILABLE, Slot.TAKEN))
     taken = exists().where(other.c.number == _AT.number, live)
     here = (_AT.purchase_id == purchase_id, GONE, bought, ~taken)
-    back = {"status": Slot.AVAILABLE, "taker": None, "taken_at": None, "request_id": None}
+    # One that left before it was settled had no id yet.
+    known = select(of.provider_number_id).where(of.id == _AT.purchase_id).scalar_subquery()
+    back = {"status": Slot.AVAILABLE, "taker": None, "taken_at": None, "request_id": None, "provider_number_id": known}
     conn.execute(update(POOL_NUMBER).where(*here).values(**back, available_at=now, updated_at=now))
-
-
-def leave_released(conn: Connection, purchase_id: str, now: datetime) -> None:
-    """Have the number in no pool where its purchase has ended as released after it had come back there."""
-    of = PURCHASE.c
-    released = exists().where(of.id == _AT.purchase_id, of.status == Status.RELEASED)
-    here = (_AT.purchase_id == purchase_id, LIVE, released)
-    conn.execute(update(POOL_NUMBER).where(*here).values(status=Slot.GONE, updated_at=now))
 
 
 def longest_available(conn: Connection, pool: str, count: int) -> list[str]:
