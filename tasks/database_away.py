@@ -7,12 +7,20 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, InternalError, NotSupportedError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tasks.runtime import Database
 from tasks.server_errors import explained
 from tasks.transactions import Raced, Unanswered
+from tasks.waits import WAITS
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,18 +38,46 @@ FIRST_TOLD, SELDOM_TOLD = 1.0, 300.0
 # replica says to one that would write.
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError, NotSupportedError, PoolTimeoutError, Unanswered)
 
+# What the drivers call an error of the statement or no class of its own, and a message cannot cause: a right, a schema
+# or our tables are missing. insufficient_privilege, undefined_table, undefined_column, undefined_object,
+# invalid_column_reference (no such unique index), invalid_schema_name, invalid_catalog_name; not undefined_function and
+# datatype_mismatch, which a value may lead to.
+_REFUSED = frozenset({"42501", "42P01", "42703", "42704", "42P10", "3F000", "3D000"})
+# SQLITE_CORRUPT, SQLITE_NOTADB
+_SQLITE_BROKEN = frozenset({11, 26})
 
-def patiently(action: Callable[[], T]) -> T:
-    """Run *action* until the database takes it. Raises what the database raised after five minutes."""
-    deadline = time.monotonic() + PATIENCE
+
+def is_away(exc: BaseException) -> bool:
+    """Whether it is the database that refuses, whoever asks for whatever: what was asked for may be asked for again.
+
+    A statement of ours that is wrong is none: it would be refused for ever.
+    """
+    if isinstance(exc, DATABASE_AWAY) or not isinstance(exc, DBAPIError):
+        return isinstance(exc, DATABASE_AWAY)
+    broken = getattr(exc.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BROKEN
+    return broken or getattr(exc.orig, "sqlstate", None) in _REFUSED
+
+
+def patiently(action: Callable[[], T], name: str) -> T:
+    """Run *action* until the database takes it. Raises what the database raised after five minutes.
+
+    It is told by its *name* when the database begins to refuse it, and when it takes it.
+    """
+    deadline, waited = time.monotonic() + PATIENCE, False
     while True:
         try:
-            return action()
-        except DATABASE_AWAY as exc:
+            result = action()
+        except SQLAlchemyError as exc:
+            if not is_away(exc):
+                raise
+            WAITS.refused(name, exc)
             if time.monotonic() > deadline:
                 raise
-            log.warning("trying again: the database %s", explained(exc))
+            waited = True
             time.sleep(PAUSE)
+        else:
+            WAITS.done(name, waited=waited)
+            return result
 
 
 def until_written(database: Database, action: Callable[[], T], holds: str) -> T:

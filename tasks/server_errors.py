@@ -203,9 +203,14 @@ def redis_trouble(exc: BaseException) -> Trouble:
     return Trouble(*meaning, words if code is None or code in words else f"{code} {words}")
 
 
+def trouble_of(exc: BaseException) -> Trouble:
+    """What an error of the one server or the other means."""
+    return database_trouble(exc) if isinstance(exc, SQLAlchemyError) else redis_trouble(exc)
+
+
 def explained(exc: BaseException) -> str:
     """For a log line: what an error of the one server or the other means, in its words, and the mend."""
-    return str(database_trouble(exc) if isinstance(exc, SQLAlchemyError) else redis_trouble(exc))
+    return str(trouble_of(exc))
 
 
 def first_line(exc: BaseException) -> str:

@@ -52,7 +52,7 @@ def look(
     except Stopped:
         log.info("%d looks at %s are left to another worker", len(rows), provider)
         return []
-    after = [patiently(lambda row=row: _record(runtime, binding, row, answers[row["number"]])) for row in rows]  # type: ignore[misc]
+    after = [_written(runtime, binding, row, answers[row["number"]]) for row in rows]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
     if refused is not None:
         reason = f"a look-up was refused: {refused.error}"
@@ -91,6 +91,10 @@ def _known(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str,
         )
         for row in rows
     }
+
+
+def _written(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:
+    return patiently(lambda: _record(runtime, binding, row, answer), f"what looks at {binding.alias} found")
 
 
 def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Task, shared_task
@@ -26,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.requests import RequestError
 from tasks import balances, giving_back, orders
 from tasks.audit import schedule
-from tasks.database_away import DATABASE_AWAY, patiently
+from tasks.database_away import is_away, patiently
 from tasks.ledger.outdated import Outdated
 from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
@@ -47,12 +48,10 @@ from tasks.pools.requests import reading, take_and_return
 from tasks.pools.supply import replenish
 from tasks.queries import numbers_of
 from tasks.runtime import Runtime, current
-from tasks.server_errors import explained
 from tasks.transactions import Raced
+from tasks.waits import WAITS
 
 log = logging.getLogger(__name__)
-
-AWAY = (RedisError, *DATABASE_AWAY)
 
 AUDIT = "dialstock.internal.audit"
 BALANCE = "dialstock.internal.balance"
@@ -97,37 +96,31 @@ def release_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
 @shared_task(name=BUY, acks_late=True, ignore_result=True)
 def buy(purchase_id: str, revision: int, provider: str, probe: bool = False) -> None:  # noqa: FBT001, FBT002
     """Make one purchase call. Run twice, the second finds another revision and leaves."""
-    try:
+    # No intent or no pace, no purchase: the row is due again when its release has run out.
+    with _left_for_later(BUY, lambda: _named([purchase_id])):
         purchase.buy(current(), purchase_id, revision, provider, probe=probe)
-    except AWAY as exc:
-        # No intent or no pace, no purchase: the row is due again when its release has run out.
-        log.warning("%s waits: %s", _named([purchase_id]), _told(exc))
 
 
 @shared_task(name=BUY_BATCH, acks_late=True, ignore_result=True)
 def buy_batch(provider: str, items: list[tuple[str, int]]) -> None:
     """Make one purchase call for several numbers. Run twice, the second finds other revisions and leaves."""
-    try:
+    with _left_for_later(BUY_BATCH, lambda: _named([purchase_id for purchase_id, _ in items])):
         purchase.buy_batch(current(), [(purchase_id, revision) for purchase_id, revision in items], provider)
-    except AWAY as exc:
-        named = _named([purchase_id for purchase_id, _ in items])
-        log.warning("%d purchases wait: %s: %s", len(items), _told(exc), named)
 
 
 @shared_task(name=LOOK, acks_late=True, ignore_result=True)
 def look(provider: str, items: list[tuple[str, int]]) -> None:
     """Ask a provider about purchases in doubt. Run twice, the second finds other revisions and leaves."""
-    try:
+    with _left_for_later(LOOK, lambda: f"a look at {_named([purchase_id for purchase_id, _ in items])}"):
         reconcile.look(current(), provider, [(purchase_id, revision) for purchase_id, revision in items], _shuts_down)
-    except AWAY as exc:
-        named = _named([purchase_id for purchase_id, _ in items])
-        log.warning("%d looks at %s wait: %s: %s", len(items), provider, _told(exc), named)
 
 
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
 def audit(provider: str) -> None:
     """Audit a provider where it is due. Run twice, the second finds that it is not."""
-    schedule.scheduled(current(), provider, _shuts_down)
+    name = f"the audit of {provider}"
+    with _left_for_later(name, lambda: name):
+        schedule.scheduled(current(), provider, _shuts_down)
 
 
 @shared_task(name=BALANCE, acks_late=True, ignore_result=True)
@@ -143,16 +136,25 @@ def replenish_pool(pool: str) -> None:
     if pool not in runtime.config.pools:
         log.error("the pool %r is due, and this worker's file lacks it: `dialstock doctor` tells which has it", pool)
         return
+    name = f"pool {pool}"
     try:
-        replenish.run(runtime, pool)
+        with _left_for_later(name, lambda: name):
+            replenish.run(runtime, pool)
     except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
-    except AWAY as exc:
-        log.warning("pool %s waits: %s", pool, _told(exc))
 
 
-def _told(exc: Exception) -> str:
-    return f"{'Redis' if isinstance(exc, RedisError) else 'the database'} {explained(exc)}"
+@contextmanager
+def _left_for_later(name: str, who: Callable[[], str]) -> Iterator[None]:
+    """What a server refuses is due again soon, and is told of once, with *who* waits."""
+    try:
+        yield
+    except (RedisError, SQLAlchemyError) as exc:
+        if not isinstance(exc, RedisError) and not is_away(exc):
+            raise
+        WAITS.refused(name, exc, who)
+    else:
+        WAITS.done(name)
 
 
 def _shuts_down() -> bool:
@@ -178,12 +180,13 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     """Do what a caller asks for; back to the queue where the database stays away, kept and told in all other cases."""
     runtime, message_id = current(), self.request.id
     body = body_of(args, kwargs)
+
+    def answer() -> None:
+        if not (_redelivered(self) and rejected_before(runtime, self.name, message_id, body)):
+            do(runtime, _keywords(args, kwargs), message_id)
+
     try:
-        if _redelivered(self) and patiently(lambda: rejected_before(runtime, self.name, message_id, body)):
-            return
-        patiently(lambda: do(runtime, _keywords(args, kwargs), message_id))
-    except (*DATABASE_AWAY, Raced) as exc:
-        raise Reject(type(exc).__name__, requeue=True) from exc
+        patiently(answer, self.name)
     except Outdated as exc:
         _tell_outdated(str(exc))
         raise Reject(LATER, requeue=True) from None
@@ -191,7 +194,9 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         if may_be_known(runtime, exc, self.name, message_id):
             raise Reject(LATER, requeue=True) from None
         _reject(runtime, self, body, exc)
-    except Exception:
+    except Exception as exc:
+        if is_away(exc) or isinstance(exc, Raced):
+            raise Reject(type(exc).__name__, requeue=True) from exc
         log.exception("%s ended in an error that nobody foresaw, message %r", self.name, message_id)
         _reject(runtime, self, body, RequestError(INTERNAL, "internal_error"))
 
@@ -203,9 +208,10 @@ def _redelivered(self: Task[Any, Any]) -> bool:
 def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
     """Keep and tell it; where even that fails, the message goes back to its queue, later, so that it does not spin."""
     try:
-        patiently(lambda: accept.reject(runtime, self.name, self.request.id, body, exc))
+        patiently(lambda: accept.reject(runtime, self.name, self.request.id, body, exc), f"a rejection by {self.name}")
     except Exception as failed:
-        log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
+        if not is_away(failed):
+            log.exception("a message of %s could not be kept, and goes back to the queue", self.name)
         raise Reject(LATER, requeue=True) from failed
 
 

@@ -218,7 +218,7 @@ def test_what_cannot_be_kept_just_now_is_kept_later(
     with nowhere_to_keep(place):
         before = [len(worker.logs()) for worker in place.workers]
         SENT[way](send, message_id)
-        told = ("could not be kept", "trying again: the database")
+        told = ("could not be kept", "waits: the database")
 
         def failed() -> bool:
             logs = [worker.logs()[start:] for worker, start in zip(place.workers, before, strict=True)]

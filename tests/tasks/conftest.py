@@ -10,11 +10,17 @@ import pytest
 from redis import Redis
 
 from tasks.sandbox import SandboxServer
+from tasks.waits import WAITS
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
 from workers.database.connections import SqlDatabase, migrate
+
+
+@pytest.fixture(autouse=True)
+def _nothing_waits() -> None:
+    WAITS.forget()
 
 
 @pytest.fixture(scope="session")

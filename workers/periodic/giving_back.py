@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.lifecycle import give_back
 from tasks.runtime import Binding, Runtime
-from tasks.server_errors import explained
+from tasks.waits import WAITS
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +43,12 @@ class GivingBack:
         thread.start()
 
     def _run(self, runtime: Runtime, binding: Binding) -> None:
+        name = f"giving back at {binding.alias}"
         try:
             while not self._stopping.is_set() and give_back.step(runtime, binding, self._stopping.is_set):
                 pass
-        except RedisError as exc:
-            log.warning("releases at %s wait: Redis %s", binding.alias, explained(exc))
-        except SQLAlchemyError as exc:
-            log.warning("releases at %s wait: the database %s", binding.alias, explained(exc))
+            WAITS.done(name)
+        except (RedisError, SQLAlchemyError) as exc:
+            WAITS.refused(name, exc)
         except Exception:
             log.exception("a release at %s failed", binding.alias)

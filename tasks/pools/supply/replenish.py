@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
-from tasks.database_away import DATABASE_AWAY
+from tasks.database_away import is_away
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.counting import Supply
@@ -80,8 +80,8 @@ def run(
     """Top the pool *name* up, where it is due or a person wants it.
 
     *without_held* counts held purchases as lost for this run. *dry_run* looks, and changes nothing.
-    Raises NotNow, RunFailed, redis.RedisError where a search needs its turn and Redis is away, and DATABASE_AWAY. A
-    person's run that fails raises what it failed with, and the schedule stays as it is.
+    Raises NotNow, RunFailed, redis.RedisError where a search needs its turn and Redis is away, and what `is_away`
+    tells of the database. A person's run that fails raises what it failed with, and the schedule stays as it is.
     """
     pool = runtime.config.pools[name]
     this = Run(
@@ -91,10 +91,10 @@ def run(
         return _look(this)
     try:
         return _top_up(this)
-    except (NotNow, RedisError, *DATABASE_AWAY):
+    except (NotNow, RedisError):
         raise
     except Exception as exc:
-        if by_person:
+        if by_person or is_away(exc):
             raise
         _back_off(this, exc)
         raise RunFailed(f"a run of pool {name} failed") from exc

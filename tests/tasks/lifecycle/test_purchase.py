@@ -226,7 +226,7 @@ def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: 
             raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
         return "written"
 
-    assert database_away.patiently(away_at_first) == "written"
+    assert database_away.patiently(away_at_first, "it") == "written"
 
 
 def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,4 +236,4 @@ def test_an_answer_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> No
         raise OperationalError("UPDATE", {}, ConnectionError("server closed the connection"))
 
     with pytest.raises(OperationalError):
-        database_away.patiently(away)
+        database_away.patiently(away, "it")

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from schemas.status import Status
+from tasks import waits
+from tasks.lifecycle import give_back
 from tests.tasks.releasing import DONE, Returns, make_returns
 from tests.waiting import eventually
 from workers.database.connections import SqlDatabase
@@ -72,3 +75,23 @@ def test_what_nobody_foresaw_ends_no_timer(returns: Returns, caplog: pytest.LogC
     GivingBack().turn(returns.runtime)
     eventually(lambda: "a release at acme failed" in caplog.text, what="it is told")
     assert returns.settle(row)["status"] == Status.RELEASED
+
+
+def test_what_the_database_refuses_is_told_of_once(
+    returns: Returns, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    row = returns.bought()
+    returns.ask(row)
+    monkeypatch.setattr(waits, "QUIET", 0.0)
+    giving, step = GivingBack(), give_back.step
+
+    def refused(*_: object) -> bool:
+        raise OperationalError("", {}, Exception("gone"))
+
+    for one in (refused, refused, step):
+        monkeypatch.setattr(give_back, "step", one)
+        giving.turn(returns.runtime)
+        eventually(lambda: threads() == [], what="the thread has ended")
+    told = [line for line in caplog.messages if line.startswith("giving back at acme")]
+    assert [line.partition(":")[0] for line in told] == ["giving back at acme waits", "giving back at acme works again"]

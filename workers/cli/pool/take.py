@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from schemas.numbers import NumberError, read_number
-from tasks.database_away import DATABASE_AWAY
 from tasks.ledger.rows import Row, new_id
 from tasks.pools.requests import take_and_return
 from tasks.pools.requests.reading import former_pools, read_return, read_take
@@ -75,7 +74,7 @@ def _answered(ask: Callable[[str], Row]) -> Row:
             raise
     try:
         return ask(known)
-    except DATABASE_AWAY as exc:
+    except SQLAlchemyError as exc:
         raise Unanswered("the answer to a commit was lost") from exc
 
 
