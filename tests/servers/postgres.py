@@ -100,6 +100,21 @@ class PostgresServer:
             psutil.wait_procs(family, START_TIMEOUT)
         self._process.wait()
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes stand still, as on a paused machine whose kernel still acknowledges what comes."""
+        main = psutil.Process(self.pid)
+        family = [main, *main.children(recursive=True)]
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.suspend()
+        try:
+            yield
+        finally:
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
+
     def restart(self) -> None:
         """Start it again, after a kill or not; returns when it takes connections."""
         self.stop()

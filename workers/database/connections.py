@@ -111,6 +111,9 @@ def make_engine(url: str, *, connections: int = CONNECTIONS, program: str = "dia
 
 
 def _postgres_engine(url: str, connections: int, program: str) -> Engine:
+    # Who has SQLite does without psycopg.
+    from workers.database.answering import use_answering_connections  # noqa: PLC0415
+
     # AUTOCOMMIT keeps the driver from its own BEGIN: each transaction is begun below, in our words.
     engine = create_engine(
         url,
@@ -122,6 +125,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         pool_timeout=30,
         pool_pre_ping=True,
     )
+    use_answering_connections(engine)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, record: Any) -> None:
@@ -131,6 +135,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         record.info["pooled"] = own["pid"] != str(connection.info.backend_pid)
         if record.info["pooled"]:
             connection.prepare_threshold = None
+            connection.pooled = True
         pinned = _pinned(own.get("search_path"))
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
         record.info["begin"] = _begin_writing(level) + pinned

@@ -55,11 +55,19 @@ class Signs:
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._here = threading.local()
         self._leaving = False
 
     def give(self, part: str) -> None:
-        """The *part* goes on."""
+        """The *part* goes on, in this thread."""
         self._last[part] = time.monotonic()
+        self._here.part = part
+
+    def waits(self) -> None:
+        """This thread waits for a server, as it should: what part of the process it is, if any, goes on."""
+        part = getattr(self._here, "part", None)
+        if part in self._last:
+            self.give(part)
 
     def end(self, part: str) -> None:
         """The *part* rests, or has ended, as it should."""
