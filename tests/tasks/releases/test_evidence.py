@@ -224,11 +224,12 @@ def entry(known: str) -> OwnedNumber:
 @pytest.mark.parametrize("known", ["id-1", DIGITS, "id-9"])
 def test_an_audit_that_began_before_takes_no_later_purchase_for_bought(returns: Returns, known: str) -> None:
     world, again = returns.world, []
+    returns.provider.script.append(sold("id-0"))
     returns.bought(number(1))
     returns.provider.script.append(sold(DIGITS if known == DIGITS else "id-1"))
     row = returns.bought(idempotency_key="one")
     world.clock.advance(600)
-    other = OwnedNumber(number=number(1), provider_number_id="id-1")
+    other = OwnedNumber(number=number(1), provider_number_id="id-0")
     walk = Lagging(returns, entry(known), other)
 
     def happens() -> None:
