@@ -162,6 +162,7 @@ def _of_country(text: str, digits: str, country: str) -> str:
         mend = "write the plus and the country code if it is one"
         raise NumberError(text, f"is too short for a number of {country}: {mend}")
     _refuse_elsewhere(text, number, country)
+    _refuse_lost_zero(text, digits, number, country)
     if number == f"+{digits}":
         _refuse_other(text, number, f"+{code}{digits}")
     elif digits.startswith(str(code)) or (len(digits) > _MAX_NATIONAL and not _valid(_possible(number))):
@@ -210,6 +211,15 @@ def _refuse_elsewhere(text: str, number: str, country: str) -> None:
     # Of 800 and the like all have a share.
     if region not in (None, country) and not phonenumbers.is_valid_number_for_region(parsed, country):
         raise NumberError(text, f"is of {region}, not of {country}: write {number}, or name that country")
+
+
+def _refuse_lost_zero(text: str, digits: str, number: str, country: str) -> None:
+    """Refuse what is a number of *country* only with the leading 0 that a spreadsheet takes away."""
+    if digits.startswith("0") or _valid(_possible(number)):
+        return
+    whole = _parse(f"0{digits}", country)
+    if whole is not None and _valid(whole) and (other := _format(whole)) != number:
+        _refuse_other(text, number, other)
 
 
 def _refuse_other(text: str, number: str, other: str) -> None:

@@ -42,6 +42,7 @@ _DATE = re.compile(rf"{_PART}([ .-]){_PART}\1{_YEAR}|{_YEAR}([ .-]){_PART}\2{_PA
 _FORMULA = re.compile(r'=(?:(\+[0-9]+)|"(\+[^"]+)")')
 _SCIENTIFIC = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE][+-]?[0-9]+")
 _SHORT_END = re.compile(r"([0-9]+)[ )]*([.,-])[ (.-]*([0-9]{1,3})\)?\Z")
+_ZEROS = re.compile(r"[^.,]+([.,]00?)\Z")
 _BRACKETED_END = re.compile(r"([0-9]+)[ ).-]*\([ .-]*([0-9 .-]+)\)\Z")
 _MOST_BRACKETED = 4
 _GROUP = re.compile(r"([0-9]+)[ )]*([ .-])[ (.-]*([0-9]+)\)?\Z")
@@ -150,7 +151,9 @@ def _refuse_bracketed_end(text: str, number: str) -> None:
 
 
 def _refuse_short_end(text: str, number: str) -> None:
-    """Refuse 0170-71 and 4155550123.5; 01-23-45-67-89 ends in a group as long as the one before."""
+    """Refuse 0170-71, 4155550123.5 and 63 01 23 43.00; 01-23-45-67-89 ends in a group as long as the one before."""
+    if zeros := _ZEROS.match(number):
+        raise NumberError(text, f"has the fraction {zeros[1]}: write one number, in digits")
     end = _SHORT_END.search(number)
     if end is None or len(end[3]) >= len(end[1]):
         return

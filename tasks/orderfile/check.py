@@ -12,6 +12,7 @@ from schemas.metadata import Metadata
 from schemas.numbers import NumberError, read_number
 from schemas.requests import Alias, BuyNumber, Key, RequestError, check_provider, problems_of
 from schemas.spelling import visible
+from tasks.orderfile.objects import Exponential
 from tasks.orderfile.values import Line, Problem, Row
 
 
@@ -92,6 +93,10 @@ def _spelled(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or value != value // 1 or not 0 < value < 10**15:
         raise NumberError(str(value), "is not a phone number: write it as text, like +14155550100")
+    if isinstance(value, Exponential):
+        raise NumberError(
+            str(value), "may have been rounded, as a number with an exponent: write it as text, in digits"
+        )
     return str(int(value))
 
 

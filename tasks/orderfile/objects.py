@@ -16,6 +16,12 @@ _BLANKS = re.compile(rf"[ \t\r\n{END_OF_FILE}]*")
 _SHAPE = 'must be a list of objects, or an object {"requests": [...]} and nothing else'
 
 
+class Exponential(float):
+    """A number that was written with an exponent, 1.41556e+10: digits of it may have been rounded away."""
+
+    __slots__ = ()
+
+
 def read_ndjson(text: Text, naming: Naming) -> Iterator[Row | Problem]:
     """One object a line. Raises OrderFileError."""
     for line in text:
@@ -167,4 +173,8 @@ def _reason(exc: Exception) -> str:
     return exc.msg if isinstance(exc, json.JSONDecodeError) else str(exc)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+def _float(text: str) -> float:
+    return float(text) if text.replace(".", "").lstrip("-").isdigit() else Exponential(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_float)

@@ -167,12 +167,30 @@ def test_any_mark_may_stand_between_the_groups_of_a_number(region: str, mark: st
             first, *groups = re.split("[ -]", phonenumbers.format_number(example, form)) if example else [""]
             if not groups or (mark != " " and len(groups[-1]) < min(4, len((groups[-2:-1] or [first])[0]))):
                 continue
+            if mark == "." and len(groups) == 2 and groups[-1] == "00":
+                continue  # Greenland's example: 32 10.00 has a fraction
             text = " ".join((first, mark.join(groups)))
             assert read_number(text, region) == f"+{example.country_code}{digits_only(_national(example))}", text
 
 
 def _national(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.national_significant_number(number)
+
+
+@pytest.mark.parametrize(("text", "country"), [("63 01 23 43.00", "US"), ("99 12 55 96.00", "GB"), ("32 10,0", "GL")])
+def test_a_fraction_of_zeros_behind_groups_is_no_part_of_the_number(text: str, country: str) -> None:
+    with pytest.raises(NumberError, match="has the fraction"):
+        read_number(text, country)
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "whole"),
+    [("212345678", "IT", "+39 02 1234 5678"), ("212,345,678", "IT", "+39 02"), ("680127476", "HU", "+36 80 127 476")],
+)
+def test_a_number_that_lost_its_zero_is_read_in_two_ways(text: str, country: str, whole: str) -> None:
+    with pytest.raises(NumberError, match=f"can be read in two ways.*{re.escape(whole)}"):
+        read_number(text, country)
+    assert read_number(f"0{text.replace(',', '')}" if country == "IT" else f"06{text[1:]}", country)
 
 
 @pytest.mark.parametrize("text", ["46353", "12345", "46353.0", "123456"])
