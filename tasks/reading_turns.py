@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from schemas.outcomes import Outcome, OutcomeKind
-from tasks.policies.concurrency import Places
+from tasks.policies.concurrency import MARGIN, Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, Lane, Later, Pace, Slot
 from tasks.provider_reaction import hold_back
 from tasks.providers.adapter import ProviderError
@@ -23,6 +23,9 @@ CONNECT_AHEAD = 0.1
 
 STOOD_STILL = 1.0
 """Seconds until a reading call that missed all its turns may be tried again."""
+
+KEPT = MARGIN / 2
+"""Seconds that a place may wait for another turn: it is not over before the call is."""
 
 TURNS = 5
 """How many turns one reading call takes where it misses them: a process that stands still that often is no caller."""
@@ -98,23 +101,29 @@ def wait_for_turn(
     """
     patience = PATIENCE + lane.interval + HORIZON if patience is None else patience
     line = _Line(pace, lane, alias, guard, patience, sleep, stopping, keep)
-    gate = partial(line.go, line.take())
-    return gate if places is None else partial(_pass, gate, places, pace, alias, sleep)
+    take = None if places is None else partial(_take_place, places, pace, alias, sleep)
+    return partial(line.go, line.take(), take)
 
 
-def _pass(
-    gate: Callable[[], None], places: Places, pace: Pace, alias: str, sleep: Callable[[float], None]
-) -> Callable[[], None]:
-    """The gate of a call that needs a place, too: one that waited long takes another turn then."""
+def _take_place(places: Places, pace: Pace, alias: str, sleep: Callable[[float], None]) -> Callable[[], None]:
     leave = pace.concurrency.take(places, time.monotonic() + PATIENCE, sleep)
     if leave is None:
         raise ProviderError(_held_back(alias, PATIENCE))
-    try:
-        gate()
-    except BaseException:
-        leave()
-        raise
     return leave
+
+
+class _Place:
+    """A place in the hands of a call that waits for its turn."""
+
+    def __init__(self, take: Callable[[], Callable[[], None]]) -> None:
+        self._take = take
+        self.leave, self._since = take(), time.monotonic()
+
+    def renew(self) -> None:
+        """Give a place that waited long back for another: it is kept for little more than a call."""
+        if time.monotonic() - self._since > KEPT:
+            self.leave()
+            self.leave, self._since = self._take(), time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -147,22 +156,38 @@ class _Line:
             self.sleep(nap)
             left -= nap
 
-    def go(self, slot: Slot) -> None:
+    def go(self, slot: Slot, take: Callable[[], Callable[[], None]] | None) -> Callable[[], None] | None:
+        """Take a place, where it needs one, and sleep until the time of the slot. Returns what gives the place back."""
+        place = None if take is None else _Place(take)
+        try:
+            self._wait(slot, place)
+        except BaseException:
+            if place is not None:
+                place.leave()
+            raise
+        return None if place is None else place.leave
+
+    def _wait(self, slot: Slot, place: _Place | None) -> None:
         """Sleep until the time of the slot; where it was missed, it is given back for another.
 
         Who woke too late wakes earlier the next time: a busy machine wakes all its threads late.
         """
         early = 0.0
         for _ in range(TURNS):
-            self.sleep(max(0.0, min(CONNECT_AHEAD, slot.at - time.monotonic()) - early))
-            while early and slot.at - time.monotonic() >= SLEEPABLE:
-                self.sleep(SLEEPABLE)
-            if not slot.missed(self.guard):
+            if self._in_time(slot, early):
                 return
             early = min(CONNECT_AHEAD, early + time.monotonic() - slot.at)
             self.pace.refund(self.lane, slot)
             slot = self.take()
+            if place is not None:
+                place.renew()
         raise ProviderError(_held_back(self.alias, STOOD_STILL))
+
+    def _in_time(self, slot: Slot, early: float) -> bool:
+        self.sleep(max(0.0, min(CONNECT_AHEAD, slot.at - time.monotonic()) - early))
+        while early and slot.at - time.monotonic() >= SLEEPABLE:
+            self.sleep(SLEEPABLE)
+        return not slot.missed(self.guard)
 
 
 def _held_back(alias: str, wait: float) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from redis import Redis
@@ -13,10 +14,11 @@ from redis.exceptions import RedisError
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, OutcomeKind
 from schemas.status import Status
+from tasks.policies.concurrency import Concurrency, Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import Gate, in_turn, take_turn
-from tasks.reading_turns import CONNECT_AHEAD, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
+from tasks.reading_turns import CONNECT_AHEAD, KEPT, PATIENCE, TURNS, Stopped, Turns, wait_for_turn
 from tests.tasks.scripted_provider import ABSENT, REFUSED
 from tests.tasks.support import World
 
@@ -190,6 +192,35 @@ def test_a_call_told_to_stop_takes_no_other_turn(world: World) -> None:
     with pytest.raises(Stopped), in_turn(turns):
         take_turn()()
     assert len(line.slots) == 1
+
+
+@pytest.mark.parametrize(("wait", "places"), [(KEPT + CONNECT_AHEAD + 0.1, 2), (0.0, 1)])
+def test_a_place_that_waited_long_for_another_turn_is_given_back_for_another(
+    world: World, wait: float, places: int
+) -> None:
+    held: list[str] = []
+    given_back: list[str] = []
+
+    class Recording(Concurrency):
+        def take(self, *_: object) -> Callable[[], None]:
+            held.append(f"place {len(held)}")
+            return partial(given_back.append, held[-1])
+
+    Line(world, slot(0.0, ago=1.0), slot(wait))
+    world.pace.concurrency = Recording(None)
+    gate = wait_for_turn(
+        world.pace,
+        world.binding.looking,
+        "acme",
+        guard=0.025,
+        sleep=time.sleep,
+        places=Places(key="calls", limit=1, longest=30.0),
+    )
+    leave = gate()
+    assert (len(held), given_back) == (places, held[:-1])
+    assert leave is not None
+    leave()
+    assert given_back == held
 
 
 def test_reads_that_connect_slowly_keep_to_the_limit_on_a_real_pace(world: World, redis: Redis) -> None:
