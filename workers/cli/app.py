@@ -10,7 +10,7 @@ import typer
 from typer._click.exceptions import ClickException, UsageError
 from typer.core import TyperGroup
 
-from workers.cli.audit import register as register_audit
+from workers.cli.audit.command import register as register_audit
 from workers.cli.demo import register as register_demo
 from workers.cli.doctor import register as register_doctor
 from workers.cli.events import register as register_events

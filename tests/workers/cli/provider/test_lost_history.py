@@ -20,7 +20,7 @@ from tasks.sandbox import SandboxServer
 from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
-from workers.cli import audit
+from workers.cli.audit import command as audit
 from workers.cli.terminal.context import Desk
 
 Lose = Callable[..., list[Mark]]

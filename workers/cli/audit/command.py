@@ -6,10 +6,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from workers.cli.audit.options import (
+    ALL_GONE,
+    CHANGES,
+    RELEASE,
+    SETTLE,
+    Adopt,
+    Alias,
+    AllGone,
+    MarkReleased,
+    Note,
+    OnlyReport,
+    Release,
+    Settle,
+    Yes,
+)
 from workers.cli.purchase.resolve import bound
 from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.operator import MAX_NOTE, By, person
@@ -29,47 +44,10 @@ _WORDS = {
     "charged_twice": "charged twice",
 }
 _WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
-_ALL_GONE = "--all-gone"
 _GONE = (
-    f"If all that was bought is gone indeed, --mark-released {_ALL_GONE} says so, and the account goes on by the next "
+    f"If all that was bought is gone indeed, --mark-released {ALL_GONE} says so, and the account goes on by the next "
     "audit; if lost calls bought nothing indeed, `dialstock provider resume --lost-history` lets it go on"
 )
-_SETTLE = "--settle"
-_RELEASE = "--release"
-_CHANGES = f"--adopt, --mark-released, {_SETTLE} and {_RELEASE}"
-
-Alias = Annotated[str, typer.Argument(metavar="PROVIDER", help="The provider, as providers.toml names it.")]
-OnlyReport = Annotated[bool, typer.Option("--report", help="Only tell what was found; that is the default.")]
-Adopt = Annotated[
-    bool,
-    typer.Option("--adopt", help="Have a purchase stand for what is owned and unknown; settle what is ours after all."),
-]
-MarkReleased = Annotated[
-    bool, typer.Option("--mark-released", help="Mark as released what the provider does not show any more.")
-]
-AllGone = Annotated[
-    bool,
-    typer.Option(_ALL_GONE, help="With --mark-released: even where it shows none of ours. Else that is a wrong token."),
-]
-Settle = Annotated[
-    list[str] | None,
-    typer.Option(
-        _SETTLE,
-        metavar="NUMBER",
-        help="A number that was charged twice, once you settled that with the provider: it is told of no more, until "
-        "it is charged again. Give it for each number; --note says how.",
-    ),
-]
-Release = Annotated[
-    list[str] | None,
-    typer.Option(
-        _RELEASE,
-        metavar="NUMBER",
-        help="A number that is owned and unknown here, to be given back as by `dialstock release`. Give it for each.",
-    ),
-]
-Yes = Annotated[bool, typer.Option("--yes", help=f"With {_RELEASE}: do not ask, for scripts.")]
-Note = Annotated[str | None, typer.Option(help=f"With {_SETTLE}: how it was settled; it is kept with the purchase.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -91,7 +69,7 @@ def audit(
     by: By = None,
     json: Json = False,
 ) -> None:
-    """Compare what a provider says we own with the table, both ways. At the provider it only reads.
+    """Compare what a provider says we own with the table, both ways. At the provider it only reads, but for --release.
 
     Found are numbers that are owned and unknown here, purchases in doubt or held whose number is ours after all,
     purchases whose number is not shown any more, and numbers that were charged twice. All aliases of the provider's
@@ -110,13 +88,13 @@ def audit(
     from workers.cli.release.orphans import give_back_orphans
 
     _refuse(
-        report and (adopt or mark_released or settle or release), f"--report only tells: leave it out, or {_CHANGES}"
+        report and (adopt or mark_released or settle or release), f"--report only tells: leave it out, or {CHANGES}"
     )
-    _refuse(all_gone and not mark_released, f"{_ALL_GONE} goes with --mark-released")
-    _refuse(release and (adopt or mark_released or settle), f"{_RELEASE} goes by itself")
-    _refuse(yes and not release, f"--yes goes with {_RELEASE}")
+    _refuse(all_gone and not mark_released, f"{ALL_GONE} goes with --mark-released")
+    _refuse(release and (adopt or mark_released or settle), f"{RELEASE} goes by itself")
+    _refuse(yes and not release, f"--yes goes with {RELEASE}")
     note = note and note.strip()
-    numbers, name, going_back = _numbers(settle or [], note), person(by), _read(_RELEASE, release or [])
+    numbers, name, going_back = _numbers(settle or [], note), person(by), _read(RELEASE, release or [])
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
@@ -141,8 +119,8 @@ def _numbers(settle: Sequence[str], note: str | None) -> list[str]:
     """The numbers to settle, as E.164. Raises Failure for what is none, and where *note* is missing or alone."""
     bound(note, "--note", MAX_NOTE)
     if bool(settle) != bool(note):
-        raise Failure(f"{_SETTLE} and --note go together: which number, and how it was settled with the provider")
-    return _read(_SETTLE, settle)
+        raise Failure(f"{SETTLE} and --note go together: which number, and how it was settled with the provider")
+    return _read(SETTLE, settle)
 
 
 def _read(option: str, numbers: Sequence[str]) -> list[str]:
@@ -228,7 +206,7 @@ def _release(runtime: Runtime, binding: Binding, found: Report, by: str, *, all_
     except NothingLeft:
         say(
             f"{binding.alias} shows none of our purchases, as with the token of another account: none was marked. "
-            f"Check it; if all of them are gone indeed, add {_ALL_GONE}",
+            f"Check it; if all of them are gone indeed, add {ALL_GONE}",
             "red",
         )
         return []
@@ -291,11 +269,11 @@ def _next_step(left: Sequence[Finding]) -> str:
     if kinds & {"orphan", "evidence"}:
         steps.append("--adopt has purchases stand for what is ours")
     if "orphan" in kinds:
-        steps.append(f"{_RELEASE} NUMBER gives back what is owned and unknown here")
+        steps.append(f"{RELEASE} NUMBER gives back what is owned and unknown here")
     if "missing" in kinds:
         steps.append("--mark-released marks what is gone")
     if "absent" in kinds:
         steps.append("the scheduled audit fails what is held and not shown, or `dialstock purchase resolve --fail`")
     if "charged_twice" in kinds:
-        steps.append(f"what was charged twice is settled with the provider, then here: {_SETTLE} NUMBER --note HOW")
+        steps.append(f"what was charged twice is settled with the provider, then here: {SETTLE} NUMBER --note HOW")
     return f"{'; '.join(steps)}."

@@ -1,0 +1,1 @@
+"""`dialstock audit`."""
