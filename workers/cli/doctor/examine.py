@@ -14,13 +14,15 @@ from tasks.server_errors import database_trouble
 from workers.cli.doctor import here, ledger, servers
 from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
-from workers.cli.doctor.findings import Finding, Level, fail, ok
+from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.rights import rights
 from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import is_usable
 from workers.redaction import cleaned
 from workers.server_urls import SettingsError
 from workers.settings import Settings, load_settings
+
+_LEFT_OUT = "without it these are not looked at: pools, accounts, history, workers, beat, tokens and cool-downs"
 
 
 def examine(*, quick: bool) -> Iterator[Finding]:
@@ -48,7 +50,9 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     waiting = 0
     if database.level is not Level.FAIL and is_usable(settings.database_url):
         waiting = yield from _tables(settings, config)
-    if config is not None and all(finding.level is not Level.FAIL for finding in findings):
+    if config is None:
+        yield warn("configuration", _LEFT_OUT, "mend it, and run this again")
+    elif all(finding.level is not Level.FAIL for finding in findings):
         if database.level is not Level.FAIL and is_usable(settings.database_url):
             from workers.cli.doctor.history import history
 
@@ -80,7 +84,7 @@ def _tables(settings: Settings, config: Config | None) -> Generator[Finding, Non
     try:
         kept = [*durability(url), *connections(url, settings.database_connections), *rights(url)]
         yield from kept
-        reading = ledger.read(url, list(config.pools) if config else [], config)
+        reading = ledger.read(url, config)
     except SQLAlchemyError as exc:
         yield fail("database", f"it {cleaned(str(database_trouble(exc)), url)}", status=AWAY)
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,8 +38,8 @@ class Reading:
     findings: list[Finding]
 
 
-def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> Reading:
-    """Look at the tables; *pools* are the configured ones. Raises sqlalchemy.exc.SQLAlchemyError."""
+def read(url: str, config: Config | None) -> Reading:
+    """Look at the tables; without a *config* nothing is said of what it would tell. Raises SQLAlchemyError."""
     database = SqlDatabase(url)
     try:
         now = DatabaseClock(database)()
@@ -50,8 +50,8 @@ def read(url: str, pools: Sequence[str] = (), config: Config | None = None) -> R
             findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
             findings += [_growing(conn), *_paused(conn, config)]
             findings += examine_releases(conn, now)
-            findings += examine_pools(conn, pools, now)
-            findings += examine_accounts(conn, config) if config else []
+            if config is not None:
+                findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config)]
             findings += examine_processes(conn, config.digest if config else None, now)
             return Reading(waiting=waiting, findings=findings)
     finally:

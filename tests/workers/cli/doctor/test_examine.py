@@ -106,12 +106,12 @@ def test_the_weightiest_failure_gives_the_status() -> None:
 
 
 def levels(url: str) -> dict[str, Level]:
-    return {finding.name: finding.level for finding in ledger.read(url).findings}
+    return {finding.name: finding.level for finding in ledger.read(url, None).findings}
 
 
 def test_tables_at_rest_are_well(database_url: str) -> None:
     assert levels(database_url) == dict.fromkeys(("relay", "overdue", "waiting", "held", "providers", "rows"), Level.OK)
-    assert ledger.read(database_url).waiting == 0
+    assert ledger.read(database_url, None).waiting == 0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_purchases_that_need_a_look(
 ) -> None:
     write(database_url, insert(PURCHASE).values(**purchase(status, due)))
     assert levels(database_url)[name] is level
-    assert ledger.read(database_url).waiting == (status != "held")
+    assert ledger.read(database_url, None).waiting == (status != "held")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_purchases_that_wait_for_what_cannot_come(
         write(database_url, insert(ORDER).values(id=order_id, status=order, lines=1, metadata={}, **times))
     row = purchase("queued", due)
     write(database_url, insert(PURCHASE).values(**row, order_id=order_id))
-    [found] = [finding for finding in ledger.read(database_url).findings if finding.name == "waiting"]
+    [found] = [finding for finding in ledger.read(database_url, None).findings if finding.name == "waiting"]
     assert (found.level, mend in (found.mend or "")) == (Level.FAIL, True)
     assert row["id"] in found.message
     assert (order_id or "") in found.message
@@ -170,7 +170,7 @@ def test_events_that_are_not_published(database_url: str) -> None:
 def test_a_provider_that_is_paused(database_url: str) -> None:
     state = {"provider": "bird", "paused_at": NOW, "reason": "no balance", "cause": "account", "updated_at": NOW}
     write(database_url, insert(PROVIDER).values(**state))
-    found = [finding for finding in ledger.read(database_url).findings if finding.name == "providers"]
+    found = [finding for finding in ledger.read(database_url, None).findings if finding.name == "providers"]
     assert [finding.level for finding in found] == [Level.FAIL]
     assert "dialstock provider check bird; then dialstock provider resume bird" in (found[0].mend or "")
     assert "no balance" in found[0].message

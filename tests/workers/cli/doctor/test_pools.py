@@ -1,15 +1,30 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import insert
 
-from schemas.tables.pools import POOL
+from schemas.tables.pools import POOL, POOL_NUMBER
+from tasks.providers.configured import parse_config
+from tests.tasks.pools.stocking import slots
+from tests.workers.cli.commands import execute
 from workers.cli.doctor import ledger
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.database.connections import SqlDatabase
 
+PROVIDERS = """\
+[providers.acme]
+kind = "bird"
+base_url = "https://b.example"
+workspace_id = "w"
+organization_id = "o"
+token_env = "T"
+"""
+POOLS = '[pools.support]\nproviders = ["acme"]\nlow = 1\ntarget = 2\ndaily_limit = 0\n'
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -21,7 +36,11 @@ def findings(url: str, **changes: Any) -> list[Finding]:
         conn.execute(insert(POOL).values({**row, **changes}))
         conn.execute(insert(POOL).values({**row, "name": "not-configured", "status": "blocked"}))
     database.close()
-    return [finding for finding in ledger.read(url, ["support"]).findings if finding.name == "pools"]
+    return [
+        finding
+        for finding in ledger.read(url, parse_config(PROVIDERS + POOLS, "file")).findings
+        if finding.name == "pools"
+    ]
 
 
 def test_a_pool_that_is_well(database_url: str) -> None:
@@ -46,4 +65,24 @@ def test_a_pool_that_nobody_looks_after(database_url: str) -> None:
 
 
 def test_without_pools_there_is_nothing_to_tell(database_url: str) -> None:
-    assert [finding for finding in ledger.read(database_url).findings if finding.name == "pools"] == []
+    config = parse_config(PROVIDERS, "file")
+    assert [finding for finding in ledger.read(database_url, config).findings if finding.name == "pools"] == []
+
+
+@pytest.mark.parametrize("fault", ["\n[pools.p]\nproviders = 7\n", "\n[", "\nx = 1\n", None])
+def test_what_cannot_be_read_of_the_file_is_not_said_to_be_gone(
+    tmp_path: Path, database_url: str, fault: str | None
+) -> None:
+    database = SqlDatabase(database_url)
+    with database.write() as conn:
+        conn.execute(insert(POOL_NUMBER), list(slots(2)))
+    database.close()
+    assert "not configured any more" in str(ledger.read(database_url, parse_config(PROVIDERS, "file")).findings)
+    if fault is not None:
+        (tmp_path / "providers.toml").write_text(PROVIDERS + POOLS + fault)
+    said = execute("doctor", "--json", home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=database_url).stdout
+    checks = json.loads(said)["checks"]
+    assert "not configured any more" not in said
+    assert [check for check in checks if check["name"] in ("pools", "accounts")] == []
+    [left_out] = [check for check in checks if check["name"] == "configuration" and check["level"] == "warn"]
+    assert "these are not looked at: pools" in left_out["message"]
