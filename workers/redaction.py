@@ -51,11 +51,11 @@ def _without_secret(found: re.Match[str]) -> str:
 
 
 def _secrets(url: str) -> Iterator[str]:
-    if not url.startswith("sqlite:///") and (found := _USERINFO.match(url)):
+    if not url.lower().startswith("sqlite:///") and (found := _USERINFO.match(url)):
         yield found[3]
         # Which @ ends it cannot always be told.
         yield from (found[3][: at.start()] for at in _AT.finditer(found[3]))
-        if found[1].startswith("sentinel"):
+        if found[1].lower().startswith("sentinel"):
             # Each of a list may have been given its own.
             yield from (_OWN.split(part)[-1].rpartition(":")[2] for part in _AT.split(found[3])[1:])
     for name, value in _OPTION.findall(url):

@@ -26,6 +26,7 @@ _DRIVERS = {
 _DATABASE_HINT = "write it like postgresql://USER:PASSWORD@HOST/NAME or sqlite:///PATH"
 _REDIS_HINT = "write it like redis://:PASSWORD@HOST:6379/0 (rediss:// for TLS, sentinel:// for Redis Sentinel)"
 _ENCODE_HINT = "percent-encode special characters in the password (@ is %40, / is %2F, # is %23, ; is %3B)"
+_HOSTS_HINT = "write it like postgresql://USER:PASSWORD@/NAME?host=HOST,HOST&port=PORT,PORT"
 _COLON_HINT = "write redis://:PASSWORD@HOST for a password alone, redis://USER:@HOST for a user without one"
 
 
@@ -54,11 +55,14 @@ def read_url(env: Mapping[str, str], name: str) -> str:
 def database_url(value: str) -> str:
     """The URL with the driver that we use. Raises SettingsError."""
     # 'from None' throughout: the parsers' own messages quote parts of the URL.
+    value = _with_lower_scheme(value)
     try:
         url = make_url(value)
     except ArgumentError:
         raise SettingsError(f"DATABASE_URL is not a URL: {_DATABASE_HINT}") from None
     except ValueError:
+        if _names_several(value):
+            raise SettingsError(f"DATABASE_URL: several hosts with ports stand before the /: {_HOSTS_HINT}") from None
         raise SettingsError(f"DATABASE_URL: the port is not a number: {_ENCODE_HINT}") from None
     if url.drivername not in _DRIVERS:
         raise SettingsError(f"DATABASE_URL: scheme {url.drivername!r} is not supported: {_DATABASE_HINT}")
@@ -90,7 +94,7 @@ def _check_sqlite(url: URL) -> None:
 
 def redis_url(env: Mapping[str, str], name: str) -> str:
     """The address in the variable *name*, empty without one. Raises SettingsError."""
-    value = read_url(env, name)
+    value = _with_lower_scheme(read_url(env, name))
     if not value:
         return ""
     if sentinel_url.is_sentinel(value):
@@ -128,9 +132,23 @@ def _check_userinfo(name: str, netloc: str) -> None:
         raise SettingsError(f"{name}: it cannot be told where the password ends: {_ENCODE_HINT}, and no other @")
 
 
+def _with_lower_scheme(value: str) -> str:
+    """A scheme may be written in any case (RFC 3986, 3.1), and the drivers know it in small letters alone."""
+    scheme, separator, rest = value.partition("://")
+    return f"{scheme.lower()}{separator}{rest}" if separator else value
+
+
+def _names_several(value: str) -> bool:
+    """Whether a list stands in the place of the host."""
+    behind = re.split(r"@|%40", value.partition("://")[2])[-1]
+    return "," in re.split(r"[/?#]", behind)[0]
+
+
 def _split(name: str, value: str) -> SplitResult:
     if "://" not in value:
         raise SettingsError(f"{name} is not a URL: {_REDIS_HINT}")
+    if _names_several(value):
+        raise SettingsError(f"{name}: several hosts stand in it: name one, or sentinels; {_REDIS_HINT}")
     try:
         parts = urlsplit(value)
         _ = parts.port

@@ -64,6 +64,8 @@ def test_redacted_hides_whatever_may_be_a_secret(url: str, shown: str) -> None:
         ("postgresql:///x?password=s3%20cret", "of 's3 cret'", "of '***'"),
         ("postgresql://postgres:sql@db/x", "postgresql: sql", "postgresql: ***"),
         ("redis://:@h", "as it is", "as it is"),
+        ("SENTINEL://:s3cret@h:1,:own@h:2/n/0", "s3cret, own", "***, ***"),
+        ("SQLITE:////home/me@work/d.db", "/home/me", "/home/me"),
     ],
 )
 def test_what_others_say_of_a_url_is_cleaned(url: str, text: str, told: str) -> None:

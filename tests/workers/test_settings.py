@@ -95,6 +95,14 @@ def test_a_secret_file_that_is_missing_empty_or_doubled_is_an_error(tmp_path: Pa
         ("DATABASE_URL", f"mysql://u:{SECRET}@db/x", "scheme 'mysql' is not supported: write it like postgresql://"),
         ("DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@db/x", "scheme 'postgresql.asyncpg' is not supported"),
         ("DATABASE_URL", f"postgresql://u:{SECRET}@db:port/x", "the port is not a number"),
+        (
+            "DATABASE_URL",
+            f"postgresql://u:{SECRET}@a:1,b:2/x",
+            r"several hosts.*@/NAME\?host=HOST,HOST&port=PORT,PORT$",
+        ),
+        ("DATABASE_URL", f"postgresql://u:p,{SECRET}@db:port/x?host=a,b", "the port is not a number"),
+        ("REDIS_URL", f"redis://:{SECRET}@a:1,b:2/0", "several hosts stand in it: name one, or sentinels"),
+        ("REDIS_URL", f"redis://:a,{SECRET}@cache:port/0", "the host or the port cannot be read"),
         ("DATABASE_URL", f"postgresql://u:a@{SECRET}@db/x", "the host contains an @: percent-encode"),
         ("DATABASE_URL", "sqlite://", "cannot share SQLite in memory: name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "cannot share SQLite in memory: name a file"),
@@ -135,6 +143,25 @@ def test_choosing_the_sandbox_leaves_aside_what_is_real() -> None:
     assert environ == {"OTHER": "y", "DIALSTOCK_SANDBOX": "http://127.0.0.1:8790"}
     choose_sandbox(named := {"DIALSTOCK_SANDBOX": "http://127.0.0.1:1"})
     assert named["DIALSTOCK_SANDBOX"] == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("REDIS_URL", "REDIS://:Pw@Cache:1/0", "redis://:Pw@Cache:1/0"),
+        ("CELERY_BROKER_URL", "Rediss://:Pw@c/0", "rediss://:Pw@c/0"),
+        ("REDIS_URL", "SENTINEL://:Pw@a:1,b:2/Name/0", "sentinel://:Pw@a:1,b:2/Name/0"),
+        ("REDIS_URL", "redis://:a,b@c/0", "redis://:a,b@c/0"),
+        ("DATABASE_URL", "POSTGRESQL://U:Pw@Db/X", "postgresql+psycopg://U:Pw@Db/X"),
+        ("DATABASE_URL", "Sqlite:////Tmp/X.db", "sqlite:////Tmp/X.db"),
+        ("DATABASE_URL", "postgresql://u:p,q@a,b:5/x", "postgresql+psycopg://u:p%2Cq@a,b:5/x"),
+    ],
+)
+def test_a_scheme_may_be_written_in_any_case(tmp_path: Path, name: str, value: str, taken: str) -> None:
+    (tmp_path / "url").write_text(value)
+    for environ in ({name: value}, {f"{name}_FILE": str(tmp_path / "url")}):
+        settings = load_settings(environ)
+        assert taken in (settings.database_url, settings.redis_url, settings.broker_url)
 
 
 def test_settings_can_be_logged() -> None:
