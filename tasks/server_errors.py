@@ -10,8 +10,8 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html, https://www.sqli
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -28,6 +28,10 @@ class Trouble:
     what: str
     mend: str
     words: str
+
+    def without(self, clean: Callable[[str], str]) -> Trouble:
+        """The same with the server's words *clean*: ours hold no secret, and should not lose what looks like one."""
+        return replace(self, words=clean(self.words))
 
     def __str__(self) -> str:
         return f"{self.what} ({self.words}): {self.mend}"

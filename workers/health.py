@@ -22,7 +22,7 @@ from tasks.server_errors import CLUSTER, database_trouble, redis_trouble
 from workers.broker.tls_options import refusal
 from workers.database.connections import make_engine
 from workers.database.versions import Fit, Versions, read_versions
-from workers.redaction import cleaned, redacted
+from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def _asked(url: str) -> Iterator[Engine]:
         finally:
             engine.dispose()
     except (SQLAlchemyError, OSError) as exc:
-        raise Away(f"the database {redacted(url)} {cleaned(str(database_trouble(exc)), url)}") from exc
+        raise Away(f"the database {redacted(url)} {database_trouble(exc).without(cleaning(url))}") from exc
 
 
 def redis_info(url: str) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _asked_redis(url: str, key_prefix: str = "") -> Iterator[redis.Redis]:
     except (RedisError, OSError) as exc:
         if why := refusal(exc):
             raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
-        raise Away(f"Redis at {redacted(url)} {cleaned(str(redis_trouble(exc)), url)}") from exc
+        raise Away(f"Redis at {redacted(url)} {redis_trouble(exc).without(cleaning(url))}") from exc
 
 
 def check_usable(url: str) -> None:

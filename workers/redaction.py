@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -28,16 +28,34 @@ def redacted(url: str) -> str:
 
 
 def cleaned(text: str, *urls: str) -> str:
-    """*text*, which others wrote about *urls*, without their secrets: a driver names the user, and parts of a URL."""
-    secrets = {form for url in urls for secret in _secrets(url) for form in (secret, unquote(secret))} - {"", HIDDEN}
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-    return text
+    """*text*, which others wrote about *urls*, without their secrets: a driver names the user, and parts of a URL.
+
+    Not for words of ours: a lone user may be a password, and is `dialstock` or `start` as well.
+    """
+    return _without(text, (secret for url in urls for secret in (*_secrets(url), *_lone_user(url))))
+
+
+def cleaning(url: str) -> Callable[[str], str]:
+    """`cleaned` for what is said of *url*."""
+    return lambda text: cleaned(text, url)
 
 
 def cleaned_of_settings(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """*text* without the secrets of the URLs in the environment, whether these can be used or not."""
+    """*text* of others without the secrets of the URLs in the environment, whether these can be used or not."""
     return cleaned(text, *_urls(os.environ if environ is None else environ))
+
+
+def ours(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """*text* of ours, in which a lone user is a word like others, without what surely is a secret."""
+    urls = _urls(os.environ if environ is None else environ)
+    return _without(text, (secret for url in urls for secret in _secrets(url)))
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    forms = {form for secret in secrets for form in (secret, unquote(secret))} - {"", HIDDEN}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", HIDDEN, text)
+    return text
 
 
 def _without_userinfo(found: re.Match[str]) -> str:
@@ -50,17 +68,33 @@ def _without_secret(found: re.Match[str]) -> str:
     return f"{name}={HIDDEN if _SECRET_OPTION.search(unquote(name)) else value}"
 
 
+def _lone_user(url: str) -> Iterator[str]:
+    """What stands before the @ without a colon, and may be a password."""
+    if (found := _userinfo(url)) and found[2] is None:
+        yield from _parts(found[3])
+
+
 def _secrets(url: str) -> Iterator[str]:
-    if not url.lower().startswith("sqlite:///") and (found := _USERINFO.match(url)):
-        yield found[3]
-        # Which @ ends it cannot always be told.
-        yield from (found[3][: at.start()] for at in _AT.finditer(found[3]))
+    """What surely is one."""
+    if found := _userinfo(url):
+        yield from _parts(found[3]) if found[2] is not None else ()
         if found[1].lower().startswith("sentinel"):
             # Each of a list may have been given its own.
             yield from (_OWN.split(part)[-1].rpartition(":")[2] for part in _AT.split(found[3])[1:])
     for name, value in _OPTION.findall(url):
         if _SECRET_OPTION.search(unquote(name)):
             yield value
+
+
+def _userinfo(url: str) -> re.Match[str] | None:
+    # The path of a file may hold an @.
+    return None if url.lower().startswith("sqlite:///") else _USERINFO.match(url)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """The secret, and what it may be: which @ ends it cannot always be told."""
+    yield secret
+    yield from (secret[: at.start()] for at in _AT.finditer(secret))
 
 
 def _urls(environ: Mapping[str, str]) -> Iterator[str]:

@@ -12,11 +12,16 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
+from schemas.config.errors import ConfigError
+from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute, unused_port
-from workers.redaction import cleaned, cleaned_of_settings, redacted
+from workers.cli.terminal.errors import failure_of
+from workers.redaction import cleaned, cleaned_of_settings, ours, redacted
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
 
@@ -65,6 +70,7 @@ def test_redacted_hides_whatever_may_be_a_secret(url: str, shown: str) -> None:
         ("postgresql://postgres:sql@db/x", "postgresql: sql", "postgresql: ***"),
         ("redis://:@h", "as it is", "as it is"),
         ("SENTINEL://:s3cret@h:1,:own@h:2/n/0", "s3cret, own", "***, ***"),
+        ("sentinel://s3cret@h:1,:own@h:2/n/0", "s3cret, own", "***, ***"),
         ("SQLITE:////home/me@work/d.db", "/home/me", "/home/me"),
     ],
 )
@@ -121,6 +127,45 @@ def test_a_password_without_its_colon_is_in_no_word_of_the_server_s(
     assert done.returncode == 3, done.stdout + done.stderr
     assert 'role "***" does not exist' in (done.stdout + done.stderr).replace("\\", "")
     assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("user", ["dialstock", "run", "start"])
+def test_a_user_that_is_a_word_of_ours_is_hidden_in_the_server_s_words_alone(
+    tmp_path: Path, postgres_server: PostgresServer, user: str
+) -> None:
+    choose_sandbox(tmp_path)
+    postgres_server.once(f"CREATE ROLE {user} LOGIN")
+    with postgres_server.database(empty=True) as empty:
+        url = empty.replace("postgres@", f"{user}@")
+        done = execute("order", "list", home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=url)
+        assert "run dialstock migrate" in done.stderr, done.stderr
+        assert "//***@/" in done.stderr
+    away = f"postgresql://{user}@127.0.0.1:1/x"
+    for command in ("doctor", "order list"):
+        done = execute(*command.split(), home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=away)
+        assert "start it, or mend DATABASE_URL" in done.stdout + done.stderr
+        assert f"//{user}@" not in done.stdout + done.stderr
+
+
+def test_words_of_ours_lose_what_surely_is_a_secret_alone() -> None:
+    def told(text: str, url: str) -> str:
+        return ours(text, {"DATABASE_URL": url})
+
+    assert told("run dialstock migrate", "postgresql://dialstock@h/x") == "run dialstock migrate"
+    assert told("run it with s3cret", "postgresql://run:s3cret@h/x") == "run it with ***"
+    assert told("own", "sentinel://run@h:1,:own@h:2/n/0") == "***"
+    assert told("s3cret", "postgresql://run@h/x?password=s3cret") == "***"
+    environ = {"DATABASE_URL": "postgresql://dialstock@h/x"}
+    words = DBAPIError("", {}, Exception('FATAL: role "dialstock" does not exist'))
+    cleaned_words = database_trouble(words).without(lambda text: cleaned_of_settings(text, environ))
+    assert cleaned_words.words == 'FATAL: role "***" does not exist'
+
+
+def test_a_failure_at_the_command_line_hides_a_lone_user_in_what_others_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://dialstock@h/x")
+    for exc in (DBAPIError("", {}, Exception("of dialstock")), OSError("of dialstock"), RedisError("of dialstock")):
+        assert "of ***" in str(failure_of(exc))
+    assert str(failure_of(ConfigError("run dialstock doctor"))) == "run dialstock doctor"
 
 
 def test_a_bug_is_told_without_the_secrets_of_the_urls(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def _tell(exc: Exception) -> int:
     if failure is None:
         from workers.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
 
-        say(cleaned_of_settings(f"dialstock: a bug: {type(exc).__name__}: {exc}"), "red")
+        say(f"dialstock: a bug: {type(exc).__name__}: {cleaned_of_settings(str(exc))}", "red")
         say(f"Run it again with {TRACEBACK}=1 to see where, and report that.")
         return SOME_FAILED
     say(f"dialstock: {failure}", "red")

@@ -18,7 +18,7 @@ from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.rights import rights
 from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import is_usable
-from workers.redaction import cleaned
+from workers.redaction import cleaning
 from workers.server_urls import SettingsError
 from workers.settings import Settings, load_settings
 
@@ -86,7 +86,7 @@ def _tables(settings: Settings, config: Config | None) -> Generator[Finding, Non
         yield from kept
         reading = ledger.read(url, config)
     except SQLAlchemyError as exc:
-        yield fail("database", f"it {cleaned(str(database_trouble(exc)), url)}", status=AWAY)
+        yield fail("database", f"it {database_trouble(exc).without(cleaning(url))}", status=AWAY)
         return 0
     yield from reading.findings
     return reading.waiting

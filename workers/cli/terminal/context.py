@@ -32,7 +32,7 @@ from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
 from workers.processes.redis_supervisor import Files
-from workers.redaction import cleaned, redacted
+from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 
@@ -115,7 +115,7 @@ def worker_hint(settings: Settings) -> str | None:
     except RedisError as exc:
         if settings.embedded_redis:
             return start
-        why = cleaned(str(redis_trouble(exc)), settings.redis_url)
+        why = redis_trouble(exc).without(cleaning(settings.redis_url))
         return f"Redis at {redacted(settings.redis_url)} {why}; nothing is bought without it"
 
 

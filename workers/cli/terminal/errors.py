@@ -22,12 +22,12 @@ class Failure(Exception):
 
 def failure_of(exc: Exception) -> Failure | None:
     """What an exception means at the command line, without secrets of a URL; None where it is a bug of ours."""
-    from workers.redaction import cleaned_of_settings
+    from workers.redaction import ours
 
     if isinstance(exc, Failure):
         return exc
     failure = _wrong_use(exc) or _away(exc)
-    return failure and Failure(cleaned_of_settings(str(failure)), failure.status)
+    return failure and Failure(ours(str(failure)), failure.status)
 
 
 def _wrong_use(exc: Exception) -> Failure | None:
@@ -54,18 +54,19 @@ def _away(exc: Exception) -> Failure | None:
     from workers.database.versions import Unfit
     from workers.health import Away
     from workers.processes.embedded_redis import EmbeddedError
+    from workers.redaction import cleaned_of_settings
 
     if isinstance(exc, EmbeddedError | Away | Unfit):
         return Failure(str(exc), AWAY)
     if isinstance(exc, RedisError | BrokerAway):
-        return Failure(f"Redis {redis_trouble(exc)}", AWAY)
+        return Failure(f"Redis {redis_trouble(exc).without(cleaned_of_settings)}", AWAY)
     if isinstance(exc, CommandError):
-        return Failure(f"the database cannot be migrated: {first_line(exc)}", AWAY)
+        return Failure(f"the database cannot be migrated: {cleaned_of_settings(first_line(exc))}", AWAY)
     if isinstance(exc, Unanswered):
         look = "look there (`dialstock order show`, `purchase list`, `pool show`) before you run this again"
         return Failure(f"{exc}: whether it was written is not known. When the database is back, {look}", AWAY)
     if isinstance(exc, DBAPIError | PoolTimeout):
-        return Failure(f"the database {database_trouble(exc)}", AWAY)
+        return Failure(f"the database {database_trouble(exc).without(cleaned_of_settings)}", AWAY)
     if isinstance(exc, OSError):
-        return Failure(str(exc))
+        return Failure(cleaned_of_settings(str(exc)))
     return None
