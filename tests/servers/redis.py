@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from redis import Redis
@@ -57,6 +58,16 @@ class RedisServer:
         """SIGKILL; returns when the process is gone."""
         self._running().kill()
         self._running().wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still, as on a paused machine whose kernel still acknowledges what comes."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Start it again, after a kill or not; returns when it answers, with the data that it had."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -44,7 +45,9 @@ class ReconnectingConsumer(Consumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """Ask for a broker that is away every 2 seconds, however long it is away."""
-        conn.ensure_connection = partial(_ensure_connection, conn.ensure_connection)
+        conn.ensure_connection = partial(conn.ensure_connection, interval_step=0)
+        # Celery's heartbeat uses this one, in the event loop, where it asks for Redis until that is back.
+        conn._ensure_connection = partial(_give_signs, conn._ensure_connection)
         return super().ensure_connected(conn)
 
     def register_with_event_loop(self, hub: Any) -> None:
@@ -82,14 +85,17 @@ class ReconnectingConsumer(Consumer):
             time.sleep(0.1)
 
 
-def _ensure_connection(ensure: Callable[..., Any], *args: Any, callback: Callable[[], None], **kwargs: Any) -> Any:
+def _give_signs(ensure: Callable[..., Any], *args: Any, callback: Callable[[], None] | None = None, **kw: Any) -> Any:
     """kombu's, which calls *callback* before each attempt and every second between two."""
 
     def alive() -> None:
-        SIGNS.give(_LOOP)
-        callback()
+        if threading.current_thread() is threading.main_thread():
+            maybe_shutdown()
+            SIGNS.give(_LOOP)
+        if callback is not None:
+            callback()
 
-    return ensure(*args, callback=alive, interval_step=0, **kwargs)
+    return ensure(*args, callback=alive, **kw)
 
 
 class ReconnectingChannel(Channel):

@@ -115,6 +115,19 @@ def test_a_worker_that_waits_for_its_broker_goes_on(
         worker.process.wait()
 
 
+def test_a_worker_whose_broker_is_frozen_goes_on(
+    tmp_path: Path, folder: Path, environ: dict[str, str], redis_server: RedisServer
+) -> None:
+    with Running("worker", cwd=tmp_path, environ=environ) as worker:
+        eventually(lambda: "ready." in worker.log, what="the worker is ready")
+        with redis_server.frozen():
+            frozen = time.monotonic()
+            # By then its heartbeat has missed it, in the event loop.
+            eventually(lambda: given(folder) > frozen + 20, seconds=60, what="a sign of every part")
+        goes_on(folder)
+    assert worker.process.returncode == 0
+
+
 def test_beat_and_flower_give_signs_too(tmp_path: Path, folder: Path, environ: dict[str, str]) -> None:
     with Running("beat", cwd=tmp_path, environ=environ):
         eventually(lambda: last(folder).part == "scheduler", what="its scheduler gives signs")
