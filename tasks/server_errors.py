@@ -74,6 +74,13 @@ _POOLER_OPTION = (
 _STARTING = ("is starting or stopping", "it is asked again; where that does not pass, its own log tells why")
 _LOST = ("is away", "start it, or mend DATABASE_URL")
 _BEHIND = ("lacks what this version needs", "run dialstock migrate")
+# Without USAGE on a schema, or with another's before it in the search_path, PostgreSQL says the same as without a
+# table; and where the tables are not seen, `dialstock migrate` would make new ones.
+_NOT_SEEN = (
+    "lacks what this version needs, or does not show it to its user",
+    "see that the user's search_path begins with the schema of the tables (ALTER ROLE ... SET search_path) and that it "
+    "may use that (GRANT USAGE ON SCHEMA); where that is so, run dialstock migrate",
+)
 _DISK = ("has no room left on its disk", "make room there")
 _MEMORY = ("has no memory left", "give it more, or run less beside it")
 _SLOW = ("ended what took too long", "see in its own log what held it up; it is asked again")
@@ -97,8 +104,9 @@ _POSTGRES: dict[str, _Meaning] = {
     "57014": _SLOW,
     "25P03": _SLOW,
     "55P03": _SLOW,
-    "42P01": _BEHIND,
-    "42703": _BEHIND,
+    "42P01": _NOT_SEEN,
+    "42703": _NOT_SEEN,
+    "42P10": _NOT_SEEN,
 }
 _POSTGRES_WORDS: tuple[tuple[str, _Meaning], ...] = (
     (r"password authentication failed|no password supplied|auth(entication)? failed|no pg_hba.conf entry", _USER),

@@ -29,6 +29,8 @@ def guarded(_postgres_package: Path) -> Iterator[PostgresServer]:
     """A server that asks the role `asked` for a password."""
     server = PostgresServer(_postgres_package)
     server.trust_all_but("asked", "CREATE ROLE asked LOGIN PASSWORD 'right'")
+    server.once("CREATE ROLE small", "CREATE TABLE ours (id int)")
+    server.once("CREATE SCHEMA closed CREATE TABLE ours (id int)", "CREATE SCHEMA other CREATE TABLE ours (x int)")
     yield server
     server.close()
 
@@ -71,12 +73,19 @@ def test_why_postgresql_takes_no_connection(
     assert (trouble.what.startswith(what), mend in trouble.mend) == (True, True), trouble
 
 
+NOT_SEEN = ("lacks what this version needs, or does not show it", "search_path begins with the schema of the tables")
+
+
 @pytest.mark.parametrize(
     ("statements", "what", "mend"),
     [
         (("SET ROLE small", "CREATE TABLE public.mine ()"), "does not give its user a right", "GRANT it"),
         (("SET transaction_read_only = on", "CREATE TABLE mine ()"), "takes no writes", "the primary in DATABASE_URL"),
         (("SELECT 1 FROM nothing",), "lacks what this version needs", "dialstock migrate"),
+        (("SET ROLE small", "SELECT 1 FROM public.ours"), "does not give its user a right", "GRANT it"),
+        (("SET search_path = closed", "SET ROLE small", "SELECT 1 FROM ours"), *NOT_SEEN),
+        (("SET search_path = other, closed", "SELECT 1 FROM ours WHERE id = 1"), *NOT_SEEN),
+        (("SET search_path = other", "INSERT INTO ours VALUES (1) ON CONFLICT (x) DO NOTHING"), *NOT_SEEN),
         (("SET statement_timeout = 1", "SELECT pg_sleep(5)"), "ended what took too long", "held it up"),
         (("SELECT pg_terminate_backend(pg_backend_pid())",), "was stopped", "start it"),
         (("SELECT 1/0",), "cannot be used", "its own log"),
@@ -85,7 +94,6 @@ def test_why_postgresql_takes_no_connection(
 def test_why_postgresql_refuses_a_statement(
     guarded: PostgresServer, statements: tuple[str, ...], what: str, mend: str
 ) -> None:
-    guarded.once("CREATE ROLE small")
     trouble = database_trouble(database_error(guarded.url, *statements))
     assert (trouble.what.startswith(what), mend in trouble.mend) == (True, True), trouble
 
