@@ -145,6 +145,8 @@ _REDIS_AWAY = (
     "is away",
     "start it, or mend REDIS_URL (rediss:// for a port that speaks TLS, redis:// for one that does not)",
 )
+AWAY = _REDIS_AWAY[0]
+"""What a Redis does that answers nothing at all."""
 _REDIS_RIGHT = ("does not give its user a right that is needed", "grant that (ACL SETUSER), or name another user")
 CLUSTER = (
     "is a Redis Cluster, or a part of one, which is not supported",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
-from functools import partial
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import ResponseError
 
-from tasks.server_errors import explained
+from tasks.server_errors import AWAY, redis_trouble
 from workers.broker.tls_connection import TlsConnection
 from workers.processes.signs import SIGNS
 
@@ -32,22 +34,44 @@ _LOOP = "event loop"
 WELL_AFTER = 2.0 * ASK_EVERY
 """Seconds without an error after which a broker is well again."""
 
+_celery = logging.getLogger("celery.worker.consumer.consumer")
+
 
 class ReconnectingConsumer(Consumer):
     """Celery's consumer, which after half a minute without a broker would look for it twice a minute only.
 
     One that answers with errors (a replica since a failover, one whose memory or disk is full, rights that were taken
-    away) is no reason to end either (`broker_channel_error_retry`): its connection is closed, and it is asked again.
+    away, a password that it asks for) is no reason to end either (`broker_channel_error_retry`): its connection is
+    closed, and it is asked again. The log has each trouble once, with its mend, and its end.
     """
 
-    _in_trouble = False
+    _lost_at = -math.inf
     _recovery: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told: set[str] = set()
 
     def ensure_connected(self, conn: Any) -> Any:
         """Ask for a broker that is away every 2 seconds, however long it is away."""
-        conn.ensure_connection = partial(conn.ensure_connection, interval_step=0)
+        ensure, private = conn.ensure_connection, conn._ensure_connection
+
+        def tell(exc: Exception, _interval: float) -> None:
+            if _in_the_loop():
+                self._tell(exc)
+
+        def ensure_connection(_errback: object, *args: Any, **kwargs: Any) -> Any:
+            return ensure(tell, *args, interval_start=ASK_EVERY, interval_step=0, **kwargs)
+
+        def ensured(errback: Any = None, *args: Any, **kwargs: Any) -> Any:
+            found = _give_signs(private, errback or tell, *args, **kwargs)
+            if _in_the_loop():
+                self._soon_well()
+            return found
+
+        conn.ensure_connection = ensure_connection
         # Celery's heartbeat uses this one, in the event loop, where it asks for Redis until that is back.
-        conn._ensure_connection = partial(_give_signs, conn._ensure_connection)
+        conn._ensure_connection = ensured
         return super().ensure_connected(conn)
 
     def register_with_event_loop(self, hub: Any) -> None:
@@ -55,26 +79,45 @@ class ReconnectingConsumer(Consumer):
         super().register_with_event_loop(hub)
         hub.call_repeatedly(SIGN_EVERY, SIGNS.give, _LOOP)
 
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Tell of an answer that is an error, and wait, which Celery does not."""
+        self._tell(exc)
+        self._wait(ASK_EVERY)
+
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Close the connection, as Celery does; tell of an answer that is an error once, and wait."""
-        super().on_connection_error_after_connected(exc)
-        if self._recovery is not None:
-            self._recovery.cancel()
-        if isinstance(exc, ResponseError):
-            if not self._in_trouble:
-                log.error("the broker answers with errors: it %s; it is asked every %g s", explained(exc), ASK_EVERY)
-            self._in_trouble = True
-            self._wait(ASK_EVERY)
+        """Close the connection, as Celery does; wait, but where a connection was lost that held for a while."""
+        with _silent(_celery) if self._told else nullcontext(), warnings.catch_warnings():
+            # With each connection that is lost, of a setting that is set here.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
+        before, self._lost_at = self._lost_at, time.monotonic()
+        if redis_trouble(exc).what != AWAY or self._lost_at - before < WELL_AFTER:
+            self.on_connection_error_before_connected(exc)
 
     def on_ready(self) -> None:
         """The event loop begins."""
         super().on_ready()
-        if self._in_trouble:
+        self._soon_well()
+
+    def _tell(self, exc: Exception) -> None:
+        self._not_yet_well()
+        trouble = redis_trouble(exc)
+        if trouble.what not in self._told:
+            log.error("the broker cannot be used: it %s; it is asked every %g s", trouble, ASK_EVERY)
+        self._told.add(trouble.what)
+
+    def _soon_well(self) -> None:
+        self._not_yet_well()
+        if self._told:
             self._recovery = self.timer.call_after(WELL_AFTER, self._well)
 
+    def _not_yet_well(self) -> None:
+        if self._recovery is not None:
+            self._recovery.cancel()
+
     def _well(self) -> None:
-        self._in_trouble = False
-        log.warning("the broker answers again")
+        self._told.clear()
+        log.warning("the broker can be used again")
 
     @staticmethod
     def _wait(seconds: float) -> None:
@@ -85,17 +128,34 @@ class ReconnectingConsumer(Consumer):
             time.sleep(0.1)
 
 
+def _in_the_loop() -> bool:
+    """Whether this thread is the event loop's: those of tasks send events, too."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _give_signs(ensure: Callable[..., Any], *args: Any, callback: Callable[[], None] | None = None, **kw: Any) -> Any:
     """kombu's, which calls *callback* before each attempt and every second between two."""
 
     def alive() -> None:
-        if threading.current_thread() is threading.main_thread():
+        if _in_the_loop():
             maybe_shutdown()
             SIGNS.give(_LOOP)
         if callback is not None:
             callback()
 
     return ensure(*args, callback=alive, **kw)
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    def drop(_record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
 
 
 class ReconnectingChannel(Channel):

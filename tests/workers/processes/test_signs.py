@@ -107,7 +107,7 @@ def test_a_worker_that_waits_for_its_broker_goes_on(
     with Running("worker", cwd=tmp_path, environ=environ) as worker:
         eventually(lambda: "ready." in worker.log, what="the worker is ready")
         redis_server.kill()
-        eventually(lambda: worker.log.count("Cannot connect to") > 1, what="it misses the broker")
+        eventually(lambda: "the broker cannot be used: it is away" in worker.log, what="it misses the broker")
         eventually(lambda: "timer relay waits" in worker.log, what="its timers miss Redis")
         goes_on(folder)
         redis_server.restart()
@@ -125,6 +125,8 @@ def test_a_worker_whose_broker_is_frozen_goes_on(
             # By then its heartbeat has missed it, in the event loop.
             eventually(lambda: given(folder) > frozen + 20, seconds=60, what="a sign of every part")
         goes_on(folder)
+        eventually(lambda: "the broker can be used again" in worker.log, what="it says that this is over")
+        assert worker.log.count("the broker cannot be used: it is away") == 1
     assert worker.process.returncode == 0
 
 
