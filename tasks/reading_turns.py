@@ -173,14 +173,15 @@ class _Line:
         Who woke too late wakes earlier the next time: a busy machine wakes all its threads late.
         """
         early = 0.0
-        for _ in range(TURNS):
+        for turn in range(TURNS):
+            if turn:
+                slot = self.take()
+                if place is not None:
+                    place.renew()
             if self._in_time(slot, early):
                 return
             early = min(CONNECT_AHEAD, early + time.monotonic() - slot.at)
             self.pace.refund(self.lane, slot)
-            slot = self.take()
-            if place is not None:
-                place.renew()
         raise ProviderError(_held_back(self.alias, STOOD_STILL))
 
     def _in_time(self, slot: Slot, early: float) -> bool:

@@ -182,7 +182,7 @@ def test_a_call_that_misses_every_slot_is_not_made(world: World) -> None:
     with pytest.raises(ProviderError) as caught:
         gate()
     assert caught.value.outcome.held_back
-    assert len(world.pace.refunded) == TURNS
+    assert (len(world.pace.refunded), len(line.slots)) == (TURNS, 1)
 
 
 def test_a_call_told_to_stop_takes_no_other_turn(world: World) -> None:
