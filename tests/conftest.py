@@ -20,11 +20,8 @@ from tests.servers.postgres import find_package, template_setup
 from workers.processes.embedded_redis import EmbeddedError, find_server
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and children would inherit that."""
-    process = getattr(config, "workerinput", {"workerid": "", "workercount": 0})
-    if sharing.gives_way(process["workerid"], process["workercount"]):
-        os.nice(10)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # An example may be slow on a busy machine; pytest's own time-out bounds the whole test.

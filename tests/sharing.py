@@ -1,9 +1,8 @@
 """How a run shares its tests over processes: whole files, the longest first, and one process for one file.
 
 Each process has servers of its own, and tests start workers, commands and sandboxes beside it: with more processes than
-cores, calls in them ran into their time-outs. They wait for more than half of their time, so one process more, which
-gives way to them, does meanwhile what only computes. What runs on one process, and in which order, is a unit; two runs
-have the same units.
+cores, calls in them ran into their time-outs. What runs on one of them, and in which order, is a unit; two runs have
+the same units.
 """
 
 from __future__ import annotations
@@ -21,9 +20,6 @@ from xdist.scheduler import LoadScopeScheduling
 MOST = 8
 """Processes: each has a Valkey and a PostgreSQL."""
 
-WAITING = ("tests/chaos", "tests/integration", "tests/deploy", "tests/workers/cli")
-"""Folders of tests that must not give way: they start processes, and wait for them."""
-
 LONGEST = ("tests/chaos", "tests/integration", "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers")
 """Folders, the longest units first: what takes minutes must not begin last."""
 
@@ -31,24 +27,11 @@ _DATABASE = re.compile(r"\[.*?(shared-)?(sqlite|postgresql)")
 
 
 def workers(option: Any, arguments: Iterable[str]) -> int:
-    """How many processes a run takes where nobody says it, with the one that gives way.
-
-    0 for this one, which starts sooner and can be talked to.
-    """
+    """How many processes a run takes where nobody says it; 0 for this one, which starts sooner and can be talked to."""
     picked = option.keyword and not option.keyword.startswith("not ")
     few = picked or all(".py" in argument for argument in arguments)
     talks = option.capture == "no" or option.collectonly
-    return 0 if few or talks else min(max(2, os.cpu_count() or 1), MOST) + 1
-
-
-def gives_way(name: str, processes: int) -> bool:
-    """Whether this is the process that gives way: the last of three or more."""
-    return processes > 2 and name == f"gw{processes - 1}"
-
-
-def waits(unit: str) -> bool:
-    """Whether a unit is of a folder in `WAITING`."""
-    return unit.startswith(tuple(f"{folder}{end}" for folder in WAITING for end in ("/", " ")))
+    return 0 if few or talks else min(max(2, os.cpu_count() or 1), MOST)
 
 
 def unit(nodeid: str) -> str:
@@ -89,19 +72,3 @@ class Sharing(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid)
-
-    def _reschedule(self, node: Any) -> None:
-        if self._gives_way(node) and not node.shutting_down and all(waits(name) for name in self.workqueue):
-            node.shutdown()
-        else:
-            super()._reschedule(node)
-
-    def _assign_work_unit(self, node: Any) -> None:
-        """The process that gives way begins at the other end: what takes longest is not for it."""
-        if self._gives_way(node):
-            light = next((name for name in reversed(self.workqueue) if not waits(name)), None)
-            self.workqueue.move_to_end(light or next(iter(self.workqueue)), last=False)
-        super()._assign_work_unit(node)
-
-    def _gives_way(self, node: Any) -> bool:
-        return gives_way(node.gateway.id, self.numnodes)

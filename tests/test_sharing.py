@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.servers import PostgresServer, RedisServer
-from tests.sharing import LONGEST, Sharing, end_what_is_left, gives_way, longest_first, unit, waits, workers
+from tests.sharing import LONGEST, end_what_is_left, longest_first, unit, workers
 
 
 @pytest.mark.parametrize(
@@ -56,71 +56,6 @@ def test_a_few_tests_run_in_the_process_that_was_started(
 ) -> None:
     option = SimpleNamespace(**{"keyword": "", "capture": "fd", "collectonly": False, **options})
     assert (workers(option, arguments) > 0) is several
-
-
-class Node:
-    """A process of a run, as a scheduler sees it."""
-
-    def __init__(self, name: str, tests: list[str]) -> None:
-        self.gateway = SimpleNamespace(id=name)
-        self.shutting_down = False
-        self.files: list[str] = []
-        self._tests = tests
-
-    def send_runtest_some(self, indexes: list[int]) -> None:
-        self.files.append(self._tests[indexes[0]].partition("::")[0])
-
-    def shutdown(self) -> None:
-        self.shutting_down = True
-
-
-def shared_out(*files: str) -> list[Node]:
-    """Three processes, of which each was handed what it begins with, of three tests a file."""
-    config: Any = SimpleNamespace(getvalue=lambda _: ["popen"] * 3, option=SimpleNamespace(loadscopereorder=True))
-    shared: Any = Sharing(config)
-    tests = [f"tests/{file}::test_{n}" for file in files for n in range(3)]
-    nodes = [Node(f"gw{n}", tests) for n in range(3)]
-    for node in nodes:
-        shared.add_node(node)
-    for node in nodes:
-        shared.add_node_collection(node, tests)
-    shared.schedule()
-    for test in range(3):
-        shared.mark_test_complete(nodes[2], tests.index(f"{nodes[2].files[0]}::test_{test}"))
-    return nodes
-
-
-def test_one_process_more_gives_way_and_takes_what_only_computes_from_the_other_end() -> None:
-    nodes = shared_out("chaos/test_a.py", "integration/test_a.py", "workers/test_a.py", "tasks/test_a.py")
-    assert [node.files for node in nodes] == [
-        ["tests/chaos/test_a.py"],
-        ["tests/integration/test_a.py"],
-        ["tests/tasks/test_a.py", "tests/workers/test_a.py"],
-    ]
-
-
-def test_it_ends_where_only_tests_are_left_that_wait() -> None:
-    nodes = shared_out(*[f"integration/test_{n}.py" for n in range(4)], "tasks/test_a.py")
-    assert nodes[2].files == ["tests/tasks/test_a.py"]
-    assert [node.shutting_down for node in nodes] == [False, False, True]
-
-
-@pytest.mark.parametrize(("name", "processes", "gives"), [("gw2", 3, True), ("gw1", 3, False), ("gw1", 2, False)])
-def test_the_last_of_three_gives_way(name: str, processes: int, gives: bool) -> None:
-    assert gives_way(name, processes) is gives
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("tests/chaos sqlite", True),
-        ("tests/workers/cli/test_a.py ", True),
-        ("tests/workers/test_a.py ", False),
-        ("tests/tasks/test_a.py postgresql", False),
-    ],
-)
-def test_what_waits(name: str, expected: bool) -> None:
-    assert waits(name) is expected
 
 
 def test_the_longest_begin_first() -> None:
