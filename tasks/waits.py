@@ -22,6 +22,11 @@ TOLD_AGAIN = 300.0
 """Seconds after which what still waits is told of again."""
 
 
+def _seconds() -> float:
+    """Asked anew at each call, so that a clock put in its place is used."""
+    return time.monotonic()
+
+
 @dataclass
 class _Wait:
     what: str
@@ -32,7 +37,7 @@ class _Wait:
 class Waits:
     """What this process waits for, by the name of what waits."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = _seconds) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._waits: dict[str, _Wait] = {}

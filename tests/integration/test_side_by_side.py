@@ -117,8 +117,8 @@ def test_an_older_worker_leaves_a_number_on_its_way_back_alone_and_what_it_promi
     again = [{"number": one, "provider": "vogent"} for one in (wanted, other)]
     place.send({"name": "dialstock.submit_order", "kwargs": {"requests": again, "idempotency_key": "again"}})
     eventually(lambda: bought(place, [other]) == 1 and statuses(place, [other]) == ["purchased"])
+    # Whether the order is complete by now is the older one's word, which knows of no number on its way back.
     assert statuses(place, returning[:3]) == ["releasing"] * 3
-    assert not completed(place, "again")
 
     ready(place.start_worker("new"))
     eventually(lambda: statuses(place, [wanted, gone]) == ["purchased", "released"], what="each goes its way")
