@@ -17,7 +17,7 @@ from schemas.releasing import ReleaseNumber
 from schemas.requests import RequestError, key_of_message, refusal
 from schemas.settling import Verdict
 from schemas.tables.purchases import LINE
-from tasks.ledger.releases import asking, by_person, calls
+from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, find, purchase_event
@@ -139,7 +139,7 @@ def call_off(runtime: Runtime, purchase_id: str, by: str) -> None:
     def keep(conn: Connection) -> None:
         now = runtime.now()
         leaving.lock(conn, purchase_id)
-        calls.call_off(conn, purchase_id, by, now)
+        by_person.call_off(conn, purchase_id, by, now)
         leaving.come_back(conn, purchase_id, now)
 
     runtime.database.run(keep)

@@ -81,7 +81,7 @@ def compare(read: Read, walks: Walks) -> list[Finding]:
     unknown = set(walks.last.ids)
     findings: list[Finding] = []
     twice: dict[str, Any] = {}
-    for row in _alive(read, walks.account):
+    for row in alive(read, walks.account):
         unknown.discard(row.number)
         if row.number in walks.last.again:
             twice[row.number] = row
@@ -94,13 +94,14 @@ def compare(read: Read, walks: Walks) -> list[Finding]:
     return sorted(findings, key=lambda finding: finding.key)
 
 
-def _alive(read: Read, account: str) -> Iterator[Any]:
-    """The purchases of *account* that stand, by their numbers: of each there is one at most."""
+def alive(read: Read, account: str, *which: ColumnElement[bool]) -> Iterator[Any]:
+    """The purchases of *account* that stand, by their numbers, of each one at most; those that *which* tells."""
     at = PURCHASE.c
     columns = at.id, at.number, at.provider, at.status, at.provider_number_id, at.finished_at
     last = ""
     while True:
-        query = select(*columns).where(at.account == account, ALIVE, at.number > last).order_by(at.number).limit(STEP)
+        here = (at.account == account, ALIVE, at.number > last, *which)
+        query = select(*columns).where(*here).order_by(at.number).limit(STEP)
         with read() as conn:
             rows = conn.execute(query).all()
         yield from rows

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from schemas.status import Status
-from schemas.tables.purchases import ALIVE, PURCHASE
-from tasks.ledger.audit.differences import STEP, Walks
+from schemas.tables.purchases import PURCHASE
+from tasks.ledger.audit.differences import Walks, alive
 from tasks.ledger.calls.given_back import is_outdated
 from tasks.ledger.locking import locked
 from tasks.ledger.rows import Read, Row, move
@@ -18,7 +17,8 @@ from tasks.ledger.rows import Read, Row, move
 
 def nameless(read: Read, walks: Walks) -> list[str]:
     """The purchases without their number's id that *walks* showed under one."""
-    return [row.id for row in _without(read, walks) if _shown_id(row.number, walks)]
+    unnamed = (PURCHASE.c.status == Status.PURCHASED, PURCHASE.c.provider_number_id.is_(None))
+    return [row.id for row in alive(read, walks.account, *unnamed) if _shown_id(row.number, walks)]
 
 
 def take_ids(conn: Connection, ids: Sequence[str], walks: Walks, now: datetime) -> list[Row]:
@@ -42,16 +42,3 @@ def _shown_id(number: str, walks: Walks) -> str | None:
     """The one id under which the last walk shows *number*, ready for use."""
     ids = walks.last.ids_of(number)
     return ids[0] if len(ids) == 1 and number not in walks.last.unusable else None
-
-
-def _without(read: Read, walks: Walks) -> Iterator[Any]:
-    at, last = PURCHASE.c, ""
-    while True:
-        bought = (at.account == walks.account, ALIVE, at.status == Status.PURCHASED, at.provider_number_id.is_(None))
-        query = select(at.id, at.number).where(*bought, at.number > last).order_by(at.number).limit(STEP)
-        with read() as conn:
-            rows = conn.execute(query).all()
-        yield from rows
-        if len(rows) < STEP:
-            return
-        last = rows[-1].number

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from schemas.outcomes import clip
 from schemas.releasing import ReleaseStatus
+from schemas.requests import RequestError
 from schemas.status import Status
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
@@ -47,7 +49,27 @@ def mark_kept(conn: Connection, purchase_id: str, now: datetime, error: str) -> 
     found = still_open(conn, purchase_id)
     if any(is_under_way(one, now) for one in found):
         return None
-    step = Step(status=ReleaseStatus.KEPT, error=error, error_code=BY_PERSON)
-    after = end_purchase(conn, row, step, now)
-    end_all(conn, found, after or row, step, now)
-    return after
+    return _keep(conn, row, found, Step(status=ReleaseStatus.KEPT, error=error, error_code=BY_PERSON), now)
+
+
+def call_off(conn: Connection, purchase_id: str, by: str, now: datetime) -> Row:
+    """A person wants a number kept that waits to be given back: it is bought as before. Returns the purchase after.
+
+    Raises RequestError where none waits (not_releasing), or a call may have been executed that no look has settled.
+    """
+    row = next(iter(locked_with_orders(conn, [purchase_id])), None)
+    found = [] if row is None else still_open(conn, purchase_id)
+    if row is None or not found:
+        whose = f"{row['number']} is {row['status']}" if row else f"there is no purchase {purchase_id}"
+        raise RequestError(f"number: {whose}: nothing is to be called off", "not_releasing")
+    if any(one["doubt"] for one in found):
+        ask = "the provider is asked first, dialstock purchase show tells what it says"
+        raise RequestError(f"number: a call to give {row['number']} back may be executed: {ask}", "in_doubt")
+    step = Step(status=ReleaseStatus.KEPT, error=f"called off by {by}", error_code="called_off")
+    return _keep(conn, row, found, step, now)
+
+
+def _keep(conn: Connection, row: Row, releases: Sequence[Row], step: Step, now: datetime) -> Row:
+    after = end_purchase(conn, row, step, now) if row["status"] == Status.RELEASING else None
+    end_all(conn, releases, after or row, step, now)
+    return after or row

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, clip
 from schemas.releasing import ReleaseKind, ReleaseOutcome, ReleaseStatus
-from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
@@ -147,25 +146,6 @@ def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now:
         return None
     close_lost(conn, present, now)
     return _apply(conn, present, purchase, after_look(look, _past(conn, present), policy), now)
-
-
-def call_off(conn: Connection, purchase_id: str, by: str, now: datetime) -> Row:
-    """A person wants a number kept that waits to be given back: it is bought as before. Returns the release after.
-
-    Raises RequestError where none waits (not_releasing), or a call may have been executed that no look has settled.
-    """
-    purchase = next(iter(locked_with_orders(conn, [purchase_id])), None)
-    found = (
-        conn.execute(select(RELEASE).where(_AT.purchase_id == purchase_id, OPEN).with_for_update()).mappings().first()
-    )
-    if purchase is None or found is None:
-        whose = f"{purchase['number']} is {purchase['status']}" if purchase else f"there is no purchase {purchase_id}"
-        raise RequestError(f"number: {whose}: nothing is to be called off", "not_releasing")
-    if found["doubt"]:
-        ask = "the provider is asked first, dialstock purchase show tells what it says"
-        raise RequestError(f"number: a call to give {purchase['number']} back may be executed: {ask}", "in_doubt")
-    step = Step(status=ReleaseStatus.KEPT, error=f"called off by {by}", error_code="called_off")
-    return _conclude(conn, dict(found), purchase, step, now)
 
 
 def _watched(watch: Watch, longest: float) -> ColumnElement[bool]:

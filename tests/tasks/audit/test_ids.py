@@ -128,7 +128,7 @@ def test_what_has_moved_on_is_left_alone(returns: Returns, change: dict[str, str
 
 
 def test_all_are_found_in_steps(returns: Returns, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.ledger.audit.ids.STEP", 2)
+    monkeypatch.setattr("tasks.ledger.audit.differences.STEP", 2)
     rows = [nameless(returns, number(n)) for n in range(5)]
     shown = [OwnedNumber(number=row["number"], provider_number_id=f"id-{n}") for n, row in enumerate(rows)]
     last = differences.Shown()

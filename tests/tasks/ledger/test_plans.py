@@ -220,7 +220,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "left_to_others": ("purchase_order_line_shared", lambda w, c: cancel.left_to_others(c, ORDERS[0])),
     "audit": (
         "purchase_alive|purchase_by_number",
-        lambda w, c: list(differences._alive(lambda: nullcontext(c), "acme-account")),
+        lambda w, c: list(differences.alive(lambda: nullcontext(c), "acme-account")),
     ),
     "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
 }

@@ -125,7 +125,7 @@ def test_an_audit_sees_all_that_stands_and_holds_nothing_up(world: World) -> Non
 def test_an_audit_judges_what_it_has_read_with_no_transaction_open(world: World) -> None:
     for n in range(3):
         standing(world, Status.PURCHASED, number(n))
-    rows = differences._alive(world.runtime.database.read, "acme-account")
+    rows = differences.alive(world.runtime.database.read, "acme-account")
     assert next(rows).number == number(0)
     begin(world, 7)
     assert not held_up(world.runtime.database)
