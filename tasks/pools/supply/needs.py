@@ -16,8 +16,8 @@ from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
 from tasks.pools.counting import Supply
 from tasks.pools.former import former_of
-from tasks.pools.supply.budgets import closed_providers
 from tasks.runtime import Runtime
+from tasks.supply.budgets import closed_providers
 
 LEASE = 30.0
 """Seconds, beside its searches, that a run may take before another one takes its place."""

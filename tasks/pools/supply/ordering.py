@@ -14,7 +14,7 @@ from tasks.ledger.requests.accept import Entry, accept_lines, begin_order, open_
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.supply.needs import Run
-from tasks.pools.supply.offers import Offer
+from tasks.supply.offers import Offer
 from tasks.transactions import Raced
 
 

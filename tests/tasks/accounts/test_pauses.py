@@ -18,9 +18,9 @@ from tasks.ledger.queue import dispatch, pausing, standing
 from tasks.ledger.queue.daily_limit import Account
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause
-from tasks.pools.supply.budgets import closed_providers
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
+from tasks.supply.budgets import closed_providers
 from tests.tasks.support import ACCOUNT, World, number
 from workers.cli.provider.view import pause_by_person
 

@@ -13,15 +13,15 @@ from schemas.outcomes import Candidate
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.pace import HORIZON, Later, Slot
-from tasks.pools.supply import candidates
-from tasks.pools.supply.candidates import STOCK_FILE, Found, find
-from tasks.pools.supply.offers import Offer
 from tasks.providers.bird.adapter import Bird
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds
 from tasks.runtime import Binding
 from tasks.sandbox import SandboxServer
+from tasks.supply import candidates
+from tasks.supply.candidates import STOCK_FILE, Found, find
+from tasks.supply.offers import Offer
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from schemas.config.pools import PoolConfig
 from schemas.outcomes import Candidate, OutcomeKind
 from tasks.chunks import chunks
-from tasks.pools.supply.budgets import Budget, budgets, closed_providers
-from tasks.pools.supply.offers import Offer, usable
 from tasks.pools.supply.stock_file import Listed, StockFileError, read_stock
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.searches import offered
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
+from tasks.supply.budgets import Budget, budgets, closed_providers
+from tasks.supply.offers import Offer, usable
 
 STOCK_FILE = "stock_file"
 """The key of its problems among the reasons."""
