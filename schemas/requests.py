@@ -104,10 +104,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
     """The request with its options checked by the provider's kind. Raises RequestError."""
     kind = kinds.get(request.provider)
     if kind is None:
-        near = difflib.get_close_matches(request.provider, kinds, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
-        problem = ("provider", f"{quoted(request.provider)} is not configured: {hint}")
-        raise RequestError(": ".join(problem), "unknown_provider", (problem,))
+        raise unknown_provider("provider", request.provider, kinds)
     if not request.options:
         return request
     model = kind.options
@@ -116,6 +113,14 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
     except ValidationError as exc:
         raise refusal(exc, model, "options.") from exc
     return request.model_copy(update={"options": options})
+
+
+def unknown_provider(field: str, alias: str, kinds: Mapping[str, Kind]) -> RequestError:
+    """The refusal of a request whose *field* names a provider that is not among *kinds*."""
+    near = difflib.get_close_matches(alias, kinds, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
+    problem = (field, f"{quoted(alias)} is not configured: {hint}")
+    return RequestError(": ".join(problem), "unknown_provider", (problem,))
 
 
 def key_of_message(message_id: object, longest: int | None = MAX_KEY) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -47,6 +47,10 @@ class Kind(Protocol):
     @property
     def needs_prefix(self) -> bool:
         """Whether the search is by prefix only."""
+
+    @property
+    def asked_for(self) -> Collection[str]:
+        """Which of type, features and contains its search can be asked for, and what its answer shows bears out."""
 
     @property
     def releases(self) -> bool:

@@ -23,6 +23,7 @@ from pydantic import (
 from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
 from schemas.config.kinds import Kind
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
+from schemas.national_prefix import check_country, check_prefix
 
 __all__ = ["PoolConfig", "Price", "Schedule", "parse_price", "read_pools"]
 
@@ -95,22 +96,12 @@ class PoolConfig(BaseModel):
     @field_validator("country")
     @classmethod
     def _a_country(cls, value: str) -> str:
-        from schemas.regions import known_country  # noqa: PLC0415 - phonenumbers is slow to import
-
-        if not known_country(value):
-            hint = f"did you mean {value.upper()!r}?" if known_country(value.upper()) else "write it like US"
-            raise ValueError(f"{value!r} is no ISO 3166-1 code of two capital letters: {hint}")
-        return value
+        return check_country(value)
 
     @field_validator("prefix")
     @classmethod
     def _a_national_prefix(cls, value: str, info: ValidationInfo) -> str:
-        if not re.fullmatch(r"[0-9]*", value):
-            raise ValueError(f"{value!r} must be digits alone, as the national number begins: like 415")
-        country = info.data.get("country")
-        if value and country and (problem := _contradiction(country, value)):
-            raise ValueError(f"{value!r} {problem}")
-        return value
+        return check_prefix(value, info.data.get("country"))
 
     @field_validator("target")
     @classmethod
@@ -193,52 +184,3 @@ def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) 
     if "max_price" in table and kind.searches and not kind.tells_price:
         message = f"max_price: {who} tells no price when it is searched: take out max_price or {alias!r}"
         yield Problem((*path, "max_price"), message)
-
-
-# How the national numbers begin that have a 0 of their own, where 0 is also dialled before all others.
-_OWN_ZERO = {
-    "BG": "00800",
-    "ID": "00",
-    "IN": "000800",
-    "JP": "00",
-    "KR": "00",
-    "RW": "06",
-    "TH": "001800",
-    "UY": "0004",
-}
-
-
-def _contradiction(country: str, prefix: str) -> str | None:
-    """Why no number of *country* can begin with *prefix*; None where one can, or where that is not sure."""
-    from phonenumbers import PhoneMetadata  # noqa: PLC0415 - slow
-
-    metadata: Any = PhoneMetadata.metadata_for_region(country)
-    longest = max(metadata.general_desc.possible_length)
-    if len(prefix) > longest:
-        return f"is longer than a national number of {country}, which has {longest} digits at most"
-    if metadata.country_code == 1 and prefix[0] in "01":
-        return f"begins no number of {country}: write the area code without 1, like 415"
-    if metadata.national_prefix == "0" == prefix[0] and not _may_begin(_OWN_ZERO.get(country), prefix):
-        without = prefix.lstrip("0")
-        mend = f"write {without!r}" if without else "leave it out"
-        return f"begins with the 0 that is dialled inside {country} only: {mend}"
-    return _elsewhere(country, prefix) if metadata.country_code == 1 and len(prefix) >= 3 else None
-
-
-def _may_begin(start: str | None, prefix: str) -> bool:
-    return start is not None and (start.startswith(prefix) or prefix.startswith(start))
-
-
-def _elsewhere(country: str, prefix: str) -> str | None:
-    """Countries that share +1 share no area code, but for those without a place: numbers of 800 count as of the US."""
-    import phonenumbers  # noqa: PLC0415 - slow
-
-    number = phonenumbers.parse(f"+1{prefix}{'2345678'[len(prefix) - 3 :]}")
-    owner = phonenumbers.region_code_for_number(number)
-    if owner in (None, country):
-        return None
-    shared = phonenumbers.is_valid_number_for_region(number, country)
-    what = (
-        f"is shared by countries, and its numbers count as of {owner}" if shared else f"is of {owner}, not of {country}"
-    )
-    return f"{what}: write country = {owner!r}, or another prefix"

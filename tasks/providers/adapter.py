@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from schemas.config.balances import Balance
+from schemas.criteria import Feature, NumberType
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 
@@ -54,11 +55,18 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchQuery:
-    """What to search for: `country` is ISO 3166-1 alpha-2, `prefix` national digits (an area code)."""
+    """What to search for: `country` is ISO 3166-1 alpha-2, `prefix` national digits (an area code).
+
+    `type`, `features` and `contains`, digits of the national number, come to those kinds alone that are `asked_for`
+    them.
+    """
 
     country: str = "US"
     prefix: str = ""
     limit: int = 10
+    type: NumberType | None = None
+    features: tuple[Feature, ...] = ()
+    contains: str = ""
 
 
 class Releasing(Protocol):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from schemas.config.kinds import Options, policy_for
 from schemas.config.provider import ProviderConfig
+from schemas.criteria import Criterion
 from tasks.providers.adapter import Adapter, releasing
 from tasks.providers.sandbox.api import SandboxApi
 
@@ -33,7 +34,7 @@ class ProviderKind:
 
     `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its
     source. What it can do stands at its adapter. `portal` is what a person does to give a number back, where none
-    say how a program does.
+    say how a program does. `asked_for` is what its search takes beside country and prefix.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ProviderKind:
     needs_prefix: bool = False
     tells_price: bool = False
     portal: str = ""
+    asked_for: frozenset[Criterion] = frozenset()
 
     @property
     def max_batch(self) -> int:

@@ -1,24 +1,22 @@
-"""Numbers that a pool may order: from its stock file and its providers' searches, in the order of preference."""
+"""Numbers that may be ordered: of a list, and of what providers' searches find, in the order of preference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.config.pools import PoolConfig
+from schemas.config.pools import parse_price
+from schemas.criteria import Criteria, may_be
 from schemas.outcomes import Candidate, OutcomeKind
+from schemas.wishes import cannot
 from tasks.chunks import chunks
-from tasks.pools.supply.stock_file import Listed, StockFileError, read_stock
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
-from tasks.providers.reading.searches import offered
+from tasks.providers.reading.searches import international_prefix, offered
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
 from tasks.supply.budgets import Budget, budgets, closed_providers
 from tasks.supply.offers import Offer, usable
-
-STOCK_FILE = "stock_file"
-"""The key of its problems among the reasons."""
 
 SPARE = 100
 """Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
@@ -34,37 +32,58 @@ class Found:
     """What there is to order, the preferred first, and why a provider gave less than was asked for.
 
     `searched` are the providers whose search gave some and that may buy more: it shows a page, the next one may have
-    the rest.
+    the rest. `later` are those that may have more another time: their search failed, or they buy nothing now.
     """
 
     offers: list[Offer] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
 
 
-def find(runtime: Runtime, pool: PoolConfig, count: int, *, urgent: int | None = None) -> Found:
+def search_time(runtime: Runtime, providers: Sequence[str]) -> float:
+    """Seconds that a search of each may take, answered as late as it may be."""
+    return sum(runtime.providers[alias].policy.timeout for alias in providers if alias in runtime.providers)
+
+
+def find(
+    runtime: Runtime,
+    criteria: Criteria,
+    count: int,
+    *,
+    urgent: int | None = None,
+    listed: Sequence[Offer] | None = None,
+) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
-    the preferred one's next page may have the rest. A provider offers no more than its daily limit leaves; what has to
-    share that with others that wait there comes last. Where anything in the stock file is wrong, there are none.
+    the preferred one's next page may have the rest. The cheapest are looked for among all. Each provider's part of
+    *listed*, where it is given, goes before its search. A provider offers no more than its daily limit leaves; what
+    has to share that with others that wait there comes last.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
-    try:
-        listed = _listed(runtime, pool)
-    except StockFileError as exc:
-        return Found(reasons={STOCK_FILE: str(exc)})
+    here = [alias for alias in criteria.providers if alias in runtime.providers]
     with runtime.database.read() as conn:
-        closed = closed_providers(conn, runtime, pool.providers)
-        left = budgets(conn, runtime, [alias for alias in pool.providers if alias not in closed])
-    hunt = _Hunt(runtime=runtime, pool=pool, count=count, urgent=count if urgent is None else urgent, budgets=left)
-    for alias in pool.providers:
+        closed = closed_providers(conn, runtime, here)
+        left = budgets(conn, runtime, [alias for alias in here if alias not in closed])
+    hunt = _Hunt(
+        runtime=runtime,
+        criteria=criteria,
+        count=count,
+        urgent=count if urgent is None else urgent,
+        budgets=left,
+        listed=listed,
+    )
+    for alias in criteria.providers:
         if hunt.over:
             break
-        if alias in closed:
+        if alias not in runtime.providers:
+            hunt.found.reasons[alias] = "is not configured any more"
+        elif alias in closed:
             hunt.found.reasons[alias] = closed[alias]
+            hunt.found.later.add(alias)
         else:
-            hunt.at(alias, [one for one in listed if one.provider == alias])
+            hunt.at(alias)
     hunt.share()
     return hunt.found
 
@@ -77,10 +96,11 @@ class _Hunt:
     """
 
     runtime: Runtime
-    pool: PoolConfig
+    criteria: Criteria
     count: int
     urgent: int
     budgets: Mapping[str, Budget]
+    listed: Sequence[Offer] | None
     found: Found = field(default_factory=Found)
     shared: list[Offer] = field(default_factory=list)
 
@@ -90,41 +110,66 @@ class _Hunt:
 
     @property
     def over(self) -> bool:
+        if self.criteria.prefer:
+            return False
         return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
 
-    def at(self, alias: str, listed: Sequence[Listed]) -> None:
-        """Add a provider's offers that fit the pool, as many as its daily limit leaves."""
+    def at(self, alias: str) -> None:
+        """Add a provider's offers that fit, as many as its daily limit leaves."""
         if self._left(alias).most > 0:
-            self._ask(alias, listed)
+            self._ask(alias)
         if not self.enough and self._left(alias).idle < 1:
             limit = self.runtime.providers[alias].policy.daily_limit
             self.found.reasons[alias] = f"its daily_limit of {limit} leaves no more beside what waits there"
+            self.found.later.add(alias)
 
     def share(self) -> None:
         """Add, where there are too few, what has to share a daily limit."""
         if not self.enough:
             with self.runtime.database.read() as conn:
                 self.found.offers.extend(usable(conn, self.runtime, self.shared, self.found.offers))
+        if self.criteria.prefer:
+            self._cheapest_first()
 
-    def _ask(self, alias: str, listed: Sequence[Listed]) -> None:
-        """Add those of the stock file by chunks, then what a search finds."""
-        query = SearchQuery(country=self.pool.country, prefix=self.pool.prefix, limit=self.count + SPARE)
+    def _ask(self, alias: str) -> None:
+        """Add the listed ones by chunks, then what a search finds."""
+        query = _query(self.criteria, self.count + SPARE)
+        listed = [one for one in self.listed or () if one.provider == alias]
         others = 0
         for chunk in chunks(listed, _CHUNK):
             fitting = [one for one in chunk if offered(one.number, query) is not None]
             others += len(chunk) - len(fitting)
-            self._add(alias, [Offer(number=one.number, provider=alias, options=one.options) for one in fitting])
+            self._add(alias, fitting)
             if self._full(alias):
                 return
         binding, reasons = self.runtime.providers[alias], self.found.reasons
-        if not binding.adapter.can_search:
-            reasons[alias] = "the stock file has no more, and it cannot be searched"
-        elif self._add(alias, _searched(self.runtime, self.pool, binding, query, reasons)):
+        if problem := cannot(self.runtime.kinds[alias], self.criteria):
+            reasons[alias] = problem if self.listed is None else f"the stock file has no more, and it {problem}"
+        elif self._add(alias, self._searched(binding, query)):
             self.found.searched.add(alias)
         if self.enough:
             reasons.pop(alias, None)
         elif others:
-            reasons[alias] += f"; {others:,} of its rows in the stock file are not of {_of(self.pool)}"
+            reasons[alias] += f"; {others:,} of its rows in the stock file are not of {self.criteria}"
+
+    def _searched(self, binding: Binding, query: SearchQuery) -> list[Offer]:
+        alias, reasons = binding.alias, self.found.reasons
+        try:
+            found = _search(self.runtime, binding, query)
+        except Unsupported as exc:
+            reasons[alias] = f"the search failed: {exc}"
+            return []
+        except ProviderError as exc:
+            reasons[alias] = f"the search failed: {exc}"
+            self.found.later.add(alias)
+            return []
+        fitting = [one for one in found if _fits(one, query, self.criteria)]
+        cheap = [one for one in fitting if _is_cheap(one, self.criteria)]
+        dear = len(fitting) - len(cheap)
+        than = f"cost more than {self.criteria.max_price}, or show no price" if self.criteria.max_price else "show none"
+        beyond = f"; {dear} of those it found {than}" if dear else ""
+        reasons[alias] = f"the search finds no more{beyond}"
+        return [_offer(alias, one) for one in cheap]
 
     def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
         """Add those of *offers* that can be ordered; whether there were any, and may be more."""
@@ -146,6 +191,18 @@ class _Hunt:
         providers = self.runtime.providers
         return sum(providers[offer.provider].account == providers[alias].account for offer in offers)
 
+    def _cheapest_first(self) -> None:
+        """Order what was found by price: of the currency that the first provider tells it in, unless one was named."""
+        offers, limit = self.found.offers, self.criteria.max_price
+        priced = [(parse_price(offer.price), offer) for offer in offers]
+        currency = limit.currency if limit else next((price.currency for price, _ in priced), "")
+        for price, offer in priced:
+            if price.currency != currency:
+                other = f"its prices are in {price.currency}, and those of others in {currency}"
+                self.found.reasons[offer.provider] = f"{other}: a max_price says which are compared"
+        same = [one for one in priced if one[0].currency == currency]
+        offers[:] = [offer for _, offer in sorted(same, key=lambda one: one[0].amount)]
+
     def _full(self, alias: str) -> bool:
         """Whether more of the provider's numbers would be of no use."""
         left = self._left(alias)
@@ -153,31 +210,24 @@ class _Hunt:
         return self.enough or left.most < 1 or (left.idle < 1 and plenty)
 
 
-def _listed(runtime: Runtime, pool: PoolConfig) -> list[Listed]:
-    """What the stock file lists. Raises StockFileError."""
-    if pool.stock_file is None:
-        return []
-    return read_stock(pool.stock_file, {alias: runtime.kinds[alias] for alias in pool.providers}, pool.country)
+def _query(criteria: Criteria, limit: int) -> SearchQuery:
+    asked = {name: getattr(criteria, name) for name in ("country", "prefix", "type", "features", "contains")}
+    return SearchQuery(limit=limit, **asked)
 
 
-def _of(pool: PoolConfig) -> str:
-    return f"country {pool.country}" + (f" and prefix {pool.prefix}" if pool.prefix else "")
+def _fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
+    """Whether a candidate is what was asked for, as far as its number tells: its provider may have said so only."""
+    number = found.number
+    if offered(number, query) is None or number in criteria.exclude:
+        return False
+    national = number.removeprefix(international_prefix(SearchQuery(country=query.country)))
+    return criteria.contains in national and (criteria.type is None or may_be(number, criteria.type))
 
 
-def _searched(
-    runtime: Runtime, pool: PoolConfig, binding: Binding, query: SearchQuery, reasons: dict[str, str]
-) -> list[Offer]:
-    try:
-        found = _search(runtime, binding, query)
-    except (ProviderError, Unsupported) as exc:
-        reasons[binding.alias] = f"the search failed: {exc}"
-        return []
-    fitting = [one for one in found if offered(one.number, query) is not None]
-    cheap = [one for one in fitting if pool.max_price is None or pool.max_price.covers(one.price)]
-    dear = len(fitting) - len(cheap)
-    beyond = f"; {dear} of those it found cost more than {pool.max_price}, or show no price" if dear else ""
-    reasons[binding.alias] = f"the search finds no more{beyond}"
-    return [_offer(binding.alias, one) for one in cheap]
+def _is_cheap(found: Candidate, criteria: Criteria) -> bool:
+    if criteria.max_price is not None:
+        return criteria.max_price.covers(found.price)
+    return not criteria.prefer or found.price is not None
 
 
 def _search(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:

@@ -18,6 +18,7 @@ from tasks.pools.counting import Supply
 from tasks.pools.former import former_of
 from tasks.runtime import Runtime
 from tasks.supply.budgets import closed_providers
+from tasks.supply.candidates import search_time
 
 LEASE = 30.0
 """Seconds, beside its searches, that a run may take before another one takes its place."""
@@ -36,8 +37,7 @@ class Run:
     @property
     def lease(self) -> timedelta:
         """Every provider may be searched, and answer as late as it may; a run that takes longer does no harm."""
-        searches = sum(self.runtime.providers[alias].policy.timeout for alias in self.pool.providers)
-        return timedelta(seconds=LEASE + searches)
+        return timedelta(seconds=LEASE + search_time(self.runtime, self.pool.providers))
 
 
 @dataclass(frozen=True, kw_only=True)

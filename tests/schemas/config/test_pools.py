@@ -16,7 +16,8 @@ from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
-from schemas.config.pools import PoolConfig, Price, _contradiction, parse_price
+from schemas.config.pools import PoolConfig, Price, parse_price
+from schemas.national_prefix import contradiction
 from tasks.providers.configured import load_config, parse_config, sandbox_config
 
 SHORT = [first + "".join(rest) for first in "01" for more in range(3) for rest in product("0123456789", repeat=more)]
@@ -311,7 +312,7 @@ def test_a_prefix_of_no_number_of_the_country_is_refused(country, prefix, proble
 def test_a_prefix_with_a_0_or_1_is_refused_only_where_it_begins_no_number(country):
     numbers = regex.compile(PhoneMetadata.metadata_for_region(country).general_desc.national_number_pattern)
     for prefix in SHORT:
-        if _contradiction(country, prefix):
+        if contradiction(country, prefix):
             assert not numbers.fullmatch(prefix, partial=True), prefix
 
 
@@ -326,12 +327,12 @@ def test_a_prefix_with_a_0_or_1_is_refused_only_where_it_begins_no_number(countr
     ],
 )
 def test_the_0_of_a_country_is_told_from_that_of_its_numbers(country, prefix, mend):
-    told = _contradiction(country, prefix)
+    told = contradiction(country, prefix)
     assert told is None if mend is None else told.endswith(mend)
 
 
 def test_a_0_alone_is_left_out():
-    assert _contradiction("GB", "0").endswith("dialled inside GB only: leave it out")
+    assert contradiction("GB", "0").endswith("dialled inside GB only: leave it out")
 
 
 def test_a_pool_of_durations_imports_neither_celery_nor_phonenumbers():

@@ -183,7 +183,7 @@ def supplied(database: SqlDatabase, *, policies: dict[str, Any] | None = None, *
     world.runtime = replace(
         world.runtime,
         providers=bindings,
-        kinds=dict.fromkeys(bindings, kinds()["fluents"]),
+        kinds=dict.fromkeys(bindings, replace(kinds()["fluents"], tells_price=True)),
         config=world.runtime.config.model_copy(update={"pools": {NAME: pool}}),
     )
     return world

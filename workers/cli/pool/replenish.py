@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from schemas.config.file import Config
 from schemas.tables.pools import PoolStatus
 from tasks.policies.pace import Pace
+from tasks.pools.supply.candidates import STOCK_FILE
 from tasks.pools.supply.replenish import NotNow, Report
 from tasks.pools.supply.replenish import run as replenish
 from tasks.runtime import Runtime
-from tasks.supply.candidates import STOCK_FILE
 from workers.cli.pool.view import known_pool
 from workers.cli.terminal.context import Desk, open_desk, worker_hint
 from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure

@@ -13,6 +13,7 @@ from schemas.outcomes import Candidate
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.pace import HORIZON, Later, Slot
+from tasks.pools.supply.candidates import STOCK_FILE, find
 from tasks.providers.bird.adapter import Bird
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.configured import sandbox_config
@@ -20,7 +21,7 @@ from tasks.providers.registry import build, kinds
 from tasks.runtime import Binding
 from tasks.sandbox import SandboxServer
 from tasks.supply import candidates
-from tasks.supply.candidates import STOCK_FILE, Found, find
+from tasks.supply.candidates import Found
 from tasks.supply.offers import Offer
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
@@ -115,7 +116,7 @@ def test_what_the_stock_file_lists_and_is_bought_is_passed_over_by_chunks(
     world: Supplied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(candidates, "_CHUNK", 7)
-    world.shop().can_search = False  # type: ignore[misc]
+    world.runtime = replace(world.runtime, kinds={**world.runtime.kinds, "first": kinds()["timepay"]})
     mine = area(415, 40, 500)
     path = listed(tmp_path, *(f"{one},first" for one in mine))
     world.configure(stock_file=path, low=20, target=20, providers=["first"])

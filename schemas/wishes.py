@@ -1,0 +1,154 @@
+"""What callers send to have numbers found and bought: an order by criteria. Unknown fields are errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from schemas.config.kinds import Kind
+from schemas.criteria import Criteria
+from schemas.metadata import Metadata
+from schemas.requests import E164, Alias, Key, RequestError, digest, problems_of, refusal, unknown_provider
+
+MAX_COUNT = 100_000
+"""Numbers of one order."""
+
+MAX_WISHES = 1_000
+MAX_EXCLUDED = 10_000
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT, strict=True)]
+
+_CRITERIA = ("country", "type", "features", "contains", "providers", "prefer", "max_price")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """So many numbers by some criteria; fewer than `at_least` found are a failure, before any is bought."""
+
+    count: int
+    criteria: Criteria
+    at_least: int = 1
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the same key must come with."""
+        criteria = self.criteria.model_dump(mode="json")
+        criteria["exclude"] = sorted(criteria["exclude"])
+        return digest([self.count, self.at_least, criteria, dict(self.metadata)])
+
+
+class OrderNumbers(BaseModel):
+    """`count` numbers by criteria: so many of each `prefix` that has no count of its own, like '212:20'."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: Count
+    country: str = "US"
+    prefix: Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = (
+        Field(default=(), max_length=MAX_WISHES)
+    )
+    type: Any = None
+    features: Any = ()
+    contains: Any = ""
+    providers: tuple[Alias, ...] = ()
+    prefer: Any = None
+    max_price: Any = None
+    at_least: Count = 1
+    exclude: Annotated[tuple[E164, ...], Field(max_length=MAX_EXCLUDED)] = ()
+    idempotency_key: Key | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+    @field_validator("prefix")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        seen = [one.partition(":")[0] for one in value]
+        for prefix in seen:
+            if seen.count(prefix) > 1:
+                raise ValueError(f"{prefix!r} is there twice: name each prefix once, with its count like {prefix}:20")
+        return value
+
+    @field_validator("at_least")
+    @classmethod
+    def _not_above_count(cls, value: int, info: ValidationInfo) -> int:
+        count = info.data.get("count", value)
+        if value > count:
+            raise ValueError(f"{value} is above count, {count}: lower at_least, or raise count")
+        return value
+
+
+def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tuple[OrderNumbers, list[Wish]]:
+    """The request and its wishes; *kinds* maps the known aliases. Raises RequestError."""
+    try:
+        order = OrderNumbers.model_validate(dict(fields))
+    except ValidationError as exc:
+        raise refusal(exc, OrderNumbers) from exc
+    common = {name: getattr(order, name) for name in _CRITERIA}
+    wishes = []
+    for prefix, count in map(_counted, order.prefix or ("",)):
+        many = order.count if count is None else count
+        wishes.append(_wish(order, {**common, "prefix": prefix}, many))
+    check_wishes(wishes, kinds)
+    return order, wishes
+
+
+def check_wishes(wishes: list[Wish], kinds: Mapping[str, Kind]) -> None:
+    """Raise RequestError where they are too many, or name a provider that cannot do what they ask of it."""
+    if (total := sum(one.count for one in wishes)) > MAX_COUNT:
+        raise _refused("count", f"{total:,} numbers in all: {MAX_COUNT:,} at most in one order, split it")
+    for criteria in dict.fromkeys(one.criteria for one in wishes):
+        for alias in criteria.providers:
+            if alias not in kinds:
+                raise unknown_provider("providers", alias, kinds)
+            if problem := cannot(kinds[alias], criteria):
+                raise _refused("providers", f"{alias!r} ({kinds[alias].name}) {problem}: take it out")
+
+
+def cannot(kind: Kind, criteria: Criteria) -> str | None:
+    """Why a provider of a *kind* cannot be searched by *criteria*; None where it can."""
+    if not kind.searches:
+        return "cannot be searched"
+    if kind.needs_prefix and not criteria.prefix:
+        return "is searched by prefix only"
+    if missing := [name for name in criteria.asked if name not in kind.asked_for]:
+        return f"cannot be asked for {' and '.join(missing)}"
+    if criteria.by_price and not kind.tells_price:
+        return "tells no price when it is searched"
+    return None
+
+
+def _wish(order: OrderNumbers, fields: dict[str, Any], count: int) -> Wish:
+    try:
+        criteria = Criteria.model_validate(fields)
+    except ValidationError as exc:
+        raise RequestError(
+            "; ".join(f"{place}: {message}" for place, message in problems_of(exc, Criteria)),
+            problems=problems_of(exc, Criteria),
+        ) from exc
+    if order.at_least > count:
+        above = f"{order.at_least} is above the count of prefix {criteria.prefix}, {count}"
+        raise _refused("at_least", f"{above}: lower it")
+    found = without(criteria, order.exclude)
+    return Wish(count=count, criteria=found, at_least=order.at_least, metadata=order.metadata)
+
+
+def without(criteria: Criteria, numbers: tuple[str, ...]) -> Criteria:
+    """The criteria with those of *numbers* left out that they might find."""
+    return criteria.model_copy(update={"exclude": frozenset(one for one in numbers if criteria.prefix in one)})
+
+
+def _counted(text: str) -> tuple[str, int | None]:
+    """A prefix and its own count, if it has one. Raises RequestError."""
+    prefix, colon, many = text.partition(":")
+    if not colon:
+        return prefix, None
+    if not (many.isascii() and many.isdigit() and 0 < int(many) <= MAX_COUNT):
+        raise _refused("prefix", f"{text!r} has no count from 1 to {MAX_COUNT:,} after its colon: write it like 212:20")
+    return prefix, int(many)
+
+
+def _refused(place: str, message: str) -> RequestError:
+    return RequestError(f"{place}: {message}", problems=((place, message),))
