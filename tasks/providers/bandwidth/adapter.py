@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -125,7 +124,7 @@ class Bandwidth:
         if order is not None and (order.kind is LookKind.PROCESSING or order.account or order.waiting):
             return order
         shown = self._shown(number)
-        return order if shown is None else replace(shown, provider_order_id=order.provider_order_id if order else None)
+        return order if shown is None else both(order, shown)
 
     def _orders(self, number: str, known: Known) -> list[Look]:
         """The number's orders: the one that is known, and where that came to nothing, those of the doubtful calls."""

@@ -19,9 +19,12 @@ def both(order: Look | None, listed: Look) -> Look:
     """What orders and the list of owned numbers say together.
 
     The list shows what an order brought, but later; an order tells of what it still waits for, or why there is nothing.
+    What is listed is of the order that says so, and of none that came to nothing.
     """
-    if order is None or listed.kind is LookKind.OWNED:
+    if order is None:
         return listed
+    if listed.kind is LookKind.OWNED:
+        return replace(listed, provider_order_id=order.provider_order_id if order.kind is LookKind.OWNED else None)
     if order.kind is LookKind.PROCESSING or (order.kind is LookKind.UNCLEAR and listed.kind is not LookKind.PROCESSING):
         return order
     if listed.kind is not LookKind.ABSENT:
