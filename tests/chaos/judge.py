@@ -203,7 +203,7 @@ def _lost_calls(
     last_look = POLICY["reconcile_after"][-1]
     for attempt in attempts:
         # What a look has found of it stands there then.
-        if attempt["error_code"] not in ("worker_gone", "found_by_look"):
+        if attempt["error_code"] not in ("worker_gone", "found_by_look", "found_by_order"):
             continue
         later = [(b, a, at) for b, a, at in history[attempt["purchase_id"]] if at > attempt["deadline"]]
         after = next(((a, at) for b, a, at in later if b == Status.UNKNOWN), None)

@@ -15,9 +15,10 @@ from tasks.ledger.calls.attempts import YES, last_call, other_yes
 from tasks.ledger.rows import Row
 from tasks.policies.retry import Decision
 
-FOUND_BY_LOOK = "found_by_look"
-"""The error_code of a call whose yes is a look's: which call it was is known no better."""
+FOUND_BY_LOOK, FOUND_BY_ORDER = "found_by_look", "found_by_order"
+"""The error_codes of a call whose yes is a look's: which call it was is known no better, or is told by its order."""
 
+_BY_LOOK = (FOUND_BY_LOOK, FOUND_BY_ORDER)
 _FOUND = {LookKind.OWNED: OutcomeKind.PURCHASED, LookKind.PROCESSING: OutcomeKind.PROCESSING}
 _MAY_BE = (None, OutcomeKind.UNKNOWN, OutcomeKind.COMPLIANCE, OutcomeKind.PROCESSING)
 """Outcomes of calls that may have bought what a look finds."""
@@ -27,7 +28,8 @@ def write_found(conn: Connection, row: Mapping[str, Any], look: Look, now: datet
     """Write that a look at *row*, as it was when the look began, found the number.
 
     It is a yes to the last call until then that may have been executed. Returns that call's revision; None where there
-    is none, where the look found nothing, or where it is, or may be, another call's own yes that it has seen.
+    is none, where the look found nothing, or where it is, or may be, another call's own yes that it has seen: also one
+    made since, whose number's id is not known yet. What the look knows by its order is none that was made since.
     """
     kind, known = _FOUND.get(look.kind), look.provider_number_id
     if kind is None or look.compliance:
@@ -36,11 +38,16 @@ def write_found(conn: Connection, row: Mapping[str, Any], look: Look, now: datet
     calls = conn.execute(select(ATTEMPT).where(at.purchase_id == row["id"]).order_by(at.revision.desc())).all()
     before = [call for call in calls if call.revision <= row["revision"]]
     told = {call.provider_number_id for call in calls if call.outcome in YES}
+    since = {call.provider_number_id for call in calls if call.outcome in YES and call not in before}
     bought = {call.provider_number_id for call in before if call.outcome == OutcomeKind.PURCHASED}
     call = next((call for call in before if call.outcome in _MAY_BE), None)
+    by_order = look.provider_order_id is not None
     if call is None or (known is not None and known in told) or (bought and None in {known, *bought}):
         return None
-    found = {"outcome": str(kind), "provider_number_id": clip(known, 200), "error_code": FOUND_BY_LOOK}
+    if None in since and not by_order:
+        return None
+    code = FOUND_BY_ORDER if by_order else FOUND_BY_LOOK
+    found = {"outcome": str(kind), "provider_number_id": clip(known, 200), "error_code": code}
     conn.execute(_at(call.purchase_id, call.revision).values(**found, ended_at=now))
     return int(call.revision)
 
@@ -55,7 +62,7 @@ def put_aside(conn: Connection, row: Mapping[str, Any], known: str | None) -> st
     query = select(ATTEMPT).where(at.purchase_id == row["id"], at.revision <= row["revision"])
     calls = conn.execute(query.order_by(at.revision.desc())).all()
     mine = next((call for call in calls if call.revision == row["revision"]), None)
-    if mine is None or mine.error_code != FOUND_BY_LOOK or None in (known, mine.provider_number_id):
+    if mine is None or mine.error_code not in _BY_LOOK or None in (known, mine.provider_number_id):
         return None
     other: str = mine.provider_number_id
     if clip(known, 200) == other:
@@ -71,9 +78,10 @@ def put_aside(conn: Connection, row: Mapping[str, Any], known: str | None) -> st
 def disown(conn: Connection, call: Row, known: str | None) -> bool:
     """Take back what a look wrote into *call*, where that is the number of *known*: a call's own yes tells of it now.
 
-    Returns whether it was so.
+    A yes without an id may tell of all that no order was found for. Returns whether it was so.
     """
-    if known is None or call["error_code"] != FOUND_BY_LOOK or call["provider_number_id"] != known:
+    its = (FOUND_BY_LOOK,) if known is None else _BY_LOOK
+    if call["error_code"] not in its or known not in (None, call["provider_number_id"]):
         return False
     doubt = {"outcome": str(OutcomeKind.UNKNOWN), "provider_number_id": None}
     conn.execute(_at(call["purchase_id"], call["revision"]).values(**doubt))

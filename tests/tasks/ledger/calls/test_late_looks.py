@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from sqlalchemy import select
 
@@ -20,6 +23,7 @@ from tests.tasks.support import World
 
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="first")
 PROCESSING = Look(kind=LookKind.PROCESSING, provider_number_id="first")
+ORDERED = Outcome(kind=OutcomeKind.PROCESSING, provider_order_id="order-2")
 ORDER_ENDED = Look(kind=LookKind.REFUSED, error="the order has failed")
 
 
@@ -169,6 +173,26 @@ def test_what_may_be_the_later_calls_own_is_no_second_charge(world: World) -> No
     assert world.attempts(seen["id"]) == ["unknown", "purchased"]
 
 
+@pytest.mark.parametrize("first", ["the look", "the order"])
+@pytest.mark.parametrize(
+    ("order", "told"), [(None, []), ("order-1", [["first", None]])], ids=["by its number", "by its order"]
+)
+def test_what_a_later_order_may_have_bought_is_no_second_charge(
+    world: World, order: str | None, told: list[list[str | None]], first: str
+) -> None:
+    """A slow look sees the number, whose id its own order does not tell yet. An earlier call's order is another one."""
+    seen, claim = called_again(world)
+    answer = replace(OWNED, provider_order_id=order)
+    steps = [partial(say, world, seen, answer), partial(record, world, claim, ORDERED)]
+    for step in steps if first == "the look" else reversed(steps):
+        step()
+    own = Look(kind=LookKind.OWNED, provider_number_id="first", provider_order_id="order-2")
+    say(world, world.row(seen["id"]), own)
+    assert [sorted(ids, key=str, reverse=True) for ids in twice(world)] == told
+    row = world.row(seen["id"])
+    assert (row["status"], row["provider_number_id"]) == (Status.PURCHASED, "first")
+
+
 def test_two_calls_that_say_yes_themselves_are_two_whatever_their_ids(world: World) -> None:
     first = world.claimed()
     _, claim = called_again(world, first)
@@ -224,7 +248,7 @@ def test_a_doubt_that_came_since_the_claim_is_looked_into_and_held(world: World)
 def test_an_order_that_ends_leaves_what_another_call_bought(world: World, evidence: Outcome) -> None:
     first = world.claimed()
     _, claim = called_again(world, first)
-    record(world, claim, Outcome(kind=OutcomeKind.PROCESSING, provider_order_id="order-2"))
+    record(world, claim, ORDERED)
     record(world, first, evidence)
     after = say(world, world.row(first.row["id"]), ORDER_ENDED)
     assert after is not None
