@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.outcomes import LookKind, OutcomeKind
 from tasks.conformance.fixtures import NUMBER, OTHER, adapter, bought, buy, charged, look, wait_until
-from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery, Unsupported
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 
@@ -220,6 +221,44 @@ def test_a_batch_is_mapped_back_number_by_number(sandbox: SandboxServer, kind: s
     numbers = [f"+1415555{n:04d}" for n in range(size)]
     asks = [ask for number in numbers if isinstance(ask := provider.prepare(Ask(number=number)), Ask)]
     sandbox.control.plan(kind, "missing_item", number=numbers[1])
-    kinds = [outcome.kind for outcome in provider.buy(asks)]
-    assert kinds == [UNKNOWN if number == numbers[1] else OutcomeKind.PURCHASED for number in numbers]
+    outcomes = provider.buy(asks)
+    assert len(sandbox.control.calls(kind)) == 1
+    found = [bought(provider, outcome, number).kind for number, outcome in zip(numbers, outcomes, strict=True)]
+    assert found == [UNKNOWN if number == numbers[1] else OutcomeKind.PURCHASED for number in numbers]
     assert charged(sandbox, kind) == numbers
+
+
+@pytest.mark.parametrize(
+    ("fault", "params", "wanted", "charges"),
+    [
+        ("error_before", {}, UNKNOWN, 0),
+        ("error_after", {}, UNKNOWN, 3),
+        ("cut_before", {}, UNKNOWN, 0),
+        ("cut_after", {}, UNKNOWN, 3),
+        ("html", {}, UNKNOWN, 3),
+        ("status", {"status": 400}, UNKNOWN, 0),
+        ("status", {"status": 422}, UNKNOWN, 0),
+        ("status", {"status": 403}, UNKNOWN, 0),
+        ("status", {"status": 429}, UNKNOWN, 0),
+        ("account", {"reason": "credentials"}, OutcomeKind.ACCOUNT, 0),
+    ],
+)
+def test_a_batch_that_is_answered_as_a_whole_is_in_doubt_number_by_number(
+    sandbox: SandboxServer, kind: str, fault: str, params: Any, wanted: OutcomeKind, charges: int
+) -> None:
+    provider = adapter(sandbox, kind)
+    if provider.max_batch == 1:
+        pytest.skip("one number in a call is documented")
+    numbers = [f"+1415555{n:04d}" for n in range(3)]
+    asks = [
+        replace(ask, reference="call-1")
+        for number in numbers
+        if isinstance(ask := provider.prepare(Ask(number=number)), Ask)
+    ]
+    sandbox.control.own(kind, [OTHER])
+    sandbox.control.plan(kind, fault, **params)
+    assert [outcome.kind for outcome in provider.buy(asks)] == [wanted] * 3
+    assert len(charged(sandbox, kind)) == charges
+    if provider.lookup != "none":
+        looks = provider.look(dict.fromkeys(numbers, Known(references=("call-1",) if provider.keeps_reference else ())))
+        assert {look.kind for look in looks.values()} == {LookKind.OWNED if charges else LookKind.ABSENT}

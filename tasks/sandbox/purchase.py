@@ -43,7 +43,8 @@ class PurchaseCall:
         own = [fault if fault and (fault is whole or fault.name in ITEM_FAULTS) else None for fault in faults]
         pairs = list(zip(self._order.numbers, own, strict=True))
         refusals = [self._refusal(number, fault) for number, fault in pairs]
-        executed = (whole is None or whole.charge) and (self._api.partial or not any(refusals))
+        partial = self._api.partial if self._order.partial is None else self._order.partial
+        executed = (whole is None or whole.charge) and (partial or not any(refusals))
         lines = [
             self._refused(number, refusal) if refusal else self._sold(number, fault, executed=executed)
             for (number, fault), refusal in zip(pairs, refusals, strict=True)

@@ -1,8 +1,9 @@
 """Bandwidth, its API of OAuth 2.0 tokens under /api/v2, whose bodies are XML; from its specification and documents.
 
 POST /api/v2/accounts/{id}/orders with an <Order> of one named number answers 201 with an order that is worked on later
-(`orders`); mostly in less than a second, and nothing is promised. An order takes many numbers, how many is not said: we
-order one. CustomerOrderId is our name of the call, and finds it again; it is not said to be unique, so it is no key.
+(`orders`); mostly in less than a second, and nothing is promised. An order takes many numbers, how many is not said:
+one is ordered, and several only where `max_batch` says so, and then in part where not all can be had (PartialAllowed).
+CustomerOrderId is our name of the call, and finds it again; it is not said to be unique, so it is no key.
 
 What is ours is in the list of the account's numbers, GET /api/v2/tns?accountId=, which has no filter by number: so all
 is walked before a number is absent. GET /api/v2/tns/{number} shows one at once; it answers for others' numbers, too, so
@@ -28,7 +29,6 @@ from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
 from tasks.providers.transport.answers import fields, same_number
-from tasks.providers.transport.session import only
 from tasks.providers.transport.xml import many, write_xml
 
 NUMBERS = "/api/v2/tns"
@@ -42,7 +42,7 @@ class Bandwidth:
 
     lookup: ClassVar[LookupWay] = "by_list"
     can_search: ClassVar[bool] = True
-    max_batch: ClassVar[int] = 1
+    max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
 
@@ -62,18 +62,19 @@ class Bandwidth:
         return ask
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
-        """Order one number, under our name of the call."""
-        ask, session = only(asks), self._login.present()
+        """Order numbers in one call, under our name of it."""
+        session = self._login.present()
         if session is None:
             error = "the access token has expired right before the call: nothing was sent"
-            return [Outcome(kind=OutcomeKind.NOT_SENT, error_code="no_token", error=error, retry_after=0.0)]
-        order = write_xml("Order", orders.body(ask, self._config.site_id, self._config.peer_id))
-        answer = session.purchase(f"{self._account}/orders", xml=order)
+            return [Outcome(kind=OutcomeKind.NOT_SENT, error_code="no_token", error=error, retry_after=0.0)] * len(asks)
+        order = write_xml("Order", orders.body(asks, self._config.site_id, self._config.peer_id))
+        answer = session.purchase(f"{self._account}/orders", count=len(asks), xml=order)
         if isinstance(answer, Outcome):
             if answer.http_status == 401:
                 self._login.drop(session)
-            return [answer]
-        return [orders.outcome(session, answer, ask)]
+            return [answer] * len(asks)
+        asked = {ask.number for ask in asks}
+        return [orders.outcome(session, answer, ask, asked) for ask in asks]
 
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Ask for each number's orders that are known and for the number itself, then walk the list for all others."""

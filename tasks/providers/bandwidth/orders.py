@@ -7,7 +7,7 @@ with 5005; only with such a code is it refused, else the order was given up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
@@ -24,27 +24,31 @@ _ENDED = ("COMPLETE", "PARTIAL", "FAILED")
 _NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
 
-def body(ask: Ask, site_id: str, peer_id: str | None) -> dict[str, Any]:
-    """The Order that asks for one number, all or nothing, never on back order."""
+def body(asks: Sequence[Ask], site_id: str, peer_id: str | None) -> dict[str, Any]:
+    """The Order that asks for one number, or for as many of several as can be had; never on back order."""
+    numbers = [ask.number for ask in asks]
+    several = len(numbers) > 1
     return {
-        "CustomerOrderId": ask.reference,
-        "Name": f"Dialstock {ask.number}",
+        "CustomerOrderId": asks[0].reference,
+        "Name": f"Dialstock {numbers[0]}" + (f" and {len(numbers) - 1} more" if several else ""),
         "SiteId": site_id,
         "PeerId": peer_id,
-        "PartialAllowed": False,
+        "PartialAllowed": several,
         "BackOrderRequested": False,
-        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": [ask.number]}},
+        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": numbers}},
     }
 
 
-def outcome(session: Session, answer: Answer, ask: Ask) -> Outcome:
-    """What a purchase came to that was answered with an order."""
+def outcome(session: Session, answer: Answer, ask: Ask, asked: Set[str]) -> Outcome:
+    """What a purchase of *ask*, one of the numbers *asked*, came to that was answered with an order."""
     response = fields(fields(answer.body).get("OrderResponse"))
     order = fields(response.get("Order"))
     order_id, said = identifier(order.get("id")), order.get("CustomerOrderId")
     numbers = _ordered(order)
-    if order_id is None or numbers != [ask.number] or (ask.reference and said not in (None, ask.reference)):
-        code = WRONG_NUMBER if numbers and ask.number not in numbers else "no_record"
+    foreign = set(numbers) - asked
+    named = numbers.count(ask.number) == 1 and not foreign
+    if order_id is None or not named or (ask.reference and said not in (None, ask.reference)):
+        code = WRONG_NUMBER if foreign and ask.number not in numbers else "no_record"
         return session.unsettled(answer, code, f"no order of {ask.number}")
     if response.get("OrderStatus") not in (*_UNDER_WAY, *_ENDED):
         return session.unsettled(answer, "no_record", f"an order of {ask.number} in no state that is documented")
@@ -101,7 +105,8 @@ def _state(response: Mapping[str, Any], number: str) -> tuple[LookKind, str | No
         return LookKind.PROCESSING, None
     if status in ("COMPLETE", "PARTIAL") and _names(_completed(response), number):
         return LookKind.OWNED, None
-    if status in ("FAILED", "PARTIAL") and not _names(_completed(response), number):
+    failed = status == "FAILED" or (status == "PARTIAL" and _names(_failed(response), number))
+    if failed and not _names(_completed(response), number):
         own = [one for one in errors(response) if _about(one, number)]
         codes = [str(one.get("Code")) for one in own]
         refused = bool(codes) and all(code in REFUSED for code in codes)
@@ -124,10 +129,13 @@ def _completed(response: Mapping[str, Any]) -> list[Any]:
     return [fields(one).get("FullNumber") for one in many(done.get("TelephoneNumber"))]
 
 
+def _failed(response: Mapping[str, Any]) -> list[Any]:
+    return many(fields(response.get("FailedNumbers")).get("FullNumber"))
+
+
 def _ended(response: Mapping[str, Any]) -> list[str]:
     """The numbers that an ended order tells of."""
-    failed = many(fields(response.get("FailedNumbers")).get("FullNumber"))
-    return [number for one in (*_completed(response), *failed) if (number := e164(one))]
+    return [number for one in (*_completed(response), *_failed(response)) if (number := e164(one))]
 
 
 def _names(numbers: list[Any], number: str) -> bool:

@@ -6,7 +6,6 @@ cannot be had. Tokens are answered as RFC 6749 says.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
+from tasks.providers.bandwidth.sandbox_orders import ended, in_list, order, status
 from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, basic_credentials, route
 from tasks.providers.sandbox.exchange import Incoming, Invalid, Problem, Refusal, Reply, is_e164
 from tasks.providers.sandbox.ledger import Record
@@ -67,60 +67,48 @@ class BandwidthApi(SandboxApi):
         return Reply(200, {"access_token": f"access-{self.token}", "token_type": "Bearer", "expires_in": 3600})
 
     def read_order(self, incoming: Incoming) -> Order:
-        """An <Order> of one named number, with its wrapper and its sub-account."""
-        order = _read(incoming).get("Order")
-        if not isinstance(order, dict):
+        """An <Order> of named numbers, with its wrapper and its sub-account."""
+        wanted = _read(incoming).get("Order")
+        if not isinstance(wanted, dict):
             raise Invalid(Problem("", "the root is no Order", "5001"))
-        strange = [Problem(name, f"{name} is unknown", "5001") for name in order if name not in _ORDER]
-        wrapper = order.get("ExistingTelephoneNumberOrderType")
+        strange = [Problem(name, f"{name} is unknown", "5001") for name in wanted if name not in _ORDER]
+        wrapper = wanted.get("ExistingTelephoneNumberOrderType")
         if not isinstance(wrapper, dict):
             raise Refusal(self.failed())
         numbers = many(wrapper.get("TelephoneNumberList", {}).get("TelephoneNumber"))
-        problems = [*strange, *_problems(order, numbers)]
+        problems = [*strange, *_problems(wanted, numbers)]
         if problems:
             raise Invalid(*problems)
-        extra = {"order_id": str(uuid4()), "reference": order.get("CustomerOrderId"), "site": order["SiteId"]}
-        return Order(account=self.account(incoming), numbers=numbers, extra=extra)
+        partial = wanted.get("PartialAllowed") == "true"
+        extra = {"order_id": str(uuid4()), "reference": wanted.get("CustomerOrderId"), "site": wanted["SiteId"]}
+        extra["partial"] = partial
+        return Order(account=self.account(incoming), numbers=numbers, extra=extra, partial=partial)
 
     def sold(self, lines: Sequence[Line]) -> Reply:
-        """201: the order was received. One that is refused fails later."""
-        line = lines[0]
-        if line.state == "missing":
+        """201: the order was received. What is refused fails later, and all with it where no part is wanted."""
+        records = [line.record for line in lines if line.state != "missing"]
+        refused = [line.record for line in lines if line.state == "refused"]
+        for record in refused if lines[0].record.extra["partial"] else records if refused else ():
+            self.ledger.take(replace(record, extra={**record.extra, "code": "5005"}))
+        if not records:
             return _xml(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
-        if line.state == "refused":
-            self.ledger.take(replace(line.record, extra={**line.record.extra, "code": "5005"}))
-        response = {"Order": _order(line.record), "OrderStatus": "RECEIVED"}
-        return _xml(201, "OrderResponse", response, {"Location": f"orders/{line.record.extra['order_id']}"})
+        response = {"Order": order(records), "OrderStatus": "RECEIVED"}
+        return _xml(201, "OrderResponse", response, {"Location": f"orders/{records[0].extra['order_id']}"})
 
     def list_orders(self, incoming: Incoming) -> Reply:
         """Orders by our name of the call."""
         incoming.only("page", "size", "customerOrderId")
         wanted = incoming.text("customerOrderId")
-        found = [one for one in self._orders(self.account(incoming)) if wanted in ("", one.extra["reference"])]
-        listed = [{**_names(one), "OrderStatus": _status(one)[0], "OrderDate": one.at} for one in found]
-        inner = {"TotalCount": len(found), "Links": {}, "OrderIdUserIdDate": listed}
+        orders = self.ledger.orders(self.kind, self.account(incoming))
+        listed = [in_list(one) for one in orders if wanted in ("", one[0].extra["reference"])]
+        inner = {"TotalCount": len(listed), "Links": {}, "OrderIdUserIdDate": listed}
         return _xml(200, "ResponseSelectWrapper", {"ListOrderIdUserIdDate": inner})
 
     def get_order(self, incoming: Incoming) -> Reply:
-        """One order by its id, with what became of its number."""
-        orders = self._orders(self.account(incoming))
-        found = next((one for one in orders if one.extra["order_id"] == incoming.args[1]), None)
-        if found is None:
-            return Reply(404, None)
-        status, code = _status(found)
-        done = [{"FullNumber": found.number}] if status == "COMPLETE" else []
-        failed = [found.number] if code else []
-        error = {"Code": code, "Description": "The telephone number is unavailable", "TelephoneNumber": found.number}
-        response = {
-            "CompletedQuantity": len(done),
-            "ErrorList": {"Error": [error]} if code else None,
-            "Order": {**_order(found), "id": None},
-            "OrderStatus": status,
-            "CompletedNumbers": {"TelephoneNumber": done},
-            "FailedNumbers": {"FullNumber": failed},
-            "FailedQuantity": len(failed),
-        }
-        return _xml(200, "OrderResponse", response)
+        """One order by its id, with what became of its numbers."""
+        orders = self.ledger.orders(self.kind, self.account(incoming))
+        found = next((one for one in orders if one[0].extra["order_id"] == incoming.args[1]), None)
+        return Reply(404, None) if found is None else _xml(200, "OrderResponse", ended(found))
 
     def list_owned(self, incoming: Incoming) -> Reply:
         """An account's numbers, page by page; a page is named by where it starts, but the first, which is 1."""
@@ -128,7 +116,7 @@ class BandwidthApi(SandboxApi):
         account, size = incoming.text("accountId"), incoming.whole("size", 500, 1, 2500)
         page = incoming.whole("page", 1, 1, 10**9)
         start = 0 if page == 1 else page
-        owned = [record for record in self.ledger.owned(self.kind, account) if _status(record)[0] != "FAILED"]
+        owned = [record for record in self.ledger.owned(self.kind, account) if status(record)[0] != "FAILED"]
         shown = [_details(record, account) for record in owned[start : start + size]]
         address = f"https://api.bandwidth.com/api/v2/tns?accountId={account}&page={{}}&size={size}"
         links = {"first": f'Link=<{address.format(1)}>;rel="first";'}
@@ -141,7 +129,7 @@ class BandwidthApi(SandboxApi):
         """One number, whoever has it."""
         number = unquote(incoming.args[0])
         owner = next((record for record in self.ledger.everywhere(self.kind) if record.number == number), None)
-        if owner is None or _status(owner)[0] == "FAILED":
+        if owner is None or status(owner)[0] == "FAILED":
             return Reply(404, None)
         return _xml(200, "TelephoneNumberResponse", {"TelephoneNumberDetails": _details(owner, "9900000")})
 
@@ -179,10 +167,6 @@ class BandwidthApi(SandboxApi):
         """500; what it says is not documented."""
         return Reply(500, None)
 
-    def _orders(self, account: str) -> list[Record]:
-        owned = [record for record in self.ledger.owned(self.kind, account) if record.extra]
-        return [*owned, *self.ledger.taken(self.kind, account)]
-
 
 def _read(incoming: Incoming) -> dict[str, Any]:
     declared = incoming.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -194,51 +178,27 @@ def _read(incoming: Incoming) -> dict[str, Any]:
         raise Invalid(Problem("", "the body is no XML", "5001"), malformed=True) from exc
 
 
-def _problems(order: Mapping[str, Any], numbers: Sequence[Any]) -> list[Problem]:
-    reference, site = order.get("CustomerOrderId", ""), order.get("SiteId", "")
+def _problems(wanted: Mapping[str, Any], numbers: Sequence[Any]) -> list[Problem]:
+    reference, site = wanted.get("CustomerOrderId", ""), wanted.get("SiteId", "")
     found = []
     if not isinstance(site, str) or not site.isdecimal():
         found.append(Problem("SiteId", "The sub-account is missing or wrong", "5022"))
     allowed = isinstance(reference, str) and reference.replace("-", "").replace(" ", "").isalnum()
     if reference and (not allowed or len(reference) > _REFERENCE):
         found.append(Problem("CustomerOrderId", "letters, digits, dashes and blanks, 40 at most", "5052"))
-    if order.get("BackOrderRequested") == "true":
+    if wanted.get("BackOrderRequested") == "true":
         found.append(Problem("BackOrderRequested", "not allowed for named numbers", "5522"))
-    if len(numbers) != 1 or not is_e164(numbers[0]) or not numbers[0].startswith("+1"):
-        found.append(Problem("TelephoneNumber", "one number of +1", "5002"))
+    if not numbers or not all(is_e164(number) and number.startswith("+1") for number in numbers):
+        found.append(Problem("TelephoneNumber", "numbers of +1", "5002"))
+    if len(set(map(str, numbers))) < len(numbers):
+        found.append(Problem("TelephoneNumber", "a number stands there twice", "5072"))
     return found
-
-
-def _status(record: Record) -> tuple[str, str | None]:
-    """OrderStatus, and the code of what failed."""
-    if "code" in record.extra:
-        return "FAILED", record.extra["code"]
-    if time.monotonic() < record.ready_at:
-        return "RECEIVED", None
-    return ("COMPLETE", None) if record.fulfilled else ("FAILED", "5003")
-
-
-def _names(record: Record) -> dict[str, Any]:
-    return {"CustomerOrderId": record.extra["reference"], "orderId": record.extra["order_id"]}
-
-
-def _order(record: Record) -> dict[str, Any]:
-    extra = record.extra
-    return {
-        "CustomerOrderId": extra["reference"],
-        "OrderCreateDate": record.at,
-        "BackOrderRequested": False,
-        "id": extra["order_id"],
-        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": [record.number]}},
-        "PartialAllowed": False,
-        "SiteId": extra["site"],
-    }
 
 
 def _details(record: Record, account: str) -> dict[str, Any]:
     return {
         "FullNumber": record.number,
-        "Status": "Inservice" if _status(record)[0] == "COMPLETE" else "InAccount",
+        "Status": "Inservice" if status(record)[0] == "COMPLETE" else "InAccount",
         "AccountId": record.account or account,
         "OrderId": record.extra.get("order_id"),
         "LastModified": record.at,

@@ -34,11 +34,15 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A valid purchase call: `numbers` are E.164 with the plus; `extra` stays with the owned number."""
+    """A valid purchase call: `numbers` are E.164 with the plus; `extra` stays with the owned number.
+
+    `partial` says for this call alone whether it sells some where it refuses others; None goes by the provider.
+    """
 
     account: str
     numbers: Sequence[str]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    partial: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

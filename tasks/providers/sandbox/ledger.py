@@ -155,13 +155,18 @@ class Ledger:
             self._given_back[kind, account, number] += 1
 
     def take(self, record: Record) -> Record:
-        """Keep an order that was taken and sold nothing: it failed, or waits. What it says of itself is `extra`."""
+        """Keep a number whose order was taken and sold it not: it failed, or waits. `extra` is what it says of it."""
         self._taken.append(record)
         return record
 
-    def taken(self, kind: str, account: str) -> list[Record]:
-        """The orders of *account* that were taken and sold nothing."""
-        return [record for record in self._taken if record.kind == kind and record.account in (None, account)]
+    def orders(self, kind: str, account: str) -> list[list[Record]]:
+        """The orders of *account*, each as its numbers: `extra` has the `order_id` that they share."""
+        found: dict[str, list[Record]] = {}
+        taken = [record for record in self._taken if record.kind == kind and record.account in (None, account)]
+        for record in (*self.owned(kind, account), *taken):
+            if record.extra:
+                found.setdefault(record.extra["order_id"], []).append(record)
+        return list(found.values())
 
     def numbers(self, kind: str) -> list[str]:
         """Every owned number of *kind*, in the order bought, shown in look-ups or not."""

@@ -5,8 +5,9 @@ right before, by its national digits (our reading: `starts_with` takes all of th
 
 POST /v2/number_orders {phone_numbers: [{phone_number, requirement_group_id}], customer_reference} answers 200 with an
 order: what became of the number is its item's `status` (`orders`). An item's id is not the number's: that one is known
-once the list shows it. An order takes many numbers, but how many, and whether one bad number fails all, is not said: we
-order one. The vendor's Idempotency-Key is not declared for orders. No code tells a number that is ours already.
+once the list shows it. An order takes many numbers: how many, and whether one bad number fails all, is not said. So one
+is ordered, and several only where `max_batch` says so; each is read in its own item then. The vendor's Idempotency-Key
+is not declared for orders. No code tells a number that is ours already.
 
 Orders are found by id and by filter[customer_reference], numbers by filter[phone_number], which takes digits alone and
 finds parts: what comes back is compared again here. Pages have 250 at most. How many a search gives is not said.
@@ -23,7 +24,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
-from schemas.config.papers import paper_for
 from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
     Candidate,
@@ -48,14 +48,13 @@ from tasks.providers.telnyx.errors import judge, limits, wait, with_mend
 from tasks.providers.transport.answers import amount, entries, fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import release
-from tasks.providers.transport.session import Session, only
+from tasks.providers.transport.session import Session
 
 ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
 BALANCE = "/v2/balance"
 MOST_OFFERS = 100
 """Our choice: what a search gives at most is not said."""
 
-_ORDER_FIELDS = ("connection_id", "messaging_profile_id", "billing_group_id")
 _PATH_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -64,7 +63,7 @@ class Telnyx:
 
     lookup: ClassVar[LookupWay] = "by_number"
     can_search: ClassVar[bool] = True
-    max_batch: ClassVar[int] = 1
+    max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
     keeps_for: ClassVar[tuple[float, ...]] = ()
@@ -88,10 +87,22 @@ class Telnyx:
         return ask
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
-        """Order one number, under our name of the call and with the papers configured for its country."""
-        ask = only(asks)
-        answer = self._session.purchase(ORDERS, self._body(ask))
-        return [with_mend(answer) if isinstance(answer, Outcome) else orders.outcome(self._session, answer, ask)]
+        """Order numbers under our name of the call, each with the papers configured for its country.
+
+        An order has one connection, profile and billing group: numbers that want others than the first are not sent.
+        """
+        together = orders.together(self._config, asks)
+        answer = self._session.purchase(ORDERS, orders.body(self._config, together), len(together))
+        sent = {ask.number for ask in together}
+
+        def outcome(ask: Ask) -> Outcome:
+            if ask.number not in sent:
+                return orders.APART
+            if isinstance(answer, Outcome):
+                return with_mend(answer)
+            return orders.outcome(self._session, answer, ask, sent)
+
+        return [outcome(ask) for ask in asks]
 
     def look(self, numbers: Mapping[str, Known | None]) -> dict[str, Look]:
         """Ask for each number's orders that are known, then list the numbers that contain it."""
@@ -137,13 +148,6 @@ class Telnyx:
         answer = self._session.call("GET", BALANCE)
         told = fields(fields(answer.body).get("data"))
         return balance_in(self._session, answer, told.get("available_credit"), told.get("currency"))
-
-    def _body(self, ask: Ask) -> dict[str, Any]:
-        papers = ask.options.get("requirement_group_id") or paper_for(self._config.requirement_groups, ask.number)
-        item = {"phone_number": ask.number, **({"requirement_group_id": papers} if papers else {})}
-        given = {name: ask.options.get(name) or getattr(self._config, name) for name in _ORDER_FIELDS}
-        given["customer_reference"] = ask.reference
-        return {"phone_numbers": [item], **{name: value for name, value in given.items() if value}}
 
     def _look(self, number: str, known: Known) -> Look:
         try:

@@ -7,14 +7,15 @@ whether that is ours to mend (requirement-info-pending, -exception) or theirs to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from schemas.config.papers import papers_mend
+from schemas.config.papers import paper_for, papers_mend
 from schemas.outcomes import COMPLIANCE, WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.reading.claims import read_claims
+from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.pages import strange
 from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
@@ -34,6 +35,15 @@ _OUTCOMES = {
 }
 _IN_THEIR_HANDS = ("approved", "requirement-info-under-review")
 _OVER = ("cancelled", "deleted")
+_ORDER_FIELDS = ("connection_id", "messaging_profile_id", "billing_group_id")
+
+APART = Outcome(
+    kind=OutcomeKind.NOT_SENT,
+    error_code="another_order",
+    error="it wants another connection, profile or billing group than the first of its batch: it is ordered next",
+    retry_after=0.0,
+)
+"""What a number of a batch comes to that has no place in its order: nothing was sent, and it is next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +93,38 @@ def find(session: Session, order: Mapping[str, Any], number: str) -> Item | None
     return Item(order_id=order_id, kind=kind, lacks_papers=lacks)
 
 
-def outcome(session: Session, answer: Answer, ask: Ask) -> Outcome:
-    """What a purchase came to that was answered with an order. An item's id is not the number's."""
+def together(config: TelnyxConfig, asks: Sequence[Ask]) -> list[Ask]:
+    """Those of *asks* that go into one order with the first."""
+    given = _given(config, asks[0])
+    return [ask for ask in asks if _given(config, ask) == given]
+
+
+def body(config: TelnyxConfig, asks: Sequence[Ask]) -> dict[str, Any]:
+    """The order of numbers that go together, each with the papers configured for its country."""
+    return {"phone_numbers": [_item(config, ask) for ask in asks], **_given(config, asks[0])}
+
+
+def _item(config: TelnyxConfig, ask: Ask) -> dict[str, Any]:
+    papers = ask.options.get("requirement_group_id") or paper_for(config.requirement_groups, ask.number)
+    return {"phone_number": ask.number, **({"requirement_group_id": papers} if papers else {})}
+
+
+def _given(config: TelnyxConfig, ask: Ask) -> dict[str, Any]:
+    given = {name: ask.options.get(name) or getattr(config, name) for name in _ORDER_FIELDS}
+    given["customer_reference"] = ask.reference
+    return {name: value for name, value in given.items() if value}
+
+
+def outcome(session: Session, answer: Answer, ask: Ask, asked: Set[str]) -> Outcome:
+    """What a purchase of *ask*, one of the numbers *asked*, came to that was answered with an order.
+
+    An item's id is not the number's.
+    """
     order = fields(fields(answer.body).get("data"))
     item, said = find(session, order, ask.number), order.get("customer_reference")
     if item is None or (ask.reference and said not in (None, ask.reference)):
         others = {e164(entry.get("phone_number")) for entry in entries(order.get("phone_numbers"))} - {None}
-        code = WRONG_NUMBER if others and ask.number not in others else "no_record"
+        code = WRONG_NUMBER if others - asked and ask.number not in others else "no_record"
         return session.unsettled(answer, code, f"no order of {ask.number}")
     kind = OutcomeKind.COMPLIANCE if item.lacks_papers else _OUTCOMES.get(item.kind)
     if kind is None:

@@ -6,16 +6,14 @@ of that code the status is known: the others' are ours. A refusal for want of pa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import uuid4
 
-from schemas.config.papers import number_type
 from schemas.regions import region_of
-from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SingleNumberApi, route
+from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, route
 from tasks.providers.sandbox.exchange import (
     E164,
     TEXT,
@@ -29,10 +27,10 @@ from tasks.providers.sandbox.exchange import (
     check_object,
 )
 from tasks.providers.sandbox.ledger import Record
+from tasks.providers.telnyx.sandbox_orders import ORDER_FIELDS, order, status, type_of
 
 _ITEM, _OPTIONAL = {"phone_number": E164}, {"requirement_group_id": TEXT, "bundle_id": TEXT}
-_ORDER = ("connection_id", "messaging_profile_id", "billing_group_id", "customer_reference")
-_LIST = Check(lambda value: isinstance(value, list) and len(value) == 1, "must be a list of one number here")
+_LIST = Check(lambda value: isinstance(value, list) and bool(value), "must be a list of numbers")
 _SEARCH = (
     *("filter[country_code]", "filter[phone_number][starts_with]", "filter[phone_number][ends_with]"),
     *("filter[phone_number][contains]", "filter[national_destination_code]", "filter[phone_number_type]"),
@@ -48,12 +46,12 @@ _BALANCE = {
     "available_credit": "100.00",
     "currency": "USD",
 }
-_PAPERS = "requirement-info-pending"
 
 
-class TelnyxApi(SingleNumberApi):
+class TelnyxApi(SandboxApi):
     """Number orders, owned numbers, the search that comes before an order, and the balance."""
 
+    partial = True
     routes = (
         route("POST", "/v2/number_orders"),
         route("GET", "/v2/number_orders", "list_orders"),
@@ -65,38 +63,35 @@ class TelnyxApi(SingleNumberApi):
     )
 
     def read_order(self, incoming: Incoming) -> Order:
-        """{phone_numbers: [{phone_number}]}, of a number that a search has shown."""
-        optional = dict.fromkeys(_ORDER, TEXT)
-        body = check_object(incoming.json(), {"phone_numbers": _LIST}, optional)
-        number = check_object(body["phone_numbers"][0], _ITEM, _OPTIONAL)["phone_number"]
-        if not self.inventory.was_shown(number):
+        """{phone_numbers: [{phone_number}]}, of numbers that a search has shown."""
+        body = check_object(incoming.json(), {"phone_numbers": _LIST}, dict.fromkeys(ORDER_FIELDS, TEXT))
+        numbers = [check_object(item, _ITEM, _OPTIONAL)["phone_number"] for item in body["phone_numbers"]]
+        if not all(map(self.inventory.was_shown, numbers)):
             raise Refusal(_errors(422, "85000", "Phone number not recently searched"))
-        extra = {"order_id": str(uuid4()), **{name: body.get(name) for name in _ORDER}}
-        return Order(account="", numbers=[number], extra=extra)
+        extra = {"order_id": str(uuid4()), **{name: body.get(name) for name in ORDER_FIELDS}}
+        return Order(account="", numbers=numbers, extra=extra)
 
     def sold(self, lines: Sequence[Line]) -> Reply:
-        """The order with its item; one that lacks papers stands, and sells nothing."""
-        line = lines[0]
-        if line.state == "refused" and line.reason == "compliance":
-            waiting = self.ledger.take(replace(line.record, extra={**line.record.extra, "papers": _PAPERS}))
-            return Reply(200, {"data": _order(waiting)})
-        if line.state == "refused":
-            return self.refused(line.reason)
-        return Reply(200, {} if line.state == "missing" else {"data": _order(line.record)})
+        """The order with its items: one that lacks papers stands, and one of several that is refused has failed.
+
+        (Telnyx does not say what it does then. A number that is refused alone is 85001.)
+        """
+        if [line.state for line in lines] == ["refused"] and lines[0].reason != "compliance":
+            return _errors(422, "85001", "The requested phone number is no longer available")
+        records = [self._standing(line) for line in lines if line.state != "missing"]
+        return Reply(200, {"data": order(records)} if records else {})
 
     def list_orders(self, incoming: Incoming) -> Reply:
         """Orders, by our name of the call where one is given."""
         incoming.only("filter[customer_reference]", "filter[status]", *_PAGING)
         wanted = incoming.text("filter[customer_reference]")
-        found = [one for one in self._orders() if wanted in ("", one.extra.get("customer_reference"))]
-        return _page(incoming, [_order(record) for record in found])
+        found = [one for one in self._orders() if wanted in ("", one["customer_reference"])]
+        return _page(incoming, found)
 
     def get_order(self, incoming: Incoming) -> Reply:
         """One order by its id."""
-        found = next((one for one in self._orders() if one.extra["order_id"] == incoming.args[0]), None)
-        if found is None:
-            return self.not_found()
-        return Reply(200, {"data": _order(found)})
+        found = next((one for one in self._orders() if one["id"] == incoming.args[0]), None)
+        return self.not_found() if found is None else Reply(200, {"data": found})
 
     def list_owned(self, incoming: Incoming) -> Reply:
         """Owned numbers, newest first; the filter takes digits, and anything else finds nothing."""
@@ -145,8 +140,8 @@ class TelnyxApi(SingleNumberApi):
             "id": record.id,
             "record_type": "phone_number",
             "phone_number": record.number,
-            "phone_number_type": _type(record.number),
-            "status": words[_status(record)],
+            "phone_number_type": type_of(record.number),
+            "status": words[status(record)],
             "customer_reference": record.extra.get("customer_reference"),
             "connection_id": record.extra.get("connection_id"),
             "tags": [],
@@ -157,10 +152,6 @@ class TelnyxApi(SingleNumberApi):
         """400 for what is no JSON, else 422; 10016 for a number that is not E.164."""
         code = "10016" if any(problem.code == "not_e164" for problem in exc.problems) else "10015"
         return _errors(400 if exc.malformed else 422, code, "; ".join(problem.message for problem in exc.problems))
-
-    def refused(self, reason: RefusalReason) -> Reply:  # noqa: ARG002 - no code is known for a number that is ours
-        """85001."""
-        return _errors(422, "85001", "The requested phone number is no longer available")
 
     def account_refused(self, reason: AccountReason, numbers: Sequence[str]) -> Reply:  # noqa: ARG002 - the call's
         """10009, 20100 and 10039."""
@@ -178,43 +169,15 @@ class TelnyxApi(SingleNumberApi):
         """10007."""
         return _errors(500, "10007", "Unexpected error")
 
-    def _orders(self) -> list[Record]:
-        owned = [record for record in self.ledger.owned(self.kind, "") if record.extra]
-        return [*owned, *self.ledger.taken(self.kind, "")]
+    def _orders(self) -> list[dict[str, Any]]:
+        return [order(records) for records in self.ledger.orders(self.kind, "")]
 
-
-def _status(record: Record) -> str:
-    if "papers" in record.extra or time.monotonic() < record.ready_at:
-        return "pending"
-    return "success" if record.fulfilled else "failure"
-
-
-def _order(record: Record) -> dict[str, Any]:
-    extra, met = record.extra, "papers" not in record.extra
-    item: dict[str, Any] = {
-        "id": str(uuid5(NAMESPACE_URL, f"{extra['order_id']}/{record.number}")),
-        "record_type": "number_order_phone_number",
-        "phone_number": record.number,
-        "country_code": region_of(record.number),
-        "phone_number_type": _type(record.number),
-        "status": _status(record),
-        "requirements_met": met,
-        "requirements_status": "approved" if met else extra["papers"],
-        "regulatory_requirements": [],
-        "bundle_id": None,
-    }
-    return {
-        "id": extra["order_id"],
-        "record_type": "number_order",
-        "status": _status(record),
-        "phone_numbers": [item],
-        "phone_numbers_count": 1,
-        "sub_number_orders_ids": [str(uuid5(NAMESPACE_URL, extra["order_id"]))],
-        "requirements_met": met,
-        **{name: extra.get(name) for name in _ORDER},
-        "created_at": record.at,
-        "updated_at": record.at,
-    }
+    def _standing(self, line: Line) -> Record:
+        """An item as the order shows it. No code is known for a number that is ours."""
+        if line.state != "refused":
+            return line.record
+        word = "papers" if line.reason == "compliance" else "failed"
+        return self.ledger.take(replace(line.record, extra={**line.record.extra, word: True}))
 
 
 def _page(incoming: Incoming, found: list[dict[str, Any]]) -> Reply:
@@ -235,11 +198,6 @@ def _offer(number: str) -> dict[str, Any]:
         "features": [{"name": "voice"}, {"name": "sms"}],
         "cost_information": _COST,
     }
-
-
-def _type(number: str) -> str:
-    found = number_type(number)
-    return "toll_free" if found == "tollfree" else found
 
 
 def _errors(status: int, code: str, detail: str) -> Reply:

@@ -238,7 +238,7 @@ def _echo(kind: str, place: str) -> Any:
 
 def test_the_adapter_tells_its_batch(kind: str) -> None:
     provider = adapter(kind, "http://127.0.0.1:9")
-    assert provider.max_batch == (25 if kind in ("bird", "timepay") else 1)
+    assert provider.max_batch == (25 if kind in ("bird", "timepay", "telnyx") else 1)
     lookups = {"timepay": "none", "vogent": "by_list", "fluents": "by_list", "vonage": "by_list"}
     assert provider.lookup == lookups.get(kind, "by_number")
     assert provider.can_search is kinds()[kind].searches is (kind != "timepay")
