@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from schemas.config.pools import Price, parse_price
+from schemas.money import Money, MoneyText
 from schemas.national_prefix import check_country, check_prefix
 
 NumberType = Literal["local", "mobile", "toll-free"]
@@ -35,7 +35,7 @@ class Criteria(BaseModel):
     contains: str = ""
     providers: tuple[str, ...] = ()
     prefer: Literal["cheapest"] | None = None
-    max_price: Annotated[Price, BeforeValidator(parse_price), PlainSerializer(str)] | None = None
+    max_price: MoneyText | None = None
     exclude: frozenset[str] = frozenset()
 
     @field_validator("country")
@@ -79,7 +79,7 @@ class Criteria(BaseModel):
 
     @field_validator("max_price")
     @classmethod
-    def _above_nothing(cls, value: Price | None) -> Price | None:
+    def _above_nothing(cls, value: Money | None) -> Money | None:
         if value and not value.amount:
             raise ValueError("would buy nothing: raise it, or leave it out for no limit")
         return value

@@ -78,6 +78,9 @@ _PURCHASE_FIELDS = (
     "already_owned",
     "provider_number_id",
     "attempts",
+    "monthly_price",
+    "setup_price",
+    "currency",
 )
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.money import Price
+
 MAX_TEXT = 500
 
 COMPLIANCE = "compliance"
@@ -118,11 +120,11 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A number that a provider offers for sale. `price` is text as the provider tells it ('3.50 USD')."""
+    """A number that a provider offers for sale; `price` is None where it tells none."""
 
     number: str
     region: str | None = None
-    price: str | None = None
+    price: Price | None = None
     stock_item_id: str | None = None
 
 

@@ -68,6 +68,10 @@ class Kind(Protocol):
     def tells_price(self) -> bool:
         """Whether the search shows prices."""
 
+    @property
+    def price_currency(self) -> str:
+        """The ISO 4217 code that all its prices are documented in; empty where each tells its own."""
+
 
 def policy_for(kind: Kind, overrides: Mapping[str, Any]) -> Policy:
     """The kind's defaults with *overrides* on top. Raises pydantic.ValidationError."""

@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
 from schemas.config.kinds import Kind
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
+from schemas.money import Money, MoneyText
 from schemas.national_prefix import check_country, check_prefix
 
-__all__ = ["PoolConfig", "Price", "Schedule", "parse_price", "read_pools"]
+__all__ = ["PoolConfig", "Schedule", "read_pools"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PRICE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([A-Z]{3})\s*")
-
-
-@dataclass(frozen=True)
-class Price:
-    """A price a month: an amount, and its currency's ISO 4217 code."""
-
-    amount: Decimal
-    currency: str
-
-    def covers(self, text: str | None) -> bool:
-        """Whether a candidate's price, like '3.50 EUR', is not above; no for none, and for another currency."""
-        try:
-            price = parse_price(text)
-        except ValueError:
-            return False
-        return price.currency == self.currency and price.amount <= self.amount
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
-
-
-def parse_price(value: Any) -> Price:
-    """Read '2.00 USD'. Raises ValueError."""
-    if isinstance(value, Price):
-        return value
-    match = _PRICE.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(f"{value!r} is no price: write an amount and its currency, like '2.00 USD'")
-    return Price(Decimal(match[1]), match[2])
 
 
 class PoolConfig(BaseModel):
@@ -80,7 +40,7 @@ class PoolConfig(BaseModel):
     max_per_run: int = Field(default=100, ge=1, le=1_000, strict=True)
     daily_limit: int = Field(ge=0, strict=True)
     schedule: ScheduleText = parse_schedule("1m")
-    max_price: Annotated[Price, BeforeValidator(parse_price), PlainSerializer(str)] | None = None
+    max_price: MoneyText | None = None
     stock_file: Path | None = None
     count_held: bool = Field(default=True, strict=True)
 
@@ -113,7 +73,7 @@ class PoolConfig(BaseModel):
 
     @field_validator("max_price")
     @classmethod
-    def _above_nothing(cls, value: Price | None) -> Price | None:
+    def _above_nothing(cls, value: Money | None) -> Money | None:
         if value and not value.amount:
             raise ValueError("would buy nothing: raise it, or leave it out for no limit")
         return value

@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from schemas.settling import FindingKind, Verdict
 from schemas.status import DEAD, OrderStatus, Status
-from schemas.tables.columns import DOCUMENT, ID, SEQUENCE, quoted, where
+from schemas.tables.columns import DOCUMENT, ID, SEQUENCE, Amount, quoted, where
 
 _ALIVE = f"status NOT IN ({quoted(DEAD)})"
 _QUEUED = "status = 'queued'"
@@ -23,10 +23,10 @@ _POOLED = "pool IS NOT NULL"
 class Purchase(SQLModel, table=True):
     """One number to buy, from acceptance to its end. Only `tasks.ledger` changes it.
 
-    Beside the public columns: `doubt` is true once any call may have been executed without an answer;
-    `looks` and `look_failures` count what the provider was asked since; `call_deadline` is the end of the
-    last call; `tried_seconds` is the time spent trying, pauses and pace left out; `joined` is true once a further
-    request was answered with it, whose key and metadata stand in `purchase_key`; `pool` is the pool that ordered it.
+    Beside the public columns: `doubt` is true once any call may have been executed without an answer; `looks` and
+    `look_failures` count what the provider was asked since; `call_deadline` is the end of the last call;
+    `tried_seconds` is the time spent trying, pauses and pace left out; `joined` is true once a further request was
+    answered with it, whose key and metadata stand in `purchase_key`; `pool` is the pool that ordered it.
     """
 
     __tablename__: ClassVar[str] = "purchase"
@@ -75,6 +75,9 @@ class Purchase(SQLModel, table=True):
     tried_seconds: float = 0.0
     joined: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     pool: str | None = Field(default=None, max_length=40)
+    monthly_price: str | None = Field(default=None, sa_type=Amount)
+    setup_price: str | None = Field(default=None, sa_type=Amount)
+    currency: str | None = Field(default=None, max_length=3)
 
 
 class PurchaseKey(SQLModel, table=True):

@@ -34,7 +34,8 @@ class ProviderKind:
 
     `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its
     source. What it can do stands at its adapter. `portal` is what a person does to give a number back, where none
-    say how a program does. `asked_for` is what its search takes beside country and prefix.
+    say how a program does. `asked_for` is what its search takes beside country and prefix; `price_currency` the
+    currency (ISO 4217) that all its prices are documented in, if one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ProviderKind:
     policy: Mapping[str, Any] = field(default_factory=dict)
     needs_prefix: bool = False
     tells_price: bool = False
+    price_currency: str = ""
     portal: str = ""
     asked_for: frozenset[Criterion] = frozenset()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.config.pools import parse_price
 from schemas.criteria import Criteria, may_be
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
@@ -194,14 +193,14 @@ class _Hunt:
     def _cheapest_first(self) -> None:
         """Order what was found by price: of the currency that the first provider tells it in, unless one was named."""
         offers, limit = self.found.offers, self.criteria.max_price
-        priced = [(parse_price(offer.price), offer) for offer in offers]
-        currency = limit.currency if limit else next((price.currency for price, _ in priced), "")
-        for price, offer in priced:
-            if price.currency != currency:
-                other = f"its prices are in {price.currency}, and those of others in {currency}"
+        priced = [(offer.price.currency, offer.price.monthly, offer) for offer in offers if offer.price]
+        currency = limit.currency if limit else next((told for told, _, _ in priced), "")
+        for told, _, offer in priced:
+            if told != currency:
+                other = f"its prices are in {told}, and those of others in {currency}"
                 self.found.reasons[offer.provider] = f"{other}: a max_price says which are compared"
-        same = [one for one in priced if one[0].currency == currency]
-        offers[:] = [offer for _, offer in sorted(same, key=lambda one: one[0].amount)]
+        same = [(monthly, offer) for told, monthly, offer in priced if told == currency and monthly is not None]
+        offers[:] = [offer for _, offer in sorted(same, key=lambda one: one[0])]
 
     def _full(self, alias: str) -> bool:
         """Whether more of the provider's numbers would be of no use."""
@@ -227,7 +226,7 @@ def _fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
 def _is_cheap(found: Candidate, criteria: Criteria) -> bool:
     if criteria.max_price is not None:
         return criteria.max_price.covers(found.price)
-    return not criteria.prefer or found.price is not None
+    return not criteria.prefer or (found.price is not None and found.price.monthly is not None)
 
 
 def _search(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:

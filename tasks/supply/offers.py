@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
+from schemas.money import Price
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.pools.counting import DAY
@@ -17,11 +18,11 @@ from tasks.runtime import Runtime
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A number that could be ordered. `price` is text, a month, where the provider tells one."""
+    """A number that could be ordered. `price` is what its search told."""
 
     number: str
     provider: str
-    price: str | None = None
+    price: Price | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

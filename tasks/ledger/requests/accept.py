@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from schemas.events import EVENT_OF, EventType
+from schemas.money import Price, price_columns
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ALIVE, KEY, LINE, ORDER, PURCHASE
@@ -30,12 +31,16 @@ _ALIVE_WITH = select(PURCHASE).where(
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One request on its way into the ledger, with its provider's account, and the pool that it is for, if any."""
+    """One request on its way into the ledger, with its provider's account, and the pool that it is for, if any.
+
+    `price` is what a search told of the number.
+    """
 
     request: BuyNumber
     account: str
     line: int = 0
     pool: str | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +282,7 @@ def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
         "tried_seconds": 0.0,
         "joined": False,
         "pool": entry.pool,
+        **price_columns(entry.price),
     }
 
 

@@ -49,8 +49,8 @@ def order_numbers(conn: Connection, this: Run, wanted: int, chosen: Sequence[Off
     ]
     accounts = {alias: binding.account for alias, binding in this.runtime.providers.items()}
     entries = [
-        Entry(request=one, account=accounts[one.provider], line=line, pool=this.name)
-        for line, one in enumerate(requests, 1)
+        Entry(request=one, account=accounts[one.provider], line=line, pool=this.name, price=offer.price)
+        for line, (one, offer) in enumerate(zip(requests, chosen, strict=True), 1)
     ]
     try:
         accepted = accept_lines(conn, order_id, entries, now)

@@ -99,7 +99,7 @@ class Bird:
             searches.offered(
                 item.get("numberString"),
                 query,
-                price=self._session.clean(bird_records.price(item.get("monthlyPrice"))),
+                price=bird_records.price(item.get("monthlyPrice")),
                 stock=self._session.identify(item.get("id")),
             )
             for item in items

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from schemas.money import Price, read_price
 from schemas.outcomes import LookKind, OutcomeKind
 from tasks.providers.transport.answers import fields
 
@@ -49,13 +50,11 @@ def _word(record: Mapping[str, Any], part: str, key: str) -> str | None:
     return word if word is None or isinstance(word, str) else ""
 
 
-def price(value: Any) -> str | None:
-    """{currencyCode, amount, exponent} as text: EUR, 3500000, -6 is '3.50 EUR'; None for anything else."""
+def price(value: Any) -> Price | None:
+    """{currencyCode, amount, exponent}, a month: EUR, 3500000, -6 is 3.50 EUR; None for anything else."""
     currency, amount, exponent = (fields(value).get(key) for key in ("currencyCode", "amount", "exponent"))
-    if not isinstance(currency, str) or not isinstance(amount, int) or not isinstance(exponent, int):
+    if not isinstance(amount, int) or not isinstance(exponent, int):
         return None
     if not 0 <= amount < _MOST or not -12 <= exponent <= 6:
         return None
-    exact = Decimal(amount).scaleb(exponent)
-    cents = exact.quantize(Decimal("0.01"))
-    return f"{cents if cents == exact else exact.normalize():f} {currency}"
+    return read_price(monthly=f"{Decimal(amount).scaleb(exponent):f}", currency=currency)

@@ -1,7 +1,7 @@
 """Plivo: numbers of one account, which its auth id names."""
 
 from tasks.providers.kind import ProviderKind, Sandbox
-from tasks.providers.plivo.adapter import Plivo
+from tasks.providers.plivo.adapter import CURRENCY, Plivo
 from tasks.providers.plivo.config import POLICY, PlivoConfig, PlivoOptions
 from tasks.providers.plivo.sandbox import PlivoApi
 
@@ -13,4 +13,5 @@ KIND = ProviderKind(
     options=PlivoOptions,
     policy=POLICY,
     tells_price=True,
+    price_currency=CURRENCY,
 )

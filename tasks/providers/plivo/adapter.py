@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
 from schemas.config.papers import paper_for, papers_mend
+from schemas.money import Price, read_price
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
@@ -36,6 +37,9 @@ from tasks.providers.transport.answers import e164, entries, fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import by_digits, no_content, release
 from tasks.providers.transport.session import Session, basic, only
+
+CURRENCY = "USD"
+"""That of its prices."""
 
 
 class Plivo:
@@ -82,7 +86,7 @@ class Plivo:
         return replace(found, kind=ReleaseKind.ACCEPTED) if taken else found
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale with their monthly price, 20 at most."""
+        """Numbers for sale with their price, 20 at most."""
         limit = searches.page_size(query, PAGE_SIZE)
         pattern = {"pattern": query.prefix} if query.prefix else {}
         params = {"country_iso": query.country, "limit": limit, **pattern}
@@ -95,7 +99,7 @@ class Plivo:
                 item.get("number"),
                 query,
                 region=self._session.text(item.get("region")),
-                price=searches.price(item.get("monthly_rental_rate"), "USD"),
+                price=_price(item),
             )
             for item in items
         )
@@ -155,3 +159,7 @@ class Plivo:
         page = LISTING.page(self._session, answer, following(self._session, answer))
         total = fields(fields(answer.body).get("meta")).get("total_count")
         return replace(page, total=total if is_count(total) else None)
+
+
+def _price(item: Mapping[str, Any]) -> Price | None:
+    return read_price(monthly=item.get("monthly_rental_rate"), setup=item.get("setup_rate"), currency=CURRENCY)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import phonenumbers
 
+from schemas.money import Price
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from schemas.regions import region_of
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.transport.answers import e164, same_number
-
-_AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
 def international_prefix(query: SearchQuery) -> str:
@@ -31,17 +28,8 @@ def page_size(query: SearchQuery, most: int) -> int:
     return min(max(query.limit, 1), most)
 
 
-def price(value: Any, currency: str) -> str | None:
-    """An amount as a provider writes it, text or number, as '3.50 USD'; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _AMOUNT.fullmatch(str(value)):
-        return None
-    exact = Decimal(str(value))
-    cents = exact.quantize(Decimal("0.01"))
-    return f"{cents if cents == exact else exact.normalize():f} {currency}"
-
-
 def offered(
-    value: Any, query: SearchQuery, *, region: str | None = None, price: str | None = None, stock: str | None = None
+    value: Any, query: SearchQuery, *, region: str | None = None, price: Price | None = None, stock: str | None = None
 ) -> Candidate | None:
     """The candidate for a foreign number; None where it is none, or not what was asked for."""
     number = e164(value)

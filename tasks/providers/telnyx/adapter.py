@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
+from schemas.money import Price, read_price
 from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
     Candidate,
@@ -45,7 +46,7 @@ from tasks.providers.reading.orders import both, furthest
 from tasks.providers.telnyx import orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, limits, wait, with_mend
-from tasks.providers.transport.answers import amount, entries, fields, same_number
+from tasks.providers.transport.answers import entries, fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import release
 from tasks.providers.transport.session import Session
@@ -120,10 +121,10 @@ class Telnyx:
         return release(self._session, f"{NUMBERS}/{{id}}", number_id, says_done)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale, with their monthly price."""
+        """Numbers for sale, with their price."""
         limit = searches.page_size(query, MOST_OFFERS)
         found = (
-            searches.offered(item.get("phone_number"), query, region=self._region(item), price=self._price(item))
+            searches.offered(item.get("phone_number"), query, region=self._region(item), price=_price(item))
             for item in self._offers(query.country, query.prefix, limit)
         )
         return [candidate for candidate in found if candidate][:limit]
@@ -192,6 +193,7 @@ class Telnyx:
         regions = {one.get("region_type"): one.get("region_name") for one in entries(item.get("region_information"))}
         return self._session.text(regions.get("state") or regions.get("location"))
 
-    def _price(self, item: Mapping[str, Any]) -> str | None:
-        cost = fields(item.get("cost_information"))
-        return self._session.clean(amount(cost.get("monthly_cost"), cost.get("currency")))
+
+def _price(item: Mapping[str, Any]) -> Price | None:
+    cost = fields(item.get("cost_information"))
+    return read_price(monthly=cost.get("monthly_cost"), setup=cost.get("upfront_cost"), currency=cost.get("currency"))

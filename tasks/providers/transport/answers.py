@@ -15,8 +15,6 @@ MAX_ID = 200
 
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{4,30}")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_DECIMAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def fields(value: Any) -> Mapping[str, Any]:
@@ -73,16 +71,6 @@ def header_seconds(headers: Mapping[str, str], name: str) -> float | None:
     """A header that counts seconds, one day at most; None where it is absent or cannot be read."""
     text = headers.get(name, "").strip()
     return min(float(text), MAX_RETRY_AFTER) if _SECONDS.fullmatch(text) else None
-
-
-def amount(value: Any, currency: Any) -> str | None:
-    """A decimal text and its currency (ISO 4217) as '1.00 USD'; None for anything else."""
-    if not isinstance(value, str) or not isinstance(currency, str):
-        return None
-    if not _DECIMAL.fullmatch(value) or not _CURRENCY.fullmatch(currency):
-        return None
-    whole, _, cents = value.partition(".")
-    return f"{int(whole)}.{cents:0<2} {currency}"
 
 
 def _digits(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Vonage: numbers of one account, which its API key names."""
 
 from tasks.providers.kind import ProviderKind, Sandbox
-from tasks.providers.vonage.adapter import Vonage
+from tasks.providers.vonage.adapter import CURRENCY, Vonage
 from tasks.providers.vonage.config import VonageConfig, VonageOptions
 from tasks.providers.vonage.sandbox import VonageApi
 
@@ -13,4 +13,5 @@ KIND = ProviderKind(
     sandbox=Sandbox(api=VonageApi, fields={"api_key": "sandbox1"}, numbers="+1650"),
     options=VonageOptions,
     tells_price=True,
+    price_currency=CURRENCY,
 )

@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
+from schemas.money import Price, read_price
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import told_region
@@ -43,6 +44,7 @@ CANCEL = "/number/cancel"
 NUMBERS = "/account/numbers"
 SEARCH = "/number/search"
 BALANCE = "/account/get-balance"
+CURRENCY = "EUR"
 USED_UP = "; where it is used up, Vonage cancels the account's numbers"
 BEGINS = "0"
 """The search_pattern of what begins with the pattern."""
@@ -103,7 +105,7 @@ class Vonage:
         return release(self._session, CANCEL, number_id, lambda answer: _is_yes(answer, number), form=form)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale with their monthly price in EUR, 100 at most."""
+        """Numbers for sale with their price in EUR, 100 at most."""
         limit = searches.page_size(query, PAGE_SIZE)
         begins = digits_only(searches.international_prefix(query))
         pattern = {"pattern": begins, "search_pattern": BEGINS} if query.prefix else {}
@@ -111,9 +113,7 @@ class Vonage:
         if nothing_found(answer):
             return []
         items = self._session.page(answer, fields(answer.body).get("numbers"))
-        found = (
-            searches.offered(item.get("msisdn"), query, price=searches.price(item.get("cost"), "EUR")) for item in items
-        )
+        found = (searches.offered(item.get("msisdn"), query, price=_price(item)) for item in items)
         return [candidate for candidate in found if candidate][:limit]
 
     def owned(self) -> Iterator[OwnedNumber]:
@@ -145,7 +145,7 @@ class Vonage:
         """`value` of the account, a number of JSON, in EUR."""
         answer = self._session.call("GET", BALANCE)
         told = None if answer.body is None else json.loads(answer.text, parse_float=Decimal)
-        return balance_in(self._session, answer, fields(told).get("value"), "EUR")
+        return balance_in(self._session, answer, fields(told).get("value"), CURRENCY)
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
         if _is_of_another(answer, number):
@@ -168,6 +168,10 @@ class Vonage:
 
     def _list(self, params: Mapping[str, Any], index: int) -> Answer:
         return self._session.call("GET", NUMBERS, params={**params, "size": PAGE_SIZE, "index": index})
+
+
+def _price(item: Mapping[str, Any]) -> Price | None:
+    return read_price(monthly=item.get("cost"), setup=item.get("initialPrice"), currency=CURRENCY)
 
 
 def _is_yes(answer: Answer, number: str) -> bool:

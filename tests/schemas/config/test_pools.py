@@ -16,7 +16,8 @@ from phonenumbers import SUPPORTED_REGIONS, PhoneMetadata
 
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
-from schemas.config.pools import PoolConfig, Price, parse_price
+from schemas.config.pools import PoolConfig
+from schemas.money import Money
 from schemas.national_prefix import contradiction
 from tasks.providers.configured import load_config, parse_config, sandbox_config
 
@@ -87,7 +88,7 @@ def test_a_pool_may_say_everything():
     assert found.providers == ("bird", "timepay")
     assert (found.country, found.prefix, found.low, found.target) == ("CA", "416", 1, 100_000)
     assert (found.max_per_run, found.daily_limit, found.count_held) == (1000, 0, False)
-    assert (str(found.schedule), found.max_price) == ("0 6 * * mon", Price(Decimal("2.5"), "USD"))
+    assert (str(found.schedule), found.max_price) == ("0 6 * * mon", Money(Decimal("2.5"), "USD"))
     assert found.stock_file == Path("support.csv")
     assert PoolConfig.model_validate(found.model_dump()) == found
 
@@ -240,32 +241,6 @@ def test_a_wrong_shape_is_told_with_its_line(lines, problem):
 def test_a_name_of_40_characters_is_taken():
     name = "9" + "a_-" * 13
     assert list(parse_config(text().replace("pools.support", f"pools.{name}"), "p").pools) == [name]
-
-
-@pytest.mark.parametrize(
-    ("text", "covered"),
-    [
-        ("3.50 EUR", True),
-        ("3.5 EUR", True),
-        ("0 EUR", True),
-        ("3.500000000001 EUR", False),
-        ("3.51 EUR", False),
-        ("1.00 USD", False),
-        ("-1 EUR", False),
-        ("1e0 EUR", False),
-        ("NaN EUR", False),
-        ("3.50", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_a_price_covers_what_is_not_above_it_in_its_currency(text, covered):
-    assert parse_price("3.50 EUR").covers(text) is covered
-
-
-def test_a_price_is_read_back():
-    assert str(parse_price(" 3.50EUR ")) == "3.50 EUR"
-    assert parse_price(parse_price("3.50 EUR")) == Price(Decimal("3.50"), "EUR")
 
 
 @pytest.mark.parametrize(

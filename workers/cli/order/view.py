@@ -21,7 +21,8 @@ from workers.cli.terminal.spending import say_spending
 
 _LINE_FIELDS = (
     *("line", "number", "provider", "status", "success", "error_code", "error", "provider_number_id"),
-    *("already_owned", "attempts", "purchase_id", "due_at", "finished_at", "metadata"),
+    *("already_owned", "attempts", "purchase_id", "due_at", "finished_at"),
+    *("monthly_price", "setup_price", "currency", "metadata"),
 )
 _TOLD = {
     "again": "{lines} of order {id} are bought again.",

@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from typing import Any
 
 from schemas.config.file import Config
+from schemas.money import price_columns
 from schemas.tables.pools import PoolStatus
 from tasks.policies.pace import Pace
 from tasks.pools.supply.candidates import STOCK_FILE
 from tasks.pools.supply.replenish import NotNow, Report
 from tasks.pools.supply.replenish import run as replenish
 from tasks.runtime import Runtime
+from tasks.supply.offers import Offer
 from workers.cli.pool.view import known_pool
 from workers.cli.terminal.context import Desk, open_desk, worker_hint
 from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
@@ -37,7 +40,8 @@ def run_pool(name: str, *, dry_run: bool, without_held: bool, json: bool) -> int
             except NotNow as exc:
                 raise Failure(str(exc), SOME_FAILED) from exc
         if json:
-            emit_json({"dry_run": dry_run, **asdict(report)})
+            candidates = [_document(one) for one in report.candidates]
+            emit_json({"dry_run": dry_run, **asdict(report), "candidates": candidates})
         else:
             _tell(report, desk.runtime.config.pools[name].low, dry_run=dry_run)
         if report.order_id and (hint := worker_hint(desk.settings)):
@@ -63,6 +67,12 @@ def _ready(desk: Desk, name: str) -> Iterator[Runtime]:
     with open_redis(desk.settings) as client:
         providers = {**desk.runtime.providers, **bound}
         yield replace(desk.runtime, providers=providers, redis=client, pace=Pace(client))
+
+
+def _document(offer: Offer) -> dict[str, Any]:
+    plain = asdict(offer)
+    del plain["price"]
+    return {**plain, **price_columns(offer.price)}
 
 
 def _tell(report: Report, low: int, *, dry_run: bool) -> None:

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schemas.money import price_columns
 from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.options import country_code
 from workers.cli.terminal.output import Json, emit_json, say, show_table, working
+
+if TYPE_CHECKING:
+    from schemas.outcomes import Candidate
 
 _COLUMNS = ("number", "region", "price", "stock_item_id")
 
@@ -60,10 +63,15 @@ def search(
     except ProviderError as exc:
         raise Failure(f"{provider}: {exc}", SOME_FAILED) from exc
     if json:
-        emit_json([{**asdict(one), "provider": provider} for one in found])
+        emit_json([_document(one, provider) for one in found])
     elif csv:
         sys.stdout.write("number,provider\n" + "".join(f"{one.number},{provider}\n" for one in found))
     elif found:
         show_table(_COLUMNS, [[getattr(one, name) for name in _COLUMNS] for one in found])
     if not found:
         say(f"{provider} shows no such number: try another prefix or country")
+
+
+def _document(found: Candidate, provider: str) -> dict[str, Any]:
+    fields = {"number": found.number, "region": found.region, "stock_item_id": found.stock_item_id}
+    return {**fields, "provider": provider, **price_columns(found.price)}

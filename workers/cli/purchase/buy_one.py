@@ -18,6 +18,7 @@ from workers.cli.terminal.output import emit_json, say, show, show_fields
 
 _FIELDS = (
     *("id", "number", "provider", "status", "error", "error_code", "already_owned", "provider_number_id"),
+    *("monthly_price", "setup_price", "currency"),
     *("attempts", "idempotency_key", "options", "metadata", "created_at", "finished_at"),
 )
 _POLL = 0.1

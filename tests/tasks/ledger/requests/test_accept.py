@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
+from schemas.events import EventType
+from schemas.money import Price, price_of
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import DEAD, OrderStatus, Status
-from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE
+from schemas.tables.purchases import EVENT, KEY, LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.requests.accept import Entry, accept, key_conflicts
 from tasks.transactions import Raced, with_retry
@@ -167,3 +171,28 @@ def test_lines_point_to_purchases_and_keep_their_own_metadata(world: World) -> N
     ]
     assert {row["purchase_id"] for row in found[:2]} == {there["id"]}
     assert world.rows(select(ORDER))[0]["status"] == OrderStatus.LOADING
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        {"monthly_price": "0.000000000001", "setup_price": "999999999999.99", "currency": "USD"},
+        {"monthly_price": "1.10", "setup_price": None, "currency": "EUR"},
+        {"monthly_price": None, "setup_price": None, "currency": None},
+    ],
+)
+def test_a_price_is_kept_exactly_and_told(world: World, price: dict[str, str | None]) -> None:
+    wanted = dataclasses.replace(entry(), price=price_of(price))
+    with world.write() as conn:
+        [accepted] = accept(conn, [wanted], world.runtime.now())
+    world.tick()
+    row = world.row(accepted.row["id"])
+    [event] = world.rows(select(EVENT).where(EVENT.c.type == EventType.PURCHASED))
+    assert {name: row[name] for name in price} == {name: event["data"][name] for name in price} == price
+
+
+def test_prices_are_summed_by_hand(postgres: World) -> None:
+    price = Price(monthly=Decimal("0.1"), currency="USD")
+    with postgres.write() as conn:
+        accept(conn, [dataclasses.replace(entry(number(n)), price=price) for n in range(3)], postgres.runtime.now())
+        assert conn.execute(text("SELECT sum(monthly_price) FROM purchase")).scalar_one() == Decimal("0.3")

@@ -23,6 +23,7 @@ from tasks.sandbox import SandboxServer
 from tasks.supply import candidates
 from tasks.supply.candidates import Found
 from tasks.supply.offers import Offer
+from tests.schemas.prices import a_month
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
 
@@ -52,10 +53,10 @@ def test_only_numbers_of_the_pools_country_and_prefix(world: Supplied) -> None:
 
 @pytest.mark.parametrize(
     ("price", "fits"),
-    [("1.99 USD", True), ("2.00 USD", True), ("2.01 USD", False), ("1.00 EUR", False), ("cheap", False), (None, False)],
+    [("1.99 USD", True), ("2.00 USD", True), ("2.01 USD", False), ("1.00 EUR", False), (None, False)],
 )
 def test_no_number_above_the_price(world: Supplied, price: str | None, fits: bool) -> None:
-    world.shop().offers = [Candidate(number=area(415, 1)[0], price=price)]
+    world.shop().offers = [Candidate(number=area(415, 1)[0], price=price and a_month(price))]
     found = look(world, max_price="2.00 USD", providers=["first"])
     assert numbers(found) == (area(415, 1) if fits else [])
     told = "the search finds no more" + (
@@ -65,9 +66,10 @@ def test_no_number_above_the_price(world: Supplied, price: str | None, fits: boo
 
 
 def test_a_stock_items_id_goes_with_its_number(world: Supplied) -> None:
-    world.shop().offers = [Candidate(number=area(415, 1)[0], price="1 USD", stock_item_id="item-1")]
+    price = a_month("1.00 USD")
+    world.shop().offers = [Candidate(number=area(415, 1)[0], price=price, stock_item_id="item-1")]
     [offer] = look(world, providers=["first"]).offers
-    assert offer == Offer(number=area(415, 1)[0], provider="first", price="1 USD", options={"stock_item_id": "item-1"})
+    assert offer == Offer(number=area(415, 1)[0], provider="first", price=price, options={"stock_item_id": "item-1"})
 
 
 def test_birds_stock_is_searched_and_its_items_are_ordered(world: Supplied) -> None:
@@ -81,7 +83,9 @@ def test_birds_stock_is_searched_and_its_items_are_ordered(world: Supplied) -> N
         world.configure(providers=["bird"], prefix="415", low=2, target=2)
         report = world.run()
         assert (report.ordered, report.reason) == (2, None)
-        assert all(offer.price for offer in report.candidates)
+        assert [str(offer.price) for offer in report.candidates] == ["3.50 USD a month"] * 2
+        told = [(row["monthly_price"], row["setup_price"], row["currency"]) for row in world.rows(select(PURCHASE))]
+        assert told == [("3.50", None, "USD")] * 2
         items = [offer.options["stock_item_id"] for offer in report.candidates]
         assert [
             row["options"]["stock_item_id"] for row in world.rows(select(PURCHASE).order_by(PURCHASE.c.id))

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.outcomes import Candidate, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery
+from tests.schemas.prices import a_month
 from tests.scripted import CUT, ScriptedServer, reply
 from tests.tasks.providers.adapters import ID, NUMBER, OTHER, TOKEN, adapter, ask, bird_record, buy
 
@@ -270,7 +271,7 @@ def test_a_look_that_fails_is_never_absent(server: ScriptedServer, answers: list
 
 
 @pytest.mark.parametrize(
-    ("price", "text"),
+    ("price", "monthly"),
     [
         ({"currencyCode": "EUR", "amount": 3500000, "exponent": -6}, "3.50 EUR"),
         ({"currencyCode": "USD", "amount": 1, "exponent": 0}, "1.00 USD"),
@@ -280,17 +281,18 @@ def test_a_look_that_fails_is_never_absent(server: ScriptedServer, answers: list
         ({"currencyCode": "USD", "amount": "1", "exponent": 0}, None),
         ({"currencyCode": "USD", "amount": 1, "exponent": 999999999}, None),
         ({"currencyCode": "USD", "amount": 10**40, "exponent": 0}, None),
+        ({"currencyCode": "EURO", "amount": 1, "exponent": 0}, None),
         ({"currencyCode": None, "amount": 1, "exponent": 0}, None),
         (None, None),
         ([], None),
     ],
 )
-def test_search_shows_prices(server: ScriptedServer, price: Any, text: str | None) -> None:
+def test_search_shows_prices(server: ScriptedServer, price: Any, monthly: str | None) -> None:
     server.queue(
         results(stock_item(monthlyPrice=price), stock_item("+12125550100"), stock_item(backOrderRequired=True))
     )
     found = adapter("bird", server.url).search(SearchQuery(prefix="415", limit=1000))
-    assert found == [Candidate(number=NUMBER, price=text, stock_item_id=ITEM)]
+    assert found == [Candidate(number=NUMBER, price=None if monthly is None else a_month(monthly), stock_item_id=ITEM)]
     assert server.seen[0].query == {"countryCodes": ["US"], "prefix": ["+1415"], "limit": ["99"]}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas.money import read_price
 from schemas.outcomes import WRONG_NUMBER, Candidate, LookKind, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tests.scripted import ScriptedServer, reply
@@ -152,13 +153,14 @@ def test_a_404_to_a_look_is_no_sign_of_absence(server: ScriptedServer) -> None:
 @pytest.mark.parametrize(("prefix", "pattern"), [("", {}), ("415", {"pattern": ["415"]})])
 def test_search(server: ScriptedServer, prefix: str, pattern: Any) -> None:
     items = [
-        {"number": DIGITS, "region": "California", "monthly_rental_rate": "0.80000"},
+        {"number": DIGITS, "region": "California", "monthly_rental_rate": "0.80000", "setup_rate": "0.5"},
         {"number": "12125550100", "region": 5, "monthly_rental_rate": "x"},
         *({"number": value} for value in (None, "14165550100", "442071234567")),
     ]
     server.queue(reply(200, {"meta": {}, "objects": items}))
     found = adapter("plivo", server.url).search(SearchQuery(prefix=prefix, limit=500))
-    wanted = [Candidate(number=NUMBER, region="California", price="0.80 USD"), Candidate(number="+12125550100")]
+    price = read_price(monthly="0.8", setup="0.5", currency="USD")
+    wanted = [Candidate(number=NUMBER, region="California", price=price), Candidate(number="+12125550100")]
     assert found == [candidate for candidate in wanted if candidate.number.startswith(f"+1{prefix}")]
     assert server.seen[0].query == {"country_iso": ["US"], "limit": ["20"], **pattern}
 

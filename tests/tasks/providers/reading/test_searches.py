@@ -7,6 +7,9 @@ import pytest
 from schemas.outcomes import Candidate
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.searches import international_prefix, of_number, offered, page_size
+from tests.schemas.prices import a_month
+
+PRICE = a_month("1.00 USD")
 
 
 @pytest.mark.parametrize(
@@ -41,8 +44,8 @@ def test_a_limit_stays_within_the_page_s(limit: int, size: int) -> None:
     ],
 )
 def test_only_what_was_asked_for_is_offered(value: Any, country: str, prefix: str, number: str | None) -> None:
-    found = offered(value, SearchQuery(country=country, prefix=prefix), price="1.00 USD", stock="s")
-    assert found == (number and Candidate(number=number, price="1.00 USD", stock_item_id="s"))
+    found = offered(value, SearchQuery(country=country, prefix=prefix), price=PRICE, stock="s")
+    assert found == (number and Candidate(number=number, price=PRICE, stock_item_id="s"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from schemas.money import read_price
 from schemas.outcomes import COMPLIANCE, Candidate, Look, LookKind, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, Known, ProviderError, SearchQuery
 from tests.scripted import CUT, ScriptedServer, reply
@@ -350,17 +351,18 @@ def test_owned_walks_the_pages(server: ScriptedServer) -> None:
     assert {seen.query["page[size]"][0] for seen in server.seen} == {"250"}
 
 
-def test_a_search_tells_the_monthly_price(server: ScriptedServer) -> None:
+def test_a_search_tells_the_price(server: ScriptedServer) -> None:
     regions = [{"region_type": "state", "region_name": "CA"}]
     offers = [
         {"phone_number": NUMBER, "cost_information": COSTS, "region_information": regions},
-        {"phone_number": OTHER, "cost_information": {**COSTS, "monthly_cost": "free"}},
+        {"phone_number": OTHER, "cost_information": {**COSTS, "monthly_cost": "free", "upfront_cost": None}},
         {"phone_number": "+12125550100"},
     ]
     server.queue(reply(200, {"data": offers}), reply(200, {"data": [None]}))
     provider = adapter("telnyx", server.url)
     found = provider.search(SearchQuery(prefix="415", limit=500))
-    assert found == [Candidate(number=NUMBER, region="CA", price="2.50 USD"), Candidate(number=OTHER)]
+    price = read_price(monthly="2.5", setup="1", currency="USD")
+    assert found == [Candidate(number=NUMBER, region="CA", price=price), Candidate(number=OTHER)]
     assert server.seen[0].query["filter[limit]"] == ["100"]
     with pytest.raises(ProviderError):
         provider.search(SearchQuery())

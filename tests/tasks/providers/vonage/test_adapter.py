@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.config.balances import parse_low_balance
+from schemas.money import read_price
 from schemas.outcomes import WRONG_NUMBER, Candidate, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery
 from tests.scripted import ScriptedServer, reply
@@ -202,13 +203,16 @@ def test_where_calls_go_is_no_number_of_ours(server: ScriptedServer) -> None:
 @pytest.mark.parametrize(("prefix", "pattern"), [("", {}), ("415", {"pattern": ["1415"], "search_pattern": ["0"]})])
 def test_search(server: ScriptedServer, prefix: str, pattern: Any) -> None:
     items = [
-        {"msisdn": DIGITS, "cost": "0.90", "country": "US"},
+        {"msisdn": DIGITS, "cost": "0.90", "initialPrice": "1", "country": "US"},
         {"msisdn": "12125550100", "cost": "x"},
         *({"msisdn": value} for value in (None, "14165550100", "442071234567")),
     ]
     server.queue(reply(200, {"count": 5, "numbers": items}))
     found = adapter("vonage", server.url).search(SearchQuery(prefix=prefix, limit=500))
-    wanted = [Candidate(number=NUMBER, price="0.90 EUR"), Candidate(number="+12125550100")]
+    wanted = [
+        Candidate(number=NUMBER, price=read_price(monthly="0.9", setup="1", currency="EUR")),
+        Candidate(number="+12125550100"),
+    ]
     assert found == [candidate for candidate in wanted if candidate.number.startswith(f"+1{prefix}")]
     assert server.seen[0].query == {"country": ["US"], "size": ["100"], **pattern}
 
