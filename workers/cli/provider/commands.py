@@ -1,4 +1,4 @@
-"""`dialstock provider`: list, check, pause, resume, move, leave, conformance."""
+"""`dialstock provider`: list, kinds, check, pause, resume, move, leave, conformance."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         help="The configured providers: how they stand, pause, go on.",
     )
     group.command("list")(list_providers)
-    for command in (check, pause, resume, move, leave, conformance):
+    for command in (kinds, check, pause, resume, move, leave, conformance):
         group.command()(command)
     app.add_typer(group, name="provider")
 
@@ -67,6 +67,28 @@ def list_providers(*, json: Json = False) -> None:
     show_table(COLUMNS, shown, numbers=COLUMNS[4:-1])
     for line in stranded:
         say(line, "yellow")
+
+
+def kinds(
+    kind: Annotated[list[str] | None, typer.Argument(metavar="[KIND]...", help="These only; else all.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """List the kinds of providers that providers.toml can name.
+
+    The fields that [providers.ALIAS] needs and may have beside those of all kinds, the options that a purchase takes
+    (`buy --option`, a column `options.NAME` of a file), the most numbers in a call (`policy.max_batch`; one where
+    nothing is said), and what can be done: search, give back, tell the balance.
+    """
+    from tasks.providers.registry import kinds as installed
+    from workers.cli.provider.kinds import COLUMNS, in_words, kind_rows
+    from workers.cli.terminal.context import known_kind
+
+    found = kind_rows(installed()[known_kind(name)] for name in kind or installed())
+    if json:
+        emit_json(found)
+    else:
+        show_table(COLUMNS, map(in_words, found), numbers=("in a call",))
 
 
 def check(alias: Aliases = None, *, json: Json = False) -> None:

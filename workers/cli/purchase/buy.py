@@ -18,7 +18,7 @@ Key = Annotated[
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="KEY=VALUE", help="Bird: stock_item_id; Fluents: inbound_agent."),
+    typer.Option("--option", metavar="KEY=VALUE", help="`dialstock provider kinds` lists those of each kind."),
 ]
 Metadata = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Comes back in the purchase's events.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the result.")]
