@@ -12,7 +12,7 @@ from tasks.orderfile.text import MAX_BYTES, OrderFileError, read_fully
 
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 MAX_PACKED = 64 * 1024 * 1024
-CONTENT = "content.xml"
+CONTENT, STYLES = "content.xml", "xl/styles.xml"
 
 _MANIFEST = "META-INF/manifest.xml"
 _BLOCK = 65_536
@@ -49,6 +49,10 @@ class Archive:
     def damaged(self) -> OrderFileError:
         """The error for a file that no program can be sure to read right."""
         return self.error("is damaged, or no spreadsheet: open it, and save it as .xlsx or .ods again")
+
+    def has(self, member: str) -> bool:
+        """Whether there is such a file in the archive."""
+        return member in self._zip.namelist()
 
     def blocks(self, member: str) -> Iterator[bytes]:
         """The bytes of one file of the archive. Raises OrderFileError where there is none."""

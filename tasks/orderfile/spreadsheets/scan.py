@@ -11,12 +11,17 @@ from functools import cache
 from typing import Any
 from xml.parsers import expat
 
+from tasks.orderfile.spreadsheets.formats import REASON, differs
+
 MAX_CELLS = 8_000_000
 MAX_BROKEN = 100_000
 
 _REF = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _NO_VALUE = "has a formula whose value is not stored: open the file in a spreadsheet, and save it"
 _ERROR = "has the error {}: mend the formula"
+_HIDDEN = (
+    "has rows that nobody sees, the first is {:,}: show all, or copy those that are meant into a sheet of their own"
+)
 
 
 class ScanError(Exception):
@@ -24,16 +29,18 @@ class ScanError(Exception):
 
 
 class Scan:
-    """What was found: `broken` has a text and a reason for each cell without a value, by row and by column, from 0.
+    """What was found: `broken` has a text and a reason for each cell without a value, by row and by column, from 0; no
+    text where the value is there, and shown as another.
 
     `sheet` is the one that is scanned now.
     """
 
     def __init__(self, sheet: str) -> None:
         self.sheet = sheet
-        self.broken: dict[int, dict[int, tuple[str, str]]] = {}
+        self.broken: dict[int, dict[int, tuple[str | None, str]]] = {}
         self._count = 0
         self._last_row = self._last_column = -1
+        self._hidden = False
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self.start
         self._text: list[str] = []
@@ -63,29 +70,35 @@ class Scan:
         return "".join(self._text).strip()
 
     def reach(self, row: int, column: int) -> None:
-        """A cell with a value. Raises ScanError where the rectangle of all is too large to be held."""
+        """A cell with a value. Raises ScanError in a hidden row, and where the rectangle of all is too large."""
+        if self._hidden:
+            raise ScanError(_HIDDEN.format(row + 1))
         if row > self._last_row or column > self._last_column:
             self._last_row, self._last_column = max(row, self._last_row), max(column, self._last_column)
             if (self._last_row + 1) * (self._last_column + 1) > MAX_CELLS:
                 far = f"reaches to row {self._last_row + 1:,} and column {self._last_column + 1:,}"
                 raise ScanError(f"{far}: delete what stands far from the table")
 
-    def mark(self, row: int, column: int, text: str, reason: str) -> None:
-        """A cell that has no value."""
+    def mark(self, row: int, column: int, text: str | None, reason: str) -> None:
+        """A cell that has no value, or is shown as another."""
         self.reach(row, column)
         self.broken.setdefault(row, {})[column] = (text, reason)
         self._count += 1
         if self._count > MAX_BROKEN:
-            raise ScanError(f"has more than {MAX_BROKEN:,} cells without a value: the first {reason}")
+            raise ScanError(f"has more than {MAX_BROKEN:,} cells that cannot be read: one {reason}")
 
 
 class XlsxScan(Scan):
-    """A worksheet of an .xlsx: `c` is a cell, in it `f` a formula and `v` its value, of the type `t`."""
+    """A worksheet of an .xlsx: `c` is a cell of the style `s`, in it `f` a formula and `v` its value, of the type `t`.
 
-    def __init__(self, sheet: str) -> None:
+    *adding* are the styles whose format adds to a number what is none of it.
+    """
+
+    def __init__(self, sheet: str, adding: frozenset[str] = frozenset()) -> None:
         super().__init__(sheet)
         self._row = self._column = -1
-        self._type = ""
+        self._adding = adding
+        self._type = self._style = ""
         self._formula = self._value = self._listens = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -105,6 +118,7 @@ class XlsxScan(Scan):
         elif name == "row":
             self.settle()
             self._row, self._column = int(attributes.get("r", self._row + 2)) - 1, -1
+            self._hidden = attributes.get("hidden", "0") in ("1", "true")
         elif name == "mergeCell":
             raise ScanError(f"has merged cells, {attributes.get('ref')}: unmerge them, and fill each")
 
@@ -114,12 +128,14 @@ class XlsxScan(Scan):
             self.mark(self._row, self._column, self.heard() or "#ERROR", _ERROR.format(self.heard() or "of a formula"))
         elif self._formula and not (self.heard() or (self._type == "str" and self._value)):
             self.mark(self._row, self._column, "(formula)", _NO_VALUE)
+        elif self._value and self._type in ("", "n") and self._style in self._adding:
+            self.mark(self._row, self._column, None, REASON)
         if self._listens:
             self.listen(to_text=False)
         self._type, self._formula, self._value, self._listens = "", False, False, False
 
     def _cell(self, attributes: dict[str, str]) -> None:
-        self._type = attributes.get("t", "")
+        self._type, self._style = attributes.get("t", ""), attributes.get("s", "0")
         reference = attributes.get("r")
         if reference is None:
             self._column += 1
@@ -143,6 +159,7 @@ class OdsScan(Scan):
         self._row, self._repeated = -1, 1
         self._next = 0
         self._mark: tuple[int, int] | None = None
+        self._number: str | None = None
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -153,10 +170,20 @@ class OdsScan(Scan):
             self.settle()
             self._row += self._repeated
             self._repeated = _times(attributes, "table:number-rows-repeated")
+            self._hidden = self._within and attributes.get("table:visibility", "visible") != "visible"
             self._next = 0
         elif name in ("table:table-cell", "table:covered-table-cell"):
             self.settle()
             self._cell(attributes)
+        elif name == "office:annotation" and self._mark is not None:
+            self._parser.CharacterDataHandler = None
+            self._parser.EndElementHandler = self._noted
+
+    def _noted(self, name: str) -> None:
+        """A remark beside the cell has ended."""
+        if name == "office:annotation":
+            self._parser.CharacterDataHandler = self._text.append
+            self._parser.EndElementHandler = None
 
     def _begin(self, table: str) -> None:
         self.sheet = table
@@ -170,9 +197,12 @@ class OdsScan(Scan):
         """The cell before is complete."""
         if self._mark is not None:
             text = self.heard()
-            self._spread(*self._mark, text or "#ERROR", _ERROR.format(text or "of a formula"))
+            if self._number is None:
+                self._spread(*self._mark, text or "#ERROR", _ERROR.format(text or "of a formula"))
+            elif differs(self._number, text):
+                self._spread(*self._mark, None, REASON)
             self.listen(to_text=False)
-            self._mark = None
+            self._mark = self._number = None
 
     def _cell(self, attributes: dict[str, str]) -> None:
         column, times = self._next, _times(attributes, "table:number-columns-repeated")
@@ -188,10 +218,13 @@ class OdsScan(Scan):
         if attributes.get("calcext:value-type") == "error":
             self._mark = (column, times)
             self.listen(to_text=True)
+        elif value in ("float", "currency", "percentage") and "office:value" in attributes:
+            self._mark, self._number = (column, times), attributes["office:value"]
+            self.listen(to_text=True)
         elif value is None:
             self._spread(column, times, "(formula)", _NO_VALUE)
 
-    def _spread(self, column: int, times: int, text: str, reason: str) -> None:
+    def _spread(self, column: int, times: int, text: str | None, reason: str) -> None:
         if times * self._repeated > MAX_BROKEN:
             raise ScanError(f"row {self._row + 1:,} {reason}")
         for row in range(self._row, self._row + self._repeated):

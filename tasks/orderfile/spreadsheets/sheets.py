@@ -14,7 +14,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from schemas.spelling import quoted, visible
 from tasks.orderfile.columns import Naming
 from tasks.orderfile.rows import Header, letters
-from tasks.orderfile.spreadsheets.archive import CONTENT, Archive
+from tasks.orderfile.spreadsheets.archive import CONTENT, STYLES, Archive
+from tasks.orderfile.spreadsheets.formats import styles_that_add
 from tasks.orderfile.spreadsheets.scan import OdsScan, Scan, ScanError, XlsxScan
 from tasks.orderfile.text import OrderFileError
 from tasks.orderfile.values import Problem, Row
@@ -39,7 +40,7 @@ class Sheet:
             scan: Scan | None = self._scanned(OdsScan(sheet), CONTENT) if archive.kind == "ods" else None
             self._book = CalamineWorkbook.from_filelike(archive.opened())
             self.name = self._chosen(sheet)
-            scan = scan or self._scanned(XlsxScan(self.name), _member(archive, self.name))
+            scan = scan or self._scanned(XlsxScan(self.name, _adding(archive)), _member(archive, self.name))
             self._broken = scan.broken
             self._cells: CalamineSheet = self._book.get_sheet_by_name(self.name)
         except OrderFileError:
@@ -111,7 +112,10 @@ class Sheet:
             cells = beside + [_text(value) for value in values]
             for column, (text, reason) in self._broken.get(index, {}).items():
                 cells += [""] * (column + 1 - len(cells))
-                cells[column] = Broken(text, reason)
+                if text is not None:
+                    cells[column] = Broken(text, reason)
+                elif not isinstance(cells[column], Broken):
+                    cells[column] = Broken(cells[column], reason, shown=True)
             if any(map(visible, cells)):
                 yield index + 1, cells
 
@@ -151,6 +155,10 @@ def _text(value: Any) -> str:
         text = str(value) if isinstance(value, timedelta) else value.isoformat()
         return Broken(text, f"{text} {_DATE}", shown=True)
     return Broken(str(value), f"{str(value)[:60]!r} is nothing that can be read: format the column as text")
+
+
+def _adding(archive: Archive) -> frozenset[str]:
+    return styles_that_add(archive.blocks(STYLES)) if archive.has(STYLES) else frozenset()
 
 
 def _member(archive: Archive, sheet: str) -> str:

@@ -29,12 +29,19 @@ def packed(parts: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED)
     return target.getvalue()
 
 
-def xlsx(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), tail: str = "") -> bytes:
-    """A workbook; style 1 is a date. *tail* follows the rows of each sheet."""
-    return packed(xlsx_parts(sheets, hidden=hidden, tail=tail))
+def unpacked(source: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(source)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
-def xlsx_parts(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), tail: str = "") -> dict[str, str | bytes]:
+def xlsx(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), tail: str = "", format: str = "0") -> bytes:
+    """A workbook; style 1 is a date, and style 2 of *format*. *tail* follows the rows of each sheet."""
+    return packed(xlsx_parts(sheets, hidden=hidden, tail=tail, format=format))
+
+
+def xlsx_parts(
+    sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), tail: str = "", format: str = "0"
+) -> dict[str, str | bytes]:
     listed, related, typed = [], [], []
     parts: dict[str, str | bytes] = {}
     for n, (name, rows) in enumerate(sheets.items(), 1):
@@ -56,8 +63,9 @@ def xlsx_parts(sheets: Mapping[str, Rows], *, hidden: Sequence[str] = (), tail: 
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_REL}"><sheets>{"".join(listed)}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">{"".join(related)}'
         "</Relationships>",
-        "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
-        "</styleSheet>",
+        "xl/styles.xml": f'<styleSheet xmlns="{_MAIN}"><numFmts><numFmt numFmtId="164" formatCode={quoteattr(format)}/>'
+        '</numFmts><cellStyleXfs><xf numFmtId="164"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>'
+        '<xf numFmtId="164"/></cellXfs></styleSheet>',
         **parts,
     }
 
