@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,7 +13,6 @@ from pydantic import BeforeValidator, PlainSerializer
 _AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MONEY = re.compile(rf"\s*({_AMOUNT.pattern})\s*({_CURRENCY.pattern})\s*")
-_CENTS = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Price:
 
 def amount_text(amount: Decimal) -> str:
     """An amount as plain decimal text, with two places at least: '3.50', '0.0012'."""
-    exact = amount.normalize()
-    return f"{exact.quantize(_CENTS) if exact == round(exact, 2) else exact:f}"
+    whole, _, places = f"{amount:f}".partition(".")
+    return f"{whole}.{places.rstrip('0'):0<2}"
 
 
 def read_amount(value: Any) -> Decimal | None:
@@ -84,6 +83,32 @@ def price_columns(price: Price | None) -> dict[str, str | None]:
 def price_of(row: Mapping[str, Any]) -> Price | None:
     """The price that stands in a row's columns."""
     return read_price(monthly=row["monthly_price"], setup=row["setup_price"], currency=row["currency"])
+
+
+@dataclass
+class MonthlyTotal:
+    """What some numbers cost a month together, by currency, and of how many no price a month is known."""
+
+    by_currency: dict[str, Decimal] = field(default_factory=dict)
+    without_price: int = 0
+
+    def add(self, price: Price | None) -> None:
+        """One number more."""
+        if price is None or price.monthly is None:
+            self.without_price += 1
+        else:
+            self.by_currency[price.currency] = self.by_currency.get(price.currency, Decimal(0)) + price.monthly
+
+    def texts(self) -> dict[str, str]:
+        """The amounts as text, by currency."""
+        return {currency: amount_text(amount) for currency, amount in sorted(self.by_currency.items())}
+
+    def __str__(self) -> str:
+        """'12.00 USD a month, and of 3 numbers no price is known'; empty for no number."""
+        told = " and ".join(f"{amount} {currency}" for currency, amount in self.texts().items())
+        numbers = "1 number" if self.without_price == 1 else f"{self.without_price:,} numbers"
+        unknown = f"of {numbers} no price is known" if self.without_price else ""
+        return ", and ".join(part for part in (told and f"{told} a month", unknown) if part)
 
 
 def parse_money(value: Any) -> Money:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from schemas.config.kinds import Kind
+from schemas.config.kinds import Kind, currency_problem
 from schemas.criteria import Criteria
 from schemas.metadata import Metadata
 from schemas.requests import E164, Alias, Key, RequestError, digest, problems_of, refusal, unknown_provider
@@ -117,7 +117,7 @@ def cannot(kind: Kind, criteria: Criteria) -> str | None:
         return f"cannot be asked for {' and '.join(missing)}"
     if criteria.by_price and not kind.tells_price:
         return "tells no price when it is searched"
-    return None
+    return currency_problem(kind, criteria.max_price)
 
 
 def _wish(order: OrderNumbers, fields: dict[str, Any], count: int) -> Wish:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.config.policy import Policy
 from schemas.config.provider import ProviderConfig
+from schemas.money import Money
 
 
 class Options(BaseModel):
@@ -71,6 +72,14 @@ class Kind(Protocol):
     @property
     def price_currency(self) -> str:
         """The ISO 4217 code that all its prices are documented in; empty where each tells its own."""
+
+
+def currency_problem(kind: Kind, limit: Money | None) -> str | None:
+    """Why no price of a *kind*'s can be held against *limit*, and the mend; None where one can, or might."""
+    told = kind.price_currency
+    if limit is None or not told or limit.currency == told:
+        return None
+    return f"tells its prices in {told}, not in {limit.currency}: write an amount in {told}"
 
 
 def policy_for(kind: Kind, overrides: Mapping[str, Any]) -> Policy:

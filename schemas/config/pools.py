@@ -10,9 +10,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
-from schemas.config.kinds import Kind
+from schemas.config.kinds import Kind, currency_problem
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
-from schemas.money import Money, MoneyText
+from schemas.money import Money, MoneyText, parse_money
 from schemas.national_prefix import check_country, check_prefix
 
 __all__ = ["PoolConfig", "Schedule", "read_pools"]
@@ -144,3 +144,13 @@ def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) 
     if "max_price" in table and kind.searches and not kind.tells_price:
         message = f"max_price: {who} tells no price when it is searched: take out max_price or {alias!r}"
         yield Problem((*path, "max_price"), message)
+    elif kind.searches and (problem := currency_problem(kind, _money(table.get("max_price")))):
+        yield Problem((*path, "max_price"), f"max_price: {who} {problem}, or take out {alias!r}")
+
+
+def _money(value: Any) -> Money | None:
+    try:
+        return None if value is None else parse_money(value)
+    except ValueError:
+        # told where the field itself is read
+        return None

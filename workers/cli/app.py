@@ -25,6 +25,7 @@ from workers.cli.purchase.buy import register as register_buy
 from workers.cli.purchase.commands import register as register_purchase
 from workers.cli.release.command import register as register_release
 from workers.cli.sandbox.commands import register as register_sandbox
+from workers.cli.spend import register as register_spend
 from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, failure_of
 from workers.cli.terminal.output import say
 
@@ -140,6 +141,7 @@ for register in (
     register_pool,
     register_provider,
     register_audit,
+    register_spend,
     register_events,
     register_doctor,
     register_migrate,

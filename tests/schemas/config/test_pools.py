@@ -178,6 +178,16 @@ def test_an_unknown_provider_that_is_there_twice_is_told_once():
     assert messages == ["'brid' is no provider of this file", "'brid' is there twice"]
 
 
+@pytest.mark.parametrize(("alias", "told"), [("plivo", "USD"), ("vonage", "EUR")])
+def test_a_price_in_another_currency_than_the_provider_tells_is_refused(alias: str, told: str) -> None:
+    table = f'[providers.{alias}]\nkind = "{alias}"\nbase_url = "https://x.example"\ntoken_env = "T"\n'
+    table += {"plivo": 'auth_id = "MASANDBOX00000000001"\n', "vonage": 'api_key = "k"\n'}[alias]
+    parse_config(text(max_price=f"2 {told}", providers=["bird", alias]) + table, "p.toml")
+    found = problems(text(max_price="2 GBP", providers=["bird", alias]) + table)
+    mend = f"write an amount in {told}, or take out {alias!r}"
+    assert found == [(1, f"max_price: {alias!r} ({alias}) tells its prices in {told}, not in GBP: {mend}")]
+
+
 def test_a_price_is_no_limit_where_a_searched_provider_tells_none():
     pool(providers=["bird", "timepay"], max_price="2 USD", stock_file="s.csv")
     found = problems(text(max_price="2 USD", providers=["bird", "vogent"], prefix="415"))

@@ -55,7 +55,8 @@ def release(
 ) -> None:
     """Give bought numbers back to their providers. **A number that is given back may be gone for good.**
 
-    It says which and asks. Then workers call, one after the other; `dialstock purchase show` tells how far each is.
+    It says which, and what that saves a month where prices are known, and asks. Then workers call, one after the other;
+    `dialstock purchase show` tells how far each is.
     Left alone are numbers that somebody has taken from a pool, that are in doubt, or that another order points to. The
     pool of a number that goes buys another one if its level wants it. The status is 1 where some are left.
 

@@ -10,6 +10,7 @@ import typer
 from sqlalchemy import Connection
 
 from schemas.config.file import Config
+from schemas.money import MonthlyTotal, price_of
 from schemas.requests import RequestError
 from schemas.status import Status
 from tasks import giving_back
@@ -90,7 +91,15 @@ def confirm(runtime: Runtime, plan: Plan, *, yes: bool) -> None:
     for alias in sorted({row["provider"] for row in fresh}):
         show_going(runtime.config, alias, [row["number"] for row in fresh if row["provider"] == alias])
     if fresh:
+        say(f"That saves: {_saved(fresh)}.")
         ask(yes=yes)
+
+
+def _saved(rows: Sequence[Row]) -> MonthlyTotal:
+    total = MonthlyTotal()
+    for row in rows:
+        total.add(price_of(row))
+    return total
 
 
 def show_going(config: Config, alias: str, numbers: Sequence[str], *, most: int = _SHOWN) -> None:
@@ -127,7 +136,9 @@ def tell(runtime: Runtime, done: Done, *, json: bool) -> None:
     if json:
         fields = ("id", "number", "provider", "status")
         rows = [{name: row[name] for name in fields} for row in done.rows]
-        emit_json({"releasing": rows, "refused": [vars(one) for one in done.refused]})
+        saved = _saved(done.rows)
+        told = {"saves_a_month": saved.texts(), "without_price": saved.without_price}
+        emit_json({"releasing": rows, "refused": [vars(one) for one in done.refused], **told})
         return
     with runtime.database.read() as conn:
         for row in done.rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from schemas.status import Status
@@ -31,6 +32,20 @@ def test_it_asks_and_a_script_says_yes(both: Cli, desk: Desk, home: Path) -> Non
     assert [(one["by"], one["status"]) for one in shown["releases"]] == [("ann", "open")]
     assert "on its way back" in shown["next"]
     assert both.json("release", NUMBERS[0], "--yes")["releasing"][0]["status"] == "releasing"
+
+
+def test_it_says_what_that_saves_a_month(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 4, "vogent"))
+    prices = [("1.10", "USD"), ("0.2", "USD"), ("3", "EUR"), (None, None)]
+    for number, (monthly, currency) in zip(NUMBERS[:4], prices, strict=True):
+        told = {"monthly_price": monthly, "currency": currency}
+        settle(desk, number, Status.PURCHASED, provider_number_id=f"id-{number[1:]}", **told)
+    result = both("release", *NUMBERS[:4], "--yes", "--json")
+    assert "That saves: 3.00 EUR and 1.30 USD a month, and of 1 number no price is known." in result.stderr
+    found = json.loads(result.stdout)
+    assert (found["saves_a_month"], found["without_price"]) == ({"EUR": "3.00", "USD": "1.30"}, 1)
+    result = both("release", *NUMBERS[:4], "--yes")
+    assert "That saves" not in result.stderr
 
 
 def test_an_order_goes_and_counts_as_bought_until_it_is_gone(both: Cli, desk: Desk, home: Path) -> None:
