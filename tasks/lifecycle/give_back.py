@@ -140,10 +140,14 @@ def _release(work: _Work) -> None:
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:
-    """What *action* does with a release, and its place in a pool after it: that is locked first."""
+    """What *action* does with a release, and its place in a pool after it: that is locked first.
+
+    Where the purchase stays as it was, so does its place: who comes late brings back none that was kept in doubt.
+    """
     leaving.lock(conn, row["purchase_id"])
+    before = leaving.status_of(conn, row["purchase_id"])
     done = action()
-    leaving.follow(conn, row["purchase_id"], now)
+    leaving.follow(conn, row["purchase_id"], before, now)
     return done
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from sqlalchemy import insert, select
 
@@ -13,6 +15,8 @@ from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
 from tasks.pools.requests import take_and_return
+from tasks.providers.adapter import Known
+from tasks.stopped_releases import WENT_BACK, keep_all
 from tests.tasks.releasing import REFUSED, Returns
 from tests.tasks.support import NUMBER
 
@@ -63,3 +67,39 @@ def test_what_comes_back_though_it_is_gone_leaves_again_by_a_late_yes(returns: R
     assert returns.world.row(row["id"])["status"] == Status.RELEASED
     assert slot(returns)["status"] == Slot.GONE
     assert take_and_return.take(returns.runtime, TakeNumber(pool="p", taker="crm"), "m")["success"] is False
+
+
+def keep_in_doubt(returns: Returns, row: Row) -> None:
+    keep_all(returns.runtime, [row["account"]], WENT_BACK, even_under_way=True)
+    assert slot(returns)["status"] == Slot.GONE
+
+
+def test_an_answer_that_settles_nothing_brings_no_number_back_that_may_be_gone(returns: Returns) -> None:
+    row = returns.bought()
+    place(returns, row, Slot.AVAILABLE)
+    returns.provider.answers.append(returns.provider.take_back_unseen)
+    returns.ask(row)
+    returns.world.points["release_answered"] = lambda: keep_in_doubt(returns, row)
+    returns.step()
+    assert returns.world.row(row["id"])["status"] == Status.PURCHASED
+    assert slot(returns)["status"] == Slot.GONE
+
+
+def test_a_look_that_comes_late_brings_no_number_back_that_may_be_gone(
+    returns: Returns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = returns.bought()
+    place(returns, row, Slot.AVAILABLE)
+    returns.provider.answers.append(returns.provider.take_back_unseen)
+    returns.ask(row)
+    returns.step()
+    returns.world.clock.advance(60)
+    look = returns.provider.look
+
+    def looks_long(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        keep_in_doubt(returns, row)
+        return look(numbers)
+
+    monkeypatch.setattr(returns.provider, "look", looks_long)
+    assert returns.step()
+    assert slot(returns)["status"] == Slot.GONE
