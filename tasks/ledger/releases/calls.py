@@ -133,7 +133,7 @@ def record(
         return None
     yes = outcome.kind is ReleaseKind.RELEASED
     late = present["revision"] != intent.row["revision"]
-    if late and (is_under_way(present, now) or not yes):
+    if late and (is_under_way(present, now) or not yes or present["status"] == ReleaseStatus.RELEASED):
         return None
     past = _past(conn, present, may_go_in=may_go_in)
     return _apply(conn, present, purchase, after_release(outcome, past, policy), now)

@@ -109,3 +109,19 @@ def test_a_place_in_a_pool_to_which_it_came_back_goes_again(returns: Returns) ->
     answer_late(returns, lambda: slots.append(returns.world.rows(select(POOL_NUMBER))[0]["status"]))
     slots.append(returns.world.rows(select(POOL_NUMBER))[0]["status"])
     assert slots == [Slot.AVAILABLE, Slot.GONE]
+
+
+def test_what_looks_found_to_be_gone_is_told_once(returns: Returns) -> None:
+    row = returns.bought(idempotency_key="buyer")
+    send(returns, "first")
+
+    def meanwhile() -> None:
+        returns.provider.take_back(NUMBER)
+        returns.world.clock.advance(60)
+        assert returns.settle(row)["status"] == Status.RELEASED
+
+    returns.world.points["release_answered"] = meanwhile
+    returns.step()
+    events = returns.world.rows(select(EVENT).order_by(EVENT.c.seq))
+    told = [one["data"]["idempotency_key"] for one in events if one["type"] == "dialstock.purchase.released"]
+    assert told == ["buyer", "first"]
