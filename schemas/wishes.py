@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -79,6 +79,24 @@ class OrderNumbers(BaseModel):
             raise ValueError(f"{value} is above count, {count}: lower at_least, or raise count")
         return value
 
+    def wishes(self) -> list[Wish]:
+        """One for each prefix. Raises RequestError."""
+        common = {name: getattr(self, name) for name in _CRITERIA}
+        return [
+            _wish(self, {**common, "prefix": prefix}, self.count if count is None else count)
+            for prefix, count in map(_counted, self.prefix or ("",))
+        ]
+
+    @property
+    def fingerprint(self) -> str:
+        """What the same key must come with. Raises RequestError."""
+        return fingerprint_of(self.wishes(), self.metadata)
+
+
+def fingerprint_of(wishes: Sequence[Wish], metadata: Mapping[str, Any]) -> str:
+    """What an order by criteria with the same key must come with."""
+    return digest([[wish.fingerprint for wish in wishes], dict(metadata)])
+
 
 def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tuple[OrderNumbers, list[Wish]]:
     """The request and its wishes; *kinds* maps the known aliases. Raises RequestError."""
@@ -86,16 +104,12 @@ def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) ->
         order = OrderNumbers.model_validate(dict(fields))
     except ValidationError as exc:
         raise refusal(exc, OrderNumbers) from exc
-    common = {name: getattr(order, name) for name in _CRITERIA}
-    wishes = []
-    for prefix, count in map(_counted, order.prefix or ("",)):
-        many = order.count if count is None else count
-        wishes.append(_wish(order, {**common, "prefix": prefix}, many))
+    wishes = order.wishes()
     check_wishes(wishes, kinds)
     return order, wishes
 
 
-def check_wishes(wishes: list[Wish], kinds: Mapping[str, Kind]) -> None:
+def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind]) -> None:
     """Raise RequestError where they are too many, or name a provider that cannot do what they ask of it."""
     if (total := sum(one.count for one in wishes)) > MAX_COUNT:
         raise _refused("count", f"{total:,} numbers in all: {MAX_COUNT:,} at most in one order, split it")

@@ -19,6 +19,7 @@ from tasks.ledger.orders.cancel import cancel_order, forget_keys
 from tasks.ledger.orders.cancelled import half_cancelled
 from tasks.ledger.orders.limits import used_up
 from tasks.ledger.orders.shared_keys import lock_with_others
+from tasks.ledger.orders.wishes import cancel_wishes, summary
 from tasks.ledger.requests.accept import (
     Accepted,
     Entry,
@@ -61,7 +62,7 @@ def submit_order(runtime: Runtime, fields: Mapping[str, Any], message_id: object
             load(runtime, row["id"], lines)
         finish(runtime, row["id"])
     else:
-        runtime.database.run(lambda conn: _tell_accepted(conn, row["id"], runtime.now(), repeat=True))
+        runtime.database.run(lambda conn: tell_order_accepted(conn, row["id"], runtime.now(), repeat=True))
     return row
 
 
@@ -133,7 +134,7 @@ def finish(runtime: Runtime, order_id: str) -> None:
         if not opened:
             refuse_given_up(conn, order_id)
         # Where another delivery of the same message opened it at this instant, this one is answered too.
-        _tell_accepted(conn, order_id, runtime.now(), repeat=not opened)
+        tell_order_accepted(conn, order_id, runtime.now(), repeat=not opened)
 
     runtime.database.run(open_it)
 
@@ -167,6 +168,8 @@ def _ask_to_stop(runtime: Runtime, order_id: str, *statuses: OrderStatus) -> boo
     def ask(conn: Connection) -> bool:
         now = runtime.now()
         asked = conn.execute(update(ORDER).where(*mine).values(cancel_requested_at=now, updated_at=now))
+        if asked.rowcount:
+            cancel_wishes(conn, order_id, now)
         return asked.rowcount > 0
 
     return runtime.database.run(ask)
@@ -252,10 +255,12 @@ def order_event_data(conn: Connection, order_id: str) -> Row:
         "counts": counts,
         "metadata": order["metadata"],
         "completed_before": order["completed_at"] is not None,
+        **({"wishes": told} if (told := summary(conn, order_id)) else {}),
     }
 
 
-def _tell_accepted(conn: Connection, order_id: str, now: datetime, *, repeat: bool) -> None:
+def tell_order_accepted(conn: Connection, order_id: str, now: datetime, *, repeat: bool) -> None:
+    """Write the event of an order's acceptance."""
     data = order_event_data(conn, order_id)
     del data["completed_before"]
     event = other_event(EventType.ACCEPTED, now, {**data, "repeat": repeat}, provider=None, subject=order_id)

@@ -120,8 +120,8 @@ class Runtime:
 
     `reached` is told the points between acceptance and event at which a process may die, in this order: accepted,
     released, taken, reserved, claimed, sending, answered, recorded, published; and those of a
-    pool's run: leased, searched, ordering; and those of a release: release_taken, release_claimed, release_answered,
-    release_recorded. It does nothing but in chaos tests.
+    pool's or a wish's run: leased, searched, ordering; and those of a release: release_taken, release_claimed,
+    release_answered, release_recorded. It does nothing but in chaos tests.
     `watch` asks what `now` goes by anew; without it no clock is ever set.
 
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
@@ -157,6 +157,9 @@ class Runtime:
         found = self.accounts.get(account)
         return alias if found is None or alias in found.aliases else found.aliases[0]
 
+
+PUBLIC_QUEUE = "purchases"
+"""The Celery queue of what is no one provider's."""
 
 _current: Runtime | None = None
 

@@ -148,7 +148,8 @@ class PurchaseOrder(SQLModel, table=True):
 class PurchaseOrderLine(SQLModel, table=True):
     """One line of an order and the purchase that answers it.
 
-    `shared` marks a purchase that the order found alive and did not create; its own metadata stands here.
+    `shared` marks a purchase that the order found alive and did not create; its own metadata stands here. `wish` is the
+    position of the wish that the number was found for, null where the order named it.
     """
 
     __tablename__: ClassVar[str] = "purchase_order_line"
@@ -161,6 +162,7 @@ class PurchaseOrderLine(SQLModel, table=True):
     purchase_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
     shared: bool = False
     extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", DOCUMENT, nullable=True))
+    wish: int | None = None
 
 
 class OutboxEvent(SQLModel, table=True):

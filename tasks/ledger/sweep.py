@@ -18,6 +18,7 @@ from tasks.ledger.calls.attempts import close_attempt
 from tasks.ledger.calls.charged_twice import tell_executed
 from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.calls.outcomes import kept_evidence, settle
+from tasks.ledger.orders.wishes import HAS_OPEN_WISH
 from tasks.ledger.rows import Row, emit, other_event, watched
 from tasks.policies.backoff import call_length
 from tasks.policies.retry import History, after_call
@@ -93,7 +94,9 @@ def lose_call(conn: Connection, row: Row, policy: Policy, watch: Watch, *, can_l
 _UNSETTLED = any_of(PURCHASE.c.status, UNSETTLED)
 _OWN = exists().where(PURCHASE.c.order_id == ORDER.c.id, _UNSETTLED)
 _SHARED = exists().where(LINE.c.order_id == ORDER.c.id, SHARED, LINE.c.purchase_id == PURCHASE.c.id, _UNSETTLED)
-_FINISHED = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == literal(str(OrderStatus.OPEN)), ~_OWN, ~_SHARED)
+_FINISHED = select(ORDER.c.id).where(
+    UNFINISHED, ORDER.c.status == literal(str(OrderStatus.OPEN)), ~_OWN, ~_SHARED, ~HAS_OPEN_WISH
+)
 
 
 _OF_IT = (LINE.c.order_id == bindparam("of"), LINE.c.purchase_id == PURCHASE.c.id)
@@ -101,7 +104,7 @@ _STRANGE = exists().where(*_OF_IT, _AT.status.not_in(sorted(Status)))
 
 
 def finished_orders(conn: Connection) -> list[str]:
-    """Open orders of which every line is settled."""
+    """Open orders of which every line is settled, and every wish at its end."""
     return list(conn.execute(_FINISHED).scalars())
 
 

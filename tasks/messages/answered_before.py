@@ -15,17 +15,26 @@ from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, pa
 from schemas.status import OrderStatus
 from schemas.tables.pools import POOL_REQUEST
 from schemas.tables.purchases import KEY, ORDER, REJECTED
+from schemas.wishes import OrderNumbers
 from tasks.ledger.releases.keys import ASKED
 from tasks.lifecycle.accept import MAX_BODY
-from tasks.messages.public_names import BUY_NUMBER, RELEASE_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.messages.public_names import (
+    BUY_NUMBER,
+    ORDER_NUMBERS,
+    RELEASE_NUMBER,
+    RETURN_NUMBER,
+    SUBMIT_ORDER,
+    TAKE_NUMBER,
+)
 from tasks.pools.requests.take_and_return import known_as
 from tasks.runtime import Runtime
 
-Request = BuyNumber | SubmitOrder | TakeNumber | ReturnNumber | ReleaseNumber
+Request = BuyNumber | SubmitOrder | OrderNumbers | TakeNumber | ReturnNumber | ReleaseNumber
 
 _MODELS: Mapping[str, type[Request]] = {
     BUY_NUMBER: BuyNumber,
     SUBMIT_ORDER: SubmitOrder,
+    ORDER_NUMBERS: OrderNumbers,
     TAKE_NUMBER: TakeNumber,
     RETURN_NUMBER: ReturnNumber,
     RELEASE_NUMBER: ReleaseNumber,
@@ -42,8 +51,12 @@ def accepted_before(runtime: Runtime, task: str, fields: Mapping[str, Any], mess
     key = message_id if request is None else _key(request) or message_id
     if request is None or not is_storable(key):
         return False
+    try:
+        answered = _answered(request, key)
+    except RequestError:
+        return False
     with runtime.database.read() as conn:
-        return _there(conn, _answered(request, key))
+        return _there(conn, answered)
 
 
 def rejected_before(runtime: Runtime, task: object, message_id: object, body: Any) -> bool:
@@ -76,7 +89,7 @@ def _key(request: Request) -> str | None:
 def _answered(request: Request, key: str) -> ColumnElement[bool]:
     if isinstance(request, BuyNumber):
         return and_(KEY.c.idempotency_key == key, KEY.c.fingerprint == request.fingerprint)
-    if isinstance(request, SubmitOrder):
+    if isinstance(request, SubmitOrder | OrderNumbers):
         whole = (ORDER.c.status != OrderStatus.LOADING, ORDER.c.status != OrderStatus.ABANDONED)
         return and_(ORDER.c.idempotency_key == key, ORDER.c.fingerprint == request.fingerprint, *whole)
     if isinstance(request, ReleaseNumber):

@@ -1,7 +1,9 @@
-"""The Celery tasks: thin entries to the domain code. Callers use the five public ones by name.
+"""The Celery tasks: thin entries to the domain code. Callers use the six public ones by name.
 
     dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
     dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
+    dialstock.order_numbers   an order by criteria: count; optional country, prefix, type, features, contains,
+                              providers, prefer, max_price, at_least, exclude, idempotency_key, metadata
     dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
     dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
     dialstock.release_number  a number back to its provider: number, provider; optional idempotency_key, metadata
@@ -38,6 +40,7 @@ from tasks.messages.public_names import (
     BUY_NUMBER,
     INTERNAL,
     LATER,
+    ORDER_NUMBERS,
     RELEASE_NUMBER,
     RETURN_NUMBER,
     SUBMIT_ORDER,
@@ -50,6 +53,8 @@ from tasks.queries import numbers_of
 from tasks.runtime import Runtime, current
 from tasks.transactions import Raced
 from tasks.waits import WAITS
+from tasks.wishes import accepting, run
+from tasks.wishes.due import FIND_NUMBERS
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +78,12 @@ def buy_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
 def submit_order(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Accept an order of many purchases: all of it or nothing."""
     _public(self, args, kwargs, orders.submit_order)
+
+
+@shared_task(name=ORDER_NUMBERS, bind=True, acks_late=True, ignore_result=True)
+def order_numbers(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
+    """Accept an order by criteria: its numbers are found by the workers."""
+    _public(self, args, kwargs, accepting.order_numbers)
 
 
 @shared_task(name=TAKE_NUMBER, bind=True, acks_late=True, ignore_result=True)
@@ -142,6 +153,14 @@ def replenish_pool(pool: str) -> None:
             replenish.run(runtime, pool)
     except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
+
+
+@shared_task(name=FIND_NUMBERS, acks_late=True, ignore_result=True)
+def find_numbers(order_id: str, position: int) -> None:
+    """Look for what a wish is missing. Run twice, the second finds that the first has it, or that nothing is."""
+    name = f"wish {position} of order {order_id}"
+    with _left_for_later(name, lambda: name):
+        run.run(current(), order_id, position)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ SUBMIT_ORDER = "dialstock.submit_order"
 TAKE_NUMBER = "dialstock.take_number"
 RETURN_NUMBER = "dialstock.return_number"
 RELEASE_NUMBER = "dialstock.release_number"
-PUBLIC = (BUY_NUMBER, SUBMIT_ORDER, TAKE_NUMBER, RETURN_NUMBER, RELEASE_NUMBER)
+ORDER_NUMBERS = "dialstock.order_numbers"
+PUBLIC = (BUY_NUMBER, SUBMIT_ORDER, ORDER_NUMBERS, TAKE_NUMBER, RETURN_NUMBER, RELEASE_NUMBER)
 
 LATER = "later"
 """Why a message goes back to its queue that is not to be tried again at once."""

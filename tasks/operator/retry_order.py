@@ -16,6 +16,7 @@ from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.chunks import chunks
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
+from tasks.ledger.orders.wishes import look_again, wishes_of
 from tasks.ledger.requests.accept import Accepted, Entry, accept
 from tasks.ledger.requests.joining import BEING_RELEASED, releasing_among
 from tasks.ledger.rows import Row
@@ -30,18 +31,21 @@ class Retried:
     """What came of a retry: lines that are bought again, and lines whose number was there by then.
 
     What was there is another purchase of the same number: bought, on its way, or held. A cancelled order waits for it
-    again. `releasing` are left as they are: their number is on its way back.
+    again. `releasing` are left as they are: their number is on its way back. `wishes` are those of an order by criteria
+    that look for what they are missing: other numbers take the place of what failed.
     """
 
     again: int = 0
     found: int = 0
     releasing: int = 0
+    wishes: int = 0
 
 
 def retry(runtime: Runtime, order_id: str) -> Retried:
     """Buy again the lines that failed or were cancelled, and take a cancel back.
 
-    What was bought under a former name of its account is bought again under the one that the file has.
+    What was bought under a former name of its account is bought again under the one that the file has. An order by
+    criteria looks for other numbers in place of them.
 
     Raises OrderError while it is loading, where it may buy no more, and for a pool's order: the pool replaces what
     failed by other numbers.
@@ -51,6 +55,9 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
             {**row, "provider": runtime.seller(row["provider"], row["account"])} for row in _dead_lines(conn, order_id)
         ]
         refused = refusal(conn, order_id, more=bool(dead))
+        by_criteria = bool(wishes_of(conn, order_id))
+    if by_criteria:
+        return Retried(wishes=runtime.database.run(lambda conn: look_again(conn, order_id, runtime.now())))
     if refused is not None:
         raise OrderError(refused)
     waiting = runtime.database.run(lambda conn: _wait_again(conn, order_id))

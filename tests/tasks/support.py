@@ -31,6 +31,7 @@ from schemas.tables.purchases import (
     RESOLUTION,
 )
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT, RELEASE_KEY
+from schemas.tables.wishes import WISH
 from tasks import provider_reaction
 from tasks.ledger.calls import intents
 from tasks.ledger.queue import pausing
@@ -52,7 +53,7 @@ ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
-    *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK),
+    *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK, WISH),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

@@ -11,9 +11,9 @@ from typing import Any
 from schemas.config.file import Config
 from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
 from tasks.providers.registry import kinds
-from tasks.runtime import queue_of
+from tasks.runtime import PUBLIC_QUEUE, queue_of
 
-PUBLIC_QUEUE = "purchases"
+__all__ = ["PUBLIC_QUEUE", "beat_schedule"]
 
 POOL_TICK = 5.0
 """Seconds between two messages for one pool: how long one that is due, or lost a number, may have to wait."""

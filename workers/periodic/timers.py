@@ -1,4 +1,4 @@
-"""The timers that each worker runs: release, looks, sweep, orders, history, pools, giving back, relay.
+"""The timers that each worker runs: release, looks, sweep, orders, history, pools, wishes, giving back, relay.
 
 No one's death matters.
 """
@@ -21,6 +21,7 @@ from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
+from tasks.wishes import due
 from workers.periodic.giving_back import GivingBack
 from workers.processes.signs import SIGNS
 from workers.settings import Settings
@@ -31,6 +32,7 @@ RELEASE_EVERY = 0.1
 SWEEP_EVERY = 1.0
 POOLS_EVERY = 1.0
 GIVE_BACK_EVERY = 1.0
+WISHES_EVERY = 1.0
 HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
@@ -99,6 +101,7 @@ class Timers:
             Timer("sweep", SWEEP_EVERY, self._turn(_sweep)),
             Timer("history", HISTORY_EVERY, self._turn(restored_database.compare)),
             Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
+            Timer("wishes", WISHES_EVERY, self._turn(due.look)),
             Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings)),

@@ -145,7 +145,7 @@ def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now:
     skip = set(conn.execute(present).scalars())
     fresh = [entry for entry in entries if entry.line not in skip]
     accepted = accept(conn, fresh, now, order_id)
-    lines = [_line(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
+    lines = [line_row(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
     if lines:
         conn.execute(insert(LINE), lines)
     own = [own_data(entry.request.idempotency_key, entry.request.metadata, order_id) for entry in fresh]
@@ -286,7 +286,8 @@ def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
     }
 
 
-def _line(order_id: str, entry: Entry, accepted: Accepted) -> Row:
+def line_row(order_id: str, entry: Entry, accepted: Accepted) -> Row:
+    """The line of an order that *entry* was accepted for."""
     return {
         "order_id": order_id,
         "line": entry.line,

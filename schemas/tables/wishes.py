@@ -1,0 +1,73 @@
+"""The table of wishes: what an order by criteria wants, and how far it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, Column, Index, String, Text, text
+from sqlmodel import Field, SQLModel
+
+from schemas.tables.columns import DOCUMENT, ID, quoted, where
+
+
+class WishState(StrEnum):
+    """How a wish stands.
+
+    OPEN: numbers are looked for, or bought. REACHED: all are bought, but for those that wait for a person. SHORT:
+    nothing more is for sale, or nobody waits for it any longer. FAILED: less than `at_least` was found, and nothing
+    bought. CANCELLED: with its order.
+    """
+
+    OPEN = "open"
+    REACHED = "reached"
+    SHORT = "short"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_OPEN = "state = 'open'"
+
+
+class OrderWish(SQLModel, table=True):
+    """One wish of an order. Its lines, which tell what was found, name it by `position`.
+
+    `next_run_at` is when a worker looks at it next, `search_at` when the providers are searched again at the latest.
+    `leased_until` is the time until which one run has it for itself; one that was killed leaves it behind. `batch` is
+    how many lines the last run that found some wrote, `fruitless` how many runs have found none since, `progress_at`
+    when the last line came. `forgiven` is how many of its cancelled lines a retry has asked for again.
+    Only `tasks.ledger` changes it.
+    """
+
+    __tablename__: ClassVar[str] = "order_wish"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({quoted(WishState)})", name="order_wish_state"),
+        Index("order_wish_open", "next_run_at", **where(_OPEN)),
+    )
+
+    order_id: str = Field(sa_column=Column(ID, primary_key=True))
+    position: int = Field(primary_key=True)
+    state: str = Field(sa_column=Column(String(12), nullable=False))
+    count: int
+    at_least: int
+    criteria: dict[str, Any] = Field(sa_column=Column(DOCUMENT, nullable=False))
+    extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
+    reason: str | None = Field(default=None, sa_column=Column(Text))
+    searches: int = 0
+    batch: int = 0
+    fruitless: int = 0
+    forgiven: int = 0
+    next_run_at: datetime
+    search_at: datetime
+    leased_until: datetime | None = None
+    progress_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+
+
+WISH = OrderWish.__table__  # type: ignore[attr-defined]
+
+# A partial index is used only where the query repeats its condition word for word, without parameters.
+OPEN_WISH = text(f"order_wish.{_OPEN}")

@@ -1,0 +1,219 @@
+"""The wishes of orders by criteria: their rows, the lines that were found for them, and what those came to.
+
+A wish is locked after its order. How many more numbers it needs is counted under that lock, and the lines for them are
+written in the same transaction: so it never has more than its count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, exists, func, insert, or_, select, update
+
+from schemas.requests import RequestError
+from schemas.status import SETTLED, OrderStatus, Status
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
+from schemas.tables.wishes import OPEN_WISH, WISH, WishState
+from tasks.ledger.requests.accept import Entry, accept, line_row
+from tasks.ledger.rows import Row
+from tasks.transactions import Raced
+
+_AT = WISH.c
+MOST_TOLD = 5
+"""Reasons that one event tells."""
+
+_BOUGHT = (Status.PURCHASED, Status.RELEASING, Status.RELEASED)
+
+HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
+"""Whether numbers are still looked for: such an order is not completed."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the lines of one wish. All that was not refused counts: what is in doubt, and what is held, too.
+
+    A number that a person gave back was bought. One whose purchase a person cancelled is not replaced, unless a retry
+    asked for that: `forgiven` are so many.
+    """
+
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    forgiven: int = 0
+
+    @property
+    def found(self) -> int:
+        """All lines."""
+        return sum(self.statuses.values())
+
+    @property
+    def bought(self) -> int:
+        """Numbers that were bought, those that were given back since, too."""
+        return self._of(*_BOUGHT)
+
+    @property
+    def held(self) -> int:
+        """Numbers that wait for a person."""
+        return self._of(Status.HELD)
+
+    @property
+    def refused(self) -> int:
+        """Numbers that came to nothing: others take their place."""
+        return self._of(Status.FAILED)
+
+    @property
+    def cancelled(self) -> int:
+        """Numbers that a person wants no more."""
+        return self._of(Status.CANCELLED)
+
+    @property
+    def unsettled(self) -> int:
+        """Numbers that are being bought; of a status that only a newer program knows, too."""
+        return sum(count for status, count in self.statuses.items() if status not in SETTLED)
+
+    def missing(self, count: int) -> int:
+        """How many more numbers there are to find."""
+        return max(0, count - (self.found - self.refused - min(self.forgiven, self.cancelled)))
+
+    def _of(self, *statuses: Status) -> int:
+        return sum(self.statuses.get(one, 0) for one in statuses)
+
+
+def insert_wishes(conn: Connection, rows: Sequence[Row], now: datetime) -> None:
+    """Write the wishes of a new order: rows of order_id, position, count, at_least, criteria and metadata."""
+    state = {"state": str(WishState.OPEN), "searches": 0, "batch": 0, "fruitless": 0, "forgiven": 0}
+    times = dict.fromkeys(("next_run_at", "search_at", "progress_at", "created_at", "updated_at"), now)
+    conn.execute(insert(WISH), [{**state, **times, **row} for row in rows])
+
+
+def wishes_of(conn: Connection, order_id: str) -> list[Row]:
+    """The wishes of an order, in their order; none where it names its numbers itself."""
+    found = conn.execute(select(WISH).where(_AT.order_id == order_id).order_by(_AT.position)).mappings()
+    return [dict(row) for row in found]
+
+
+def tallies(conn: Connection, wishes: Sequence[Row]) -> dict[int, Tally]:
+    """What became of the lines of *wishes*, all of one order, by their positions."""
+    if not wishes:
+        return {}
+    [order_id] = {row["order_id"] for row in wishes}
+    query = (
+        select(LINE.c.wish, PURCHASE.c.status, func.count())
+        .join(PURCHASE, PURCHASE.c.id == LINE.c.purchase_id)
+        .where(LINE.c.order_id == order_id, LINE.c.wish.in_([row["position"] for row in wishes]))
+        .group_by(LINE.c.wish, PURCHASE.c.status)
+    )
+    statuses: dict[int, Counter[str]] = {}
+    for position, status, count in conn.execute(query):
+        statuses.setdefault(position, Counter())[status] += count
+    return {row["position"]: Tally(statuses.get(row["position"], {}), row["forgiven"]) for row in wishes}
+
+
+def summary(conn: Connection, order_id: str) -> Row | None:
+    """All wishes of an order counted together, and why some came to less; None where it has none."""
+    rows = wishes_of(conn, order_id)
+    if not rows:
+        return None
+    found = tallies(conn, rows)
+    missing = sum(found[row["position"]].missing(row["count"]) for row in rows)
+    reasons = [f"wish {row['position']}: {row['reason']}" for row in rows if row["reason"]]
+    counts = {
+        name: sum(getattr(one, name) for one in found.values()) for name in ("found", "bought", "held", "refused")
+    }
+    return {"count": sum(row["count"] for row in rows), **counts, "missing": missing, "reasons": reasons[:MOST_TOLD]}
+
+
+def due_wishes(conn: Connection, now: datetime, most: int) -> list[Row]:
+    """Open wishes that a worker is to look at, the longest due first, each with its order's `cancel_requested_at`."""
+    free = or_(_AT.leased_until.is_(None), _AT.leased_until <= now)
+    query = (
+        select(WISH, ORDER.c.cancel_requested_at)
+        .join(ORDER, ORDER.c.id == _AT.order_id)
+        .where(OPEN_WISH, _AT.next_run_at <= now, free)
+        .order_by(_AT.next_run_at)
+        .limit(most)
+    )
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def put_off(conn: Connection, wish: Row, until: datetime) -> bool:
+    """Have nobody look at a wish before *until*. False where somebody else has done so since it was read."""
+    same = (_AT.order_id == wish["order_id"], _AT.position == wish["position"], OPEN_WISH)
+    put = update(WISH).where(*same, _AT.next_run_at == wish["next_run_at"]).values(next_run_at=until)
+    return conn.execute(put).rowcount == 1
+
+
+def lock_open(conn: Connection, order_id: str, position: int, now: datetime) -> tuple[Row, Row, Tally] | None:
+    """An order, its wish, and what became of its lines, locked until the transaction ends; None where it is not open.
+
+    The wish of an order that is cancelled ends here.
+    """
+    order = conn.execute(select(ORDER).where(ORDER.c.id == order_id).with_for_update()).mappings().first()
+    query = select(WISH).where(_AT.order_id == order_id, _AT.position == position)
+    wish = conn.execute(query.with_for_update()).mappings().first()
+    if order is None or wish is None or wish["state"] != WishState.OPEN:
+        return None
+    if order["cancel_requested_at"] is not None:
+        cancel_wishes(conn, order_id, now)
+        return None
+    return dict(order), dict(wish), tallies(conn, [dict(wish)])[position]
+
+
+def change(conn: Connection, wish: Row, now: datetime, **values: Any) -> None:
+    """Change a locked wish."""
+    here = (_AT.order_id == wish["order_id"], _AT.position == wish["position"])
+    conn.execute(update(WISH).where(*here).values(**values, updated_at=now))
+
+
+def end(conn: Connection, wish: Row, state: WishState, reason: str | None, now: datetime) -> None:
+    """Look for no more numbers of a locked wish."""
+    change(conn, wish, now, state=str(state), reason=reason, leased_until=None, finished_at=now)
+
+
+def cancel_wishes(conn: Connection, order_id: str, now: datetime) -> None:
+    """End the open wishes of an order that is cancelled, and locked."""
+    ended = {"state": str(WishState.CANCELLED), "leased_until": None, "finished_at": now, "updated_at": now}
+    conn.execute(update(WISH).where(_AT.order_id == order_id, OPEN_WISH).values(**ended))
+
+
+def look_again(conn: Connection, order_id: str, now: datetime) -> int:
+    """Have the wishes of an order that came to less than their count look for the rest. Returns how many.
+
+    A cancel of the order is taken back then.
+    """
+    conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
+    again = 0
+    wishes = wishes_of(conn, order_id)
+    for wish in wishes:
+        tally = tallies(conn, [wish])[wish["position"]]
+        if wish["state"] == WishState.OPEN or not replace(tally, forgiven=tally.cancelled).missing(wish["count"]):
+            continue
+        again += 1
+        opened = {"state": str(WishState.OPEN), "reason": None, "finished_at": None, "fruitless": 0, "batch": 0}
+        times = dict.fromkeys(("next_run_at", "search_at", "progress_at"), now)
+        change(conn, wish, now, **opened, **times, forgiven=tally.cancelled)
+    if again:
+        reopened = {"status": str(OrderStatus.OPEN), "cancel_requested_at": None, "updated_at": now}
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
+    return again
+
+
+def add_lines(conn: Connection, order: Row, position: int, entries: Sequence[Entry], now: datetime) -> None:
+    """Add the lines of numbers that were found for a wish, all of them or none, to its locked order.
+
+    Raises Raced where somebody else has one of the numbers by now.
+    """
+    numbered = [replace(one, line=order["lines"] + n) for n, one in enumerate(entries, 1)]
+    try:
+        accepted = accept(conn, numbered, now, order["id"])
+    except RequestError as exc:
+        raise Raced from exc
+    if not all(one.created for one in accepted):
+        raise Raced
+    rows = [line_row(order["id"], entry, one) for entry, one in zip(numbered, accepted, strict=True)]
+    conn.execute(insert(LINE), [{**row, "wish": position} for row in rows])
+    # An older program may have completed it: it knows no wishes.
+    more = {"lines": order["lines"] + len(rows), "status": str(OrderStatus.OPEN), "updated_at": now}
+    conn.execute(update(ORDER).where(ORDER.c.id == order["id"]).values(**more))

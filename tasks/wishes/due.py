@@ -1,0 +1,84 @@
+"""Which wishes are due: every worker looks, and has what is missing searched for by whoever takes the message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from tasks.ledger.orders import wishes
+from tasks.ledger.orders.wishes import Tally
+from tasks.ledger.rows import Row
+from tasks.runtime import PUBLIC_QUEUE, Message, Runtime
+from tasks.wishes import run as runs
+
+FIND_NUMBERS = "dialstock.internal.find_numbers"
+
+AT_ONCE = 50
+"""Wishes that one look takes."""
+
+RESEND = timedelta(seconds=15)
+"""After a message was sent, until the next where it was lost."""
+
+LOOK_AGAIN = timedelta(seconds=1)
+LINES_A_SECOND = 5_000
+"""Of an order with many lines it takes longer to count them, so it is done more seldom."""
+
+_LAST = 10
+"""A search goes before the last tenth of what the one before found is bought, so that buying does not wait for it."""
+
+
+def look(runtime: Runtime) -> bool:
+    """Send a message for each wish that is to be searched for, and end what has all. Whether there may be more."""
+    now = runtime.now()
+    with runtime.database.read() as conn:
+        due = wishes.due_wishes(conn, now, AT_ONCE)
+        counted: dict[tuple[str, int], Tally] = {}
+        for order_id, rows in _by_order(due):
+            counted |= {(order_id, position): tally for position, tally in wishes.tallies(conn, rows).items()}
+    messages = [m for wish in due if (m := _turn(runtime, wish, counted[wish["order_id"], wish["position"]], now))]
+    if messages:
+        runtime.send(messages)
+    return len(due) == AT_ONCE
+
+
+def _by_order(due: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+    for order_id, rows in groupby(sorted(due, key=_order_of), _order_of):
+        yield order_id, list(rows)
+
+
+def _order_of(wish: Row) -> str:
+    return str(wish["order_id"])
+
+
+def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime) -> Message | None:
+    """What a wish is due for: a message where it is to be searched for."""
+    missing = tally.missing(wish["count"])
+    if wish["cancel_requested_at"] is not None or not (missing or tally.unsettled):
+        _end(runtime, wish)
+        return None
+    seeks = missing and (wish["search_at"] <= now or _runs_out(wish, tally))
+    until = now + (RESEND if seeks else LOOK_AGAIN + timedelta(seconds=tally.found / LINES_A_SECOND))
+    mine = runtime.database.run(lambda conn: wishes.put_off(conn, wish, until))
+    if not (mine and seeks):
+        return None
+    return Message(
+        task=FIND_NUMBERS,
+        queue=PUBLIC_QUEUE,
+        kwargs={"order_id": wish["order_id"], "position": wish["position"]},
+    )
+
+
+def _end(runtime: Runtime, wish: Row) -> None:
+    def ended(conn: Connection) -> None:
+        now = runtime.now()
+        if (locked := wishes.lock_open(conn, wish["order_id"], wish["position"], now)) is not None:
+            runs.settle(conn, locked[1], locked[2], now)
+
+    runtime.database.run(ended)
+
+
+def _runs_out(wish: Row, tally: Tally) -> bool:
+    return not wish["fruitless"] and tally.unsettled <= wish["batch"] // _LAST

@@ -1,0 +1,186 @@
+"""One run of a wish: what is missing is counted, searched for, counted again and written down as lines.
+
+It has the wish for itself by a lease. No promise rests on that: what it writes is counted under the order's lock, so
+that no run, however many there are and wherever one is killed, brings a wish above its count. A number in doubt counts,
+so it is not replaced before its doubt is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from schemas.criteria import Criteria
+from schemas.requests import BuyNumber
+from schemas.tables.wishes import WishState
+from tasks.ledger.orders import wishes
+from tasks.ledger.orders.wishes import Tally
+from tasks.ledger.requests.accept import Entry
+from tasks.ledger.rows import Row
+from tasks.runtime import Runtime
+from tasks.supply.candidates import Found, find, search_time
+from tasks.supply.offers import Offer, usable
+
+LEASE = 30.0
+"""Seconds, beside its searches, that a run may take before another one takes its place."""
+
+SEARCH_AGAIN = timedelta(seconds=10)
+"""Between two searches while numbers are being bought: what was found is sold by then, and a search shows others."""
+
+LONGEST_WAIT = timedelta(minutes=5)
+"""After a search that failed, or while a provider buys nothing: twice as long each time, up to this."""
+
+GIVE_UP_AFTER = timedelta(hours=48)
+"""Since the last number was found: a daily limit leaves more within 24 hours, and a person sees a pause in another."""
+
+MAX_REASON = 2_000
+"""Characters of a wish's reason."""
+
+
+@dataclass(frozen=True)
+class _This:
+    """Which wish a run is for."""
+
+    runtime: Runtime
+    order_id: str
+    position: int
+
+    def locked(self, conn: Connection, now: datetime) -> tuple[Row, Row, Tally] | None:
+        return wishes.lock_open(conn, self.order_id, self.position, now)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a run found at its beginning: `settled` is whether nothing was being bought."""
+
+    criteria: Criteria
+    missing: int
+    urgent: int
+    settled: bool
+
+
+def run(runtime: Runtime, order_id: str, position: int) -> None:
+    """Look for what the wish is missing, where it is open and no other run has it.
+
+    Raises redis.RedisError where a search needs its turn and Redis is away, and what else it fails with; the wish is
+    searched for later then.
+    """
+    this = _This(runtime, order_id, position)
+    begun = runtime.database.run(lambda conn: _begin(conn, this))
+    if begun is None:
+        return
+    runtime.reached("leased")
+    try:
+        found = find(runtime, begun.criteria, begun.missing, urgent=begun.urgent)
+        runtime.reached("searched")
+        runtime.database.run(lambda conn: _conclude(conn, this, begun, found))
+    except Exception as exc:
+        _fail(this, type(exc).__name__)
+        raise
+
+
+def settle(conn: Connection, wish: Row, tally: Tally, now: datetime) -> bool:
+    """End a locked wish that is missing nothing, and of which all is settled. Whether it ended."""
+    if tally.missing(wish["count"]) or tally.unsettled:
+        return False
+    less = wish["count"] - tally.bought - tally.held
+    state = WishState.SHORT if less > 0 else WishState.REACHED
+    wishes.end(conn, wish, state, _told_at_end(tally, less), now)
+    return True
+
+
+def _told_at_end(tally: Tally, less: int) -> str | None:
+    told = []
+    if tally.held:
+        told.append(f"{tally.held} are held for a person, and not replaced before: dialstock purchase resolve")
+    if less > 0:
+        told.append(f"{less} were cancelled by a person")
+    if less < 0:
+        told.append(f"{-less} more than asked for are ours, by a yes that came late: dialstock release gives them back")
+    return "; ".join(told) or None
+
+
+def _begin(conn: Connection, this: _This) -> _Begun | None:
+    """Take the lease and tell what is missing; None where nothing is to be searched for."""
+    now = this.runtime.now()
+    locked = this.locked(conn, now)
+    if locked is None:
+        return None
+    _, wish, tally = locked
+    missing = tally.missing(wish["count"])
+    if (wish["leased_until"] is not None and wish["leased_until"] > now) or not missing:
+        settle(conn, wish, tally, now)
+        return None
+    criteria = Criteria.model_validate(wish["criteria"])
+    lease = timedelta(seconds=LEASE + search_time(this.runtime, criteria.providers))
+    wishes.change(conn, wish, now, leased_until=now + lease, searches=wish["searches"] + 1)
+    # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
+    urgent = wish["at_least"] if tally.found == 0 else 1
+    return _Begun(criteria, missing, urgent, settled=not tally.unsettled)
+
+
+def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> None:
+    """Count again, and write down what is still missing as far as it was found; else say why there is none."""
+    now = this.runtime.now()
+    locked = this.locked(conn, now)
+    if locked is None:
+        return
+    order, wish, tally = locked
+    missing = tally.missing(wish["count"])
+    offers = usable(conn, this.runtime, found.offers)
+    if tally.found == 0 and len(offers) < wish["at_least"]:
+        few = f"{len(offers)} were found, and at_least is {wish['at_least']}: nothing was bought"
+        _none(conn, wish, found, now, final=not found.later, state=WishState.FAILED, why=few)
+    elif chosen := offers[:missing]:
+        entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
+        wishes.add_lines(conn, order, wish["position"], entries, now)
+        again = {"search_at": now + SEARCH_AGAIN, "next_run_at": now, "leased_until": None, "progress_at": now}
+        wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=None)
+    elif not settle(conn, wish, tally, now):
+        # Twice: a list may show for a while what was just bought, and not yet what else there is.
+        final = begun.settled and not (tally.unsettled or found.later or found.offers) and wish["fruitless"] > 0
+        _none(conn, wish, found, now, final=final, state=WishState.SHORT, why=f"{missing} are missing")
+    this.runtime.reached("ordering")
+
+
+def _entry(runtime: Runtime, offer: Offer, metadata: Mapping[str, object]) -> Entry:
+    request = BuyNumber.model_construct(
+        number=offer.number,
+        provider=offer.provider,
+        idempotency_key=None,
+        options=dict(offer.options),
+        metadata=dict(metadata),
+    )
+    return Entry(request=request, account=runtime.providers[offer.provider].account)
+
+
+def _none(conn: Connection, wish: Row, found: Found, now: datetime, *, final: bool, state: WishState, why: str) -> None:
+    """No number was written down: a wish ends where that is *final*, or where it has been so for too long."""
+    reason = "; ".join([why, *(f"{alias}: {told}" for alias, told in found.reasons.items())])
+    if final or now - wish["progress_at"] > GIVE_UP_AFTER:
+        wishes.end(conn, wish, state, reason[:MAX_REASON], now)
+    else:
+        _later(conn, wish, reason, now, fails=bool(found.later))
+
+
+def _fail(this: _This, error: str) -> None:
+    """Give the lease back, where that can be done now."""
+
+    def failed(conn: Connection) -> None:
+        now = this.runtime.now()
+        if (locked := this.locked(conn, now)) is not None:
+            _later(conn, locked[1], f"a search failed with {error}: a worker's log tells more", now, fails=True)
+
+    with suppress(SQLAlchemyError):
+        this.runtime.database.run(failed)
+
+
+def _later(conn: Connection, wish: Row, reason: str, now: datetime, *, fails: bool) -> None:
+    wait = min(SEARCH_AGAIN * 2 ** min(wish["fruitless"], 10), LONGEST_WAIT) if fails else SEARCH_AGAIN
+    again = {"search_at": now + wait, "next_run_at": now, "leased_until": None}
+    wishes.change(conn, wish, now, **again, fruitless=wish["fruitless"] + 1, reason=reason[:MAX_REASON])
