@@ -18,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.tables.purchases import PROVIDER
 from tasks.redis_keys import named
-from tasks.server_errors import CLUSTER, database_trouble, redis_trouble
+from tasks.server_errors import database_trouble, is_lost, redis_trouble
+from tasks.server_errors.of_redis import CLUSTER
 from workers.broker.tls_options import refusal
 from workers.database.connections import make_engine
 from workers.database.versions import Fit, Versions, read_versions
 from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
+from workers.redis_access.tls_probe import other_scheme
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +55,11 @@ class Untrusted(Unusable):
 def check_database(url: str) -> str:
     """The revision of the database, with which this program may work. Raises Away."""
     found = database_versions(url)
-    if found.present is None:
+    if found.fit is Fit.EMPTY:
         raise Away(f"the database {redacted(url)} has no tables yet: {found.mend}")
     if found.fit not in (Fit.SAME, Fit.AHEAD):
         raise Away(f"{found.said_of(redacted(url))}: {found.mend}")
-    return found.present
+    return str(found.present)
 
 
 def is_usable(url: str) -> bool:
@@ -132,6 +134,8 @@ def _asked_redis(url: str, key_prefix: str = "") -> Iterator[redis.Redis]:
     except (RedisError, OSError) as exc:
         if why := refusal(exc):
             raise Untrusted(f"the certificate of Redis at {redacted(url)} is refused: {why}") from exc
+        if is_lost(exc) and (wrong := other_scheme(url)):
+            raise Unusable(f"Redis at {redacted(url)} {wrong[0]}: {wrong[1]}") from exc
         raise Away(f"Redis at {redacted(url)} {redis_trouble(exc).without(cleaning(url))}") from exc
 
 

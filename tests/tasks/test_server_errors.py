@@ -231,6 +231,11 @@ def test_the_same_in_a_pipeline_without_what_was_written(redis: RedisServer) -> 
         ("MOVED 3999 127.0.0.1:6381", "is a Redis Cluster"),
         ("ERR AUTH <password> called without any password configured for the default user", "refuses the user"),
         ("ERR The user executing the script can't run this command or subcommand script: 1", "does not give its user"),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", "is held up by a"),
+        (
+            "WRONGTYPE Operation against a key holding the wrong kind of value",
+            "has something else under a name of ours",
+        ),
         ("ERR max number of clients reached", "has no connection left"),
         ("ERR DB index is out of range", "has no such database"),
         ("ERR unknown command", "cannot be used"),

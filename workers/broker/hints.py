@@ -7,10 +7,12 @@ due again soon, so that the hint need not be.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kombu.transport import virtual
 from kombu.transport.redis import QoS
+from redis.exceptions import ResponseError
 
 PREFIX = "dialstock.internal."
 """What the names of the tasks begin with whose messages are hints."""
@@ -41,8 +43,11 @@ class HintQoS(QoS):
             return
         info = hint.delivery_info
         channel: Any = self.channel
-        with channel.conn_or_acquire(client) as connected:
-            channel._do_restore_message(hint._raw, info["exchange"], info["routing_key"], connected, leftmost)
+        with channel.conn_or_acquire(client) as connected, connected.pipeline(transaction=False) as pipe:
+            channel._do_restore_message(hint._raw, info["exchange"], info["routing_key"], pipe, leftmost)
+            # What the broker refuses is told once, and not with each hint: a row without one is due again.
+            with suppress(ResponseError):
+                pipe.execute()
 
     def _hint(self, delivery_tag: str) -> Any:
         delivered: Any = self._delivered

@@ -17,7 +17,8 @@ from celery.worker.state import maybe_shutdown
 from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as RedisAway
 
-from tasks.server_errors import AWAY, redis_trouble
+from tasks.server_errors import is_lost, redis_trouble
+from tasks.server_errors.of_redis import NEW_ROLE
 from workers.broker.tls_connection import TlsConnection
 from workers.processes.signs import SIGNS
 
@@ -91,7 +92,7 @@ class ReconnectingConsumer(Consumer):
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
             super().on_connection_error_after_connected(exc)
         before, self._lost_at = self._lost_at, time.monotonic()
-        if redis_trouble(exc).what != AWAY or self._lost_at - before < WELL_AFTER:
+        if not is_lost(exc) or self._lost_at - before < WELL_AFTER:
             self.on_connection_error_before_connected(exc)
 
     def on_ready(self) -> None:
@@ -102,6 +103,8 @@ class ReconnectingConsumer(Consumer):
     def _tell(self, exc: Exception) -> None:
         self._not_yet_well()
         trouble = redis_trouble(exc)
+        if trouble.what == NEW_ROLE:
+            return  # what it can do in that, its next answer tells
         if trouble.what not in self._told:
             log.error("the broker cannot be used: it %s; it is asked every %g s", trouble, ASK_EVERY)
         self._told.add(trouble.what)

@@ -80,7 +80,7 @@ class AnsweringConnection(psycopg.Connection[Any]):
                 return bool(found.fetchall()[0][0])
         except psycopg.Error as exc:
             what = database_trouble(exc).what
-            return "away" not in what and "pooler" not in what
+            return not any(word in what for word in ("away", "does not answer", "pooler", "cannot be asked"))
 
 
 def use_answering_connections(engine: Engine) -> None:

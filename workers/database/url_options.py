@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
 
 _NUMBERS = frozenset(
     {
@@ -12,7 +15,9 @@ _NUMBERS = frozenset(
 )
 _SEVERAL = frozenset({"host", "port"})
 # With these it would look for a server.
-_PLACES = frozenset({*_SEVERAL, "hostaddr", "service"})
+_PLACES = frozenset({*_SEVERAL, "hostaddr"})
+_UNKNOWN = "has a value that the driver does not know"
+_NO_SERVICE = "names no service of ~/.pg_service.conf or of the file that PGSERVICEFILE names: write it there"
 # It would make another kind of session.
 _REFUSED = frozenset({"replication"})
 
@@ -30,7 +35,8 @@ def check_options(url: URL) -> None:
         if name in _NUMBERS and not all(part.isdecimal() for part in _parts(value)):
             raise ValueError(f"the option {name} is no whole number")
         if isinstance(value, str) and name not in _PLACES and not _is_taken(name, value):
-            raise ValueError(f"the option {name} has a value that the driver does not know")
+            raise ValueError(f"the option {name} {_NO_SERVICE if name == 'service' else _UNKNOWN}")
+    _check_hosts(url)
 
 
 def _check_names(url: URL) -> None:
@@ -45,6 +51,26 @@ def _check_names(url: URL) -> None:
         )
 
 
+def _check_hosts(url: URL) -> None:
+    """Raise ValueError where libpq would take a host and its port together for a host, or mix up which is whose."""
+    several = "write several hosts like postgresql://USER:PASSWORD@/NAME?host=HOST,HOST&port=PORT,PORT"
+    try:
+        reached = url.get_dialect()().create_connect_args(url)[1]
+    except (ArgumentError, ValueError):
+        raise ValueError(f"its hosts and ports do not go together: {several}") from None
+    for host in str(reached.get("host") or "").split(","):
+        if ":" in host and not (host.startswith(("/", "@")) or _is_address(host)):
+            raise ValueError(f"the option host takes hosts alone, without ports and brackets: {several}")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _parts(value: str | tuple[str, ...]) -> list[str]:
     """One for each host, where there are several."""
     return ",".join([value] if isinstance(value, str) else value).split(",")
@@ -54,9 +80,9 @@ def _is_taken(name: str, value: str) -> bool:
     """Whether libpq takes the value: it looks at it before it looks for the server, and here there is none."""
     from psycopg import conninfo, pq  # noqa: PLC0415 - the same
 
-    nowhere = {"host": "/nowhere", "user": "nobody", "dbname": "nothing", name: value}
+    nowhere = {"host": "/nowhere", "hostaddr": "", "user": "nobody", "dbname": "nothing", name: value}
     connection = pq.PGconn.connect_start(conninfo.make_conninfo(**nowhere).encode())
     try:
-        return not connection.error_message.startswith(b"invalid ")
+        return not connection.error_message.startswith((b"invalid ", b"definition of service", b"service file"))
     finally:
         connection.finish()

@@ -67,6 +67,18 @@ def test_a_worker_that_stops_gives_back_what_it_has_not_done(connection: Connect
             message.ack()
 
 
+def test_hints_that_a_replica_does_not_take_back_are_no_crash_each(
+    connection: Connection, server: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(connection, HINT, HINT)
+    with connection.clone() as stopping, stopping.SimpleQueue(QUEUE) as queue:
+        for _ in range(2):
+            queue.get(timeout=5)
+        server.replicaof("127.0.0.1", "1")
+    server.replicaof("NO", "ONE")
+    assert [record.message for record in caplog.records if record.levelname == "CRITICAL"] == []
+
+
 @pytest.mark.parametrize("task", [HINT, PUBLIC])
 def test_a_rejected_message_comes_again_where_it_shall(connection: Connection, server: Redis, task: str) -> None:
     put(connection, task)

@@ -15,7 +15,7 @@ from workers.broker import tls_connection
 from workers.broker.incoming import KeepingTransport
 from workers.broker.tls_options import broker_options
 from workers.fleet import FleetError, listening
-from workers.health import Away, Untrusted, check_usable, redis_info
+from workers.health import Away, Untrusted, Unusable, check_usable, redis_info
 from workers.redis_access.client import connect_redis
 
 Open = Callable[[str], object]
@@ -125,7 +125,11 @@ def test_a_refusal_says_how_to_mend_it(tls_redis: TlsRedis) -> None:
 
 def test_a_scheme_that_is_not_the_servers(tls_redis: TlsRedis) -> None:
     plain = tls_redis.url.partition("?")[0].replace("rediss:", "redis:")
-    for url in (plain, tls_redis.plain.url.replace("redis:", "rediss:")):
-        with pytest.raises(Away, match="rediss:// for a port that speaks TLS, redis:// for one that does not"):
-            redis_info(url)
+    for url, told in (
+        (plain, "speaks TLS there: write rediss://"),
+        (tls_redis.plain.url.replace("redis:", "rediss:"), "does not speak TLS there: write redis://"),
+    ):
+        for check in (redis_info, check_usable):
+            with pytest.raises(Unusable, match=told):
+                check(url)
     check_usable("rediss://127.0.0.1:1/0")

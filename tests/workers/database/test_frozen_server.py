@@ -46,7 +46,7 @@ def is_given_up(action: Callable[[], object]) -> None:
     began = time.monotonic()
     with pytest.raises(OperationalError) as caught:
         action()
-    assert database_trouble(caught.value).what == "is away", caught.value
+    assert database_trouble(caught.value).what == "does not answer", caught.value
     assert time.monotonic() - began < 15
 
 
@@ -73,6 +73,22 @@ def test_behind_a_pooler_that_still_lets_everybody_in_too(
         is_given_up(lambda: read_while_it_freezes(database, postgres_server, stack))
     assert database.run(ask) == 1
     database.close()
+
+
+def test_a_pooler_whose_connections_are_all_at_work_is_no_server_that_is_away(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    """It lets in, and has wait, as where its server stands still: both are named."""
+    pooler = PgBouncer(postgres_server, default_pool_size="1", query_wait_timeout="30")
+    holder, database = (SqlDatabase(pooler.url(postgres_url)) for _ in range(2))
+    database.run(ask)
+    with holder.read() as conn:
+        ask(conn)
+        is_given_up(lambda: database.run(ask))
+    assert database.run(ask) == 1
+    for one in (holder, database):
+        one.close()
+    pooler.close()
 
 
 @pytest.mark.parametrize("pooled", [False, True])

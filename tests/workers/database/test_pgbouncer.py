@@ -116,12 +116,12 @@ def test_its_own_words_are_told_and_waited_out(
     postgres_server.kill()
     pgbouncer.tell("SET query_wait_timeout = 1")
     seen = {database_trouble(refusal(database)).what for _ in range(4)}
-    assert seen <= {"has no connection left in its pooler", "is away from its pooler", "was stopped"}
+    assert seen <= {"does not answer through its pooler", "is away from its pooler", "was stopped"}
     assert "is away from its pooler" in seen
     postgres_server.restart()
     eventually(lambda: works(database), what="it is there again")
     pgbouncer.tell("PAUSE")
-    assert database_trouble(refusal(database)).what == "has no connection left in its pooler"
+    assert database_trouble(refusal(database)).what == "does not answer through its pooler"
     pgbouncer.tell("RESUME")
     eventually(lambda: works(database), what="it goes on")
     pgbouncer.kill()

@@ -37,7 +37,7 @@ def seconds_until_away(action: Callable[[], object]) -> float:
     began = time.monotonic()
     with pytest.raises(DATABASE_AWAY) as caught:
         action()
-    assert database_trouble(caught.value).what == "is away", caught.value
+    assert database_trouble(caught.value).what == "does not answer", caught.value
     return time.monotonic() - began
 
 
@@ -101,5 +101,5 @@ def test_commands_say_so_within_seconds(
     done = execute(*arguments, home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=host.url(postgres_url))
     assert (done.returncode, time.monotonic() - began < WITHIN) == (3, True), done.stderr
     told = done.stderr if arguments[0] == "order" else json.dumps(json.loads(done.stdout))
-    assert "is away (" in told
-    assert "start it, or mend DATABASE_URL" in told
+    assert "does not answer (" in told
+    assert "start it again, or mend DATABASE_URL" in told

@@ -126,7 +126,7 @@ def test_a_worker_whose_broker_is_frozen_goes_on(
             eventually(lambda: given(folder) > frozen + 20, seconds=60, what="a sign of every part")
         goes_on(folder)
         eventually(lambda: "the broker can be used again" in worker.log, what="it says that this is over")
-        assert worker.log.count("the broker cannot be used: it is away") == 1
+        assert worker.log.count("the broker cannot be used: it does not answer") == 1
     assert worker.process.returncode == 0
 
 
