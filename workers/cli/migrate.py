@@ -33,6 +33,14 @@ def migrate(
             help="Try again so long where the database is not there yet, as when both start together.",
         ),
     ] = 0,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--beside",
+            help="Make tables although another schema of this database has some: for a second installation, which "
+            "knows nothing of what the first one bought.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Bring the database to this version's tables; does nothing where it has them already, or a newer version's."""
@@ -40,7 +48,7 @@ def migrate(
     from workers.settings import load_settings
 
     url = load_settings().database_url
-    before, found = _migrated(url, wait)
+    before, found = _migrated(url, wait, beside=beside)
     after = found.present
     where = redacted(url)
     if json:
@@ -52,7 +60,7 @@ def migrate(
         show(f"{where}: from {before or 'an empty database'} to {after}")
 
 
-def _migrated(url: str, wait: float) -> tuple[str | None, Versions]:
+def _migrated(url: str, wait: float, *, beside: bool) -> tuple[str | None, Versions]:
     """The revision before, and what there is after.
 
     Raises Away or DBAPIError where the database is not there after *wait* seconds.
@@ -66,7 +74,7 @@ def _migrated(url: str, wait: float) -> tuple[str | None, Versions]:
     deadline, told = time.monotonic() + wait, ""
     while True:
         try:
-            return _migrate_once(url)
+            return _migrate_once(url, beside=beside)
         except (Away, OperationalError, InterfaceError) as exc:
             if time.monotonic() + ASK_EVERY > deadline:
                 raise
@@ -76,10 +84,10 @@ def _migrated(url: str, wait: float) -> tuple[str | None, Versions]:
         time.sleep(ASK_EVERY)
 
 
-def _migrate_once(url: str) -> tuple[str | None, Versions]:
+def _migrate_once(url: str, *, beside: bool) -> tuple[str | None, Versions]:
     from workers.database.connections import migrate as run_migrations
     from workers.health import database_versions
 
     before = database_versions(url).present
-    run_migrations(url)
+    run_migrations(url, beside=beside)
     return before, database_versions(url)

@@ -18,7 +18,7 @@ from tasks.transactions import Raced, with_retry
 from workers.database.commit_outcome import Commits
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
-from workers.database.versions import Fit, Unfit, read_versions
+from workers.database.versions import Fit, Unfit, read_versions, refuse_two_schemas
 from workers.redaction import redacted
 
 T = TypeVar("T")
@@ -231,17 +231,19 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, beside: bool = False) -> None:
     """Bring the database at *url* to this version's tables; safe to run at the same time from several processes.
 
-    Leaves one alone that a newer program has migrated. Raises Unfit where this program may not work with it.
+    Leaves one alone that a newer program has migrated. Raises Unfit where this program may not work with it, and where
+    another schema has such tables: they may be the ones that are meant, unless new ones are wanted *beside* them.
     """
     engine = make_engine(url)
     try:
         found = read_versions(engine)
-        if found.fit in (Fit.BEYOND, Fit.STRANGE):
+        if found.fit in (Fit.BEYOND, Fit.STRANGE) or (found.fit is Fit.ELSEWHERE and not beside):
             raise Unfit(f"{found.said_of(redacted(url))}: {found.mend}")
-        if found.fit in (Fit.EMPTY, Fit.BEHIND):
+        if found.fit in (Fit.EMPTY, Fit.ELSEWHERE, Fit.BEHIND):
+            refuse_two_schemas(engine)
             # Alembic costs a worker 11 MB that it needs once.
             from workers.database.migrating import upgrade  # noqa: PLC0415
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import inspect, text
 
+from tests.servers import PostgresServer
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
 from workers.database.versions import Fit, Unfit, Versions, needed_revision
-from workers.health import Away, check_database, is_usable, tell_if_older
+from workers.health import Away, check_database, database_versions, is_usable, tell_if_older
 
 NEEDED = needed_revision()
 
@@ -111,3 +114,44 @@ def test_commands_of_an_older_program(tmp_path: Path, sqlite_url: str) -> None:
         status, said = run(*arguments)
         assert status == 3, said
         assert "this program is older than the database: deploy one for revision 9998" in " ".join(said.split())
+
+
+@pytest.fixture
+def elsewhere(postgres_server: PostgresServer) -> Iterator[tuple[str, str]]:
+    """The URLs of a user whose search_path leads to the tables, and of one whose does not."""
+    with postgres_server.database() as url:
+        postgres_server.once("CREATE ROLE astray LOGIN")
+        database = SqlDatabase(url)
+        with database.write() as conn:
+            for statement in ("CREATE SCHEMA theirs", "GRANT ALL ON SCHEMA theirs, public TO astray"):
+                conn.execute(text(statement))
+            conn.execute(text("ALTER ROLE astray SET search_path = theirs"))
+        database.close()
+        yield url, url.replace("postgres@", "astray@")
+
+
+def test_tables_that_a_user_does_not_look_at_are_no_empty_database(elsewhere: tuple[str, str], tmp_path: Path) -> None:
+    _, astray = elsewhere
+    choose_sandbox(tmp_path)
+    for command in (("migrate",), ("doctor",), ("order", "list"), ("worker",), ("migrate", "--wait", "9")):
+        done = execute(*command, home=tmp_path / "home", cwd=tmp_path, DATABASE_URL=astray)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 3, said
+        assert "shows its user none of our tables, which stand in the schema public" in said
+        assert "ALTER ROLE ... SET search_path" in said
+        assert "run dialstock migrate" not in said
+    assert database_versions(astray).fit is Fit.ELSEWHERE
+    done = execute("migrate", "--beside", home=tmp_path, cwd=tmp_path, DATABASE_URL=astray)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert check_database(astray) == NEEDED
+
+
+def test_new_tables_go_nowhere_but_beside_the_others(elsewhere: tuple[str, str]) -> None:
+    url, _ = elsewhere
+    move_on(url, "0022", None)
+    path = quote("-c search_path=theirs,public")
+    with pytest.raises(
+        Unfit, match=r"stand in the schema public, and new ones would go to theirs: .* begin with public"
+    ):
+        migrate(f"{url}&options={path}")
+    assert database_versions(url).present == "0022"
