@@ -165,7 +165,7 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
             end=looked_at + (intent.deadline - intent.started_at).total_seconds() - _spent(work, intent),
             gate=partial(_pass, work, intent, gate),
         )
-        with bounded(bounds):
+        with in_turn(work.turns()), bounded(bounds):
             return work.adapter.release(row["number"], row["provider_number_id"])
     except RedisError as exc:
         return _unsent("pace", f"there is no pace without Redis, which {explained(exc)}")

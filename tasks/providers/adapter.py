@@ -81,7 +81,8 @@ class Releasing(Protocol):
     def release(self, number: str, number_id: str) -> ReleaseOutcome:
         """Make **one** call that gives *number* back, which the provider knows by *number_id*.
 
-        *Released* is said of the documented answer only; what may have been executed is *unknown*.
+        *Released* is said of the documented answer only; what may have been executed is *unknown*. Reading requests
+        that come before it (an access token) take their turn.
         """
 
 
@@ -108,7 +109,7 @@ class Adapter(Protocol):
     `lookup` says how owned numbers can be asked for: each by itself, or all of them by walking through the list that
     they share; `max_batch` how many numbers one purchase call may carry; `prepares` whether `prepare` makes calls;
     `keeps_reference` whether the provider keeps our name of a call, and can be asked by it.
-    All calls but `buy`, and `Releasing.release`, are made within `transport.turns.in_turn`.
+    All calls but `buy` are made within `transport.turns.in_turn`.
     """
 
     lookup: ClassVar[LookupWay]

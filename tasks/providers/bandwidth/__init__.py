@@ -16,5 +16,4 @@ KIND = ProviderKind(
     ),
     policy=POLICY,
     needs_prefix=True,
-    portal="disconnect the number in its dashboard: an order to disconnect is not built here",
 )

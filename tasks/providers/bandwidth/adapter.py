@@ -20,9 +20,11 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery, Unsupported
 from tasks.providers.bandwidth import orders, pages
 from tasks.providers.bandwidth.config import BandwidthConfig
+from tasks.providers.bandwidth.disconnects import disconnect
 from tasks.providers.bandwidth.login import Login
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
@@ -45,6 +47,7 @@ class Bandwidth:
     max_batch: ClassVar[int] = 25
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
+    keeps_for: ClassVar[tuple[float, ...]] = ()
 
     def __init__(self, config: BandwidthConfig, token: str) -> None:
         self._login = Login(config, token)
@@ -88,6 +91,10 @@ class Bandwidth:
             return found
         listed = lookups.look_list(self._page, left)
         return {**found, **{number: both(found.get(number), listed[number]) for number in left}}
+
+    def release(self, number: str, number_id: str) -> ReleaseOutcome:
+        """Order that it is disconnected: what is accepted is carried out later, and the list tells when."""
+        return disconnect(self._login, self._account, number, number_id)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale in the US and Canada by area code and more; no price is shown. Raises Unsupported."""

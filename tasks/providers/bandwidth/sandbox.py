@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-from tasks.providers.bandwidth.sandbox_orders import ended, in_list, order, status
+from tasks.providers.bandwidth.sandbox_orders import disconnect, ended, in_list, order, status
 from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, basic_credentials, route
 from tasks.providers.sandbox.exchange import Incoming, Invalid, Problem, Refusal, Reply, is_e164
 from tasks.providers.sandbox.ledger import Record
@@ -38,6 +38,7 @@ class BandwidthApi(SandboxApi):
         route("POST", f"{_ACCOUNT}/orders"),
         route("GET", f"{_ACCOUNT}/orders", "list_orders"),
         route("GET", f"{_ACCOUNT}/orders/{{id}}", "get_order"),
+        route("POST", f"{_ACCOUNT}/disconnects", "disconnected", gives_back=True),
         route("GET", f"{_ACCOUNT}/availableNumbers", "search"),
         route("GET", "/api/v2/tns", "list_owned"),
         route("GET", "/api/v2/tns/{number}", "get"),
@@ -94,6 +95,26 @@ class BandwidthApi(SandboxApi):
             return _xml(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
         response = {"Order": order(records), "OrderStatus": "RECEIVED"}
         return _xml(201, "OrderResponse", response, {"Location": f"orders/{records[0].extra['order_id']}"})
+
+    def disconnected(self, incoming: Incoming) -> Record | None:
+        """The number of ours that a <DisconnectTelephoneNumberOrder> names; one goes in an order here."""
+        wanted = _read(incoming).get("DisconnectTelephoneNumberOrder")
+        wrapper = wanted.get("DisconnectTelephoneNumberOrderType") if isinstance(wanted, dict) else None
+        if not isinstance(wrapper, dict):
+            raise Invalid(Problem("", "the root or its type is no order to disconnect", "5001"))
+        numbers = many(wrapper.get("TelephoneNumberList", {}).get("TelephoneNumber"))
+        if len(numbers) != 1 or not is_e164(numbers[0]):
+            raise Invalid(Problem("TelephoneNumber", "one number", "5002"))
+        return self.ledger.find(self.kind, self.account(incoming), numbers[0])
+
+    def given_back(self, record: Record) -> Reply:
+        """201: the order was received. Here it is carried out at once."""
+        return _xml(201, "DisconnectTelephoneNumberOrderResponse", disconnect(record.number))
+
+    def not_found(self) -> Reply:
+        """400 with 5006."""
+        message = "The telephone number could not be disconnected since it is not associated with your account"
+        return self.invalid(Invalid(Problem("TelephoneNumber", message, "5006")))
 
     def list_orders(self, incoming: Incoming) -> Reply:
         """Orders by our name of the call."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
-from tasks.providers.sandbox.ledger import Record
+from tasks.providers.sandbox.ledger import Record, now_text
 
 
 def status(record: Record) -> tuple[str, str | None]:
@@ -56,6 +57,19 @@ def ended(records: Sequence[Record]) -> dict[str, Any]:
         "CompletedNumbers": {"TelephoneNumber": done},
         "FailedNumbers": {"FullNumber": [number for number, _ in failed]},
         "FailedQuantity": len(failed),
+    }
+
+
+def disconnect(number: str) -> dict[str, Any]:
+    """An order to disconnect, as it was received."""
+    wanted = {"TelephoneNumberList": {"TelephoneNumber": [number]}, "DisconnectMode": "normal"}
+    return {
+        "orderRequest": {
+            "OrderCreateDate": now_text(),
+            "id": str(uuid4()),
+            "DisconnectTelephoneNumberOrderType": wanted,
+        },
+        "OrderStatus": "RECEIVED",
     }
 
 

@@ -138,13 +138,15 @@ class Session:
         doubt = replace(outcome, kind=OutcomeKind.UNKNOWN, said=outcome.kind)
         return replace(doubt, error_code=BATCH_REFUSED, error=clip(error))
 
-    def act(self, method: str, path: str, *, form: Mapping[str, str] | None = None) -> Answer | Outcome:
+    def act(
+        self, method: str, path: str, *, form: Mapping[str, str] | None = None, xml: bytes | None = None
+    ) -> Answer | Outcome:
         """Make one call that changes something, and buys nothing: the 2xx answer, or what else it comes to.
 
         Its moment is its caller's (`deadline.Bounds`), and it is made once.
         """
         try:
-            return self.require(self._send(method, path, Body(form=form)))
+            return self.require(self._send(method, path, Body(form=form, xml=xml)))
         except ProviderError as exc:
             return exc.outcome
 
