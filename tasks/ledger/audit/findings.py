@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from schemas.events import EVENT_OF_FINDING, finding_data
+from schemas.money import price_columns
 from schemas.outcomes import clip
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
@@ -193,6 +194,7 @@ def stand_in(orphan: Finding, account: str, now: datetime) -> Row:
         "tried_seconds": 0.0,
         "joined": False,
         "pool": None,
+        **price_columns(None),
     }
 
 
