@@ -109,7 +109,7 @@ def _asked(url: str) -> Iterator[Engine]:
 
 def redis_info(url: str) -> dict[str, Any]:
     """The answer to INFO of a server that is new enough, and stands for itself. Raises Away."""
-    with _asked_redis(url) as client:
+    with asked_redis(url) as client:
         info: dict[str, Any] = client.info()
     if info.get("cluster_enabled"):
         what, mend = CLUSTER
@@ -122,12 +122,13 @@ def redis_info(url: str) -> dict[str, Any]:
 
 def check_redis_writes(url: str, key_prefix: str = "") -> None:
     """Write a key that goes by itself. Raises Away where Redis takes no writes from us."""
-    with _asked_redis(url, key_prefix) as client:
+    with asked_redis(url, key_prefix) as client:
         client.set(named(client, WRITTEN), "written", px=1000)
 
 
 @contextmanager
-def _asked_redis(url: str, key_prefix: str = "") -> Iterator[redis.Redis]:
+def asked_redis(url: str, key_prefix: str = "") -> Iterator[redis.Redis]:
+    """A client with short time-outs. What Redis refuses within the block is raised as Away."""
     try:
         with connect_redis(url, key_prefix, timeout=PATIENCE) as client:
             yield client

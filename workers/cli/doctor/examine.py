@@ -45,7 +45,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     yield here.disk(settings.home)
     database = servers.database(settings)
     yield database
-    settings, findings = servers.servers_of(settings)
+    settings, findings = servers.servers_of(settings, config)
     yield from findings
     waiting = 0
     if database.level is not Level.FAIL and is_usable(settings.database_url):

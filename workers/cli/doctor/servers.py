@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import make_url
 
 from schemas.config.file import Config
+from tasks.runtime import PUBLIC_QUEUE, queue_of
 from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
+from workers.cli.doctor.other_keys import other_keys
 from workers.cli.doctor.sentinels import sentinels
 from workers.cli.terminal.errors import AWAY
 from workers.database.versions import Fit
@@ -55,11 +57,12 @@ def _written(url: str) -> Finding | None:
     return None
 
 
-def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
+def servers_of(settings: Settings, config: Config | None = None) -> tuple[Settings, list[Finding]]:
     """The settings with the embedded server's address, where it runs, and what there is to say about Redis."""
+    queues = [PUBLIC_QUEUE, *map(queue_of, config.providers if config else ())]
     if not settings.embedded_redis:
         urls = dict.fromkeys((settings.redis_url, settings.broker_url))
-        return settings, [finding for url in urls for finding in redis(url, settings.key_prefix)]
+        return settings, [finding for url in urls for finding in redis(url, settings.key_prefix, queues)]
     try:
         program = find_server(os.environ)
     except EmbeddedError as exc:
@@ -67,14 +70,16 @@ def servers_of(settings: Settings) -> tuple[Settings, list[Finding]]:
     url = Files(settings.home).read_url() if (settings.home / "redis").is_dir() else None
     if not url or not answers(url):
         return settings, [ok("redis", f"the embedded one starts with what needs it: {program}")]
-    return settings.with_redis(url), redis(url, settings.key_prefix)
+    return settings.with_redis(url), redis(url, settings.key_prefix, queues)
 
 
-def redis(url: str, key_prefix: str = "") -> list[Finding]:
-    """Whether it can be reached, is new enough, takes writes, and is set up to keep what it is given."""
+def redis(url: str, key_prefix: str = "", queues: Iterable[str] = ()) -> list[Finding]:
+    """Whether it can be reached, is new enough, takes writes, holds what is ours, and is set up to keep that."""
     try:
         info = redis_info(url)
         check_redis_writes(url, key_prefix)
+        if others := list(other_keys(url, key_prefix, queues)):
+            return others
     except Away as exc:
         return [fail("redis", str(exc), status=AWAY)]
     name = "Valkey" if "valkey_version" in info else "Redis"
@@ -129,7 +134,6 @@ def beat(settings: Settings, config: Config) -> Iterator[Finding]:
 
 def workers(settings: Settings, config: Config, waiting: int) -> Finding:
     """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
-    from tasks.runtime import queue_of
     from workers.fleet import FleetError
 
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import func, select, text
 
 from schemas.tables.purchases import PROVIDER
@@ -66,9 +69,39 @@ def _evicts(admin: Redis, _: RedisServer) -> None:
     admin.config_set("maxmemory-policy", "allkeys-lru")
 
 
+def _other_program(admin: Redis, _: RedisServer) -> None:
+    admin.set("purchases", "theirs")
+
+
+def _other_stream(admin: Redis, _: RedisServer) -> None:
+    admin.lpush("dialstock:results", "theirs")
+
+
+def _held_up(admin: Redis, server: RedisServer) -> None:
+    admin.config_set("busy-reply-threshold", 10)
+    script = threading.Thread(target=_run_for_ever, args=(server.url,))
+    script.start()
+
+    def busy() -> bool:
+        try:
+            return not admin.ping()
+        except ResponseError as exc:
+            return "BUSY" in str(exc)
+
+    eventually(busy, what="the script holds it up")
+
+
+def _run_for_ever(url: str) -> None:
+    with Redis.from_url(url) as client, suppress(RedisError):
+        client.eval("while true do end", 0)
+
+
 @pytest.mark.parametrize(
     ("spoil", "level", "message", "mend"),
     [
+        (_other_program, Level.FAIL, "its key purchases is not of our type", "a REDIS_KEY_PREFIX"),
+        (_other_stream, Level.FAIL, "its key dialstock:results is not of our type", "a REDIS_KEY_PREFIX"),
+        (_held_up, Level.FAIL, "is held up by a script (BUSY", "SCRIPT KILL"),
         (_replica, Level.FAIL, "is a replica, which takes no writes (READONLY", "name the master in REDIS_URL"),
         (_writable_replica, Level.FAIL, "it is a replica: what is written there goes", "name the master in REDIS_URL"),
         (_full, Level.FAIL, "has no memory left (OOM", "raise maxmemory"),
@@ -83,7 +116,7 @@ def test_a_redis_that_answers_and_cannot_be_used(
 ) -> None:
     with Redis.from_url(spoiled.url) as admin:
         spoil(admin, spoiled)
-    found = [one for one in servers.redis(spoiled.url) if message in one.message]
+    found = [one for one in servers.redis(spoiled.url, queues=["purchases"]) if message in one.message]
     assert [one.level for one in found] == [level]
     assert mend in f"{found[0].message} {found[0].mend}"
 
