@@ -12,6 +12,7 @@ import typer
 
 from workers.cli.order.submit import submit
 from workers.cli.order.watch import watch
+from workers.cli.order.wishes.find import find
 from workers.cli.terminal.options import InStatus, Limit, OrderId
 from workers.cli.terminal.output import Json, count, emit_json, say, show, show_table, working
 
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode="markdown",
         help="Orders of many numbers: submit a file, watch it, get its results.",
     )
-    for command in (submit, watch, show_order, export, retry, cancel):
+    for command in (find, submit, watch, show_order, export, retry, cancel):
         group.command("show" if command is show_order else None)(command)
     group.command("list")(list_orders)
     app.add_typer(group, name="order")
@@ -59,6 +60,8 @@ def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
 
 def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None, json: Json = False) -> None:
     """Show how far an order is: how many lines of each provider are in which status, and why they wait.
+
+    Of an order by criteria also how many numbers each wish found, bought, replaced and is missing, and why.
 
     With --lines (or --status): each line with its purchase.
     """
@@ -113,6 +116,8 @@ def export(
 
 def retry(order: OrderId, *, json: Json = False) -> None:
     """Buy the lines of an order again that failed or were cancelled. Held lines are not touched: a person settles them.
+
+    An order by criteria looks for other numbers instead, as many as it is missing.
 
     A line whose number another purchase has bought, ordered or held meanwhile is answered by that purchase. A cancelled
     order waits again for what was left to others. An order that has come to its --max is not retried.

@@ -101,7 +101,10 @@ def _tell_end(desk: Desk, progress: Progress) -> None:
     order_id = end["order_id"]
     if end["held"]:
         show(f"Held for a person:  dialstock order show {order_id} --lines --status held")
-    if end["failed"] or end["cancelled"]:
+    if progress.wishes:
+        if not progress.all_bought:
+            show(f"Look for the rest again:  dialstock order retry {order_id}")
+    elif end["failed"] or end["cancelled"]:
         show(_again(desk, order_id, end["failed"] + end["cancelled"]))
     show(f"Result of each line:  dialstock order export {order_id} -o results.csv")
 

@@ -13,10 +13,12 @@ from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks.ledger.queue import daily_limit, dispatch, standing
+from tasks.ledger.rows import Row
 from tasks.policies.pace import buying_lane
 from tasks.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from workers.cli.order.dry_run import least_seconds
+from workers.cli.order.wishes.view import all_reached, wish_rows
 from workers.cli.terminal.explain import pause_in_words, when
 from workers.cli.terminal.output import duration
 
@@ -55,6 +57,7 @@ class Progress:
 
     order: Mapping[str, Any]
     parts: tuple[Part, ...]
+    wishes: tuple[Row, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -63,7 +66,9 @@ class Progress:
 
     @property
     def all_bought(self) -> bool:
-        """Whether every line is bought."""
+        """Whether every line is bought; of an order by criteria, whether all its numbers are."""
+        if self.wishes:
+            return all_reached(self.wishes)
         return self.order["status"] != OrderStatus.ABANDONED and all(part.bought == part.lines for part in self.parts)
 
     @property
@@ -86,8 +91,9 @@ class Sampler:
             order = find_order(conn, self._order_id) or {}
             counts = _by_provider(order_counts(conn, self._order_id))
             states = provider_states(conn, self._runtime.accounts.values())
+            wishes = wish_rows(conn, self._order_id)
             parts = [self._part(conn, alias, counts[alias], states.get(alias)) for alias in sorted(counts)]
-        return Progress(order=order, parts=tuple(self._timed(parts)))
+        return Progress(order=order, parts=tuple(self._timed(parts)), wishes=tuple(wishes))
 
     def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
         waiting = sum(counts[status] for status in UNSETTLED)
@@ -168,6 +174,7 @@ def summary(progress: Progress) -> dict[str, Any]:
         "lines": sum(part.lines for part in progress.parts),
         **totals,
         "providers": parts,
+        **({"wishes": list(progress.wishes)} if progress.wishes else {}),
     }
 
 

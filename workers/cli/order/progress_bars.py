@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.order.progress import Part, Progress, summary
+from workers.cli.order.wishes.view import in_short
 from workers.cli.terminal.output import plain
 
 MIN_WIDTH = 80
@@ -21,7 +22,8 @@ def render(progress: Progress, note: str | None, elapsed: float, width: int) -> 
     """The whole display; plain lines where the table does not fit."""
     if width < MIN_WIDTH:
         return Text(line_of(progress, note))
-    return Group(_heading(progress, elapsed), _table(progress), *_reasons(progress), *_notes(note))
+    wishes = [Text(plain(in_short(progress.wishes)), style="cyan")] if progress.wishes else []
+    return Group(_heading(progress, elapsed), _table(progress), *wishes, *_reasons(progress), *_notes(note))
 
 
 def line_of(progress: Progress, note: str | None) -> str:
@@ -30,7 +32,8 @@ def line_of(progress: Progress, note: str | None) -> str:
     parts = [f"{data[name]:,} {name}" for name in _COUNTS if data[name] or name == "bought"]
     reasons = [f"{part.provider}: {'; '.join(part.why)}" for part in progress.parts if part.why]
     text = f"order {data['order_id']} {data['status']}: {', '.join(parts)} of {data['lines']:,}"
-    return " | ".join([text, *reasons, *([note] if note else [])])
+    wishes = [in_short(progress.wishes)] if progress.wishes else []
+    return " | ".join([text, *wishes, *reasons, *([note] if note else [])])
 
 
 def _heading(progress: Progress, elapsed: float) -> Text:

@@ -15,6 +15,7 @@ from tasks.operator import retry_order as retrying
 from tasks.queries import each_result, order_counts
 from tasks.runtime import Runtime
 from workers.cli.order.progress import Progress, Sampler, summary
+from workers.cli.order.wishes.view import show_wishes
 from workers.cli.terminal.context import Desk, worker_hint
 from workers.cli.terminal.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
 from workers.cli.terminal.spending import say_spending
@@ -79,6 +80,9 @@ def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
     show_fields({name: order[name] for name in fields})
     show()
     show_table(_COLUMNS, [_row(progress, index) for index in range(len(progress.parts))], numbers=_COLUMNS[1:-1])
+    if progress.wishes:
+        show()
+        show_wishes(progress.wishes)
     if left:
         say(_TOLD["left"].format(lines=count(left, "line")))
     if progress.waiting and (hint := worker_hint(desk.settings)):

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from schemas.config.file import Config
 from schemas.money import price_columns
 from schemas.tables.pools import PoolStatus
-from tasks.policies.pace import Pace
 from tasks.pools.supply.candidates import STOCK_FILE
 from tasks.pools.supply.replenish import NotNow, Report
 from tasks.pools.supply.replenish import run as replenish
 from tasks.runtime import Runtime
 from tasks.supply.offers import Offer
 from workers.cli.pool.view import known_pool
-from workers.cli.terminal.context import Desk, open_desk, worker_hint
+from workers.cli.terminal.context import open_desk, worker_hint
 from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.terminal.output import count, emit_json, say, show, show_table, working
-from workers.cli.terminal.redis_server import open_redis
+from workers.cli.terminal.searching import searching
 from workers.cli.terminal.spending import whereabouts
-from workers.wiring import bind_providers
 
 _COLUMNS = ("number", "provider", "price")
 
@@ -31,7 +25,7 @@ _COLUMNS = ("number", "provider", "price")
 def run_pool(name: str, *, dry_run: bool, without_held: bool, json: bool) -> int:
     """Run and tell; returns the exit status. Raises Failure, ConfigError, Away and EmbeddedError."""
     with open_desk(buys=True) as desk:
-        with _ready(desk, name) as runtime:
+        with searching(desk, known_pool(desk.runtime.config, name).providers) as runtime:
             if not dry_run:
                 _say_spending(runtime, name)
             try:
@@ -56,17 +50,6 @@ def _say_spending(runtime: Runtime, name: str) -> None:
     most = min(pool.target, pool.max_per_run)
     where = "; ".join(f"{alias} ({whereabouts(runtime.config, alias)})" for alias in pool.providers)
     say(f"Buying up to {count(most, 'number')} for {name} from {where}")
-
-
-@contextmanager
-def _ready(desk: Desk, name: str) -> Iterator[Runtime]:
-    """The runtime with the pool's providers bound for real, and Redis for the pace of their searches."""
-    config = desk.runtime.config
-    mine = {alias: config.providers[alias] for alias in known_pool(config, name).providers}
-    bound = bind_providers(Config(providers=mine), os.environ)
-    with open_redis(desk.settings) as client:
-        providers = {**desk.runtime.providers, **bound}
-        yield replace(desk.runtime, providers=providers, redis=client, pace=Pace(client))
 
 
 def _document(offer: Offer) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""`order find`: what is accepted and refused, what a dry run tells, and the whole way with workers and sandboxes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from schemas.tables.wishes import WISH
+from tasks.sandbox import SandboxServer
+from tests.tasks.pools.supplying import area
+from tests.workers.cli.order.test_wait import worker
+from tests.workers.cli.running import Cli, counted, csv_file
+from workers.cli.terminal.context import Desk
+
+__all__ = ["worker"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--count", "0"], "count: must be 1 or more"),
+        (["--count", "-5"], "count: must be 1 or more"),
+        (["--count", "100001"], "count: must be 100000 or less"),
+        (["--count", "many"], "Invalid value for '--count'"),
+        (["--count", "9", "--prefix", "115"], "prefix: '115' begins no number of US"),
+        (["--count", "9", "--prefix", "204"], "'204' is of CA, not of US"),
+        (["--count", "9", "--prefix", "415:x"], "prefix: '415:x' has no count from 1 to 100,000 after its colon"),
+        (["--count", "9", "--prefix", "415:0"], "prefix: '415:0' has no count"),
+        (["--count", "9", "--prefix", "415", "--prefix", "415:3"], "prefix: '415' is there twice"),
+        (["--count", "90000", "--prefix", "415", "--prefix", "628"], "count: 180,000 numbers in all"),
+        (["--count", "9", "--max-price", "1.50"], "max_price: '1.50' is no price: write an amount and its currency"),
+        (["--count", "9", "--max-price", "1.50 USD", "--provider", "signalwire"], "'signalwire' (signalwire) tells no"),
+        (["--count", "9", "--max-price", "1.50 USD", "--provider", "vonage"], "EUR"),
+        (["--count", "9", "--prefer", "cheapest", "--provider", "twilio"], "tells no price when it is searched"),
+        (["--count", "9", "--at-least", "10"], "at_least: 10 is above count, 9: lower at_least"),
+        (["--count", "9", "--prefix", "415:3", "--at-least", "4"], "4 is above the count of prefix 415, 3: lower it"),
+        (["--count", "9", "--provider", "timepay"], "'timepay' (timepay) cannot be searched: take it out"),
+        (["--count", "9", "--provider", "vogent"], "'vogent' (vogent) is searched by prefix only: take it out"),
+        (["--count", "9", "--provider", "birb"], "providers: 'birb' is not configured: did you mean 'bird'?"),
+        (["--count", "9", "--provider", "bird", "--provider", "bird"], "'bird' is there twice"),
+        (["--count", "9", "--type", "toll-free", "--prefix", "415"], "contradicts the prefix 415"),
+        (["--count", "9", "--feature", "fax"], "features"),
+        (["--count", "9", "--contains", "abc"], "contains: 'abc' must be at most 15 digits"),
+        (["--count", "9", "--country", "XX"], "--country 'XX' is no country"),
+        (["--count", "9", "--exclude", "none.csv"], "none.csv: cannot be read: No such file"),
+    ],
+)
+def test_bad_criteria_are_refused_and_nothing_is_begun(
+    cli: Cli, desk: Desk, arguments: list[str], message: str
+) -> None:
+    assert message in " ".join(cli.refused("order", "find", *arguments).split())
+    assert counted(desk) == (0, 0, 0)
+
+
+def test_an_order_by_criteria_is_accepted_once_under_its_key(both: Cli, desk: Desk, home: Path) -> None:
+    unwanted = csv_file(home, area(415, 2), header="number", name="unwanted.csv")
+    arguments = [
+        "--count",
+        "30",
+        "--prefix",
+        "415",
+        "--prefix",
+        "628:5",
+        "--idempotency-key",
+        "k1",
+        "--provider",
+        "bird",
+    ]
+    more = ["--exclude", str(unwanted), "--metadata", "team=sales", "--max-price", "2 USD"]
+    first = both.json("order", "find", *arguments, *more)
+    assert (first["created"], first["count"], first["wishes"]) == (True, 35, 2)
+    again = both.json("order", "find", *arguments, *more)
+    assert (again["order_id"], again["created"]) == (first["order_id"], False)
+    assert "came before with another request" in both.refused("order", "find", *arguments)
+    with desk.runtime.database.read() as conn:
+        wishes = [dict(row) for row in conn.execute(select(WISH).order_by(WISH.c.position)).mappings()]
+    assert [(row["count"], row["criteria"]["prefix"], row["metadata"]) for row in wishes] == [
+        (30, "415", {"team": "sales"}),
+        (5, "628", {"team": "sales"}),
+    ]
+    assert sorted(wishes[0]["criteria"]["exclude"]) == area(415, 2)
+    shown = both.json("order", "show", "last")
+    assert (shown["status"], [one["missing"] for one in shown["wishes"]]) == ("open", [30, 5])
+    told = both.ok("order", "show", "last")
+    assert "country US and prefix 415" in told
+    both.ok("order", "cancel", "last")
+    assert both.json("order", "show", "last")["status"] == "completed"
+
+
+def test_a_dry_run_tells_what_there_is_and_what_it_costs(cli: Cli, desk: Desk, sandbox: SandboxServer) -> None:
+    sandbox.control.stock("plivo", area(415, 4))
+    where = ["--provider", "plivo", "--provider", "telnyx", "--provider", "signalwire"]
+    told = cli.json("order", "find", "--count", "10", "--prefix", "415", *where, "--dry-run")
+    [wish] = told["wishes"]
+    assert (wish["to_buy"], [one["to_buy"] for one in wish["providers"]]) == (10, [4, 6, 0])
+    assert wish["providers"][0]["reason"] == "the search finds no more"
+    assert list(wish["providers"][1]["costs"]["monthly"]) == ["USD"]
+    text = cli.ok("order", "find", "--count", "10", "--prefix", "415", *where, "--dry-run")
+    assert "10 of 10 numbers would be bought" in text
+    assert "USD a month" in text
+    assert counted(desk) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("worker")
+def test_criteria_are_bought_from_three_providers_of_which_two_run_out(cli: Cli, sandbox: SandboxServer) -> None:
+    sandbox.control.stock("signalwire", area(415, 12))
+    sandbox.control.stock("telnyx", area(415, 10, 100))
+    for number in area(415, 12)[::3]:
+        sandbox.control.plan("signalwire", "refuse", number)
+    where = ["--provider", "signalwire", "--provider", "telnyx", "--provider", "fluents"]
+    result = cli("order", "find", "--count", "30", "--prefix", "415", *where, "--wait", "--json")
+    assert result.exit_code == 0, result.output
+    end = json.loads(result.stdout.splitlines()[-1])
+    assert (end["type"], end["status"], end["bought"]) == ("end", "completed", 30)
+    [wish] = end["wishes"]
+    assert (wish["state"], wish["bought"], wish["replaced"], wish["missing"]) == ("reached", 30, 4, 0)
+    charges = sandbox.control.charges()
+    assert len({charge["number"] for charge in charges}) == len(charges) == 30
+    assert Counter(charge["kind"] for charge in charges) == {"signalwire": 8, "telnyx": 10, "fluents": 12}

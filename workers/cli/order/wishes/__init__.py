@@ -1,0 +1,1 @@
+"""`dialstock order find`, and what is shown of orders by criteria."""

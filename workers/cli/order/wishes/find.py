@@ -1,0 +1,184 @@
+"""`dialstock order find`: numbers by criteria, found and bought by the workers."""
+
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from workers.cli.terminal.options import country_code, pairs
+from workers.cli.terminal.output import Json, count, emit_json, say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schemas.wishes import Wish
+    from workers.cli.terminal.context import Desk
+
+Count = Annotated[
+    int, typer.Option("--count", metavar="N", help="How many, of each prefix without a count of its own.")
+]
+InCountry = Annotated[str, typer.Option("--country", metavar="CC", help="The numbers' country, like US.")]
+Prefix = Annotated[
+    list[str] | None,
+    typer.Option(metavar="DIGITS[:N]", help="How the national number begins, like 415, or 212:20 for 20 of them."),
+]
+Type = Annotated[Literal["local", "mobile", "toll-free"] | None, typer.Option("--type", help="What the number is.")]
+Feature = Annotated[
+    list[str] | None, typer.Option("--feature", metavar="voice|sms|mms", help="What it can do; each that is needed.")
+]
+Contains = Annotated[str, typer.Option(metavar="DIGITS", help="Digits that stand in the national number.")]
+Provider = Annotated[
+    list[str] | None, typer.Option(metavar="ALIAS", help="Where to look, the preferred one first; else everywhere.")
+]
+Prefer = Annotated[
+    Literal["cheapest"] | None, typer.Option(help="Take the cheapest of what the searches show, from whoever has it.")
+]
+MaxPrice = Annotated[str | None, typer.Option(metavar="PRICE", help="The most that one costs a month: '1.50 USD'.")]
+AtLeast = Annotated[
+    int, typer.Option(metavar="N", help="Where fewer are found, buy none: for each prefix, judged at the first search.")
+]
+Exclude = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Numbers that are not wanted: a file with the column number.")
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", help="The same key with the same request is the same order."),
+]
+Name = Annotated[str | None, typer.Option(help="A name for the order.")]
+Metadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Comes back in the order's events.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only search, and tell what there is and what it costs.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
+
+
+def find(
+    *,
+    count: Count,
+    country: InCountry = "US",
+    prefix: Prefix = None,
+    type: Type = None,
+    feature: Feature = None,
+    contains: Contains = "",
+    provider: Provider = None,
+    prefer: Prefer = None,
+    max_price: MaxPrice = None,
+    at_least: AtLeast = 1,
+    exclude: Exclude = None,
+    idempotency_key: Key = None,
+    name: Name = None,
+    metadata: Metadata = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    json: Json = False,
+) -> None:
+    """Buy numbers that you do not name: so many of a country and prefix, from whoever has them.
+
+    Workers search, write the numbers down as lines of the order, and buy those. What is refused, for somebody else was
+    quicker, is replaced, from the next provider where one has no more; never are more than --count bought. A number in
+    doubt is not replaced before that is settled. The order is completed when all are bought, or when nobody has more.
+    """
+    from schemas.wishes import parse_numbers_order
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk(buys=True) as desk:
+        fields = {
+            "count": count,
+            "country": country_code(country) or country,
+            "prefix": prefix or [],
+            "type": type,
+            "features": feature or [],
+            "contains": contains,
+            "providers": provider or [],
+            "prefer": prefer,
+            "max_price": max_price,
+            "at_least": at_least,
+            "exclude": _excluded(desk, exclude),
+            "idempotency_key": idempotency_key,
+            "metadata": pairs(metadata, "--metadata"),
+        }
+        order, wishes = parse_numbers_order(fields, desk.runtime.kinds)
+        if dry_run:
+            _preview(desk, wishes, json=json)
+            return
+        take(desk, wishes, order.metadata, key=order.idempotency_key, name=name, wait=wait, json=json)
+
+
+def take(
+    desk: Desk,
+    wishes: Sequence[Wish],
+    metadata: Mapping[str, Any],
+    *,
+    key: str | None,
+    name: str | None,
+    wait: bool,
+    json: bool,
+) -> None:
+    """Accept an order of *wishes*, and watch it if wanted. Ends the command then."""
+    from tasks.wishes.accepting import begin, resolved
+    from workers.cli.terminal.context import worker_hint
+    from workers.cli.terminal.spending import whereabouts
+
+    total = sum(wish.count for wish in wishes)
+    where = dict.fromkeys(alias for wish in wishes for alias in resolved(desk.runtime, wish).criteria.providers)
+    sellers = "; ".join(f"{alias} ({whereabouts(desk.runtime.config, alias)})" for alias in where)
+    say(f"Buying up to {count(total, 'number')} from {sellers}")
+    order = begin(desk.runtime, wishes, key=key, metadata=metadata, name=name)
+    if json:
+        document = {"order_id": order["id"], "created": order["created"], "count": total, "wishes": len(wishes)}
+        emit_json({**document, **({"type": "accepted"} if wait else {})})
+    else:
+        _tell_taken(order["id"], total, created=order["created"], wait=wait)
+    if wait:
+        from workers.cli.order.follow import follow
+
+        raise typer.Exit(follow(desk, order["id"], json=json))
+    if hint := worker_hint(desk.settings):
+        say(f"Note: {hint}", "yellow")
+
+
+def _tell_taken(order_id: str, total: int, *, created: bool, wait: bool) -> None:
+    known = "is in" if created else "was there before"
+    show(f"Order {order_id} {known}: {count(total, 'number')} to find and buy.")
+    if not wait:
+        show(f"Watch it:    dialstock order watch {order_id}")
+        show(f"Its result:  dialstock order export {order_id} -o results.csv")
+
+
+def _excluded(desk: Desk, path: Path | None) -> list[str]:
+    """The numbers of a file. Raises Failure for one that cannot be read whole."""
+    from tasks.orderfile import Line, read_order
+    from tasks.orderfile.columns import Naming
+    from workers.cli.terminal.errors import Failure
+    from workers.cli.terminal.input_file import opened
+
+    if path is None:
+        return []
+    alias = next(iter(desk.runtime.kinds))
+    how: dict[str, Any] = {"default_provider": alias, "country": None, "naming": Naming(others="ignore")}
+    numbers = []
+    with opened(str(path)) as source:
+        for row in read_order(source, name=str(path), format=None, kinds=desk.runtime.kinds, **how):
+            if not isinstance(row, Line):
+                raise Failure(f"--exclude {path}, line {row.line}: {row.message}")
+            numbers.append(row.request.number)
+    return list(dict.fromkeys(numbers))
+
+
+def _preview(desk: Desk, wishes: Sequence[Wish], *, json: bool) -> None:
+    from tasks.wishes.accepting import resolved
+    from workers.cli.order.wishes.preview import preview, show_preview
+    from workers.cli.terminal.output import working
+    from workers.cli.terminal.searching import searching
+
+    found = [resolved(desk.runtime, wish) for wish in wishes]
+    aliases = dict.fromkeys(alias for wish in found for alias in wish.criteria.providers)
+    with searching(desk, list(aliases)) as runtime, working("searching"):
+        parts = preview(runtime, found)
+    if json:
+        emit_json({"dry_run": True, "wishes": [part.document() for part in parts]})
+    else:
+        show_preview(parts)
