@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from redis.exceptions import ResponseError
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -55,15 +56,18 @@ MARK_AGAIN = 0.5
 MARK_AGAIN_MAX = 30.0
 
 _PUBLISH = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-if redis.call('GET', KEYS[3]) == ARGV[4] then return 0 end
+local refused = ''
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1, refused} end
+if redis.call('GET', KEYS[3]) == ARGV[4] then return {0, refused} end
 for i = 5, #ARGV do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'event', ARGV[i])
-  redis.call('PUBLISH', ARGV[2], ARGV[i])
+  local heard = redis.pcall('PUBLISH', ARGV[2], ARGV[i])
+  if type(heard) == 'table' then refused = heard.err end
 end
 redis.call('SET', KEYS[3], ARGV[4])
-return 1
+return {1, refused}
 """
+# What a script has written stays, also where it is refused the rest: the channel's refusal must not end it.
 
 # Asked twenty times a second by the relay that works, so built once.
 _NEXT = select(EVENT).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(bindparam("most", type_=Integer))
@@ -97,7 +101,7 @@ class Relay:
         self._runtime = runtime
         self._token = token
         self._length = stream_length
-        self._holds = False
+        self._holds = self._refused = False
         self._ask_at = 0.0
         self._named = partial(named, runtime.redis)
         self._publish = runtime.redis.register_script(_PUBLISH)
@@ -132,16 +136,23 @@ class Relay:
         rows = self._batch
         events = [json.dumps(cloud_event(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
         keys = [self._named(LEASE_KEY), self._named(STREAM), self._named(BATCH_KEY)]
-        held = (
-            self._publish(keys=keys, args=[self._token, self._named(CHANNEL), self._length, self._name, *events]) >= 0
-        )
+        args = [self._token, self._named(CHANNEL), self._length, self._name, *events]
+        done, refused = self._publish(keys=keys, args=args)
         self._batch = []
-        if not held:
+        if done < 0:
             self._holds, self._ask_at = False, 0.0
             return None
+        self._tell_channel(refused.decode())
         self._last = self._name
         self._unmarked |= {_identity(row): row["replays"] for row in rows}
         return len(rows)
+
+    def _tell_channel(self, refused: str) -> None:
+        """Tell once that the channel does not get what the stream does."""
+        if refused and not self._refused:
+            trouble = explained(ResponseError(refused))
+            log.warning("events go to the stream, and not to the channel %s: Redis %s", self._named(CHANNEL), trouble)
+        self._refused = bool(refused)
 
     def _has_lease(self) -> bool:
         """Take or renew the lease, each third of its time: the publishing script checks it anyway."""
