@@ -83,6 +83,9 @@ def test_a_purchases_data_says_it_all(world: World) -> None:
         "already_owned": False,
         "provider_number_id": "id-1",
         "attempts": 1,
+        "monthly_price": None,
+        "setup_price": None,
+        "currency": None,
         "metadata": {"ticket": 7},
     }
 
