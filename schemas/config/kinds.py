@@ -70,6 +70,10 @@ class Kind(Protocol):
         """Whether the search shows prices."""
 
     @property
+    def narrows(self) -> tuple[int, int] | None:
+        """The fewest and the most digits of a prefix that a search without pages can be asked for a part by."""
+
+    @property
     def price_currency(self) -> str:
         """The ISO 4217 code that all its prices are documented in; empty where each tells its own."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TextIO
 
@@ -18,37 +18,39 @@ _QUOTED = {"number": (), "idempotency_key": (*_FORMULA, "'")}
 """What gets an apostrophe before it, in the columns that are read again: a key must come back as it was."""
 
 
-def write_export(rows: Iterable[Mapping[str, Any]], target: TextIO, format: Format) -> None:
-    """Write *rows* to *target* as they come, each with EXPORT_COLUMNS; what a row does not have is empty.
+def write_export(
+    rows: Iterable[Mapping[str, Any]], target: TextIO, format: Format, columns: Sequence[str] = EXPORT_COLUMNS
+) -> None:
+    """Write *rows* to *target* as they come, each with *columns*; what a row does not have is empty.
 
     In CSV, metadata and options are a column of JSON each, and a text that a spreadsheet would run as a formula is
     quoted by an apostrophe; the number keeps its plus.
     """
     if format == "csv":
-        _write_csv(rows, target)
+        _write_csv(rows, target, columns)
     elif format == "json":
-        _write_json(rows, target)
+        _write_json(rows, target, columns)
     else:
-        target.writelines(f"{_object(row)}\n" for row in rows)
+        target.writelines(f"{_object(row, columns)}\n" for row in rows)
 
 
-def _write_csv(rows: Iterable[Mapping[str, Any]], target: TextIO) -> None:
+def _write_csv(rows: Iterable[Mapping[str, Any]], target: TextIO, columns: Sequence[str]) -> None:
     # with "\n" alone Python 3.11 leaves a carriage return in a cell unquoted, and it would end the row
     writer = csv.writer(target, lineterminator="\r\n")
-    writer.writerow(EXPORT_COLUMNS)
-    writer.writerows([_cell(column, row.get(column)) for column in EXPORT_COLUMNS] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_cell(column, row.get(column)) for column in columns] for row in rows)
 
 
-def _write_json(rows: Iterable[Mapping[str, Any]], target: TextIO) -> None:
+def _write_json(rows: Iterable[Mapping[str, Any]], target: TextIO, columns: Sequence[str]) -> None:
     separator = "[\n"
     for row in rows:
-        target.write(f"{separator}{_object(row)}")
+        target.write(f"{separator}{_object(row, columns)}")
         separator = ",\n"
     target.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _object(row: Mapping[str, Any]) -> str:
-    return json.dumps({column: row.get(column) for column in EXPORT_COLUMNS}, ensure_ascii=False, default=_plain)
+def _object(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    return json.dumps({column: row.get(column) for column in columns}, ensure_ascii=False, default=_plain)
 
 
 def _cell(column: str, value: Any) -> str:

@@ -4,7 +4,7 @@ it knows no database, and its reading requests go when its caller lets them (`tu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
@@ -57,6 +57,8 @@ class Known:
 class SearchQuery:
     """What to search for: `country` is ISO 3166-1 alpha-2, `prefix` national digits (an area code).
 
+    `limit` is how many at the most; fewer where the provider shows fewer at once. `after` is what `Shown.following`
+    said, with all else unchanged: what comes then.
     `type`, `features` and `contains`, digits of the national number, come to those kinds alone that are `asked_for`
     them.
     """
@@ -64,9 +66,22 @@ class SearchQuery:
     country: str = "US"
     prefix: str = ""
     limit: int = 10
+    after: str | None = None
     type: NumberType | None = None
     features: tuple[Feature, ...] = ()
     contains: str = ""
+
+
+class Shown(list[Candidate]):
+    """The numbers that one search shows.
+
+    `following` leads to more of them, where searches have pages; `full` says that it shows as many as it can at once:
+    there may be others.
+    """
+
+    def __init__(self, found: Iterable[Candidate] = (), *, following: str | None = None, full: bool = False) -> None:
+        super().__init__(found)
+        self.following, self.full = following, full
 
 
 class Releasing(Protocol):
@@ -135,7 +150,10 @@ class Adapter(Protocol):
         """
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale. Raises ProviderError, or Unsupported where none is documented."""
+        """Numbers for sale, as `Shown` where it can be told whether there are more.
+
+        Raises ProviderError, or Unsupported where none is documented.
+        """
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk all owned numbers, page by page.

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.config.balances import Balance
+from schemas.money import Price
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.adapter import (
@@ -23,6 +24,7 @@ from tasks.providers.adapter import (
     Known,
     ProviderError,
     SearchQuery,
+    Shown,
     Unsupported,
     releasing,
     tells_balance,
@@ -79,7 +81,7 @@ class _Guard:
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         search = self._own("search")
-        return _guarded(search, lambda: [_of(Candidate, one) for one in search(query)], _no_answer)
+        return _guarded(search, lambda: _shown(search(query)), _no_answer)
 
     def owned(self) -> Iterator[OwnedNumber]:
         owned = self._own("owned")
@@ -148,6 +150,14 @@ def _of(wanted: type[T], found: object) -> T:
     if not isinstance(found, wanted):
         raise TypeError(f"a {type(found).__name__} is no answer")
     return found
+
+
+def _shown(found: list[Candidate]) -> list[Candidate]:
+    for one in found:
+        _of(Candidate, one)
+        if one.price is not None:
+            _of(Price, one.price)
+    return found if isinstance(found, Shown) else list(found)
 
 
 def _no_answer(error: str) -> NoReturn:

@@ -35,7 +35,8 @@ class ProviderKind:
     `name` is the `kind` of [providers.ALIAS]; `policy` what differs from `schemas.config.policy.Policy`, each with its
     source. What it can do stands at its adapter. `portal` is what a person does to give a number back, where none
     say how a program does. `asked_for` is what its search takes beside country and prefix; `price_currency` the
-    currency (ISO 4217) that all its prices are documented in, if one.
+    currency (ISO 4217) that all its prices are documented in, if one. `narrows` are the fewest and
+    the most digits of a prefix by which a search without pages can be asked for a part of what it shows.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ProviderKind:
     needs_prefix: bool = False
     tells_price: bool = False
     price_currency: str = ""
+    narrows: tuple[int, int] | None = None
     portal: str = ""
     asked_for: frozenset[Criterion] = frozenset()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 from schemas.criteria import Criteria, may_be
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
 from tasks.chunks import chunks
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.reading.search_pages import SearchPages
 from tasks.providers.reading.searches import international_prefix, offered
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
@@ -19,6 +22,9 @@ from tasks.supply.offers import Offer, usable
 
 SPARE = 100
 """Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
+
+MAX_PAGES = 20
+"""Pages of one provider's search in one run: the next run may see more of them."""
 
 SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
@@ -30,8 +36,8 @@ _CHUNK = 500
 class Found:
     """What there is to order, the preferred first, and why a provider gave less than was asked for.
 
-    `searched` are the providers whose search gave some and that may buy more: it shows a page, the next one may have
-    the rest. `later` are those that may have more another time: their search failed, or they buy nothing now.
+    `searched` are the providers whose search gave some, and may have more than was seen of it. `later` are those that
+    may have more another time: their search failed, or they buy nothing now.
     """
 
     offers: list[Offer] = field(default_factory=list)
@@ -144,31 +150,37 @@ class _Hunt:
         binding, reasons = self.runtime.providers[alias], self.found.reasons
         if problem := cannot(self.runtime.kinds[alias], self.criteria):
             reasons[alias] = problem if self.listed is None else f"the stock file has no more, and it {problem}"
-        elif self._add(alias, self._searched(binding, query)):
+        elif self._search(binding, query):
             self.found.searched.add(alias)
         if self.enough:
             reasons.pop(alias, None)
         elif others:
             reasons[alias] += f"; {others:,} of its rows in the stock file are not of {self.criteria}"
 
-    def _searched(self, binding: Binding, query: SearchQuery) -> list[Offer]:
+    def _search(self, binding: Binding, query: SearchQuery) -> bool:
+        """Add what a search finds, page by page; whether there was any, and may be more."""
         alias, reasons = binding.alias, self.found.reasons
+        pages = SearchPages(partial(_one_page, self.runtime, binding), query, self.runtime.kinds[alias])
+        dear, more = 0, False
         try:
-            found = _search(self.runtime, binding, query)
+            for found in islice(pages, MAX_PAGES):
+                fitting = [one for one in found if _fits(one, query, self.criteria)]
+                cheap = [one for one in fitting if _is_cheap(one, self.criteria)]
+                dear += len(fitting) - len(cheap)
+                more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
+                if self._full(alias):
+                    break
         except Unsupported as exc:
             reasons[alias] = f"the search failed: {exc}"
-            return []
+            return False
         except ProviderError as exc:
             reasons[alias] = f"the search failed: {exc}"
             self.found.later.add(alias)
-            return []
-        fitting = [one for one in found if _fits(one, query, self.criteria)]
-        cheap = [one for one in fitting if _is_cheap(one, self.criteria)]
-        dear = len(fitting) - len(cheap)
+            return more
         than = f"cost more than {self.criteria.max_price}, or show no price" if self.criteria.max_price else "show none"
         beyond = f"; {dear} of those it found {than}" if dear else ""
         reasons[alias] = f"the search finds no more{beyond}"
-        return [_offer(alias, one) for one in cheap]
+        return more and not pages.whole
 
     def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
         """Add those of *offers* that can be ordered; whether there were any, and may be more."""
@@ -229,7 +241,7 @@ def _is_cheap(found: Candidate, criteria: Criteria) -> bool:
     return not criteria.prefer or (found.price is not None and found.price.monthly is not None)
 
 
-def _search(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
+def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
     """One search, in its turn. Raises ProviderError, Unsupported, redis.RedisError."""
     try:
         with in_turn(Turns(runtime=runtime, binding=binding, first=SEARCH_PATIENCE)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
@@ -40,18 +40,20 @@ _PARTS = {
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-def write_workbook(rows: Iterable[Mapping[str, Any]], target: BinaryIO) -> None:
-    """Write *rows* to *target* as they come, each with EXPORT_COLUMNS. Raises OrderFileError for more than MAX_ROWS."""
+def write_workbook(
+    rows: Iterable[Mapping[str, Any]], target: BinaryIO, columns: Sequence[str] = EXPORT_COLUMNS
+) -> None:
+    """Write *rows* to *target* as they come, each with *columns*. Raises OrderFileError for more than MAX_ROWS."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _PARTS.items():
             archive.writestr(name, _DECLARED + content)
         with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
             sheet.write(f'{_DECLARED}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
-            sheet.write(_row(1, EXPORT_COLUMNS))
+            sheet.write(_row(1, columns))
             for number, row in enumerate(rows, 2):
                 if number > MAX_ROWS:
-                    raise OrderFileError(f"a spreadsheet holds {MAX_ROWS:,} rows: export the order as CSV")
-                sheet.write(_row(number, [plain_cell(row.get(column)) for column in EXPORT_COLUMNS]))
+                    raise OrderFileError(f"a spreadsheet holds {MAX_ROWS:,} rows: write it as CSV")
+                sheet.write(_row(number, [plain_cell(row.get(column)) for column in columns]))
             sheet.write(b"</sheetData></worksheet>")
 
 

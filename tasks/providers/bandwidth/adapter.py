@@ -108,7 +108,7 @@ class Bandwidth:
             raise ProviderError(self._login.session().unsettled(answer, "unreadable_answer", "no list as documented"))
         offers = many(fields(result.get("TelephoneNumberList")).get("TelephoneNumber"))
         found = (searches.offered(number, query) for number in offers)
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page, without what was given back."""

@@ -94,7 +94,8 @@ class Bird:
         """The organization's stock, with its monthly price; items on back order are left out."""
         prefix = {"prefix": searches.international_prefix(query)} if query.prefix else {}
         limit = searches.page_size(query, PAGE_SIZE)
-        items = self._stock_items({"countryCodes": query.country, "limit": limit, **prefix})
+        paging = {"limit": limit, **({"pageToken": query.after} if query.after else {})}
+        items, following = self._stock_items({"countryCodes": query.country, **paging, **prefix})
         found = (
             searches.offered(
                 item.get("numberString"),
@@ -104,7 +105,7 @@ class Bird:
             )
             for item in items
         )
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit, following)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
@@ -134,13 +135,16 @@ class Bird:
         """The ids of the number's stock items."""
         country = region_of(number)
         prefix = {"countryCodes": country, "prefix": number} if country else {"prefix": number}
-        items = searches.of_number(self._stock_items({**prefix, "limit": PAGE_SIZE}), "numberString", number)
+        shown, _ = self._stock_items({**prefix, "limit": PAGE_SIZE})
+        items = searches.of_number(shown, "numberString", number)
         return [known for known in (identifier(item.get("id")) for item in items) if known]
 
-    def _stock_items(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def _stock_items(self, params: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
+        """A page of the stock, and the token of the next one."""
         answer = self._session.call("GET", self._stock, params=params)
         items = self._session.page(answer, fields(answer.body).get("results"))
-        return [item for item in items if item.get("backOrderRequired") is not True]
+        following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
+        return [item for item in items if item.get("backOrderRequired") is not True], following
 
     def _bought(self, answer: Answer, number: str, asked: Set[str]) -> Outcome:
         results = entries(fields(answer.body).get("results"))

@@ -87,7 +87,7 @@ class Fluents:
         answer = self._session.call("GET", AVAILABLE, params={"limit": limit, "filters": filters, **self._through})
         items = self._session.page(answer, _items(answer.body))
         found = (searches.offered(item.get("number") or item.get("phone_number"), query) for item in items)
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""

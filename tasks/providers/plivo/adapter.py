@@ -26,7 +26,7 @@ from schemas.money import Price, read_price
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Shown
 from tasks.providers.plivo.config import PlivoConfig
 from tasks.providers.plivo.pages import LISTING, PAGE_SIZE, following, is_count
 from tasks.providers.reading import lookups, searches
@@ -86,13 +86,13 @@ class Plivo:
         return replace(found, kind=ReleaseKind.ACCEPTED) if taken else found
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale with their price, 20 at most."""
+        """Numbers for sale with their price, 20 at most a page."""
         limit = searches.page_size(query, PAGE_SIZE)
         pattern = {"pattern": query.prefix} if query.prefix else {}
-        params = {"country_iso": query.country, "limit": limit, **pattern}
+        params = {"country_iso": query.country, "limit": limit, "offset": int(query.after or 0), **pattern}
         answer = self._session.exchange("GET", f"{self._account}PhoneNumber/", params=params)
         if answer.status == 404 and isinstance(fields(answer.body).get("error"), str):
-            return []
+            return Shown()
         items = self._session.page(self._session.require(answer), fields(answer.body).get("objects"))
         found = (
             searches.offered(
@@ -103,7 +103,7 @@ class Plivo:
             )
             for item in items
         )
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit, following(self._session, answer))
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 20 a page."""

@@ -26,7 +26,7 @@ def following(session: Session, answer: Answer) -> str | None:
     link = fields(fields(answer.body).get("meta")).get("next")
     if link is None or link == "":
         return None
-    offset = answer.params["offset"] + PAGE_SIZE
+    offset = answer.params["offset"] + answer.params["limit"]
     if not isinstance(link, str) or other_question(link, answer.asked, {**answer.params, "offset": offset}):
         raise ProviderError(session.unsettled(answer, "foreign_link", "a next page that is not its own"))
     return str(offset)

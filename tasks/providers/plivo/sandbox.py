@@ -104,7 +104,7 @@ class PlivoApi(SingleNumberApi):
         country = incoming.text("country_iso")
         if not known_country(country):
             raise Invalid(Problem("country_iso", "country_iso is required: an ISO 3166-1 alpha-2 code"))
-        most = incoming.whole("offset", 0, 0, 10**6) + _MAX
+        most = incoming.whole("offset", 0, 0, 10**6) + _MAX + 1
         found = [_offer(number) for number in islice(self.for_sale(country, incoming.text("pattern")), most)]
         return _listed(incoming, found) if found else self.refused("not_for_sale")
 

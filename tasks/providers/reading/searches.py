@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import phonenumbers
 from schemas.money import Price
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from schemas.regions import region_of
-from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
+from tasks.providers.adapter import ProviderError, SearchQuery, Shown, Unsupported
 from tasks.providers.transport.answers import e164, same_number
 
 
@@ -36,6 +36,13 @@ def offered(
     if number is None or not number.startswith(international_prefix(query)) or region_of(number) != query.country:
         return None
     return Candidate(number=number, region=region, price=price, stock_item_id=stock)
+
+
+def shown(found: Iterable[Candidate | None], limit: int, following: str | None = None) -> Shown:
+    """What a search for *limit* numbers shows: each entry's candidate, None for one that is not what was asked for."""
+    entries = list(found)
+    fitting = [candidate for candidate in entries if candidate][:limit]
+    return Shown(fitting, following=following, full=len(entries) >= limit)
 
 
 def of_number(items: Sequence[Mapping[str, Any]], key: str, number: str) -> list[Mapping[str, Any]]:

@@ -11,4 +11,5 @@ KIND = ProviderKind(
     adapter=SignalWire,
     sandbox=Sandbox(api=SignalWireApi, fields={"project_id": "sandbox-project"}, numbers="+1415"),
     policy=POLICY,
+    narrows=(3, 7),
 )

@@ -97,7 +97,7 @@ class SignalWire:
             )
             for item in items
         )
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""

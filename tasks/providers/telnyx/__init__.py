@@ -13,4 +13,5 @@ KIND = ProviderKind(
     adapter=Telnyx,
     sandbox=Sandbox(api=TelnyxApi, numbers="+1312"),
     tells_price=True,
+    narrows=(1, 10),
 )

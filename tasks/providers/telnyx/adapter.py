@@ -127,7 +127,7 @@ class Telnyx:
             searches.offered(item.get("phone_number"), query, region=self._region(item), price=_price(item))
             for item in self._offers(query.country, query.prefix, limit)
         )
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 250 a page, without what was deleted or never delivered."""

@@ -111,7 +111,7 @@ class Twilio:
             searches.offered(item.get("phone_number"), query, region=self._session.text(item.get("region")))
             for item in items
         )
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""

@@ -12,4 +12,6 @@ KIND = ProviderKind(
     adapter=Vogent,
     sandbox=Sandbox(api=VogentApi, numbers="+1617"),
     needs_prefix=True,
+    # How long a prefix may be is not documented: this is our reading.
+    narrows=(1, 10),
 )

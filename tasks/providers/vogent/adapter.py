@@ -86,7 +86,7 @@ class Vogent:
         answer = self._session.call("POST", SEARCH, json=body)
         items = self._session.page(answer, answer.body)
         found = (searches.offered(item.get("number"), query) for item in items)
-        return [candidate for candidate in found if candidate][:limit]
+        return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page; SIP user names in it are no numbers."""

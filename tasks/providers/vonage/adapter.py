@@ -26,7 +26,7 @@ from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import told_region
 from schemas.releasing import ReleaseOutcome
-from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Shown
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes
@@ -37,7 +37,7 @@ from tasks.providers.transport.release import by_digits, release, unsent
 from tasks.providers.transport.session import Session, basic, only
 from tasks.providers.vonage.config import VonageConfig
 from tasks.providers.vonage.errors import CODE, judge, read_errors, with_mend
-from tasks.providers.vonage.pages import PAGE_SIZE, nothing_found, read_page, where
+from tasks.providers.vonage.pages import PAGE_SIZE, is_count, nothing_found, read_page, where
 
 BUY = "/number/buy"
 CANCEL = "/number/cancel"
@@ -105,16 +105,20 @@ class Vonage:
         return release(self._session, CANCEL, number_id, lambda answer: _is_yes(answer, number), form=form)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale with their price in EUR, 100 at most."""
+        """Numbers for sale with their price in EUR, 100 at most a page."""
         limit = searches.page_size(query, PAGE_SIZE)
         begins = digits_only(searches.international_prefix(query))
         pattern = {"pattern": begins, "search_pattern": BEGINS} if query.prefix else {}
-        answer = self._session.call("GET", SEARCH, params={"country": query.country, "size": limit, **pattern})
+        index = int(query.after or 1)
+        asked = {"country": query.country, "size": limit, "index": index, **pattern}
+        answer = self._session.call("GET", SEARCH, params=asked)
         if nothing_found(answer):
-            return []
+            return Shown()
         items = self._session.page(answer, fields(answer.body).get("numbers"))
         found = (searches.offered(item.get("msisdn"), query, price=_price(item)) for item in items)
-        return [candidate for candidate in found if candidate][:limit]
+        count: Any = fields(answer.body).get("count")
+        more = items and is_count(count) and index * limit < count
+        return searches.shown(found, limit, str(index + 1) if more else None)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""

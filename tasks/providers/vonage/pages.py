@@ -35,7 +35,7 @@ def read_page(session: Session, answer: Answer, cursor: str | None) -> Page:
     index, seen = where(cursor)
     body = fields(answer.body)
     shown, count = body.get("numbers"), body.get("count")
-    if not isinstance(shown, list) or not isinstance(count, int) or not _is_count(count):
+    if not isinstance(shown, list) or not isinstance(count, int) or not is_count(count):
         return LISTING.page(session, answer, None)
     seen += len(shown)
     page = LISTING.page(session, answer, f"{index + 1}:{seen}" if shown and seen < count else None)
@@ -49,13 +49,14 @@ def nothing_found(answer: Answer) -> bool:
     return answer.status == 200 and answer.body == {} and answer.flaw is None
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether a total is one."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _strange(answer: Answer) -> str | None:
     body = fields(answer.body)
-    if not _is_count(body.get("count")):
+    if not is_count(body.get("count")):
         return "a count that is none"
     return f"no number, and a count of {body['count']}" if body["count"] and not body.get("numbers") else None
 

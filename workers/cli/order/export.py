@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from tasks.orderfile import ExportFormat, write_export
+from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.queries import each_result
 from tasks.runtime import Runtime
 from workers.cli.terminal.errors import Failure
@@ -35,19 +36,26 @@ def refuse_replacing(output: Path | None, format: ExportFormat, *, overwrite: bo
 
 def export_order(runtime: Runtime, order_id: str, output: Path | None, format: ExportFormat) -> int:
     """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
-    rows = _Counted(each_result(runtime.database.read, order_id))
+    return write_rows(each_result(runtime.database.read, order_id), EXPORT_COLUMNS, output, format)
+
+
+def write_rows(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output: Path | None, format: ExportFormat
+) -> int:
+    """Write rows of *columns*; returns how many. Raises Failure where the file cannot be written."""
+    sheet = _Sheet(rows, columns)
     if output is None:
-        _write(rows, sys.stdout, format)
+        _write(sheet, sys.stdout, format)
     else:
-        _write_whole(rows, output, format)
-    return rows.count
+        _write_whole(sheet, output, format)
+    return sheet.count
 
 
-class _Counted:
-    """Rows, counted while they go by."""
+class _Sheet:
+    """Rows, counted while they go by, and their columns."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+        self._rows, self.columns = rows, columns
         self.count = 0
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
@@ -56,7 +64,7 @@ class _Counted:
             yield row
 
 
-def _write_whole(rows: _Counted, output: Path, format: ExportFormat) -> None:
+def _write_whole(rows: _Sheet, output: Path, format: ExportFormat) -> None:
     if output.exists() and not output.is_file():
         # a pipe or a device cannot be replaced
         with output.open("w", encoding="utf-8", newline="") as target:
@@ -76,7 +84,7 @@ def _write_whole(rows: _Counted, output: Path, format: ExportFormat) -> None:
         raise
 
 
-def _fill(rows: _Counted, target: TextIO, format: ExportFormat) -> None:
+def _fill(rows: _Sheet, target: TextIO, format: ExportFormat) -> None:
     # a temporary file is for its owner alone; this one is as any other file would be
     umask = os.umask(0)
     os.umask(umask)
@@ -84,10 +92,10 @@ def _fill(rows: _Counted, target: TextIO, format: ExportFormat) -> None:
     _write(rows, target, format)
 
 
-def _write(rows: _Counted, target: TextIO, format: ExportFormat) -> None:
+def _write(rows: _Sheet, target: TextIO, format: ExportFormat) -> None:
     if format != "xlsx":
-        write_export(rows, target, format)
+        write_export(rows, target, format, rows.columns)
         return
     from tasks.orderfile.spreadsheets.writer import write_workbook  # noqa: PLC0415 - so that nothing else waits for it
 
-    write_workbook(rows, target.buffer)
+    write_workbook(rows, target.buffer, rows.columns)

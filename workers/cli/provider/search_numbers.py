@@ -4,25 +4,41 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.money import price_columns
 from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.options import country_code
-from workers.cli.terminal.output import Json, emit_json, say, show_table, working
+from workers.cli.terminal.output import Json, count, emit_json, say, show_table, working
 
 if TYPE_CHECKING:
     from schemas.outcomes import Candidate
+    from tasks.providers.adapter import SearchQuery
+
+DEFAULT = 10
+"""Numbers that are shown where nobody says how many."""
 
 _COLUMNS = ("number", "region", "price", "stock_item_id")
 
 Provider = Annotated[str, typer.Option(metavar="ALIAS", help="The provider that is asked.")]
 InCountry = Annotated[str, typer.Option("--country", metavar="CC", help="The numbers' country, like US.")]
 Prefix = Annotated[str, typer.Option(metavar="DIGITS", help="How the national number begins: an area code like 415.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many at the most.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, metavar="N", help=f"So many, or the status is 1. Without it, up to {DEFAULT}."),
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Print number,provider lines: a file for `order submit`.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write a file for `order submit`: .csv, .xlsx, .json or .ndjson."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,36 +58,106 @@ def search(
     provider: Provider,
     country: InCountry = "US",
     prefix: Prefix = "",
-    limit: Limit = 10,
+    limit: Limit = None,
     csv: Csv = False,
+    output: Output = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Ask a provider which numbers it has for sale. Costs nothing, and buys nothing."""
+    """Ask a provider which numbers it has for sale. Costs nothing, and buys nothing.
+
+    It asks page by page, each in its turn, until there are --limit numbers. Where a search has no pages, it asks by
+    longer prefixes (4150, 4151, ...) once one is full.
+    """
     from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
-    from workers.cli.provider.ask import asking, read_providers
+    from workers.cli.order.export import format_of, refuse_replacing
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
-    if csv and json:
-        raise Failure("--csv and --json are both given: keep one")
-    query = SearchQuery(country=country_code(country) or country, prefix=prefix, limit=limit)
+    if sum((csv, json, output is not None)) > 1:
+        raise Failure("--csv, --json and --output say different things: keep one")
+    refuse_replacing(output, format_of(output, json=False), overwrite=overwrite)
+    query = SearchQuery(country=country_code(country) or country, prefix=prefix, limit=limit or DEFAULT)
     try:
-        with working(f"asking {provider}"), asking(read_providers(), provider) as adapter:
-            found = adapter.search(query)
+        found = _find(provider, query)
     except Unsupported as exc:
         raise Failure(str(exc)) from exc
     except ProviderError as exc:
         raise Failure(f"{provider}: {exc}", SOME_FAILED) from exc
+    if output is not None:
+        _write(found, provider, output)
+    else:
+        _show(found, provider, csv=csv, json=json)
+    if len(found.numbers) < query.limit:
+        _say_why(found, provider)
+        raise typer.Exit(0 if limit is None else SOME_FAILED)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The numbers that a search gave; `whole` tells that the provider shows no other."""
+
+    numbers: Sequence[Candidate]
+    whole: bool
+
+
+def _find(provider: str, query: SearchQuery) -> _Found:
+    """Search until there are enough. Raises Failure, Unsupported and ProviderError."""
+    from tasks.providers.reading.search_pages import SearchPages
+    from tasks.providers.registry import kinds
+    from workers.cli.provider.ask import asking, read_providers
+
+    config, found = read_providers(), list["Candidate"]()
+    with working(f"asking {provider}"), asking(config, provider) as adapter:
+        pages = SearchPages(adapter.search, query, kinds()[config.providers[provider].kind])
+        for page in pages:
+            found += page
+            if len(found) >= query.limit:
+                break
+    return _Found(found[: query.limit], pages.whole)
+
+
+def _show(found: _Found, provider: str, *, csv: bool, json: bool) -> None:
     if json:
-        emit_json([_document(one, provider) for one in found])
+        emit_json([_document(one, provider) for one in found.numbers])
     elif csv:
-        sys.stdout.write("number,provider\n" + "".join(f"{one.number},{provider}\n" for one in found))
-    elif found:
-        show_table(_COLUMNS, [[getattr(one, name) for name in _COLUMNS] for one in found])
-    if not found:
+        sys.stdout.write("number,provider\n" + "".join(f"{one.number},{provider}\n" for one in found.numbers))
+    elif found.numbers:
+        show_table(_COLUMNS, [[getattr(one, name) for name in _COLUMNS] for one in found.numbers])
+
+
+def _write(found: _Found, provider: str, output: Path) -> None:
+    from schemas.money import price_columns
+    from workers.cli.order.export import format_of, write_rows
+
+    columns = ["number", "provider", "monthly_price", "setup_price", "currency"]
+    if any(one.stock_item_id for one in found.numbers):
+        columns.insert(2, "options.stock_item_id")
+    rows = [
+        {
+            "number": one.number,
+            "provider": provider,
+            "options.stock_item_id": one.stock_item_id,
+            **price_columns(one.price),
+        }
+        for one in found.numbers
+    ]
+    written = write_rows(rows, columns, output, format_of(output, json=False))
+    say(f"{output}: {count(written, 'number')}. Buy them:  dialstock order submit {output}")
+
+
+def _say_why(found: _Found, provider: str) -> None:
+    if not found.numbers:
         say(f"{provider} shows no such number: try another prefix or country")
+    elif found.whole:
+        say(f"{provider} shows {count(len(found.numbers), 'such number')}, and no more: try another prefix")
+    else:
+        shows = f"{provider} shows {count(len(found.numbers), 'such number')} at once, and may have others"
+        say(f"{shows}: search for them by another prefix, like an area code or a longer one")
 
 
 def _document(found: Candidate, provider: str) -> dict[str, Any]:
+    from schemas.money import price_columns
+
     fields = {"number": found.number, "region": found.region, "stock_item_id": found.stock_item_id}
     return {**fields, "provider": provider, **price_columns(found.price)}

@@ -72,14 +72,30 @@ def test_a_stock_items_id_goes_with_its_number(world: Supplied) -> None:
     assert offer == Offer(number=area(415, 1)[0], provider="first", price=price, options={"stock_item_id": "item-1"})
 
 
+def at_bird(world: Supplied, sandbox: SandboxServer) -> None:
+    config = sandbox_config(sandbox.url).providers["bird"]
+    assert isinstance(config, BirdConfig)
+    adapter = build(config, "sandbox")
+    assert isinstance(adapter, Bird)
+    bird = Binding(alias="bird", kind="bird", account=config.account, policy=config.policy, adapter=adapter)
+    world.runtime = replace(world.runtime, providers={"bird": bird}, kinds={"bird": kinds()["bird"]})
+
+
+def test_a_search_goes_on_from_page_to_page(world: Supplied) -> None:
+    with SandboxServer() as sandbox:
+        at_bird(world, sandbox)
+        found = look(world, 250, providers=["bird"], prefix="415")
+        assert len({*numbers(found)}) == len(found.offers) >= 250
+        assert (found.reasons, found.searched) == ({}, {"bird"})
+        sandbox.control.stock("bird", area(415, 120))
+        found = look(world, 250, providers=["bird"], prefix="415")
+        assert (numbers(found), found.searched) == (area(415, 120), set())
+        assert found.reasons == {"bird": "the search finds no more"}
+
+
 def test_birds_stock_is_searched_and_its_items_are_ordered(world: Supplied) -> None:
     with SandboxServer() as sandbox:
-        config = sandbox_config(sandbox.url).providers["bird"]
-        assert isinstance(config, BirdConfig)
-        adapter = build(config, "sandbox")
-        assert isinstance(adapter, Bird)
-        bird = Binding(alias="bird", kind="bird", account=config.account, policy=config.policy, adapter=adapter)
-        world.runtime = replace(world.runtime, providers={"bird": bird}, kinds={"bird": kinds()["bird"]})
+        at_bird(world, sandbox)
         world.configure(providers=["bird"], prefix="415", low=2, target=2)
         report = world.run()
         assert (report.ordered, report.reason) == (2, None)

@@ -162,7 +162,7 @@ def test_search(server: ScriptedServer, prefix: str, pattern: Any) -> None:
     price = read_price(monthly="0.8", setup="0.5", currency="USD")
     wanted = [Candidate(number=NUMBER, region="California", price=price), Candidate(number="+12125550100")]
     assert found == [candidate for candidate in wanted if candidate.number.startswith(f"+1{prefix}")]
-    assert server.seen[0].query == {"country_iso": ["US"], "limit": ["20"], **pattern}
+    assert server.seen[0].query == {"country_iso": ["US"], "limit": ["20"], "offset": ["0"], **pattern}
 
 
 def test_a_search_that_finds_nothing_may_be_a_404_of_plivo_s_own(server: ScriptedServer) -> None:

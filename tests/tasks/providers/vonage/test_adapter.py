@@ -214,7 +214,7 @@ def test_search(server: ScriptedServer, prefix: str, pattern: Any) -> None:
         Candidate(number="+12125550100"),
     ]
     assert found == [candidate for candidate in wanted if candidate.number.startswith(f"+1{prefix}")]
-    assert server.seen[0].query == {"country": ["US"], "size": ["100"], **pattern}
+    assert server.seen[0].query == {"country": ["US"], "size": ["100"], "index": ["1"], **pattern}
 
 
 def test_a_search_that_finds_nothing_is_an_empty_object(server: ScriptedServer) -> None:

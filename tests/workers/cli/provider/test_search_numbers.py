@@ -1,12 +1,13 @@
 """`number search`, against the sandbox."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
-from tests.workers.cli.running import Cli, counted
+from tests.workers.cli.running import Cli, counted, purchases
 from workers.cli.terminal.context import open_desk
 
 
@@ -16,6 +17,48 @@ def test_what_is_for_sale(cli: Cli, sandbox: SandboxServer, provider: str) -> No
     assert len(found) == 3
     assert all(one["number"].startswith("+1415") and one["provider"] == provider for one in found)
     assert found[0]["number"] in cli.ok("number", "search", "--provider", provider, "--prefix", "415")
+
+
+@pytest.mark.parametrize(
+    ("provider", "count"), [("bird", 210), ("vonage", 110), ("plivo", 45), ("signalwire", 210), ("vogent", 35)]
+)
+def test_it_asks_page_by_page_until_it_has_as_many(cli: Cli, sandbox: SandboxServer, provider: str, count: int) -> None:
+    found = cli.json("number", "search", "--provider", provider, "--prefix", "415", "--limit", str(count))
+    assert len({one["number"] for one in found}) == count
+    assert all(one["number"].startswith("+1415") for one in found)
+
+
+@pytest.mark.parametrize("provider", ["bird", "vonage", "plivo", "vogent"])
+def test_it_says_when_there_is_no_more(cli: Cli, sandbox: SandboxServer, provider: str) -> None:
+    sandbox.control.stock(provider, [f"+1415555{n:04d}" for n in range(23)])
+    result = cli("number", "search", "--provider", provider, "--prefix", "415", "--limit", "30", "--json")
+    assert (result.exit_code, len(json.loads(result.stdout))) == (1, 23)
+    assert f"{provider} shows 23 such numbers, and no more" in result.stderr
+
+
+def test_a_search_that_shows_a_part_says_so(cli: Cli, sandbox: SandboxServer) -> None:
+    result = cli("number", "search", "--provider", "fluents", "--prefix", "415", "--limit", "200", "--json")
+    assert (result.exit_code, len(json.loads(result.stdout))) == (1, 100)
+    assert "fluents shows 100 such numbers at once, and may have others" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.xlsx", "found.json", "found.ndjson"])
+def test_a_file_can_be_submitted(cli: Cli, sandbox: SandboxServer, home: Path, name: str) -> None:
+    path = home / name
+    result = cli("number", "search", "--provider", "bird", "--limit", "4", "-o", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "--overwrite" in cli.refused("number", "search", "--provider", "bird", "-o", str(path))
+    assert cli.json("order", "submit", str(path))["lines"] == 4
+    with open_desk() as desk:
+        assert counted(desk) == (1, 4, 4)
+        assert all(row["options"]["stock_item_id"] for row in purchases(desk).values())
+
+
+def test_a_file_tells_the_price(cli: Cli, sandbox: SandboxServer, home: Path) -> None:
+    cli.ok("number", "search", "--provider", "telnyx", "--limit", "1", "-o", str(home / "found.csv"))
+    header, row = (home / "found.csv").read_text().splitlines()
+    assert header == "number,provider,monthly_price,setup_price,currency"
+    assert row.endswith(",telnyx,1.00,1.00,USD")
 
 
 def test_csv_can_be_submitted(cli: Cli, sandbox: SandboxServer) -> None:
