@@ -31,20 +31,23 @@ _WORDS: dict[str, str] = {
     "less_than_equal": "must be {le} or less",
     "uuid_parsing": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
-    "string_pattern_mismatch": "has a character that it cannot have: {allowed}",
+    "string_pattern_mismatch": "{allowed}",
 }
 ACCOUNT_ID = r"^[!-?A-~][!-~]*$"
 _ALLOWED = {
     ACCOUNT_ID: "use letters, digits and signs of ASCII, without spaces, and not @ at its beginning",
     r"^[!-~]+$": "use letters, digits and signs of ASCII, without spaces",
     r"^[A-Za-z0-9-]+$": "use letters, digits and -",
+    r"^[^\x00-\x1f]+$": "leave out control characters",
 }
 
 
 def plain_words(error: Mapping[str, Any]) -> str:
     """One entry of pydantic's `ValidationError.errors()`, without the place."""
     context = error.get("ctx", {})
-    allowed = _ALLOWED.get(context.get("pattern", ""), "leave out control characters")
+    pattern = context.get("pattern", "")
+    known = _ALLOWED.get(pattern)
+    allowed = f"has a character that it cannot have: {known}" if known else f"must match {pattern}"
     words = _WORDS.get(error["type"])
     if words is None:
         return str(error["msg"]).removeprefix("Value error, ")

@@ -28,6 +28,7 @@ class Model(BaseModel):
     flag: bool = False
     way: Literal["a", "b"] = "a"
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "i"
+    code: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "US"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ class Model(BaseModel):
         ({"flag": None}, "must be true or false"),
         ({"way": "c"}, "must be 'a' or 'b'"),
         ({"id": "a/b"}, "has a character that it cannot have: use letters, digits and -"),
+        ({"code": "usa"}, "must match ^[A-Z]{2}$"),
         ({"uuid": "zz"}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
         ({"uuid": 5}, "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057"),
     ],

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-
 from schemas.config.provider import ProviderConfig
+from schemas.config.shapes import shaped
 
-_Digits = Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]
+_Digits = Annotated[str, shaped(r"[0-9]{1,20}", "must be a number as text, like '1234': 20 digits at most")]
 
 # Limits are by groups of endpoints, and not published: the usual modest pace is our choice.
 POLICY: dict[str, Any] = {}
@@ -21,7 +20,7 @@ class BandwidthConfig(ProviderConfig):
     """
 
     several_need_id: ClassVar[bool] = False
-    client_id: str = Field(min_length=1, max_length=200, pattern=r"^[!-9;-~]+$")
+    client_id: Annotated[str, shaped(r"[!-9;-~]{1,200}", "must be letters, digits and signs of ASCII, but a colon")]
     account_number: _Digits
     site_id: _Digits
     peer_id: _Digits | None = None

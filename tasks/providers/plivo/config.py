@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from schemas.config.kinds import Options
 from schemas.config.papers import Papers
 from schemas.config.provider import ProviderConfig
+from schemas.config.shapes import shaped
 
 # Page 'Account limits': 300 requests in 5 s for an account, over all of its APIs. What is left is for its other uses.
 POLICY = {"rate_limits": ("20/second",), "lookup_rate_limits": ("20/second",)}
@@ -21,7 +22,7 @@ class PlivoConfig(ProviderConfig):
 
     several_need_id: ClassVar[bool] = False
     balance_currency: ClassVar[str | None] = ""
-    auth_id: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$")
+    auth_id: Annotated[str, shaped(r"[A-Za-z0-9]{1,64}", "must be letters and digits, 64 at most")]
     compliance_applications: Papers = Field(default_factory=dict)
 
     def _own_account(self) -> str:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.config.balances import ANY
 from schemas.config.kinds import Options
 from schemas.config.papers import Where
 from schemas.config.provider import ProviderConfig
+from schemas.config.shapes import shaped
 
 # Error 20429: what is limited is how many calls an account makes at once, and the number is not published. So few are
 # released at once; the rates are our choice. The timeout stays above the 26 s that Twilio itself may take.
 POLICY = {"max_in_flight": 10}
 
-_BundleSid = Annotated[str, Field(pattern=r"^BU[0-9a-fA-F]{32}$")]
-_AddressSid = Annotated[str, Field(pattern=r"^AD[0-9a-fA-F]{32}$")]
-_IdentitySid = Annotated[str, Field(pattern=r"^RI[0-9a-fA-F]{32}$")]
-_TrunkSid = Annotated[str, Field(pattern=r"^TK[0-9a-fA-F]{32}$")]
-_ApplicationSid = Annotated[str, Field(pattern=r"^AP[0-9a-fA-F]{32}$")]
-_Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2000)]
+
+def _sid(begin: str, of: str, digits: str = "0-9a-fA-F") -> AfterValidator:
+    return shaped(f"{begin}[{digits}]{{32}}", f"must be {of}: {begin} and 32 hexadecimal digits")
+
+
+_BundleSid = Annotated[str, _sid("BU", "a bundle's SID")]
+_AddressSid = Annotated[str, _sid("AD", "an address's SID")]
+_IdentitySid = Annotated[str, _sid("RI", "an identity's SID")]
+_TrunkSid = Annotated[str, _sid("TK", "a trunk's SID")]
+_ApplicationSid = Annotated[str, _sid("AP", "an application's SID")]
+_AccountSid = Annotated[str, _sid("AC", "an account's SID", "0-9a-f")]
+_KeySid = Annotated[str, _sid("SK", "an API key's SID", "0-9a-f")]
+_Url = Annotated[
+    str, shaped(r"https?://[!-~]{1,1990}", "must be a URL like https://example.com, 2000 characters at most")
+]
 
 
 class TwilioConfig(ProviderConfig):
@@ -32,8 +42,8 @@ class TwilioConfig(ProviderConfig):
 
     several_need_id: ClassVar[bool] = False
     balance_currency: ClassVar[str | None] = ANY
-    account_sid: str = Field(pattern=r"^AC[0-9a-f]{32}$")
-    api_key_sid: str | None = Field(default=None, pattern=r"^SK[0-9a-f]{32}$")
+    account_sid: _AccountSid
+    api_key_sid: _KeySid | None = None
     bundles: dict[Where, _BundleSid] = Field(default_factory=dict)
     addresses: dict[Where, _AddressSid] = Field(default_factory=dict)
     identities: dict[Where, _IdentitySid] = Field(default_factory=dict)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from schemas.config.kinds import Options
 from schemas.config.provider import ProviderConfig
+from schemas.config.shapes import shaped
 from schemas.regions import known_country
 
 
@@ -16,7 +17,7 @@ class VonageConfig(ProviderConfig):
 
     several_need_id: ClassVar[bool] = False
     balance_currency: ClassVar[str | None] = "EUR"
-    api_key: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$")
+    api_key: Annotated[str, shaped(r"[A-Za-z0-9]{1,64}", "must be letters and digits, 64 at most")]
 
     def _own_account(self) -> str:
         return self.api_key
