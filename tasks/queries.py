@@ -96,7 +96,7 @@ def order_results(conn: Connection, order_id: str, status: str | None = None, *,
     """
     at = PURCHASE.c
     query = (
-        select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
+        select(LINE.c.line, LINE.c.wish, LINE.c.metadata.label("line_metadata"), PURCHASE)
         .join(PURCHASE, at.id == LINE.c.purchase_id)
         .where(LINE.c.order_id == order_id, LINE.c.line > after)
         .order_by(LINE.c.line)

@@ -14,6 +14,7 @@ from schemas.requests import Alias, BuyNumber, Key, RequestError, check_provider
 from schemas.spelling import visible
 from tasks.orderfile.objects import Exponential
 from tasks.orderfile.values import Line, Problem, Row
+from tasks.orderfile.wishes import Take, WishChecker
 
 
 class _Extras(BaseModel):
@@ -30,16 +31,35 @@ class _Extras(BaseModel):
 class Checker:
     """Checks the rows of one file. Remembers their numbers and keys, about 300 bytes a row."""
 
-    def __init__(self, kinds: Mapping[str, Kind], default_provider: str | None, country: str | None) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        default_provider: str | None,
+        country: str | None,
+        on_wish: Take | None = None,
+    ) -> None:
         self._kinds = kinds
         self._default_provider = default_provider
         self._country = country
+        self._wishes = WishChecker(kinds, default_provider, country, on_wish)
+        self._first: Row | None = None
         self._purchases: dict[tuple[str, str], int] = {}
         self._numbers: dict[str, int] = {}
         self._keys: dict[str, int] = {}
 
     def check(self, row: Row) -> Iterator[Line | Problem]:
-        """The purchase, or every problem of the row."""
+        """The purchase, or every problem of the row; what has a count is handed on."""
+        first = self._first = self._first or row
+        if row.wish is not first.wish:
+            kinds = ("names a number", "has a count")
+            both = f"{kinds[row.wish]}, and line {first.line} {kinds[first.wish]}: put them into two files"
+            yield Problem(row.line, "count" if row.wish else "number", both)
+        elif row.wish:
+            yield from self._wishes.check(row)
+        else:
+            yield from self._purchase(row)
+
+    def _purchase(self, row: Row) -> Iterator[Line | Problem]:
         problems: list[Problem] = []
         number = self._number(row, problems)
         request = self._request(row, number, problems)

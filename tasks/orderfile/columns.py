@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -38,6 +38,7 @@ EXPORT_COLUMNS = (
     "options",
     "idempotency_key",
     "version",
+    "wish",
 )
 
 # what an export says of the request; the rest is its result, and is not read again
@@ -45,6 +46,9 @@ REQUEST_COLUMNS = frozenset({"number", "provider", "metadata", "options", "idemp
 RESULT_COLUMNS = frozenset(EXPORT_COLUMNS) - REQUEST_COLUMNS
 OBJECT_COLUMNS = ("metadata", "options")
 """What an export writes as a JSON object each."""
+
+WISH_COLUMNS = ("count", "country", "prefix", "type", "features", "contains", "max_price", "at_least")
+"""What rows have, beside `provider` and `metadata.NAME`, that name no number."""
 
 Others = Literal["refuse", "ignore", "metadata"]
 
@@ -75,12 +79,26 @@ def canonical(name: str) -> str | None:
     return None
 
 
-def unknown(name: str) -> str:
+def wish_column(name: str) -> str | None:
+    """The column's own name in a table without a number, or None where there is no such column."""
+    seen = re.sub(r"[ _-]+", "_", visible(name).lower())
+    column = canonical(name)
+    return seen if seen in WISH_COLUMNS else column if _of_wishes(column) else None
+
+
+def _of_wishes(column: str | None) -> bool:
+    return column == "provider" or (column or "").startswith("metadata.")
+
+
+def unknown(name: str, *, wishes: bool = False) -> str:
     """Why a column cannot be read, and the mend."""
     if not name.strip():
         return "the column has no name: name it or remove it"
-    near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], _known(), 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_known())};"
+    if not wishes and wish_column(name) == "count":
+        return "a row has a number, or a count in place of it: put those into a file of their own"
+    known = (*WISH_COLUMNS, "provider") if wishes else _known()
+    near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)};"
     return f"unknown column {quoted(name.strip(), _MAX_NAME)}: {hint} metadata.NAME carries extra data"
 
 
@@ -89,17 +107,25 @@ class Naming:
     """How a file names its columns.
 
     *given* maps names of the file, as `folded` has them, to our columns: such a column is found by that name alone.
-    *others* is what becomes of columns that are none of ours.
+    *others* is what becomes of columns that are none of ours. *wishes*: the rows have a count in place of a number.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     others: Others = "refuse"
+    wishes: bool = False
+
+    def of(self, names: Iterable[str]) -> Naming:
+        """The naming of a table, or an object, with these names: of wishes where it has a count and no number."""
+        seen = list(names)
+        if any(self.known(name) == "number" for name in seen) or "count" not in map(wish_column, seen):
+            return self
+        return replace(self, wishes=True)
 
     def known(self, name: str) -> str | None:
         """The column that *name* is, None for none of ours."""
         if own := self.given.get(folded(name)):
             return own
-        column = canonical(name)
+        column = wish_column(name) if self.wishes else canonical(name)
         return None if column in self.given.values() else column
 
     def column(self, name: str) -> str | None:

@@ -124,6 +124,7 @@ def _flatten(line: int, element: Any, naming: Naming) -> Iterator[Row | Problem]
     if not isinstance(element, dict):
         yield Problem(line, None, 'must be an object like {"number": "+14155550100", "provider": "NAME"}')
         return
+    naming = naming.of(element)
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in _pairs(line, element, naming, problems):
@@ -133,14 +134,14 @@ def _flatten(line: int, element: Any, naming: Naming) -> Iterator[Row | Problem]
     if problems:
         yield from problems
     else:
-        yield Row(line, fields)
+        yield Row(line, fields, naming.wishes)
 
 
 def _pairs(line: int, element: dict[str, Any], naming: Naming, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
     for name, value in element.items():
         column = naming.column(name)
         if column is None:
-            problems.append(Problem(line, name[:60], unknown(name)))
+            problems.append(Problem(line, name[:60], unknown(name, wishes=naming.wishes)))
         if not column:
             continue
         if column in OBJECT_COLUMNS:

@@ -13,6 +13,7 @@ from tasks.orderfile.spreadsheets.archive import OLE, ZIP, Archive
 from tasks.orderfile.tables import read_table
 from tasks.orderfile.text import MAX_ROWS, Format, OrderFileError, Text, read_fully
 from tasks.orderfile.values import Line, Problem, Row
+from tasks.orderfile.wishes import Take
 
 _AS_THEY_ARE = Naming()
 
@@ -27,6 +28,7 @@ def read_order(
     country: str | None,
     naming: Naming = _AS_THEY_ARE,
     sheet: str | None = None,
+    on_wish: Take | None = None,
 ) -> Iterator[Line | Problem]:
     """Yield a Line for each purchase of the file, and every Problem of those that are none, in the file's order.
 
@@ -34,10 +36,12 @@ def read_order(
     the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
     alpha-2) is that of numbers without a plus, which are never read as another's. *naming* tells of columns that
     have names of their own, and *sheet* which one of a spreadsheet is read; the first where it is None.
+    A row with a count in place of a number yields nothing where it is right: it is handed to *on_wish* with its line,
+    and refused where that is None.
     Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before
     the end is reached.
     """
-    checker = Checker(kinds, default_provider, country)
+    checker = Checker(kinds, default_provider, country, on_wish)
     provider_given = default_provider is not None
     head = read_fully(source, len(OLE))
     if format is None and head.startswith((ZIP, OLE)):

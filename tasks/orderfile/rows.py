@@ -23,7 +23,7 @@ class Header:
         # spreadsheets leave columns without a name beside the table
         self.names = [name if visible(name) else "" for name in names]
         self.line = line
-        self._naming = naming
+        self._naming = naming = naming.of(self.names)
         self.columns = [(naming.column(name) or None) if name else "" for name in self.names]
         self._exported = any(visible(name) in (*RESULT_COLUMNS, *OBJECT_COLUMNS) for name in self.names)
         self._nameless = [index for index, name in enumerate(self.columns) if name == ""]
@@ -40,6 +40,8 @@ class Header:
         for name, column in self._naming.given.items():
             if name not in map(folded, self.names):
                 yield Problem(self.line, column, f"there is no column {quoted(name, _MAX_SHOWN)}, which it is to be")
+        if self._naming.wishes:
+            return
         if "number" not in {*seen, *self._naming.given.values()}:
             missing = "the column is missing: the first line names the columns, like number,provider"
             yield Problem(self.line, "number", missing)
@@ -57,12 +59,12 @@ class Header:
             if index < len(cells) and visible(cells[index]):
                 return Problem(line, None, f"has {_placed(cells, index)}, without a name: name the column, or empty it")
         fields: dict[str, Any] = {n: cell for n, cell in zip(self.columns, cells, strict=False) if n and cell}
-        return self._key_problem(line, fields) or _opened(line, fields)
+        return self._key_problem(line, fields) or _opened(line, fields, wish=self._naming.wishes)
 
     def _problem(self, name: str, seen: dict[str, str]) -> Iterator[Problem]:
         column = self._naming.column(name)
         if column is None:
-            yield Problem(self.line, name, unknown(name))
+            yield Problem(self.line, name, unknown(name, wishes=self._naming.wishes))
         elif not column:
             return
         elif column not in seen:
@@ -110,7 +112,7 @@ def _placed(cells: Sequence[str], index: int) -> str:
     return f"{quoted(cells[index], _MAX_SHOWN)} in column {letters(index)} (number {index + 1})"
 
 
-def _opened(line: int, fields: dict[str, Any]) -> Row | Problem:
+def _opened(line: int, fields: dict[str, Any], *, wish: bool) -> Row | Problem:
     for group in [name for name in OBJECT_COLUMNS if name in fields]:
         try:
             found = json.loads(fields.pop(group))
@@ -123,4 +125,4 @@ def _opened(line: int, fields: dict[str, Any]) -> Row | Problem:
         if twice := next((name for name in opened if name in fields and fields[name] != opened[name]), None):
             return Problem(line, twice, f"is another in the column {group}: remove one of them")
         fields.update(opened)
-    return Row(line, fields)
+    return Row(line, fields, wish)

@@ -33,7 +33,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line before it is checked: what it says, by the columns' own names; nothing where it says nothing."""
+    """One line before it is checked: what it says, by the columns' own names; nothing where it says nothing.
+
+    `wish`: it has a count in place of a number.
+    """
 
     line: int
     fields: Mapping[str, Any]
+    wish: bool = False

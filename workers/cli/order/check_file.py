@@ -10,12 +10,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.metadata import Metadata
 from schemas.requests import BuyNumber
+from schemas.wishes import Wish
 from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
 from tasks.orderfile import Line, Problem, read_order
@@ -67,7 +69,8 @@ class Spool:
 class Checked:
     """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others.
 
-    `twice` counts the lines that buy a number from a second provider; `twice_shown` names some of them.
+    `twice` counts the lines that buy a number from a second provider; `twice_shown` names some of them. `wishes` are
+    the rows with a count: a file has those or lines.
     """
 
     lines: Spool = field(default_factory=Spool)
@@ -76,6 +79,7 @@ class Checked:
     providers: Counter[str] = field(default_factory=Counter)
     twice: int = 0
     twice_shown: list[str] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
     _last_bad: int = -1
 
     def requests(self) -> Iterator[tuple[int, BuyNumber]]:
@@ -111,8 +115,9 @@ def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **ho
 
     *provider* is that of rows that name none; *how* are the other arguments of `read_order`. Raises OrderFileError.
     """
-    found = read_order(source, kinds=runtime.kinds, default_provider=provider, **how)
     checked = Checked()
+    take = partial(_take, checked)
+    found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, **how)
     try:
         with Meter("checking rows") as meter:
             for batch in chunks(found, CHUNK):
@@ -122,6 +127,10 @@ def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **ho
         checked.close()
         raise
     return checked
+
+
+def _take(checked: Checked, _line: int, wish: Wish) -> None:
+    checked.wishes.append(wish)
 
 
 def _keep(checked: Checked, batch: Iterable[Line | Problem], conflicts: dict[str, str]) -> None:

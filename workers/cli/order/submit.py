@@ -77,13 +77,15 @@ def submit(
     max_problems_shown: MaxShown = 20,
     json: Json = False,
 ) -> None:
-    """Buy the numbers of a file.
+    """Buy the numbers of a file, or as many as its rows count.
 
     Columns: number (or phone, tel, e164, msisdn and the like), provider (or carrier); if wanted idempotency_key,
     options.NAME, metadata.NAME; --column says which is which where they have names of their own. Every row is checked
     before any is accepted. A number without a plus is of --country, and refused where it can be read in two ways. A
     number that is bought or in work already is not bought again: the order points to that purchase, so that the same
-    file may be submitted again. Workers do the buying: Ctrl-C after the order is in stops nothing.
+    file may be submitted again. Rows with a count in place of a number (columns: count, country, prefix, provider,
+    max_price, type, features, contains, at_least) are bought as by `order find`. Workers do the buying: Ctrl-C after
+    the order is in stops nothing.
     """
     from schemas.outcomes import clip
     from workers.cli.order.check_file import bounded
@@ -99,12 +101,19 @@ def submit(
 
             write_rejects(file, rejects, checked, format)
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
+        title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
+        if checked.wishes:
+            from workers.cli.order.wishes.find import submit_wishes
+
+            if max is not None:
+                raise Failure("--max bounds orders of numbers: the rows of this file have a count each")
+            submit_wishes(desk, checked.wishes, extra, title, dry_run=dry_run, wait=wait, json=json)
+            return
         if dry_run:
             _tell_twice(checked, label)
             _tell_plan(desk, checked, json=json)
             return
         _ask_twice(checked, label, allowed=allow_duplicates, asks=file != STDIN)
-        title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
         _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
 
 
@@ -156,17 +165,18 @@ def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: b
 
     if not checked.problems:
         return
-    goes_on = skip and len(checked.lines) > 0
-    bad, good = count(checked.bad_rows, "bad row"), count(len(checked.lines), "good one")
+    right = len(checked.lines) + len(checked.wishes)
+    goes_on = skip and right > 0
+    bad, good = count(checked.bad_rows, "bad row"), count(right, "good one")
     end = "they are left out" if goes_on else "nothing was accepted"
     say(f"{label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
     list_problems(checked.problems, shown)
     if goes_on:
         return
     if json:
-        document = {"accepted": False, "good_rows": len(checked.lines), "bad_rows": checked.bad_rows}
+        document = {"accepted": False, "good_rows": right, "bad_rows": checked.bad_rows}
         emit_json({**document, "problems": list(checked.problems)})
-    elif len(checked.lines):
+    elif right:
         say("Mend them, or go on without them: --skip-invalid")
     raise typer.Exit(WRONG_USE)
 

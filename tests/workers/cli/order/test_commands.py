@@ -123,7 +123,7 @@ def test_retry_buys_what_failed_or_was_cancelled(both: Cli, desk: Desk, home: Pa
     settle(desk, NUMBERS[2], Status.CANCELLED)
     settle(desk, NUMBERS[3], Status.HELD)
     assert both.json("order", "retry", order) == {
-        **{"order_id": order, "again": 2, "found": 0, "releasing": 0, "held": 1}
+        **{"order_id": order, "again": 2, "found": 0, "releasing": 0, "wishes": 0, "held": 1}
     }
     assert [purchases(desk)[number]["status"] for number in NUMBERS[:4]] == ["purchased", "queued", "queued", "held"]
     shown = both.json("order", "show", order)

@@ -140,6 +140,26 @@ def take(
         say(f"Note: {hint}", "yellow")
 
 
+def submit_wishes(
+    desk: Desk,
+    wishes: Sequence[Wish],
+    metadata: Mapping[str, Any],
+    name: str | None,
+    *,
+    dry_run: bool,
+    wait: bool,
+    json: bool,
+) -> None:
+    """Take the wishes of a file as one order, or tell what they would come to. Raises RequestError."""
+    from schemas.wishes import check_wishes
+
+    check_wishes(wishes, desk.runtime.kinds)
+    if dry_run:
+        _preview(desk, wishes, json=json)
+    else:
+        take(desk, wishes, metadata, key=None, name=name, wait=wait, json=json)
+
+
 def _tell_taken(order_id: str, total: int, *, created: bool, wait: bool) -> None:
     known = "is in" if created else "was there before"
     show(f"Order {order_id} {known}: {count(total, 'number')} to find and buy.")

@@ -120,4 +120,27 @@ def test_criteria_are_bought_from_three_providers_of_which_two_run_out(cli: Cli,
     assert (wish["state"], wish["bought"], wish["replaced"], wish["missing"]) == ("reached", 30, 4, 0)
     charges = sandbox.control.charges()
     assert len({charge["number"] for charge in charges}) == len(charges) == 30
+    assert {line["wish"] for line in cli.json("order", "export", "last")} == {1}
     assert Counter(charge["kind"] for charge in charges) == {"signalwire": 8, "telnyx": 10, "fluents": 12}
+
+
+def test_a_file_of_counts_is_one_order(cli: Cli, home: Path) -> None:
+    path = csv_file(home, ["20,415,bird,sales", "5,628,,ops"], header="count,prefix,provider,metadata.team")
+    document = cli.json("order", "submit", str(path))
+    assert (document["count"], document["wishes"]) == (25, 2)
+    shown = cli.json("order", "show", "last")
+    assert shown["order"]["name"] == "numbers.csv"
+    assert [(one["count"], one["metadata"]) for one in shown["wishes"]] == [
+        (20, {"team": "sales"}),
+        (5, {"team": "ops"}),
+    ]
+
+
+def test_bad_rows_with_counts_refuse_the_file(cli: Cli, desk: Desk, home: Path) -> None:
+    path = csv_file(home, ["20,415", "0,628"], header="count,prefix")
+    assert "line 3, count: must be a whole number" in cli.refused("order", "submit", str(path))
+    assert "--max bounds orders of numbers" in cli.refused(
+        "order", "submit", str(csv_file(home, ["20,415"], header="count,prefix")), "--max", "3"
+    )
+    assert counted(desk) == (0, 0, 0)
+    assert cli.json("order", "submit", str(path), "--skip-invalid")["wishes"] == 1
