@@ -66,7 +66,13 @@ class Router:
         reply = api.not_found() if record is None else api.given_back(record)
         if record is not None:
             known = api.id_of(record) or ""
-            done = Return(kind=api.kind, number=record.number, provider_number_id=known, executed=executed)
+            done = Return(
+                kind=api.kind,
+                account=record.account or "",
+                number=record.number,
+                provider_number_id=known,
+                executed=executed,
+            )
             self._control.ledger.returns.append(done)
             if executed:
                 self._control.ledger.give_back(record)

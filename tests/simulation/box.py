@@ -30,6 +30,7 @@ import tasks.providers.transport.answers
 import workers.database.clock
 import workers.database.connections
 import workers.database.group_commit
+import workers.periodic.giving_back
 from tests.simulation.clockwork import MICRO, Clockwork, Escaped
 from tests.simulation.threads import Threads
 
@@ -40,6 +41,7 @@ WAITING = (
     workers.database.clock,
     workers.database.connections,
     workers.database.group_commit,
+    workers.periodic.giving_back,
 )
 """The modules that wait for other threads."""
 DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages import celery_tasks
-from tasks.messages.public_names import BUY_NUMBER, PUBLIC, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.messages.public_names import BUY_NUMBER, PUBLIC, RELEASE_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tests.simulation.clockwork import Actor, Process
@@ -27,6 +27,7 @@ _TASKS: dict[str, Any] = {
     BUY_NUMBER: celery_tasks.buy_number,
     SUBMIT_ORDER: celery_tasks.submit_order,
     TAKE_NUMBER: celery_tasks.take_number,
+    RELEASE_NUMBER: celery_tasks.release_number,
     RETURN_NUMBER: celery_tasks.return_number,
     celery_tasks.REPLENISH: celery_tasks.replenish_pool,
 }

@@ -25,6 +25,8 @@ _ACCOUNTS = {"signalwire": "project_id", "bird": "workspace_id"}
 _OLD, _NEW, _OTHER = "", "-new", "-two"
 _LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' ORDER BY id"
 
+_UNDER_WAY = "SELECT 1 FROM purchase WHERE provider = ? AND status = ?"
+
 
 def kind_of(alias: str) -> str:
     """The kind of an alias, whatever it is called by now."""
@@ -82,9 +84,18 @@ class Edits:
         self._world.faults.met(f"alias {self.how}")
         for number in range(len(self._world.staff.lives)):
             self._world.clockwork.sleep(self._rng.choice((0.1, 1.0, 3.0)))
+            self._wait_for_a_call()
             life = self._world.staff.lives[number]
             self._world.clockwork.note(f"{life.name} is restarted with the new file")
             self._world.clockwork.kill(life)
+
+    def _wait_for_a_call(self) -> None:
+        """Mostly who is restarted has a call under way, or what was released: the worst moment for it."""
+        under_way = self._rng.choice(("purchasing", "purchasing", "dispatched"))
+        for _ in range(self._rng.choice((0, 100, 100))):
+            if self._world.judge.one(_UNDER_WAY, self.kind, under_way):
+                return
+            self._world.clockwork.sleep(0.05)
 
     def settle(self) -> None:
         """What a person does about what stands under the old alias; repeatable at any point."""

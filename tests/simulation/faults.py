@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 
@@ -37,6 +37,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "connection refused": (0.0, 0.02, 0.1),
     "connection takes too long": (0.0, 0.02),
     "reading fails": (0.0, 0.2, 0.8),
+    "giving back fails": (0.0, 0.2, 0.6),
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
@@ -81,6 +82,9 @@ THEMES: tuple[dict[str, float], ...] = (
     {"gateway loses an answer": 0.3, "database's clock is set": 0.2},
     {"database restored": 0.2},
     {"redis restored": 0.2, "redis starts anew": 0.1},
+    {"database's clock is set": 0.3, "shows at the last look": 0.4},
+    {"giving back fails": 0.5, "gateway loses an answer": 0.2},
+    {"stands still": 0.2},
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
 
@@ -88,16 +92,22 @@ BESIDE_A_THEME = 0.3
 """The share that is left of all other rates in such a world."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
+GIVING_BACK: tuple[tuple[str, dict[str, Any]], ...] = (
+    *((name, {}) for name in ("error_before", "error_after", "cut_before", "cut_after", "silence_before")),
+    *((name, {}) for name in ("silence_after", "html", "throttle", "account", "slow", "drip")),
+    *(("status", {"status": status}) for status in (404, 410, 503)),
+)
 ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
 """Seconds until an answer's first byte: a world has one of these."""
 
-STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0)
+STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0, 25.0)
 """Seconds for which an actor stands still."""
 
 IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
 
 POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
+POINTS += ("release_taken", "release_claimed", "release_answered", "release_recorded")
 IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
 
@@ -198,6 +208,11 @@ class Faults:
     def reading(self, control: Control, kind: str) -> None:
         if self.happens("reading fails"):
             control.plan(kind, self._rng.choice(READING), on="read")
+
+    def giving_back(self, control: Control, kind: str) -> None:
+        if self.happens("giving back fails"):
+            name, params = self._rng.choice(GIVING_BACK)
+            control.plan(kind, name, on="release", **params)
 
     def buying(self, control: Control, kind: str, said: str) -> bool:
         """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told.

@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas.config.provider import SANDBOX_TOKEN
 from tasks.conformance.gateway import SPOILED, Answer, encoded
-from tasks.providers.sandbox.exchange import Reply
+from tasks.providers.registry import sandbox_apis
+from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.providers.transport.xml import XML_TYPE, read_xml
+from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
+from tasks.sandbox.router import Router
 from tests.simulation.clockwork import MICRO
 
 if TYPE_CHECKING:
@@ -36,11 +40,13 @@ _LOST = (*(Reply(status, _PAGE) for status in (200, 502, 504)), *(Reply(200, bod
 """What it says of a purchase that was executed: no 4xx, which would be the provider's own no."""
 
 _LISTS = [name for name in sorted(SPOILED) if not name[0].isdigit()]
+OLD = ("an old answer", "a copy of some cache")
+"""Those that a cache kept: of the time when nothing was bought yet."""
 _WAYS = (
     [name for name in sorted(SPOILED) if name[0].isdigit()],
     [name for name in _LISTS if name.startswith(("entries", "values"))],
     [name for name in _LISTS if "beside" in name],
-    [name for name in _LISTS if name.startswith("an old")],
+    [*OLD],
 )
 """How it may spoil an answer, by what is wrong with it: something else, entries, words beside them, its age."""
 
@@ -52,6 +58,7 @@ class Gateways:
         self._world = world
         self._chance = world.chance("gateways")
         self._states: dict[str, tuple[float, Reply | str]] = {}
+        self._before = Router(Control(sandbox_apis()), sandbox_apis(), SANDBOX_TOKEN)
 
     def weather(self, hit: list[str]) -> None:
         """One of them may be in another state from now on."""
@@ -68,14 +75,21 @@ class Gateways:
         self._world.clockwork.note(f"the gateway before {kind} is down, and answers {reply.status} {reply.body!r}")
         return Delivery(reply)
 
-    def passed_on(self, kind: str, delivery: Delivery, *, buying: bool) -> Delivery:
-        """What becomes of the provider's answer on its way back. One that loses a purchase's stays as it is."""
+    def passed_on(self, incoming: Incoming, delivery: Delivery, *, buying: bool) -> Delivery:
+        """What becomes of the provider's answer on its way back. One that loses a purchase's stays as it is.
+
+        *buying*: or giving back.
+        """
+        kind = incoming.path.split("/")[1]
         if delivery.way not in ("send", "drip"):
             return delivery
         if buying:
             return self._lost(kind, delivery)
         spoils = self._state(kind)
-        return replace(delivery, reply=self._spoiled(delivery.reply, spoils)) if isinstance(spoils, str) else delivery
+        if not isinstance(spoils, str):
+            return delivery
+        reply = self._before.answer(incoming).reply if spoils in OLD and incoming.method == "GET" else delivery.reply
+        return replace(delivery, reply=self._spoiled(reply, spoils))
 
     def _lost(self, kind: str, delivery: Delivery) -> Delivery:
         if not self._world.faults.happens(LOSES):

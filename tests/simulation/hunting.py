@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -35,10 +36,18 @@ def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], second
             lived = stage.live(worlds)
             worlds += 1
             if lived.broken is not None:
+                _refuse_own(lived.broken)
                 found += 1
                 if after is None:
                     after, what = (time.perf_counter() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
     return Hunt(worlds, found, after, what)
+
+
+def _refuse_own(broken: BaseException) -> None:
+    """Raise what a mutant itself raised, that does not fit the code any more: it would be found for nothing."""
+    where = traceback.extract_tb(broken.__traceback__)
+    if where and "mutants" in where[-1].filename:
+        raise broken
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from schemas.status import UNSETTLED
 from tasks import orders, restored_database
-from tasks.lifecycle import release_and_sweep
+from tasks.lifecycle import give_back, release_and_sweep
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Actor, Process
 
@@ -43,6 +43,7 @@ _DOUBTFUL = "status IN ('unknown', 'processing')"
 _DUE = {
     "release": "SELECT min(due_at) FROM purchase WHERE status = 'queued'",
     "sweep": f"SELECT min(due_at) FROM purchase WHERE {_RUNNING} OR {_DOUBTFUL}",
+    "give-back": "SELECT min(due_at) FROM number_release WHERE status = 'open'",
     "relay": "SELECT min('') FROM outbox_event WHERE published_at IS NULL",
     "pools": "SELECT min('') FROM pool_number n JOIN purchase p ON p.id = n.purchase_id "
     "WHERE n.status = 'ordered' AND p.due_at IS NULL AND p.status <> 'held'",
@@ -56,7 +57,10 @@ _OF = "SELECT min(due_at) FROM purchase WHERE provider = ?1 AND"
 _RELEASED = f"""SELECT max(due, coalesce((
     SELECT coalesce(probe_at, '9999-01-01') FROM provider_state WHERE provider = ?1 AND paused_at IS NOT NULL
 ), '')) FROM (SELECT ({_OF} status = 'queued') AS due)"""
+_GOING_BACK = """SELECT min(r.due_at) FROM number_release r JOIN purchase p ON p.id = r.purchase_id
+    WHERE r.status = 'open' AND p.provider = ?1"""
 _ASKED = {
+    (give_back, "is_due"): _GOING_BACK,
     (release_and_sweep, "release_due"): _RELEASED,
     (release_and_sweep, "sweep_provider"): f"{_OF} {_RUNNING}",
     (release_and_sweep, "look_due"): f"{_OF} {_DOUBTFUL}",

@@ -13,15 +13,21 @@ from tests.simulation.clockwork import MICRO, Broken
 from tests.simulation.edits import REPOINTED, desk, kind_of
 
 if TYPE_CHECKING:
-    from tests.simulation.people import Request
+    from tests.simulation.requests import Request
     from tests.simulation.world import World
 
-MAY_BE_CHARGED = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.PURCHASED, Status.HELD)
+MAY_BE_CHARGED = (
+    *(Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING),
+    *(Status.PURCHASED, Status.RELEASING, Status.HELD),
+)
 NOTHING = "nothing"
 """The status of who has no purchase in hand."""
-TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
+TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
+_YES_AND_DEAD = """SELECT p.provider, p.account, p.number, p.status FROM purchase p
+    JOIN purchase_attempt a ON a.purchase_id = p.id
+    WHERE p.status IN ('failed', 'cancelled') AND a.outcome = 'purchased'"""
 _LIMITED = (
     "SELECT o.id, o.max_purchases, p.provider, p.account, p.number "
     "FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
@@ -34,7 +40,7 @@ class Judge:
 
     `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
     is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
-    what nobody can tell it.
+    what nobody can tell it. `misjudged` are purchases that a person said to have failed, though they were charged.
     """
 
     def __init__(self, world: World) -> None:
@@ -44,6 +50,7 @@ class Judge:
         self.unseen: set[tuple[str, str]] = set()
         self.adrift: set[tuple[str, str]] = set()
         self.untold: set[tuple[str, str]] = set()
+        self.misjudged: dict[str, tuple[str, str]] = {}
         self._forgot: int | None = None
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
@@ -73,7 +80,8 @@ class Judge:
 
     def restored(self) -> None:
         """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
-        standing = self._standing()
+        self._world.returns.restored()
+        standing = self.standing()
         self.adrift |= {one for one in self.charged if standing.get(one) not in MAY_BE_CHARGED}
         if self._forgot != self._world.store.forgot:
             self.forgot()
@@ -89,21 +97,23 @@ class Judge:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
         self._world.stocks.after_commit()
-        standing = self._standing()
+        standing = self.standing()
+        self._world.returns.after_commit(standing)
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
-        for one in self.charged.keys() - self.adrift - self.untold:
+        for one in self.charged.keys() - self.adrift - self.untold - set(self.misjudged.values()):
             known = standing.get(one)
             if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
-    def _standing(self) -> dict[tuple[str, str], str]:
+    def standing(self) -> dict[tuple[str, str], str]:
+        """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
         standing: dict[tuple[str, str], str] = {}
         for alias, account, number, status in self.all(_ROWS):
             one = desk(kind_of(alias), account), number
             # Under two names of one account a number may stand twice: it is known if one of them may be charged.
             if standing.get(one) not in MAY_BE_CHARGED:
                 standing[one] = status
-            if status == Status.PURCHASED and not self.charged[one]:
+            if status == Status.PURCHASED and not self.charged[one] and one not in self._world.returns.lost:
                 raise Broken(f"{number} at {one[0]} is purchased, and was never charged")
         return standing
 
@@ -156,13 +166,22 @@ class Judge:
                 told[data["purchase_id"], data.get("idempotency_key"), event["type"]] += 1
             if event["type"] == EventType.CHARGED_TWICE and not self.unseen:
                 raise Broken(f"an event says that {data.get('number')} was charged twice")
+        self._late_yes()
         self._one_end_each(told)
+        self._world.returns.at_the_end(events)
         self._orders_told(Counter(event["subject"] for event in events if event["type"] == EventType.ORDER_COMPLETED))
         sent = [json.loads(one) for one in self._world.store.all_published()]
         published = {event["id"] for event in sent}
         self._in_order(sent)
         if missing := [event["type"] for event in events if event["id"] not in published]:
             raise Broken(f"never published: {missing[0]}, and {len(missing) - 1} more")
+
+    def _late_yes(self) -> None:
+        standing = self.standing()
+        for alias, account, number, status in self.all(_YES_AND_DEAD):
+            one = desk(kind_of(alias), account), number
+            if self.charged[one] and one not in standing:
+                raise Broken(f"{number} at {one[0]} is {status}, and the provider said that it sold it")
 
     def _charge(self, kind: str, number: str, *, late: bool) -> None:
         self.charged[kind, number] += 1
@@ -225,7 +244,9 @@ class Judge:
             }
             for key in sorted(keys, key=str):
                 found = [status for status in TERMINAL for _ in range(told[row["id"], key, EVENT_OF[status]])]
-                wanted = [row["status"]] if row["status"] in TERMINAL else []
+                wanted = _ends(row["status"])
+                if row["id"] in self.misjudged and row["status"] != Status.FAILED:
+                    found = [status for status in found if status != Status.FAILED]
                 if found != wanted:
                     raise Broken(f"{row['number']} at {row['provider']} is {row['status']}; {key} was told {found}")
 
@@ -234,6 +255,11 @@ class Judge:
             wanted = int(order["status"] == OrderStatus.COMPLETED)
             if completed[order["id"]] != wanted:
                 raise Broken(f"order {order['id']} is {order['status']}, completed by {completed[order['id']]} events")
+
+
+def _ends(status: str) -> list[str]:
+    """The ends that who asked for a purchase is told of: what was given back was bought before."""
+    return [Status.PURCHASED, status] if status == Status.RELEASED else [status] if status in TERMINAL else []
 
 
 def _key_of(body: str) -> str | None:

@@ -38,6 +38,7 @@ from tasks.policies.retry import Decision
 from tests.simulation.mutants_of_accounts import MUTANTS_OF_ACCOUNTS
 from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
 from tests.simulation.mutants_of_pools import MUTANTS_OF_POOLS
+from tests.simulation.mutants_of_releases import MUTANTS_OF_RELEASES
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -125,7 +126,8 @@ def bought_without_claim() -> AbstractContextManager[Any]:
     def claim(runtime: Any, binding: Any, items: Any) -> Any:
         seconds, now = tasks.policies.backoff.call_length(binding.policy), runtime.now()
         with runtime.database.read() as conn:
-            rows = [conn.execute(select(PURCHASE).where(PURCHASE.c.id == one[0])).mappings().first() for one in items]
+            queries = [select(PURCHASE).where(PURCHASE.c.id == one.purchase_id) for one in items]
+            rows = [conn.execute(query).mappings().first() for query in queries]
         rows = [row and {**row, "call_deadline": now} for row in rows]
         deadline = now + timedelta(seconds=seconds)
         return [
@@ -268,4 +270,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     *MUTANTS_OF_ACCOUNTS,
     *MUTANTS_OF_MONEY,
     *MUTANTS_OF_POOLS,
+    *MUTANTS_OF_RELEASES,
 )

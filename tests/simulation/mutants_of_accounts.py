@@ -23,7 +23,8 @@ def bought_by_whoever_it_is_now() -> AbstractContextManager[Any]:
     def lock(conn: Any, wanted: Any) -> Any:
         found = {}
         for one in wanted:
-            same = (PURCHASE.c.id == one[0], PURCHASE.c.revision == one[1], PURCHASE.c.status == Status.DISPATCHED)
+            at = PURCHASE.c
+            same = (at.id == one.purchase_id, at.revision == one.revision, at.status == Status.DISPATCHED)
             row = conn.execute(select(PURCHASE).where(*same)).mappings().first()
             if row:
                 found[one] = dict(row)

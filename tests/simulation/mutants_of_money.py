@@ -63,8 +63,8 @@ def late_yes_dropped() -> AbstractContextManager[Any]:
     """Evidence for a purchase that has ended changes nothing."""
     careful = tasks.ledger.calls.outcomes.take_evidence
 
-    def take(conn: Any, row: Any, decision: Any, now: Any) -> Any:
-        return None if row["status"] in DEAD else careful(conn, row, decision, now)
+    def take(conn: Any, row: Any, *rest: Any) -> Any:
+        return None if row["status"] in DEAD else careful(conn, row, *rest)
 
     stack = ExitStack()
     for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks):

@@ -17,6 +17,7 @@ import httpx
 
 from schemas.config.provider import SANDBOX_TOKEN
 from tasks.providers.registry import sandbox_apis
+from tasks.providers.sandbox.api import Route
 from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
@@ -60,23 +61,43 @@ class Network:
         away = self.gateways.instead(incoming.path.split("/")[1])
         if away is not None:
             return away
-        late = self.world.faults.arrives_late() if _buys(incoming) else 0.0
+        late = self._arrives_late(incoming)
         if not late:
             return self.answer(incoming)
-        kind = incoming.path.split("/")[1]
+        kind, restores = incoming.path.split("/")[1], self.world.files.restores
         numbers = [one for one in sorted(self.world.asked) if _asks_for(incoming, kind, one)]
         self.under_way.update(numbers)
 
         def arrive() -> None:
             self.world.clockwork.sleep(late)
             self.under_way.subtract(numbers)
-            self.answer(incoming, late=late)
+            self.answer(incoming, late=late, forgotten=self.world.files.restores != restores)
 
         self.world.clockwork.spawn("a late request", Process("the way", mortal=False), arrive)
         return Delivery(Reply(200, {}), way="silence")
 
-    def answer(self, incoming: Incoming, *, late: float = 0.0) -> Delivery:
-        """What the provider does with it. One that is *late* is in nobody's pace."""
+    def give_back(self, kind: str, account: str, number: str) -> bool:
+        """Give a number back by the provider's portal; False where it is not there, or a call for it is on its way."""
+        ledger = self.control.ledger
+        at = desk(kind, account), number
+        shown = ledger.everywhere(kind)
+        found = next((one for one in shown if (desk(kind, one.account or ""), one.number) == at), None)
+        if found is None or self.under_way.total():
+            return False
+        ledger.give_back(found)
+        return True
+
+    def _arrives_late(self, incoming: Incoming) -> float:
+        """Seconds; who gives back looks as long as who buys, and sends again then."""
+        if _buys(incoming):
+            return self.world.faults.arrives_late()
+        return min(self.world.faults.arrives_late(), BY_THE_LAST_LOOK) if _gives_back(incoming) else 0.0
+
+    def answer(self, incoming: Incoming, *, late: float = 0.0, forgotten: bool = False) -> Delivery:
+        """What the provider does with it. One that is *late* is in nobody's pace.
+
+        *forgotten*: the database went back while it was on its way.
+        """
         kind, world = incoming.path.split("/")[1], self.world
         buying = _buys(incoming)
         log = (self.calls if buying else self.reads)[kind]
@@ -86,32 +107,46 @@ class Network:
             unseen = world.faults.buying(self.control, kind, _says(incoming))
         else:
             unseen = False
-            world.faults.reading(self.control, kind)
-        before = len(self.control.ledger.charges)
+            (world.faults.giving_back if _gives_back(incoming) else world.faults.reading)(self.control, kind)
+        ledger = self.control.ledger
+        before, returned = len(ledger.charges), len(ledger.returns)
         delivery = self._router.answer(incoming)
-        charges = self.control.ledger.charges[before:]
-        self._tell(incoming, delivery, [charge["number"] for charge in charges])
+        charges = ledger.charges[before:]
+        gone = [one for one in ledger.returns[returned:] if one["executed"]]
+        self._tell(incoming, delivery, [charge["number"] for charge in charges], [one["number"] for one in gone])
         if unseen or late > BY_THE_LAST_LOOK:
             world.judge.unseen.update((desk(kind, charge["account"]), charge["number"]) for charge in charges)
+        for one in gone:
+            world.returns.gone((desk(kind, one["account"]), one["number"]), late=late > 0, forgotten=forgotten)
         world.judge.after_call(kind, log, charges, buying=buying, late=late > 0)
-        return self.gateways.passed_on(kind, delivery, buying=buying)
+        return self.gateways.passed_on(incoming, delivery, buying=buying or _gives_back(incoming))
 
-    def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str]) -> None:
+    def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str], gone: list[str]) -> None:
         what = f"{incoming.method} {incoming.path}"
         if _buys(incoming):
             call = self.control.ledger.calls[-1]
             what += f" {','.join(call['numbers'])}"
             if call["fault"]:
                 self.world.faults.met(f"provider {call['fault']}")
-        charges = "".join(f", charges {number}" for number in sold)
-        self.world.clockwork.note(f"{what}: the provider {_words(delivery)}{charges}")
+        does = "".join([*(f", charges {number}" for number in sold), *(f", lets {number} go" for number in gone)])
+        self.world.clockwork.note(f"{what}: the provider {_words(delivery)}{does}")
 
 
 def _buys(incoming: Incoming) -> bool:
     """Searches, and credentials for a token, may be posted, too."""
+    route = _route(incoming)
+    return route is not None and route.reader is None
+
+
+def _gives_back(incoming: Incoming) -> bool:
+    route = _route(incoming)
+    return route is not None and route.gives_back
+
+
+def _route(incoming: Incoming) -> Route | None:
     _, kind, path = incoming.path.split("/", 2)
-    purchases = [route for route in sandbox_apis()[kind].routes if route.reader is None]
-    return any(route.method == incoming.method and route.pattern.fullmatch(f"/{path}") for route in purchases)
+    routes = (one for one in sandbox_apis()[kind].routes if one.method == incoming.method)
+    return next((one for one in routes if one.pattern.fullmatch(f"/{path}")), None)
 
 
 def _says(incoming: Incoming) -> str:

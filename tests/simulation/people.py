@@ -1,4 +1,4 @@
-"""Those outside: callers who send until they are answered, and people on call who may do anything, but tell no lies."""
+"""Those outside: callers who send until they are answered, and people on call who may do anything, and seldom err."""
 
 from __future__ import annotations
 
@@ -19,26 +19,24 @@ from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.lifecycle.outbox_relay import Relay, Selection, relay_token, replay
-from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
 from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
-from tasks.runtime import Message
 from tasks.transactions import Raced
+from tests.simulation import returns
 from tests.simulation.box import START
 from tests.simulation.edits import desk, kind_of
+from tests.simulation.requests import PATIENCE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-PATIENCE = 15.0
-"""Seconds until a message that was not answered is sent again."""
-
-PUBLIC = "purchases"
 _BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 _LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
+ERRS = 0.2
+"""How often a person says of what was bought that it failed."""
 _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError, ConfigError)
 
 
@@ -54,17 +52,6 @@ def caller(world: World) -> None:
         for request in world.judge.unanswered(world.requests):
             world.clockwork.note(f"sends {request.key} again")
             world.broker.post(request.message, request.key)
-
-
-class Request:
-    """A purchase or an order under a key: `wanted` are its providers and numbers."""
-
-    def __init__(self, key: str, wanted: list[tuple[str, str]], *, order: bool) -> None:
-        self.key, self.wanted, self.order = key, wanted, order
-        lines: list[dict[str, Any]] = [{"provider": kind, "number": number} for kind, number in wanted]
-        fields = {"requests": lines} if order else lines[0]
-        task = SUBMIT_ORDER if order else BUY_NUMBER
-        self.message = Message(task=task, queue=PUBLIC, kwargs={**fields, "idempotency_key": key})
 
 
 def person(world: World) -> None:
@@ -85,9 +72,12 @@ def person(world: World) -> None:
         _replay,
         _say_where_it_belongs,
         _say_where_it_belongs,
+        *((returns.ask_back, returns.ask_back, returns.call_off, returns.by_hand) if world.returns.on else ()),
     ]
+    # Some do little else than a few of these: what takes several in a row is met by chance too seldom.
+    acts = rng.sample(acts, rng.choice((2, 4, len(acts))))
     while world.faults.on:
-        world.clockwork.sleep(rng.choice((0.5, 2.0, 8.0)))
+        world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
         act = rng.choice(acts)
         try:
             act(world)
@@ -147,8 +137,13 @@ def _resolve(world: World) -> None:
     if row is None or world.network.under_way[kind_of(row.provider), row.number]:
         # Nobody can tell yet.
         return
-    bought = world.judge.charged[desk(kind_of(row.provider), row.account), row.number] > 0
+    one = desk(kind_of(row.provider), row.account), row.number
+    bought = world.judge.charged[one] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
+    if bought and world.clockwork.rng.random() < ERRS:
+        verdict = Verdict.FAIL
+        world.judge.misjudged[row.id] = one
+        world.judge.unseen.add(one)
     world.clockwork.note(f"a person says of {row.id}: {verdict}")
     resolve.resolve(world.staff.runtime, [Resolution(purchase_id=row.id, verdict=verdict)], "a person")
 
@@ -220,6 +215,8 @@ def mend_all(world: World) -> None:
     try:
         world.stocks.give_up()
         resume_all(world)
+        returns.say_so(world)
+        returns.say_kept(world)
         for (order_id,) in world.judge.all(_LEFT_LOADING):
             orders.cancel(world.staff.runtime, order_id)
         world.edits.give_up()

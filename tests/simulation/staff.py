@@ -12,6 +12,7 @@ from schemas.config.errors import ConfigError
 from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_VARIABLE
 from schemas.retention import Retention
 from tasks.policies.pace import Pace
+from tasks.providers.registry import kinds_of
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
 from tests.simulation.box import wall_clock
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 THREADS = 2
-TIMERS = ("release", "sweep", "history", "relay")
+TIMERS = ("release", "sweep", "history", "give-back", "relay")
 AGAIN = 0.5
 """Seconds between two looks after who died, and after a start that failed."""
 BEGINS = 0.25
@@ -46,7 +47,7 @@ def runtime_of(world: World, number: int) -> Runtime:
     return Runtime(
         config=config,
         providers=providers,
-        kinds={alias: binding.kind for alias, binding in providers.items()},
+        kinds=kinds_of(config),
         database=database,
         redis=redis,
         pace=Pace(redis),

@@ -128,5 +128,8 @@ class Thread:
         finally:
             self._over.set()
 
+    def is_alive(self) -> bool:
+        return not self._over.is_set()
+
     def join(self, timeout: float | None = None) -> None:
         self._over.wait(timeout)

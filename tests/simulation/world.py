@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
 from collections import Counter
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
-import httpcore
-
-import tasks.messages.celery_tasks
-import workers.periodic.timers
 from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
-from tests.simulation import box, people, staff, stocks
+from tests.simulation import box, people, returns, staff, stocks
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.edits import Edits, kind_of
 from tests.simulation.faults import Faults
+from tests.simulation.handed_in import handed_in
 from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network
-from tests.simulation.people import Request
+from tests.simulation.requests import Request
 from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
 from tests.simulation.weather import Weather
@@ -34,7 +28,7 @@ from tests.simulation.weather import Weather
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
 BEATS = ("beat", "beat 2")
-ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "beat 2", "deployer")
+ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "beat 2", "deployer")
 """Who may be left out."""
 KINDS = tuple(kinds())
 POLICY: dict[str, Any] = {
@@ -115,6 +109,7 @@ class World:
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
+        self.returns = returns.draw(self)
         self.edits = Edits(self)
         self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
@@ -131,7 +126,7 @@ class World:
     def live(self) -> Lived:
         """Run to the end."""
         broken: BaseException | None = None
-        with box.closed(self.clockwork), _handed_in(self):
+        with box.closed(self.clockwork), handed_in(self):
             self._people()
             try:
                 self.clockwork.run()
@@ -152,6 +147,7 @@ class World:
             *((("deployer", self.edits.deploy),) if self.edits.kind else ()),
             *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
             *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
+            *((("giver", lambda: returns.giver(self)),) if self.returns.on else ()),
         ):
             if name not in self.without:
                 self._immortal(name, body)
@@ -171,8 +167,8 @@ class World:
 
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
-        end, pool = self.clockwork.rng.choice((20.0, 30.0, 60.0)), self.stocks.pool is not None
-        while self.clockwork.seconds() < end and (pool or self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
+        end, more = self.clockwork.rng.choice((20.0, 30.0, 60.0)), self.stocks.pool is not None or self.returns.on
+        while self.clockwork.seconds() < end and (more or self.judge.unsettled() or self.clockwork.rng.random() < 0.5):
             self.clockwork.sleep(2.0)
         self.clockwork.note("no more faults from here on")
         self.faults.on = False
@@ -181,13 +177,18 @@ class World:
         assert me is not None
         self.staff.runtimes[me.process] = staff.runtime_of(self, OUTSIDE)
         began = self.clockwork.seconds()
-        while left := self.judge.unsettled() + self.stocks.unsettled() or self.judge.behind():
+        while left := self._left():
             people.mend_all(self)
             if self.clockwork.seconds() > began + SETTLED_WITHIN:
                 raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
             self.clockwork.sleep(2.0)
         self.judge.at_the_end()
         self.clockwork.stop()
+
+    def _left(self) -> list[str]:
+        """What the machine, or somebody outside, still waits for."""
+        found = self.judge.unsettled() + self.stocks.unsettled() + self.returns.unsettled()
+        return found or self.judge.behind()
 
     def _told(self, broken: BaseException | None) -> Lived:
         rows = self.judge.rows("SELECT status, count(*) AS n FROM purchase GROUP BY status")
@@ -251,55 +252,3 @@ def _requests(rng: Any, kinds: list[str]) -> list[Request]:
 def _at_most_one(rates: dict[str, float]) -> dict[str, float]:
     total = max(1.0, sum(rates.values()))
     return {name: rate / total for name, rate in rates.items()}
-
-
-def _handed_in(world: World) -> Any:
-    """What code under test reaches by a name of a module, and not through the runtime."""
-    rng = world.clockwork.rng
-    stack = ExitStack()
-    clock = {
-        "RELEASE_EVERY": rng.choice((0.5, 2.0)),
-        "SWEEP_EVERY": rng.choice((1.5, 4.0)),
-        "HISTORY_EVERY": 2.0 if world.faults.rates["database restored"] else 10.0,
-        "RELAY_EVERY": rng.choice((0.5, 2.0)),
-        "AWAY_WAIT": 1.0,
-    }
-    for name, seconds in clock.items():
-        stack.enter_context(patch.object(workers.periodic.timers, name, seconds))
-    stack.enter_context(patch.object(tasks.messages.celery_tasks, "current", lambda: world.staff.runtime))
-    stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
-    stack.enter_context(world.idle.skipping())
-    stack.enter_context(_listening(world))
-    return stack
-
-
-class _Ear(logging.Handler):
-    """An error that nobody foresaw is a broken promise, too."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(logging.ERROR)
-        self._world = world
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
-            self._world.clockwork.note(f"LOG: {record.getMessage()}: {record.exc_info[1]!r}")
-            self._world.clockwork.stop(record.exc_info[1])
-
-
-@contextmanager
-def _listening(world: World) -> Any:
-    ear, before = _Ear(world), {}
-    for name in ("tasks", "workers"):
-        log = logging.getLogger(name)
-        before[name] = log.propagate, log.level
-        log.propagate = False
-        log.setLevel(logging.ERROR)
-        log.addHandler(ear)
-    try:
-        yield
-    finally:
-        for name, (propagates, level) in before.items():
-            log = logging.getLogger(name)
-            log.removeHandler(ear)
-            log.propagate = propagates
-            log.setLevel(level)

@@ -41,6 +41,7 @@ class Return(TypedDict):
     """One call that gives a number back; `executed` is whether it did."""
 
     kind: str
+    account: str
     number: str
     provider_number_id: str
     executed: bool
