@@ -55,7 +55,7 @@ def test_the_order_that_goes_out(provider: Adapter, server: ScriptedServer) -> N
         (reply(201, {"Order": {"id": ID}}), "unreadable_answer"),
         (reply(201, LAUGHS), "unreadable_answer"),
         (reply(201, b"<OrderResponse><Order>"), "unreadable_answer"),
-        (reply(200, b""), "unreadable_answer"),
+        *((reply(status, b""), "unreadable_answer") for status in (200, 202, 203, 204, 206, 207)),
         (xml("OrderResponse", order(number=OTHER), 201), "wrong_number"),
         (xml("OrderResponse", order(id=None), 201), "no_record"),
         (xml("OrderResponse", order(CustomerOrderId="another"), 201), "no_record"),
@@ -103,12 +103,20 @@ def test_codes_beat_a_status_that_executed_nothing(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(402, OutcomeKind.ACCOUNT), (403, OutcomeKind.ACCOUNT), (502, OutcomeKind.UNKNOWN)]
+    ("status", "kind"),
+    [
+        *((status, OutcomeKind.ACCOUNT) for status in (401, 402, 403)),
+        *((status, OutcomeKind.REFUSED) for status in (400, 404, 409, 422)),
+        *((status, OutcomeKind.UNKNOWN) for status in (300, 301, 302, 307, 308, 405, 408, 410, 415, 418, 425)),
+        *((status, OutcomeKind.UNKNOWN) for status in (500, 501, 502, 503, 504, 599)),
+    ],
 )
 def test_a_status_without_a_body_says_enough(
     provider: Adapter, server: ScriptedServer, status: int, kind: OutcomeKind
 ) -> None:
-    assert buy(provider, server, reply(status, b"")).kind is kind
+    outcome = buy(provider, server, reply(status, b"", {"Location": f"{server.url}/elsewhere"}))
+    assert (outcome.kind, outcome.error_code, outcome.http_status) == (kind, f"http_{status}", status)
+    assert len(server.seen) == 1
 
 
 DATE = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT"}
