@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, cast, exists, func, select
+from sqlalchemy import Connection, ScalarSelect, String, Table, cast, exists, func, select, tuple_
 
 from schemas.events import provider_source
 from schemas.status import Status
@@ -68,10 +68,16 @@ def find_order(conn: Connection, order_id: str) -> Row | None:
     return None if found is None else dict(found)
 
 
-def list_orders(conn: Connection, limit: int) -> list[Row]:
-    """The latest orders, newest first."""
-    found = conn.execute(select(ORDER).order_by(ORDER.c.created_at.desc()).limit(limit)).mappings()
-    return [dict(row) for row in found]
+def list_orders(conn: Connection, limit: int, *, before: str | None = None) -> list[Row]:
+    """The latest orders, newest first; with *before* those that are older than the order of that id."""
+    query = select(ORDER).order_by(ORDER.c.created_at.desc(), ORDER.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(tuple_(ORDER.c.created_at, ORDER.c.id) < _place_of(before))
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def _place_of(order_id: str) -> ScalarSelect[Any]:
+    return select(ORDER.c.created_at, ORDER.c.id).where(ORDER.c.id == order_id).scalar_subquery()
 
 
 def each_result(read: Read, order_id: str, status: str | None = None) -> Iterator[Row]:
@@ -89,8 +95,10 @@ def each_result(read: Read, order_id: str, status: str | None = None) -> Iterato
         last = rows[-1]["line"]
 
 
-def order_results(conn: Connection, order_id: str, status: str | None = None, *, after: int = 0) -> list[Row]:
-    """The next STEP lines of an order with their purchases, in the file's order; only those in *status*, if given.
+def order_results(
+    conn: Connection, order_id: str, status: str | None = None, *, after: int = 0, limit: int = STEP
+) -> list[Row]:
+    """The next *limit* lines of an order with their purchases, in the file's order; only those in *status*, if given.
 
     The key stands only where the line made its purchase: that of another's request is not the line's own.
     """
@@ -100,7 +108,7 @@ def order_results(conn: Connection, order_id: str, status: str | None = None, *,
         .join(PURCHASE, at.id == LINE.c.purchase_id)
         .where(LINE.c.order_id == order_id, LINE.c.line > after)
         .order_by(LINE.c.line)
-        .limit(STEP)
+        .limit(limit)
     )
     if status is not None:
         query = query.where(at.status == status)
@@ -112,11 +120,16 @@ def _as_the_lines_own(row: Row) -> Row:
     return {**row, "purchase_id": row["id"], "version": version(row), **own}
 
 
-def list_purchases(conn: Connection, limit: int, **equal: Any) -> list[Row]:
-    """The latest purchases whose columns equal the given values, newest first, each with its `version`."""
+def list_purchases(conn: Connection, limit: int, *, before: str | None = None, **equal: Any) -> list[Row]:
+    """The latest purchases whose columns equal the given values, newest first, each with its `version`.
+
+    With *before* those that are older than the purchase of that id.
+    """
     query = select(PURCHASE).order_by(PURCHASE.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(PURCHASE.c.id < before)
     for name, value in equal.items():
-        query = query.where(PURCHASE.c[name] == value)
+        query = query.where(HELD if (name, value) == ("status", Status.HELD) else PURCHASE.c[name] == value)
     return [{**row, "version": version(row)} for row in map(dict, conn.execute(query).mappings())]
 
 
@@ -135,6 +148,12 @@ def numbers_of(conn: Connection, ids: Sequence[str]) -> list[Row]:
     """The ids and numbers of purchases."""
     query = select(PURCHASE.c.id, PURCHASE.c.number).where(PURCHASE.c.id.in_(ids)).order_by(PURCHASE.c.id)
     return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def last_attempts(conn: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The last call of each purchase that had any."""
+    query = select(ATTEMPT).where(ATTEMPT.c.purchase_id.in_(ids)).order_by(ATTEMPT.c.revision)
+    return {row["purchase_id"]: dict(row) for row in conn.execute(query).mappings()}
 
 
 def attempts_of(conn: Connection, purchase_id: str) -> list[Row]:

@@ -45,6 +45,9 @@ def main(arguments: list[str]) -> None:
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")
+        from workers.pages.mount import mount  # noqa: PLC0415
+
+        mount(workers.app.settings, workers.app.source)
         if is_sentinel(workers.app.settings.broker_url):
             from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
 

@@ -66,7 +66,7 @@ def open_desk(
         raise wrong
     database = _open_database(settings)
     try:
-        runtime = _runtime(settings, config, database)
+        runtime = reading_runtime(settings, config, database)
         if buys and wrong is None:
             identity.settle(runtime)
         elif buys and only in config.providers:
@@ -82,7 +82,7 @@ def check_accounts(settings: Settings, config: Config) -> None:
     """Raise AccountChanged where no worker would start, with a database that is in order."""
     database = SqlDatabase(settings.database_url)
     try:
-        identity.settle(_runtime(settings, config, database))
+        identity.settle(reading_runtime(settings, config, database))
     finally:
         database.close()
 
@@ -185,7 +185,8 @@ def _open_database(settings: Settings) -> SqlDatabase:
     return SqlDatabase(settings.database_url, connections=settings.database_connections)
 
 
-def _runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:
+def reading_runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:
+    """A runtime that works on the tables alone: it calls no provider, reserves no pace, and sends nothing."""
     bindings = {
         alias: Binding(
             alias=alias,

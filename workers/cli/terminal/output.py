@@ -83,8 +83,13 @@ def show_fields(fields: Mapping[str, Any]) -> None:
 
 def emit_json(document: Any) -> None:
     """One JSON document on one line."""
-    sys.stdout.write(json.dumps(document, default=_json_value) + "\n")
+    sys.stdout.write(as_json(document) + "\n")
     sys.stdout.flush()
+
+
+def as_json(document: Any) -> str:
+    """The same as text: times are in UTC, with a Z."""
+    return json.dumps(document, default=_json_value)
 
 
 def plain(text: str) -> str:

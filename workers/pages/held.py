@@ -1,0 +1,107 @@
+"""What waits for a person, and the answers that a person can give."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from schemas.settling import Verdict
+from schemas.status import Status
+from tasks.ledger.resolve import Resolution, resolutions_of
+from tasks.ledger.rows import Row
+from tasks.operator.resolve import ResolveError, resolve
+from tasks.queries import last_attempts, list_purchases
+from tasks.runtime import Runtime
+from workers.cli.purchase.view import describe
+from workers.cli.terminal.context import Desk
+from workers.cli.terminal.operator import MAX_NOTE
+from workers.cli.terminal.output import count, moment
+from workers.pages.handler import Change, Page, Refusal, refused
+from workers.pages.listing import before, page_of
+from workers.pages.templates import Document
+
+ANSWERS = {
+    Verdict.BOUGHT: "It is ours at the provider: it ends as purchased.",
+    Verdict.RETRY: "It is not ours: it is bought again, and may cost money.",
+    Verdict.FAIL: "It is not ours, and not wanted any more: it ends as failed.",
+}
+
+_SHOWN = ("id", "order_id", "number", "provider", "account", "error_code", "error", "doubt", "version", "updated_at")
+_CONDITIONS = ("provider", "account", "error_code")
+
+
+class Held(Page):
+    """All that waits for a person, with the provider's own words and its next step."""
+
+    template = "held"
+    tab = "dialstock_held"
+
+    def read(self, desk: Desk, *_: str) -> Document:
+        """A page of them; those of a provider, an account, an error code."""
+        equal = {name: value for name in _CONDITIONS if (value := self.query(name)) is not None}
+        begin = before(self)
+        with desk.runtime.database.read() as conn:
+            rows, more = page_of(lambda limit: list_purchases(conn, limit, before=begin, status=Status.HELD, **equal))
+            calls = last_attempts(conn, [row["id"] for row in rows])
+            shown = [
+                {
+                    **{name: row[name] for name in _SHOWN},
+                    "last_call": calls.get(row["id"]),
+                    "next": describe(desk.runtime, conn, row),
+                }
+                for row in rows
+            ]
+        return {"held": shown, "next": more, "asked": equal, "answers": ANSWERS}
+
+
+class Settle(Change):
+    """One or many settled, all of them or none."""
+
+    def change(self, desk: Desk, *_: str) -> tuple[str, Document]:
+        """By the form's `purchase` (an id and a version, with a space between; many), `decision`, `note`."""
+        wanted = self._wanted()
+        try:
+            done = resolve(desk.runtime, wanted, self.who)
+        except ResolveError as exc:
+            raise Refusal(HTTPStatus.CONFLICT, _in_words(desk.runtime, exc)) from None
+        moved = f"; {len(done.moved):,} moved on meanwhile and were left as they are" if done.moved else ""
+        settled = [{"purchase_id": one.purchase_id, "status": one.status} for one in done.settled]
+        document = {"settled": settled, "moved": [one.purchase_id for one in done.moved], "by": self.who}
+        return f"{count(len(done.settled), 'purchase')} settled by {self.who}{moved}.", document
+
+    def shown_next(self, *_: str) -> str:
+        """What else is held."""
+        return str(self.reverse_url("dialstock_held"))
+
+    def _wanted(self) -> list[Resolution]:
+        decision = self.form("decision")
+        if decision not in ANSWERS:
+            raise refused(f"decision {decision!r} is not known: it is one of {', '.join(ANSWERS)}")
+        note = self.form("note") or None
+        if note is not None and not (len(note) <= MAX_NOTE and note.isprintable()):
+            raise refused(f"the note must be one line of at most {MAX_NOTE} characters")
+        chosen = self.get_body_arguments("purchase")
+        if not chosen:
+            raise refused("no purchase was chosen: tick those that this answer is for")
+        return [_resolution(text, Verdict(decision), note) for text in chosen]
+
+
+def _resolution(text: str, verdict: Verdict, note: str | None) -> Resolution:
+    """The version is what the purchase was when it was shown: a decision on what has moved on since is refused."""
+    identity, _, version = text.partition(" ")
+    if not version:
+        raise refused(f"purchase {identity[:60]!r} comes without its version: load the page again")
+    return Resolution(purchase_id=identity, verdict=verdict, note=note, version=version)
+
+
+def _in_words(runtime: Runtime, exc: ResolveError) -> str:
+    """Why nothing was settled; where somebody else was first, what he did."""
+    first = exc.problems[0].resolution.purchase_id
+    with runtime.database.read() as conn:
+        before_this = resolutions_of(conn, first)[-1:]
+    did = "".join(f" {_did(one)}" for one in before_this)
+    return f"nothing was settled: {exc}.{did}"
+
+
+def _did(one: Row) -> str:
+    note = f" ({one['note']})" if one["note"] else ""
+    return f"{one['by']} settled it as {one['decision']} at {moment(one['at'])}{note}."

@@ -1,0 +1,69 @@
+"""Putting our pages into Flower: addresses, templates, and the links in its bar."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import flower
+import flower.urls
+import flower.views
+from tornado.web import StaticFileHandler, url
+
+from workers.config_file import Source
+from workers.pages.desk import PagesDesk
+from workers.pages.held import Held, Settle
+from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
+from workers.pages.pools import Pool, Pools
+from workers.pages.providers import ChangeProvider, Providers
+from workers.pages.purchases import Purchase, Purchases
+from workers.pages.templates import FLOWERS_TEMPLATES, Templates, missing_parts
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ROOT = "/dialstock"
+_STATIC = Path(__file__).with_name("static")
+
+
+def mount(settings: Settings, source: Source) -> bool:
+    """Have the application that Flower makes next serve our pages; whether it does.
+
+    A Flower that lacks what they build on is told of in the log, and goes on without them.
+    """
+    missing = missing_parts(FLOWERS_TEMPLATES)
+    if missing:
+        log.error(
+            "the pages under %s/ are not there: Flower %s lacks %s, which they build on. The rest of Flower goes on; "
+            "for the pages install the release that requirements.lock names.",
+            *(ROOT, flower.__version__, ", ".join(missing)),
+        )
+        return False
+    # Before the last one, which answers whatever is not found.
+    desk = PagesDesk(settings, source)
+    desk.start()
+    flower.urls.handlers[-1:-1] = _handlers(desk)
+    flower.urls.settings["template_loader"] = Templates()
+    return True
+
+
+def _handlers(desk: PagesDesk) -> list[Any]:
+    given = {"desk": desk}
+    pages = [
+        ("/?", Orders, "dialstock"),
+        ("/orders", Orders, "dialstock_orders"),
+        ("/orders/([^/]+)", Order, "dialstock_order"),
+        ("/orders/([^/]+)/export", ExportOrder, "dialstock_export"),
+        ("/orders/([^/]+)/(cancel|retry)", ChangeOrder, "dialstock_change_order"),
+        ("/purchases", Purchases, "dialstock_purchases"),
+        ("/purchases/([^/]+)", Purchase, "dialstock_purchase"),
+        ("/held", Held, "dialstock_held"),
+        ("/held/settle", Settle, "dialstock_settle"),
+        ("/pools", Pools, "dialstock_pools"),
+        ("/pools/([^/]+)", Pool, "dialstock_pool"),
+        ("/providers", Providers, "dialstock_providers"),
+        ("/providers/([^/]+)/(pause|resume)", ChangeProvider, "dialstock_change_provider"),
+    ]
+    static = url(rf"{ROOT}/static/(.*)", StaticFileHandler, {"path": str(_STATIC)}, name="dialstock_static")
+    return [static, *(url(ROOT + path, handler, given, name=name) for path, handler, name in pages)]

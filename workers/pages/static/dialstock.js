@@ -1,0 +1,43 @@
+// Times in the viewer's zone beside UTC, and parts of a page that follow what happens while somebody looks.
+(function () {
+  "use strict";
+
+  function localTimes(root) {
+    root.querySelectorAll("time[datetime]").forEach(function (one) {
+      if (one.dataset.utc) { return; }
+      one.dataset.utc = one.textContent;
+      one.textContent = new Date(one.dateTime).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
+      one.title = one.dataset.utc;
+    });
+  }
+
+  function follow(part) {
+    var every = Number(part.dataset.live) * 1000;
+
+    async function again() {
+      var began = Date.now();
+      if (!document.hidden && !part.contains(document.activeElement)) {
+        try {
+          var answer = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+          var page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          var fresh = page.querySelector("[data-live]");
+          if (answer.ok && fresh) {
+            localTimes(fresh);
+            part.innerHTML = fresh.innerHTML;
+          } else if (answer.ok) {
+            location.reload();
+            return;
+          }
+        } catch (error) {
+          // The server may be restarting: the next turn asks again.
+        }
+      }
+      setTimeout(again, Math.max(every, 4 * (Date.now() - began)));
+    }
+
+    setTimeout(again, every);
+  }
+
+  localTimes(document);
+  document.querySelectorAll("[data-live]").forEach(follow);
+}());

@@ -1,0 +1,43 @@
+"""What templates write: times, texts of others, ids, links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tornado.escape import xhtml_escape
+
+from workers.cli.terminal.output import duration, moment, plain, short_id
+
+__all__ = ["duration", "moment", "number", "said", "short_id", "time", "value"]
+
+
+def said(text: object) -> str:
+    """A text that a caller or a provider wrote, as HTML: escaped, and its direction goes no further than itself."""
+    return f"<bdi>{xhtml_escape(plain(str(text)))}</bdi>" if text is not None else ""
+
+
+def time(at: datetime | None) -> str:
+    """A time as HTML, in UTC; a script shows it in the viewer's zone too."""
+    if at is None:
+        return ""
+    exact = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f'<time datetime="{exact}">{moment(at)}</time>'
+
+
+def number(count: int | None) -> str:
+    """A count with its thousands."""
+    return "" if count is None else f"{count:,}"
+
+
+def value(it: Any) -> str:
+    """Any value of a row, as HTML."""
+    if isinstance(it, datetime):
+        return time(it)
+    if isinstance(it, bool):
+        return "yes" if it else "no"
+    if isinstance(it, Mapping | list):
+        return said(json.dumps(it, ensure_ascii=False, default=str)) if it else ""
+    return number(it) if isinstance(it, int) else said(it)
