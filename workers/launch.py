@@ -6,6 +6,7 @@ projects have one, must not be taken for ours.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
@@ -47,7 +48,8 @@ def main(arguments: list[str]) -> None:
         write_signs("flower")
         from workers.pages.mount import mount  # noqa: PLC0415
 
-        mount(workers.app.settings, workers.app.source)
+        if desk := mount(workers.app.settings, workers.app.source):
+            atexit.register(desk.close)
         if is_sentinel(workers.app.settings.broker_url):
             from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
 

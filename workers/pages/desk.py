@@ -55,13 +55,24 @@ class PagesDesk:
     def __init__(self, settings: Settings, source: Source) -> None:
         self._settings = settings
         self._file = ConfigFile(settings, source, lambda _: None)
+        self._following = Timer("configuration", LOOK_EVERY, self._follow)
         self._lock = threading.Lock()
         self._database: SqlDatabase | None = None
         self._followed: OrderedDict[tuple[str, str], _Followed] = OrderedDict()
 
     def start(self) -> None:
         """Follow the configuration file from now on."""
-        Timer("configuration", LOOK_EVERY, self._file.look).start()
+        self._following.start()
+
+    def close(self) -> None:
+        """Follow it no more, and give the connections back."""
+        self._following.stop()
+        if self._database is not None:
+            self._database.close()
+
+    def _follow(self) -> bool:
+        self._file.look()
+        return False
 
     def open(self) -> Desk:
         """A place to work. Raises Away where the database is away or behind."""

@@ -12,7 +12,7 @@ import tornado.web
 from flower.views import BaseHandler
 
 from workers.cli.terminal.context import Desk
-from workers.cli.terminal.errors import AWAY, Failure, failure_of
+from workers.cli.terminal.errors import AWAY, Failure, NotThere, failure_of
 from workers.cli.terminal.operator import person
 from workers.cli.terminal.output import as_json
 from workers.pages import access, words
@@ -214,6 +214,8 @@ def _refusal(exc: Exception) -> Exception:
 
 
 def _status(failure: Failure) -> HTTPStatus:
+    if isinstance(failure, NotThere):
+        return HTTPStatus.NOT_FOUND
     return HTTPStatus.SERVICE_UNAVAILABLE if failure.status == AWAY else HTTPStatus.BAD_REQUEST
 
 

@@ -62,11 +62,15 @@ class Settle(Change):
         try:
             done = resolve(desk.runtime, wanted, self.who)
         except ResolveError as exc:
-            raise Refusal(HTTPStatus.CONFLICT, _in_words(desk.runtime, exc)) from None
-        moved = f"; {len(done.moved):,} moved on meanwhile and were left as they are" if done.moved else ""
+            raise Refusal(
+                HTTPStatus.CONFLICT, _by_another(desk.runtime, str(exc), exc.problems[0].resolution)
+            ) from None
+        if done.moved and not done.settled:
+            raise Refusal(HTTPStatus.CONFLICT, _by_another(desk.runtime, "it moved on meanwhile", done.moved[0]))
         settled = [{"purchase_id": one.purchase_id, "status": one.status} for one in done.settled]
         document = {"settled": settled, "moved": [one.purchase_id for one in done.moved], "by": self.who}
-        return f"{count(len(done.settled), 'purchase')} settled by {self.who}{moved}.", document
+        moved = f" {count(len(done.moved), 'other')} moved on meanwhile: left as they are." if done.moved else ""
+        return f"{count(len(done.settled), 'purchase')} settled by {self.who}.{moved}", document
 
     def shown_next(self, *_: str) -> str:
         """What else is held."""
@@ -93,13 +97,12 @@ def _resolution(text: str, verdict: Verdict, note: str | None) -> Resolution:
     return Resolution(purchase_id=identity, verdict=verdict, note=note, version=version)
 
 
-def _in_words(runtime: Runtime, exc: ResolveError) -> str:
+def _by_another(runtime: Runtime, why: str, one: Resolution) -> str:
     """Why nothing was settled; where somebody else was first, what he did."""
-    first = exc.problems[0].resolution.purchase_id
     with runtime.database.read() as conn:
-        before_this = resolutions_of(conn, first)[-1:]
-    did = "".join(f" {_did(one)}" for one in before_this)
-    return f"nothing was settled: {exc}.{did}"
+        earlier = resolutions_of(conn, one.purchase_id)[-1:]
+    did = "".join(f" {_did(last)}" for last in earlier)
+    return f"nothing was settled: {why}.{did}"
 
 
 def _did(one: Row) -> str:

@@ -27,8 +27,8 @@ ROOT = "/dialstock"
 _STATIC = Path(__file__).with_name("static")
 
 
-def mount(settings: Settings, source: Source) -> bool:
-    """Have the application that Flower makes next serve our pages; whether it does.
+def mount(settings: Settings, source: Source) -> PagesDesk | None:
+    """Have the application that Flower makes next serve our pages; what is to be closed after it, where it does.
 
     A Flower that lacks what they build on is told of in the log, and goes on without them.
     """
@@ -39,13 +39,13 @@ def mount(settings: Settings, source: Source) -> bool:
             "for the pages install the release that requirements.lock names.",
             *(ROOT, flower.__version__, ", ".join(missing)),
         )
-        return False
+        return None
     # Before the last one, which answers whatever is not found.
     desk = PagesDesk(settings, source)
     desk.start()
     flower.urls.handlers[-1:-1] = _handlers(desk)
     flower.urls.settings["template_loader"] = Templates()
-    return True
+    return desk
 
 
 def _handlers(desk: PagesDesk) -> list[Any]:

@@ -18,7 +18,7 @@ from tasks.pools.counting import levels
 from tasks.pools.supply.standing import tells_of_failure
 from tasks.runtime import Runtime
 from workers.cli.doctor.pools import LATE
-from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.errors import Failure, NotThere
 from workers.cli.terminal.explain import when
 from workers.cli.terminal.output import count, moment, show, show_fields, show_table
 
@@ -174,4 +174,4 @@ def _next_run(row: Row, now: datetime) -> str | None:
 
 def _unknown(name: str, known: Collection[str]) -> Failure:
     hint = did_you_mean(name, known) if known else "providers.toml has no [pools.NAME]"
-    return Failure(f"pool {name!r} is not configured: {hint}")
+    return NotThere(f"pool {name!r} is not configured: {hint}")

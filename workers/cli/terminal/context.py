@@ -24,7 +24,7 @@ from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
 from workers.cli.terminal import redis_server
-from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.errors import Failure, NotThere
 from workers.cli.terminal.in_force import tell_differences
 from workers.cli.terminal.output import say
 from workers.config_file import NoConfig, read_config, read_right_parts
@@ -91,7 +91,7 @@ def known_provider(config: Config, alias: str) -> ProviderConfig:
     """The provider that *alias* names. Raises Failure."""
     if alias not in config.providers:
         hint = did_you_mean(alias, config.providers)
-        raise Failure(f"provider {alias!r} is not configured: {hint}")
+        raise NotThere(f"provider {alias!r} is not configured: {hint}")
     return config.providers[alias]
 
 

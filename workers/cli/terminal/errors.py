@@ -20,6 +20,10 @@ class Failure(Exception):
         self.status = status
 
 
+class NotThere(Failure):
+    """A name or an id that nothing has."""
+
+
 def failure_of(exc: Exception) -> Failure | None:
     """What an exception means at the command line, without secrets of a URL; None where it is a bug of ours."""
     from workers.redaction import ours

@@ -16,7 +16,7 @@ from schemas.numbers import NumberError, read_number
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks.queries import ids_between, ids_like, latest_id, list_purchases
-from workers.cli.terminal.errors import Failure
+from workers.cli.terminal.errors import Failure, NotThere
 from workers.cli.terminal.output import short_id
 
 LAST = "last"
@@ -51,7 +51,7 @@ def _find(conn: Connection, table: Table, noun: str, text: str) -> str:
     if text == LAST:
         latest = latest_id(conn, table)
         if latest is None:
-            raise Failure(f"there is no {noun} yet")
+            raise NotThere(f"there is no {noun} yet")
         return latest
     digits = text.strip().lower().replace("-", "")
     if not _PART.fullmatch(digits):
@@ -61,7 +61,7 @@ def _find(conn: Connection, table: Table, noun: str, text: str) -> str:
     found = _with_part(conn, table, digits)
     if not found:
         plus = ": a phone number is written with its plus" if table is PURCHASE and digits.isdecimal() else ""
-        raise Failure(f"there is no {noun} {text}{plus}: {listing}")
+        raise NotThere(f"there is no {noun} {text}{plus}: {listing}")
     if len(found) > 1:
         more = ", ..." if len(found) > _SHOWN else ""
         shown = ", ".join(found[:_SHOWN])
@@ -86,7 +86,7 @@ def _dashed(digits: str) -> str:
 def _of_number(conn: Connection, number: str, wanted: Collection[Status]) -> str:
     rows = list_purchases(conn, _OF_A_NUMBER, number=number)
     if not rows:
-        raise Failure(f"there is no purchase of {number}: `dialstock purchase list` shows them")
+        raise NotThere(f"there is no purchase of {number}: `dialstock purchase list` shows them")
     for statuses in (wanted, _ALIVE, frozenset(Status)):
         found = [row for row in rows if row["status"] in statuses]
         if len(found) == 1:

@@ -1,0 +1,165 @@
+"""What operators change on the pages, who may, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from schemas.status import Status
+from tests.waiting import at_once
+from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from tests.workers.pages.serving import Visitor, flower_at
+from workers.cli.terminal.context import Desk
+
+
+@pytest.fixture
+def held(both: Cli, desk: Desk, home: Path) -> list[str]:
+    """Three held purchases, as the page's form names them: id and version."""
+    both.submit(simple_file(home, 3))
+    for number in NUMBERS[:3]:
+        settle(desk, number, Status.HELD, doubt=True)
+    rows = purchases(desk)
+    return [rows[number]["id"] for number in NUMBERS[:3]]
+
+
+def chosen(visitor: Visitor) -> list[str]:
+    """What the page of what is held lets one tick, the oldest first."""
+    return re.findall(r'name="purchase" value="([^"]+)"', visitor.page("/held"))[::-1]
+
+
+def statuses(desk: Desk) -> list[str]:
+    return [row["status"] for _, row in sorted(purchases(desk).items())]
+
+
+def test_many_are_settled_with_a_note_by_whoever_is_signed_in(visitor: Visitor, desk: Desk, held: list[str]) -> None:
+    boxes = chosen(visitor)
+    assert [box.split()[0] for box in boxes] == held
+    done = visitor.submit("/held/settle", "/held", purchase=boxes[:2], decision="bought", note="seen there")
+    assert (done.status_code, done.headers["location"]) == (303, "/dialstock/held")
+    assert statuses(desk) == ["purchased", "purchased", "held"]
+    shown = visitor.get(done.headers["location"]).text
+    assert "2 purchases settled by ann." in shown
+    assert "settled by ann" not in visitor.page("/held")
+    assert visitor.data(f"/purchases/{held[0]}")["resolutions"][0]["note"] == "seen there"
+
+
+def test_of_two_who_settle_at_once_the_second_is_told_what_the_first_did(visitor: Visitor, held: list[str]) -> None:
+    with Visitor(str(visitor.base_url), "bob") as bob:
+        [box] = [box for box in chosen(visitor) if box.startswith(held[0])]
+        both = at_once(
+            lambda: visitor.submit("/held/settle", "/held", purchase=box, decision="fail"),
+            lambda: bob.submit("/held/settle", "/held", purchase=box, decision="bought"),
+        )
+    answers = {answer.status_code: answer.text for answer in both}  # type: ignore[attr-defined]
+    assert set(answers) == {303, 409}
+    found = visitor.data(f"/purchases/{held[0]}")
+    [settled] = found["resolutions"]
+    assert f"{settled['by']} settled it as {settled['decision']}" in answers[409]
+
+
+def test_a_page_that_is_older_than_the_purchase_decides_nothing(
+    visitor: Visitor, both: Cli, desk: Desk, held: list[str]
+) -> None:
+    old = chosen(visitor)[0]
+    both.ok("purchase", "resolve", held[0], "--retry")
+    settle(desk, NUMBERS[0], Status.HELD, doubt=True)
+    answer = visitor.submit("/held/settle", "/held", purchase=old, decision="fail")
+    assert answer.status_code == 409
+    assert "has moved on since" in answer.text
+    assert statuses(desk) == ["held", "held", "held"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"decision": "bought"}, "no purchase was chosen"),
+        ({"decision": "adopted", "purchase": "x y"}, "is not known"),
+        ({"purchase": "x y"}, "is not known"),
+        ({"decision": "bought", "purchase": "0190a0a0-0000-7000-8000-000000000001"}, "without its version"),
+        ({"decision": "bought", "purchase": "x y", "note": "a\nb"}, "one line"),
+    ],
+)
+def test_a_form_that_says_nothing_is_refused(
+    light: Visitor, cli: Cli, desk: Desk, home: Path, fields: dict[str, str], words: str
+) -> None:
+    cli.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.HELD)
+    answer = light.submit("/held/settle", "/held", **fields)
+    assert answer.status_code == 400
+    assert words in answer.text.replace("&#x27;", "'")
+    assert statuses(desk) == ["held"]
+
+
+def test_an_order_is_cancelled_and_retried_by_who_is_sure(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 2))
+    unsure = visitor.submit(f"/orders/{order}/cancel", f"/orders/{order}")
+    assert (unsure.status_code, statuses(desk)) == (400, ["queued", "queued"])
+    done = visitor.submit(f"/orders/{order}/cancel", f"/orders/{order}", sure="yes")
+    assert (done.status_code, statuses(desk)) == (303, ["cancelled", "cancelled"])
+    assert "2 lines were asked to stop" in visitor.get(done.headers["location"]).text
+    again = visitor.submit(f"/orders/{order}/retry", f"/orders/{order}", sure="yes")
+    assert again.status_code == 303
+    assert visitor.data(f"/orders/{order}")["waiting"] == 2
+
+
+def test_a_provider_is_paused_and_goes_on(visitor: Visitor, both: Cli) -> None:
+    assert visitor.submit("/providers/bird/pause", "/providers", reason=" ").status_code == 400
+    assert visitor.submit("/providers/nobody/pause", "/providers", reason="why").status_code == 404
+    done = visitor.submit("/providers/bird/pause", "/providers", reason="an outage")
+    assert done.status_code == 303
+    rows = {row["provider"]: row for row in both.json("provider", "list")}
+    assert (rows["bird"]["pause_cause"], rows["bird"]["pause_reason"]) == ("person", "an outage (ann)")
+    visitor.submit("/providers/bird/resume", "/providers")
+    rows = {row["provider"]: row for row in both.json("provider", "list")}
+    assert rows["bird"]["paused_at"] is None
+
+
+def test_who_only_reads_changes_nothing(
+    light: Visitor, cli: Cli, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.HELD)
+    [box] = chosen(light)
+    monkeypatch.setenv("DIALSTOCK_OPERATORS", "carol, bob")
+    assert "Settle" not in light.page("/held")
+    assert 'name="purchase"' not in light.page("/held")
+    answer = light.submit("/held/settle", "/held", purchase=box, decision="fail")
+    assert answer.status_code == 403
+    assert "ann may look and change nothing" in answer.text
+    assert statuses(desk) == ["held"]
+    with Visitor(str(light.base_url), "bob") as bob:
+        assert bob.submit("/held/settle", "/held", purchase=box, decision="fail").status_code == 303
+    assert statuses(desk) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
+)
+def test_what_another_site_sends_is_refused(light: Visitor, cli: Cli, headers: dict[str, str]) -> None:
+    token = re.search(r'name="_xsrf" value="([^"]+)"', light.page("/providers"))
+    assert token is not None
+    fields = {"_xsrf": token[1], "reason": "why"}
+    assert light.post("/dialstock/providers/bird/pause", data=fields, headers=headers).status_code == 403
+    assert light.post("/dialstock/providers/bird/pause", data={"reason": "why"}).status_code == 403
+    assert light.post("/dialstock/providers/bird/pause", data=fields).status_code == 303
+
+
+def test_without_a_password_only_this_machine_changes_something(cli: Cli) -> None:
+    with flower_at({}) as address, Visitor(address, None) as somebody:
+        assert somebody.post("/dialstock/providers/bird/pause", data={"reason": "why"}).status_code == 403
+        elsewhere = {"Host": "rebound.example"}
+        page = somebody.get("/dialstock/providers", headers=elsewhere)
+        assert (page.status_code, "Pause bird" in page.text) == (200, False)
+        assert somebody.submit("/providers/bird/pause", "/providers", reason="why").status_code == 303
+        [bird] = [row for row in cli.json("provider", "list") if row["provider"] == "bird"]
+        assert bird["pause_reason"].startswith("why (")
+
+
+def test_a_wrong_password_sees_nothing(light: Visitor) -> None:
+    with Visitor(str(light.base_url), None) as nobody:
+        assert nobody.get("/dialstock/orders").status_code == 401
+    assert light.get("/dialstock/orders", auth=("ann", "wrong")).status_code == 401
+    assert light.get("/dialstock/held/settle").status_code == 405
