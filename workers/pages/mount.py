@@ -9,11 +9,13 @@ from typing import Any
 import flower
 import flower.urls
 import flower.views
+from tornado.routing import URLSpec
 from tornado.web import StaticFileHandler, url
 
 from workers.config_file import Source
 from workers.pages.desk import PagesDesk
 from workers.pages.held import Held, Settle
+from workers.pages.metrics import Measured, Metrics
 from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
 from workers.pages.pools import Pool, Pools
 from workers.pages.providers import ChangeProvider, Providers
@@ -24,6 +26,7 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 ROOT = "/dialstock"
+METRICS = "/metrics"
 _STATIC = Path(__file__).with_name("static")
 
 
@@ -43,9 +46,18 @@ def mount(settings: Settings, source: Source) -> PagesDesk | None:
     # Before the last one, which answers whatever is not found.
     desk = PagesDesk(settings, source)
     desk.start()
-    flower.urls.handlers[-1:-1] = _handlers(desk)
+    flower.urls.handlers[:] = [
+        *(one for one in flower.urls.handlers[:-1] if _path(one) != METRICS),
+        url(METRICS, Metrics, {"measured": Measured(desk)}),
+        *_handlers(desk),
+        flower.urls.handlers[-1],
+    ]
     flower.urls.settings["template_loader"] = Templates()
     return desk
+
+
+def _path(handler: Any) -> str:
+    return str(handler.regex.pattern.rstrip("$") if isinstance(handler, URLSpec) else handler[0])
 
 
 def _handlers(desk: PagesDesk) -> list[Any]:

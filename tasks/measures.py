@@ -1,0 +1,75 @@
+"""What is measured of the tables: counts and ages, by queries that stay cheap with a million rows."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from schemas.status import Status
+from schemas.tables.purchases import EVENT, FINDING, FOLLOWED, HELD, OPEN_FINDING, PURCHASE, UNPUBLISHED
+from tasks.ledger.queue.daily_limit import Account
+from tasks.pools.counting import Levels, levels
+from tasks.queries import provider_states, status_counts
+from tasks.runtime import Runtime
+
+_BOUGHT = PURCHASE.c
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """How all stands at one moment.
+
+    purchases: by provider and status. oldest_unknown, oldest_held: since when the longest is in doubt, or waits for a
+    person, by provider. oldest_event: when the oldest event was written that is not published. paused: the cause, by
+    provider. findings: an audit's open ones, by provider and kind.
+    """
+
+    at: datetime
+    purchases: dict[tuple[str, str], int] = field(default_factory=dict)
+    oldest_unknown: dict[str, datetime] = field(default_factory=dict)
+    oldest_held: dict[str, datetime] = field(default_factory=dict)
+    oldest_event: datetime | None = None
+    paused: dict[str, str] = field(default_factory=dict)
+    findings: dict[tuple[str, str], int] = field(default_factory=dict)
+    pools: dict[str, Levels] = field(default_factory=dict)
+
+
+def measure(runtime: Runtime) -> Measures:
+    """All of them, read in one transaction."""
+    with runtime.database.read() as conn:
+        now = runtime.now()
+        return Measures(
+            at=now,
+            purchases={(row["provider"], row["status"]): row["count"] for row in status_counts(conn)},
+            oldest_unknown=_oldest_unknown(conn),
+            oldest_held=_oldest_held(conn),
+            oldest_event=conn.execute(select(func.min(EVENT.c.time)).where(UNPUBLISHED)).scalar(),
+            paused=_paused(conn, runtime.accounts.values(), runtime.providers),
+            findings=_findings(conn),
+            pools={name: levels(conn, name, now) for name in sorted(runtime.config.pools)},
+        )
+
+
+def _oldest_unknown(conn: Connection) -> dict[str, datetime]:
+    query = select(_BOUGHT.provider, func.min(_BOUGHT.call_deadline)).where(FOLLOWED, _BOUGHT.status == Status.UNKNOWN)
+    found = conn.execute(query.group_by(_BOUGHT.provider))
+    return {provider: at for provider, at in found if at is not None}
+
+
+def _oldest_held(conn: Connection) -> dict[str, datetime]:
+    query = select(_BOUGHT.provider, func.min(_BOUGHT.updated_at)).where(HELD).group_by(_BOUGHT.provider)
+    return {provider: at for provider, at in conn.execute(query)}  # noqa: C416 - a Row is no pair for mypy
+
+
+def _paused(conn: Connection, accounts: Iterable[Account], aliases: Container[str]) -> dict[str, str]:
+    states = provider_states(conn, accounts)
+    return {alias: row["cause"] for alias, row in states.items() if row["paused_at"] is not None and alias in aliases}
+
+
+def _findings(conn: Connection) -> dict[tuple[str, str], int]:
+    at = FINDING.c
+    query = select(at.provider, at.kind, func.count()).where(OPEN_FINDING).group_by(at.provider, at.kind)
+    return {(provider, kind): count for provider, kind, count in conn.execute(query)}

@@ -1,0 +1,72 @@
+"""What /metrics tells of the tables, beside Flower's own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
+
+from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
+from tests.servers import PostgresServer
+from tests.waiting import eventually
+from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
+from tests.workers.pages.serving import Visitor, flower_at
+from workers.cli.terminal.context import Desk
+
+
+def samples(visitor: Visitor) -> dict[tuple[str, ...], float]:
+    """Each sample by its name and its labels' values, in the order of the labels' names."""
+    answer = visitor.get("/metrics", auth=None)
+    assert answer.status_code == 200
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_purchases_ages_pauses_and_pools(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 4))
+    now = desk.runtime.now()
+    settle(desk, NUMBERS[0], Status.UNKNOWN, doubt=True, call_deadline=now - timedelta(seconds=500))
+    held = settle(desk, NUMBERS[1], Status.HELD, doubt=True)
+    with desk.runtime.database.write() as conn:
+        long_ago = now - timedelta(seconds=9000)
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == held["id"]).values(updated_at=long_ago))
+    both.ok("provider", "pause", "bird", "--reason", "an outage")
+    found = samples(visitor)
+    assert found["dialstock_database_up",] == 1
+    assert found["dialstock_purchases", "timepay", "queued"] == 2
+    assert found["dialstock_purchases", "timepay", "held"] == 1
+    assert 500 <= found["dialstock_oldest_unknown_seconds", "timepay"] < 4000
+    assert 9000 <= found["dialstock_oldest_held_seconds", "timepay"] < 13000
+    assert found["dialstock_oldest_unsent_event_seconds",] >= 0
+    assert found["dialstock_provider_paused", "person", "bird"] == 1
+    assert any(name[0].startswith("process_") for name in found), "Flower's own are there too"
+
+
+def test_no_number_and_no_id_stands_in_a_label(light: Visitor, cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.HELD, doubt=True)
+    text = light.get("/metrics").text
+    assert "dialstock_purchases{" in text
+    for secret in (NUMBERS[0], NUMBERS[0][1:], order, order[-8:]):
+        assert secret not in text
+
+
+def test_a_database_that_is_away_is_told(
+    cli: Cli, postgres_server: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    with flower_at() as address, Visitor(address) as visitor:
+        assert samples(visitor)["dialstock_database_up",] == 1
+        postgres_server.kill()
+        try:
+            eventually(lambda: samples(visitor)["dialstock_database_up",] == 0)
+            assert "the database" in visitor.data("/orders", status=503)["error"]
+        finally:
+            postgres_server.restart()

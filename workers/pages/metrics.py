@@ -1,0 +1,125 @@
+"""Flower's /metrics with ours behind its own: what the tables know, in Prometheus' text.
+
+Like Flower's, it asks for no password. No number, no id and no caller stands in a label.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from flower.views.monitor import Metrics as FlowersMetrics
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from tornado.ioloop import IOLoop
+
+from tasks.measures import Measures, measure
+from workers.cli.terminal.errors import failure_of
+from workers.pages.desk import PagesDesk
+
+_SHARE = 19.0
+"""What took t seconds to measure is shown again for 19 times as long: a twentieth of one connection at most."""
+
+
+class Metrics(FlowersMetrics):  # type: ignore[misc]
+    """Flower's metrics, then ours."""
+
+    def initialize(self, measured: Measured) -> None:
+        """Given with the address."""
+        self.measured = measured
+
+    async def get(self) -> None:
+        """Both, as one text."""
+        await super().get()
+        self.write(await IOLoop.current().run_in_executor(None, self.measured.text))
+
+
+class Measured:
+    """The text of our metrics, measured no more often than it may cost."""
+
+    def __init__(self, desk: PagesDesk) -> None:
+        self._desk = desk
+        self._lock = threading.Lock()
+        self._text = b""
+        self._until = 0.0
+
+    def text(self) -> bytes:
+        """As Prometheus reads it. Where the database cannot be read, dialstock_database_up is 0, and stands alone."""
+        with self._lock:
+            began = time.monotonic()
+            if began < self._until:
+                return self._text
+            try:
+                found = list(families(measure(self._desk.open().runtime)))
+            except Exception as exc:
+                if failure_of(exc) is None:
+                    raise
+                return as_text([_up(0)])
+            self._text = as_text([_up(1), *found])
+            ended = time.monotonic()
+            self._until = ended + _SHARE * (ended - began)
+            return self._text
+
+
+def as_text(found: Iterable[GaugeMetricFamily]) -> bytes:
+    """The families in Prometheus' text format."""
+
+    class Found(Collector):
+        def collect(self) -> Iterable[GaugeMetricFamily]:
+            return found
+
+    registry = CollectorRegistry()
+    registry.register(Found())
+    return generate_latest(registry)
+
+
+def families(now: Measures) -> Iterator[GaugeMetricFamily]:
+    """What was measured, under the names that others build on."""
+    yield _counts("purchases", "Purchases by provider and status.", ("provider", "status"), now.purchases)
+    yield _ages("oldest_unknown_seconds", "Age of the longest doubt whether a number is ours.", now.oldest_unknown, now)
+    yield _ages("oldest_held_seconds", "How long the longest has waited for a person.", now.oldest_held, now)
+    unsent = 0.0 if now.oldest_event is None else (now.at - now.oldest_event).total_seconds()
+    yield _single("oldest_unsent_event_seconds", "Age of the oldest event that is not published yet.", unsent)
+    paused = dict.fromkeys(now.paused.items(), 1)
+    yield _counts("provider_paused", "1 for a provider that buys nothing now, by cause.", ("provider", "cause"), paused)
+    yield _counts("audit_findings", "What audits found and nobody settled.", ("provider", "kind"), now.findings)
+    levels = {
+        (name, state): count
+        for name, pool in now.pools.items()
+        for state, count in (
+            ("available", pool.available),
+            ("on_the_way", pool.moving),
+            ("held", pool.held),
+            ("wanted", pool.wanted),
+            ("taken", pool.taken),
+        )
+    }
+    yield _counts("pool_numbers", "Places of a pool by state.", ("pool", "state"), levels)
+    bought = {(name,): pool.bought_today for name, pool in now.pools.items()}
+    yield _counts("pool_bought_24h", "What a pool bought in 24 hours, or is about to buy.", ("pool",), bought)
+
+
+def _up(value: int) -> GaugeMetricFamily:
+    return _single("database_up", "Whether the tables could be read.", value)
+
+
+def _single(name: str, about: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"dialstock_{name}", about, value=value)
+
+
+def _counts(name: str, about: str, labels: tuple[str, ...], counts: Mapping[Any, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"dialstock_{name}", about, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _ages(name: str, about: str, since: Mapping[str, datetime], now: Measures) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"dialstock_{name}", about, labels=("provider",))
+    for provider, at in sorted(since.items()):
+        family.add_metric((provider,), max(0.0, (now.at - at).total_seconds()))
+    return family
