@@ -137,13 +137,18 @@ class ChangeOrder(Change):
             found = order_id(conn, text)
         if what == "cancel":
             done: Mapping[str, Any] = cancel_order(desk.runtime, found)
-            said = f"{count(done['cancelled'], 'line')} were asked to stop, {done['left']:,} are left to others."
+            asked = done["cancelled"]
+            said = f"{count(asked, 'line')} {'was' if asked == 1 else 'were'} asked to stop."
+            if done["left"]:
+                said += f" {count(done['left'], 'line')} left to others that want the same number."
             return said, {"order_id": found, **done}
         try:
             done = vars(retry_order.retry(desk.runtime, found))
         except ValueError as exc:
             raise Refusal(HTTPStatus.CONFLICT, str(exc)) from None
-        said = f"{count(done['again'], 'line')} are bought again, {done['found']:,} were answered by other purchases."
+        said = f"Bought again: {count(done['again'], 'line')}."
+        if done["found"]:
+            said += f" Answered by a purchase that is there already: {count(done['found'], 'line')}."
         return said, {"order_id": found, **done}
 
     def shown_next(self, *names: str) -> str:

@@ -6,8 +6,14 @@
     root.querySelectorAll("time[datetime]").forEach(function (one) {
       if (one.dataset.utc) { return; }
       one.dataset.utc = one.textContent;
-      one.textContent = new Date(one.dateTime).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
       one.title = one.dataset.utc;
+      var at = new Date(one.dateTime);
+      if (at.getTimezoneOffset() === 0) { return; }
+      var utc = document.createElement("small");
+      utc.className = "dialstock-utc";
+      utc.textContent = " (" + one.dateTime.slice(11, 19) + " UTC)";
+      one.textContent = at.toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
+      one.append(utc);
     });
   }
 

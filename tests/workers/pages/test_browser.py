@@ -1,0 +1,168 @@
+"""The pages in a real browser: with a keyboard, on a telephone, in the dark, and while things happen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from schemas.status import Status
+from tests.servers import unavailable
+from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from tests.workers.pages.serving import PASSWORDS, Visitor
+from workers.cli.terminal.context import Desk
+
+PAGES = ("orders", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
+PHONE = {"width": 390, "height": 844}
+PATIENCE = 60_000.0
+"""Milliseconds that a page may take for what it does in a moment on a quiet machine."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a screen. As root, as in a container, it needs its own sandbox off."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        unavailable("a browser", "apt-get install chromium")
+    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=arguments + quiet)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def tab(browser: Browser, visitor: Visitor) -> Iterator[Page]:
+    """A tab of Ann's, in which nothing may go wrong unseen."""
+    context = browser.new_context(
+        base_url=str(visitor.base_url),
+        http_credentials={"username": "ann", "password": PASSWORDS["ann"]},
+        timezone_id="America/New_York",
+        locale="en-US",
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def order(both: Cli, desk: Desk, home: Path) -> str:
+    """Four numbers: bought, held, failed and waiting."""
+    made = both.submit(simple_file(home, 4))
+    settle(desk, NUMBERS[0], Status.PURCHASED, success=True)
+    settle(desk, NUMBERS[1], Status.HELD, doubt=True, error="HTTP 500", error_code="http_500")
+    settle(desk, NUMBERS[2], Status.FAILED, success=False, error="the number is taken", error_code="taken")
+    return made
+
+
+def serious_findings(tab: Page) -> list[tuple[str, list[str]]]:
+    """What keeps somebody from a page of ours; the bar is Flower's."""
+    found = Axe().run(tab, context={"exclude": [[".app-navbar"]]}).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious]
+
+
+def test_each_page_reads_well_for_everybody(tab: Page, order: str) -> None:
+    for path in PAGES:
+        tab.goto(f"/dialstock/{path}")
+        assert serious_findings(tab) == [], path
+
+
+def test_each_page_fits_a_telephone_and_the_dark(tab: Page, order: str) -> None:
+    tab.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    tab.emulate_media(color_scheme="dark")
+    for path in PAGES:
+        tab.goto(f"/dialstock/{path}")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+        assert tab.evaluate("document.documentElement.dataset.bsTheme") == "dark", path
+        assert serious_findings(tab) == [], path
+
+
+def test_an_order_is_followed_while_somebody_looks(tab: Page, desk: Desk, order: str) -> None:
+    tab.goto("/dialstock/")
+    tab.get_by_role("link", name=order[-8:]).click()
+    bought = tab.locator("[data-count=bought]")
+    expect(bought).to_have_text("1")
+    tab.evaluate("window.stays = true")
+    settle(desk, NUMBERS[3], Status.PURCHASED, success=True)
+    expect(bought).to_have_text("2", timeout=PATIENCE)
+    assert tab.evaluate("window.stays") is True, "the page was not loaded again"
+
+
+def test_what_is_held_is_settled_by_keyboard(tab: Page, desk: Desk, order: str) -> None:
+    tab.goto("/dialstock/held")
+    tab.get_by_label(f"{NUMBERS[1]} at timepay").focus()
+    tab.keyboard.press("Space")
+    tab.get_by_label("It is not ours, and not wanted any more").focus()
+    tab.keyboard.press("Space")
+    tab.get_by_label("Note").fill("not in the portal")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("status")).to_contain_text("1 purchase settled by ann.")
+    expect(tab.get_by_text("Nothing waits for a person.")).to_be_visible()
+    assert purchases(desk)[NUMBERS[1]]["status"] == "failed"
+    tab.goto(f"/dialstock/purchases/{purchases(desk)[NUMBERS[1]]['id']}")
+    expect(tab.get_by_text("fail by ann: not in the portal")).to_be_visible()
+
+
+def test_a_provider_is_paused_and_an_order_cancelled(tab: Page, desk: Desk, order: str) -> None:
+    tab.goto("/dialstock/providers")
+    tab.locator("#reason-bird").fill("an outage")
+    tab.get_by_role("button", name="Pause bird").click()
+    expect(tab.get_by_role("status")).to_contain_text("bird is paused.")
+    tab.get_by_role("button", name="Resume bird").click()
+    expect(tab.get_by_role("status")).to_contain_text("bird goes on.")
+    tab.goto(f"/dialstock/orders/{order}")
+    tab.locator("#sure-cancel").check()
+    tab.get_by_role("button", name="Cancel this order").click()
+    expect(tab.get_by_role("status").first).to_contain_text("1 line was asked to stop")
+    assert purchases(desk)[NUMBERS[3]]["status"] == "cancelled"
+
+
+def test_times_are_the_viewer_s_with_utc_beside(tab: Page, desk: Desk, order: str) -> None:
+    tab.goto("/dialstock/orders")
+    shown = tab.locator("time").first
+    exact = shown.get_attribute("datetime")
+    assert exact is not None
+    local = tab.evaluate(
+        """at => new Date(at).toLocaleString(
+            "en-US", {dateStyle: "short", timeStyle: "medium", timeZone: "America/New_York"})""",
+        exact,
+    )
+    assert shown.inner_text().startswith(local)
+    assert exact[11:19] in shown.inner_text()
+
+
+def test_it_reads_without_scripts(browser: Browser, visitor: Visitor, desk: Desk, order: str) -> None:
+    context = browser.new_context(
+        base_url=str(visitor.base_url),
+        http_credentials={"username": "ann", "password": PASSWORDS["ann"]},
+        java_script_enabled=False,
+    )
+    tab = context.new_page()
+    tab.goto(f"/dialstock/orders/{order}?status=failed")
+    expect(tab.get_by_text("the number is taken")).to_be_visible()
+    tab.goto("/dialstock/held")
+    tab.get_by_label(f"{NUMBERS[1]} at timepay").check()
+    tab.locator("#decision-bought").check()
+    tab.get_by_role("button", name="Settle").click()
+    expect(tab.get_by_text("1 purchase settled by ann.")).to_be_visible()
+    context.close()
+
+
+def test_flower_s_own_pages_go_on(tab: Page) -> None:
+    for path in ("/workers", "/tasks"):
+        answer = tab.goto(path)
+        assert answer is not None
+        assert answer.status == 200
+        expect(tab.get_by_role("link", name="Orders")).to_be_visible()
