@@ -16,6 +16,8 @@ DIALSTOCK_EMBEDDED         no where DATABASE_URL and REDIS_URL must name servers
                            missing or misspelt is an error there, and not a table that goes with its container; by
                            default yes. The sandbox, in which nothing is real, may always run embedded
 DIALSTOCK_ALIVE            a folder in which each process writes that it goes on, for `dialstock doctor --alive`
+DIALSTOCK_OPERATORS        who may change something on Flower's pages under /dialstock/, like ann,bob: names of its
+                           passwords or log-ins; by default everybody whom it lets in
 DIALSTOCK_EVENT_RETENTION  how long published events are kept for a replay, like 12h or 30d; by default 7d
 DIALSTOCK_REJECTED_RETENTION  how long rejected messages are kept, like 30d, or forever; by default 90d, at least 7d
 DIALSTOCK_REQUEST_RETENTION   the same for answered takes and returns; by default 400d, at least 30d: sent again after

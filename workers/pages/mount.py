@@ -13,6 +13,7 @@ from tornado.routing import URLSpec
 from tornado.web import StaticFileHandler, url
 
 from workers.config_file import Source
+from workers.pages import templates
 from workers.pages.desk import PagesDesk
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
@@ -20,7 +21,7 @@ from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
 from workers.pages.pools import Pool, Pools
 from workers.pages.providers import ChangeProvider, Providers
 from workers.pages.purchases import Purchase, Purchases
-from workers.pages.templates import FLOWERS_TEMPLATES, Templates, missing_parts
+from workers.pages.templates import Templates, missing_parts
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def mount(settings: Settings, source: Source) -> PagesDesk | None:
 
     A Flower that lacks what they build on is told of in the log, and goes on without them.
     """
-    missing = missing_parts(FLOWERS_TEMPLATES)
+    missing = missing_parts(templates.FLOWERS_TEMPLATES)
     if missing:
         log.error(
             "the pages under %s/ are not there: Flower %s lacks %s, which they build on. The rest of Flower goes on; "

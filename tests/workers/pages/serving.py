@@ -27,12 +27,13 @@ PASSWORDS = {"ann": "her-word", "bob": "his-word"}
 
 
 @contextmanager
-def flower_at(passwords: dict[str, str] | None = None) -> Iterator[str]:
+def flower_at(passwords: dict[str, str] | None = None, *, prefix: str = "") -> Iterator[str]:
     """The address of a Flower that lets in who has one of *passwords*; everybody where there is none."""
     passwords = PASSWORDS if passwords is None else passwords
     handlers, settings = list(flower.urls.handlers), dict(flower.urls.settings)
-    before = default_options.basic_auth
+    before = default_options.basic_auth, default_options.url_prefix
     default_options.basic_auth = [f"{name}:{word}" for name, word in passwords.items()]
+    default_options.url_prefix = prefix
     try:
         found = load_settings()
         desk = mount(found, read_source(found))
@@ -40,7 +41,7 @@ def flower_at(passwords: dict[str, str] | None = None) -> Iterator[str]:
         with closing(desk), _served() as port:
             yield f"http://127.0.0.1:{port}"
     finally:
-        default_options.basic_auth = before
+        default_options.basic_auth, default_options.url_prefix = before
         flower.urls.handlers[:] = handlers
         flower.urls.settings.clear()
         flower.urls.settings.update(settings)

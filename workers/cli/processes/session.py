@@ -186,6 +186,7 @@ def _show(facts: Mapping[str, Any], config: Config) -> None:
             "Broker": facts["broker"] if facts["broker"] != facts["redis"] else None,
             "Providers": sellers(config),
             "Flower": flower.get("url"),
+            "Pages": f"{flower['url']}/dialstock/" if flower.get("url") else None,
             "Log in": password or ("with FLOWER_BASIC_AUTH" if flower else None),
         }
     )

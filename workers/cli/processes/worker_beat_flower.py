@@ -72,9 +72,10 @@ def flower(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT")] = 5555,
     log_level: LogLevel = "INFO",
 ) -> None:
-    """Run Flower, the web page that shows workers and tasks.
+    """Run Flower with our pages: orders, what is held, purchases, pools, providers; and workers and tasks.
 
-    Its password comes from the environment, FLOWER_BASIC_AUTH=user:password, and so does every other setting of
+    DIALSTOCK_OPERATORS=ann,bob names who may change something on our pages; by default all whom Flower lets in. Its
+    password comes from the environment, FLOWER_BASIC_AUTH=user:password, and so does every other setting of
     Flower's, as FLOWER_NAME.
     """
     check_password(address)
