@@ -47,7 +47,7 @@ NAMED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """The marked calls to buy of an account that the database does not know, the newest first.
+    """The marked calls of an account that the database does not know, the newest first.
 
     `known` is when the newest began that it does know, None where it knows none.
     """
@@ -58,18 +58,27 @@ class Lost:
 
     @property
     def numbers(self) -> list[str]:
-        """What was called for, each once, the newest first."""
-        return list(dict.fromkeys(mark.number for mark in self.calls))
+        """What was called for to be bought, each once, the newest first."""
+        return list(dict.fromkeys(mark.number for mark in self.calls if mark.release_id is None))
+
+    @property
+    def given_back(self) -> list[str]:
+        """What was called for to be given back, each once, the newest first."""
+        return list(dict.fromkeys(mark.number for mark in self.calls if mark.release_id is not None))
 
     def __str__(self) -> str:
         first, last = (_second(one.started_at) for one in (self.calls[-1], self.calls[0]))
-        more = len(self.numbers) - NAMED
-        named = ", ".join(self.numbers[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        back = sum(mark.release_id is not None for mark in self.calls)
+        to = {"to buy": len(self.calls) - back, "to give back": back}
+        lost = " and ".join(f"{count:,} calls {what}" for what, count in to.items() if count)
+        numbers = [*self.numbers, *self.given_back]
+        more = len(numbers) - NAMED
+        named = ", ".join(numbers[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
         known = (
             "it knows none before" if self.known is None else f"the newest that it knows is of {_second(self.known)}"
         )
         return (
-            f"the database went back in time: it has lost {len(self.calls):,} calls to buy at {self.account}, made "
+            f"the database went back in time: it has lost {lost} at {self.account}, made "
             f"{first} to {last} ({known}), for {named}"
         )
 
@@ -81,8 +90,9 @@ class GoingOn:
     `settled`: it is behind no more, and `aliases`, which were paused for that, go on; `unseen` are numbers that lost
     calls were made for and a look at the provider says are not ours. Else `audit_at` is from when on a list shows all
     that was bought; `shows_none`: the list has none of what was bought, or of what several lost calls were made for:
-    only a person's word lets the account go on; `unclear` are numbers of which nobody can say yet whether they are
-    ours. Where none of these is told, the audit left something to settle.
+    only a person's word lets the account go on; `given_back` are numbers that lost calls gave back, the list does not
+    show, and stand here as bought: they are to be marked as released; `unclear` are numbers of which nobody can say yet
+    whether they are ours. Where none of these is told, the audit left something to settle.
     """
 
     settled: bool = False
@@ -90,6 +100,7 @@ class GoingOn:
     unseen: Sequence[str] = ()
     audit_at: datetime | None = None
     shows_none: bool = False
+    given_back: Sequence[str] = ()
     unclear: Sequence[str] = ()
 
 
@@ -157,6 +168,10 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return GoingOn()
     if not proves_absence(runtime, report, lost.numbers):
         return GoingOn(shows_none=True)
+    with runtime.database.read() as conn:
+        standing = history.still_bought(conn, lost.account, lost.given_back)
+    if gone := [number for number in standing if not report.walks.showed(number)]:
+        return GoingOn(given_back=tuple(gone))
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):
         return GoingOn(unclear=tuple(unclear))

@@ -1,9 +1,10 @@
-"""The watermark: which calls to buy were committed last, kept outside the database, which can go back in time.
+"""The watermark: which calls were committed last, kept outside the database, which can go back in time.
 
 A restored backup, or a replica that lagged and was promoted, does not know the newest purchases, and would buy their
-numbers again. So each committed intent is marked in Redis *before its call goes out* (commit, mark, call): what was
-called for is marked, whatever dies; what was rolled back is not, and raises no alarm. An intent that was committed and
-not marked was not called for. One write marks all that a group commit wrote for an account.
+numbers again; and what was given back since it takes for ours. So each committed intent is marked in Redis *before its
+call goes out* (commit, mark, call): what was called for is marked, whatever dies; what was rolled back is not, and
+raises no alarm. An intent that was committed and not marked was not called for. One write marks all that a group commit
+wrote for an account.
 
 A mark names its attempt, and the database is behind where that attempt is not in it: no clock and no order is compared.
 Attempts are deleted long after their purchase ended, and all of it at once, which the database can tell. Marks stand in
@@ -80,7 +81,9 @@ return found
 class Mark:
     """One committed intent: a purchase's attempt by its key, its number, and its times by the database's clock.
 
-    `pool` is the pool that it is for, where that was asked for: it stands beside the marks, which older programs read.
+    `release_id` is the release whose attempt it is, at that one's revision, where the number is given back: such marks
+    have a list of their own, for older programs know only calls to buy. `pool` is the pool that it is for, where that
+    was asked for: it stands beside the marks, which older programs read.
     """
 
     purchase_id: str
@@ -88,24 +91,32 @@ class Mark:
     number: str
     started_at: datetime
     deadline: datetime
+    release_id: str | None = None
     pool: str | None = field(default=None, compare=False)
+
+    @property
+    def caller(self) -> str:
+        """The id of what has the attempt: the release, or the purchase."""
+        return self.release_id or self.purchase_id
 
     @property
     def text(self) -> str:
         """How it stands in Redis."""
         times = f"{self.started_at.isoformat()} {self.deadline.isoformat()}"
-        return f"{self.purchase_id} {self.revision} {self.number} {times}"
+        released = f" {self.release_id}" if self.release_id else ""
+        return f"{self.purchase_id} {self.revision} {self.number} {times}{released}"
 
     @classmethod
     def parse(cls, text: str) -> Mark:
         """Raises ValueError for what is no mark."""
-        purchase_id, revision, number, started_at, deadline = text.split(" ")
+        purchase_id, revision, number, started_at, deadline, *released = text.split(" ")
         return cls(
             purchase_id=purchase_id,
             revision=int(revision),
             number=number,
             started_at=datetime.fromisoformat(started_at),
             deadline=datetime.fromisoformat(deadline),
+            release_id=next(iter(released), None),
         )
 
 
@@ -136,12 +147,18 @@ class Watermark:
         """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied."""
         kept = [*marks]
         pools = [f"{mark.purchase_id} {mark.pool}" for mark in kept if mark.pool]
-        texts = [mark.text for mark in kept]
-        if self._script(keys=[self._key(account)], args=[len(texts), *texts, *pools]) == len(texts):
+        self._write(self._key(account), [mark.text for mark in kept], pools)
+
+    def write_release(self, account: str, mark: Mark) -> None:
+        """Keep the mark of a call that gives a number of *account* back."""
+        self._write(_releases(self._key(account)), [mark.text], [])
+
+    def _write(self, key: str, texts: Sequence[str], pools: Sequence[str]) -> None:
+        if self._script(keys=[key], args=[len(texts), *texts, *pools]) == len(texts):
             self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
-        """At most *count* marks of *account* under each of its names, the newest first."""
+        """At most *count* marks of each kind of *account* under each of its names, the newest first."""
         return _marks([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
@@ -177,10 +194,14 @@ class Watermark:
 
     def _lists(self, account: str, others: Iterable[str]) -> list[str]:
         found = self._names(keys=[self._key(account)], args=[self._key(one) for one in others])
-        return [_text(key) for key in found]
+        return [one for key in map(_text, found) for one in (key, _releases(key))]
 
     def _key(self, account: str) -> str:
         return named(self._redis, f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}")
+
+
+def _releases(key: str) -> str:
+    return f"{key}:releases"
 
 
 def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:

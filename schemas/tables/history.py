@@ -12,8 +12,9 @@ from schemas.tables.columns import ID
 
 
 class AccountAnswer(SQLModel, table=True):
-    """A call to buy that this database lost: an audit took in what it bought, or a person answered for it.
+    """A call that this database lost: an audit took in what it bought, or gave back, or a person answered for it.
 
+    `purchase_id` is the purchase that it was to buy, or the release that it was for.
     It stands in no other table. A database that goes back once more, to before the answer, has lost it again. Where
     several accounts may be the one that made it, each answers for itself: what the one does not have, another may.
     """

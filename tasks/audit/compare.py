@@ -59,6 +59,11 @@ class Report:
         """The findings of these kinds."""
         return [finding for finding in self.findings if finding.kind in kinds]
 
+    def without(self, settled: Collection[Finding]) -> Report:
+        """The same but for what is settled by now."""
+        keys = {finding.key for finding in settled}
+        return replace(self, findings=[one for one in self.findings if one.key not in keys])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
@@ -236,5 +241,4 @@ def _release(runtime: Runtime, walks: Walks, gone: Sequence[Finding], by: str) -
 
 
 def _settlement(report: Report, settled: list[Finding], *kinds: FindingKind) -> Settlement:
-    keys = {one.key for one in settled}
-    return Settlement(settled=settled, left=[one for one in report.of(*kinds) if one.key not in keys])
+    return Settlement(settled=settled, left=report.without(settled).of(*kinds))

@@ -1,9 +1,10 @@
-"""A database that went back in time: which calls to buy it has lost, and what becomes of their numbers."""
+"""A database that went back in time: which calls it has lost, and what becomes of their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, exists, select, update
 
@@ -13,6 +14,7 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables.history import ANSWERED
 from schemas.tables.purchases import ALIVE, ATTEMPT, PURCHASE
+from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
 from tasks.chunks import chunks
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
@@ -31,15 +33,24 @@ _UNTOLD = Outcome(
     kind=OutcomeKind.UNKNOWN, error_code=_LOST, error="the database went back in time while the call was under way"
 )
 # By id alone: SQLite finds no index for pairs.
-_STARTED, _ANSWERED = (
-    select(at.purchase_id, at.revision, at.started_at).where(among(at.purchase_id, "ids"), *where)
-    for at, where in ((ATTEMPT.c, ()), (ANSWERED.c, (ANSWERED.c.account == bindparam("account"),)))
+_STARTED, _GIVEN_BACK, _ANSWERED = (
+    select(caller, at.revision, at.started_at).where(among(caller, "ids"), *where)
+    for caller, at, where in (
+        (ATTEMPT.c.purchase_id, ATTEMPT.c, ()),
+        (RELEASE_ATTEMPT.c.release_id, RELEASE_ATTEMPT.c, ()),
+        (ANSWERED.c.purchase_id, ANSWERED.c, (ANSWERED.c.account == bindparam("account"),)),
+    )
 )
 _FORGOTTEN = select(PURCHASE.c.id, PURCHASE.c.finished_at).where(
     among(PURCHASE.c.id, "ids"),
     PURCHASE.c.finished_at.is_not(None),
     PURCHASE.c.attempts > 0,
     ~exists().where(ATTEMPT.c.purchase_id == PURCHASE.c.id),
+)
+_ENDED = select(RELEASE.c.id, RELEASE.c.finished_at).where(
+    among(RELEASE.c.id, "ids"),
+    RELEASE.c.finished_at.is_not(None),
+    ~exists().where(RELEASE_ATTEMPT.c.release_id == RELEASE.c.id),
 )
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _DATE = (
@@ -54,7 +65,7 @@ class Unvouched(NotHere):
 
 
 class WentBack(Exception):
-    """The database has lost calls to buy of an account: nothing may be bought there."""
+    """The database has lost calls of an account: nothing may be bought or given back there."""
 
 
 def lost(conn: Connection, marks: Sequence[Mark], *, account: str) -> list[Mark]:
@@ -63,13 +74,21 @@ def lost(conn: Connection, marks: Sequence[Mark], *, account: str) -> list[Mark]
     One at the same revision that began at another time is another call, made by who did not know of the first. What was
     answered at another account that may have made the call is not answered here: it may have been this one. What began
     before its purchase ended is not lost where all calls of that purchase were forgotten since (`tasks.ledger.forget`):
-    a database that knows the end knew the call.
+    a database that knows the end knew the call. So it is with a release that ended.
     """
-    missing = _unknown(conn, _ANSWERED, _unknown(conn, _STARTED, marks), account=account)
+    missing = _unknown(conn, _STARTED, _to_buy(marks))
+    missing += _unknown(conn, _GIVEN_BACK, [mark for mark in marks if mark.release_id is not None])
+    missing = _unknown(conn, _ANSWERED, missing, account=account)
     ended: dict[str, datetime] = {}
     for chunk in chunks(missing, _CHUNK):
-        ended.update(row[:2] for row in conn.execute(_FORGOTTEN, {"ids": list({mark.purchase_id for mark in chunk})}))
-    return [mark for mark in missing if mark.started_at > ended.get(mark.purchase_id, _NEVER)]
+        for query in (_FORGOTTEN, _ENDED):
+            ended.update(row[:2] for row in conn.execute(query, {"ids": list({mark.caller for mark in chunk})}))
+    gone = {mark for mark in missing if mark.started_at > ended.get(mark.caller, _NEVER)}
+    return [mark for mark in marks if mark in gone]
+
+
+def _to_buy(marks: Sequence[Mark]) -> list[Mark]:
+    return [mark for mark in marks if mark.release_id is None]
 
 
 def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: datetime) -> None:
@@ -78,12 +97,12 @@ def answer(conn: Connection, marks: Sequence[Mark], *, account: str, now: dateti
     Their marks stay: a database that goes back once more lost this. What stands as bought for their numbers was called
     for when the marks say, and for which pool: limits for a day count it.
     """
-    _date_bought(conn, account, marks)
+    _date_bought(conn, account, _to_buy(marks))
     insert_new(conn, ANSWERED, [_answered(mark, account, now) for mark in marks])
 
 
 def _answered(mark: Mark, account: str, now: datetime) -> Row:
-    call = {"purchase_id": mark.purchase_id, "revision": mark.revision, "started_at": mark.started_at}
+    call = {"purchase_id": mark.caller, "revision": mark.revision, "started_at": mark.started_at}
     return {"account": account, **call, "answered_at": now}
 
 
@@ -110,14 +129,12 @@ def _newest(marks: Sequence[Mark]) -> dict[str, Mark]:
     return {mark.number: mark for mark in sorted(marks, key=lambda one: (one.started_at, one.revision))}
 
 
-def _unknown(
-    conn: Connection, calls: Select[tuple[str, int, datetime]], marks: Sequence[Mark], **of: str
-) -> list[Mark]:
-    known: set[tuple[str, int, datetime]] = set()
+def _unknown(conn: Connection, calls: Select[Any], marks: Sequence[Mark], **of: str) -> list[Mark]:
+    known: set[tuple[Any, ...]] = set()
     for chunk in chunks(marks, _CHUNK):
-        rows = conn.execute(calls, {"ids": list({mark.purchase_id for mark in chunk}), **of})
-        known.update((row.purchase_id, row.revision, row.started_at) for row in rows)
-    return [mark for mark in marks if (mark.purchase_id, mark.revision, mark.started_at) not in known]
+        rows = conn.execute(calls, {"ids": list({mark.caller for mark in chunk}), **of})
+        known.update(map(tuple, rows))
+    return [mark for mark in marks if (mark.caller, mark.revision, mark.started_at) not in known]
 
 
 def vouch(conn: Connection, account: str, marks: Sequence[Mark] | None) -> None:
@@ -130,7 +147,7 @@ def vouch(conn: Connection, account: str, marks: Sequence[Mark] | None) -> None:
     if marks is None:
         raise Unvouched(account)
     if missing := lost(conn, marks, account=account):
-        raise WentBack(f"the database has lost {len(missing)} of the newest calls to buy at {account}")
+        raise WentBack(f"the database has lost {len(missing)} of the newest calls at {account}")
     vouched(conn).add(account)
 
 
@@ -149,9 +166,10 @@ def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, s
 
     Whatever is not bought is held, also what is looked at, or called for: its looks would be those of an earlier call,
     and over before what the lost one bought can show. Where there is none, one is made, under the lost one's id where
-    that is free, so that a late answer and those who know it find it. Returns those that were held.
+    that is free, so that a late answer and those who know it find it. What was given back is left to the audit. Returns
+    those that were held.
     """
-    newest = _newest(marks)
+    newest = _newest(_to_buy(marks))
     error = f"the database lost a call that may have bought it; {settler.by} let {alias} go on: {why}"
     changes = {"error": error, "error_code": _LOST, "doubt": True}
     alive = _alive(conn, account, sorted(newest))
@@ -203,3 +221,10 @@ def _lost_purchase(mark: Mark, taken: set[str], account: str, alias: str, now: d
         "already_owned": False,
         "finished_at": None,
     }
+
+
+def still_bought(conn: Connection, account: str, numbers: Sequence[str]) -> list[str]:
+    """Those of *numbers* that a purchase of *account* stands for as bought, or as on its way back."""
+    at = PURCHASE.c
+    standing = (at.account == account, at.number.in_(numbers), at.status.in_(_STANDS))
+    return list(conn.execute(select(at.number).where(*standing).order_by(at.number)).scalars())

@@ -36,6 +36,7 @@ from tasks.providers.transport.turns import Gate, Withheld, in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
+from tasks.watermark import Mark
 
 T = TypeVar("T")
 
@@ -156,9 +157,10 @@ class _TooLate(Withheld):
 
 
 def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
-    """Make the call while its intent is fresh. What its turn holds back was not sent."""
+    """Mark the call, and make it while its intent is fresh. What its turn holds back was not sent."""
     row = intent.row
     try:
+        work.runtime.watermark.write_release(row["account"], _mark(intent))
         looked_at = time.monotonic()
         bounds = Bounds(
             connected=looked_at + _fresh_for(work, intent),
@@ -168,9 +170,21 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
         with in_turn(work.turns()), bounded(bounds):
             return work.adapter.release(row["number"], row["provider_number_id"])
     except RedisError as exc:
-        return _unsent("pace", f"there is no pace without Redis, which {explained(exc)}")
+        return _unsent("pace", f"there is no pace, and no mark, without Redis, which {explained(exc)}")
     except (Stopped, _TooLate) as exc:
         return _unsent("too_late", str(exc) or "the worker stops")
+
+
+def _mark(intent: Intent) -> Mark:
+    row = intent.row
+    return Mark(
+        purchase_id=row["purchase_id"],
+        release_id=row["id"],
+        revision=row["revision"],
+        number=row["number"],
+        started_at=intent.started_at,
+        deadline=intent.deadline,
+    )
 
 
 def _unsent(code: str, error: str) -> ReleaseOutcome:

@@ -111,6 +111,9 @@ class OpenWatermark(Watermark):
     def write(self, account: str, marks: Iterable[Mark]) -> None:
         self.marks.setdefault(account, [])[:0] = reversed(list(marks))
 
+    def write_release(self, account: str, mark: Mark) -> None:
+        self.write(account, [mark])
+
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         return self.marks.get(account, [])[:count]
 

@@ -98,14 +98,14 @@ def audit(
     with _ready(provider) as (runtime, binding):
         found = _walk(runtime, binding)
         settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
-        done, going = _adopt(runtime, binding, found, name) if adopt else ([], None)
+        if mark_released:
+            settled += _release(runtime, binding, found, name, all_gone=all_gone)
+        # What is marked as released is missing no more: an account may go on by that.
+        done, going = _adopt(runtime, binding, found.without(settled), name) if adopt else ([], None)
         settled += done
         if going_back:
             settled += give_back_orphans(runtime, binding, found, going_back, name, yes=yes)
-        if mark_released:
-            settled += _release(runtime, binding, found, name, all_gone=all_gone)
-    keys = {one.key for one in settled}
-    left = [one for one in found.findings if one.key not in keys]
+    left = found.without(settled).findings
     _emit(found, settled, left, going) if json else _tell(found, settled, left, going)
     raise typer.Exit(SOME_FAILED if left or (going is not None and not going.settled) else 0)
 
@@ -245,14 +245,10 @@ def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding], go
 
 def _tell_going(going: GoingOn) -> None:
     """What becomes of an account that the database was behind for."""
-    if going.audit_at is not None:
-        show(f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}.")
-    elif going.shows_none:
-        show(f"It shows none of what was bought or called for, as with another account's token: check it. {_GONE}.")
-    elif going.unclear:
-        show(f"The account goes on by an audit once it is clear whether these are ours. {_WORD}.")
-    elif not going.settled:
-        show("The account goes on by an audit that leaves none of these.")
+    if waits := _waits_for(going):
+        show(waits)
+    for number in going.given_back:
+        show_line(f"lost     {'given back':<30}  {number}")
     for number in going.unclear:
         show_line(f"unclear  {'ours or not':<30}  {number}")
     for number in going.unseen:
@@ -261,6 +257,18 @@ def _tell_going(going: GoingOn) -> None:
         show(f"{', '.join(going.aliases)} goes on.")
     elif going.settled:
         show("The database is behind no more. `dialstock provider list` tells what else waits, as for a person.")
+
+
+def _waits_for(going: GoingOn) -> str | None:
+    if going.audit_at is not None:
+        return f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}."
+    if going.shows_none:
+        return f"It shows none of what was bought or called for, as with another account's token: check it. {_GONE}."
+    if going.given_back:
+        return "These were given back, and stand here as bought: the account goes on by --adopt --mark-released."
+    if going.unclear:
+        return f"The account goes on by an audit once it is clear whether these are ours. {_WORD}."
+    return None if going.settled else "The account goes on by an audit that leaves none of these."
 
 
 def _next_step(left: Sequence[Finding]) -> str:

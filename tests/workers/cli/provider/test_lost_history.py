@@ -30,15 +30,19 @@ Lose = Callable[..., list[Mark]]
 def lose(
     both: Cli, sandbox: SandboxServer, desk: Desk, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> Lose:
-    """Has the database lose calls for numbers, *ago* seconds old, and a worker find that."""
+    """Has the database lose calls for numbers, *ago* seconds old, and a worker find that; or one that *released* it."""
     monkeypatch.setenv("REDIS_URL", redis_server.url)
 
-    def lose_them(alias: str, *numbers: str, ago: float = 3600.0) -> list[Mark]:
+    def lose_them(alias: str, *numbers: str, ago: float = 3600.0, released: bool = False) -> list[Mark]:
         then = desk.runtime.now() - timedelta(seconds=ago)
         marks = [Mark(purchase_id=new_id(), revision=2, number=one, started_at=then, deadline=then) for one in numbers]
         with Redis.from_url(redis_server.url) as client:
             runtime = replace(desk.runtime, watermark=Watermark(client))
-            runtime.watermark.write(runtime.providers[alias].account, marks)
+            account = runtime.providers[alias].account
+            if released:
+                runtime.watermark.write_release(account, replace(marks[0], release_id=new_id()))
+            else:
+                runtime.watermark.write(account, marks)
             restored_database.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))
@@ -74,7 +78,7 @@ def test_an_audit_that_adopts_lets_it_go_on(both: Cli, sandbox: SandboxServer, d
     assert both.json("audit", "fluents", status=1)["lost_history"] is None
     assert "database_behind" in state(both, "fluents")
     done = both.json("audit", "fluents", "--adopt", "--by", "ann")["lost_history"]
-    said = {"unseen": [NUMBERS[2]], "audit_at": None, "shows_none": False, "unclear": []}
+    said = {"unseen": [NUMBERS[2]], "audit_at": None, "shows_none": False, "given_back": [], "unclear": []}
     assert done == {"settled": True, "aliases": ["fluents"], **said}
     assert state(both, "fluents") == "open"
     assert set(purchases(desk)) == set(NUMBERS[:2])
@@ -108,6 +112,25 @@ def test_what_shows_none_of_ours_lets_nothing_go_on(both: Cli, sandbox: SandboxS
     told = both("audit", "fluents", "--adopt")
     assert (told.exit_code, "It shows none of what was bought or called for" in told.stdout) == (1, True)
     assert "database_behind" in state(both, "fluents")
+
+
+def test_what_was_given_back_is_to_be_marked_as_released(
+    both: Cli, sandbox: SandboxServer, desk: Desk, lose: Lose
+) -> None:
+    sandbox.control.own("vogent", NUMBERS[:2])
+    both.ok("audit", "vogent", "--adopt")
+    with desk.runtime.database.write() as conn:
+        conn.execute(update(PURCHASE).values(finished_at=desk.runtime.now() - timedelta(hours=2)))
+    sandbox.control.reset()
+    sandbox.control.own("vogent", NUMBERS[1:2])
+    lose("vogent", NUMBERS[0], released=True)
+    told = both("audit", "vogent", "--adopt")
+    assert told.exit_code == 1
+    assert "stand here as bought: the account goes on by --adopt --mark-released." in told.stdout
+    assert f"lost     given back                      {NUMBERS[0]}" in told.stdout
+    assert "it has lost 1 calls to give back at" in state(both, "vogent")
+    assert "vogent goes on." in both.ok("audit", "vogent", "--adopt", "--mark-released")
+    assert state(both, "vogent") == "open"
 
 
 def test_people_are_told_what_is_unclear(capsys: pytest.CaptureFixture[str]) -> None:
