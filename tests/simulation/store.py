@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _PRELUDE = """
-local real, redis = redis, {error_reply = redis.error_reply}
+local real, redis = redis, {error_reply = redis.error_reply, pcall = redis.pcall}
 local second, micro, replid = string.match(table.remove(ARGV), '^(%d+) (%d+) (%w+)$')
 local present = second * 1000000 + micro
 local function lapse(key)
