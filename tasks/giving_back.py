@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from schemas.config.kinds import Kind
 from schemas.events import EventType
@@ -165,8 +165,8 @@ def mark_kept(runtime: Runtime, purchase_id: str, by: str, note: str | None) -> 
 
 def purchases_of(conn: Connection, order_id: str) -> list[str]:
     """The purchases on an order's lines, in their order."""
-    query = LINE.select().where(LINE.c.order_id == order_id).order_by(LINE.c.line)
-    return list(dict.fromkeys(row["purchase_id"] for row in conn.execute(query).mappings()))
+    query = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id).order_by(LINE.c.line)
+    return list(dict.fromkeys(conn.execute(query).scalars()))
 
 
 def _require_known(runtime: Runtime, row: Row) -> None:

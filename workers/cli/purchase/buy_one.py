@@ -76,7 +76,8 @@ def tell(desk: Desk, row: Row, *, key: str | None, created: bool, waited: bool, 
 
 def _say_step(runtime: Runtime, row: Row) -> None:
     with runtime.database.read() as conn:
-        say(f"{row['status']}: {describe(runtime, conn, row)}")
+        step = describe(runtime, conn, row)
+    say(f"{row['status']}: {step}")
 
 
 def _hint(desk: Desk) -> None:

@@ -184,18 +184,20 @@ def _from_ids(found: Sequence[str], verdict: Verdict, known: str | None, note: s
 
 def _with_ids(runtime: Runtime, wanted: Sequence[Resolution], *, json: bool) -> list[Resolution]:
     """The decisions of a file, each with the id of the purchase that it gives the number of."""
-    from workers.cli.terminal.ids import purchase_id
+    from tasks.chunks import chunks
+    from workers.cli.terminal.ids import STEP, purchase_id
 
     done: list[Resolution] = []
     problems: list[Row] = []
-    with runtime.database.read() as conn:
-        for one in wanted:
-            try:
-                by_number = one.purchase_id.startswith("+")
-                known = purchase_id(conn, one.purchase_id, (Status.HELD,)) if by_number else one.purchase_id
-                done.append(replace(one, purchase_id=known))
-            except Failure as exc:
-                problems.append(_document(one.line, "id", str(exc)))
+    for some in chunks(wanted, STEP):
+        with runtime.database.read() as conn:
+            for one in some:
+                try:
+                    by_number = one.purchase_id.startswith("+")
+                    known = purchase_id(conn, one.purchase_id, (Status.HELD,)) if by_number else one.purchase_id
+                    done.append(replace(one, purchase_id=known))
+                except Failure as exc:
+                    problems.append(_document(one.line, "id", str(exc)))
     if problems:
         _refuse(problems, json=json)
     return done

@@ -6,10 +6,8 @@ from schemas.requests import RequestError
 from schemas.status import Status
 from tasks import giving_back
 from tasks.giving_back import Refused
-from tasks.ledger.rows import find
 from tasks.runtime import Runtime
-from workers.cli.release.give_back import Chosen, Done, ids_of
-from workers.cli.terminal import ids
+from workers.cli.release.give_back import Chosen, Done, each_row, named
 from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import count, emit_json, say, show_line
 
@@ -21,12 +19,8 @@ def call_off(runtime: Runtime, wanted: Chosen, by: str) -> Done:
     wanted.check()
     if wanted.pool is not None or wanted.force:
         raise Failure("--cancel goes with numbers, --file or --order: a number on its way back is in no pool")
-    with runtime.database.read() as conn:
-        order = None if wanted.order is None else ids.order_id(conn, wanted.order)
-        named = dict.fromkeys(ids_of(conn, wanted, order, _WAITING))
-        rows = [row for one in named if (row := find(conn, one))]
-    if order is not None:
-        rows = [row for row in rows if row["status"] in _WAITING]
+    order, found = named(runtime, wanted, _WAITING)
+    rows = [row for row in each_row(runtime, found) if order is None or row["status"] in _WAITING]
     if not rows:
         raise Failure("nothing is on its way back there")
     done = Done()

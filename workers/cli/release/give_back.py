@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import typer
@@ -14,6 +14,7 @@ from schemas.money import MonthlyTotal, price_of
 from schemas.requests import RequestError
 from schemas.status import Status
 from tasks import giving_back
+from tasks.chunks import chunks
 from tasks.giving_back import Refused
 from tasks.ledger.releases.asking import Asking, open_release
 from tasks.ledger.rows import Row, find
@@ -70,15 +71,15 @@ class Done:
 def chosen(runtime: Runtime, wanted: Chosen, by: str) -> Plan:
     """What is to be given back, as it stands now. Raises Failure."""
     wanted.check()
-    with runtime.database.read() as conn:
-        order = None if wanted.order is None else ids.order_id(conn, wanted.order)
-        asking = Asking(by=by, order_id=order, force=wanted.force)
-        rows = [row for one in dict.fromkeys(ids_of(conn, wanted, order)) if (row := find(conn, one))]
-        if order is not None:
-            rows = [row for row in rows if row["status"] in _OURS]
-        problems = {row["id"]: giving_back.refused(runtime, conn, row, asking) for row in rows if _is_new(row)}
+    order, found = named(runtime, wanted)
+    asking = Asking(by=by, order_id=order, force=wanted.force)
+    rows = [row for row in each_row(runtime, found) if order is None or row["status"] in _OURS]
     if not rows:
         raise Failure("there is nothing to give back there")
+    problems: dict[str, Refused | None] = {}
+    for some in chunks(filter(_is_new, rows), ids.STEP):
+        with runtime.database.read() as conn:
+            problems |= {row["id"]: giving_back.refused(runtime, conn, row, asking) for row in some}
     refused = [one for one in problems.values() if one is not None]
     return Plan(rows=[row for row in rows if problems.get(row["id"]) is None], asking=asking, refused=refused)
 
@@ -140,9 +141,12 @@ def tell(runtime: Runtime, done: Done, *, json: bool) -> None:
         told = {"saves_a_month": saved.texts(), "without_price": saved.without_price}
         emit_json({"releasing": rows, "refused": [vars(one) for one in done.refused], **told})
         return
-    with runtime.database.read() as conn:
-        for row in done.rows:
-            show_line(f"{row['number']:<16}  {row['provider']:<12}  {_when(conn, row, runtime)}  {row['id']}")
+    for some in chunks(done.rows, ids.STEP):
+        # Who reads what is shown may take his time: no transaction waits for him.
+        with runtime.database.read() as conn:
+            due = [_when(conn, row, runtime) for row in some]
+        for row, at in zip(some, due, strict=True):
+            show_line(f"{row['number']:<16}  {row['provider']:<12}  {at}  {row['id']}")
     say(f"{count(len(done.rows), 'number')} on the way back, {len(done.refused):,} left.")
 
 
@@ -156,15 +160,32 @@ def _is_new(row: Row) -> bool:
     return bool(row["status"] != Status.RELEASING)
 
 
-def ids_of(conn: Connection, wanted: Chosen, order: str | None, statuses: Collection[Status] = _OURS) -> Iterator[str]:
-    """The purchases that are named; of several with one number, the one in such a status. Raises Failure."""
-    if order is not None:
-        yield from giving_back.purchases_of(conn, order)
-    elif wanted.pool is not None:
-        yield from leaving.longest_available(conn, wanted.pool, wanted.count or 0)
-    else:
-        for text in wanted.numbers or _lines(wanted.file or STDIN):
-            yield ids.purchase_id(conn, text, statuses)
+def named(runtime: Runtime, wanted: Chosen, statuses: Collection[Status] = _OURS) -> tuple[str | None, Sequence[str]]:
+    """The order that is named, if one is, and the purchases; of several with one number, the one in such a status.
+
+    Raises Failure.
+    """
+    read = runtime.database.read
+    if wanted.order is not None:
+        with read() as conn:
+            order = ids.order_id(conn, wanted.order)
+            return order, giving_back.purchases_of(conn, order)
+    if wanted.pool is not None:
+        with read() as conn:
+            return None, leaving.longest_available(conn, wanted.pool, wanted.count or 0)
+    found: dict[str, None] = {}
+    for some in chunks(wanted.numbers or _lines(wanted.file or STDIN), ids.STEP):
+        with read() as conn:
+            found |= dict.fromkeys(ids.purchase_id(conn, text, statuses) for text in some)
+    return None, list(found)
+
+
+def each_row(runtime: Runtime, found: Iterable[str]) -> Iterator[Row]:
+    """The purchases with these ids."""
+    for some in chunks(found, ids.STEP):
+        with runtime.database.read() as conn:
+            rows = [row for one in some if (row := find(conn, one))]
+        yield from rows
 
 
 def _lines(file: str) -> list[str]:

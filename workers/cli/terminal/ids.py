@@ -20,6 +20,10 @@ from workers.cli.terminal.errors import Failure, NotThere
 from workers.cli.terminal.output import short_id
 
 LAST = "last"
+
+STEP = 100
+"""Purchases that one transaction looks up: an order may have very many."""
+
 _PART = re.compile(r"[0-9a-f]{8,32}")
 _WHOLE = 32
 _SHOWN = 3
