@@ -68,7 +68,7 @@ def test_json_and_ndjson_have_them_too() -> None:
         ("count,provider\n5,birb\n", "2 provider: 'birb' is not configured: did you mean 'bird'?"),
         ("count,provider\n5,timepay\n", "2 provider: 'timepay' (timepay) cannot be searched"),
         ("count,prefix\n5,415\n5,415\n", "3 count: is line 2 again: put them together, with one count"),
-        ("count,zzz\n5,red\n", "1 colour: unknown column 'zzz': known are count, country, prefix"),
+        ("count,zzz\n5,red\n", "1 zzz: unknown column 'zzz': known are count, country, prefix"),
         ("number,provider,count\n+14155550100,bird,\n", "1 count: a row has a number, or a count in place of it"),
     ],
 )

@@ -85,6 +85,10 @@ class Wishing(Supplied):
         """One run of the latest order's wish."""
         run.run(self.runtime, self.wishes()[0]["order_id"], position)
 
+    def run_of(self, order_id: str) -> None:
+        """One run of the only wish of an order."""
+        run.run(self.runtime, order_id, 1)
+
     def order(self, order_id: str) -> Row:
         [found] = self.rows(select(ORDER).where(ORDER.c.id == order_id))
         return found

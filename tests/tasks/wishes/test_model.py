@@ -1,0 +1,213 @@
+"""Orders by criteria among runs that are killed, late or two at once, persons, another buyer, and providers that may do
+anything.
+
+Hypothesis plays all of them; time is virtual. What is promised: never more than a wish counts, nothing twice, no number
+in doubt replaced before that is settled; and in the end never fewer while something is for sale.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import suppress
+from typing import ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import select
+
+from schemas.requests import RequestError
+from schemas.settling import Verdict
+from schemas.status import DEAD, Status
+from schemas.tables.purchases import LINE, PURCHASE
+from schemas.tables.wishes import WishState
+from tasks import orders
+from tasks.ledger import resolve
+from tasks.ledger.orders import cancel
+from tasks.ledger.queue import pausing
+from tasks.ledger.resolve import Resolution, Settler
+from tasks.ledger.rows import Row
+from tasks.operator import retry_order
+from tests.tasks.playing import play
+from tests.tasks.pools.supplying import area
+from tests.tasks.scripted_provider import NOT_SENT, REFUSED, THROTTLED, UNKNOWN
+from tests.tasks.support import Killed, clear, die
+from tests.tasks.wishes.wishing import Market, wishing
+from workers.database.connections import SqlDatabase
+
+EXAMPLES = int(os.environ.get("WISH_EXAMPLES", "0"))
+"""Games on each kind of database; without it as many as take a few seconds."""
+
+KEYS = ("a", "b", "c")
+COUNTS = {"a": 3, "b": 6, "c": 9}
+aliases = st.sampled_from(("first", "second"))
+keys = st.sampled_from(KEYS)
+picks = st.integers(0, 30)
+
+
+class Game(RuleBasedStateMachine):
+    """The rules are what may happen; the invariants are what is promised."""
+
+    database: ClassVar[SqlDatabase]
+
+    @initialize(many=st.integers(2, 12), page=st.sampled_from([2, 4, 100]))
+    def begin(self, many: int, page: int) -> None:
+        clear(self.database)
+        self.world = wishing(self.database)
+        self.asked: dict[str, str] = {}
+        for alias, code in (("first", 415), ("second", 628)):
+            market = self.market(alias)
+            market.offers, market.page = market.offers[:many], page
+            assert market.offers[0].number in area(code, 1)
+
+    @rule(key=keys)
+    def somebody_orders(self, key: str) -> None:
+        """The same message twice is the same order."""
+        order = self.world.wish(COUNTS[key], key=key)
+        assert self.asked.setdefault(key, order["id"]) == order["id"]
+
+    @rule(point=st.sampled_from(["accepted", "leased", "searched", "ordering"]), key=keys, seconds=st.integers(0, 60))
+    def somebody_is_killed(self, point: str, key: str, seconds: int) -> None:
+        self.world.points[point] = die
+        with suppress(Killed):
+            self.asked.setdefault(key, self.world.wish(COUNTS[key], key=key)["id"])
+            self.world.turn()
+        self.world.points.clear()
+        self.world.clock.advance(seconds)
+
+    @rule(turns=st.integers(1, 5), seconds=st.sampled_from([0, 10, 60, 400]))
+    def workers_work(self, turns: int, seconds: int) -> None:
+        for _ in range(turns):
+            self.world.turn()
+        self.world.clock.advance(seconds)
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=picks, minutes=st.sampled_from([0, 5]))
+    def a_second_run_comes_while_one_searches(self, pick: int, minutes: int) -> None:
+        order_id = sorted(self.asked.values())[pick % len(self.asked)]
+        market = self.market("first")
+        market.happens = [lambda: (self.world.later(minutes=minutes), self.world.run_of(order_id))]
+        self.world.run_of(order_id)
+        market.happens = []
+
+    @rule(
+        alias=aliases, act=st.sampled_from([REFUSED, UNKNOWN, THROTTLED, NOT_SENT, "unseen"]), times=st.integers(1, 3)
+    )
+    def a_provider_answers_otherwise(self, alias: str, act: object, times: int) -> None:
+        market = self.market(alias)
+        market.script.extend([market.charge_unseen if act == "unseen" else act] * times)  # type: ignore[list-item]
+
+    @rule(alias=aliases, failing=st.booleans())
+    def searches_fail_or_work(self, alias: str, failing: bool) -> None:
+        self.market(alias).failing = UNKNOWN if failing else None
+
+    @rule(alias=aliases, pick=picks)
+    def somebody_else_is_quicker(self, alias: str, pick: int) -> None:
+        offers = self.market(alias).offers
+        number = offers[pick % len(offers)].number
+        if number not in {sold for sold, _ in self.market(alias).charged}:
+            self.market(alias).refused.add(number)
+
+    @rule(alias=aliases, pick=picks)
+    def another_request_names_a_number(self, alias: str, pick: int) -> None:
+        offers = self.market(alias).offers
+        with suppress(RequestError):
+            self.world.accept(offers[pick % len(offers)].number, alias)
+
+    @rule(alias=aliases, stops=st.booleans())
+    def a_provider_is_paused_or_goes_on(self, alias: str, stops: bool) -> None:
+        if stops:
+            self.world.stop_provider(alias)
+        else:
+            self.go_on(alias)
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=picks)
+    def a_person_cancels_an_order(self, pick: int) -> None:
+        orders.cancel(self.world.runtime, sorted(self.asked.values())[pick % len(self.asked)])
+
+    @precondition(lambda self: self.asked)
+    @rule(pick=picks)
+    def a_person_retries(self, pick: int) -> None:
+        retry_order.retry(self.world.runtime, sorted(self.asked.values())[pick % len(self.asked)])
+
+    @rule(pick=picks)
+    def a_person_cancels_a_purchase(self, pick: int) -> None:
+        if rows := self.world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.QUEUED)):
+            with self.world.write() as conn:
+                cancel.cancel(conn, rows[pick % len(rows)]["id"], self.world.clock())
+
+    @rule(verdict=st.sampled_from([Verdict.FAIL, Verdict.BOUGHT, Verdict.RETRY]))
+    def a_person_settles(self, verdict: Verdict) -> None:
+        """As the provider's dashboard shows it."""
+        for row in self.world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.HELD)):
+            charged = row["number"] in self.charged()
+            said = Verdict.BOUGHT if charged else Verdict.FAIL if verdict is Verdict.BOUGHT else verdict
+            one = Resolution(purchase_id=row["id"], verdict=said, provider_number_id="x" if charged else None)
+            with self.world.write() as conn:
+                resolve.resolve(conn, [one], {row["id"]: row["revision"]}, Settler(by="test", now=self.world.clock()))
+
+    @invariant()
+    def never_more_than_asked_and_nothing_twice(self) -> None:
+        assert max(Counter(self.charged()).values(), default=1) == 1
+        for key, order_id in self.asked.items():
+            rows = self.lines(order_id)
+            assert sum(row["status"] not in DEAD for row in rows) <= COUNTS[key]
+            assert (
+                sum(row["number"] in set(self.charged()) for row in rows if row["status"] != Status.FAILED)
+                <= COUNTS[key]
+            )
+
+    def teardown(self) -> None:
+        if not hasattr(self, "asked"):
+            return
+        for alias in ("first", "second"):
+            self.market(alias).failing = None
+            self.market(alias).script.clear()
+            self.market(alias).page = 100
+            self.go_on(alias)
+        for _ in range(600):
+            self.a_person_settles(Verdict.FAIL)
+            if all(self.world.order(order_id)["status"] == "completed" for order_id in self.asked.values()):
+                break
+            self.world.turn()
+            self.world.clock.advance(30)
+        self.never_more_than_asked_and_nothing_twice()
+        for key, order_id in self.asked.items():
+            self.has_all_or_nothing_is_left(order_id, COUNTS[key])
+
+    def has_all_or_nothing_is_left(self, order_id: str, count: int) -> None:
+        assert self.world.order(order_id)["status"] == "completed"
+        [wish] = [one for one in self.world.wishes() if one["order_id"] == order_id]
+        rows = self.lines(order_id)
+        bought = sum(row["status"] == Status.PURCHASED for row in rows)
+        by_person = sum(row["status"] == Status.CANCELLED for row in rows)
+        settled = self.world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.FAILED, PURCHASE.c.doubt))
+        assert wish["state"] != WishState.REACHED or bought == count or settled
+        if wish["state"] == WishState.SHORT and not by_person:
+            assert bought < count or settled
+            assert not self.for_sale(), f"{self.for_sale()} were for sale, and {bought} of {count} bought: {wish}"
+
+    def for_sale(self) -> set[str]:
+        """What nobody has, and nobody was refused."""
+        known = {row["number"] for row in self.world.rows(select(PURCHASE)) if row["status"] != Status.CANCELLED}
+        offers = {one.number for alias in ("first", "second") for one in self.market(alias).offers}
+        return offers - known - set(self.charged())
+
+    def lines(self, order_id: str) -> list[Row]:
+        query = select(PURCHASE).join(LINE, LINE.c.purchase_id == PURCHASE.c.id).where(LINE.c.order_id == order_id)
+        return self.world.rows(query)
+
+    def charged(self) -> list[str]:
+        return [number for alias in ("first", "second") for number, _ in self.market(alias).charged]
+
+    def market(self, alias: str) -> Market:
+        return self.world.market(alias)
+
+    def go_on(self, alias: str) -> None:
+        with self.world.write() as conn:
+            pausing.resume(conn, alias, self.world.clock(), by_machine=False)
+
+
+def test_never_more_never_fewer_and_no_doubt_replaced_early(database: SqlDatabase) -> None:
+    play(Game, database, sqlite=EXAMPLES or 20, others=EXAMPLES or 5, stateful_step_count=30)
