@@ -81,10 +81,11 @@ class Game(RuleBasedStateMachine):
             self.world.turn()
         self.world.clock.advance(seconds)
 
-    @precondition(lambda self: self.asked)
-    @rule(pick=picks, minutes=st.sampled_from([0, 5]))
-    def a_second_run_comes_while_one_searches(self, pick: int, minutes: int) -> None:
-        order_id = sorted(self.asked.values())[pick % len(self.asked)]
+    @rule(key=keys, minutes=st.sampled_from([0, 5]))
+    def a_second_run_comes_while_one_searches(self, key: str, minutes: int) -> None:
+        """Where it is late, the lease of the first has run out."""
+        self.somebody_orders(key)
+        order_id = self.asked[key]
         market = self.market("first")
         market.happens = [lambda: (self.world.later(minutes=minutes), self.world.run_of(order_id))]
         self.world.run_of(order_id)
