@@ -26,7 +26,9 @@ class PoolConfig(BaseModel):
     providers: aliases, in order of preference; several of one account are fine, for each may buy from another carrier.
     country, prefix: of the numbers; the prefix is how the national number begins.
     max_per_run: numbers ordered by one run. daily_limit: numbers bought in any 24 hours, 0 for no limit.
-    max_price: a month, for numbers found by search. stock_file: numbers to choose from before any search.
+    max_price: a month, for numbers found by search. max_spend: the most that is spent in any 24 hours, on each number
+    its setup and first month; what does not tell both in its currency is not bought.
+    stock_file: numbers to choose from before any search.
     count_held: whether purchases that wait for a person count as on their way.
     """
 
@@ -41,6 +43,7 @@ class PoolConfig(BaseModel):
     daily_limit: int = Field(ge=0, strict=True)
     schedule: ScheduleText = parse_schedule("1m")
     max_price: MoneyText | None = None
+    max_spend: MoneyText | None = None
     stock_file: Path | None = None
     count_held: bool = Field(default=True, strict=True)
 
@@ -71,7 +74,7 @@ class PoolConfig(BaseModel):
             raise ValueError(f"{value} is below low, {low}: raise target, or lower low")
         return value
 
-    @field_validator("max_price")
+    @field_validator("max_price", "max_spend")
     @classmethod
     def _above_nothing(cls, value: Money | None) -> Money | None:
         if value and not value.amount:
@@ -84,6 +87,11 @@ class PoolConfig(BaseModel):
         if value and not value.name:
             raise ValueError("names no file: write it like 'support.csv'")
         return value
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a bound to what it buys in a day."""
+        return bool(self.daily_limit) or self.max_spend is not None
 
     def beside(self, configuration: Path) -> Self:
         """The same, with a relative `stock_file` taken from the folder of the file *configuration*."""
@@ -104,6 +112,9 @@ def read_pools(tables: Any, kinds: Mapping[str, Kind | None]) -> tuple[dict[str,
             problems.append(problem)
             continue
         problems += _of_providers(table, ("pools", name), kinds)
+        if "max_spend" in table and "stock_file" in table:
+            message = "max_spend: what numbers of a stock_file cost is not known: take out one of both"
+            problems.append(Problem(("pools", name, "max_spend"), message))
         try:
             pools[name] = PoolConfig.model_validate(table)
         except ValidationError as exc:
@@ -141,11 +152,14 @@ def _of_provider(table: dict[str, Any], path: TomlPath, alias: str, kind: Kind) 
     if "stock_file" not in table and kind.needs_prefix and not table.get("prefix"):
         message = f"providers: {who} is searched by prefix only: give a prefix like '415', or a stock_file"
         yield Problem((*path, "providers"), message)
-    if "max_price" in table and kind.searches and not kind.tells_price:
-        message = f"max_price: {who} tells no price when it is searched: take out max_price or {alias!r}"
-        yield Problem((*path, "max_price"), message)
-    elif kind.searches and (problem := currency_problem(kind, _money(table.get("max_price")))):
-        yield Problem((*path, "max_price"), f"max_price: {who} {problem}, or take out {alias!r}")
+    for name in ("max_price", "max_spend"):
+        if name not in table or not (kind.searches or name == "max_spend"):
+            continue
+        if not kind.tells_price:
+            message = f"{name}: {who} tells no price when it is searched: take out {name} or {alias!r}"
+            yield Problem((*path, name), message)
+        elif problem := currency_problem(kind, _money(table[name])):
+            yield Problem((*path, name), f"{name}: {who} {problem}, or take out {alias!r}")
 
 
 def _money(value: Any) -> Money | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,7 +14,8 @@ from schemas.config.policy import Policy
 from tasks.ledger import sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue, standing
-from tasks.ledger.queue.pool_limits import Limits
+from tasks.ledger.queue.pool_limits import Limits, PoolLimit
+from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.rows import Row, some_numbers
 from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
@@ -123,11 +125,18 @@ def _with_room(
 
 def _pool_limits(conn: Connection, runtime: Runtime, lanes: list[str | None]) -> Limits:
     """The lanes that are orders of pools with a limit. What a pool ordered that is not configured any more has none."""
-    limited = {name: pool for name, pool in runtime.config.pools.items() if pool.daily_limit}
+    limited = {name: pool for name, pool in runtime.config.pools.items() if pool.is_bounded}
     behind = pausing.behind(conn) if limited else set()
     # What a pool bought is not known while a database that went back is behind for one of its providers.
-    daily = {name: 0 if behind.intersection(pool.providers) else pool.daily_limit for name, pool in limited.items()}
-    return pool_limits.limits_of(conn, lanes, daily)
+    limits = {
+        name: PoolLimit(
+            pool=name,
+            daily=0 if behind.intersection(pool.providers) else pool.daily_limit or None,
+            spend=pool.max_spend,
+        )
+        for name, pool in limited.items()
+    }
+    return pool_limits.limits_of(conn, lanes, limits)
 
 
 def _within(
@@ -139,12 +148,18 @@ def _within(
 ) -> list[str | None]:
     """The lanes whose pool's limit leaves some, or counts already what is due there; asked without a lock."""
     now = runtime.now()
-    spent = {limit for limit in set(limits.values()) if not pool_limits.left(conn, limit, now)}
+    spent = {limit for limit in set(limits.values()) if _is_spent(conn, limit, now)}
     if not spent:
         return lanes
     closed = [lane for lane in lanes if limits.get(lane) in spent]
     counted = dispatch.counted_lanes(conn, binding.alias, binding.account, closed, now)
     return [lane for lane in lanes if lane not in closed or lane in counted]
+
+
+def _is_spent(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
+    if not pool_limits.left(conn, limit, now):
+        return True
+    return limit.spend is not None and not purse(conn, limit.pool, limit.spend, now, waiting=False).left
 
 
 def look_due(runtime: Runtime, binding: Binding) -> int:

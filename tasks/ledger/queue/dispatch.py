@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from schemas.config.policy import Policy
+from schemas.money import Money
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.among import among
@@ -33,6 +34,7 @@ from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance, lock_limited
 from tasks.ledger.queue import standing as standings
 from tasks.ledger.queue.daily_limit import DAY, Account, left_today
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
+from tasks.ledger.queue.pool_money import affordable_ids, purse
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, insert_new
 
@@ -58,9 +60,13 @@ def _release(lane: ColumnElement[bool]) -> ReturningUpdate[Any]:
     # What another transaction has in its hands is left to the next release. As a common table expression it is asked
     # once: asked again, it would pass over what is updated, and give more than the limit.
     due = _due(lane).with_for_update(skip_locked=True, key_share=True).cte("due")
+    return _release_those(_AT.id.in_(select(due.c.id)))
+
+
+def _release_those(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     return (
         update(PURCHASE)
-        .where(_AT.id.in_(select(due.c.id)), QUEUED)
+        .where(which, QUEUED)
         .values(
             status=literal(str(Status.DISPATCHED)),
             revision=_AT.revision + 1,
@@ -77,10 +83,16 @@ _COUNT_RUNNING = (
     .where(among(_AT.provider, "aliases"), RUNNING)
     .group_by(_AT.provider, _AT.status)
 )
+_RELEASE_IDS = _release_those(among(_AT.id, "ids"))
 _DUE_SINGLES = _due(_AT.order_id.is_(None))
 _RELEASE_SINGLES = _release(_AT.order_id.is_(None))
 _RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
 _RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), DOUBTFUL))
+_DUE_PRICED = (
+    _due(_AT.order_id == bindparam("lane"))
+    .add_columns(_AT.monthly_price, _AT.setup_price, _AT.currency)
+    .with_for_update(skip_locked=True, key_share=True)
+)
 # What a daily limit counts already.
 _COUNTED = and_(DOUBTFUL, _AT.call_deadline > bindparam("since"))
 _RELEASE_COUNTED_SINGLES = _release(and_(_AT.order_id.is_(None), _COUNTED))
@@ -242,11 +254,24 @@ def _release_lane(
     most = allowance(conn, lane) if of_order else None
     if of_pool is not None:
         most = lock_left(conn, of_pool, values["now"])
-    if most is not None and most < count:
+    bound = None if of_pool is None else of_pool.spend
+    if most is not None and (most < count or bound is not None):
         # What may have been bought is counted already: it goes first, and takes nothing from the limit.
         rows = _released(conn, _RELEASE_DOUBTFUL if of_pool is None else _RELEASE_COUNTED, count, values)
         count = min(count - len(rows), most)
+    if of_pool is not None and bound is not None:
+        return rows + _released_within(conn, of_pool.pool, bound, count, values)
     return rows + _released(conn, _RELEASE_SINGLES if lane is None else _RELEASE_LANE, count, values)
+
+
+def _released_within(conn: Connection, pool: str, bound: Money, count: int, values: Row) -> list[Row]:
+    """Release what fits into the bound of the pool, which is locked where *count* is more than 0."""
+    if count <= 0:
+        return []
+    left = purse(conn, pool, bound, values["now"], waiting=False).left
+    due = conn.execute(_DUE_PRICED, {**values, "most": count}).mappings()
+    ids = affordable_ids([*map(dict, due)], bound, left)
+    return _released(conn, _RELEASE_IDS, len(ids), {**values, "ids": ids}) if ids else []
 
 
 def _released(conn: Connection, statement: ReturningUpdate[Any], count: int, values: Row) -> list[Row]:

@@ -12,6 +12,7 @@ from schemas.config.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.queue import pausing
 from tasks.ledger.queue.pool_limits import spoken_for
+from tasks.ledger.queue.pool_money import Purse, purse
 from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
 from tasks.pools.counting import Supply
@@ -48,7 +49,7 @@ class Need:
     that the day's limit allows, too. held_back: purchases that wait until that limit leaves some. withheld: why
     nothing may be added, whatever is needed. stuck: those that
     wait at a provider of `closed`, first those that may move. movable: so many of them may give way to another
-    provider's numbers.
+    provider's numbers. purse: what the bound in money leaves, None without one.
     """
 
     supply: Supply
@@ -62,6 +63,7 @@ class Need:
     closed: Mapping[str, str]
     stuck: Sequence[Row]
     movable: int
+    purse: Purse | None = None
 
     @property
     def most(self) -> int:
@@ -81,8 +83,9 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     wanted = min(missing, pool.max_per_run)
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
-    withheld = _withheld(conn, this)
-    left = 0 if withheld else _left(conn, this, now)
+    money = None if pool.max_spend is None else purse(conn, this.name, pool.max_spend, now, waiting=True)
+    withheld = _withheld(conn, this) or (None if money is None else money.uncounted)
+    left = 0 if withheld or (money is not None and not money.left) else _left(conn, this, now)
     budget = min(wanted, max(0, left))
     # what takes the place of a number that waits adds nothing to what is spoken for
     free = sum(row["may_move"] for row in stuck)
@@ -102,13 +105,14 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
         closed=closed,
         stuck=stuck,
         movable=movable,
+        purse=money,
     )
 
 
 def _withheld(conn: Connection, this: Run) -> str | None:
     """Why nothing may be bought yet: it is not known what was. A person's run says that a new pool is no former one."""
     pool = this.pool
-    behind = pausing.behind(conn).intersection(pool.providers) if pool.daily_limit else ()
+    behind = pausing.behind(conn).intersection(pool.providers) if pool.is_bounded else ()
     if behind:
         return f"what was bought in 24 hours is not known before {', '.join(sorted(behind))} goes on"
     known = this.runtime.config.pools

@@ -17,9 +17,11 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
 from tasks.database_away import is_away
+from tasks.ledger.queue.pool_money import Purse, affordable
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.counting import Supply
@@ -172,7 +174,7 @@ def _look(this: Run) -> Report:
     with this.runtime.database.read() as conn:
         need = count_need(conn, this, this.runtime.now())
     found = find(this.runtime, this.pool, need.most, urgent=need.low_by) if need.most else Found()
-    chosen, moved = _choose(need, found.offers)
+    chosen, moved = _choose(this, need, found.offers)
     return _report(this, need, found, chosen, moved)
 
 
@@ -186,7 +188,7 @@ def _conclude(conn: Connection, this: Run, found: Found) -> Report:
 
 def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime) -> Report:
     """Order what is needed, as far as it was found, and write down how the run ended."""
-    chosen, moved = _choose(need, usable(conn, this.runtime, found.offers))
+    chosen, moved = _choose(this, need, usable(conn, this.runtime, found.offers))
     give_way(conn, [row["purchase_id"] for row in need.stuck[:moved]], now)
     order_id = order_numbers(conn, this, need.missing + moved, chosen, now)
     report = _report(this, need, found, chosen, moved)
@@ -194,7 +196,8 @@ def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime
     supply = _after(need, len(chosen) - moved)
     changed = write_standing(conn, this.name, this.pool, now, stands=report.standing, supply=supply, missing=left)
     next_run = this.pool.schedule.next_after(now)
-    if found.searched and 0 < len(chosen) < need.most:
+    too_dear = need.purse is not None and len(chosen) < len(found.offers)
+    if found.searched and 0 < len(chosen) < need.most and not too_dear:
         next_run = min(next_run, now + NEXT_PAGE)
     stock.end_run(conn, this.name, now, next_run)
     report = replace(report, order_id=order_id, ordered=len(chosen))
@@ -203,8 +206,11 @@ def _finish(conn: Connection, this: Run, need: Need, found: Found, now: datetime
     return report
 
 
-def _choose(need: Need, offers: Sequence[Offer]) -> tuple[Sequence[Offer], int]:
+def _choose(this: Run, need: Need, offers: Sequence[Offer]) -> tuple[Sequence[Offer], int]:
     """What to order of *offers*, and in place of how many stuck purchases."""
+    if this.pool.max_spend is not None and need.purse is not None:
+        fitting = affordable([one.price for one in offers], this.pool.max_spend, need.purse.left)
+        offers = [offers[place] for place in fitting]
     moved = min(need.movable, max(0, len(offers) - need.budget))
     return offers[: need.budget + moved], moved
 
@@ -234,17 +240,32 @@ def _judge(this: Run, need: Need, found: Found, count: int, moved: int) -> Stand
     reasons = dict(found.reasons) if count < need.budget or STOCK_FILE in found.reasons else {}
     if need.withheld and need.wanted:
         return exhausted({"waits": need.withheld})
-    if need.budget < need.wanted:
+    if need.budget < need.wanted and (need.purse is None or need.purse.left):
         limit = this.pool.daily_limit
         spent = limit - max(0, need.budget - count)
         reasons["daily_limit"] = f"{spent} of {limit} numbers in 24 hours are spent, and {need.wanted} were wanted"
     elif need.held_back:
         reasons["daily_limit"] = f"{need.held_back} purchases wait until it leaves more than was bought in 24 hours"
+    if this.pool.max_spend is not None and need.purse is not None:
+        reasons |= _of_money(this.pool.max_spend, need, need.purse, len(found.offers), count)
     enough = count >= need.budget or (count > 0 and found.searched)
-    if not enough or "daily_limit" in reasons or STOCK_FILE in reasons:
+    if not enough or reasons.keys() & {"daily_limit", "max_spend", STOCK_FILE}:
         return exhausted(reasons)
     stuck = Counter(row["provider"] for row in need.stuck[moved:])
     return judge(this.name, this.pool, _after(need, count - moved), stuck, need.closed)
+
+
+def _of_money(bound: Money, need: Need, purse: Purse, found: int, count: int) -> dict[str, str]:
+    """Why the bound in money keeps numbers away, if it does, where *count* of *found* were ordered."""
+    left = f"{Money(purse.left, bound.currency)} of {bound} is left in 24 hours"
+    if Status.QUEUED in need.supply.on_the_way and (purse.uncounted or purse.overdrawn):
+        return {"max_spend": purse.uncounted or f"what waits costs more than is left of {bound} in 24 hours"}
+    if need.wanted and not need.most:
+        return {"max_spend": left}
+    if count < min(need.most, found):
+        passed = f"{found - count} numbers cost more, or tell no setup and monthly price in its currency"
+        return {"max_spend": f"{left}: {passed}"}
+    return {}
 
 
 def _remember(conn: Connection, report: Report, now: datetime) -> None:

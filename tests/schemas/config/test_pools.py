@@ -98,7 +98,8 @@ def test_the_examples_pool_shows_every_field():
     file, header, lines = example.partition("# [pools.support]\n")
     uncommented = re.sub("^# ", "", header + lines, flags=re.MULTILINE)
     config = parse_config(file + uncommented, "p")
-    assert config.pools["support"].model_fields_set == set(PoolConfig.model_fields)
+    shown = [pool.model_fields_set for pool in config.pools.values()]
+    assert set[str]().union(*shown) == set(PoolConfig.model_fields)
 
 
 def test_a_configuration_without_pools_has_none():
@@ -186,6 +187,19 @@ def test_a_price_in_another_currency_than_the_provider_tells_is_refused(alias: s
     found = problems(text(max_price="2 GBP", providers=["bird", alias]) + table)
     mend = f"write an amount in {told}, or take out {alias!r}"
     assert found == [(1, f"max_price: {alias!r} ({alias}) tells its prices in {told}, not in GBP: {mend}")]
+
+
+def test_a_bound_in_money_wants_prices() -> None:
+    assert str(pool(max_spend="50 USD").max_spend) == "50.00 USD"
+    found = problems(text(max_spend="2 USD", providers=["bird", "timepay"], stock_file="s.csv"))
+    assert sorted(message for _, message in found) == [
+        "max_spend: 'timepay' (timepay) tells no price when it is searched: take out max_spend or 'timepay'",
+        "max_spend: what numbers of a stock_file cost is not known: take out one of both",
+    ]
+    assert (
+        problems(text(max_spend="0 USD"))[0][1]
+        == "max_spend: would buy nothing: raise it, or leave it out for no limit"
+    )
 
 
 def test_a_price_is_no_limit_where_a_searched_provider_tells_none():

@@ -11,8 +11,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
 from schemas.config.balances import Balance
-from schemas.outcomes import Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, TellsBalance, Unsupported
+from schemas.money import Price
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Shown, TellsBalance, Unsupported
 from tasks.providers.guard import ADAPTER_ERROR, guarded
 from tasks.providers.transport.turns import Withheld
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -111,6 +112,13 @@ def test_an_answer_comes_through_as_it_is() -> None:
     said["check"] = [Check(name="connection", ok=True, message="answers")]
     said["balance"] = Balance(Decimal("1.00"), "USD")
     assert {name: answer(name, value) for name, value in said.items()} == said
+
+
+def test_a_search_tells_prices_and_pages_or_is_no_answer() -> None:
+    shown = Shown([Candidate(number=NUMBER, price=Price(monthly=Decimal(1), currency="USD"))], following="2")
+    assert answer("search", shown) is shown
+    text: Any = "1.00 USD"
+    assert settles_nothing("search", answer("search", [Candidate(number=NUMBER, price=text)]))
 
 
 def test_a_walk_that_breaks_off_is_no_list() -> None:

@@ -36,8 +36,8 @@ _RUNS = ("at", "level", "wanted", "ordered", "order_id", "reason")
 
 _MENDS: Mapping[str, str] = {
     PoolStatus.EXHAUSTED: "As the reason says: give it numbers to find (another provider or prefix, a higher "
-    "max_price, a sound stock_file), a provider that buys (`dialstock provider list`), or a higher daily_limit. It "
-    "tries again when its schedule says; now: `dialstock pool run {pool}`.",
+    "max_price, a sound stock_file), a provider that buys (`dialstock provider list`), or a higher daily_limit or "
+    "max_spend. It tries again when its schedule says; now: `dialstock pool run {pool}`.",
     PoolStatus.BLOCKED: "Settle what is held (`dialstock purchase list --status held`, then `dialstock purchase "
     "resolve`) and have paused providers go on (`dialstock provider list`). If numbers are needed before that: "
     "`dialstock pool run {pool} --without-held` buys others for those that are held, though they may be paid for.",
@@ -133,6 +133,7 @@ def _row(conn: Connection, runtime: Runtime, name: str, state: Row | None) -> Ro
         "since": told.get("since"),
         "bought_today": known.bought_today,
         "daily_limit": pool and pool.daily_limit,
+        "max_spend": str(pool.max_spend) if pool is not None and pool.max_spend else None,
         "last_run_at": told.get("last_run_at"),
         "next_run_at": told.get("next_run_at"),
         "leased_until": told.get("leased_until"),
@@ -154,6 +155,7 @@ def _counted(row: Row) -> Row:
         "wanted": f"{count(row['wanted'], 'place')} without a number" if row["wanted"] else None,
         "taken": row["taken"],
         "bought in 24 h": _bought(row),
+        "max_spend": row["max_spend"],
     }
 
 

@@ -126,7 +126,9 @@ def test_a_run_tells_its_order_and_how_to_watch_it(both: Cli, shop: SandboxServe
 def test_what_cannot_be_ordered_has_status_1(both: Cli, shop: SandboxServer, desk: Desk) -> None:
     shop.control.stock("signalwire", FIRST[:1])
     shop.control.stock("bird", [])
-    assert "1 number, of 4 missing" in both.ok("pool", "run", "support")
+    result = both("pool", "run", "support")
+    assert (result.exit_code, "1 number, of 4 missing" in result.stdout) == (1, True)
+    assert "support is exhausted: signalwire: the search finds no more" in result.stderr
     result = both("pool", "run", "support")
     assert result.exit_code == 1
     assert "Nothing was ordered, of 3 missing." in result.stdout
