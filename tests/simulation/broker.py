@@ -30,6 +30,7 @@ _TASKS: dict[str, Any] = {
     RELEASE_NUMBER: celery_tasks.release_number,
     RETURN_NUMBER: celery_tasks.return_number,
     celery_tasks.REPLENISH: celery_tasks.replenish_pool,
+    celery_tasks.BALANCE: celery_tasks.look_at_balance,
 }
 
 

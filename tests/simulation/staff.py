@@ -38,7 +38,7 @@ _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86
 
 def runtime_of(world: World, number: int) -> Runtime:
     """A runtime of its own for the world's process *number*, with one of the configurations."""
-    config = world.edits.file(world.clockwork.rng.choice(world.configs))
+    config = world.balances.file(world.edits.file(world.clockwork.rng.choice(world.configs)))
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
     providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})

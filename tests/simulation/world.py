@@ -12,6 +12,7 @@ from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
 from tests.simulation import box, people, returns, staff, stocks
+from tests.simulation.balances import Balances
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.edits import Edits, kind_of
@@ -28,7 +29,7 @@ from tests.simulation.weather import Weather
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
 BEATS = ("beat", "beat 2")
-ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "beat 2", "deployer")
+ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookkeeper", "beat 2", "deployer")
 """Who may be left out."""
 KINDS = tuple(kinds())
 POLICY: dict[str, Any] = {
@@ -110,6 +111,7 @@ class World:
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
         self.returns = returns.draw(self)
+        self.balances = Balances(self)
         self.edits = Edits(self)
         self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
@@ -147,6 +149,7 @@ class World:
             *((("deployer", self.edits.deploy),) if self.edits.kind else ()),
             *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
             *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
+            *((("bookkeeper", self.balances.beat),) if self.balances.watched else ()),
             *((("giver", lambda: returns.giver(self)),) if self.returns.on else ()),
         ):
             if name not in self.without:
@@ -183,11 +186,14 @@ class World:
                 raise Broken(f"not settled {SETTLED_WITHIN:g} s after the last fault: {'; '.join(left[:5])}")
             self.clockwork.sleep(2.0)
         self.judge.at_the_end()
+        self.balances.at_the_end()
         self.clockwork.stop()
 
     def _left(self) -> list[str]:
         """What the machine, or somebody outside, still waits for."""
         found = self.judge.unsettled() + self.stocks.unsettled() + self.returns.unsettled()
+        if "bookkeeper" not in self.without:
+            found += self.balances.unsettled()
         return found or self.judge.behind()
 
     def _told(self, broken: BaseException | None) -> Lived:
