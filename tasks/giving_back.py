@@ -148,15 +148,17 @@ def call_off(runtime: Runtime, purchase_id: str, by: str) -> None:
 def mark_kept(runtime: Runtime, purchase_id: str, by: str, note: str | None) -> Row | None:
     """Write down that a person saw a number to be ours still that was to be given back. Returns the purchase after.
 
-    None where it is not on its way back, or where a call of ours has not ended.
+    So too of one that stands as bought, and is out of its pool because it may have been gone. None where it is neither,
+    or where a call of ours has not ended.
     """
 
     def mark(conn: Connection) -> Row | None:
         now = runtime.now()
         leaving.lock(conn, purchase_id)
         after = by_person.mark_kept(conn, purchase_id, now, f"kept, says {by}")
+        if not by_person.is_called_for(conn, purchase_id, now) and leaving.come_back(conn, purchase_id, now):
+            after = after or find(conn, purchase_id)
         if after is not None:
-            leaving.come_back(conn, purchase_id, now)
             write_down(conn, after, Verdict.BOUGHT, Settler(by=by, now=now), note)
         return after
 

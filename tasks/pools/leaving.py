@@ -52,8 +52,11 @@ def follow(conn: Connection, purchase_id: str, before: str | None, now: datetime
         come_back(conn, purchase_id, now)
 
 
-def come_back(conn: Connection, purchase_id: str, now: datetime) -> None:
-    """Have the number in its pool again where its purchase stands as bought, and no other place has it since."""
+def come_back(conn: Connection, purchase_id: str, now: datetime) -> bool:
+    """Have the number in its pool again where its purchase stands as bought, and no other place has it since.
+
+    Whether it was out of its pool, and is there now.
+    """
     of, other = PURCHASE.c, POOL_NUMBER.alias("other")
     bought = exists().where(of.id == _AT.purchase_id, of.status == Status.PURCHASED)
     live = other.c.status.in_((Slot.ORDERED, Slot.AVAILABLE, Slot.TAKEN))
@@ -62,7 +65,7 @@ def come_back(conn: Connection, purchase_id: str, now: datetime) -> None:
     # One that left before it was settled had no id yet.
     known = select(of.provider_number_id).where(of.id == _AT.purchase_id).scalar_subquery()
     back = {"status": Slot.AVAILABLE, "taker": None, "taken_at": None, "request_id": None, "provider_number_id": known}
-    conn.execute(update(POOL_NUMBER).where(*here).values(**back, available_at=now, updated_at=now))
+    return conn.execute(update(POOL_NUMBER).where(*here).values(**back, available_at=now, updated_at=now)).rowcount > 0
 
 
 def longest_available(conn: Connection, pool: str, count: int) -> list[str]:

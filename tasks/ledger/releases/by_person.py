@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_, select
 
 from schemas.outcomes import clip
-from schemas.releasing import ReleaseStatus
+from schemas.releasing import ReleaseKind, ReleaseStatus
 from schemas.requests import RequestError
 from schemas.status import Status
+from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.releases.ending import end_all, end_purchase, is_under_way, still_open
@@ -50,6 +51,16 @@ def mark_kept(conn: Connection, purchase_id: str, now: datetime, error: str) -> 
     if any(is_under_way(one, now) for one in found):
         return None
     return _keep(conn, row, found, Step(status=ReleaseStatus.KEPT, error=error, error_code=BY_PERSON), now)
+
+
+def is_called_for(conn: Connection, purchase_id: str, now: datetime) -> bool:
+    """Whether a call to give the number back, of a release that has ended or not, may be under way yet."""
+    at = RELEASE_ATTEMPT.c
+    query = select(at.revision).join(RELEASE, RELEASE.c.id == at.release_id)
+    no_end = or_(at.outcome.is_(None), at.outcome == ReleaseKind.UNKNOWN)
+    return (
+        conn.execute(query.where(RELEASE.c.purchase_id == purchase_id, no_end, at.deadline > now)).first() is not None
+    )
 
 
 def call_off(conn: Connection, purchase_id: str, by: str, now: datetime) -> Row:

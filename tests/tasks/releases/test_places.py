@@ -11,13 +11,14 @@ from schemas.outcomes import Look, LookKind
 from schemas.pool_requests import TakeNumber
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
+from schemas.tables.purchases import RESOLUTION
 from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
 from tasks.pools.requests import take_and_return
 from tasks.providers.adapter import Known
 from tasks.stopped_releases import WENT_BACK, keep_all
-from tests.tasks.releasing import REFUSED, Returns
+from tests.tasks.releasing import LOST, REFUSED, Returns
 from tests.tasks.support import NUMBER
 
 
@@ -103,3 +104,21 @@ def test_a_look_that_comes_late_brings_no_number_back_that_may_be_gone(
     monkeypatch.setattr(returns.provider, "look", looks_long)
     assert returns.step()
     assert slot(returns)["status"] == Slot.GONE
+
+
+def test_a_person_brings_back_what_was_kept_in_doubt_and_is_ours_still(returns: Returns) -> None:
+    row = returns.bought()
+    place(returns, row, Slot.AVAILABLE)
+    returns.provider.answers.append(LOST)
+    returns.ask(row)
+    returns.step()
+    keep_in_doubt(returns, row)
+    # its call may be carried out until its deadline
+    assert giving_back.mark_kept(returns.runtime, row["id"], "ann", None) is None
+    returns.world.clock.advance(60)
+    after = giving_back.mark_kept(returns.runtime, row["id"], "ann", "seen at the portal")
+    assert after is not None
+    assert (after["status"], slot(returns)["status"]) == (Status.PURCHASED, Slot.AVAILABLE)
+    assert giving_back.mark_kept(returns.runtime, row["id"], "ann", None) is None
+    [said] = returns.world.rows(select(RESOLUTION))
+    assert (said["purchase_id"], said["by"], said["note"]) == (row["id"], "ann", "seen at the portal")

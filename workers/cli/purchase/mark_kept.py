@@ -13,9 +13,10 @@ def mark_kept(ids: Ids, *, note: Note = None, by: By = None, json: Json = False)
 
     For what no look at the provider settles: see there first. Nothing is called any more: it is purchased as before,
     in its pool too, and may be given back anew. What the provider carries out later all the same is found by the audit.
-    The status is 1 where one is not on its way back, or a call of ours to give it back has not ended.
+    So too for what was kept while nobody could tell whether it is gone (history_lost), and is in no pool since.
+    The status is 1 where one is none of that, or a call of ours to give it back has not ended.
     """
     from schemas.status import Status
     from tasks import giving_back
 
-    say_what_became(ids, (Status.RELEASING,), giving_back.mark_kept, note, by, json=json)
+    say_what_became(ids, (Status.RELEASING, Status.PURCHASED), giving_back.mark_kept, note, by, json=json)
