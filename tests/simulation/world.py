@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
-from tasks.providers.registry import kinds
+from tasks.providers.registry import kinds as all_kinds
 from tests.simulation import box, people, returns, staff, stocks
 from tests.simulation.balances import Balances
 from tests.simulation.broker import Broker
@@ -31,7 +31,7 @@ URL = "http://127.0.0.1:1"
 BEATS = ("beat", "beat 2")
 ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookkeeper", "beat 2", "deployer")
 """Who may be left out."""
-KINDS = tuple(kinds())
+KINDS = tuple(all_kinds())
 POLICY: dict[str, Any] = {
     "timeout": 2.0,
     "connect_timeout": 1.0,
@@ -123,7 +123,7 @@ class World:
 
     def can_look(self, kind: str) -> bool:
         """Whether a provider, by its kind or alias, shows what it sold."""
-        return kinds()[kind_of(kind)].lists_owned
+        return all_kinds()[kind_of(kind)].lists_owned
 
     def live(self) -> Lived:
         """Run to the end."""
@@ -226,12 +226,14 @@ def _configs(rng: Any, kinds: list[str]) -> list[Config]:
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
     }
     batch = rng.choice((1, 1, 5))
-    own = {"timepay": {"on_unknown": "hold", "max_batch": batch}, "bird": {"max_batch": batch}}
+    own: dict[str, dict[str, Any]] = {kind: {"max_batch": min(batch, all_kinds()[kind].max_batch)} for kind in kinds}
+    if "timepay" in own:
+        own["timepay"]["on_unknown"] = "hold"
     found = []
     for _ in range(rng.choice((1, 1, 2))):
         rates = [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))]
         rules = {**same, "rate_limits": rates, "max_in_flight": rng.choice((2, 5, 20))}
-        whole = sandbox_config(URL, {kind: {**rules, **own.get(kind, {})} for kind in kinds})
+        whole = sandbox_config(URL, {kind: {**rules, **own[kind]} for kind in kinds})
         found.append(Config(providers={kind: whole.providers[kind] for kind in kinds}))
     return found
 
