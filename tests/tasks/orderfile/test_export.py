@@ -37,6 +37,7 @@ ROW = {
     "options": {"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"},
     "idempotency_key": "crm-1",
     "version": "r7-647a1c0b2d3e4",
+    "wish": None,
 }
 
 
@@ -73,6 +74,7 @@ def test_csv_has_a_header_and_a_row_for_each_line():
         "options": '{"stock_item_id": "8a1b6f0c-4f89-41d3-9a0c-0305e82c3301"}',
         "idempotency_key": "crm-1",
         "version": "r7-647a1c0b2d3e4",
+        "wish": "",
     }
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.status import OrderStatus
 from tasks.queries import find_order, provider_states, status_counts
 from workers.cli.demo.pool import Act, PoolPlay
-from workers.cli.demo.script import SHORTENED, TARGET, order_file
+from workers.cli.demo.script import SHORTENED, TARGET, WISHED, order_file
 from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
+from workers.cli.demo.wish import is_over, lay_out, order
 from workers.cli.order.check_file import check_file
 from workers.cli.order.load import load_order
 from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, Failure
@@ -71,14 +72,16 @@ def play(numbers: int, seed: int, *, keep: bool, json: bool) -> int:
 
 def _introduce(numbers: int, seed: int, home: Home) -> None:
     say(f"Dialstock buys {count(numbers, 'number')} from sandboxes of all providers that fail on purpose,", "bold")
-    say(f"and keeps a pool of {TARGET} more for services to take.", "bold")
+    say(f"finds {WISHED} more by criteria, and keeps a pool of {TARGET} for services to take.", "bold")
     say(f"Seed {seed}. Everything runs on this machine, in {home.path}; nothing of yours is touched.")
     say(f"\n{SHORTENED}")
 
 
 def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
     begun = time.monotonic()
-    order_id = _submit(stage, numbers)
+    named = list(order_file(numbers))
+    lay_out(stage.sandbox.control, named)
+    order_id, wish_id = _submit(stage, named), order(stage)
     pool = PoolPlay(stage.runtime)
     with View(begun) as view:
         view.say(f"starting {WORKERS} worker processes")
@@ -87,14 +90,14 @@ def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
 
         def over() -> bool:
             pool.step()
-            moment = _moment(stage, order_id, pool)
+            moment = _moment(stage, order_id, wish_id, pool)
             view.show(moment)
             return moment.over or clock.stands_still(moment)
 
         _until(over, stage, signals)
     with stage.runtime.database.read() as conn:
         now, seconds = stage.runtime.now(), time.monotonic() - begun
-        return measure(conn, order_id, stage.sandbox.control, now=now, seconds=seconds)
+        return measure(conn, order_id, wish_id, stage.sandbox.control, now=now, seconds=seconds)
 
 
 def _wait_for_workers(stage: Stage, signals: Signals) -> None:
@@ -111,10 +114,11 @@ def _wait_for_workers(stage: Stage, signals: Signals) -> None:
     _until(answer, stage, signals)
 
 
-def _submit(stage: Stage, numbers: int) -> str:
+def _submit(stage: Stage, named: Sequence[tuple[str, str]]) -> str:
     """What `dialstock order submit` does with a file."""
     path = stage.home / "numbers.csv"
-    path.write_text("".join(order_file(numbers)), encoding="utf-8")
+    rows = "".join(f"{number},{provider}\n" for provider, number in named)
+    path.write_text(f"number,provider\n{rows}", encoding="utf-8")
     with path.open("rb") as source:
         checked = check_file(stage.runtime, source, name=str(path), format=None, provider=None, country=None)
     try:
@@ -133,11 +137,12 @@ def _until(done: Callable[[], bool], stage: Stage, signals: Signals) -> None:
         time.sleep(_TICK)
 
 
-def _moment(stage: Stage, order_id: str, pool: PoolPlay) -> Moment:
+def _moment(stage: Stage, order_id: str, wish_id: str, pool: PoolPlay) -> Moment:
     with stage.runtime.database.read() as conn:
-        order = find_order(conn, order_id) or {}
+        named = find_order(conn, order_id) or {}
         counts = status_counts(conn)
         states = provider_states(conn, stage.runtime.accounts.values())
+        found = is_over(conn, wish_id)
     paused = {alias: row["reason"] for alias, row in states.items() if row["paused_at"] is not None}
-    over = order["status"] == OrderStatus.COMPLETED and pool.act is Act.OVER
+    over = named["status"] == OrderStatus.COMPLETED and found and pool.act is Act.OVER
     return Moment.of(counts, stage.sandbox.control.charges(), paused, over=over, pool=pool.words)

@@ -39,6 +39,13 @@ POOL = "support"
 TARGET = 12
 TAKERS = TARGET + 4
 
+WISHED = 30
+WISHED_AREA = "713"
+STOCKS = {"telnyx": 8, "plivo": 10}
+"""How many numbers of that area those providers have: they run out."""
+
+WISHED_FROM = (*STOCKS, "fluents")
+
 POOL_TABLE = f"""\
 [pools.{POOL}]
 providers = ["bird", "signalwire"]
@@ -76,13 +83,12 @@ FAULT_WORDS: dict[str, str] = {
 }
 
 
-def order_file(numbers: int) -> Iterator[str]:
-    """The lines of a CSV file: the providers in turn, each with numbers of its own."""
-    yield "number,provider\n"
+def order_file(numbers: int) -> Iterator[tuple[str, str]]:
+    """Pairs of provider and number: the providers in turn, each with numbers of its own."""
     found = list(kinds().values())
     for index in range(numbers):
         kind = found[index % len(found)]
-        yield f"{_number(kind.sandbox.numbers, index // len(found))},{kind.name}\n"
+        yield kind.name, _number(kind.sandbox.numbers, index // len(found))
 
 
 def _number(begin: str, index: int) -> str:

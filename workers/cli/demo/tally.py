@@ -15,6 +15,7 @@ from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.queries import find_order
 from tasks.sandbox.control import Control
 from workers.cli.demo.pool import PoolResult, measure_pool
+from workers.cli.demo.wish import WishResult, measure_wish
 
 OPEN_DOUBT = frozenset({Status.UNKNOWN, Status.PROCESSING})
 """Statuses in which the provider is still asked."""
@@ -59,6 +60,7 @@ class Result:
 
     rows: Sequence[Row]
     pool: PoolResult
+    wish: WishResult
     complete: bool
     seconds: float
     settled: int
@@ -74,11 +76,13 @@ class Result:
 
     @property
     def right(self) -> bool:
-        """Whether nothing was lost, bought twice or made up, and the pool is as it must be."""
-        return self.total.right and self.pool.right
+        """Whether nothing was lost, bought twice or made up, and the pool and the found numbers are as they must be."""
+        return self.total.right and self.pool.right and self.wish.right
 
 
-def measure(conn: Connection, order_id: str, control: Control, *, now: datetime, seconds: float) -> Result:
+def measure(
+    conn: Connection, order_id: str, wish_id: str, control: Control, *, now: datetime, seconds: float
+) -> Result:
     """Read both ledgers."""
     purchases = _purchases(conn)
     outcomes = conn.execute(select(ATTEMPT.c.outcome, func.count()).group_by(ATTEMPT.c.outcome))
@@ -86,6 +90,7 @@ def measure(conn: Connection, order_id: str, control: Control, *, now: datetime,
     return Result(
         rows=tally(control.charges(), purchases),
         pool=measure_pool(conn, control.charges(), now),
+        wish=measure_wish(conn, wish_id, control.charges()),
         complete=order["status"] == OrderStatus.COMPLETED,
         seconds=seconds,
         settled=sum(row["doubt"] and row["status"] == Status.PURCHASED for row in purchases),

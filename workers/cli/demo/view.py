@@ -111,6 +111,7 @@ def show_result(result: Result) -> None:
         f"\ncharged is what the sandboxes' own ledger says; the rest is our status table, after {result.seconds:.0f} s."
     )
     _show_pool(result)
+    _show_wish(result)
     _show_reasons("The sandboxes played:", {FAULT_WORDS[name]: count for name, count in result.faults.items()})
     if result.settled:
         show(f"\n{result.settled} purchases were in doubt for a while, and were settled by asking the provider.")
@@ -127,11 +128,21 @@ def document(result: Result) -> dict[str, Any]:
 
 def _show_pool(result: Result) -> None:
     pool = result.pool
+    named = result.total.charged - pool.charged - sum(result.wish.charged.values())
     show(
-        f"\nThe pool's part is {pool.charged:,} charged, the order's {result.total.charged - pool.charged:,}. "
+        f"\nThe pool's part is {pool.charged:,} charged, the file's {named:,}. "
         f"Of {pool.given + pool.refused:,} services that asked the pool for a number at\nonce, {pool.given:,} got one "
         f"and {pool.refused:,} were told that it is empty; {pool.to_two:,} numbers went to two of them. At the end\n"
         f"{pool.available:,} of {pool.target:,} are there again."
+    )
+
+
+def _show_wish(result: Result) -> None:
+    wish = result.wish
+    where = ", ".join(f"{count} from {provider}" for provider, count in wish.charged.items())
+    show(
+        f"\nOf {wish.count} numbers by criteria {wish.bought} were found and bought: {where}; two of the three\n"
+        f"ran out. {wish.held} are held, {wish.replaced} were refused and replaced, {wish.missing} are missing."
     )
 
 
@@ -147,6 +158,8 @@ def _show_verdict(result: Result) -> None:
     show()
     if not result.complete:
         show(f"Not finished: {total.waiting + total.in_doubt} numbers made no progress any more.", "red")
+    if not result.wish.right:
+        show(f"The order by criteria is not as it must be: {asdict(result.wish)}.", "bold red")
     if not result.pool.right:
         show(f"The pool is not as it must be: {asdict(result.pool)}.", "bold red")
     if result.right:

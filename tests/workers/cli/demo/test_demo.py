@@ -15,6 +15,7 @@ from workers.cli.demo import script
 from workers.cli.demo.pool import PoolResult
 from workers.cli.demo.tally import Result, Row, reasons, tally
 from workers.cli.demo.view import Moment, document
+from workers.cli.demo.wish import WishResult
 
 # Whoever runs it has servers and providers of their own: the demo must not touch them.
 FOREIGN = {
@@ -51,6 +52,9 @@ def test_every_number_is_accounted_for(tmp_path: Path, temporary: Path) -> None:
     assert total["purchased"] + total["held"] + total["failed"] >= 20 + pool["bought"]
     assert total["charged"] >= total["purchased"] > 0
     assert [row["provider"] for row in document["rows"]] == sorted(kinds())
+    wish = document["wish"]
+    assert (wish["missing"], wish["bought"] + wish["held"]) == (0, script.WISHED)
+    assert set(wish["charged"]) == set(script.WISHED_FROM)
     assert document["faults"]["account"] == 1
     assert "Shortened" in done.stderr
     assert "pool: emptied, and full again" in done.stderr
@@ -155,9 +159,24 @@ def test_a_moment_counts_doubt_apart() -> None:
 def test_the_document_says_whether_all_is_right() -> None:
     row = Row(provider="all", **dict.fromkeys(COUNTS, 0))
     known = {"complete": True, "seconds": 1.0, "settled": 0, "faults": {}, "outcomes": {}, "held": {}, "failed": {}}
-    result = Result(rows=[row], pool=pool_result(), **known)  # type: ignore[arg-type]
+    result = Result(rows=[row], pool=pool_result(), wish=wish_result(), **known)  # type: ignore[arg-type]
     assert document(result)["right"] is True
+    assert document(replace(result, wish=wish_result(missing=1)))["right"] is False
+    assert document(replace(result, wish=wish_result(charged={"plivo": 31})))["right"] is False
     assert document(replace(result, pool=pool_result(available=1)))["right"] is False
+
+
+def wish_result(**changes: Any) -> WishResult:
+    """An order by criteria that has all."""
+    found: dict[str, Any] = {
+        "count": 30,
+        "bought": 29,
+        "held": 1,
+        "replaced": 2,
+        "missing": 0,
+        "charged": {"plivo": 30},
+    }
+    return WishResult(**{**found, **changes})
 
 
 def pool_result(**changes: int) -> PoolResult:
@@ -193,8 +212,6 @@ def test_every_fault_of_the_script_exists_and_has_words() -> None:
 
 
 def test_the_file_names_every_provider_and_no_number_twice() -> None:
-    lines = [line.strip() for line in script.order_file(50)]
-    numbers = [line.partition(",")[0] for line in lines[1:]]
-    assert lines[0] == "number,provider"
-    assert len(set(numbers)) == 50
-    assert {line.partition(",")[2] for line in lines[1:]} == set(kinds())
+    named = list(script.order_file(50))
+    assert len({number for _, number in named}) == 50
+    assert {provider for provider, _ in named} == set(kinds())
