@@ -14,7 +14,7 @@ import pytest
 from celery.local import Proxy
 from hypothesis import settings
 
-from tests import scratch, sharing
+from tests import compiled, scratch, sharing
 from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
 from workers.processes.embedded_redis import EmbeddedError, find_server
@@ -25,6 +25,7 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     scratch.choose()
+    compiled.share()
     # An example may be slow on a busy machine; pytest's own time-out bounds the whole test.
     settings.register_profile(
         "patient", settings.get_profile(settings.get_current_profile_name()), deadline=None, print_blob=True
