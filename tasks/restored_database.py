@@ -26,6 +26,7 @@ from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
 from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
+from tasks.ledger.orders.wishes import stop_wishes
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, some_numbers
@@ -161,6 +162,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     began = _behind(runtime, binding.account)
     if not (lost.calls or began):
         return None
+    if not began:
+        _stop_wishes(runtime, lost)
     shows = max([*began.values(), *(mark.deadline for mark in lost.calls)])
     if report.walks.shows_by < shows:
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
@@ -204,7 +207,9 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     Returns the aliases that go on, and the purchases that were held. It may be done again wherever it broke off.
     """
     account = binding.account
-    lost = _all_lost(runtime, account)
+    lost, began = _all_lost(runtime, account), _behind(runtime, account)
+    if not began:
+        _stop_wishes(runtime, lost)
     held = []
     for chunk in chunks(lost.calls, CHUNK):
         settler = Settler(by=by, now=runtime.now())
@@ -213,7 +218,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
         )
     _keep_numbers(runtime, account, even_under_way=True)
     _answer(runtime, lost)
-    return _go_on(runtime, account, _behind(runtime, account), by, why), held
+    return _go_on(runtime, account, began, by, why), held
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
@@ -242,10 +247,22 @@ def _stop(runtime: Runtime, of: str) -> None:
     going = [alias for alias in account.aliases if alias not in behind]
     lost = _all_lost(runtime, of) if going else None
     if lost is not None and lost.calls:
+        _stop_wishes(runtime, lost)
         wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
             pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
         _keep_numbers(runtime, of)
+
+
+def _stop_wishes(runtime: Runtime, lost: Lost) -> None:
+    """Look for no more numbers of orders by criteria: they would be bought beside those whose lines are lost.
+
+    Once, as it is found out: who has them go on since has counted.
+    """
+    if lost.numbers:
+        others = [one.alias for one in runtime.providers.values() if one.account != lost.account]
+        now = runtime.now()
+        runtime.database.run(lambda conn: stop_wishes(conn, others, now))
 
 
 def _keep_numbers(runtime: Runtime, account: str, *, even_under_way: bool = False) -> None:

@@ -7,7 +7,7 @@ written in the same transaction: so it never has more than its count.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,10 @@ _AT = WISH.c
 MOST_TOLD = 5
 """Reasons that one event tells."""
 
+_WENT_BACK = (
+    "the database went back in time, and lost what was bought since: count what is ours before you order the rest; "
+    "`dialstock order retry` looks for all that it knows nothing of"
+)
 _BOUGHT = (Status.PURCHASED, Status.RELEASING, Status.RELEASED)
 
 HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
@@ -176,6 +180,21 @@ def cancel_wishes(conn: Connection, order_id: str, now: datetime) -> None:
     """End the open wishes of an order that is cancelled, and locked."""
     ended = {"state": str(WishState.CANCELLED), "leased_until": None, "finished_at": now, "updated_at": now}
     conn.execute(update(WISH).where(_AT.order_id == order_id, OPEN_WISH).values(**ended))
+
+
+def stop_wishes(conn: Connection, others: Collection[str], now: datetime) -> None:
+    """End the open wishes of a database that went back in time, but for those that buy at *others*, which are aliases.
+
+    Their lines may be lost: what they counted as missing may be ours.
+    """
+    found = [dict(row) for row in conn.execute(select(WISH).where(OPEN_WISH)).mappings()]
+    here = [row for row in found if not set(row["criteria"]["providers"]) <= set(others)]
+    orders = sorted({row["order_id"] for row in here})
+    conn.execute(select(ORDER.c.id).where(ORDER.c.id.in_(orders)).order_by(ORDER.c.id).with_for_update())
+    for wish in here:
+        this = (_AT.order_id == wish["order_id"], _AT.position == wish["position"], OPEN_WISH)
+        if conn.execute(select(_AT.position).where(*this)).first():
+            end(conn, wish, WishState.SHORT, _WENT_BACK, now)
 
 
 def look_again(conn: Connection, order_id: str, now: datetime) -> int:

@@ -1,0 +1,99 @@
+"""An order by criteria, in a database that went back in time: it has lost the lines of what was bought for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from tasks import restored_database
+from tasks.audit import compare
+from tasks.operator.retry_order import retry
+from tasks.watermark import Watermark
+from tests.servers import RedisServer
+from tests.servers.backups import Backup
+from tests.tasks.wishes.wishing import Wishing, wishing
+from workers.database.connections import SqlDatabase
+
+
+class Past:
+    """A world whose database can go back to where an order stood that has bought nothing yet."""
+
+    def __init__(self, world: Wishing, url: str) -> None:
+        self.world, self.url = world, url
+        self.order = world.wish(10)
+
+    def go_back(self) -> None:
+        self.world.runtime.database.close()
+        copy = Backup(self.url)
+        self.world.until_completed(self.order)
+        self.world.runtime.database.close()
+        copy.restore()
+        copy.close()
+
+    def charged(self) -> int:
+        return sum(len(self.world.market(alias).charged) for alias in ("first", "second"))
+
+    def go_on(self, *, by_audit: bool, found_out: bool = True) -> None:
+        runtime = self.world.runtime
+        if found_out:
+            restored_database.compare(runtime)
+        self.world.later(minutes=10)
+        binding = runtime.providers["first"]
+        if not by_audit:
+            restored_database.believe(runtime, binding, "ann", "seen")
+            return
+        report = compare.audit(runtime, binding)
+        done = compare.adopt(runtime, binding, report, "ann")
+        going = restored_database.take_in(runtime, binding, report, done, "ann")
+        assert going is not None
+        assert going.settled
+
+
+@pytest.fixture
+def past(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
+    with Redis.from_url(redis_server.url) as client:
+        world = wishing(SqlDatabase(database_url))
+        world.runtime = replace(world.runtime, redis=client, watermark=Watermark(client))
+        yield Past(world, database_url)
+        world.runtime.database.close()
+
+
+@pytest.mark.parametrize("by_audit", [True, False], ids=["audit", "word"])
+def test_it_buys_no_more_until_a_person_says_so(past: Past, by_audit: bool) -> None:
+    past.go_back()
+    past.go_on(by_audit=by_audit)
+    past.world.until_completed(past.order)
+    assert past.charged() == 10
+    state, reason = past.world.state()
+    assert (state, "the database went back in time" in (reason or "")) == ("short", True)
+    assert retry(past.world.runtime, past.order["id"]).wishes == 1
+    restored_database.compare(past.world.runtime)
+    past.world.until_completed(past.order)
+    assert past.charged() == 20
+
+
+def test_it_does_not_go_on_at_other_providers_meanwhile(past: Past) -> None:
+    past.go_back()
+    restored_database.compare(past.world.runtime)
+    past.world.until_completed(past.order)
+    assert past.charged() == 10
+
+
+def test_a_wish_at_another_account_goes_on(past: Past) -> None:
+    past.go_back()
+    other = past.world.wish(3, key="other", providers=["second"])
+    restored_database.compare(past.world.runtime)
+    assert [one["state"] for one in past.world.wishes()] == ["open", "short"]
+    past.world.until_completed(other)
+
+
+@pytest.mark.parametrize("by_audit", [True, False], ids=["audit", "word"])
+def test_who_is_asked_first_stops_it_too(past: Past, by_audit: bool) -> None:
+    """No worker has found it out."""
+    past.go_back()
+    past.go_on(by_audit=by_audit, found_out=False)
+    past.world.until_completed(past.order)
+    assert past.charged() == 10
