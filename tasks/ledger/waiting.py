@@ -8,10 +8,11 @@ Every purchase that the machine has not ended can be picked, without anybody's h
 - what is in an order that is loading: the order is opened, or given up when its patience is over.
 - what is in an order that is cancelled: by the cancel, with which the sweep goes on where it was left half way.
 - what is dispatched or purchasing: by the sweep, and what is processing or unknown: by a look, when it is due.
+- what is releasing: by its open release, when that is due; the doctor looks for what has none.
 
 So whoever puts a purchase into *queued* sees to it that its order can release it, and every status but those that end
-a purchase, and *held*, has a `due_at`. Two things a row may wait for that only a person can give, and is told of
-elsewhere: a provider that a person has paused, and an alias that the configuration does not name any more.
+a purchase, *releasing* and *held*, has a `due_at`. Two things a row may wait for that only a person can give, and is
+told of elsewhere: a provider that a person has paused, and an alias that the configuration does not name any more.
 """
 
 from __future__ import annotations

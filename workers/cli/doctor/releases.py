@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
+from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE
 from tasks.policies.giving_back import Found
-from workers.cli.doctor.findings import Finding, warn
+from workers.cli.doctor.findings import Finding, fail, warn
 
 LATE = timedelta(minutes=10)
 LOOKS = 5
@@ -27,9 +29,15 @@ def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
     count = select(func.count()).select_from(RELEASE)
     late = conn.execute(count.where(OPEN, at.due_at <= now - LATE)).scalar_one()
     unclear = conn.execute(count.where(OPEN, at.look_failures >= LOOKS)).scalar_one()
+    of = PURCHASE.c
+    going = exists().where(at.purchase_id == of.id, OPEN)
+    alone = conn.execute(select(func.count()).where(of.status == Status.RELEASING, ~going)).scalar_one()
     there = (at.found == Found.THERE, at.looks >= ACCEPTED_LOOKS)
     accepted = conn.execute(count.where(OPEN, *there)).scalar_one()
     found = []
+    if alone:
+        message = f"{alone:,} numbers are on their way back, and nothing of ours goes on with them"
+        found.append(fail("releases", message, f"it looks like a mistake of ours: report it, and {MEND}"))
     if late:
         message = f"{late:,} numbers should have been given back {LATE.total_seconds() / 60:.0f} min ago"
         mend = "start a worker of this version, or see `dialstock provider list`: a paused provider is not called"

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from schemas.tables.releases import RELEASE
+from tasks import giving_back
 from tests.tasks.releasing import Returns, make_returns
 from workers.cli.doctor.releases import ACCEPTED_LOOKS, LATE, LOOKS, examine_releases
 from workers.database.connections import SqlDatabase
@@ -42,3 +43,12 @@ def test_what_stands_still_is_told_and_nothing_else(returns: Returns) -> None:
     assert told(returns, found="gone", looks=ACCEPTED_LOOKS) == []
     returns.settle(row)
     assert told(returns, look_failures=LOOKS) == []
+
+
+def test_a_number_that_nothing_goes_on_with_is_told(returns: Returns) -> None:
+    row = returns.bought()
+    returns.ask(row)
+    assert told(returns, due_at=returns.world.clock.moment) == []
+    assert ["nothing of ours goes on" in one for one in told(returns, status="kept", due_at=None)] == [True]
+    assert giving_back.mark_kept(returns.runtime, row["id"], "ann", None) is not None
+    assert told(returns, due_at=None) == []
