@@ -175,8 +175,11 @@ def _require_known(runtime: Runtime, row: Row) -> None:
     """Raise RequestError where no worker could make the call: of an account that is not ours, or without documents."""
     binding = runtime.providers.get(row["provider"])
     if binding is None or binding.account != row["account"]:
-        whose = f"{row['provider']!r} for {row['account']}"
-        raise RequestError(f"number: {row['number']} is of {whose}, which is not configured", "unknown_provider")
+        alias, former = runtime.seller(row["provider"], row["account"]), row["provider"]
+        why = f"is of {former!r} for {row['account']}, which is not configured"
+        if alias != former:
+            why = f"stands under {former!r}, and its account is {alias!r}: dialstock provider move {former} {alias}"
+        raise RequestError(f"number: {row['number']} {why}", "unknown_provider")
     kind = runtime.kinds[row["provider"]]
     if not kind.releases:
         then = f"then dialstock purchase mark-released {row['id']}"

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import insert, select
 
+from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT
+from tasks import giving_back
 from tasks.accounts import identity
 from tasks.ledger.accounts import Home, Stranded
 from tasks.ledger.rows import Row
@@ -48,6 +50,17 @@ def test_what_waits_under_a_former_name_is_told_and_goes_on_under_the_new(return
     assert identity.stranded(renamed) == []
     assert give_back.step(renamed, renamed.providers["renamed"])
     assert returns.world.row(asked["id"])["status"] == Status.RELEASED
+
+
+def test_who_asks_for_a_number_under_a_former_name_hears_how_that_is_mended(returns: Returns) -> None:
+    row = returns.bought()
+    renamed = as_only(returns, "renamed", ACCOUNT)
+    fields = {"number": NUMBER, "provider": "renamed"}
+    with pytest.raises(RequestError, match="dialstock provider move acme renamed"):
+        giving_back.release_number(renamed, fields, "m")
+    identity.settle(renamed)
+    identity.move(renamed, "acme", Home(provider="renamed", account=ACCOUNT))
+    assert giving_back.release_number(renamed, fields, "m")["purchase_id"] == row["id"]
 
 
 def test_the_doctor_tells_of_it_too(returns: Returns, asked: Row) -> None:
