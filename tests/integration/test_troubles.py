@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 
 from tests.bench.windows import largest
 from tests.integration.place import Place
@@ -70,9 +71,13 @@ def alone(servers: list[RedisServer]) -> RedisServer | None:
     return servers[0] if len(servers) == 1 else None
 
 
-def role(server: RedisServer) -> str:
-    with Redis.from_url(server.url) as client:
-        return str(client.info("replication")["role"])
+def role(server: RedisServer) -> str | None:
+    """None where it does not tell: a sentinel that makes it a replica breaks off its connections."""
+    try:
+        with Redis.from_url(server.url) as client:
+            return str(client.info("replication")["role"])
+    except RedisError:
+        return None
 
 
 def database_dies(servers: Servers) -> Callable[[], object]:
@@ -199,7 +204,7 @@ def test_an_order_outlives_all_of_them(place: Led, servers: Servers, numbers: Nu
     eventually(lambda: statuses(place, wanted) == {"purchased": len(wanted)}, what="all are bought")
     assert set(place.charged(wanted).values()) == {1}
     at = sorted(call["monotonic"] for call in place.control.calls("signalwire"))
-    assert largest(at, 0.95) <= LIMIT
+    assert largest(at, 0.95) <= LIMIT, [f"{one - at[0]:.3f}" for one in at]
     assert [one.container.status for one in workers] == ["running", "running"]
     assert dialstock(place, "doctor", "--quick").returncode == 0
 
