@@ -40,6 +40,10 @@ _POOLER_SILENT = (
     "stands still, or lets none in: the pooler's log tells; it is asked again",
 )
 _POOLER_ALONE = ("is away from its pooler", "start it, or mend where the pooler looks for it; it is asked again")
+_POOLER_MODE = (
+    "is behind a pooler in statement mode, in which nothing works",
+    "set pool_mode = transaction there",
+)
 _POOLER_OPTION = (
     "is behind a pooler that does not know an option of the URL",
     "take that out of DATABASE_URL, and set it for the role (ALTER ROLE ... SET) instead",
@@ -110,6 +114,7 @@ POSTGRES: dict[str, Meaning] = {
     "57P03": _STARTING,
     "57014": _SLOW,
     "25P03": _SLOW,
+    "25P04": _SLOW,
     "55P03": _SLOW,
     "42P01": _NOT_SEEN,
     "42703": _NOT_SEEN,
@@ -138,6 +143,7 @@ POSTGRES_WORDS: tuple[tuple[str, Meaning], ...] = (
     (r"server_login_retry|cannot connect to server|server conn crashed|server connection closed", _POOLER_ALONE),
     (r"^(query|idle transaction) timeout", _SLOW),
     (r"database .* is disabled", _STARTING),
+    (r"statement pooling mode", _POOLER_MODE),
     (r"unsupported startup parameter", _POOLER_OPTION),
     (r"database system is|not yet accepting connections", _STARTING),
     (r"session is read-only|server is in hot standby|during recovery|recovery is in progress", _READ_ONLY),

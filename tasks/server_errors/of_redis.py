@@ -100,6 +100,13 @@ REDIS_WORDS: tuple[tuple[str, Meaning], ...] = (
     (r"CERTIFICATE_REQUIRED|ALERT_(UNKNOWN_CA|BAD_CERTIFICATE)", _OWN_CERTIFICATE),
     (r"\[SSL: (?!UNEXPECTED_EOF)", _TLS),
     (r"Protocol error, got", _NO_REDIS),
+    (
+        r"unknown (command|subcommand)",
+        (
+            "does not know a command that is needed",
+            "have it neither renamed nor taken away there, or name another server",
+        ),
+    ),
     (r"max number of clients reached", ("has no connection left", "run fewer processes, or raise maxclients")),
     (r"DB index is out of range|SELECT is not allowed", ("has no such database", "mend the number in REDIS_URL")),
 )

@@ -238,7 +238,8 @@ def test_the_same_in_a_pipeline_without_what_was_written(redis: RedisServer) -> 
         ),
         ("ERR max number of clients reached", "has no connection left"),
         ("ERR DB index is out of range", "has no such database"),
-        ("ERR unknown command", "cannot be used"),
+        ("ERR unknown command 'EVALSHA', with args beginning with: 'a'", "does not know a command"),
+        ("ERR syntax error", "cannot be used"),
     ],
 )
 def test_answers_that_no_test_can_have_of_a_server(answer: str, what: str) -> None:

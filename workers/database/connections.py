@@ -136,7 +136,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         if record.info["pooled"]:
             connection.prepare_threshold = None
             connection.pooled = True
-        pinned = _pinned(own.get("search_path"))
+        pinned = _pinned(own.get("search_path"), limits="transaction_timeout" in own)
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
         record.info["begin"] = _begin_writing(level) + pinned
         record.info["begin_reading"] = _begin_reading() + pinned
@@ -157,7 +157,8 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _FROZEN = "SET LOCAL idle_in_transaction_session_timeout ="
 # What the session began with: SHOW would tell what somebody else behind the pooler has set in it since.
 _OWN = (
-    "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name IN ('search_path', 'synchronous_commit')"
+    "SELECT name, reset_val FROM pg_catalog.pg_settings"
+    " WHERE name IN ('search_path', 'synchronous_commit', 'transaction_timeout')"
     " UNION ALL SELECT 'pid', pg_catalog.pg_backend_pid()::text"
 )
 
@@ -178,13 +179,17 @@ def _begin_writing(level: str) -> str:
     return f"{_BEGIN} READ WRITE; {waits}; SET LOCAL synchronous_commit = {level}"
 
 
-def _pinned(search_path: str | None) -> str:
+def _pinned(search_path: str | None, *, limits: bool) -> str:
     """What we depend on, whatever is the default of the server, the database or the role.
 
-    The driver reads times in ISO style alone. *search_path* is as the role and the database say, None where a clone of
-    PostgreSQL does not: where a pg_dump behind the same pooler left it empty, our tables would not be found.
+    Where the server *limits* transactions (PostgreSQL 17), that would end a commit that waits for a replica, and who
+    reads for long. The driver reads times in ISO style alone. *search_path* is as the role and the database say, None
+    where a clone of PostgreSQL does not: where a pg_dump behind the same pooler left it empty, our tables would not be
+    found.
     """
     pins = {"datestyle": "'ISO'", "timezone": "'UTC'", "standard_conforming_strings": "on"}
+    if limits:
+        pins["transaction_timeout"] = "0"
     if search_path is not None:
         pins["search_path"] = search_path or "''"
     return "".join(f"; SET LOCAL {name} = {value}" for name, value in pins.items())

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
@@ -106,11 +107,24 @@ def test_in_a_transaction_all_is_as_we_need_it(postgres_server: PostgresServer, 
     assert (found, style[:4]) == (["UTC", "on", "read committed", "UTF8", '"$user", public'], "ISO,")
 
 
+def test_no_transaction_is_ended_for_its_length(postgres_server: PostgresServer, postgres_url: str) -> None:
+    name = postgres_url.split("/")[3].split("?", maxsplit=1)[0]
+    try:
+        postgres_server._execute(f"ALTER DATABASE {name} SET transaction_timeout = 200")
+    except psycopg.errors.UndefinedObject:
+        pytest.skip("PostgreSQL has it from version 17 on")
+    database = SqlDatabase(postgres_url)
+    for begin in (database.read, database.write):
+        with begin() as conn:
+            conn.execute(text("SELECT pg_sleep(1)"))
+    database.close()
+
+
 def test_a_search_path_of_the_role_s_own_is_kept(postgres_server: PostgresServer, database: SqlDatabase) -> None:
     with database.write() as conn:
         conn.execute(text("CREATE SCHEMA ours"))
     url = f"{database.engine.url.render_as_string(hide_password=False)}&options=-csearch_path%3Dours"
-    migrate(url)
+    migrate(url, beside=True)
     own = SqlDatabase(url)
     own.run(write)
     assert read(own) == (NOON, NOON, WORDS)

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import func, select, text
 
 from schemas.tables.purchases import PROVIDER
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PgBouncer, PostgresServer, RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.cli.doctor import servers
@@ -50,6 +50,8 @@ def _full(admin: Redis, _: RedisServer) -> None:
 
 
 def _nearly_full(admin: Redis, _: RedisServer) -> None:
+    # So that what a script needs fits.
+    admin.set("filler", "x" * 5_000_000)
     admin.config_set("maxmemory", int(admin.info("memory")["used_memory"] * 1.07))
 
 
@@ -129,6 +131,27 @@ def test_a_user_of_an_acl_that_lacks_a_right(spoiled: RedisServer) -> None:
         [found] = servers.redis(spoiled.url.replace("redis://", f"redis://{user}:pw@"))
         assert (found.level, "NOPERM" in found.message, right in found.message) == (Level.FAIL, True, True)
         assert "ACL SETUSER" in found.message
+
+
+@pytest.fixture
+def bare(_redis_program: str) -> Iterator[RedisServer]:
+    """A server without a command that paces need."""
+    server = RedisServer(_redis_program, options=["--rename-command", "EVALSHA", ""])
+    yield server
+    server.close()
+
+
+def test_a_redis_without_a_command_that_is_needed(bare: RedisServer) -> None:
+    [found] = servers.redis(bare.url)
+    assert (found.level, "does not know a command that is needed (" in found.message) == (Level.FAIL, True)
+    assert "'EVALSHA'" in found.message
+
+
+def test_a_pooler_in_statement_mode(postgres_server: PostgresServer, postgres_url: str) -> None:
+    pooler = PgBouncer(postgres_server, pool_mode="statement")
+    found = servers.database(load_settings({"DATABASE_URL": pooler.url(postgres_url)}))
+    pooler.close()
+    assert (found.level, "set pool_mode = transaction" in found.message) == (Level.FAIL, True)
 
 
 def test_what_is_tried_leaves_nothing(redis_server: RedisServer, database_url: str) -> None:
