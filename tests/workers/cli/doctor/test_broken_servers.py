@@ -51,7 +51,7 @@ def _full(admin: Redis, _: RedisServer) -> None:
 
 def _nearly_full(admin: Redis, _: RedisServer) -> None:
     # So that what a script needs fits.
-    admin.set("filler", "x" * 5_000_000)
+    admin.setrange("filler", 5_000_000, "x")
     admin.config_set("maxmemory", int(admin.info("memory")["used_memory"] * 1.07))
 
 
