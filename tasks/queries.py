@@ -95,6 +95,25 @@ def each_result(read: Read, order_id: str, status: str | None = None) -> Iterato
         last = rows[-1]["line"]
 
 
+def each_metadata(read: Read, order_id: str) -> Iterator[Row]:
+    """The metadata of each line of an order, read in steps as `each_result`."""
+    query = (
+        select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE.c.metadata)
+        .join(PURCHASE, PURCHASE.c.id == LINE.c.purchase_id)
+        .where(LINE.c.order_id == order_id)
+        .order_by(LINE.c.line)
+        .limit(STEP)
+    )
+    last = 0
+    while True:
+        with read() as conn:
+            rows = conn.execute(query.where(LINE.c.line > last)).all()
+        yield from (row.metadata if row.line_metadata is None else row.line_metadata for row in rows)
+        if len(rows) < STEP:
+            return
+        last = rows[-1].line
+
+
 def order_results(
     conn: Connection, order_id: str, status: str | None = None, *, after: int = 0, limit: int = STEP
 ) -> list[Row]:

@@ -84,7 +84,7 @@ def _decided(line: int, fields: Mapping[str, Any], seen: set[Resolution]) -> Ite
 
 def _as_decision(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """A row of an export as one of decisions: the provider's id goes with *bought* only, as the purchase has it."""
-    own = {name: value for name, value in fields.items() if name not in _RESULT}
+    own = {name: value for name, value in fields.items() if name not in _RESULT and not name.startswith("metadata.")}
     known = unquoted_result(_text(fields.get("provider_number_id")))
     bought = visible(_text(fields.get("decision"))).lower() == Verdict.BOUGHT
     return {**own, "id": fields[_EXPORTED], "provider_number_id": known if bought else ""}

@@ -13,8 +13,8 @@ from tasks.orderfile.text import Format
 
 ExportFormat = Literal["csv", "json", "ndjson", "xlsx"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_QUOTED = {"number": (), "idempotency_key": (*_FORMULA, "'")}
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_QUOTED = {"number": (), "idempotency_key": (*FORMULA, "'")}
 """What gets an apostrophe before it, in the columns that are read again: a key must come back as it was."""
 
 
@@ -55,7 +55,7 @@ def _object(row: Mapping[str, Any], columns: Sequence[str]) -> str:
 
 def _cell(column: str, value: Any) -> str:
     text = plain_cell(value)
-    quotes = not isinstance(value, Mapping | bool) and text.startswith(_QUOTED.get(column, _FORMULA))
+    quotes = not isinstance(value, Mapping | bool) and text.startswith(_QUOTED.get(column, FORMULA))
     return f"'{text}" if quotes else text
 
 
@@ -80,7 +80,7 @@ def unquoted(key: str) -> str:
 
 def unquoted_result(text: str) -> str:
     """A text of another column that an export wrote, without what keeps spreadsheets from running it."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
 def _plain(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from itertools import zip_longest
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.parsers.expat import ExpatError
@@ -26,6 +27,7 @@ EXACT = 10**15
 _DATE = "is a date to the spreadsheet: format the column as text, and write it again"
 _LONG = "is a number of more than 15 digits, of which spreadsheets lose the last: write it as text"
 _MAX_NAMES = 10
+MARK = " (mend this cell)"
 _DAMAGED = (CalamineError, ExpatError, ParseError, ValueError)
 
 
@@ -65,6 +67,20 @@ class Sheet:
         if not problems:
             for line, cells in records:
                 yield self._problem(line, cells, header) or header.row(line, cells, "name the columns, or empty them")
+
+    def some(self, wanted: Collection[int], naming: Naming) -> Iterator[list[str]]:
+        """The header, and of the rows those that are *wanted* by their number, as texts.
+
+        What is not what stands in its cell is marked: as a text it would be taken for that.
+        """
+        records = self._records()
+        line, names = next(records)
+        yield names
+        columns = Header(names, line, naming).columns
+        for line, cells in records:
+            if line in wanted:
+                pairs = zip_longest(columns[: len(cells)], cells)
+                yield [f"{cell}{MARK}" if _is_broken(column, cell) else cell for column, cell in pairs]
 
     def place(self, problem: Problem) -> Problem:
         """The problem, with where it is."""
@@ -121,7 +137,7 @@ class Sheet:
 
     def _problem(self, line: int, cells: Sequence[str], header: Header) -> Problem | None:
         for column, cell in zip(header.columns, cells, strict=False):
-            if column and isinstance(cell, Broken) and not (cell.shown and column.startswith("metadata.")):
+            if isinstance(cell, Broken) and _is_broken(column, cell):
                 return Problem(line, column, cell.reason)
         return None
 
@@ -139,6 +155,12 @@ class Broken(str):
 
     reason: str
     shown: bool
+
+
+def _is_broken(column: str | None, cell: str) -> bool:
+    if not column or not isinstance(cell, Broken):
+        return False
+    return not (cell.shown and column.startswith("metadata."))
 
 
 def _text(value: Any) -> str:

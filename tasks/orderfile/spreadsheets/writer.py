@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
@@ -44,16 +45,21 @@ def write_workbook(
     rows: Iterable[Mapping[str, Any]], target: BinaryIO, columns: Sequence[str] = EXPORT_COLUMNS
 ) -> None:
     """Write *rows* to *target* as they come, each with *columns*. Raises OrderFileError for more than MAX_ROWS."""
+    cells = ([plain_cell(row.get(column)) for column in columns] for row in rows)
+    write_cells(chain([columns], cells), target)
+
+
+def write_cells(rows: Iterable[Sequence[str]], target: BinaryIO) -> None:
+    """Write rows of texts, the header first, as they come. Raises OrderFileError for more than MAX_ROWS."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _PARTS.items():
             archive.writestr(name, _DECLARED + content)
         with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
             sheet.write(f'{_DECLARED}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
-            sheet.write(_row(1, columns))
-            for number, row in enumerate(rows, 2):
+            for number, row in enumerate(rows, 1):
                 if number > MAX_ROWS:
                     raise OrderFileError(f"a spreadsheet holds {MAX_ROWS:,} rows: write it as CSV")
-                sheet.write(_row(number, [plain_cell(row.get(column)) for column in columns]))
+                sheet.write(_row(number, row))
             sheet.write(b"</sheetData></worksheet>")
 
 

@@ -57,5 +57,5 @@ def test_any_text_comes_back(text):
 def test_more_rows_than_a_sheet_has_are_refused(monkeypatch):
     monkeypatch.setattr(writer, "MAX_ROWS", 3)
     assert len(cells(written([ROW] * 2))) == 3
-    with pytest.raises(OrderFileError, match="export the order as CSV"):
+    with pytest.raises(OrderFileError, match="write it as CSV"):
         written([ROW] * 3)

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 from tasks.orderfile import ExportFormat, write_export
 from tasks.orderfile.columns import EXPORT_COLUMNS
-from tasks.queries import each_result
+from tasks.orderfile.metadata_columns import metadata_columns, spread, with_metadata
+from tasks.queries import each_metadata, each_result
 from tasks.runtime import Runtime
 from workers.cli.terminal.errors import Failure
 
@@ -36,7 +37,11 @@ def refuse_replacing(output: Path | None, format: ExportFormat, *, overwrite: bo
 
 def export_order(runtime: Runtime, order_id: str, output: Path | None, format: ExportFormat) -> int:
     """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
-    return write_rows(each_result(runtime.database.read, order_id), EXPORT_COLUMNS, output, format)
+    rows = each_result(runtime.database.read, order_id)
+    if format in ("json", "ndjson"):
+        return write_rows(rows, EXPORT_COLUMNS, output, format)
+    own = metadata_columns(each_metadata(runtime.database.read, order_id))
+    return write_rows(spread(rows, own), with_metadata(own), output, format)
 
 
 def write_rows(

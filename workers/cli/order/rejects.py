@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from tasks.orderfile import Format, OrderFileError
+from tasks.orderfile import Format
 from tasks.orderfile.objects import list_elements
-from tasks.orderfile.text import SUFFIXES, Text
+from tasks.orderfile.spreadsheets.archive import OLE, ZIP, Archive
+from tasks.orderfile.text import SUFFIXES, Text, read_fully
 from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.input_file import STDIN
 from workers.cli.terminal.output import count, say
@@ -18,36 +22,57 @@ if TYPE_CHECKING:
     from workers.cli.order.check_file import Checked
 
 
-def write_rejects(file: str, target: Path, checked: Checked, format: Format | None) -> None:
-    """Write the rows of *file* that have a problem to *target*, as they stand there, with the header of a CSV.
+def write_rejects(file: str, target: Path, checked: Checked, *, how: Mapping[str, Any]) -> None:
+    """Write the rows of *file* that have a problem to *target*, as they stand there, with the header of a table.
 
-    Raises Failure where that cannot be, and where *target* is there already.
+    Rows of a spreadsheet go to an .xlsx, all cells as text, or to a CSV: cells that are not what they show are marked
+    there. *how* is how the file was read. Raises Failure where that cannot be, and where *target* is there already.
     """
     if file == STDIN:
         raise Failure("--rejects reads the file again: name it, standard input is gone")
     bad = {problem["line"] for problem in checked.problems}
     with Path(file).open("rb") as source:
-        text, found = _read(source, file, target, format)
-        starts = bad | {line for line, _ in checked.lines}
-        rows = _elements(text, bad) if found == "json" else _lines(text, bad, starts, header=found == "csv")
-        try:
-            # with a mark, without which spreadsheets take it for another encoding
-            with target.open("x", encoding="utf-8-sig", newline="") as written:
-                written.writelines(rows)
-        except OSError as exc:
-            raise Failure(f"--rejects {target}: cannot be written: {exc.strerror}") from exc
+        head = read_fully(source, len(OLE))
+        if how["format"] is None and head.startswith((ZIP, OLE)):
+            _write_cells(Archive(source, head, file), target, bad, how)
+        else:
+            _write_text(Text(source, file, head), target, checked, bad, how["format"])
     say(f"{target}: {count(len(bad), 'bad row')}, to be mended and submitted")
 
 
-def _read(source: BinaryIO, name: str, target: Path, format: Format | None) -> tuple[Text, Format]:
-    try:
-        text = Text(source, name)
-    except OrderFileError as exc:
-        raise Failure("--rejects is for CSV, JSON and NDJSON: mend a spreadsheet itself") from exc
+def _write_cells(archive: Archive, target: Path, bad: set[int], how: Mapping[str, Any]) -> None:
+    from tasks.orderfile.spreadsheets.sheets import Sheet  # noqa: PLC0415 - so that nothing else waits for it
+    from tasks.orderfile.spreadsheets.writer import write_cells  # noqa: PLC0415
+
+    suffix = target.suffix.lower()
+    if suffix not in (".xlsx", ".csv"):
+        raise Failure(f"--rejects {target}: the rows are a spreadsheet's: name it like bad.xlsx or bad.csv")
+    rows = Sheet(archive, how["sheet"]).some(bad, how["naming"])
+    with _created(target) as written:
+        if suffix == ".xlsx":
+            write_cells(rows, cast("BinaryIO", written.buffer))
+        else:
+            csv.writer(written, lineterminator="\r\n").writerows(rows)
+
+
+def _write_text(text: Text, target: Path, checked: Checked, bad: set[int], format: Format | None) -> None:
     found = format or text.guess_format()
     if SUFFIXES.get(target.suffix.lower()) != found:
         raise Failure(f"--rejects {target}: the rows are {found}: name it like bad.{found}")
-    return text, found
+    starts = bad | {line for line, _ in checked.lines}
+    rows = _elements(text, bad) if found == "json" else _lines(text, bad, starts, header=found == "csv")
+    with _created(target) as written:
+        written.writelines(rows)
+
+
+@contextmanager
+def _created(target: Path) -> Iterator[TextIOWrapper]:
+    try:
+        # with a mark, without which spreadsheets take it for another encoding
+        with target.open("x", encoding="utf-8-sig", newline="") as written:
+            yield written
+    except OSError as exc:
+        raise Failure(f"--rejects {target}: cannot be written: {exc.strerror}") from exc
 
 
 def _lines(text: Text, bad: set[int], starts: set[int], *, header: bool) -> Iterator[str]:

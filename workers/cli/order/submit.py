@@ -99,7 +99,7 @@ def submit(
         if rejects is not None and checked.problems:
             from workers.cli.order.rejects import write_rejects
 
-            write_rejects(file, rejects, checked, format)
+            write_rejects(file, rejects, checked, how=how)
         _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
         title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
         if checked.wishes:

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.tasks.orderfile.workbooks import xlsx
+from tasks.orderfile import Line, read_order
+from tasks.providers.registry import kinds
+from tests.tasks.orderfile.workbooks import Raw, ods, xlsx
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
 from workers.cli.terminal.context import Desk
 
@@ -58,7 +61,48 @@ def test_what_cannot_be_written_begins_nothing(cli: Cli, desk: Desk, home: Path)
         "order", "submit", "-", "--rejects", "b.csv", "--skip-invalid", input=SHEET
     )
     (home / "a.xlsx").write_bytes(xlsx({"S": [["number", "provider"], [12, "bird"], [NUMBERS[0], "bird"]]}))
-    told = cli.refused("order", "submit", "a.xlsx", "--rejects", "b.csv", "--skip-invalid")
-    assert "mend a spreadsheet itself" in told
-    assert not (home / "b.csv").exists()
+    told = cli.refused("order", "submit", "a.xlsx", "--rejects", "b.json", "--skip-invalid")
+    assert "the rows are a spreadsheet's: name it like bad.xlsx or bad.csv" in told
+    assert not (home / "b.json").exists()
     assert counted(desk) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("rejects", ["bad.xlsx", "bad.csv"])
+@pytest.mark.parametrize("file", ["a.xlsx", "a.ods"])
+def test_the_bad_rows_of_a_spreadsheet(cli: Cli, desk: Desk, home: Path, file: str, rejects: str) -> None:
+    rows = [
+        ["Phone", "provider", "metadata.note"],
+        [NUMBERS[0], "bird", "a"],
+        [NUMBERS[1], "nobody", "=b"],
+        [12, "bird"],
+    ]
+    make = xlsx if file == "a.xlsx" else ods
+    (home / file).write_bytes(make({"First": [["x"]], "S": rows}))
+    cli.refused("order", "submit", file, "--sheet", "S", "--rejects", rejects)
+    problems = cli.json("order", "submit", rejects, status=2)
+    assert problems["bad_rows"] == 2
+    with (home / rejects).open("rb") as source:
+        found = list(
+            read_order(
+                source,
+                name=rejects,
+                format=None,
+                kinds={"nobody": kinds()["bird"]},
+                default_provider=None,
+                country=None,
+            )
+        )
+    assert [(one.request.number, one.request.metadata) for one in found if isinstance(one, Line)] == [
+        (NUMBERS[1], {"note": "=b"})
+    ]
+    assert counted(desk) == (0, 0, 0)
+
+
+def test_a_cell_that_is_not_what_it_shows_is_refused_again(cli: Cli, home: Path) -> None:
+    date = Raw(' t="d"><v>2026-01-31T00:00:00</v>')
+    rows: list[list[Any]] = [["number", "provider"], [date, "bird"], [14155550100123456, "bird"]]
+    (home / "a.xlsx").write_bytes(xlsx({"S": rows}))
+    for rejects in ("bad.xlsx", "bad.csv"):
+        cli.refused("order", "submit", "a.xlsx", "--country", "US", "--rejects", rejects)
+        assert cli.json("order", "submit", rejects, "--country", "US", status=2)["bad_rows"] == 2
+    assert "mend this cell" in (home / "bad.csv").read_text("utf-8-sig")
