@@ -13,6 +13,7 @@ from workers.cli.terminal.context import Desk, reading_runtime
 from workers.config_file import LOOK_EVERY, ConfigFile, Source
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
+from workers.pages.uploads import Uploads
 from workers.periodic.timers import Timer
 from workers.settings import Settings
 
@@ -58,6 +59,7 @@ class PagesDesk:
         self._following = Timer("configuration", LOOK_EVERY, self._follow)
         self._lock = threading.Lock()
         self._database: SqlDatabase | None = None
+        self.uploads = Uploads()
         self._followed: OrderedDict[tuple[str, str], _Followed] = OrderedDict()
 
     def start(self) -> None:
@@ -67,6 +69,7 @@ class PagesDesk:
     def close(self) -> None:
         """Follow it no more, and give the connections back."""
         self._following.stop()
+        self.uploads.close()
         if self._database is not None:
             self._database.close()
 

@@ -187,6 +187,10 @@ class Change(Page):
             raise Refusal(HTTPStatus.FORBIDDEN, f"{who} may look and change nothing: {access.OPERATORS} names who may")
         said, document = await self.work(lambda desk: self.change(desk, *names))
         log.warning("%s: %s %s: %s", who, self.request.method, self.request.path, said)
+        self.tell(said, document, *names)
+
+    def tell(self, said: str, document: Document, *names: str) -> None:
+        """What came of it, on the page that is shown next."""
         if self.wants_json:
             self.answer(document)
             return

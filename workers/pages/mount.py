@@ -17,6 +17,7 @@ from workers.pages import templates
 from workers.pages.desk import PagesDesk
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
+from workers.pages.new_order import CheckFile, NewOrder, SubmitFile, Want
 from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
 from workers.pages.pools import Pool, Pools
 from workers.pages.providers import ChangeProvider, Providers
@@ -66,6 +67,10 @@ def _handlers(desk: PagesDesk) -> list[Any]:
     pages = [
         ("/?", Orders, "dialstock"),
         ("/orders", Orders, "dialstock_orders"),
+        ("/new", NewOrder, "dialstock_new"),
+        ("/new/want", Want, "dialstock_want"),
+        ("/new/file", CheckFile, "dialstock_check"),
+        ("/new/file/([^/]+)", SubmitFile, "dialstock_submit"),
         ("/orders/([^/]+)", Order, "dialstock_order"),
         ("/orders/([^/]+)/export", ExportOrder, "dialstock_export"),
         ("/orders/([^/]+)/(cancel|retry)", ChangeOrder, "dialstock_change_order"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import tornado.web
 
+from schemas.criteria import Criteria
 from schemas.status import Status
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order
@@ -85,8 +86,12 @@ class Order(Page):
                 lambda limit: order_results(conn, found, status, after=after, limit=limit), key="line"
             )
             left = left_to_others(conn, found) if progress.order["cancel_requested_at"] else 0
+        wishes = [
+            {**wish, "criteria_in_words": str(Criteria.model_validate(wish["criteria"]))} for wish in progress.wishes
+        ]
         return {
             **summary(progress),
+            "wishes": wishes,
             "order": as_shown(progress.order),
             "over": progress.over,
             "left_to_others": left,

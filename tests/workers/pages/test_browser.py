@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from schemas.status import Status
 from tests.servers import unavailable
-from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from tests.workers.pages.serving import PASSWORDS, Visitor
 from workers.cli.terminal.context import Desk
 
-PAGES = ("orders", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
+PAGES = ("orders", "new", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
 PHONE = {"width": 390, "height": 844}
 PATIENCE = 60_000.0
 """Milliseconds that a page may take for what it does in a moment on a quiet machine."""
@@ -127,6 +127,21 @@ def test_a_provider_is_paused_and_an_order_cancelled(tab: Page, desk: Desk, orde
     tab.get_by_role("button", name="Cancel this order").click()
     expect(tab.get_by_role("status").first).to_contain_text("1 line was asked to stop")
     assert purchases(desk)[NUMBERS[3]]["status"] == "cancelled"
+
+
+def test_a_file_is_checked_before_it_is_bought(tab: Page, desk: Desk, home: Path) -> None:
+    file = csv_file(home, [f"{NUMBERS[0]},timepay", f"{NUMBERS[1]},bird", "12,bird"])
+    tab.goto("/dialstock/orders")
+    tab.get_by_role("link", name="New order").click()
+    tab.get_by_label("File").set_input_files(file)
+    tab.get_by_role("button", name="Check").click()
+    expect(tab.get_by_text("2 good rows, 1 bad ones. Nothing is bought yet.")).to_be_visible()
+    assert serious_findings(tab) == []
+    assert purchases(desk) == {}
+    tab.get_by_label("Leave the bad rows out").check()
+    tab.get_by_role("button", name="Buy").click()
+    expect(tab.get_by_role("status").first).to_contain_text("numbers.csv is in: 2 lines.")
+    assert set(purchases(desk)) == set(NUMBERS[:2])
 
 
 def test_times_are_the_viewer_s_with_utc_beside(tab: Page, desk: Desk, order: str) -> None:

@@ -117,8 +117,8 @@ def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **ho
     """
     checked = Checked()
     take = partial(_take, checked)
-    found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, **how)
     try:
+        found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, **how)
         with Meter("checking rows") as meter:
             for batch in chunks(found, CHUNK):
                 _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,8 +112,14 @@ def _failure(exc: Exception) -> Failure:
 
 @contextmanager
 def _signals_noted() -> Iterator[_Stop]:
-    """Note a signal instead of breaking a transaction; a lost terminal counts as Ctrl-C."""
+    """Note a signal instead of breaking a transaction; a lost terminal counts as Ctrl-C.
+
+    Only where signals come: in a process's main thread.
+    """
     stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
     before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         yield stop

@@ -1,0 +1,179 @@
+"""A new order: numbers by criteria, or those of a file, which is checked before anything of it is bought."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from dataclasses import asdict
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from schemas.outcomes import clip
+from schemas.wishes import check_wishes, parse_numbers_order
+from tasks.accounts import identity
+from tasks.orderfile.columns import Naming
+from tasks.wishes import accepting
+from workers.cli.order.check_file import Checked, check_file
+from workers.cli.order.dry_run import plan
+from workers.cli.order.load import load_order
+from workers.cli.terminal.context import Desk, known_provider
+from workers.cli.terminal.options import country_code
+from workers.cli.terminal.output import count
+from workers.cli.terminal.spending import whereabouts
+from workers.pages.handler import Change, Page, Refusal, refused
+from workers.pages.templates import Document
+from workers.pages.uploads import Upload
+
+SHOWN = 50
+"""Problems of a file that are listed."""
+
+MAX_NAME = 200
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
+class NewOrder(Page):
+    """The two forms."""
+
+    template = "new_order"
+    tab = "dialstock_orders"
+
+    def read(self, desk: Desk, *_: str) -> Document:
+        """Whom one can buy from, and a key that makes one order of a form, however often it is sent."""
+        config = desk.runtime.config
+        sellers = {alias: whereabouts(config, alias) for alias in sorted(config.providers)}
+        return {"sellers": sellers, "key": secrets.token_urlsafe(16)}
+
+
+class Want(Change):
+    """So many numbers by criteria."""
+
+    def change(self, desk: Desk, *_: str) -> tuple[str, Document]:
+        """By the fields that `dialstock.order_numbers` has. The same form sent twice is one order."""
+        key = self.form("key")
+        if not _KEY.fullmatch(key):
+            raise refused("the form's key is missing: load the page again")
+        order, wishes = parse_numbers_order(self._fields(key), desk.runtime.kinds)
+        identity.settle(desk.runtime)
+        row = accepting.begin(
+            desk.runtime, wishes, key=order.idempotency_key, metadata=order.metadata, name=self.form("name") or None
+        )
+        self.order_id = row["id"]
+        total = count(sum(wish.count for wish in wishes), "number")
+        said = f"{total} to find and buy." if row["created"] else "This form was sent before: here is its order."
+        return said, {"order_id": row["id"], "created": row["created"]}
+
+    def shown_next(self, *_: str) -> str:
+        """The order."""
+        return str(self.reverse_url("dialstock_order", self.order_id))
+
+    def _fields(self, key: str) -> dict[str, Any]:
+        how_many = self.form("count")
+        if not (how_many.isascii() and how_many.isdecimal() and len(how_many) < 10):
+            raise refused(f"count {how_many[:20]!r} is no number of numbers: write how many, like 50")
+        fields = {
+            "count": int(how_many),
+            "country": self.form("country").upper(),
+            "prefix": self.form("prefix").replace(",", " ").split(),
+            "contains": self.form("contains"),
+            "type": self.form("type"),
+            "features": self.get_body_arguments("feature"),
+            "providers": self.get_body_arguments("provider"),
+            "max_price": self.form("max_price"),
+        }
+        key = f"page:{key}"
+        return {"idempotency_key": key, "metadata": {}, **{name: one for name, one in fields.items() if one}}
+
+
+class CheckFile(Change):
+    """A file, checked: every row of it, and what it would come to."""
+
+    template = "checked_file"
+    tab = "dialstock_orders"
+
+    def change(self, desk: Desk, *_: str) -> tuple[str, Document]:
+        """By the form's `file`, `provider` for rows that name none, `country` for numbers without a plus."""
+        sent = self.request.files.get("file", [])
+        if not sent or not sent[0]["filename"]:
+            raise refused("no file was chosen")
+        name, provider = clip(sent[0]["filename"], MAX_NAME) or "file", self.form("provider") or None
+        if provider is not None:
+            known_provider(desk.runtime.config, provider)
+        country = country_code(self.form("country") or None)
+        how: dict[str, Any] = {"name": name, "format": None, "country": country, "naming": Naming(), "sheet": None}
+        checked = check_file(desk.runtime, io.BytesIO(sent[0]["body"]), provider=provider, **how)
+        document = _found(desk, name, checked)
+        token = self.desk.uploads.keep(name, checked, desk.runtime.config.digest)
+        return f"{name} was checked.", {**document, "token": token}
+
+    def tell(self, _said: str, document: Document, *_: str) -> None:
+        """Shown at once: nothing was changed."""
+        self.answer(document)
+
+
+class SubmitFile(Change):
+    """A checked file, bought."""
+
+    def change(self, desk: Desk, *names: str) -> tuple[str, Document]:
+        """Where rows are bad, or numbers stand twice, only with a tick for that."""
+        upload = self.desk.uploads.take(names[0])
+        if upload is None:
+            gone = "this file was submitted already, or checked too long ago: see the orders before you send it again"
+            raise Refusal(HTTPStatus.CONFLICT, gone)
+        try:
+            self._check(desk, upload)
+        except Refusal:
+            self.desk.uploads.give_back(names[0], upload)
+            raise
+        try:
+            self.order_id, lines = _order(desk, upload)
+        finally:
+            upload.checked.close()
+        return f"{upload.name} is in: {count(lines, 'line')}.", {"order_id": self.order_id, "lines": lines}
+
+    def shown_next(self, *_: str) -> str:
+        """The order."""
+        return str(self.reverse_url("dialstock_order", self.order_id))
+
+    def _check(self, desk: Desk, upload: Upload) -> None:
+        checked = upload.checked
+        if upload.digest != desk.runtime.config.digest:
+            raise Refusal(HTTPStatus.CONFLICT, "the configuration has changed since the check: check the file again")
+        if not (len(checked.lines) or checked.wishes):
+            raise refused("the file has no good row: nothing was bought")
+        if checked.bad_rows and self.form("skip_invalid") != "yes":
+            raise refused("rows of the file are bad: mend it and check it again, or go back and tick to leave them out")
+        if checked.twice and self.form("allow_duplicates") != "yes":
+            raise refused("numbers stand under two providers: go back and tick that both are bought")
+
+
+def _order(desk: Desk, upload: Upload) -> tuple[str, int]:
+    """The id of the order that a file makes, and how many lines or wishes it has."""
+    runtime, checked = desk.runtime, upload.checked
+    identity.settle(runtime)
+    if checked.wishes:
+        check_wishes(checked.wishes, runtime.kinds)
+        row = accepting.begin(runtime, checked.wishes, key=None, metadata={}, name=upload.name)
+        return row["id"], len(checked.wishes)
+    loaded = load_order(runtime, checked, name=upload.name, metadata={})
+    return loaded.order_id, loaded.lines
+
+
+def _found(desk: Desk, name: str, checked: Checked) -> Document:
+    plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
+    return {
+        "file": name,
+        "rows": len(checked.lines),
+        "wishes": [
+            {"count": wish.count, "at_least": wish.at_least, "criteria": str(wish.criteria)} for wish in checked.wishes
+        ],
+        "bad_rows": checked.bad_rows,
+        "problems": list(islice(checked.problems, SHOWN)),
+        "twice": checked.twice,
+        "twice_shown": checked.twice_shown,
+        "plan": [asdict(one) for one in plans],
+        "countries": [asdict(one) for one in countries],
+        "sellers": {one.provider: whereabouts(desk.runtime.config, one.provider) for one in plans},
+    }
