@@ -26,6 +26,9 @@ SPARE = 100
 MAX_PAGES = 20
 """Pages of one provider's search in one run: the next run may see more of them."""
 
+MOST_PAGES = 1_000
+"""The same while nothing is found that can be ordered, or less than is urgent."""
+
 SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
 
@@ -161,14 +164,15 @@ class _Hunt:
         """Add what a search finds, page by page; whether there was any, and may be more."""
         alias, reasons = binding.alias, self.found.reasons
         pages = SearchPages(partial(_one_page, self.runtime, binding), query, self.runtime.kinds[alias])
-        dear, more = 0, False
+        dear, seen, more = 0, 0, False
         try:
-            for found in islice(pages, MAX_PAGES):
+            for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
                 fitting = [one for one in found if _fits(one, query, self.criteria)]
                 cheap = [one for one in fitting if _is_cheap(one, self.criteria)]
                 dear += len(fitting) - len(cheap)
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
-                if self._full(alias):
+                enough = more and len(self.found.offers) >= self.urgent
+                if self._full(alias) or (seen >= MAX_PAGES and enough):
                     break
         except Unsupported as exc:
             reasons[alias] = f"the search failed: {exc}"
@@ -180,6 +184,8 @@ class _Hunt:
         than = f"cost more than {self.criteria.max_price}, or show no price" if self.criteria.max_price else "show none"
         beyond = f"; {dear} of those it found {than}" if dear else ""
         reasons[alias] = f"the search finds no more{beyond}"
+        if not more and seen >= MOST_PAGES:
+            self.found.later.add(alias)
         return more and not pages.whole
 
     def _add(self, alias: str, offers: Sequence[Offer]) -> bool:

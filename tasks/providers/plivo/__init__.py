@@ -13,5 +13,6 @@ KIND = ProviderKind(
     options=PlivoOptions,
     policy=POLICY,
     tells_price=True,
+    asked_for=frozenset({"features"}),
     price_currency=CURRENCY,
 )

@@ -95,11 +95,12 @@ class Plivo:
             return Shown()
         items = self._session.page(self._session.require(answer), fields(answer.body).get("objects"))
         found = (
-            searches.offered(
-                item.get("number"),
+            searches.able(
+                searches.offered(
+                    item.get("number"), query, region=self._session.text(item.get("region")), price=_price(item)
+                ),
                 query,
-                region=self._session.text(item.get("region")),
-                price=_price(item),
+                [name for name in query.features if item.get(f"{name}_enabled") is True],
             )
             for item in items
         )

@@ -38,6 +38,22 @@ def offered(
     return Candidate(number=number, region=region, price=price, stock_item_id=stock)
 
 
+def able(candidate: Candidate | None, query: SearchQuery, shows: Iterable[Any]) -> Candidate | None:
+    """The candidate where what its entry *shows* has all features that are asked for; what it does not tell it has not.
+
+    *shows* are names, of any case.
+    """
+    has = {name.casefold() for name in shows if isinstance(name, str)}
+    return candidate if has.issuperset(query.features) else None
+
+
+def true_names(value: Any) -> list[str]:
+    """The names that stand in a list of them, or in an object with true beside them."""
+    if isinstance(value, Mapping):
+        return [name for name, told in value.items() if told is True]
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
 def shown(found: Iterable[Candidate | None], limit: int, following: str | None = None) -> Shown:
     """What a search for *limit* numbers shows: each entry's candidate, None for one that is not what was asked for."""
     entries = list(found)

@@ -11,5 +11,6 @@ KIND = ProviderKind(
     adapter=SignalWire,
     sandbox=Sandbox(api=SignalWireApi, fields={"project_id": "sandbox-project"}, numbers="+1415"),
     policy=POLICY,
+    asked_for=frozenset({"type", "features"}),
     narrows=(3, 7),
 )

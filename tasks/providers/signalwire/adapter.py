@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 from schemas.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
-from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
@@ -70,13 +70,20 @@ class SignalWire:
         return release(self._session, f"{NUMBERS}/{{id}}", number_id, no_content, too_recent=TOO_RECENT)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Numbers for sale; no price is shown."""
+        """Numbers for sale; no price is shown. Raises Unsupported."""
+        if query.type == "mobile":
+            raise Unsupported("SignalWire sells local and toll-free numbers only")
         limit = searches.page_size(query, MAX_RESULTS)
-        answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix)})
+        of = {"number_type": query.type} if query.type else {}
+        answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix), **of})
         items = self._session.page(answer, fields(answer.body).get("data"))
         found = (
-            searches.offered(
-                item.get("e164") or item.get("number"), query, region=self._session.text(item.get("region"))
+            searches.able(
+                searches.offered(
+                    item.get("e164") or item.get("number"), query, region=self._session.text(item.get("region"))
+                ),
+                query,
+                searches.true_names(item.get("capabilities")),
             )
             for item in items
         )

@@ -13,5 +13,6 @@ KIND = ProviderKind(
     adapter=Telnyx,
     sandbox=Sandbox(api=TelnyxApi, numbers="+1312"),
     tells_price=True,
+    asked_for=frozenset({"type", "features"}),
     narrows=(1, 10),
 )

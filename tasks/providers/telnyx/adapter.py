@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
+from schemas.criteria import NumberType
 from schemas.money import Price, read_price
 from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
@@ -124,8 +125,12 @@ class Telnyx:
         """Numbers for sale, with their price."""
         limit = searches.page_size(query, MOST_OFFERS)
         found = (
-            searches.offered(item.get("phone_number"), query, region=self._region(item), price=_price(item))
-            for item in self._offers(query.country, query.prefix, limit)
+            searches.able(
+                searches.offered(item.get("phone_number"), query, region=self._region(item), price=_price(item)),
+                query,
+                [one.get("name") for one in entries(item.get("features"))],
+            )
+            for item in self._offers(query.country, query.prefix, limit, query.type)
         )
         return searches.shown(found, limit)
 
@@ -179,10 +184,14 @@ class Telnyx:
         asked = {**params, pages.PAGE: int(page or 1), pages.SIZE: pages.PAGE_SIZE}
         return pages.numbers(self._session, self._session.call("GET", NUMBERS, params=asked))
 
-    def _offers(self, country: str, prefix: str, limit: int) -> list[Mapping[str, Any]]:
+    def _offers(
+        self, country: str, prefix: str, limit: int, of_type: NumberType | None = None
+    ) -> list[Mapping[str, Any]]:
         """What a search shows of the national numbers that begin so; never its best effort, which is something else."""
         begins = {"filter[phone_number][starts_with]": prefix} if prefix else {}
-        params = {"filter[country_code]": country, "filter[limit]": limit, "filter[best_effort]": "false", **begins}
+        of = {"filter[phone_number_type]": of_type.replace("-", "_")} if of_type else {}
+        asked = {"filter[country_code]": country, "filter[limit]": limit, "filter[best_effort]": "false"}
+        params = {**asked, **begins, **of}
         answer = self._session.call("GET", SEARCH, params=params)
         return self._session.page(answer, fields(answer.body).get("data"))
 

@@ -12,4 +12,5 @@ KIND = ProviderKind(
     sandbox=Sandbox(api=TwilioApi, fields={"account_sid": f"AC{1:032x}"}, numbers="+1510"),
     options=TwilioOptions,
     policy=POLICY,
+    asked_for=frozenset({"type", "features", "contains"}),
 )

@@ -23,9 +23,10 @@ from urllib.parse import parse_qsl
 
 from schemas.config.balances import Balance
 from schemas.config.papers import paper_for
+from schemas.criteria import NumberType
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
-from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.reading import lookups, searches
 from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
@@ -54,6 +55,9 @@ FORM = {
     "identity_sid": "IdentitySid",
 }
 """The options of a purchase as the form names them."""
+
+TYPES: Mapping[NumberType, str] = {"local": "Local", "mobile": "Mobile", "toll-free": "TollFree"}
+"""The list of each type; there are others, which nobody can ask for here."""
 
 
 class Twilio:
@@ -102,13 +106,17 @@ class Twilio:
         return release(self._session, f"{self._account}/IncomingPhoneNumbers/{{id}}.json", number_id, no_content)
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        """Local numbers for sale; no price is shown."""
+        """Numbers for sale of one type, else local ones; no price is shown. Raises Unsupported."""
         limit = searches.page_size(query, PAGE_SIZE)
-        path = f"{self._account}/AvailablePhoneNumbers/{query.country}/Local.json"
+        path = f"{self._account}/AvailablePhoneNumbers/{query.country}/{TYPES[query.type or 'local']}.json"
         answer = self._session.call("GET", path, params={"PageSize": limit, **_search_filter(query)})
         items = self._session.page(answer, fields(answer.body).get("available_phone_numbers"))
         found = (
-            searches.offered(item.get("phone_number"), query, region=self._session.text(item.get("region")))
+            searches.able(
+                searches.offered(item.get("phone_number"), query, region=self._session.text(item.get("region"))),
+                query,
+                searches.true_names(item.get("capabilities")),
+            )
             for item in items
         )
         return searches.shown(found, limit)
@@ -179,7 +187,12 @@ class Twilio:
 
 
 def _search_filter(query: SearchQuery) -> dict[str, str]:
+    """What the list is asked for. Raises Unsupported for a pattern that it does not take."""
     # An area code is of three digits, in the US and in Canada; `Contains` takes 2 to 16 characters, anywhere.
     area = query.prefix[:3] if query.country in NANP and len(query.prefix) >= 3 else ""
     contains = query.prefix[:16] if len(query.prefix) > max(len(area), 1) else ""
-    return {**({"AreaCode": area} if area else {}), **({"Contains": contains} if contains else {})}
+    if query.contains and (contains or len(query.contains) < 2):
+        raise Unsupported("Twilio is asked for 2 digits or more in a number, beside an area code of three at the most")
+    given = {"AreaCode": area, "Contains": contains or query.contains}
+    given |= {f"{name.title()}Enabled": "true" for name in query.features}
+    return {name: value for name, value in given.items() if value}

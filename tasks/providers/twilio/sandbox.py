@@ -37,7 +37,8 @@ _URLS = ("voice_url", "voice_fallback_url", "sms_url", "sms_fallback_url", "stat
 _METHODS = ("voice_method", "voice_fallback_method", "sms_method", "sms_fallback_method", "status_callback_method")
 _UNSET = ("address_sid", "bundle_sid", "identity_sid", "trunk_sid", "voice_application_sid", "sms_application_sid")
 _CAPABILITIES = {"voice": True, "sms": True, "mms": True, "fax": False}
-_FILTERS = ("AreaCode", "Contains", "InRegion", "InLocality", "InPostalCode", "PageSize", "Page", "PageToken")
+_ABLE = ("VoiceEnabled", "SmsEnabled", "MmsEnabled", "FaxEnabled")
+_FILTERS = (*_ABLE, "AreaCode", "Contains", "InRegion", "InLocality", "InPostalCode", "PageSize", "Page", "PageToken")
 
 
 def _sid(prefix: str) -> Check:
@@ -126,7 +127,7 @@ class TwilioApi(SingleNumberApi):
         return _error(404, 20404, "The resource was not found")
 
     def search(self, incoming: Incoming) -> Reply:
-        """Numbers for sale, without a price; all types show the same."""
+        """Numbers for sale, without a price; all types show the same, and what faxes is not there."""
         incoming.only(*_FILTERS)
         account, country, kind = incoming.args
         area, contains = incoming.text("AreaCode"), incoming.text("Contains")
@@ -136,7 +137,8 @@ class TwilioApi(SingleNumberApi):
             raise Invalid(Problem("Contains", "must have 2 to 16 characters"))
         limit = incoming.whole("PageSize", 50, 1, 1000)
         prefix = contains if contains.startswith(area) else area
-        numbers = islice((one for one in self.for_sale(country, prefix) if contains in one), limit)
+        there = () if incoming.text("FaxEnabled") == "true" else self.for_sale(country, prefix)
+        numbers = islice((one for one in there if contains in one), limit)
         uri = f"/2010-04-01/Accounts/{account}/AvailablePhoneNumbers/{country}/{kind}.json"
         return Reply(200, {"uri": uri, "available_phone_numbers": [_offer(number, country) for number in numbers]})
 

@@ -13,5 +13,6 @@ KIND = ProviderKind(
     sandbox=Sandbox(api=VonageApi, fields={"api_key": "sandbox1"}, numbers="+1650"),
     options=VonageOptions,
     tells_price=True,
+    asked_for=frozenset({"type", "features"}),
     price_currency=CURRENCY,
 )

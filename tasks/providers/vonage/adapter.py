@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
+from schemas.criteria import NumberType
 from schemas.money import Price, read_price
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
@@ -52,6 +53,8 @@ FEW = 20
 """Numbers that are asked for one by one: every purchase is looked up, and a list of 100 a page is soon less work."""
 
 _BY_HAND = "cancel it in Vonage's dashboard, then dialstock purchase mark-released"
+
+TYPES: Mapping[NumberType, str] = {"local": "landline", "mobile": "mobile-lvn", "toll-free": "landline-toll-free"}
 
 
 class Vonage:
@@ -110,12 +113,21 @@ class Vonage:
         begins = digits_only(searches.international_prefix(query))
         pattern = {"pattern": begins, "search_pattern": BEGINS} if query.prefix else {}
         index = int(query.after or 1)
-        asked = {"country": query.country, "size": limit, "index": index, **pattern}
+        of = {"type": TYPES[query.type]} if query.type else {}
+        asked = {"country": query.country, "size": limit, "index": index, **pattern, **of}
         answer = self._session.call("GET", SEARCH, params=asked)
         if nothing_found(answer):
             return Shown()
         items = self._session.page(answer, fields(answer.body).get("numbers"))
-        found = (searches.offered(item.get("msisdn"), query, price=_price(item)) for item in items)
+        found = (
+            searches.able(
+                searches.offered(item.get("msisdn"), query, price=_price(item)),
+                query,
+                searches.true_names(item.get("features")),
+            )
+            for item in items
+            if query.type is None or item.get("type") == TYPES[query.type]
+        )
         count: Any = fields(answer.body).get("count")
         more = items and is_count(count) and index * limit < count
         return searches.shown(found, limit, str(index + 1) if more else None)

@@ -113,7 +113,8 @@ class VonageApi(SingleNumberApi):
         begins = incoming.text("pattern") if incoming.text("search_pattern") == "0" else ""
         prefix = begins.removeprefix(str(phonenumbers.country_code_for_region(country)))
         numbers = (one for one in self.for_sale(country, prefix) if _matches(one, incoming))
-        return _listed(incoming, [_offer(number, country) for number in islice(numbers, 1000)])
+        kind = incoming.text("type") or "mobile-lvn"
+        return _listed(incoming, [_offer(number, country, kind) for number in islice(numbers, 1000)])
 
     def balance(self, incoming: Incoming) -> Reply:
         """Enough of it, in EUR."""
@@ -176,9 +177,9 @@ def _listed(incoming: Incoming, items: Sequence[dict[str, Any]]) -> Reply:
     return Reply(200, {"count": len(items), "numbers": shown} if items else {})
 
 
-def _offer(number: str, country: str) -> dict[str, Any]:
+def _offer(number: str, country: str, kind: str) -> dict[str, Any]:
     return {
-        **{"country": country, "msisdn": digits_only(number), "type": "mobile-lvn", "features": ["VOICE", "SMS"]},
+        **{"country": country, "msisdn": digits_only(number), "type": kind, "features": ["VOICE", "SMS"]},
         **{"cost": "0.90", "initialPrice": "0.00"},
     }
 

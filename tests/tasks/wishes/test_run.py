@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.outcomes import Candidate
 from schemas.status import Status
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import UNKNOWN
@@ -145,3 +146,10 @@ def test_each_prefix_is_a_wish_of_its_own(world: Wishing) -> None:
     world.until_completed(order)
     assert world.alive() == [*area(415, 5), *area(628, 3)]
     assert [row["count"] for row in world.wishes()] == [5, 3]
+
+
+def test_numbers_behind_many_pages_of_what_is_ours_are_found(world: Wishing) -> None:
+    world.market().offers = [Candidate(number=one) for one in area(415, 300)]
+    unwanted = area(415, 290)
+    world.until_completed(world.wish(10, exclude=unwanted, providers=["first"], at_least=10))
+    assert world.alive() == area(415, 10, 290)
