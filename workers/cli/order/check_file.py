@@ -80,6 +80,7 @@ class Checked:
     twice: int = 0
     twice_shown: list[str] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
+    wish_lines: list[int] = field(default_factory=list)
     _last_bad: int = -1
 
     def requests(self) -> Iterator[tuple[int, BuyNumber]]:
@@ -129,8 +130,9 @@ def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **ho
     return checked
 
 
-def _take(checked: Checked, _line: int, wish: Wish) -> None:
+def _take(checked: Checked, line: int, wish: Wish) -> None:
     checked.wishes.append(wish)
+    checked.wish_lines.append(line)
 
 
 def _keep(checked: Checked, batch: Iterable[Line | Problem], conflicts: dict[str, str]) -> None:

@@ -59,7 +59,7 @@ def _write_text(text: Text, target: Path, checked: Checked, bad: set[int], forma
     found = format or text.guess_format()
     if SUFFIXES.get(target.suffix.lower()) != found:
         raise Failure(f"--rejects {target}: the rows are {found}: name it like bad.{found}")
-    starts = bad | {line for line, _ in checked.lines}
+    starts = bad | {line for line, _ in checked.lines} | {*checked.wish_lines}
     rows = _elements(text, bad) if found == "json" else _lines(text, bad, starts, header=found == "csv")
     with _created(target) as written:
         written.writelines(rows)

@@ -106,3 +106,14 @@ def test_a_cell_that_is_not_what_it_shows_is_refused_again(cli: Cli, home: Path)
         cli.refused("order", "submit", "a.xlsx", "--country", "US", "--rejects", rejects)
         assert cli.json("order", "submit", rejects, "--country", "US", status=2)["bad_rows"] == 2
     assert "mend this cell" in (home / "bad.csv").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
+def test_rows_that_count_numbers_and_are_good_are_not_among_them(cli: Cli, home: Path, name: str) -> None:
+    rows = [["count", "country", "prefix"], ["none", "US", "415"], ["5", "US", "212"], ["7", "US", "646"]]
+    if name == "a.csv":
+        (home / name).write_text("".join(f"{','.join(row)}\n" for row in rows))
+    else:
+        (home / name).write_bytes(xlsx({"S": rows}))
+    cli.refused("order", "submit", name, "--rejects", "bad.csv")
+    assert (home / "bad.csv").read_text("utf-8-sig").splitlines() == ["count,country,prefix", "none,US,415"]
