@@ -24,6 +24,8 @@ BUY = "dialstock.buy_number"
 TASKS = {
     BUY: {"number": "+14155550001", "provider": "vogent", "idempotency_key": "late-1"},
     "dialstock.submit_order": {"requests": [{"number": "+14155550001", "provider": "vogent"}]},
+    "dialstock.order_numbers": {"count": 1, "prefix": "+1415", "idempotency_key": "late-4"},
+    "dialstock.release_number": {"number": "+14155550001", "provider": "vogent", "idempotency_key": "late-5"},
     "dialstock.take_number": {"pool": "single", "request_id": "late-2"},
     "dialstock.return_number": {"pool": "single", "number": "+12125550001", "request_id": "late-3"},
 }
