@@ -95,7 +95,7 @@ READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
 GIVING_BACK: tuple[tuple[str, dict[str, Any]], ...] = (
     *((name, {}) for name in ("error_before", "error_after", "cut_before", "cut_after", "silence_before")),
     *((name, {}) for name in ("silence_after", "html", "throttle", "account", "slow", "drip")),
-    *(("status", {"status": status}) for status in (404, 410, 503)),
+    *(("status", {"status": status}) for status in (404, 404, 404, 410, 503)),
 )
 ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
 """Seconds until an answer's first byte: a world has one of these."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 DOWN = "gateway is down"
 SPOILS = "gateway spoils answers"
 LOSES = "gateway loses an answer"
-LASTS = (1.0, 9.0, 15.0)
-"""Seconds for which a gateway says the same: the looks after a call are over within ten."""
+LASTS = (1.0, 9.0, 15.0, 25.0)
+"""Seconds for which a gateway says the same: the looks after a call may take some twenty."""
 
 _PAGE = "<html><body>502 Bad Gateway</body></html>"
 _AWAY = (
@@ -46,6 +46,7 @@ _WAYS = (
     [name for name in sorted(SPOILED) if name[0].isdigit()],
     [name for name in _LISTS if name.startswith(("entries", "values"))],
     [name for name in _LISTS if "beside" in name],
+    [*OLD],
     [*OLD],
 )
 """How it may spoil an answer, by what is wrong with it: something else, entries, words beside them, its age."""

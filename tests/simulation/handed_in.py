@@ -23,7 +23,7 @@ def handed_in(world: World) -> Any:
     stack = ExitStack()
     clock = {
         "RELEASE_EVERY": rng.choice((0.5, 2.0)),
-        "SWEEP_EVERY": rng.choice((1.5, 4.0)),
+        "SWEEP_EVERY": rng.choice((0.3, 1.5, 4.0)),
         "HISTORY_EVERY": 2.0 if world.faults.rates["database restored"] else 10.0,
         "GIVE_BACK_EVERY": rng.choice((0.5, 2.0)),
         "RELAY_EVERY": rng.choice((0.5, 2.0)),
