@@ -21,8 +21,8 @@ from tasks.measures import Measures, measure
 from workers.cli.terminal.errors import failure_of
 from workers.pages.desk import PagesDesk
 
-_SHARE = 19.0
-"""What took t seconds to measure is shown again for 19 times as long: a twentieth of one connection at most."""
+_SHARE = 49.0
+"""What took t seconds to measure is shown again for 49 times as long: 2 % of one connection's time at most."""
 
 
 class Metrics(FlowersMetrics):  # type: ignore[misc]
