@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select, update
 
+from schemas.money import price_of
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
 from schemas.tables.pools import POOL_RUN
@@ -156,4 +157,4 @@ def _entry_again(row: Row) -> Entry:
     fields = {name: row[name] for name in ("number", "provider", "options")}
     metadata = row["metadata"] if row["line_metadata"] is None else row["line_metadata"]
     request = BuyNumber.model_construct(idempotency_key=None, metadata=metadata, **fields)
-    return Entry(request=request, account=row["account"], line=row["line"])
+    return Entry(request=request, account=row["account"], line=row["line"], price=price_of(row))

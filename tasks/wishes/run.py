@@ -156,7 +156,7 @@ def _entry(runtime: Runtime, offer: Offer, metadata: Mapping[str, object]) -> En
         options=dict(offer.options),
         metadata=dict(metadata),
     )
-    return Entry(request=request, account=runtime.providers[offer.provider].account)
+    return Entry(request=request, account=runtime.providers[offer.provider].account, price=offer.price)
 
 
 def _none(conn: Connection, wish: Row, found: Found, now: datetime, *, final: bool, state: WishState, why: str) -> None:

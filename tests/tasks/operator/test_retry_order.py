@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
-from schemas.tables.purchases import ORDER
+from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel_order
 from tasks.operator import retry_order
@@ -25,6 +25,19 @@ def test_a_cancelled_order_waits_again_for_what_was_left_to_another(world: World
     assert orders.cancel(world.runtime, second) == 0
     run(world)
     assert counts(world, first) == {"purchased": 1}
+
+
+def test_what_the_number_costs_is_kept(world: World) -> None:
+    first = submit(world, 1)
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(monthly_price="1.50", setup_price="2.00", currency="USD"))
+    orders.cancel(world.runtime, first)
+    assert retry_order.retry(world.runtime, first) == retry_order.Retried(again=1)
+    rows = world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
+    assert [(row["status"], row["monthly_price"], row["setup_price"]) for row in rows] == [
+        ("cancelled", "1.50", "2.00"),
+        ("queued", "1.50", "2.00"),
+    ]
 
 
 def test_a_cancel_that_still_waits_for_its_own_call_is_not_taken_back(world: World) -> None:

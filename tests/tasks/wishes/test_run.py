@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from schemas.outcomes import Candidate
 from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
+from tests.schemas.prices import a_month
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import Killed, die
@@ -22,6 +25,13 @@ def test_an_order_by_criteria_is_bought_from_the_preferred_provider(world: Wishi
     assert world.order_events()[-1][1]["wishes"] == {
         **{"count": 10, "found": 10, "bought": 10, "held": 0, "refused": 0, "missing": 0, "reasons": []}
     }
+
+
+def test_what_its_numbers_cost_is_kept(world: Wishing) -> None:
+    world.market().offers = [Candidate(number=one, price=a_month("1.50 USD")) for one in area(415, 2)]
+    world.until_completed(world.wish(2))
+    told = {(row["monthly_price"], row["setup_price"], row["currency"]) for row in world.rows(select(PURCHASE))}
+    assert told == {("1.50", None, "USD")}
 
 
 def test_what_is_sold_meanwhile_is_replaced_and_the_next_provider_fills_up(world: Wishing) -> None:
