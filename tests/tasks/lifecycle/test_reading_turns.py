@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, OutcomeKind
 from schemas.status import Status
+from tasks import reading_turns
+from tasks.policies import pace as pace_module
 from tasks.policies.concurrency import Concurrency, Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, WAKING, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import Known, ProviderError
@@ -92,6 +94,29 @@ def test_a_turn_that_never_comes_is_given_up(world: World) -> None:
     assert PATIENCE <= (world.clock.moment - before).total_seconds() <= PATIENCE + 2 * HORIZON
 
 
+class Standing:
+    """In place of the module `time`: it goes on where somebody sleeps alone, and no busy machine misses a slot."""
+
+    def __init__(self) -> None:
+        self._now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Standing:
+    """What goes by Redis's time has the real one."""
+    standing = Standing()
+    if "redis" not in request.fixturenames:
+        monkeypatch.setattr(reading_turns, "time", standing)
+        monkeypatch.setattr(pace_module, "time", standing)
+    return standing
+
+
 class Line:
     """A lane that gives the slots it is told, and what becomes of them."""
 
@@ -108,15 +133,19 @@ class Line:
             self.world.binding.looking,
             "acme",
             guard=guard,
-            sleep=sleep or self.slept.append,
+            sleep=sleep or self._sleep,
             places=None,
             patience=patience,
             keep=self.kept.append,
         )
 
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        reading_turns.time.sleep(seconds)
+
 
 def slot(wait: float, *, ago: float = 0.0) -> Slot:
-    return Slot(wait, 1, time.monotonic() - ago)
+    return Slot(wait, 1, reading_turns.time.monotonic() - ago)
 
 
 def test_a_call_connects_before_its_slot_and_goes_at_it(world: World) -> None:
@@ -136,7 +165,9 @@ def test_a_call_within_half_of_the_guard_goes_on_its_only_slot(world: World, ago
 
 
 @pytest.mark.parametrize(("ago", "guard"), [(0.1, 0.0), (1.1, 2.0), (0.1, 0.025)])
-def test_a_call_that_missed_its_slot_takes_another_for_it(world: World, ago: float, guard: float) -> None:
+def test_a_call_that_missed_its_slot_takes_another_for_it(
+    world: World, clock: Standing, ago: float, guard: float
+) -> None:
     missed, after = slot(0.0, ago=ago), slot(0.25)
     line = Line(world, missed, after)
     gate = line.turn(guard)
@@ -145,11 +176,13 @@ def test_a_call_that_missed_its_slot_takes_another_for_it(world: World, ago: flo
     assert (line.slots, world.pace.refunded) == ([], [missed])
     # the purchase is kept for the second wait too
     assert line.kept == [0.0, 0.25]
-    assert after.at - time.monotonic() < SLEEPABLE
+    assert after.at - clock.monotonic() < SLEEPABLE
 
 
 @pytest.mark.parametrize("late", [0.013, 0.04])
-def test_on_a_machine_that_wakes_its_threads_late_it_goes_at_a_later_slot(world: World, late: float) -> None:
+def test_on_a_machine_that_wakes_its_threads_late_it_goes_at_a_later_slot(
+    world: World, clock: Standing, late: float
+) -> None:
     line, given = Line(world), list[Slot]()
 
     def reserve(*_: object, **__: object) -> Slot:
@@ -157,15 +190,15 @@ def test_on_a_machine_that_wakes_its_threads_late_it_goes_at_a_later_slot(world:
         return given[-1]
 
     world.pace.reserve = reserve
-    line.turn(sleep=lambda seconds: time.sleep(seconds + (late if seconds > WAKING else 0)))()
+    line.turn(sleep=lambda seconds: clock.sleep(seconds + (late if seconds > WAKING else 0)))()
     assert 1 < len(given) <= TURNS
     assert world.pace.refunded == given[:-1]
-    assert given[-1].at - time.monotonic() < SLEEPABLE
+    assert given[-1].at - clock.monotonic() < SLEEPABLE
 
 
 @pytest.mark.parametrize("patience", [0.0, None])
 def test_another_turn_is_waited_for_as_long_as_the_first(world: World, patience: float | None) -> None:
-    line = Line(world, slot(0.0, ago=1.0), Later(3.0), slot(0.0))
+    line = Line(world, slot(0.0, ago=1.0), Later(3.0), slot(0.0, ago=-HORIZON))
     gate = line.turn(patience=patience)
     if patience is None:
         gate()
@@ -196,7 +229,7 @@ def test_a_call_told_to_stop_takes_no_other_turn(world: World) -> None:
 
 @pytest.mark.parametrize(("wait", "places"), [(KEPT + CONNECT_AHEAD + 0.1, 2), (0.0, 1)])
 def test_a_place_that_waited_long_for_another_turn_is_given_back_for_another(
-    world: World, wait: float, places: int
+    world: World, clock: Standing, wait: float, places: int
 ) -> None:
     held: list[str] = []
     given_back: list[str] = []
@@ -213,7 +246,7 @@ def test_a_place_that_waited_long_for_another_turn_is_given_back_for_another(
         world.binding.looking,
         "acme",
         guard=0.025,
-        sleep=time.sleep,
+        sleep=clock.sleep,
         places=Places(key="calls", limit=1, longest=30.0),
     )
     leave = gate()
