@@ -136,8 +136,6 @@ def bought(world: World, shop: Shop, *numbers: str) -> list[Row]:
         shop.sale = Said(status, body)
         rows.append(world.accept(one))
         world.work()
-        if world.row(rows[-1]["id"])["status"] == Status.QUEUED:  # a machine that stood still missed the slot
-            world.settle(rows[-1]["id"])
         if shop.kind == "vonage":  # its yes names no number: a look has to show it
             before = shop.look, shop.owned
             shop.look, shop.owned = Said(200, page(shop.kind, one)), None

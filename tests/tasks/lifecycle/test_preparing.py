@@ -9,11 +9,11 @@ import pytest
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks.policies.pace import HORIZON, Later, Pace, Slot
+from tasks.policies.pace import HORIZON, Later, Pace
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport.turns import take_turn
 from tests.tasks.scripted_provider import NOT_SENT, REFUSED
-from tests.tasks.support import Killed, World, number
+from tests.tasks.support import Killed, OpenSlot, World, number
 
 Make = Callable[..., World]
 FAILED = replace(NOT_SENT, retry_after=None)
@@ -71,7 +71,7 @@ def test_an_outdated_message_prepares_nothing(world: World) -> None:
 def test_preparing_waits_for_the_pace_of_looks(world: World) -> None:
     row = world.accept()
     searching(world, 0, REFUSED)
-    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else OpenSlot()
     world.work()
     after = world.row(row["id"])
     assert (after["status"], after["attempts"]) == (Status.QUEUED, 0)

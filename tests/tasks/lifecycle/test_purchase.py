@@ -12,9 +12,9 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks import database_away
 from tasks.lifecycle import purchase
-from tasks.policies.pace import Later, Slot
+from tasks.policies.pace import Later
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, TOO_MANY, UNCLEAR, UNKNOWN
-from tests.tasks.support import World, number
+from tests.tasks.support import OpenSlot, World, number
 
 Make = Callable[..., World]
 
@@ -96,7 +96,7 @@ def test_a_refusal_that_cannot_be_looked_up_is_tried_again(world: World) -> None
 def test_a_look_that_would_wait_too_long_is_not_made(world: World) -> None:
     world.provider.script.append(REFUSED)
     row = world.accept()
-    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else Slot(0.0, 1)
+    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else OpenSlot()
     world.work()
     assert (world.row(row["id"])["status"], world.provider.asked) == (Status.QUEUED, [])
 
