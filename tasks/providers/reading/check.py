@@ -14,7 +14,8 @@ from tasks.providers.adapter import ProviderError, SearchQuery
 class Probe:
     """One free call: what its success proves, and what to mend where the provider says 404 or refuses it.
 
-    A Check that the call returns is its line. One that is not `needed` to buy fails nothing by not being told.
+    A Check that the call returns is its line, which proves a token only where it tells of something. One that is not
+    `needed` to buy fails nothing by not being told.
     """
 
     name: str
@@ -49,7 +50,8 @@ def run_probes(base_url: str, probes: Sequence[Probe]) -> list[Check]:
             checks.append(_connection(base_url, failure))
             if not checks[0].ok:
                 break
-        if failure is None and not any(check.name == "token" for check in checks):
+        proven = failure is None and (line is None or line.ok is not None)
+        if proven and not any(check.name == "token" for check in checks):
             checks.append(Check(name="token", ok=True, message="is accepted"))
         checks.append(line or _line(probe, failure))
         if checks[-1].name in ("token", "account"):
@@ -81,7 +83,8 @@ def _line(probe: Probe, failure: Outcome | None) -> Check:
     if failure.http_status in (401, 403):
         return Check(name="token", ok=False, message=f"{failure.error}: check the token and its rights")
     if failure.kind is OutcomeKind.ACCOUNT:
-        return Check(name="account", ok=False, message=f"{failure.error}: settle it in the provider's dashboard")
+        mend = f"{probe.mend}, or " if failure.http_status == 404 else ""
+        return Check(name="account", ok=False, message=f"{failure.error}: {mend}settle it in the provider's dashboard")
     if (
         failure.held_back
         or failure.kind is OutcomeKind.THROTTLED

@@ -199,3 +199,9 @@ def test_the_check_tells_the_balance(server: ScriptedServer, answer: bytes, ok: 
     last = adapter("plivo", server.url).check()[-1]
     assert (last.name, last.ok, last.message) == ("balance", ok, message)
     assert server.seen[2].path == ACCOUNT
+
+
+def test_a_404_to_each_call_proves_nothing(server: ScriptedServer) -> None:
+    server.queue(*(reply(404, {"api_id": "a", "error": "not found"}) for _ in range(3)))
+    checks = {check.name: check.ok for check in adapter("plivo", server.url).check()}
+    assert checks == {"connection": True, "numbers": False, "search": None, "balance": None}

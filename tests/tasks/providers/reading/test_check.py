@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from schemas.outcomes import Outcome, OutcomeKind
+from schemas.outcomes import Check, Outcome, OutcomeKind
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.check import Probe, run_probes
 
@@ -62,3 +62,18 @@ def test_a_provider_in_trouble_is_no_success() -> None:
     for outcome in (failed(503), failed(429, OutcomeKind.THROTTLED)):
         assert lines(probe("one", outcome))[1:] == [("one", False, "it says no: try again later")]
     assert lines(probe("one"), probe("two", failed(None)))[-1] == ("two", False, "it says no: try again later")
+
+
+def test_an_account_that_a_404_refuses_may_be_a_wrong_path() -> None:
+    """As where no token is given."""
+    assert lines(probe("one", failed(404, OutcomeKind.ACCOUNT)))[1:] == [
+        ("account", False, "it says no: mend one, or settle it in the provider's dashboard")
+    ]
+
+
+def test_what_proves_nothing_proves_no_token() -> None:
+    nothing = Probe(name="two", call=lambda: Check(name="two", ok=None, message="?"), proves="", mend="")
+    assert lines(probe("one", failed(404, OutcomeKind.REFUSED)), nothing)[1:] == [
+        ("one", False, "it says no: mend one"),
+        ("two", None, "?"),
+    ]
