@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import psutil
@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 PATIENCE = 180.0
 """Seconds that a process may take for what it does in one on a quiet machine: to start, to answer, to end."""
+
+_NAP = 0.005
 
 
 def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str = "") -> T:
@@ -24,6 +26,28 @@ def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str =
             return value
         time.sleep(0.02)
     raise AssertionError(f"did not happen in {seconds:g} s: {what or check}")
+
+
+@contextmanager
+def lateness() -> Iterator[Callable[[], float]]:
+    """Measures, meanwhile, by how many seconds this process wakes a thread late at worst."""
+    ended, worst = threading.Event(), 0.0
+
+    def measure() -> None:
+        nonlocal worst
+        while True:
+            began = time.monotonic()
+            if ended.wait(_NAP):
+                return
+            worst = max(worst, time.monotonic() - began - _NAP)
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        yield lambda: worst
+    finally:
+        ended.set()
+        thread.join()
 
 
 def is_gone(process: psutil.Process) -> bool:

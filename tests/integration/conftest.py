@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from pytest_celery import CeleryTestSetup
 
+from tests.bench.windows import largest
 from tests.integration.place import POOLS, Place
 from tests.integration.results import Results
 from tests.servers import RedisServer, unavailable
+from tests.waiting import lateness
 from workers.processes.embedded_redis import EmbeddedError, find_server
 
 _numbers = (f"+1415555{number:04d}" for number in itertools.count(100))
@@ -83,3 +85,14 @@ def fresh_place(tmp_path: Path, database_url: str, redis_server: RedisServer) ->
     """Makes a deployment of the test's own, on each kind of database, with a policy of its own."""
     with ExitStack() as stack:
         yield lambda **policy: stack.enter_context(Place(tmp_path, database_url, redis_server, **policy))
+
+
+@pytest.fixture
+def most_in_a_second() -> Iterator[Callable[[Sequence[float]], int]]:
+    """Tells the most of the times of calls, in order, in any second.
+
+    It is shortened by what the way to the provider takes at one time and not at another: 50 ms, or as much as this
+    machine woke a thread late since the test began, but no more than half of it.
+    """
+    with lateness() as late:
+        yield lambda times: largest(times, 1.0 - min(0.5, max(0.05, late())))
