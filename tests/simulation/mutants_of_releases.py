@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from unittest.mock import patch
 
 import tasks.ledger.releases.calls
 from schemas.releasing import ReleaseKind, ReleaseStatus
-from tasks.ledger.releases import keys
+from schemas.tables.releases import RELEASE_KEY
+from tasks.ledger.releases import asking, keys
+from tasks.ledger.rows import insert_once
 from tasks.policies.giving_back import Step
 from tasks.pools import leaving
 
@@ -34,7 +36,15 @@ def _after(kind: ReleaseKind, status: ReleaseStatus) -> AbstractContextManager[A
 
 def released_each_time() -> AbstractContextManager[Any]:
     """A request to give back that comes again gives back what was bought since."""
-    return patch.multiple(keys, answered=lambda *_: None, remember=lambda *_: None)
+    made = asking._new
+
+    def remember(conn: Any, release_id: str, request: Any, now: Any) -> None:
+        insert_once(conn, RELEASE_KEY, {**request, "release_id": release_id, "created_at": now})
+
+    stack = ExitStack()
+    stack.enter_context(patch.multiple(keys, answered=lambda *_: None, remember=remember))
+    stack.enter_context(patch.object(asking, "_new", lambda *given: {**made(*given), "idempotency_key": None}))
+    return stack
 
 
 def taken_and_released() -> AbstractContextManager[Any]:

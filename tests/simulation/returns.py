@@ -211,6 +211,8 @@ class Returns:
         known = dict[str, str]()
         for release, by, key in self._world.judge.all(_ASKED):
             who = by if by != giving_back.BY_MESSAGE else key
+            if who is None:
+                raise Broken(f"a message that was answered before asked for the release {release}")
             for one in {who, key} - {None}:
                 if one not in self.asked or known.setdefault(one, release) != release:
                     raise Broken(f"{one} asked for no release, or for another one than {release}")
