@@ -32,6 +32,9 @@ LEASE = 30.0
 SEARCH_AGAIN = timedelta(seconds=10)
 """Between two searches while numbers are being bought: what was found is sold by then, and a search shows others."""
 
+A_NUMBER = timedelta(seconds=0.1)
+"""The same for each number that the search before found; the next goes sooner once the most of them are bought."""
+
 LONGEST_WAIT = timedelta(minutes=5)
 """After a search that failed, or while a provider buys nothing: twice as long each time, up to this."""
 
@@ -139,7 +142,9 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
     elif chosen := offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
-        again = {"search_at": now + SEARCH_AGAIN, "next_run_at": now, "leased_until": None, "progress_at": now}
+        # Until the most of it is bought, a search would show it again.
+        search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER
+        again = {"search_at": search_at, "next_run_at": now, "leased_until": None, "progress_at": now}
         wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=None)
     elif not settle(conn, wish, tally, now):
         # Twice: a list may show for a while what was just bought, and not yet what else there is.

@@ -17,7 +17,8 @@ from schemas.events import EventType
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
-from tasks import database_away
+from schemas.tables.wishes import WISH
+from tasks import database_away, orders
 from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
 from tasks.runtime import install
@@ -32,6 +33,8 @@ BUY = {"number": number(1), "provider": "acme"}
 TAKE = {"pool": POOL}
 RETURN = {"pool": POOL, "number": FIRST}
 ANSWERS = (EventType.ACCEPTED, EventType.POOL_TAKEN, EventType.POOL_RETURNED)
+FIND = {"count": 3, "providers": ["acme"], "metadata": {"team": "red"}}
+MISSPELT = {"count": 3, "prefix": "415", "provider": "acme"}
 SUBMIT = {"requests": [{"number": number(n), "provider": "acme"} for n in range(3)]}
 
 
@@ -58,7 +61,8 @@ def run(task: Any, kwargs: dict[str, Any], task_id: str = "message-1", args: tup
 def everything(world: World) -> list[Any]:
     """All that the tables hold, but for the answers to repeats."""
     others = EVENT.c.type.not_in(ANSWERS)
-    tables = [select(table) for table in (PURCHASE, ATTEMPT, KEY, LINE, ORDER, REJECTED, POOL_NUMBER, POOL_REQUEST)]
+    names = (PURCHASE, ATTEMPT, KEY, LINE, ORDER, WISH, REJECTED, POOL_NUMBER, POOL_REQUEST)
+    tables = [select(table) for table in names]
     return [world.rows(query) for query in (*tables, select(EVENT).where(others))]
 
 
@@ -67,6 +71,7 @@ def everything(world: World) -> list[Any]:
     [
         (celery_tasks.buy_number, BUY, EventType.ACCEPTED),
         (celery_tasks.submit_order, SUBMIT, EventType.ACCEPTED),
+        (celery_tasks.order_numbers, FIND, EventType.ACCEPTED),
         (celery_tasks.take_number, TAKE, EventType.POOL_TAKEN),
         (celery_tasks.return_number, RETURN, EventType.POOL_RETURNED),
     ],
@@ -81,6 +86,23 @@ def test_a_public_task_run_twice(world: World, task: Any, kwargs: dict[str, Any]
     told = world.rows(select(EVENT).where(EVENT.c.type == tells).order_by(EVENT.c.seq))
     told = [event for event in told if event["data"].get("request_id") != "before"]
     assert [event["data"]["repeat"] for event in told] == [False, True]
+
+
+def test_a_misspelt_order_by_criteria_is_answered(world: World) -> None:
+    run(celery_tasks.order_numbers, MISSPELT)
+    [rejected] = world.rows(select(REJECTED))
+    assert rejected["error"] == "provider: unknown field: did you mean 'providers'?"
+    assert world.rows(select(ORDER)) == []
+
+
+def test_a_search_that_comes_twice_or_for_nothing_changes_nothing(world: World) -> None:
+    run(celery_tasks.find_numbers, {"order_id": "01a21d0a-1633-7677-ae5b-2a46b540cee5", "position": 1})
+    run(celery_tasks.order_numbers, FIND)
+    orders.cancel(world.runtime, world.rows(select(ORDER))[0]["id"])
+    before = everything(world)
+    for _ in range(2):
+        run(celery_tasks.find_numbers, {"order_id": world.rows(select(ORDER))[0]["id"], "position": 1})
+    assert everything(world) == before
 
 
 def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world: World) -> None:

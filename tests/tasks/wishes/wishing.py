@@ -18,7 +18,7 @@ from tasks.ledger.orders import wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
-from tasks.providers.adapter import SearchQuery
+from tasks.providers.adapter import SearchQuery, Shown
 from tasks.runtime import Message
 from tasks.wishes import accepting, due, run
 from tasks.wishes.due import FIND_NUMBERS
@@ -29,19 +29,29 @@ from workers.database.connections import SqlDatabase
 
 
 class Market(Shop):
-    """A shop whose search shows what is not sold yet, `page` at most; somebody else has bought what is `refused`."""
+    """A shop whose search shows what is not sold yet, `page` at most; somebody else has bought what is `refused`.
+
+    The search shows that until it is asked for: it was sold meanwhile.
+    """
 
     def __init__(self, clock: Clock, numbers: Iterable[str]) -> None:
         super().__init__(clock, numbers)
         self.refused: set[str] = set()
-        self.page = 1_000
+        self.page, self.has_pages = 1_000, True
+        self.gone: set[str] = set()
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        sold = {wanted for wanted, _ in self.charged}
-        return [one for one in super().search(replace(query, limit=10_000)) if one.number not in sold][: self.page]
+        sold = {wanted for wanted, _ in self.charged} | self.gone
+        left = [one for one in super().search(replace(query, limit=10_000)) if one.number not in sold]
+        begin = int(query.after or 0)
+        end = begin + self.page
+        return Shown(left[begin:end], following=str(end) if self.has_pages and end < len(left) else None)
 
     def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
-        return REFUSED if wanted in self.refused else super().charge(wanted, shows_after=shows_after)
+        if wanted in self.refused:
+            self.gone.add(wanted)
+            return REFUSED
+        return super().charge(wanted, shows_after=shows_after)
 
 
 class Wishing(Supplied):
@@ -51,6 +61,9 @@ class Wishing(Supplied):
         adapter = self.runtime.providers[alias].adapter
         assert isinstance(adapter, Market)
         return adapter
+
+    def many(self, code: int, count: int) -> list[Candidate]:
+        return [Candidate(number=one) for one in area(code, count)]
 
     def wish(self, count: int = 10, key: str = "key", **fields: Any) -> Row:
         """Accept an order by criteria."""

@@ -1,0 +1,53 @@
+"""Whoever dies over an order by criteria: between any two commits, and with two workers at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.tasks.killing import killed_at, make_deadly
+from tests.tasks.pools.supplying import area
+from tests.tasks.wishes.wishing import Wishing
+
+
+@pytest.mark.parametrize("commit", [1, 2, 3, 4])
+def test_whoever_dies_after_any_commit_none_is_bought_twice(world: Wishing, commit: int) -> None:
+    world.refuse(area(415, 60)[::3])
+    deadly = make_deadly(world)
+
+    def order_and_search() -> None:
+        world.wish(10)
+        world.turn()
+
+    assert killed_at(deadly, commit, order_and_search)
+    order = world.wish(10)
+    world.sent.clear()
+    world.later(minutes=10)
+    world.until_completed(order)
+    numbers = [number for number, _ in world.market().charged]
+    assert (len(world.alive()), len(numbers), len(set(numbers))) == (10, 10, 10)
+
+
+def test_two_workers_at_once(world: Wishing) -> None:
+    order = world.wish(10)
+    with ThreadPoolExecutor(2) as executor:
+        for one in [executor.submit(world.search) for _ in range(2)]:
+            one.result(60)
+    world.until_completed(order)
+    assert (len(world.lines()), len(world.alive())) == (10, 10)
+
+
+def test_searches_are_no_more_than_the_numbers_need(world: Wishing) -> None:
+    """1,000 numbers of two providers, pages of 100, and 30 % sold meanwhile; each run asks both, for few at the end."""
+    for alias, code in (("first", 415), ("second", 628)):
+        market = world.market(alias)
+        market.offers, market.page = world.many(code, 900), 100
+    world.refuse([number for code in (415, 628) for n, number in enumerate(area(code, 900)) if n % 10 < 3])
+    world.until_completed(world.wish(1000))
+    assert len(world.alive()) == 1000
+    seen = world.tally().found / 100
+    searches = len(world.market().searches) + len(world.market("second").searches)
+    [wish] = world.wishes()
+    assert wish["searches"] <= 8
+    assert searches <= 1.2 * seen + wish["searches"]
