@@ -24,8 +24,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
-from schemas.criteria import NumberType
-from schemas.money import Price, read_price
 from schemas.numbers import digits_only, national_digits
 from schemas.outcomes import (
     Candidate,
@@ -44,15 +42,15 @@ from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
-from tasks.providers.telnyx import orders, pages
+from tasks.providers.telnyx import offers, orders, pages
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, limits, wait, with_mend
-from tasks.providers.transport.answers import entries, fields, same_number
+from tasks.providers.transport.answers import fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import release
 from tasks.providers.transport.session import Session
 
-ORDERS, NUMBERS, SEARCH = "/v2/number_orders", "/v2/phone_numbers", "/v2/available_phone_numbers"
+ORDERS, NUMBERS = "/v2/number_orders", "/v2/phone_numbers"
 BALANCE = "/v2/balance"
 MOST_OFFERS = 100
 """Our choice: what a search gives at most is not said."""
@@ -80,8 +78,8 @@ class Telnyx:
         if country is None:
             return self._not_offered(f"no country is known for {ask.number}, and Telnyx searches by country")
         try:
-            offers = self._offers(country, national_digits(ask.number), MOST_OFFERS)
-            found = searches.of_number(offers, "phone_number", ask.number)
+            shown = offers.listed(self._session, country, national_digits(ask.number), MOST_OFFERS)
+            found = searches.of_number(shown, "phone_number", ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
         if not found:
@@ -124,15 +122,8 @@ class Telnyx:
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, with their price."""
         limit = searches.page_size(query, MOST_OFFERS)
-        found = (
-            searches.able(
-                searches.offered(item.get("phone_number"), query, region=self._region(item), price=_price(item)),
-                query,
-                [one.get("name") for one in entries(item.get("features"))],
-            )
-            for item in self._offers(query.country, query.prefix, limit, query.type)
-        )
-        return searches.shown(found, limit)
+        found = offers.listed(self._session, query.country, query.prefix, limit, query.type)
+        return searches.shown((offers.candidate(self._session, item, query) for item in found), limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 250 a page, without what was deleted or never delivered."""
@@ -184,25 +175,5 @@ class Telnyx:
         asked = {**params, pages.PAGE: int(page or 1), pages.SIZE: pages.PAGE_SIZE}
         return pages.numbers(self._session, self._session.call("GET", NUMBERS, params=asked))
 
-    def _offers(
-        self, country: str, prefix: str, limit: int, of_type: NumberType | None = None
-    ) -> list[Mapping[str, Any]]:
-        """What a search shows of the national numbers that begin so; never its best effort, which is something else."""
-        begins = {"filter[phone_number][starts_with]": prefix} if prefix else {}
-        of = {"filter[phone_number_type]": of_type.replace("-", "_")} if of_type else {}
-        asked = {"filter[country_code]": country, "filter[limit]": limit, "filter[best_effort]": "false"}
-        params = {**asked, **begins, **of}
-        answer = self._session.call("GET", SEARCH, params=params)
-        return self._session.page(answer, fields(answer.body).get("data"))
-
     def _not_offered(self, error: str) -> Outcome:
         return self._session.outcome(OutcomeKind.REFUSED, code="not_in_stock", error=error)
-
-    def _region(self, item: Mapping[str, Any]) -> str | None:
-        regions = {one.get("region_type"): one.get("region_name") for one in entries(item.get("region_information"))}
-        return self._session.text(regions.get("state") or regions.get("location"))
-
-
-def _price(item: Mapping[str, Any]) -> Price | None:
-    cost = fields(item.get("cost_information"))
-    return read_price(monthly=cost.get("monthly_cost"), setup=cost.get("upfront_cost"), currency=cost.get("currency"))

@@ -1,8 +1,9 @@
 """Vonage: numbers of one account, which its API key names."""
 
 from tasks.providers.kind import ProviderKind, Sandbox
-from tasks.providers.vonage.adapter import CURRENCY, Vonage
+from tasks.providers.vonage.adapter import Vonage
 from tasks.providers.vonage.config import VonageConfig, VonageOptions
+from tasks.providers.vonage.offers import CURRENCY
 from tasks.providers.vonage.sandbox import VonageApi
 
 # No limit is documented for numbers: the usual modest pace is our choice.

@@ -21,14 +21,12 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
-from schemas.criteria import NumberType
-from schemas.money import Price, read_price
 from schemas.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import told_region
 from schemas.releasing import ReleaseOutcome
-from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Shown
-from tasks.providers.reading import lookups, searches
+from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
+from tasks.providers.reading import lookups
 from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes
 from tasks.providers.reading.list_page import Page
@@ -36,25 +34,20 @@ from tasks.providers.transport.answers import fields, same_number
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.release import by_digits, release, unsent
 from tasks.providers.transport.session import Session, basic, only
+from tasks.providers.vonage import offers
 from tasks.providers.vonage.config import VonageConfig
 from tasks.providers.vonage.errors import CODE, judge, read_errors, with_mend
-from tasks.providers.vonage.pages import PAGE_SIZE, is_count, nothing_found, read_page, where
+from tasks.providers.vonage.pages import PAGE_SIZE, nothing_found, read_page, where
 
 BUY = "/number/buy"
 CANCEL = "/number/cancel"
 NUMBERS = "/account/numbers"
-SEARCH = "/number/search"
 BALANCE = "/account/get-balance"
-CURRENCY = "EUR"
 USED_UP = "; where it is used up, Vonage cancels the account's numbers"
-BEGINS = "0"
-"""The search_pattern of what begins with the pattern."""
 FEW = 20
 """Numbers that are asked for one by one: every purchase is looked up, and a list of 100 a page is soon less work."""
 
 _BY_HAND = "cancel it in Vonage's dashboard, then dialstock purchase mark-released"
-
-TYPES: Mapping[NumberType, str] = {"local": "landline", "mobile": "mobile-lvn", "toll-free": "landline-toll-free"}
 
 
 class Vonage:
@@ -109,28 +102,7 @@ class Vonage:
 
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale with their price in EUR, 100 at most a page."""
-        limit = searches.page_size(query, PAGE_SIZE)
-        begins = digits_only(searches.international_prefix(query))
-        pattern = {"pattern": begins, "search_pattern": BEGINS} if query.prefix else {}
-        index = int(query.after or 1)
-        of = {"type": TYPES[query.type]} if query.type else {}
-        asked = {"country": query.country, "size": limit, "index": index, **pattern, **of}
-        answer = self._session.call("GET", SEARCH, params=asked)
-        if nothing_found(answer):
-            return Shown()
-        items = self._session.page(answer, fields(answer.body).get("numbers"))
-        found = (
-            searches.able(
-                searches.offered(item.get("msisdn"), query, price=_price(item)),
-                query,
-                searches.true_names(item.get("features")),
-            )
-            for item in items
-            if query.type is None or item.get("type") == TYPES[query.type]
-        )
-        count: Any = fields(answer.body).get("count")
-        more = items and is_count(count) and index * limit < count
-        return searches.shown(found, limit, str(index + 1) if more else None)
+        return offers.search(self._session, query)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""
@@ -161,7 +133,7 @@ class Vonage:
         """`value` of the account, a number of JSON, in EUR."""
         answer = self._session.call("GET", BALANCE)
         told = None if answer.body is None else json.loads(answer.text, parse_float=Decimal)
-        return balance_in(self._session, answer, fields(told).get("value"), CURRENCY)
+        return balance_in(self._session, answer, fields(told).get("value"), offers.CURRENCY)
 
     def _bought(self, answer: Answer, number: str) -> Outcome:
         if _is_of_another(answer, number):
@@ -172,7 +144,7 @@ class Vonage:
 
     def _beginning(self, number: str, _known: Known) -> Look | None:
         """What is shown among the numbers that begin like this one; None where it is not."""
-        answer = self._list({"pattern": digits_only(number), "search_pattern": BEGINS}, 1)
+        answer = self._list({"pattern": digits_only(number), "search_pattern": offers.BEGINS}, 1)
         if nothing_found(answer):
             return None
         page = replace(read_page(self._session, answer, None), following=None)
@@ -184,10 +156,6 @@ class Vonage:
 
     def _list(self, params: Mapping[str, Any], index: int) -> Answer:
         return self._session.call("GET", NUMBERS, params={**params, "size": PAGE_SIZE, "index": index})
-
-
-def _price(item: Mapping[str, Any]) -> Price | None:
-    return read_price(monthly=item.get("cost"), setup=item.get("initialPrice"), currency=CURRENCY)
 
 
 def _is_yes(answer: Answer, number: str) -> bool:
