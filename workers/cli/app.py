@@ -90,8 +90,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Buy phone numbers in bulk: never twice, and as fast as each provider allows.",
-    epilog="Exit status: 0 done, 1 some failed or held, or a pool or a search has too few, 2 wrong use, 3 database or Redis away "
-    "or behind, 130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME, "
+    epilog="Exit status: 0 done, 1 some failed or held, or a pool or a search has too few, 2 wrong use, 3 database or "
+    "Redis away or behind, 130 interrupted. Settings: DATABASE_URL, REDIS_URL, DIALSTOCK_CONFIG, DIALSTOCK_HOME, "
     "DIALSTOCK_SANDBOX.",
 )
 
