@@ -52,6 +52,9 @@ def test_a_message_by_name_buys_a_number_and_its_result_comes_on_stream_and_chan
             "already_owned": False,
             "provider_number_id": row["provider_number_id"],
             "attempts": 1,
+            "monthly_price": None,
+            "setup_price": None,
+            "currency": None,
             "metadata": METADATA,
         },
     }
