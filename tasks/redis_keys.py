@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+BEAT_KEY = "dialstock:beat"
+"""The sign of life of Celery beat. It stands here for who looks at Redis without Celery, which is slow to import."""
+
 
 def named(redis: Any, name: str) -> str:
     """The *name* as this installation has it; the client knows its prefix, so that nobody can forget it."""

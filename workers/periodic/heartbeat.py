@@ -15,13 +15,12 @@ import redis
 from celery import signals
 from redis.exceptions import RedisError
 
-from tasks.redis_keys import named
+from tasks.redis_keys import BEAT_KEY, named
 from tasks.runtime import utc_now
 from tasks.server_errors import explained
 
 log = logging.getLogger(__name__)
 
-KEY = "dialstock:beat"
 EVERY = 5.0
 """Seconds between two signs: many messages go out at one moment."""
 
@@ -37,7 +36,7 @@ def kept_for(schedule: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 def is_alive(client: redis.Redis) -> bool:
     """Whether a beat sent anything lately. Raises RedisError."""
-    return bool(client.exists(named(client, KEY)))
+    return bool(client.exists(named(client, BEAT_KEY)))
 
 
 class Heartbeat:
@@ -58,7 +57,7 @@ class Heartbeat:
         if self.kept is None or time.monotonic() - self._last < EVERY:
             return
         try:
-            self._client.set(named(self._client, KEY), utc_now().isoformat(), px=int(self.kept * 1000))
+            self._client.set(named(self._client, BEAT_KEY), utc_now().isoformat(), px=int(self.kept * 1000))
             self._last = time.monotonic()
         except RedisError as exc:
             log.warning("no sign of life is given: Redis %s", explained(exc))

@@ -8,9 +8,10 @@ import pytest
 from celery import Celery, signals
 from redis import Redis
 
+from tasks.redis_keys import BEAT_KEY
 from tests.servers import RedisServer
 from workers.periodic import heartbeat
-from workers.periodic.heartbeat import KEY, Heartbeat, is_alive, kept_for
+from workers.periodic.heartbeat import Heartbeat, is_alive, kept_for
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_message_gives_the_sign_and_silence_ends_it(client: Redis, redis_serve
         assert is_alive(client)
         while is_alive(client):
             time.sleep(0.02)
-        assert client.pttl(KEY) == -2
+        assert client.pttl(BEAT_KEY) == -2
     finally:
         signals.after_task_publish.disconnect(heart.sent)
 
@@ -42,7 +43,7 @@ def test_a_message_gives_the_sign_and_silence_ends_it(client: Redis, redis_serve
 def test_many_messages_at_one_moment_give_one_sign(client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     heart = Heartbeat(client, 60)
     heart.sent()
-    client.delete(KEY)
+    client.delete(BEAT_KEY)
     heart.sent()
     assert not is_alive(client)
     monkeypatch.setattr(heartbeat, "EVERY", 0.0)

@@ -8,11 +8,10 @@ from redis.exceptions import ResponseError
 
 from schemas.events import STREAM
 from tasks.lifecycle.outbox_relay import BATCH_KEY, LEASE_KEY
-from tasks.redis_keys import named
+from tasks.redis_keys import BEAT_KEY, named
 from workers.cli.doctor.findings import Finding, fail
 from workers.cli.terminal.errors import AWAY
 from workers.health import asked_redis
-from workers.periodic.heartbeat import KEY as BEAT_KEY
 
 # Read by commands that our user has a right to, which TYPE is not.
 _READS: dict[str, tuple[str | int, ...]] = {

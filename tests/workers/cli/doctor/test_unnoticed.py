@@ -15,13 +15,13 @@ from sqlalchemy import insert, update
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.lifecycle.outbox_relay import LEASE_KEY
+from tasks.redis_keys import BEAT_KEY
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment
 from tests.workers.cli.running import NUMBERS, Cli, sandbox_config_text, settle, simple_file
 from workers.cli.terminal.context import Desk
-from workers.periodic.heartbeat import KEY
 
 POOL = """
 [pools.support]
@@ -52,7 +52,7 @@ def test_a_beat_that_is_missed(cli: Cli, server: Redis, sandbox: SandboxServer) 
     server.set(LEASE_KEY, "a worker's relay")
     [(level, _, mend)] = told(cli, "beat")
     assert (level, cli("doctor").exit_code) == ("fail", 1)
-    server.set(KEY, "now")
+    server.set(BEAT_KEY, "now")
     assert told(cli, "beat") == [("ok", "one sends what is due", None)]
 
 
@@ -60,7 +60,7 @@ def test_pools_say_that_nobody_fills_them(cli: Cli, server: Redis, home: Path, s
     (home / "providers.toml").write_text(sandbox_config_text(sandbox.url) + POOL)
     for command in (("pool", "list"), ("pool", "show", "support")):
         assert "no beat seems to be running" in cli(*command).stderr
-    server.set(KEY, "now")
+    server.set(BEAT_KEY, "now")
     for command in (("pool", "list"), ("pool", "show", "support")):
         assert "no beat" not in cli(*command).stderr
 
@@ -71,8 +71,8 @@ def test_a_real_beat_gives_its_sign(
     (home / "providers.toml").write_text(sandbox_config_text(sandbox.url) + POOL)
     urls = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url, "SANDBOX_TOKEN": "sandbox"}
     with Running("beat", cwd=home, environ=environment(home / "home", **urls)):
-        eventually(lambda: server.exists(KEY))
-        assert 0 < server.pttl(KEY) <= 30_000
+        eventually(lambda: server.exists(BEAT_KEY))
+        assert 0 < server.pttl(BEAT_KEY) <= 30_000
 
 
 @pytest.mark.parametrize("answer", ["right", "wrong", "away"])
