@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,19 @@ def database(request: pytest.FixtureRequest) -> SqlDatabase:
     found: SqlDatabase = request.getfixturevalue(name)
     clear(found)
     return found
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def file_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh database with our tables for all tests of a file, of each kind in turn."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("_sqlite_template")
+        yield f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('file') / 'file.db')}"
+        return
+    server: PostgresServer = request.getfixturevalue("_postgres_of_the_session")
+    server.ensure_running()
+    with server.database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry
 from tests.tasks.support import ACCOUNT as OWNER
 from tests.tasks.support import World, make_world, number
-from workers.database.connections import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase
 
 ROWS = 8000
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING, Status.HELD)
@@ -85,22 +85,10 @@ def _fill(conn: Connection) -> None:
     conn.execute(insert(EVENT), events)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def filled(file_url: str) -> Iterator[World]:
     """A world with thousands of rows, of each kind in turn."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}"
-        migrate(url)
-        yield from _world(url)
-        return
-    server = request.getfixturevalue("_postgres_of_the_session")
-    server.ensure_running()
-    with server.database() as url:
-        yield from _world(url)
-
-
-def _world(url: str) -> Iterator[World]:
-    database = SqlDatabase(url)
+    database = SqlDatabase(file_url)
     with database.write() as conn:
         _fill(conn)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:

@@ -16,7 +16,7 @@ from tests.tasks.clock import START
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.stocking import FIRST, POOL, slots
 from tests.tasks.support import World, make_world
-from workers.database.connections import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase
 
 ROWS = 8000
 PLACE = r"[\s\S]*(pool_number_pkey|pool=\? AND slot=\?)"
@@ -37,24 +37,10 @@ def _fill(conn: Connection) -> None:
     conn.execute(insert(POOL_REQUEST), [{**done, "request_id": "known", "fingerprint": known.fingerprint}])
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database of each kind in turn."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}"
-        migrate(url)
-        yield url
-        return
-    server = request.getfixturevalue("_postgres_of_the_session")
-    server.ensure_running()
-    with server.database() as url:
-        yield url
-
-
 @pytest.fixture(scope="module", params=["without statistics", "with statistics"])
-def filled(request: pytest.FixtureRequest, url: str) -> Iterator[World]:
+def filled(request: pytest.FixtureRequest, file_url: str) -> Iterator[World]:
     """A world with thousands of numbers in a pool; a database counts them when it finds the time."""
-    database = SqlDatabase(url)
+    database = SqlDatabase(file_url)
     with database.write() as conn:
         conn.execute(delete(POOL_NUMBER))
         conn.execute(delete(POOL_REQUEST))

@@ -36,7 +36,7 @@ from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
 from tests.tasks.support import World
-from workers.database.connections import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase
 
 
 @pytest.fixture
@@ -246,22 +246,10 @@ def _fill(conn: Connection, count: int) -> None:
     stock.ensure_pools(conn, {NAME: pool}, START)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supplied]:
+@pytest.fixture(scope="module")
+def filled(file_url: str) -> Iterator[Supplied]:
     """A world with thousands of numbers in a pool, of each kind in turn."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}"
-        migrate(url)
-        yield from _world(url)
-        return
-    server = request.getfixturevalue("_postgres_of_the_session")
-    server.ensure_running()
-    with server.database() as url:
-        yield from _world(url)
-
-
-def _world(url: str) -> Iterator[Supplied]:
-    database = SqlDatabase(url)
+    database = SqlDatabase(file_url)
     with database.write() as conn:
         _fill(conn, ROWS)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
