@@ -6,9 +6,12 @@ ends it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +20,8 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that have to be free there: containers often have 64 MB."""
 
-_NAME = "dialstock-tests-"
+_NAME = "dialstock-run-"
+_HELD = ExitStack()
 
 
 def choose(memory: Path = MEMORY) -> Path | None:
@@ -28,15 +32,27 @@ def choose(memory: Path = MEMORY) -> Path | None:
     """
     if "TMPDIR" in os.environ or not _usable(memory):
         return None
-    for left in memory.glob(f"{_NAME}*"):
-        if not psutil.pid_exists(int(left.name.removeprefix(_NAME))):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = memory / f"{_NAME}{os.getpid()}"
-    folder.mkdir()
+    with _locked(memory):
+        for left in memory.glob(f"{_NAME}*"):
+            # Whose run goes on holds it: its process id says little where containers share the memory.
+            with suppress(BlockingIOError, PermissionError), _locked(left, fcntl.LOCK_NB):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=_NAME, dir=memory))
+        _HELD.enter_context(_locked(folder))
     # PostgreSQL may run as another user, who has its own folder in this one.
     folder.chmod(0o711)
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     return folder
+
+
+@contextmanager
+def _locked(folder: Path, how: int = 0) -> Iterator[None]:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | how)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _usable(memory: Path) -> bool:

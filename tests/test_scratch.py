@@ -41,11 +41,11 @@ def test_without_room_the_disk_is_taken(memory: Path, monkeypatch: pytest.Monkey
     assert (scratch.choose(memory), scratch.choose(memory / "none"), list(memory.iterdir())) == (None, None, [])
 
 
-def test_what_ended_runs_left_is_removed(memory: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    left, alive = (memory / f"dialstock-tests-{pid}" for pid in (ended.pid, os.getppid()))
+def test_what_ended_runs_left_is_removed_and_nothing_of_another_that_goes_on(memory: Path) -> None:
+    left = memory / "dialstock-run-left"
     left.mkdir()
-    alive.mkdir()
-    assert scratch.choose(memory) is not None
-    assert (left.exists(), alive.exists()) == (False, True)
+    first = scratch.choose(memory)
+    assert (left.exists(), first is not None) == (False, True)
+    del os.environ["TMPDIR"]
+    second = scratch.choose(memory)
+    assert {*memory.iterdir()} == {first, second}
