@@ -74,8 +74,9 @@ def search(
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
-    if sum((csv, json, output is not None)) > 1:
-        raise Failure("--csv, --json and --output say different things: keep one")
+    ways = {"--csv": csv, "--json": json, "--output": output is not None}
+    if len(given := [name for name, is_given in ways.items() if is_given]) > 1:
+        raise Failure(f"{' and '.join(given[:2])} are both given: keep one")
     refuse_replacing(output, format_of(output, json=False), overwrite=overwrite)
     query = SearchQuery(country=country_code(country) or country, prefix=prefix, limit=limit or DEFAULT)
     try:
