@@ -154,10 +154,14 @@ class Game(RuleBasedStateMachine):
         for key, order_id in self.asked.items():
             rows = self.lines(order_id)
             assert sum(row["status"] not in DEAD for row in rows) <= COUNTS[key]
-            assert (
-                sum(row["number"] in set(self.charged()) for row in rows if row["status"] != Status.FAILED)
-                <= COUNTS[key]
-            )
+            assert len(self.paid_for(rows)) <= COUNTS[key]
+
+    def paid_for(self, rows: list[Row]) -> set[str]:
+        """The charged numbers of an order; one that a person cancelled there may be another's by now."""
+        alive = {row["number"] for row in self.world.rows(select(PURCHASE)) if row["status"] not in DEAD}
+        mine = {row["number"] for row in rows if row["status"] not in (Status.FAILED, Status.CANCELLED)}
+        left = {row["number"] for row in rows if row["status"] == Status.CANCELLED} - alive
+        return (mine | left) & set(self.charged())
 
     def teardown(self) -> None:
         if not hasattr(self, "asked"):
