@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import flower
 import flower.urls
 import flower.views
 from tornado.routing import URLSpec
-from tornado.web import StaticFileHandler, url
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler, url
 
 from workers.config_file import Source
-from workers.pages import templates
+from workers.pages import access, templates
 from workers.pages.desk import PagesDesk
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
@@ -49,7 +50,7 @@ def mount(settings: Settings, source: Source) -> PagesDesk | None:
     desk = PagesDesk(settings, source)
     desk.start()
     flower.urls.handlers[:] = [
-        *(one for one in flower.urls.handlers[:-1] if _path(one) != METRICS),
+        *(_for_operators(one) for one in flower.urls.handlers[:-1] if _path(one) != METRICS),
         url(METRICS, Metrics, {"measured": Measured(desk)}),
         *_handlers(desk),
         flower.urls.handlers[-1],
@@ -60,6 +61,26 @@ def mount(settings: Settings, source: Source) -> PagesDesk | None:
 
 def _path(handler: Any) -> str:
     return str(handler.regex.pattern.rstrip("$") if isinstance(handler, URLSpec) else handler[0])
+
+
+def _for_operators(handler: Any) -> Any:
+    """One of Flower's own, which changes something for operators alone: its API shuts workers down and sends tasks."""
+    if isinstance(handler, URLSpec):
+        return url(handler.regex.pattern, _guarded(handler.handler_class), handler.kwargs, handler.name)
+    return (handler[0], _guarded(handler[1]), *handler[2:])
+
+
+def _guarded(handler: type[RequestHandler]) -> type[RequestHandler]:
+    class Guarded(handler):  # type: ignore[misc, valid-type]
+        def prepare(self) -> Any:
+            if self.request.method not in ("GET", "HEAD", "OPTIONS"):
+                # Who claims another's name is found out by the password, which is asked for after this.
+                who = access.basic_user(self.request.headers.get("Authorization", "")) or self.current_user
+                if not access.may_change(who if isinstance(who, str) else ""):
+                    raise HTTPError(HTTPStatus.FORBIDDEN, f"only operators change something: {access.OPERATORS}")
+            return super().prepare()
+
+    return Guarded
 
 
 def _handlers(desk: PagesDesk) -> list[Any]:

@@ -134,6 +134,19 @@ def test_who_only_reads_changes_nothing(
     assert statuses(desk) == ["failed"]
 
 
+def test_who_only_reads_sends_no_task_and_shuts_nothing_down_either(
+    light: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIALSTOCK_OPERATORS", "bob")
+    paths = ("/api/task/send-task/dialstock.buy_number", "/api/worker/shutdown/worker-1", "/api/task/revoke/1")
+    with Visitor(str(light.base_url), "bob") as bob:
+        for path in paths:
+            assert light.post(path, json={}).status_code == 403
+            assert light.post(path, json={}, auth=("bob", "guessed")).status_code == 401
+            assert bob.post(path, json={}).status_code not in (401, 403)
+    assert light.get("/api/tasks").status_code == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
