@@ -116,7 +116,8 @@ class Page(BaseHandler):  # type: ignore[misc]
     @property
     def is_operator(self) -> bool:
         """Whether whoever asks may change something."""
-        return access.may_change(self.who) and (self._has_password or access.is_this_machine(self.request.host))
+        known = self._has_password or access.is_this_machine(self.request.host)
+        return known and not self.application.options.read_only and access.may_change(self.who)
 
     @property
     def _has_password(self) -> bool:
@@ -184,7 +185,8 @@ class Change(Page):
         """Do it."""
         who = self.who
         if not self.is_operator:
-            raise Refusal(HTTPStatus.FORBIDDEN, f"{who} may look and change nothing: {access.OPERATORS} names who may")
+            why = f"{access.OPERATORS} names who may, and Flower's read_only lets nobody"
+            raise Refusal(HTTPStatus.FORBIDDEN, f"{who} may look and change nothing: {why}")
         said, document = await self.work(lambda desk: self.change(desk, *names))
         log.warning("%s: %s %s: %s", who, self.request.method, self.request.path, said)
         self.tell(said, document, *names)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from flower.options import default_options
 
 from schemas.status import Status
 from tests.waiting import at_once
@@ -169,6 +170,17 @@ def test_without_a_password_only_this_machine_changes_something(cli: Cli) -> Non
         assert somebody.submit("/providers/bird/pause", "/providers", reason="why").status_code == 303
         [bird] = [row for row in cli.json("provider", "list") if row["provider"] == "bird"]
         assert bird["pause_reason"].startswith("why (")
+        assert somebody.post("/api/task/send-task/dialstock.buy_number", json={}).status_code == 401
+
+
+def test_a_flower_that_only_reads(light: Visitor) -> None:
+    default_options.read_only = True
+    try:
+        assert "Pause bird" not in light.page("/providers")
+        answer = light.post("/dialstock/providers/bird/pause", data={"_xsrf": light.cookies["_xsrf"], "reason": "why"})
+    finally:
+        default_options.read_only = False
+    assert (answer.status_code, "read_only" in answer.text) == (403, True)
 
 
 def test_a_wrong_password_sees_nothing(light: Visitor) -> None:

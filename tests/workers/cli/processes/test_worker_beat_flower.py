@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import httpx
 import psutil
 import pytest
 from celery import Celery
+from redis import Redis
 
 from schemas.requests import parse_buy
 from tasks.ledger.rows import find
@@ -170,6 +172,17 @@ def test_flower_takes_its_password_from_the_environment_alone(tmp_path: Path) ->
         eventually(lambda: _status(url) == 401, what="Flower asks for a password")
         page = httpx.get(url, auth=("someone", "hidden-password"), trust_env=False)
         url_file = Files(tmp_path / "home").read_url()
+        sent = httpx.post(
+            f"http://127.0.0.1:{port}/api/task/send-task/dialstock.buy_number",
+            json={"kwargs": {"number": "+14155550100", "provider": "signalwire"}},
+            auth=("someone", "hidden-password"),
+            trust_env=False,
+        )
+        assert sent.status_code == 200, sent.text
+        with Redis.from_url(url_file or "") as redis:
+            [message] = redis.lrange("purchases", 0, -1)
+        headers = json.loads(message)["headers"]
+        assert (headers["task"], headers["id"]) == ("dialstock.buy_number", sent.json()["task-id"])
         assert "hidden-password" not in " ".join(psutil.Process(flower.process.pid).cmdline())
         assert flower.stop() == 0
     assert page.status_code == 200
