@@ -24,7 +24,7 @@ class Measures:
 
     purchases: by provider and status. oldest_unknown, oldest_held: since when the longest is in doubt, or waits for a
     person, by provider. oldest_event: when the oldest event was written that is not published. paused: the cause, by
-    provider. findings: an audit's open ones, by provider and kind.
+    provider. findings: an audit's open ones, by provider and kind. thresholds: low and target, by pool.
     """
 
     at: datetime
@@ -35,6 +35,7 @@ class Measures:
     paused: dict[str, str] = field(default_factory=dict)
     findings: dict[tuple[str, str], int] = field(default_factory=dict)
     pools: dict[str, Levels] = field(default_factory=dict)
+    thresholds: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def measure(runtime: Runtime) -> Measures:
@@ -50,6 +51,7 @@ def measure(runtime: Runtime) -> Measures:
             paused=_paused(conn, runtime.accounts.values(), runtime.providers),
             findings=_findings(conn),
             pools={name: levels(conn, name, now) for name in sorted(runtime.config.pools)},
+            thresholds={name: (pool.low, pool.target) for name, pool in runtime.config.pools.items()},
         )
 
 

@@ -101,6 +101,10 @@ def families(now: Measures) -> Iterator[GaugeMetricFamily]:
     yield _counts("pool_numbers", "Places of a pool by state.", ("pool", "state"), levels)
     bought = {(name,): pool.bought_today for name, pool in now.pools.items()}
     yield _counts("pool_bought_24h", "What a pool bought in 24 hours, or is about to buy.", ("pool",), bought)
+    low = {(name,): low for name, (low, _) in now.thresholds.items()}
+    yield _counts("pool_low", "Below so many numbers a pool is filled up.", ("pool",), low)
+    target = {(name,): target for name, (_, target) in now.thresholds.items()}
+    yield _counts("pool_target", "Up to so many.", ("pool",), target)
 
 
 def _up(value: int) -> GaugeMetricFamily:

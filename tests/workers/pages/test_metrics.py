@@ -15,6 +15,7 @@ from tests.servers import PostgresServer
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
+from tests.workers.pages.test_pages import POOL
 from workers.cli.terminal.context import Desk
 
 
@@ -47,6 +48,15 @@ def test_purchases_ages_pauses_and_pools(visitor: Visitor, both: Cli, desk: Desk
     assert found["dialstock_oldest_unsent_event_seconds",] >= 0
     assert found["dialstock_provider_paused", "person", "bird"] == 1
     assert any(name[0].startswith("process_") for name in found), "Flower's own are there too"
+
+
+def test_a_pool_beside_its_thresholds(light: Visitor, home: Path) -> None:
+    with (home / "providers.toml").open("a") as file:
+        file.write(POOL)
+    found = eventually(lambda: (now := samples(light)).get(("dialstock_pool_low", "new-york")) and now)
+    assert found["dialstock_pool_low", "new-york"] == 2
+    assert found["dialstock_pool_target", "new-york"] == 5
+    assert found["dialstock_pool_numbers", "new-york", "available"] == 0
 
 
 def test_no_number_and_no_id_stands_in_a_label(light: Visitor, cli: Cli, desk: Desk, home: Path) -> None:
