@@ -66,6 +66,22 @@ def order(both: Cli, desk: Desk, home: Path) -> str:
     return made
 
 
+@pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=FOLDER takes those of the README anew")
+def test_pictures(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
+    sellers = ("telnyx", "plivo", "vonage", "signalwire")
+    order = both.submit(csv_file(home, [f"{one},{sellers[n % 4]}" for n, one in enumerate(NUMBERS)], name="spring.csv"))
+    for number in NUMBERS[:70]:
+        settle(desk, number, Status.PURCHASED, success=True)
+    settle(desk, NUMBERS[70], Status.FAILED, success=False, error="the number is taken", error_code="not_available")
+    for number in NUMBERS[71:74]:
+        words = "no answer within 30 s, and the provider cannot be asked: was it bought?"
+        settle(desk, number, Status.HELD, doubt=True, error=words, error_code="unknown_outcome")
+    tab.set_viewport_size({"width": 1200, "height": 720})
+    for name, path in (("order", f"orders/{order}"), ("held", "held")):
+        tab.goto(f"/dialstock/{path}")
+        tab.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}.png")
+
+
 def serious_findings(tab: Page) -> list[tuple[str, list[str]]]:
     """What keeps somebody from a page of ours; the bar is Flower's."""
     found = Axe().run(tab, context={"exclude": [[".app-navbar"]]}).response["violations"]
