@@ -10,11 +10,11 @@ import pytest
 from celery import Celery
 from redis import Redis
 
+from tasks.redis_keys import BEAT_KEY
 from tests.integration.place import POOLS, Place
 from tests.integration.test_going_back import dialstock, statuses, submit
 from tests.servers import RedisServer
 from tests.waiting import eventually
-from workers.periodic import heartbeat
 
 Numbers = Callable[[int], list[str]]
 PREFIXES = ("one:", "two/")
@@ -64,7 +64,7 @@ def test_two_installations_on_one_redis(both: tuple[Prefixed, Prefixed], numbers
         for place, mine, other in zip(both, wanted, reversed(wanted), strict=True):
             eventually(lambda place=place, mine=mine: bought(place, mine), what="each buys its own")
             assert place.charged([*mine, *other]) == dict.fromkeys(mine, 1)
-            key = f"{place.prefix}{heartbeat.KEY}"
+            key = f"{place.prefix}{BEAT_KEY}"
             eventually(lambda key=key: client.exists(key), what="its beat gives a sign")
             told = dialstock(place, "doctor").stdout
             assert "1 answered" in told, told

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from redis import Redis
 
+from tasks.redis_keys import BEAT_KEY
 from tests.integration.containers import LocalProcess
 from tests.integration.place import POOLS, Place
 from tests.integration.test_going_back import dialstock, statuses, submit
@@ -20,7 +21,6 @@ from tests.servers import Sentinels
 from tests.servers.redis import free_port
 from tests.servers.sentinels import NAME
 from tests.waiting import eventually
-from workers.periodic import heartbeat
 
 Numbers = Callable[[int], list[str]]
 InASecond = Callable[[Sequence[float]], int]
@@ -132,7 +132,7 @@ def test_beat_and_flower_find_the_master_too(watched: Watched, sentinels: Sentin
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("person", "hush")))
         eventually(lambda: waiting(client) >= len(POOLS), what="Flower shows the messages that beat sent")
         with Redis.from_url(sentinels.master.url) as server:
-            eventually(lambda: server.exists(heartbeat.KEY), what="beat gives a sign of life")
+            eventually(lambda: server.exists(BEAT_KEY), what="beat gives a sign of life")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

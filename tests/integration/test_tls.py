@@ -10,13 +10,13 @@ import httpx
 import pytest
 from redis import Redis
 
+from tasks.redis_keys import BEAT_KEY
 from tests.integration.containers import LocalProcess, LocalWorker
 from tests.integration.place import KINDS, POOLS, Place
 from tests.servers import TlsRedis
 from tests.servers.redis import free_port
 from tests.servers.tls import PASSWORD
 from tests.waiting import eventually
-from workers.periodic import heartbeat
 
 PURCHASED = "dialstock.purchase.purchased"
 DOCTOR = ["dialstock", "doctor"]
@@ -59,7 +59,7 @@ def test_purchases_before_and_after_every_connection_broke(
     assert place.charged(bought) == dict.fromkeys(bought, 1)
     place.start_beat("beat")
     with Redis.from_url(tls_redis.url) as client:
-        eventually(lambda: client.exists(heartbeat.KEY), what="beat gives a sign of life")
+        eventually(lambda: client.exists(BEAT_KEY), what="beat gives a sign of life")
     doctor = run(place, DOCTOR)
     assert "1 answered" in doctor
     assert "one sends what is due" in doctor
