@@ -58,6 +58,19 @@ class Running:
         return f"{self.role} {self.pid} on {self.host}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Silent:
+    """A process that gave its last sign of life a while ago: it hangs, or was killed."""
+
+    role: str
+    host: str
+    pid: int
+    seen_at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.pid} on {self.host}"
+
+
 def write_down(conn: Connection, me: Process, digest: str, refused: str | None, now: datetime) -> None:
     """Give a sign of life; `since` changes with *digest* only."""
     seen = {"seen_at": now, "refused": clip(refused, _MAX_REFUSED)}
@@ -80,6 +93,14 @@ def running(conn: Connection, now: datetime) -> Sequence[Running]:
     query = select(PROCESS).where(_AT.seen_at >= now - ALIVE).order_by(_AT.role, _AT.host, _AT.pid)
     names = ("role", "host", "pid", "digest", "since", "refused")
     return [Running(**{name: row[name] for name in names}) for row in conn.execute(query).mappings()]
+
+
+def silent(conn: Connection, now: datetime) -> Sequence[Silent]:
+    """Workers where none runs, and beats, that gave a sign within a day and did not end by themselves."""
+    alive = set(conn.execute(select(_AT.role).where(_AT.seen_at >= now - ALIVE)).scalars())
+    lately = (_AT.seen_at >= now - KEPT, _AT.role.in_((WORKER, BEAT)))
+    found = conn.execute(select(_AT.role, _AT.host, _AT.pid, _AT.seen_at).where(*lately))
+    return [Silent(role=role, host=host, pid=pid, seen_at=at) for role, host, pid, at in found if role not in alive]
 
 
 def others_differ(conn: Connection, digest: str, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import processes
-from tasks.processes import WORKER, Process
+from tasks.processes import ALIVE, WORKER, Process
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file
@@ -45,6 +45,21 @@ def test_the_doctor_tells_who_refuses_its_file(cli: Cli, desk: Desk, home: Path)
     told = cli("doctor")
     assert told.exit_code == 2
     assert "worker 7 on there keeps the configuration that it had" in told.stdout
+
+
+def test_the_doctor_tells_of_workers_that_all_fell_silent(cli: Cli, desk: Desk, home: Path) -> None:
+    hung, stopped = (Process(role=WORKER, host="there", pid=pid) for pid in (7, 8))
+    run, digest = desk.runtime.database.run, desk.runtime.config.digest
+    long_ago = desk.runtime.now() - ALIVE * 2
+    for one in (hung, stopped):
+        run(lambda conn, one=one: processes.write_down(conn, one, digest, None, long_ago))
+    run(lambda conn: processes.take_out(conn, stopped))
+    told = cli("doctor")
+    assert told.exit_code == 1
+    assert "no worker runs: worker 7 on there gave its last sign of life at" in told.stdout
+    assert "worker 8" not in told.stdout
+    run_by(desk, digest)
+    assert "no worker runs" not in cli("doctor").stdout
 
 
 @pytest.mark.parametrize("text", [BAD, "\n[providers.other]\nkind = 'none'\n", "[["])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import groupby
 
 from sqlalchemy import Connection
 
 from schemas.events import utc_text
-from tasks.processes import Running, running
+from tasks.processes import Running, running, silent
 from workers.cli.doctor.findings import Finding, fail, ok
+from workers.cli.terminal.output import count, moment
 
 _ELSEWHERE = "it takes over a changed file within 5 s: else it reads another file, or lacks this one on its machine"
 
@@ -24,6 +26,17 @@ def examine_processes(conn: Connection, digest: str | None, now: datetime) -> It
     if found and not problems and digest is not None:
         yield ok("processes", f"{len(found)} have this configuration in force, {digest}")
     yield from problems
+    yield from _gone_silent(conn, now)
+
+
+def _gone_silent(conn: Connection, now: datetime) -> Iterator[Finding]:
+    """A line for each role of which all processes fell silent; one that was stopped took itself out."""
+    for role, found in groupby(sorted(silent(conn, now), key=lambda one: one.role), key=lambda one: one.role):
+        last, *others = sorted(found, key=lambda one: one.seen_at, reverse=True)
+        more = f", and {count(len(others), 'other')} before it" if others else ""
+        message = f"no {role} runs: {last} gave its last sign of life at {moment(last.seen_at)}{more}"
+        mend = f"it hangs or was killed: end it where it still stands, and start `dialstock {role}`"
+        yield fail("processes", message, mend)
 
 
 def _examine(one: Running, digest: str | None) -> Finding | None:
