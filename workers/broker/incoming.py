@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from schemas.requests import RequestError
 from tasks.lifecycle.accept import reject
+from tasks.messages.public_names import PUBLIC
 from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS
@@ -82,8 +83,7 @@ class KeepingConsumer(ReconnectingConsumer):
         """A message for a task that does not exist."""
         headers = _headers(message)
         name = exc.args[0] if exc.args else headers.get("task")
-        known = "dialstock.buy_number, submit_order, take_number, return_number and release_number"
-        error = f"unknown task {name!r}: known are {known}"
+        error = f"unknown task {name!r}: known are {', '.join(PUBLIC)}"
         _keep(getattr(message, "body", b""), name, headers.get("id"), RequestError(error, "unknown_task"))
         super().on_unknown_task(body, message, exc)
 
