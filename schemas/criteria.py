@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from schemas.money import Money, MoneyText
+from schemas.money import MostMoney
 from schemas.national_prefix import check_country, check_prefix
+from schemas.preference import Preference
 
 NumberType = Literal["local", "mobile", "toll-free"]
 Feature = Literal["voice", "sms", "mms"]
@@ -33,9 +34,9 @@ class Criteria(BaseModel):
     type: NumberType | None = None
     features: tuple[Feature, ...] = ()
     contains: str = ""
-    providers: tuple[str, ...] = ()
+    providers: Preference = ()
     prefer: Literal["cheapest"] | None = None
-    max_price: MoneyText | None = None
+    max_price: MostMoney | None = None
     exclude: frozenset[str] = frozenset()
 
     @field_validator("country")
@@ -67,21 +68,6 @@ class Criteria(BaseModel):
     def _digits(cls, value: str) -> str:
         if value and not (value.isascii() and value.isdigit() and len(value) <= LONGEST):
             raise ValueError(f"{value!r} must be at most {LONGEST} digits that stand in the number, like 555")
-        return value
-
-    @field_validator("providers")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for alias in value:
-            if value.count(alias) > 1:
-                raise ValueError(f"{alias!r} is there twice: name each provider once, the preferred one first")
-        return value
-
-    @field_validator("max_price")
-    @classmethod
-    def _above_nothing(cls, value: Money | None) -> Money | None:
-        if value and not value.amount:
-            raise ValueError("would buy nothing: raise it, or leave it out for no limit")
         return value
 
     @property

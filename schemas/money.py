@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -123,3 +123,13 @@ def parse_money(value: Any) -> Money:
 
 MoneyText = Annotated[Money, BeforeValidator(parse_money), PlainSerializer(str)]
 """Money in a configuration or a request: text like '2.00 USD'."""
+
+
+def _above_nothing(value: Money) -> Money:
+    if not value.amount:
+        raise ValueError("would buy nothing: raise it, or leave it out for no limit")
+    return value
+
+
+MostMoney = Annotated[MoneyText, AfterValidator(_above_nothing)]
+"""The most that something may cost."""

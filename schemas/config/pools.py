@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
 from schemas.config.kinds import Kind, currency_problem
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
-from schemas.money import Money, MoneyText, parse_money
+from schemas.money import Money, MostMoney, parse_money
 from schemas.national_prefix import check_country, check_prefix
+from schemas.preference import Preference
 
 __all__ = ["PoolConfig", "Schedule", "read_pools"]
 
@@ -34,7 +35,7 @@ class PoolConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    providers: tuple[str, ...] = Field(min_length=1)
+    providers: Preference = Field(min_length=1)
     country: str = "US"
     prefix: str = ""
     low: int = Field(ge=1, strict=True)
@@ -42,20 +43,12 @@ class PoolConfig(BaseModel):
     max_per_run: int = Field(default=100, ge=1, le=1_000, strict=True)
     daily_limit: int = Field(ge=0, strict=True)
     schedule: ScheduleText = parse_schedule("1m")
-    max_price: MoneyText | None = None
-    max_spend: MoneyText | None = None
+    max_price: MostMoney | None = None
+    max_spend: MostMoney | None = None
     stock_file: Path | None = None
     count_held: bool = Field(default=True, strict=True)
 
     # checks of fields and none of the model, so that one reading tells all that is wrong
-    @field_validator("providers")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for alias in value:
-            if value.count(alias) > 1:
-                raise ValueError(f"{alias!r} is there twice: name each provider once, the preferred one first")
-        return value
-
     @field_validator("country")
     @classmethod
     def _a_country(cls, value: str) -> str:
@@ -72,13 +65,6 @@ class PoolConfig(BaseModel):
         low = info.data.get("low", value)
         if value < low:
             raise ValueError(f"{value} is below low, {low}: raise target, or lower low")
-        return value
-
-    @field_validator("max_price", "max_spend")
-    @classmethod
-    def _above_nothing(cls, value: Money | None) -> Money | None:
-        if value and not value.amount:
-            raise ValueError("would buy nothing: raise it, or leave it out for no limit")
         return value
 
     @field_validator("stock_file")

@@ -204,13 +204,6 @@ class Change(Page):
         return str(self.get_body_argument(name, "")).strip()
 
 
-def found(what: str, row: T | None) -> T:
-    """*row*. Raises Refusal where there is none."""
-    if row is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, what)
-    return row
-
-
 def _refusal(exc: Exception) -> Exception:
     """What an exception means for somebody who looks at a page; a bug of ours stays what it is."""
     failure = failure_of(exc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from uuid import UUID
 
 from schemas.status import Status
@@ -36,14 +36,9 @@ def line_after(page: Page) -> int:
     return int(text)
 
 
-def choice(page: Page, name: str, known: Sequence[str]) -> str | None:
-    """A query that is one of *known*; None where it is not given. Raises Refusal."""
-    text = page.query(name)
-    if text is not None and text not in known:
-        raise refused(f"{name}={text!r} is not known: it is one of {', '.join(known)}")
-    return text
-
-
 def status_of(page: Page) -> str | None:
-    """The status that the page's address asks for. Raises Refusal."""
-    return choice(page, "status", [*Status])
+    """The status that the page's address asks for; None where it asks for none. Raises Refusal."""
+    text = page.query("status")
+    if text is not None and text not in [*Status]:
+        raise refused(f"status={text!r} is not known: it is one of {', '.join(Status)}")
+    return text
