@@ -16,12 +16,14 @@ from schemas.events import EventType
 from schemas.releasing import ReleaseNumber
 from schemas.requests import RequestError, key_of_message, refusal
 from schemas.settling import Verdict
+from schemas.status import Status
 from schemas.tables.purchases import LINE
 from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
 from tasks.ledger.rows import Row, emit, find, purchase_event
 from tasks.orders import complete_finished
+from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
 from tasks.pools import leaving
 from tasks.runtime import Runtime
 
@@ -51,11 +53,11 @@ def parse_release(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Relea
     return request
 
 
-def release_number(runtime: Runtime, fields: Mapping[str, Any], message_id: object) -> Row:
+def release_number(runtime: Runtime, fields: Mapping[str, Any], message_id: object, *, again: bool = False) -> Row:
     """Accept one release; without a key of its own the message's id is its key. Raises RequestError.
 
     A key that came before gets its release, whatever became of it: delivered again, it gives back no number that was
-    bought since.
+    bought since. Nor does one that came *again* and left no key, where the number was given back within `MAY_BE_LATE`.
     """
     request = parse_release(fields, runtime.kinds)
     key = request.idempotency_key or key_of_message(message_id)
@@ -68,11 +70,20 @@ def release_number(runtime: Runtime, fields: Mapping[str, Any], message_id: obje
             standing = asking.alive_with(conn, request.number, account)
             if not standing:
                 raise RequestError(f"number: {request.number} is not among what was bought there", "not_bought")
+            if again:
+                _refuse_late(conn, standing[0], runtime.now())
             asked = ask_within(conn, runtime, standing[0], wanted)
         _tell_accepted(conn, asked, key, request.metadata, runtime.now())
         return asked.release
 
     return runtime.database.run(accept)
+
+
+def _refuse_late(conn: Connection, row: Row, now: datetime) -> None:
+    """Raise RequestError (unclear) where a purchase stands for a number that was given back a short time ago."""
+    if row["status"] == Status.PURCHASED and asking.released_since(conn, row, now - MAY_BE_LATE):
+        error = f"number: {row['number']} was given back and bought again, perhaps after this was sent"
+        raise RequestError(f"{error}: send a new request to give it back", UNCLEAR)
 
 
 def ask(runtime: Runtime, purchase_id: str, wanted: Asking) -> Asked:

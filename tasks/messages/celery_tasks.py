@@ -18,6 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -95,13 +96,13 @@ def take_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
 @shared_task(name=RETURN_NUMBER, bind=True, acks_late=True, ignore_result=True)
 def return_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Give a number back to its pool."""
-    _public(self, args, kwargs, _give_back)
+    _public(self, args, kwargs, partial(_give_back, again=_redelivered(self)))
 
 
 @shared_task(name=RELEASE_NUMBER, bind=True, acks_late=True, ignore_result=True)
 def release_number(self: Task[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     """Accept one release. Run twice, the second finds the first by its key."""
-    _public(self, args, kwargs, giving_back.release_number)
+    _public(self, args, kwargs, partial(giving_back.release_number, again=_redelivered(self)))
 
 
 @shared_task(name=BUY, acks_late=True, ignore_result=True)
@@ -191,8 +192,8 @@ def _take(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
     take_and_return.take(runtime, reading.read_take(runtime, fields), message_id)
 
 
-def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: object) -> None:
-    take_and_return.give_back(runtime, reading.read_return(runtime, fields), message_id)
+def _give_back(runtime: Runtime, fields: dict[str, Any], message_id: object, *, again: bool) -> None:
+    take_and_return.give_back(runtime, reading.read_return(runtime, fields), message_id, again=again)
 
 
 def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], do: PublicTask) -> None:

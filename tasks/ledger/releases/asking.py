@@ -56,6 +56,14 @@ def alive_with(conn: Connection, number: str, account: str | None = None) -> lis
     return [dict(row) for row in conn.execute(query).mappings()]
 
 
+def released_since(conn: Connection, row: Row, since: datetime) -> bool:
+    """Whether another purchase of the same number, at the same account, was released after *since*."""
+    at = PURCHASE.c
+    same = (at.number == row["number"], at.account == row["account"], at.id != row["id"])
+    query = select(at.id).where(*same, at.status == Status.RELEASED, at.updated_at > since).limit(1)
+    return conn.execute(query).first() is not None
+
+
 def by_key(conn: Connection, key: str | None, fingerprint: str | None) -> Asked | None:
     """The release that a key was answered with, whatever became of it. Raises RequestError (key_conflict)."""
     if key is None:

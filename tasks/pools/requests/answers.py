@@ -30,6 +30,11 @@ _EARLIER = select(POOL_REQUEST).where(POOL_REQUEST.c.request_id == bindparam("re
 _STILL_TAKEN = select(POOL_NUMBER.c.number).where(
     POOL_NUMBER.c.request_id == bindparam("request"), POOL_NUMBER.c.status == literal(str(Slot.TAKEN))
 )
+_RETURNED = select(POOL_REQUEST.c.request_id).where(
+    POOL_REQUEST.c.created_at == bindparam("then"),
+    POOL_REQUEST.c.task == literal(_TASK[ReturnNumber]),
+    POOL_REQUEST.c.error_code.is_(None),
+)
 _REMEMBER: dict[str, Executable] = {
     "postgresql": postgresql.insert(POOL_REQUEST).on_conflict_do_nothing().returning(POOL_REQUEST.c.request_id),
     "sqlite": sqlite.insert(POOL_REQUEST).on_conflict_do_nothing().returning(POOL_REQUEST.c.request_id),
@@ -67,6 +72,11 @@ def remember(conn: Connection, request: Request, taker: str | None, slots: Seque
 def done(conn: Connection, request: Request, taker: str | None, slots: Sequence[Row], now: datetime) -> Row:
     """The answer to what was done just now."""
     return _tell(conn, _DONE[type(request)], request, now, taker=taker, numbers=_shown(slots))
+
+
+def was_returned(conn: Connection, slot: Row) -> bool:
+    """Whether somebody's return, and not its purchase, made a place's number available to who took it."""
+    return conn.execute(_RETURNED, {"then": slot["available_at"]}).first() is not None
 
 
 def refuse(conn: Connection, request: Request, now: datetime, *, code: str, error: str) -> Row | None:

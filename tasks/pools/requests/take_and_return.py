@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Executable, Integer, Update, bindparam, literal, select, update
@@ -16,7 +16,8 @@ from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.requests import digest, key_of_message
 from schemas.tables.pools import AVAILABLE, GONE, LIVE, POOL_NUMBER, Slot
 from tasks.ledger.rows import Row
-from tasks.pools.requests.answers import Request, answered, done, refuse, remember
+from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
+from tasks.pools.requests.answers import Request, answered, done, refuse, remember, was_returned
 from tasks.pools.stock import CHUNK, any_ended, settle
 from tasks.runtime import Runtime
 from tasks.transactions import Raced
@@ -79,14 +80,16 @@ def take(runtime: Runtime, request: TakeNumber, message_id: object) -> Row:
     return _once(runtime, _with_id(request, message_id), _take_free, _take_waiting)
 
 
-def give_back(runtime: Runtime, request: ReturnNumber, message_id: object) -> Row:
+def give_back(runtime: Runtime, request: ReturnNumber, message_id: object, *, again: bool = False) -> Row:
     """Put a taken number at the end of its pool's line.
 
     Without a `request_id` of its own the request is known by *message_id*. Raises RequestError (invalid_message_id).
     Returns the data of the event that tells
-    of it: where `success` is false, `error_code` is not_taken, not_yours, gone or key_conflict.
+    of it: where `success` is false, `error_code` is not_taken, not_yours, gone, key_conflict, or unclear: the message
+    came *again* and was not answered before, and the number has changed hands within `MAY_BE_LATE`.
     """
-    return _once(runtime, _with_id(request, message_id), _give_back, _give_back)
+    action = _give_back_late if again else _give_back
+    return _once(runtime, _with_id(request, message_id), action, action)
 
 
 def _with_id(request: R, message_id: object) -> R:
@@ -180,7 +183,7 @@ def _too_few(conn: Connection, request: TakeNumber, now: datetime, there: int) -
     return refuse(conn, request, now, code="not_enough", error=error)
 
 
-def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | None:
+def _give_back(conn: Connection, request: ReturnNumber, now: datetime, *, late: bool = False) -> Row | None:
     """A return that came before is found where this one is written down: whatever it meets, it keeps its answer."""
     places = [row for row in _rows(conn, _PLACE, wanted=request.number) if row["pool"] == request.pool]
     slot = next((row for row in places if row["status"] == Slot.TAKEN), None)
@@ -189,10 +192,16 @@ def _give_back(conn: Connection, request: ReturnNumber, now: datetime) -> Row | 
     if request.taker not in (None, slot["taker"]):
         error = f"{request.number} was not taken by {request.taker!r}: only who took it can give it back"
         return refuse(conn, request, now, code="not_yours", error=error)
+    if late and slot["available_at"] > now - MAY_BE_LATE and was_returned(conn, slot):
+        error = f"{request.number} was given back and taken again, perhaps after this was sent"
+        return refuse(conn, request, now, code=UNCLEAR, error=f"{error}: send a new request to return it")
     if not remember(conn, request, slot["taker"], [slot], now):
         return answered(conn, request, now)
     _move(conn, _RETURN, [slot], now, had=slot["request_id"])
     return done(conn, request, slot["taker"], [slot], now)
+
+
+_give_back_late = partial(_give_back, late=True)
 
 
 def _not_taken(conn: Connection, request: ReturnNumber, now: datetime, places: Sequence[Row]) -> Row | None:

@@ -67,6 +67,22 @@ def deliver(task: Any, kwargs: Any, task_id: Any = "message-1", *, again: bool =
         task.pop_request()
 
 
+def test_a_return_and_a_release_know_that_their_message_came_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def note(*_: object, again: bool) -> None:
+        told.append(again)
+
+    monkeypatch.setattr(take_and_return, "give_back", note)
+    monkeypatch.setattr(giving_back, "release_number", note)
+    for task, kwargs in ((celery_tasks.return_number, RETURN), (celery_tasks.release_number, BUY)):
+        deliver(task, kwargs)
+        deliver(task, kwargs, again=True)
+    assert told == [False, True, False, True]
+
+
 def rejected(world: World) -> list[dict[str, Any]]:
     return world.rows(select(REJECTED).order_by(REJECTED.c.id))
 
@@ -90,7 +106,7 @@ def test_an_error_that_nobody_foresaw_is_kept_and_answered(
     name: str,
     raised: Exception,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise raised
 
     monkeypatch.setattr(module, name, fail)
@@ -106,7 +122,7 @@ def test_an_error_that_nobody_foresaw_is_kept_and_answered(
 def test_what_cannot_even_be_kept_goes_back_after_a_pause(
     world: World, monkeypatch: pytest.MonkeyPatch, task: Any, kwargs: dict[str, Any], module: Any, name: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(database_away, "PATIENCE", 0.0)

@@ -48,10 +48,9 @@ def take(world: World, message_id: str = "m", **fields: Any) -> Row:
     return take_and_return.take(world.runtime, TakeNumber(**{"pool": POOL, **fields}), message_id)
 
 
-def give_back(world: World, message_id: str = "r", number: str = FIRST, **fields: Any) -> Row:
-    return take_and_return.give_back(
-        world.runtime, ReturnNumber(**{"pool": POOL, "number": number, **fields}), message_id
-    )
+def give_back(world: World, message_id: str = "r", number: str = FIRST, *, again: bool = False, **fields: Any) -> Row:
+    request = ReturnNumber(**{"pool": POOL, "number": number, **fields})
+    return take_and_return.give_back(world.runtime, request, message_id, again=again)
 
 
 def numbers(answer: Row) -> list[str]:

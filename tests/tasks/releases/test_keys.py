@@ -17,6 +17,7 @@ from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.messages.answered_before import accepted_before
 from tasks.messages.public_names import RELEASE_NUMBER
+from tasks.policies.delivered_again import MAY_BE_LATE
 from tests.tasks.releasing import REFUSED, Returns
 from tests.tasks.support import NUMBER, number
 
@@ -55,6 +56,20 @@ def test_a_key_that_was_accepted_gives_back_nothing_that_was_bought_since(return
     assert (after["id"], after["status"]) == (release["id"], "released")
     assert returns.world.row(again["id"])["status"] == Status.PURCHASED
     assert len(returns.provider.given) == 1
+
+
+def test_a_message_that_comes_again_and_left_no_key_gives_back_nothing_that_was_bought_since(returns: Returns) -> None:
+    wanted = {"number": NUMBER, "provider": "acme"}
+    row = returns.bought(idempotency_key="one")
+    assert giving_back.release_number(returns.runtime, wanted, "sent anew", again=True)["status"] == "open"
+    returns.settle(row)
+    again = returns.bought(idempotency_key="two")
+    with pytest.raises(RequestError) as failure:
+        giving_back.release_number(returns.runtime, wanted, "late", again=True)
+    assert failure.value.code == "unclear"
+    assert returns.world.row(again["id"])["status"] == Status.PURCHASED
+    returns.world.clock.advance(MAY_BE_LATE.total_seconds())
+    assert giving_back.release_number(returns.runtime, wanted, "later", again=True)["purchase_id"] == again["id"]
 
 
 def test_a_key_that_joined_is_of_one_request(returns: Returns) -> None:

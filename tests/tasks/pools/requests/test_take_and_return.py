@@ -13,6 +13,7 @@ from schemas.pool_requests import TakeNumber
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, Slot
 from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
+from tasks.policies.delivered_again import MAY_BE_LATE
 from tasks.pools.requests import take_and_return
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import Killed, World, die
@@ -270,3 +271,30 @@ def test_a_messages_id_of_any_length_will_do(world: World) -> None:
     first = take(world, "x" * 1000)
     assert take(world, "x" * 1000) == {**first, "repeat": True}
     assert take(world, "x" * 1001)["repeat"] is False
+
+
+@pytest.mark.parametrize("taker", ["crm", None])
+def test_a_return_that_is_delivered_again_and_was_not_answered_leaves_the_next_taker_its_number(
+    world: World, taker: str | None
+) -> None:
+    fill(world, 1)
+    take(world, "m1", taker="crm")
+    assert give_back(world, "sent anew", taker=taker)["success"]
+    world.clock.advance(60)
+    take(world, "m2", taker="crm")
+    before = places(world)
+    answer = give_back(world, again=True, taker=taker)
+    assert (answer["error_code"], answer["repeat"]) == ("unclear", False)
+    assert give_back(world, taker=taker) == {**answer, "repeat": True}
+    assert places(world) == before
+    assert give_back(world, "a new one", taker=taker)["success"]
+
+
+def test_a_return_that_is_delivered_again_of_a_number_that_nobody_had_before_is_done(world: World) -> None:
+    fill(world, 2)
+    take(world, "m1", count=2)
+    assert give_back(world, again=True)["success"]
+    assert give_back(world, again=True)["repeat"]
+    take(world, "m2")
+    world.clock.advance(MAY_BE_LATE.total_seconds())
+    assert give_back(world, "r2", again=True)["success"]
