@@ -20,8 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tasks.server_errors import database_trouble, explained, redis_trouble
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
-from workers.cli.terminal.errors import failure_of
 from workers.database.connections import SqlDatabase
+from workers.views.errors import failure_of
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute, unused_port
-from workers.cli.terminal.errors import failure_of
 from workers.redaction import cleaned, cleaned_of_settings, ours, redacted
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
+from workers.views.errors import failure_of
 
 SECRET = "s3cret"
 PASSWORD = "p@ss/w:rd;#?%41"

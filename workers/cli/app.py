@@ -26,8 +26,8 @@ from workers.cli.purchase.commands import register as register_purchase
 from workers.cli.release.command import register as register_release
 from workers.cli.sandbox.commands import register as register_sandbox
 from workers.cli.spend import register as register_spend
-from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED, failure_of
 from workers.cli.terminal.output import say
+from workers.views.errors import INTERRUPTED, SOME_FAILED, failure_of
 
 TRACEBACK = "DIALSTOCK_TRACEBACK"
 SANDBOX = "--sandbox"

@@ -58,9 +58,9 @@ def replay(
 
     from tasks.lifecycle import outbox_relay
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.errors import Failure
-    from workers.cli.terminal.redis_server import open_redis
     from workers.cli.terminal.times import event_type, point_in_time
+    from workers.views.errors import Failure
+    from workers.views.redis_server import open_redis
 
     with open_desk(configured=False) as desk:
         now = desk.runtime.now()
@@ -87,8 +87,8 @@ def tail(*, json: Json = False) -> None:
     """Show events as they come, until Ctrl-C; with --json each as one line of JSON."""
     import json as encoding
 
-    from workers.cli.terminal.redis_server import open_redis
     from workers.settings import load_settings
+    from workers.views.redis_server import open_redis
 
     with open_redis(load_settings()) as client:
         for text in _follow(client):

@@ -68,8 +68,8 @@ def _migrated(url: str, wait: float, *, beside: bool) -> tuple[str | None, Versi
     """
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    from workers.cli.terminal.errors import failure_of
     from workers.health import Away
+    from workers.views.errors import failure_of
 
     deadline, told = time.monotonic() + wait, ""
     while True:

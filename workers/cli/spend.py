@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import Json, count, emit_json, moment, say, show_table
+from workers.views.errors import Failure
 
 if TYPE_CHECKING:
     from datetime import datetime

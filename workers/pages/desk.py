@@ -8,7 +8,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from tasks.runtime import Runtime
-from workers.cli.order.progress import Progress, Sampler
 from workers.cli.terminal.context import Desk, reading_runtime
 from workers.config_file import LOOK_EVERY, ConfigFile, Source
 from workers.database.connections import SqlDatabase, migrate
@@ -16,6 +15,7 @@ from workers.health import check_database
 from workers.pages.uploads import Uploads
 from workers.periodic.timers import Timer
 from workers.settings import Settings
+from workers.views.orders.progress import Progress, Sampler
 
 CONNECTIONS = 4
 """The most that Flower has to PostgreSQL at once: to look must not take connections from those who buy."""

@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 from tornado.ioloop import IOLoop
 
 from tasks.measures import Measures, measure
-from workers.cli.terminal.errors import failure_of
 from workers.pages.desk import PagesDesk
+from workers.views.errors import failure_of
 
 _SHARE = 49.0
 """What took t seconds to measure is shown again for 49 times as long: 2 % of one connection's time at most."""

@@ -15,9 +15,6 @@ from schemas.wishes import check_wishes, parse_numbers_order
 from tasks.accounts import identity
 from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting
-from workers.cli.order.check_file import Checked, check_file
-from workers.cli.order.dry_run import plan
-from workers.cli.order.load import load_order
 from workers.cli.terminal.context import Desk, known_provider
 from workers.cli.terminal.options import country_code
 from workers.cli.terminal.output import count
@@ -25,6 +22,9 @@ from workers.cli.terminal.spending import whereabouts
 from workers.pages.handler import Change, Page, Refusal, refused
 from workers.pages.templates import Document
 from workers.pages.uploads import Upload
+from workers.views.orders.check_file import Checked, check_file
+from workers.views.orders.dry_run import plan
+from workers.views.orders.load import load_order
 
 SHOWN = 50
 """Problems of a file that are listed."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from schemas.status import Status
-from workers.cli.provider.view import pause_by_person, provider_rows, resume_by_person, said, stranded_in_words
 from workers.cli.terminal.context import Desk
 from workers.pages.handler import Change, Page
 from workers.pages.templates import Document
+from workers.views.providers.rows import pause_by_person, provider_rows, resume_by_person, said, stranded_in_words
 
 
 class Providers(Page):

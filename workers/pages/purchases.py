@@ -9,10 +9,10 @@ from schemas.status import Status
 from tasks.queries import list_purchases
 from workers.cli.purchase.view import purchase_document
 from workers.cli.terminal.context import Desk
-from workers.cli.terminal.ids import purchase_id
 from workers.pages.handler import Page, refused
 from workers.pages.listing import SIZE, before, page_of, status_of
 from workers.pages.templates import Document
+from workers.views.ids import purchase_id
 
 _WITHIN = ("id", "order_id", "number", "provider", "status", "error_code", "error", "attempts", "due_at", "updated_at")
 

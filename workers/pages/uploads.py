@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from workers.cli.order.check_file import Checked
+from workers.views.orders.check_file import Checked
 
 KEPT = 20
 """Files that are kept at once: the oldest goes first."""

@@ -22,7 +22,7 @@ from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
 from tasks.supply.budgets import closed_providers
 from tests.tasks.support import ACCOUNT, World, number
-from workers.cli.provider.view import pause_by_person
+from workers.views.providers.rows import pause_by_person
 
 Make = Callable[..., World]
 VOGENT = '[providers.{}]\nkind = "vogent"\nbase_url = "https://api.vogent.ai"\ntoken_env = "T"\n'

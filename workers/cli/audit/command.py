@@ -26,9 +26,9 @@ from workers.cli.audit.options import (
     Yes,
 )
 from workers.cli.purchase.resolve import bound
-from workers.cli.terminal.errors import SOME_FAILED, Failure
-from workers.cli.terminal.operator import MAX_NOTE, By, person
 from workers.cli.terminal.output import Json, Meter, count, emit_json, moment, say, show, show_line
+from workers.views.errors import SOME_FAILED, Failure
+from workers.views.operator import MAX_NOTE, By, person
 
 if TYPE_CHECKING:
     from schemas.settling import Finding
@@ -139,9 +139,9 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
 
     from tasks.policies.pace import Pace
     from tasks.watermark import Watermark
-    from workers.cli.provider.ask import adapter_of
     from workers.cli.terminal.context import known_provider, open_desk
-    from workers.cli.terminal.redis_server import open_redis
+    from workers.views.providers.asking import adapter_of
+    from workers.views.redis_server import open_redis
 
     with open_desk(buys=True, only=alias) as desk:
         config = desk.runtime.config

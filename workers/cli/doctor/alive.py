@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from workers.cli.doctor.findings import Finding, fail, ok
-from workers.cli.terminal.errors import WRONG_USE
 from workers.processes.signs import ALIVE, folder_of, read_signs
+from workers.views.errors import WRONG_USE
 
 _MEND = "end it, and start it again: calls under way are looked up at their providers"
 

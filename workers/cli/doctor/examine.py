@@ -16,11 +16,11 @@ from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.rights import rights
-from workers.cli.terminal.errors import AWAY, WRONG_USE
 from workers.health import is_usable
 from workers.redaction import cleaning
 from workers.server_urls import SettingsError
 from workers.settings import Settings, load_settings
+from workers.views.errors import AWAY, WRONG_USE
 
 _LEFT_OUT = "without it these are not looked at: pools, accounts, history, workers, beat, tokens and cool-downs"
 

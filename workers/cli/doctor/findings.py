@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from workers.cli.terminal.errors import AWAY, SOME_FAILED, WRONG_USE
+from workers.views.errors import AWAY, SOME_FAILED, WRONG_USE
 
 
 class Level(StrEnum):

@@ -12,8 +12,8 @@ from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import read_token
 from workers.cli.doctor.findings import Finding, fail, ok, warn
-from workers.cli.terminal.errors import WRONG_USE
 from workers.settings import Settings
+from workers.views.errors import WRONG_USE
 
 MIN_PYTHON = (3, 11)
 _LITTLE, _TOO_LITTLE = 1_000_000_000, 100_000_000

@@ -12,9 +12,9 @@ from tasks.restored_database import Lost, lost_calls
 from tasks.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
 from workers.cli.terminal.context import open_redis
-from workers.cli.terminal.explain import mend_of
 from workers.database.connections import SqlDatabase
 from workers.settings import Settings
+from workers.views.explain import mend_of
 
 
 def history(settings: Settings, config: Config) -> Iterator[Finding]:

@@ -22,9 +22,9 @@ from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.pools import examine_pools
 from workers.cli.doctor.processes import examine_processes
 from workers.cli.doctor.releases import examine_releases
-from workers.cli.terminal.explain import mend_of
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
+from workers.views.explain import mend_of
 
 LATE = timedelta(seconds=60)
 """How long after its time something counts as late."""

@@ -10,8 +10,8 @@ from schemas.events import STREAM
 from tasks.lifecycle.outbox_relay import BATCH_KEY, LEASE_KEY
 from tasks.redis_keys import BEAT_KEY, named
 from workers.cli.doctor.findings import Finding, fail
-from workers.cli.terminal.errors import AWAY
 from workers.health import asked_redis
+from workers.views.errors import AWAY
 
 # Read by commands that our user has a right to, which TYPE is not.
 _READS: dict[str, tuple[str | int, ...]] = {

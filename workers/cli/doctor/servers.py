@@ -16,7 +16,6 @@ from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.other_keys import other_keys
 from workers.cli.doctor.sentinels import sentinels
-from workers.cli.terminal.errors import AWAY
 from workers.database.versions import Fit
 from workers.health import Away, check_database_writes, check_redis_writes, database_versions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
@@ -24,6 +23,7 @@ from workers.processes.redis_supervisor import Files, answers
 from workers.redaction import redacted
 from workers.redis_access.sentinel_url import is_sentinel
 from workers.settings import Settings
+from workers.views.errors import AWAY
 
 PING_SECONDS = 1.0
 _MUCH = 0.9
@@ -112,7 +112,7 @@ def _keeps(info: dict[str, Any]) -> Iterator[Finding]:
 
 def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
     """A line for each provider that asked to slow down."""
-    from workers.cli.provider import cooldown
+    from workers.views.providers import cooldown
 
     for alias, found in sorted(cooldown.cool_downs(settings, config).items()):
         if words := cooldown.cool_down_in_words(found):

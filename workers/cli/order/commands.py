@@ -67,7 +67,7 @@ def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None,
     """
     from workers.cli.order.view import show_lines, show_progress
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import order_id
+    from workers.views.ids import order_id
 
     with open_desk(configured=not (lines or status), reads=True) as desk:
         with desk.runtime.database.read() as conn:
@@ -97,9 +97,9 @@ def export(
     With --json and no --format, JSON is written; with a file too, standard output tells its name and how many lines it
     has.
     """
-    from workers.cli.order.export import export_order, format_of, refuse_replacing
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import order_id
+    from workers.views.ids import order_id
+    from workers.views.orders.export import export_order, format_of, refuse_replacing
 
     chosen = format or format_of(output, json=json)
     refuse_replacing(output, chosen, overwrite=overwrite)
@@ -142,7 +142,7 @@ def cancel(order: OrderId, *, json: Json = False) -> None:
 def _change(order: str, action: Callable[[Any, str], dict[str, int]], *, buys: bool, json: bool) -> None:
     from workers.cli.order.view import tell_changed
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import order_id
+    from workers.views.ids import order_id
 
     with open_desk(configured=buys, buys=buys) as desk:
         with desk.runtime.database.read() as conn:

@@ -9,11 +9,11 @@ from rich.live import Live
 
 from tasks import orders
 from tasks.operator.retry_order import refusal
-from workers.cli.order.progress import Progress, Sampler, summary
 from workers.cli.order.progress_bars import line_of, render
 from workers.cli.terminal.context import Desk, worker_hint
-from workers.cli.terminal.errors import INTERRUPTED, SOME_FAILED
 from workers.cli.terminal.output import count, emit_json, error_console, say, show
+from workers.views.errors import INTERRUPTED, SOME_FAILED
+from workers.views.orders.progress import Progress, Sampler, summary
 
 LIVE_EVERY = 0.5
 PLAIN_EVERY = 3.0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.options import pairs
+from workers.views.errors import Failure
 
 if TYPE_CHECKING:
     from tasks.orderfile import Naming

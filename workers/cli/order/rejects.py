@@ -14,12 +14,12 @@ from tasks.orderfile import Format
 from tasks.orderfile.objects import list_elements
 from tasks.orderfile.spreadsheets.archive import OLE, ZIP, Archive
 from tasks.orderfile.text import SUFFIXES, Text, read_fully
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.input_file import STDIN
 from workers.cli.terminal.output import count, say
+from workers.views.errors import Failure
 
 if TYPE_CHECKING:
-    from workers.cli.order.check_file import Checked
+    from workers.views.orders.check_file import Checked
 
 
 def write_rejects(file: str, target: Path, checked: Checked, *, how: Mapping[str, Any]) -> None:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from workers.cli.order.naming import Column, IgnoreOthers, OtherColumns, naming
-from workers.cli.terminal.errors import WRONG_USE, Failure
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.options import Country, country_code, pairs
 from workers.cli.terminal.output import Json, count, duration, emit_json, say, show, show_table
+from workers.views.errors import WRONG_USE, Failure
 
 if TYPE_CHECKING:
-    from workers.cli.order.check_file import Checked
-    from workers.cli.order.load import Loaded
     from workers.cli.terminal.context import Desk
+    from workers.views.orders.check_file import Checked
+    from workers.views.orders.load import Loaded
 
 MAX_NAME = 200
 _COUNTS = ("to buy", "bought already", "held", "in work")
@@ -88,8 +88,8 @@ def submit(
     the order is in stops nothing.
     """
     from schemas.outcomes import clip
-    from workers.cli.order.check_file import bounded
     from workers.cli.terminal.context import open_desk
+    from workers.views.orders.check_file import bounded
 
     extra = bounded(pairs(metadata, "--metadata"))
     label = "standard input" if file == STDIN else file
@@ -120,8 +120,8 @@ def submit(
 @contextmanager
 def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
     """Every row of a file, checked; *how* tells how to read it."""
-    from workers.cli.order.check_file import check_file
     from workers.cli.terminal.context import known_provider
+    from workers.views.orders.check_file import check_file
 
     if how["provider"] is not None:
         known_provider(desk.runtime.config, how["provider"])
@@ -143,8 +143,8 @@ def _submit(
     wait: bool,
     json: bool,
 ) -> None:
-    from workers.cli.order.load import load_order
     from workers.cli.terminal.spending import say_spending
+    from workers.views.orders.load import load_order
 
     say_spending(desk.runtime.config, checked.providers, limit)
     loaded = load_order(desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit)
@@ -203,7 +203,7 @@ def _ask_twice(checked: Checked, label: str, *, allowed: bool, asks: bool) -> No
 
 
 def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
-    from workers.cli.order.dry_run import plan
+    from workers.views.orders.dry_run import plan
 
     plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
     if json:

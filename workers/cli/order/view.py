@@ -14,11 +14,11 @@ from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order as retrying
 from tasks.queries import each_result, order_counts
 from tasks.runtime import Runtime
-from workers.cli.order.progress import Progress, Sampler, summary
 from workers.cli.order.wishes.view import show_wishes
 from workers.cli.terminal.context import Desk, worker_hint
 from workers.cli.terminal.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
 from workers.cli.terminal.spending import say_spending
+from workers.views.orders.progress import Progress, Sampler, summary
 
 _LINE_FIELDS = (
     *("line", "number", "provider", "status", "success", "error_code", "error", "provider_number_id"),

@@ -17,7 +17,7 @@ def watch(order: OrderId, *, json: Json = False) -> None:
     """
     from workers.cli.order.follow import follow
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import order_id
+    from workers.views.ids import order_id
 
     with open_desk(reads=True) as desk:
         with desk.runtime.database.read() as conn:

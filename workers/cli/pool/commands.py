@@ -107,7 +107,7 @@ def take(
     """
     from workers.cli.pool.take import take_numbers
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.operator import person
+    from workers.views.operator import person
 
     fields = {"pool": name, "count": count, "request_id": request_id, "taker": person(None) if taker is None else taker}
     with open_desk() as desk:

@@ -6,7 +6,7 @@ from tasks.pools import former
 from tasks.pools.requests.reading import former_pools
 from tasks.runtime import Runtime
 from workers.cli.pool.view import known_pool
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 
 def move_pool(runtime: Runtime, old: str, name: str) -> int:

@@ -14,10 +14,10 @@ from tasks.runtime import Runtime
 from tasks.supply.offers import Offer
 from workers.cli.pool.view import known_pool
 from workers.cli.terminal.context import open_desk, worker_hint
-from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.terminal.output import count, emit_json, say, show, show_table, working
 from workers.cli.terminal.searching import searching
 from workers.cli.terminal.spending import whereabouts
+from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
 
 _COLUMNS = ("number", "provider", "price")
 

@@ -14,8 +14,8 @@ from tasks.pools.requests.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
 from workers.cli.pool.view import known_pool
-from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.terminal.output import count, emit_json, say, show_line
+from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
 
 _CONFLICT = "key_conflict"
 

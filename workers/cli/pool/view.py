@@ -18,9 +18,9 @@ from tasks.pools.counting import levels
 from tasks.pools.supply.standing import tells_of_failure
 from tasks.runtime import Runtime
 from workers.cli.doctor.pools import LATE
-from workers.cli.terminal.errors import Failure, NotThere
-from workers.cli.terminal.explain import when
 from workers.cli.terminal.output import count, moment, show, show_fields, show_table
+from workers.views.errors import Failure, NotThere
+from workers.views.explain import when
 
 NEW = "new"
 """The state of a pool whose first run has not been yet."""

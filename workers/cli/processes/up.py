@@ -9,8 +9,8 @@ import typer
 
 from workers.cli.processes.startup_checks import checked_source
 from workers.cli.processes.worker_beat_flower import Concurrency, LogLevel
-from workers.cli.terminal.errors import SOME_FAILED
 from workers.cli.terminal.output import Json
+from workers.views.errors import SOME_FAILED
 
 
 def register(app: typer.Typer) -> None:

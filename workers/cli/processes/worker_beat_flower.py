@@ -12,9 +12,9 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from workers.cli.processes.startup_checks import checked, is_loopback
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import say
 from workers.threads import concurrency_for
+from workers.views.errors import Failure
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105 - its name
 

@@ -10,9 +10,9 @@ from typing import Any
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.outcomes import Check
-from workers.cli.provider.ask import asking, read_providers
 from workers.cli.terminal.context import known_provider
 from workers.cli.terminal.output import show, working
+from workers.views.providers.asking import asking, read_providers
 
 _MARKS = {True: ("ok", "green"), False: ("FAIL", "red"), None: ("?", "yellow")}
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.terminal.operator import By, person
 from workers.cli.terminal.output import Json, emit_json, say, show, show_table
+from workers.views.operator import By, person
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
@@ -54,8 +54,8 @@ def register(app: typer.Typer) -> None:
 
 def list_providers(*, json: Json = False) -> None:
     """List the configured providers: account, pace, what is under way, and why one waits, since or until when."""
-    from workers.cli.provider.view import COLUMNS, provider_rows, stranded_in_words
     from workers.cli.terminal.context import open_desk
+    from workers.views.providers.rows import COLUMNS, provider_rows, stranded_in_words
 
     with open_desk() as desk:
         found = provider_rows(desk)
@@ -109,8 +109,8 @@ def check(alias: Aliases = None, *, json: Json = False) -> None:
 
 def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
     """Buy nothing at a provider until it is resumed. Calls under way end; its purchases wait and keep their turn."""
-    from workers.cli.provider.view import pause_by_person
     from workers.cli.terminal.context import open_desk
+    from workers.views.providers.rows import pause_by_person
 
     with open_desk(only=alias) as desk:
         began = pause_by_person(desk.runtime, alias, reason)
@@ -137,7 +137,7 @@ def resume(
     """
     from workers.cli.provider import resume as resuming
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.errors import Failure
+    from workers.views.errors import Failure
 
     if (alias is None) is not every:
         raise Failure("name the provider that goes on, or give --all: `dialstock provider list` shows what is paused")
@@ -213,7 +213,7 @@ def conformance(
     """
     from tasks.conformance import NoPytest, run
     from workers.cli.terminal.context import known_kind
-    from workers.cli.terminal.errors import SOME_FAILED, Failure
+    from workers.views.errors import SOME_FAILED, Failure
 
     try:
         status = run(known_kind(kind), arguments or ())

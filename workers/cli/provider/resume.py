@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.cli.provider.view import resume_by_person
 from workers.cli.terminal.context import Desk
-from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.output import emit_json, say, show
+from workers.views.errors import SOME_FAILED, Failure
+from workers.views.providers.rows import resume_by_person
 
 Row = dict[str, Any]
 

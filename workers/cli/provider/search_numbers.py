@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.options import country_code
 from workers.cli.terminal.output import Json, count, emit_json, say, show_table, working
+from workers.views.errors import SOME_FAILED, Failure
 
 if TYPE_CHECKING:
     from schemas.outcomes import Candidate
@@ -70,7 +70,7 @@ def search(
     longer prefixes (4150, 4151, ...) once one is full.
     """
     from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
-    from workers.cli.order.export import format_of, refuse_replacing
+    from workers.views.orders.export import format_of, refuse_replacing
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
@@ -106,7 +106,7 @@ def _find(provider: str, query: SearchQuery) -> _Found:
     """Search until there are enough. Raises Failure, Unsupported and ProviderError."""
     from tasks.providers.reading.search_pages import SearchPages
     from tasks.providers.registry import kinds
-    from workers.cli.provider.ask import asking, read_providers
+    from workers.views.providers.asking import asking, read_providers
 
     config, found = read_providers(), list["Candidate"]()
     with working(f"asking {provider}"), asking(config, provider) as adapter:
@@ -129,7 +129,7 @@ def _show(found: _Found, provider: str, *, csv: bool, json: bool) -> None:
 
 def _write(found: _Found, provider: str, output: Path) -> None:
     from schemas.money import price_columns
-    from workers.cli.order.export import format_of, write_rows
+    from workers.views.orders.export import format_of, write_rows
 
     columns = ["number", "provider", "monthly_price", "setup_price", "currency"]
     if any(one.stock_item_id for one in found.numbers):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.cli.terminal.errors import SOME_FAILED
 from workers.cli.terminal.output import Json, count, emit_json, say, show, show_line
+from workers.views.errors import SOME_FAILED
 
 if TYPE_CHECKING:
     from tasks.ledger.rows import Row
@@ -35,7 +35,7 @@ def cancel(ids: Ids, *, json: Json = False) -> None:
     """
     from schemas.status import UNSETTLED
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import purchase_id
+    from workers.views.ids import purchase_id
 
     with open_desk(configured=False) as desk:
         with desk.runtime.database.read() as conn:

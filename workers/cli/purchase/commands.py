@@ -59,8 +59,8 @@ def list_purchases(
     from schemas.numbers import NumberError, read_number
     from tasks import queries
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.errors import Failure
-    from workers.cli.terminal.ids import order_id
+    from workers.views.errors import Failure
+    from workers.views.ids import order_id
 
     wanted: dict[str, Any] = {"status": status, "provider": provider}
     try:
@@ -83,7 +83,7 @@ def show_purchase(purchase: PurchaseId, *, json: Json = False) -> None:
     """Show a purchase: its row, each call that was made, the events, what it waits for and what happens next."""
     from workers.cli.purchase.view import purchase_document, show_document
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import purchase_id
+    from workers.views.ids import purchase_id
 
     with open_desk(reads=True) as desk:
         with desk.runtime.database.read() as conn:

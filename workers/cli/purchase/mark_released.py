@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from workers.cli.terminal.errors import SOME_FAILED
-from workers.cli.terminal.operator import By, person
 from workers.cli.terminal.output import Json, count, emit_json, say, show_line
+from workers.views.errors import SOME_FAILED
+from workers.views.operator import By, person
 
 if TYPE_CHECKING:
     from schemas.status import Status
@@ -53,7 +53,7 @@ def say_what_became(
 ) -> NoReturn:
     """Have *mark* write down what a person says of these purchases; of several with one number, the one in *wanted*."""
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.ids import purchase_id
+    from workers.views.ids import purchase_id
 
     who = person(by)
     word = mark.__name__.removeprefix("mark_")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from schemas.status import Status
-from workers.cli.terminal.errors import SOME_FAILED, WRONG_USE, Failure
 from workers.cli.terminal.input_file import STDIN, opened
-from workers.cli.terminal.operator import MAX_NOTE, By, person
 from workers.cli.terminal.options import pairs
 from workers.cli.terminal.output import Json, Meter, count, emit_json, say, show, show_line
+from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
+from workers.views.operator import MAX_NOTE, By, person
 
 if TYPE_CHECKING:
     from schemas.settling import Verdict
@@ -151,7 +151,7 @@ def _conditions(where: Sequence[str] | None) -> dict[str, str]:
 
 
 def _named(runtime: Runtime, ids: Sequence[str]) -> list[str]:
-    from workers.cli.terminal.ids import purchase_id
+    from workers.views.ids import purchase_id
 
     if not ids:
         raise Failure("name the purchases to settle: `dialstock purchase list --status held` shows them")
@@ -162,7 +162,7 @@ def _named(runtime: Runtime, ids: Sequence[str]) -> list[str]:
 def _held(runtime: Runtime, order: str | None, equal: Mapping[str, str]) -> list[str]:
     """Raises Failure where none is so."""
     from tasks.queries import held_purchases
-    from workers.cli.terminal.ids import order_id
+    from workers.views.ids import order_id
 
     with runtime.database.read() as conn:
         found = held_purchases(conn, None if order is None else order_id(conn, order), **equal)
@@ -185,7 +185,7 @@ def _from_ids(found: Sequence[str], verdict: Verdict, known: str | None, note: s
 def _with_ids(runtime: Runtime, wanted: Sequence[Resolution], *, json: bool) -> list[Resolution]:
     """The decisions of a file, each with the id of the purchase that it gives the number of."""
     from tasks.chunks import chunks
-    from workers.cli.terminal.ids import STEP, purchase_id
+    from workers.views.ids import STEP, purchase_id
 
     done: list[Resolution] = []
     problems: list[Row] = []

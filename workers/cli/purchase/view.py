@@ -11,8 +11,8 @@ from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.queries import attempts_of, events_of, provider_states
 from tasks.runtime import Runtime
-from workers.cli.terminal.explain import Around, next_step
 from workers.cli.terminal.output import show, show_fields, show_table
+from workers.views.explain import Around, next_step
 
 _CALLS = ("started_at", "ended_at", "outcome", "http_status", "error_code", "detail")
 _RESOLUTIONS = ("at", "decision", "by", "note")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.terminal.operator import By
 from workers.cli.terminal.output import Json
+from workers.views.operator import By
 
 Numbers = Annotated[
     list[str] | None,
@@ -65,8 +65,8 @@ def release(
     from workers.cli.release.call_off import call_off, tell_called_off
     from workers.cli.release.give_back import Chosen, chosen, confirm, give_back, tell
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.errors import SOME_FAILED
-    from workers.cli.terminal.operator import person
+    from workers.views.errors import SOME_FAILED
+    from workers.views.operator import person
 
     who = person(by)
     wanted = Chosen(numbers=numbers or [], file=file, order=order, pool=pool, count=count, force=force)

@@ -10,8 +10,8 @@ from tasks.audit.compare import NothingLeft, Report
 from tasks.audit.give_back_orphans import NotOrphan, give_back, named
 from tasks.runtime import Binding, Runtime
 from workers.cli.release.give_back import ask, show_going
-from workers.cli.terminal.errors import SOME_FAILED, Failure
 from workers.cli.terminal.output import say
+from workers.views.errors import SOME_FAILED, Failure
 
 
 def give_back_orphans(

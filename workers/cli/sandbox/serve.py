@@ -14,9 +14,9 @@ from schemas.config.provider import SANDBOX_TOKEN, SANDBOX_URL, SANDBOX_VARIABLE
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tasks.sandbox.faults import Planner
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import emit_json, say, show
 from workers.settings import SANDBOX
+from workers.views.errors import Failure
 
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - told apart, not listened on
 

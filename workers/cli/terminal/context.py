@@ -23,8 +23,6 @@ from tasks.redis_keys import named
 from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import redis_trouble
 from tasks.watermark import Watermark
-from workers.cli.terminal import redis_server
-from workers.cli.terminal.errors import Failure, NotThere
 from workers.cli.terminal.in_force import tell_differences
 from workers.cli.terminal.output import say
 from workers.config_file import NoConfig, read_config, read_right_parts
@@ -35,6 +33,8 @@ from workers.processes.redis_supervisor import Files
 from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
+from workers.views import redis_server
+from workers.views.errors import Failure, NotThere
 
 _REDIS_PATIENCE = 1.0
 _NOBODY = Config(providers={})

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 STDIN = "-"
 

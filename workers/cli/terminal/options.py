@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from schemas.status import Status
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 Country = Annotated[
     str | None,

@@ -11,7 +11,7 @@ from schemas.config.file import Config
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
 from workers.cli.terminal.context import Desk
-from workers.cli.terminal.redis_server import open_redis
+from workers.views.redis_server import open_redis
 from workers.wiring import bind_providers
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from schemas.config.errors import did_you_mean
 from schemas.config.rates import parse_duration
 from schemas.events import EventType
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 _PREFIX = "dialstock."
 

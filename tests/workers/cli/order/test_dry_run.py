@@ -8,7 +8,7 @@ from schemas.config.kinds import policy_for
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import kinds
 from tasks.runtime import Binding
-from workers.cli.order.dry_run import DAY, least_seconds
+from workers.views.orders.dry_run import DAY, least_seconds
 
 
 def bound(**policy: Any) -> Binding:

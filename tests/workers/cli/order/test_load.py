@@ -14,10 +14,10 @@ from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file
-from workers.cli.order.check_file import Checked
-from workers.cli.order.load import load_order
 from workers.cli.terminal.context import Desk
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
+from workers.views.orders.check_file import Checked
+from workers.views.orders.load import load_order
 
 ROWS = 20_000
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -12,9 +12,9 @@ from schemas.status import Status
 from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause, Pause
 from tests.workers.cli.running import NUMBERS, Cli, due_in, sandbox_config_text, settle, simple_file
-from workers.cli.order.progress import Part, Progress, Sampler, per_second
 from workers.cli.order.progress_bars import line_of, render
 from workers.cli.terminal.context import Desk, open_desk
+from workers.views.orders.progress import Part, Progress, Sampler, per_second
 
 
 def only(desk: Desk, order: str) -> Part:
@@ -80,7 +80,7 @@ def test_a_provider_that_is_gone_from_the_configuration(cli: Cli, home: Path) ->
 def test_the_rate_is_what_was_seen(cli: Cli, desk: Desk, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order = cli.submit(simple_file(home, 10))
     clock = [100.0]
-    monkeypatch.setattr("workers.cli.order.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("workers.views.orders.progress.time.monotonic", lambda: clock[0])
     sampler = Sampler(desk.runtime, order)
     assert sampler.sample().parts[0].rate is None
     for number in NUMBERS[:4]:

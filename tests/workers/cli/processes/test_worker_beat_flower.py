@@ -22,11 +22,11 @@ from tests.waiting import eventually
 from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute, unused_port
 from workers.cli.processes.worker_beat_flower import check_password, worker_arguments
 from workers.cli.sandbox.serve import sandbox_toml
-from workers.cli.terminal.errors import Failure
 from workers.fleet import listening
 from workers.processes.redis_supervisor import Files
 from workers.settings import load_settings
 from workers.threads import concurrency_for
+from workers.views.errors import Failure
 from workers.wiring import Wiring, wire
 
 

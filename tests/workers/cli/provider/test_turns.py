@@ -58,7 +58,7 @@ def test_without_redis_each_call_waits_for_the_lane_s_interval(
     cli: Cli, sandbox: SandboxServer, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("workers.cli.provider.ask.time.sleep", slept.append)
+    monkeypatch.setattr("workers.views.providers.asking.time.sleep", slept.append)
     cli.ok("provider", "check", "vogent")
     # Before it connects, and at its gate.
     assert [sum(slept[:2]), sum(slept[2:])] == pytest.approx([lane.interval] * 2)

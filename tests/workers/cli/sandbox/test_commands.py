@@ -14,7 +14,7 @@ from tasks.sandbox import SandboxControl, SandboxServer
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.processes.startup_checks import is_loopback
 from workers.cli.sandbox.serve import make_server, reachable, read_rates, sandbox_toml
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 
 def served(tmp_path: Path, *options: str, **environ: str) -> Running:

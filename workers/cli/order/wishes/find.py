@@ -172,8 +172,8 @@ def _excluded(desk: Desk, path: Path | None) -> list[str]:
     """The numbers of a file. Raises Failure for one that cannot be read whole."""
     from tasks.orderfile import Line, read_order
     from tasks.orderfile.columns import Naming
-    from workers.cli.terminal.errors import Failure
     from workers.cli.terminal.input_file import opened
+    from workers.views.errors import Failure
 
     if path is None:
         return []

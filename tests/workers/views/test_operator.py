@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from workers.cli.terminal.errors import Failure
-from workers.cli.terminal.operator import person
+from workers.views.errors import Failure
+from workers.views.operator import person
 
 
 def test_the_login_name_is_the_default() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.config.policy import Policy
 from schemas.status import Status
-from workers.cli.terminal.explain import Around, next_step, pause_in_words, when
+from workers.views.explain import Around, next_step, pause_in_words, when
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PAUSED = {

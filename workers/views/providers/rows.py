@@ -13,10 +13,10 @@ from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
-from workers.cli.provider.cooldown import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
 from workers.cli.terminal.context import Desk, known_provider
-from workers.cli.terminal.errors import Failure
-from workers.cli.terminal.explain import mend_of, pause_in_words
+from workers.views.errors import Failure
+from workers.views.explain import mend_of, pause_in_words
+from workers.views.providers.cooldown import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
 
 COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
 MAX_REASON = 500

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 MAX_NAME = 100
 MAX_NOTE = 500

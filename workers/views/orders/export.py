@@ -15,7 +15,7 @@ from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.metadata_columns import metadata_columns, spread, with_metadata
 from tasks.queries import each_metadata, each_result
 from tasks.runtime import Runtime
-from workers.cli.terminal.errors import Failure
+from workers.views.errors import Failure
 
 _SUFFIXES: dict[str, ExportFormat] = {".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 

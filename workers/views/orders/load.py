@@ -17,9 +17,9 @@ from tasks import orders
 from tasks.chunks import chunks
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
-from workers.cli.order.check_file import Checked
-from workers.cli.terminal.errors import AWAY, SOME_FAILED, Failure, failure_of
 from workers.cli.terminal.output import Meter
+from workers.views.errors import AWAY, SOME_FAILED, Failure, failure_of
+from workers.views.orders.check_file import Checked
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -24,8 +24,8 @@ from tasks.orderfile import Line, Problem, read_order
 from tasks.orders import CHUNK
 from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
-from workers.cli.terminal.errors import Failure
 from workers.cli.terminal.output import Meter
+from workers.views.errors import Failure
 
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
 

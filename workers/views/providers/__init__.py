@@ -1,0 +1,1 @@
+"""The configured providers: how they stand, and how one is asked."""
