@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.cli.terminal.output import Json, Meter, count, emit_json, show, show_line
+from workers.cli.terminal.output import Json, Meter, emit_json, show, show_line
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from tasks.lifecycle.outbox_relay import Selection
-    from workers.cli.terminal.context import Desk
+    from workers.views.desk import Desk
 
 _BLOCK = 2000
 """Milliseconds that one read of the stream waits: below the client's time-out."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from workers.cli.terminal.output import Json, count, emit_json, moment, say, show_table
+from workers.cli.terminal.output import Json, emit_json, say, show_table
 from workers.views.errors import Failure
+from workers.views.words import count, moment
 
 if TYPE_CHECKING:
     from datetime import datetime

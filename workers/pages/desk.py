@@ -8,13 +8,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from tasks.runtime import Runtime
-from workers.cli.terminal.context import Desk, reading_runtime
 from workers.config_file import LOOK_EVERY, ConfigFile, Source
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
 from workers.pages.uploads import Uploads
 from workers.periodic.timers import Timer
 from workers.settings import Settings
+from workers.views.desk import Desk, reading_runtime
 from workers.views.orders.progress import Progress, Sampler
 
 CONNECTIONS = 4

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import tornado.web
 from flower.views import BaseHandler
 
-from workers.cli.terminal.context import Desk
-from workers.cli.terminal.output import as_json
 from workers.pages import access, words
 from workers.pages.desk import PagesDesk
 from workers.pages.templates import Document
+from workers.views.desk import Desk
 from workers.views.errors import AWAY, Failure, NotThere, failure_of
 from workers.views.operator import person
+from workers.views.words import as_json
 
 log = logging.getLogger(__name__)
 

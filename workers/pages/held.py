@@ -11,13 +11,13 @@ from tasks.ledger.rows import Row
 from tasks.operator.resolve import ResolveError, resolve
 from tasks.queries import last_attempts, list_purchases
 from tasks.runtime import Runtime
-from workers.cli.purchase.view import describe
-from workers.cli.terminal.context import Desk
-from workers.cli.terminal.output import count, moment
 from workers.pages.handler import Change, Page, Refusal, refused
 from workers.pages.listing import before, page_of
 from workers.pages.templates import Document
+from workers.views.desk import Desk
 from workers.views.operator import MAX_NOTE
+from workers.views.purchases import describe
+from workers.views.words import count, moment
 
 ANSWERS = {
     Verdict.BOUGHT: "It is ours at the provider: it ends as purchased.",

@@ -11,20 +11,20 @@ from itertools import islice
 from typing import Any
 
 from schemas.outcomes import clip
+from schemas.regions import known_country
 from schemas.wishes import check_wishes, parse_numbers_order
 from tasks.accounts import identity
 from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting
-from workers.cli.terminal.context import Desk, known_provider
-from workers.cli.terminal.options import country_code
-from workers.cli.terminal.output import count
-from workers.cli.terminal.spending import whereabouts
 from workers.pages.handler import Change, Page, Refusal, refused
 from workers.pages.templates import Document
 from workers.pages.uploads import Upload
+from workers.views.desk import Desk, known_provider
 from workers.views.orders.check_file import Checked, check_file
 from workers.views.orders.dry_run import plan
 from workers.views.orders.load import load_order
+from workers.views.providers.whereabouts import whereabouts
+from workers.views.words import count
 
 SHOWN = 50
 """Problems of a file that are listed."""
@@ -101,7 +101,7 @@ class CheckFile(Change):
         name, provider = clip(sent[0]["filename"], MAX_NAME) or "file", self.form("provider") or None
         if provider is not None:
             known_provider(desk.runtime.config, provider)
-        country = country_code(self.form("country") or None)
+        country = _country(self.form("country"))
         how: dict[str, Any] = {"name": name, "format": None, "country": country, "naming": Naming(), "sheet": None}
         checked = check_file(desk.runtime, io.BytesIO(sent[0]["body"]), provider=provider, **how)
         document = _found(desk, name, checked)
@@ -147,6 +147,13 @@ class SubmitFile(Change):
             raise refused("rows of the file are bad: mend it and check it again, or go back and tick to leave them out")
         if checked.twice and self.form("allow_duplicates") != "yes":
             raise refused("numbers stand under two providers: go back and tick that both are bought")
+
+
+def _country(text: str) -> str | None:
+    code = text.upper() or None
+    if code is not None and not known_country(code):
+        raise refused(f"{text[:20]!r} is no country: write two letters of ISO 3166-1, like US or GB")
+    return code
 
 
 def _order(desk: Desk, upload: Upload) -> tuple[str, int]:

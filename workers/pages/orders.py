@@ -16,15 +16,15 @@ from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order
 from tasks.orderfile import ExportFormat
 from tasks.queries import list_orders, order_results
-from workers.cli.order.view import as_shown, cancel_order, totals
-from workers.cli.terminal.context import Desk, worker_hint
-from workers.cli.terminal.output import count, short_id
 from workers.pages.handler import Change, Page, Refusal, refused
 from workers.pages.listing import before, line_after, page_of, status_of
 from workers.pages.templates import Document
+from workers.views.desk import Desk, worker_hint
 from workers.views.ids import order_id
 from workers.views.orders.export import export_order
+from workers.views.orders.order import as_shown, cancel_order, totals
 from workers.views.orders.progress import summary
+from workers.views.words import count, short_id
 
 COUNTED = 50_000
 """The most lines that an order may have to be counted in the list: it takes time, and nobody asked for it there."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from workers.cli.pool.view import pool_document, pool_rows
-from workers.cli.terminal.context import Desk
 from workers.pages.handler import Page
 from workers.pages.templates import Document
+from workers.views.desk import Desk
+from workers.views.pools import pool_document, pool_rows
 
 
 class Pools(Page):

@@ -7,12 +7,12 @@ from typing import Any
 from schemas.numbers import NumberError, read_number
 from schemas.status import Status
 from tasks.queries import list_purchases
-from workers.cli.purchase.view import purchase_document
-from workers.cli.terminal.context import Desk
 from workers.pages.handler import Page, refused
 from workers.pages.listing import SIZE, before, page_of, status_of
 from workers.pages.templates import Document
+from workers.views.desk import Desk
 from workers.views.ids import purchase_id
+from workers.views.purchases import purchase_document
 
 _WITHIN = ("id", "order_id", "number", "provider", "status", "error_code", "error", "attempts", "due_at", "updated_at")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tornado.escape import xhtml_escape
 
-from workers.cli.terminal.output import duration, moment, plain, short_id
+from workers.views.words import duration, moment, plain, short_id
 
 __all__ = ["duration", "moment", "number", "said", "short_id", "time", "value"]
 

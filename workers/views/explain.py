@@ -13,7 +13,7 @@ from schemas.status import Status
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
 from tasks.providers.registry import kinds
-from workers.cli.terminal.output import duration, moment
+from workers.views.words import duration, moment
 
 Row = Mapping[str, Any]
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
-from typing import Annotated
-
-import typer
 
 from workers.views.errors import Failure
 
 MAX_NAME = 100
 MAX_NOTE = 500
-
-By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who says so; else your login name.")]
 
 
 def person(by: str | None) -> str:

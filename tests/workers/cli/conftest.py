@@ -13,7 +13,8 @@ import pytest
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
-from workers.cli.terminal.context import Desk, open_desk
+from workers.cli.terminal.context import open_desk
+from workers.views.desk import Desk
 
 _OURS = (
     *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_CONFIG", "DIALSTOCK_HOME", "DIALSTOCK_TRACEBACK"),

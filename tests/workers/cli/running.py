@@ -21,9 +21,9 @@ from tasks.ledger.rows import Row, lock, move
 from tasks.providers.registry import kinds
 from tests.tasks.pacing import saved_up
 from workers.cli.app import app
-from workers.cli.terminal.context import Desk
 from workers.config_file import read_config
 from workers.settings import load_settings
+from workers.views.desk import Desk
 from workers.wiring import bind_providers
 
 NUMBERS = [f"+1415555{n:04d}" for n in range(100)]

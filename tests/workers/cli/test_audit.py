@@ -18,7 +18,7 @@ from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 LISTS = ("fluents", "signalwire", "vogent", "bird")
 

@@ -21,7 +21,7 @@ from schemas.tables.purchases import EVENT
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -11,7 +11,7 @@ from tasks.processes import ALIVE, WORKER, Process
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 BAD = '\n[pools.bad]\nproviders = ["bird"]\nlow = 0\n'
 NOTE = "has another configuration in force than this command reads"

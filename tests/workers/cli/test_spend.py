@@ -9,7 +9,7 @@ from sqlalchemy import update
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def bought(cli: Cli, desk: Desk, home: Path) -> str:

@@ -15,7 +15,7 @@ from schemas.status import Status
 from tests.servers import unavailable
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from tests.workers.pages.serving import PASSWORDS, Visitor
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 PAGES = ("orders", "new", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
 PHONE = {"width": 390, "height": 844}

@@ -12,7 +12,7 @@ from schemas.status import Status
 from tests.waiting import at_once
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
 from tests.workers.pages.test_pages import POOL
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def samples(visitor: Visitor) -> dict[tuple[str, ...], float]:

@@ -15,8 +15,8 @@ from tasks.orders import begin
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from tests.workers.pages.serving import Visitor
-from workers.cli.terminal.context import Desk
 from workers.pages.listing import SIZE
+from workers.views.desk import Desk
 
 MANY = SIZE + 10
 

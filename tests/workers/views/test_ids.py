@@ -6,10 +6,10 @@ from sqlalchemy import insert, select
 from schemas.tables.purchases import ORDER
 from tasks.ledger.rows import new_id
 from tests.workers.cli.running import Cli
-from workers.cli.terminal.context import Desk
-from workers.cli.terminal.output import short_id
+from workers.views.desk import Desk
 from workers.views.errors import Failure
 from workers.views.ids import order_id
+from workers.views.words import short_id
 
 IDS = (
     "0198c0de-0000-7000-8000-000000000001",

@@ -26,9 +26,11 @@ from workers.cli.audit.options import (
     Yes,
 )
 from workers.cli.purchase.resolve import bound
-from workers.cli.terminal.output import Json, Meter, count, emit_json, moment, say, show, show_line
+from workers.cli.terminal.options import By
+from workers.cli.terminal.output import Json, Meter, emit_json, say, show, show_line
 from workers.views.errors import SOME_FAILED, Failure
-from workers.views.operator import MAX_NOTE, By, person
+from workers.views.operator import MAX_NOTE, person
+from workers.views.words import count, moment
 
 if TYPE_CHECKING:
     from schemas.settling import Finding
@@ -139,7 +141,8 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
 
     from tasks.policies.pace import Pace
     from tasks.watermark import Watermark
-    from workers.cli.terminal.context import known_provider, open_desk
+    from workers.cli.terminal.context import open_desk
+    from workers.views.desk import known_provider
     from workers.views.providers.asking import adapter_of
     from workers.views.redis_server import open_redis
 

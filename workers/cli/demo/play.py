@@ -15,12 +15,13 @@ from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
 from workers.cli.demo.wish import is_over, lay_out, order
-from workers.cli.terminal.output import count, emit_json, say
+from workers.cli.terminal.output import emit_json, say
 from workers.fleet import wait_for
 from workers.processes.children import Signals
 from workers.views.errors import INTERRUPTED, SOME_FAILED, Failure
 from workers.views.orders.check_file import check_file
 from workers.views.orders.load import load_order
+from workers.views.words import count
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer."""

@@ -19,7 +19,8 @@ from rich.text import Text
 from schemas.status import SETTLED, Status
 from workers.cli.demo.script import FAULT_WORDS
 from workers.cli.demo.tally import OPEN_DOUBT, Result
-from workers.cli.terminal.output import error_console, plain, say, show, show_table
+from workers.cli.terminal.output import error_console, say, show, show_table
+from workers.views.words import plain
 
 _PLAIN_EVERY = 3.0
 """Seconds between lines where there is no terminal."""

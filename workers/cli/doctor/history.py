@@ -11,9 +11,9 @@ from schemas.config.file import Config
 from tasks.restored_database import Lost, lost_calls
 from tasks.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
-from workers.cli.terminal.context import open_redis
 from workers.database.connections import SqlDatabase
 from workers.settings import Settings
+from workers.views.desk import open_redis
 from workers.views.explain import mend_of
 
 

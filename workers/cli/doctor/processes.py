@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from schemas.events import utc_text
 from tasks.processes import Running, running, silent
 from workers.cli.doctor.findings import Finding, fail, ok
-from workers.cli.terminal.output import count, moment
+from workers.views.words import count, moment
 
 _ELSEWHERE = "it takes over a changed file within 5 s: else it reads another file, or lacks this one on its machine"
 

@@ -121,7 +121,8 @@ def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
 
 def beat(settings: Settings, config: Config) -> Iterator[Finding]:
     """Whether any sends what is due; nothing where nothing is scheduled, or where that cannot be told."""
-    from workers.cli.terminal.context import NO_BEAT, beat_runs, mend_of_beat, worker_hint
+    from workers.cli.terminal.context import NO_BEAT, beat_runs, mend_of_beat
+    from workers.views.desk import worker_hint
 
     runs = beat_runs(settings, config)
     if runs:

@@ -14,7 +14,8 @@ from workers.cli.order.submit import submit
 from workers.cli.order.watch import watch
 from workers.cli.order.wishes.find import find
 from workers.cli.terminal.options import InStatus, Limit, OrderId
-from workers.cli.terminal.output import Json, count, emit_json, say, show, show_table, working
+from workers.cli.terminal.output import Json, emit_json, say, show, show_table, working
+from workers.views.words import count
 
 _STATUSES = ("bought", "failed", "held", "cancelled", "waiting")
 
@@ -42,8 +43,8 @@ def register(app: typer.Typer) -> None:
 def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     """List the latest orders, newest first."""
     from tasks import queries
-    from workers.cli.order.view import as_shown, totals
     from workers.cli.terminal.context import open_desk
+    from workers.views.orders.order import as_shown, totals
 
     with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
         orders = [{**as_shown(row), **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
@@ -98,8 +99,9 @@ def export(
     has.
     """
     from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.output_file import refuse_replacing
     from workers.views.ids import order_id
-    from workers.views.orders.export import export_order, format_of, refuse_replacing
+    from workers.views.orders.export import export_order, format_of
 
     chosen = format or format_of(output, json=json)
     refuse_replacing(output, chosen, overwrite=overwrite)
@@ -134,7 +136,7 @@ def cancel(order: OrderId, *, json: Json = False) -> None:
     What another order waits for too, or was there before this order, is left to the others and goes on; this order
     completes when that is settled. A cancel that stops half way is gone on with by the workers.
     """
-    from workers.cli.order.view import cancel_order
+    from workers.views.orders.order import cancel_order
 
     _change(order, cancel_order, buys=False, json=json)
 

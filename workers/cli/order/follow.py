@@ -10,10 +10,11 @@ from rich.live import Live
 from tasks import orders
 from tasks.operator.retry_order import refusal
 from workers.cli.order.progress_bars import line_of, render
-from workers.cli.terminal.context import Desk, worker_hint
-from workers.cli.terminal.output import count, emit_json, error_console, say, show
+from workers.cli.terminal.output import emit_json, error_console, say, show
+from workers.views.desk import Desk, worker_hint
 from workers.views.errors import INTERRUPTED, SOME_FAILED
 from workers.views.orders.progress import Progress, Sampler, summary
+from workers.views.words import count
 
 LIVE_EVERY = 0.5
 PLAIN_EVERY = 3.0

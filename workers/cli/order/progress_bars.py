@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.order.wishes.view import in_short
-from workers.cli.terminal.output import plain
 from workers.views.orders.progress import Part, Progress, summary
+from workers.views.words import plain
 
 MIN_WIDTH = 80
 """Columns: below that numbers would be cut, and be other numbers."""

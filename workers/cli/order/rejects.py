@@ -15,8 +15,9 @@ from tasks.orderfile.objects import list_elements
 from tasks.orderfile.spreadsheets.archive import OLE, ZIP, Archive
 from tasks.orderfile.text import SUFFIXES, Text, read_fully
 from workers.cli.terminal.input_file import STDIN
-from workers.cli.terminal.output import count, say
+from workers.cli.terminal.output import say
 from workers.views.errors import Failure
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from workers.views.orders.check_file import Checked

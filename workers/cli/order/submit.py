@@ -14,11 +14,12 @@ import typer
 from workers.cli.order.naming import Column, IgnoreOthers, OtherColumns, naming
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.options import Country, country_code, pairs
-from workers.cli.terminal.output import Json, count, duration, emit_json, say, show, show_table
+from workers.cli.terminal.output import Json, Meter, emit_json, say, show, show_table
 from workers.views.errors import WRONG_USE, Failure
+from workers.views.words import count, duration
 
 if TYPE_CHECKING:
-    from workers.cli.terminal.context import Desk
+    from workers.views.desk import Desk
     from workers.views.orders.check_file import Checked
     from workers.views.orders.load import Loaded
 
@@ -120,13 +121,13 @@ def submit(
 @contextmanager
 def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
     """Every row of a file, checked; *how* tells how to read it."""
-    from workers.cli.terminal.context import known_provider
+    from workers.views.desk import known_provider
     from workers.views.orders.check_file import check_file
 
     if how["provider"] is not None:
         known_provider(desk.runtime.config, how["provider"])
-    with opened(file) as source:
-        checked = check_file(desk.runtime, source, name=label, **how)
+    with opened(file) as source, Meter("checking rows") as meter:
+        checked = check_file(desk.runtime, source, name=label, advance=meter.advance, **how)
     try:
         yield checked
     finally:
@@ -147,7 +148,10 @@ def _submit(
     from workers.views.orders.load import load_order
 
     say_spending(desk.runtime.config, checked.providers, limit)
-    loaded = load_order(desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit)
+    with Meter("loading the order", len(checked.lines)) as meter:
+        loaded = load_order(
+            desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit, advance=meter.advance
+        )
     if json:
         emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})
     else:
@@ -243,7 +247,7 @@ def _tell_loaded(loaded: Loaded, *, wait: bool) -> None:
 
 
 def _hint(desk: Desk) -> None:
-    from workers.cli.terminal.context import worker_hint
+    from workers.views.desk import worker_hint
 
     if hint := worker_hint(desk.settings):
         say(f"Note: {hint}", "yellow")

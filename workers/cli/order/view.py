@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
-from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks import orders
+from schemas.status import Status
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order as retrying
 from tasks.queries import each_result, order_counts
 from tasks.runtime import Runtime
 from workers.cli.order.wishes.view import show_wishes
-from workers.cli.terminal.context import Desk, worker_hint
-from workers.cli.terminal.output import count, emit_json, moment, say, show, show_fields, show_line, show_table
+from workers.cli.terminal.output import emit_json, say, show, show_fields, show_line, show_table
 from workers.cli.terminal.spending import say_spending
+from workers.views.desk import Desk, worker_hint
+from workers.views.orders.order import as_shown, totals
 from workers.views.orders.progress import Progress, Sampler, summary
+from workers.views.words import count, moment
 
 _LINE_FIELDS = (
     *("line", "number", "provider", "status", "success", "error_code", "error", "provider_number_id"),
@@ -35,25 +34,6 @@ _TOLD = {
     "left": "{lines} left to another order or request for the same number: settled when that one is.",
 }
 _COLUMNS = ("provider", "lines", "bought", "failed", "held", "cancelled", "waiting", "why")
-
-
-def totals(conn: Connection, order_id: str) -> dict[str, int]:
-    """How many lines are bought, failed, held, cancelled, waiting."""
-    counts: Counter[str] = Counter()
-    for row in order_counts(conn, order_id):
-        counts[row["status"]] += row["count"]
-    return {
-        "bought": counts[Status.PURCHASED] + counts[Status.RELEASING],
-        "failed": counts[Status.FAILED],
-        "held": counts[Status.HELD],
-        "cancelled": counts[Status.CANCELLED] + counts[Status.RELEASED],
-        "waiting": sum(counts[status] for status in UNSETTLED),
-    }
-
-
-def as_shown(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The order's row. One that was opened again is not completed: the table keeps when it was the last time."""
-    return {**order, "completed_at": None} if order["status"] == OrderStatus.OPEN else dict(order)
 
 
 def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
@@ -100,17 +80,6 @@ def show_lines(runtime: Runtime, order_id: str, status: Status | None, *, json: 
             show_line(_line(row))
     if not json:
         show(count(shown, "line"))
-
-
-def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:
-    """Cancel what is not bought yet, and complete the order if that is all.
-
-    Returns how many lines were asked to stop, and how many are left to others that want the same numbers.
-    """
-    cancelled = orders.cancel(runtime, order_id)
-    orders.complete_finished(runtime)
-    with runtime.database.read() as conn:
-        return {"cancelled": cancelled, "left": left_to_others(conn, order_id)}
 
 
 def retry_order(runtime: Runtime, order_id: str) -> dict[str, int]:

@@ -48,8 +48,9 @@ def register(app: typer.Typer) -> None:
 
 def list_pools(*, json: Json = False) -> None:
     """List the pools: what each has and expects, how it stands, what it may buy, and when it runs."""
-    from workers.cli.pool.view import pool_rows, show_pools
+    from workers.cli.pool.view import show_pools
     from workers.cli.terminal.context import beat_hint, open_desk
+    from workers.views.pools import pool_rows
 
     with open_desk() as desk:
         found, now = pool_rows(desk.runtime), desk.runtime.now()
@@ -66,8 +67,10 @@ def list_pools(*, json: Json = False) -> None:
 
 def show_pool(name: Name, *, json: Json = False) -> None:
     """Show a pool: its levels and limits, why it stands as it does and the mend, its last runs and their orders."""
-    from workers.cli.pool.view import pool_document, show_document
-    from workers.cli.terminal.context import beat_hint, open_desk, worker_hint
+    from workers.cli.pool.view import show_document
+    from workers.cli.terminal.context import beat_hint, open_desk
+    from workers.views.desk import worker_hint
+    from workers.views.pools import pool_document
 
     with open_desk() as desk:
         document = pool_document(desk.runtime, name)

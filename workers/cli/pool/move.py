@@ -5,8 +5,8 @@ from __future__ import annotations
 from tasks.pools import former
 from tasks.pools.requests.reading import former_pools
 from tasks.runtime import Runtime
-from workers.cli.pool.view import known_pool
 from workers.views.errors import Failure
+from workers.views.pools import known_pool
 
 
 def move_pool(runtime: Runtime, old: str, name: str) -> int:

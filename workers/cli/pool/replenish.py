@@ -12,12 +12,14 @@ from tasks.pools.supply.replenish import NotNow, Report
 from tasks.pools.supply.replenish import run as replenish
 from tasks.runtime import Runtime
 from tasks.supply.offers import Offer
-from workers.cli.pool.view import known_pool
-from workers.cli.terminal.context import open_desk, worker_hint
-from workers.cli.terminal.output import count, emit_json, say, show, show_table, working
+from workers.cli.terminal.context import open_desk
+from workers.cli.terminal.output import emit_json, say, show, show_table, working
 from workers.cli.terminal.searching import searching
-from workers.cli.terminal.spending import whereabouts
+from workers.views.desk import worker_hint
 from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
+from workers.views.pools import known_pool
+from workers.views.providers.whereabouts import whereabouts
+from workers.views.words import count
 
 _COLUMNS = ("number", "provider", "price")
 

@@ -13,9 +13,10 @@ from tasks.pools.requests import take_and_return
 from tasks.pools.requests.reading import former_pools, read_return, read_take
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
-from workers.cli.pool.view import known_pool
-from workers.cli.terminal.output import count, emit_json, say, show_line
+from workers.cli.terminal.output import emit_json, say, show_line
 from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
+from workers.views.pools import known_pool
+from workers.views.words import count
 
 _CONFLICT = "key_conflict"
 

@@ -18,7 +18,7 @@ from workers.cli.processes import children
 from workers.cli.processes.following import follow
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password
 from workers.cli.terminal.context import check_accounts
-from workers.cli.terminal.output import count, emit_json, error_console, say, show, show_fields
+from workers.cli.terminal.output import emit_json, error_console, say, show, show_fields
 from workers.cli.terminal.spending import sellers
 from workers.config_file import Source
 from workers.fleet import wait_for
@@ -27,6 +27,7 @@ from workers.redaction import redacted
 from workers.settings import Settings
 from workers.threads import concurrency_for
 from workers.views.errors import Failure
+from workers.views.words import count
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer; slower ones are told of, and stay."""

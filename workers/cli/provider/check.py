@@ -10,8 +10,8 @@ from typing import Any
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.outcomes import Check
-from workers.cli.terminal.context import known_provider
 from workers.cli.terminal.output import show, working
+from workers.views.desk import known_provider
 from workers.views.providers.asking import asking, read_providers
 
 _MARKS = {True: ("ok", "green"), False: ("FAIL", "red"), None: ("?", "yellow")}

@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.terminal.options import By
 from workers.cli.terminal.output import Json, emit_json, say, show, show_table
-from workers.views.operator import By, person
+from workers.views.errors import Failure
+from workers.views.operator import person
+
+COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.")]
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
@@ -55,7 +59,7 @@ def register(app: typer.Typer) -> None:
 def list_providers(*, json: Json = False) -> None:
     """List the configured providers: account, pace, what is under way, and why one waits, since or until when."""
     from workers.cli.terminal.context import open_desk
-    from workers.views.providers.rows import COLUMNS, provider_rows, stranded_in_words
+    from workers.views.providers.rows import provider_rows, stranded_in_words
 
     with open_desk() as desk:
         found = provider_rows(desk)
@@ -137,7 +141,6 @@ def resume(
     """
     from workers.cli.provider import resume as resuming
     from workers.cli.terminal.context import open_desk
-    from workers.views.errors import Failure
 
     if (alias is None) is not every:
         raise Failure("name the provider that goes on, or give --all: `dialstock provider list` shows what is paused")
@@ -213,7 +216,7 @@ def conformance(
     """
     from tasks.conformance import NoPytest, run
     from workers.cli.terminal.context import known_kind
-    from workers.views.errors import SOME_FAILED, Failure
+    from workers.views.errors import SOME_FAILED
 
     try:
         status = run(known_kind(kind), arguments or ())

@@ -7,9 +7,10 @@ from dataclasses import replace
 from tasks.ledger.rows import Row
 from tasks.restored_database import believe
 from tasks.watermark import Watermark
-from workers.cli.terminal.context import Desk, known_provider, open_redis
-from workers.cli.terminal.output import count, show, show_line
+from workers.cli.terminal.output import show, show_line
+from workers.views.desk import Desk, known_provider, open_redis
 from workers.views.providers.rows import said
+from workers.views.words import count
 
 _NOTHING = "Nothing goes on by that: `dialstock provider list` tells what else waits."
 

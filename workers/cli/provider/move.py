@@ -9,8 +9,9 @@ from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged, Left, Moved
 from tasks.accounts.stranded import APART, homes_in
 from tasks.runtime import Runtime
-from workers.cli.terminal.context import Desk, known_provider
-from workers.cli.terminal.output import count, say, show, show_table
+from workers.cli.terminal.output import say, show, show_table
+from workers.views.desk import Desk, known_provider
+from workers.views.words import count
 
 
 def move(desk: Desk, source: str, target: str, account: str | None) -> Moved:

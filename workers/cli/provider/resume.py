@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.cli.terminal.context import Desk
 from workers.cli.terminal.output import emit_json, say, show
+from workers.views.desk import Desk
 from workers.views.errors import SOME_FAILED, Failure
 from workers.views.providers.rows import resume_by_person
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.cli.terminal.options import country_code
-from workers.cli.terminal.output import Json, count, emit_json, say, show_table, working
+from workers.cli.terminal.output import Json, emit_json, say, show_table, working
 from workers.views.errors import SOME_FAILED, Failure
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from schemas.outcomes import Candidate
@@ -70,7 +71,8 @@ def search(
     longer prefixes (4150, 4151, ...) once one is full.
     """
     from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
-    from workers.views.orders.export import format_of, refuse_replacing
+    from workers.cli.terminal.output_file import refuse_replacing
+    from workers.views.orders.export import format_of
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")

@@ -11,10 +11,10 @@ from schemas.requests import BuyNumber, parse_buy
 from schemas.status import SETTLED, Status
 from tasks.ledger.rows import Row, find, new_id
 from tasks.runtime import Runtime
-from workers.cli.purchase.view import describe
-from workers.cli.terminal.context import Desk, worker_hint
 from workers.cli.terminal.output import emit_json, say, show, show_fields
+from workers.views.desk import Desk, worker_hint
 from workers.views.errors import INTERRUPTED, SOME_FAILED, Failure
+from workers.views.purchases import describe
 
 _FIELDS = (
     *("id", "number", "provider", "status", "error", "error_code", "already_owned", "provider_number_id"),

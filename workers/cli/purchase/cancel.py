@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.cli.terminal.output import Json, count, emit_json, say, show, show_line
+from workers.cli.terminal.output import Json, emit_json, say, show, show_line
 from workers.views.errors import SOME_FAILED
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from tasks.ledger.rows import Row

@@ -81,9 +81,10 @@ def list_purchases(
 
 def show_purchase(purchase: PurchaseId, *, json: Json = False) -> None:
     """Show a purchase: its row, each call that was made, the events, what it waits for and what happens next."""
-    from workers.cli.purchase.view import purchase_document, show_document
+    from workers.cli.purchase.view import show_document
     from workers.cli.terminal.context import open_desk
     from workers.views.ids import purchase_id
+    from workers.views.purchases import purchase_document
 
     with open_desk(reads=True) as desk:
         with desk.runtime.database.read() as conn:

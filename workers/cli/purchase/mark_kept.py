@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from workers.cli.purchase.mark_released import Ids, Note, say_what_became
+from workers.cli.terminal.options import By
 from workers.cli.terminal.output import Json
-from workers.views.operator import By
 
 
 def mark_kept(ids: Ids, *, note: Note = None, by: By = None, json: Json = False) -> None:

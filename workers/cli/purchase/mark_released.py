@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from workers.cli.terminal.output import Json, count, emit_json, say, show_line
+from workers.cli.terminal.options import By
+from workers.cli.terminal.output import Json, emit_json, say, show_line
 from workers.views.errors import SOME_FAILED
-from workers.views.operator import By, person
+from workers.views.operator import person
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from schemas.status import Status

@@ -12,10 +12,11 @@ import typer
 
 from schemas.status import Status
 from workers.cli.terminal.input_file import STDIN, opened
-from workers.cli.terminal.options import pairs
-from workers.cli.terminal.output import Json, Meter, count, emit_json, say, show, show_line
+from workers.cli.terminal.options import By, pairs
+from workers.cli.terminal.output import Json, Meter, emit_json, say, show, show_line
 from workers.views.errors import SOME_FAILED, WRONG_USE, Failure
-from workers.views.operator import MAX_NOTE, By, person
+from workers.views.operator import MAX_NOTE, person
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from schemas.settling import Verdict

@@ -8,8 +8,9 @@ from tasks import giving_back
 from tasks.giving_back import Refused
 from tasks.runtime import Runtime
 from workers.cli.release.give_back import Chosen, Done, each_row, named
-from workers.cli.terminal.output import count, emit_json, say, show_line
+from workers.cli.terminal.output import emit_json, say, show_line
 from workers.views.errors import Failure
+from workers.views.words import count
 
 _WAITING = frozenset({Status.RELEASING})
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from workers.cli.terminal.options import By
 from workers.cli.terminal.output import Json
-from workers.views.operator import By
 
 Numbers = Annotated[
     list[str] | None,

@@ -21,11 +21,12 @@ from tasks.ledger.rows import Row, find
 from tasks.pools import leaving
 from tasks.runtime import Runtime
 from workers.cli.terminal.input_file import STDIN, opened
-from workers.cli.terminal.output import count, emit_json, say, show_line
-from workers.cli.terminal.spending import whereabouts
+from workers.cli.terminal.output import emit_json, say, show_line
 from workers.views import ids
 from workers.views.errors import Failure
 from workers.views.explain import when
+from workers.views.providers.whereabouts import whereabouts
+from workers.views.words import count
 
 _OURS = frozenset({Status.PURCHASED, Status.RELEASING})
 _SHOWN = 20

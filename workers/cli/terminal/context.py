@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NoReturn, cast
 
-import redis
 from redis.exceptions import RedisError
 
 from schemas.config.errors import ConfigError, did_you_mean
 from schemas.config.file import Config
-from schemas.config.provider import ProviderConfig
 from tasks.accounts import identity
 from tasks.ledger import accounts
-from tasks.lifecycle.outbox_relay import LEASE_KEY
-from tasks.policies.pace import Pace
-from tasks.providers.adapter import Adapter
-from tasks.providers.registry import installed, kinds_of
-from tasks.redis_keys import named
-from tasks.runtime import Binding, Message, Runtime
-from tasks.server_errors import redis_trouble
-from tasks.watermark import Watermark
+from tasks.providers.registry import installed
+from tasks.runtime import Runtime
 from workers.cli.terminal.in_force import tell_differences
 from workers.cli.terminal.output import say
 from workers.config_file import NoConfig, read_config, read_right_parts
-from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
-from workers.processes.redis_supervisor import Files
-from workers.redaction import cleaning, redacted
-from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
-from workers.views import redis_server
-from workers.views.errors import Failure, NotThere
+from workers.views.desk import Desk, open_redis, reading_runtime
+from workers.views.errors import Failure
 
-_REDIS_PATIENCE = 1.0
 _NOBODY = Config(providers={})
 NO_BEAT = "no beat seems to be running, so no pool is filled up and nothing is audited"
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A command's place to work. The runtime buys nothing itself: workers find what is due in the table."""
-
-    settings: Settings
-    runtime: Runtime
 
 
 @contextmanager
@@ -87,14 +64,6 @@ def check_accounts(settings: Settings, config: Config) -> None:
         database.close()
 
 
-def known_provider(config: Config, alias: str) -> ProviderConfig:
-    """The provider that *alias* names. Raises Failure."""
-    if alias not in config.providers:
-        hint = did_you_mean(alias, config.providers)
-        raise NotThere(f"provider {alias!r} is not configured: {hint}")
-    return config.providers[alias]
-
-
 def known_kind(name: str) -> str:
     """The *name* of a kind that can be used. Raises Failure."""
     found = installed()
@@ -103,20 +72,6 @@ def known_kind(name: str) -> str:
     if name not in found.kinds:
         raise Failure(f"unknown kind {name!r}: {did_you_mean(name, found.kinds)}")
     return name
-
-
-def worker_hint(settings: Settings) -> str | None:
-    """What to do where no worker seems to run; None where one does. Workers' relay keeps a key fresh in Redis."""
-    up = "dialstock --sandbox up" if settings.sandbox_url else "dialstock up"
-    start = f"no worker seems to be running: start them with `{up}`"
-    try:
-        with open_redis(settings) as client:
-            return None if client.exists(named(client, LEASE_KEY)) else start
-    except RedisError as exc:
-        if settings.embedded_redis:
-            return start
-        why = redis_trouble(exc).without(cleaning(settings.redis_url))
-        return f"Redis at {redacted(settings.redis_url)} {why}; nothing is bought without it"
 
 
 def beat_runs(settings: Settings, config: Config) -> bool | None:
@@ -144,14 +99,6 @@ def mend_of_beat(settings: Settings) -> str:
     """How a beat is started."""
     up = "dialstock --sandbox up" if settings.sandbox_url else "dialstock up"
     return f"start `dialstock beat`, which `{up}` does too"
-
-
-def open_redis(settings: Settings) -> redis.Redis:
-    """A client that gives up quickly, to be closed. Raises RedisError where there was no embedded server yet."""
-    url = settings.redis_url or Files(settings.home).read_url()
-    if not url:
-        raise redis.ConnectionError("the embedded server never ran")
-    return connect_redis(url, settings.key_prefix, timeout=_REDIS_PATIENCE, tries=1)
 
 
 def _config(settings: Settings, *, reads: bool, partly: bool) -> tuple[Config, ConfigError | None]:
@@ -183,54 +130,3 @@ def _open_database(settings: Settings) -> SqlDatabase:
     else:
         migrate(settings.database_url)
     return SqlDatabase(settings.database_url, connections=settings.database_connections)
-
-
-def reading_runtime(settings: Settings, config: Config, database: SqlDatabase) -> Runtime:
-    """A runtime that works on the tables alone: it calls no provider, reserves no pace, and sends nothing."""
-    bindings = {
-        alias: Binding(
-            alias=alias,
-            kind=provider.kind,
-            account=provider.account,
-            policy=provider.policy,
-            adapter=cast(Adapter, _NOT_HERE),
-        )
-        for alias, provider in config.providers.items()
-    }
-    return Runtime(
-        config=config,
-        providers=bindings,
-        kinds=kinds_of(config),
-        database=database,
-        redis=_NOT_HERE,
-        pace=cast(Pace, _NOT_HERE),
-        watermark=_Marks(settings),
-        send=_send_nothing,
-        now=DatabaseClock(database),
-    )
-
-
-class _Marks(Watermark):
-    """The watermark, for whom an account is written anew: Redis is reached where that is so, and not before."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def link(self, former: str, account: str, *, same: bool) -> None:
-        """Raises Away or EmbeddedError."""
-        with redis_server.open_redis(self._settings) as client:
-            Watermark(client).link(former, account, same=same)
-
-
-class _NotHere:
-    """Stands for what only workers have."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{name}: the command line calls no provider and reserves no pace")
-
-
-_NOT_HERE = _NotHere()
-
-
-def _send_nothing(_messages: Iterable[Message]) -> None:
-    raise AssertionError("the command line sends no messages: workers find what is due in the table")

@@ -11,6 +11,7 @@ import typer
 from schemas.status import Status
 from workers.views.errors import Failure
 
+By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who says so; else your login name.")]
 Country = Annotated[
     str | None,
     typer.Option(metavar="CC", help="The country (like US) of numbers without a plus; those of others are refused."),

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Annotated, Any, Self
 
@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from workers.views.words import as_json, json_value, moment, plain, short_id
 
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output, nothing else.")]
 
@@ -87,45 +89,9 @@ def emit_json(document: Any) -> None:
     sys.stdout.flush()
 
 
-def as_json(document: Any) -> str:
-    """The same as text: times are in UTC, with a Z."""
-    return json.dumps(document, default=_json_value)
-
-
-def plain(text: str) -> str:
-    """*text* without the characters that would steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-
-
 def error_console() -> Console:
     """Standard error for live displays."""
     return _console(sys.stderr)
-
-
-def moment(value: datetime | None) -> str:
-    """A time for people: UTC, to the second."""
-    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people: '40 s', '3 min', '2.5 h', '12 days'."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.0f} days"
-
-
-def short_id(value: str | None) -> str:
-    """An id as tables show it, which every command takes: its last 8 characters, for these are random."""
-    return (value or "")[-8:]
-
-
-def count(number: int, noun: str) -> str:
-    """'1 line', '5,000 lines'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager
@@ -189,15 +155,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Mapping | list):
-        return plain(json.dumps(value, ensure_ascii=False, default=_json_value))
+        return plain(json.dumps(value, ensure_ascii=False, default=json_value))
     return plain(str(value))
 
 
 def _in_table(column: str, value: Any) -> str:
     return short_id(value) if column in _IDS else _cell(value)
-
-
-def _json_value(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return str(value)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from schemas.config.file import Config
 from tasks.policies.pace import Pace
 from tasks.runtime import Runtime
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 from workers.views.redis_server import open_redis
 from workers.wiring import bind_providers
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from schemas.config.file import Config
-from schemas.config.provider import SANDBOX_VARIABLE
-from workers.cli.terminal.output import count, say
+from workers.cli.terminal.output import say
+from workers.views.providers.whereabouts import whereabouts
+from workers.views.words import count
 
 
 def say_spending(config: Config, numbers: Mapping[str, int], limit: int | None = None) -> None:
@@ -34,14 +34,3 @@ def say_spending_again(config: Config, again: Mapping[tuple[str, str], int]) -> 
 def sellers(config: Config) -> str:
     """All providers, for what buys from any of them."""
     return ", ".join(f"{alias} ({whereabouts(config, alias)})" for alias in config.providers)
-
-
-def whereabouts(config: Config, alias: str) -> str:
-    """The provider's kind, and the host that its calls go to."""
-    provider = config.providers.get(alias)
-    if provider is None:
-        return "not configured: nothing is bought until it is"
-    parts = urlsplit(provider.base_url)
-    host = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-    sandbox = "the sandbox at " if provider.token_env == SANDBOX_VARIABLE else "at "
-    return f"{provider.kind}, {sandbox}{host}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
@@ -24,7 +24,6 @@ from tasks.orderfile import Line, Problem, read_order
 from tasks.orders import CHUNK
 from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
-from workers.cli.terminal.output import Meter
 from workers.views.errors import Failure
 
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
@@ -111,19 +110,27 @@ class Checked:
         self.problems.close()
 
 
-def check_file(runtime: Runtime, source: BinaryIO, *, provider: str | None, **how: Any) -> Checked:
+def check_file(
+    runtime: Runtime,
+    source: BinaryIO,
+    *,
+    provider: str | None,
+    advance: Callable[[int], None] | None = None,
+    **how: Any,
+) -> Checked:
     """Check every row of *source*; its keys against all that came before, its numbers against the pools' too.
 
-    *provider* is that of rows that name none; *how* are the other arguments of `read_order`. Raises OrderFileError.
+    *provider* is that of rows that name none; *advance* hears of each so many rows that are checked.
+    *how* are the other arguments of `read_order`. Raises OrderFileError.
     """
     checked = Checked()
     take = partial(_take, checked)
     try:
         found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, **how)
-        with Meter("checking rows") as meter:
-            for batch in chunks(found, CHUNK):
-                _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))
-                meter.advance(len(batch))
+        for batch in chunks(found, CHUNK):
+            _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))
+            if advance is not None:
+                advance(len(batch))
     except BaseException:
         checked.close()
         raise

@@ -27,14 +27,6 @@ def format_of(output: Path | None, *, json: bool) -> ExportFormat:
     return "json" if json else "csv"
 
 
-def refuse_replacing(output: Path | None, format: ExportFormat, *, overwrite: bool) -> None:
-    """Raise Failure where a file would be lost, or a terminal would get what is no text."""
-    if output is not None and output.is_file() and not overwrite:
-        raise Failure(f"{output}: is there already: --overwrite replaces it, or name another file")
-    if output is None and format == "xlsx" and sys.stdout.isatty():
-        raise Failure("a spreadsheet is nothing for a terminal: name a file by -o, like -o results.xlsx")
-
-
 def export_order(runtime: Runtime, order_id: str, output: Path | None, format: ExportFormat) -> int:
     """Write the order's lines; returns how many. Raises Failure where the file cannot be written."""
     rows = each_result(runtime.database.read, order_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -17,7 +17,6 @@ from tasks import orders
 from tasks.chunks import chunks
 from tasks.runtime import Runtime
 from tasks.transactions import Unanswered
-from workers.cli.terminal.output import Meter
 from workers.views.errors import AWAY, SOME_FAILED, Failure, failure_of
 from workers.views.orders.check_file import Checked
 
@@ -49,10 +48,12 @@ def load_order(
     name: str | None,
     metadata: Mapping[str, Any],
     max_purchases: int | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Loaded:
     """Bring a checked file in as one order and let it start; at most *max_purchases* of it are bought.
 
-    Raises Failure where it was interrupted or could not be loaded; the order is given up then, and none of it bought.
+    *advance* hears of each so many lines that are in. Raises Failure where it was interrupted or could not be loaded:
+    the order is given up then, and none of it bought.
     """
     with _signals_noted() as stop:
         try:
@@ -60,7 +61,7 @@ def load_order(
         except Unanswered as exc:
             raise Failure(f"{exc}; no line was loaded: nothing was bought, submit the file again", AWAY) from exc
         try:
-            new = _load_lines(runtime, order_id, checked, stop)
+            new = _load_lines(runtime, order_id, checked, stop, advance)
         except Exception as exc:
             raise _given_up(runtime, order_id, exc) from exc
         try:
@@ -70,14 +71,16 @@ def load_order(
     return Loaded(order_id, len(checked.lines), new)
 
 
-def _load_lines(runtime: Runtime, order_id: str, checked: Checked, stop: _Stop) -> int:
+def _load_lines(
+    runtime: Runtime, order_id: str, checked: Checked, stop: _Stop, advance: Callable[[int], None] | None
+) -> int:
     new = 0
-    with Meter("loading the order", len(checked.lines)) as meter:
-        for chunk in chunks(checked.requests(), orders.CHUNK):
-            new += sum(accepted.created for accepted in orders.load(runtime, order_id, chunk))
-            meter.advance(len(chunk))
-            if stop.number is not None:
-                raise Failure("interrupted", 128 + stop.number)
+    for chunk in chunks(checked.requests(), orders.CHUNK):
+        new += sum(accepted.created for accepted in orders.load(runtime, order_id, chunk))
+        if advance is not None:
+            advance(len(chunk))
+        if stop.number is not None:
+            raise Failure("interrupted", 128 + stop.number)
     return new
 
 

@@ -17,10 +17,10 @@ from tasks.ledger.rows import Row
 from tasks.policies.pace import buying_lane
 from tasks.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
-from workers.cli.order.wishes.view import all_reached, wish_rows
-from workers.cli.terminal.output import duration
 from workers.views.explain import pause_in_words, when
 from workers.views.orders.dry_run import least_seconds
+from workers.views.orders.wishes import all_reached, wish_rows
+from workers.views.words import duration
 
 RATE_WINDOW = 20.0
 """Seconds over which the rate is taken."""

@@ -21,9 +21,9 @@ from tasks.providers.adapter import Adapter, ProviderError
 from tasks.providers.registry import build
 from tasks.providers.transport.turns import Gate, in_turn
 from tasks.reading_turns import wait_for_turn
-from workers.cli.terminal.context import known_provider, open_redis
 from workers.config_file import read_config
 from workers.settings import load_settings
+from workers.views.desk import known_provider, open_redis
 
 PATIENCE = 30.0
 """Seconds that a person waits for a turn."""

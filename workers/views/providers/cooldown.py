@@ -11,9 +11,9 @@ from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.runtime import utc_now
-from workers.cli.terminal.context import open_redis
-from workers.cli.terminal.output import moment
 from workers.settings import Settings
+from workers.views.desk import open_redis
+from workers.views.words import moment
 
 CoolDown = Mapping[str, datetime]
 """Until when which calls wait, "purchases" and "look-ups"; those that do not wait are left out."""

@@ -13,12 +13,11 @@ from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
-from workers.cli.terminal.context import Desk, known_provider
+from workers.views.desk import Desk, known_provider
 from workers.views.errors import Failure
 from workers.views.explain import mend_of, pause_in_words
 from workers.views.providers.cooldown import CoolDown, cool_down_in_words, cool_downs, lift_cool_down
 
-COLUMNS = ("provider", "kind", "account", "limits", "queued", "in flight", "in doubt", "held", "state")
 MAX_REASON = 500
 
 

@@ -21,10 +21,10 @@ from tests.waiting import eventually
 from tests.workers.cli.commands import choose_sandbox, execute
 from workers.cli.doctor import servers
 from workers.cli.doctor.findings import Finding, Level
-from workers.cli.terminal.context import worker_hint
 from workers.database.connections import SqlDatabase
 from workers.health import WRITTEN, check_database_writes
 from workers.settings import load_settings
+from workers.views.desk import worker_hint
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment
 from tests.workers.cli.running import NUMBERS, Cli, sandbox_config_text, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 POOL = """
 [pools.support]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def french(home: Path, more: str = "", cell: str = "") -> str:

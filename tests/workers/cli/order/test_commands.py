@@ -9,7 +9,7 @@ import pytest
 from schemas.status import Status
 from tasks import orders
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def test_list_shows_the_newest_first(both: Cli, desk: Desk, home: Path) -> None:

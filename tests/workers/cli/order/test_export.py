@@ -13,7 +13,7 @@ from tests.tasks.queries.test_reading_in_steps import held_up
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, simple_file
 from workers.cli.order import view
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 from workers.views.orders import export
 
 

@@ -14,7 +14,7 @@ from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 from workers.views.errors import Failure
 from workers.views.orders.check_file import Checked
 from workers.views.orders.load import load_order

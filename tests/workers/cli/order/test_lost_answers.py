@@ -17,8 +17,9 @@ from tasks import orders
 from tasks.accounts import identity
 from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.running import Cli, csv_file, settle
-from workers.cli.terminal.context import Desk, open_desk
+from workers.cli.terminal.context import open_desk
 from workers.database import commit_outcome
+from workers.views.desk import Desk
 
 MOST = 12
 """More commits than any of these commands makes."""

@@ -13,7 +13,8 @@ from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause, Pause
 from tests.workers.cli.running import NUMBERS, Cli, due_in, sandbox_config_text, settle, simple_file
 from workers.cli.order.progress_bars import line_of, render
-from workers.cli.terminal.context import Desk, open_desk
+from workers.cli.terminal.context import open_desk
+from workers.views.desk import Desk
 from workers.views.orders.progress import Part, Progress, Sampler, per_second
 
 

@@ -10,7 +10,7 @@ from tasks.orderfile import Line, read_order
 from tasks.providers.registry import kinds
 from tests.tasks.orderfile.workbooks import Raw, ods, xlsx
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 SHEET = (
     "sep=;\r\nnumber;provider;metadata.note\r\n"

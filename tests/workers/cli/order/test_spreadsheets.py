@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.tasks.orderfile.workbooks import ods, xlsx
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 HEAD = ["Phone", "Carrier"]
 

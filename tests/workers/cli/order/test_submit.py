@@ -7,7 +7,7 @@ import pytest
 from schemas.status import Status
 from tasks.providers.registry import kinds
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 BAD_FILES = [
     ("", "is empty: the first line names the columns"),

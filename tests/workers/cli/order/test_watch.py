@@ -10,7 +10,7 @@ from schemas.status import Status
 from tasks import orders
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -23,7 +23,7 @@ from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from tests.workers.cli.commands import PROJECT
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, rested, sandbox_config_text, settle
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

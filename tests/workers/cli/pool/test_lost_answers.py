@@ -12,7 +12,7 @@ from tests.servers.proxy import PostgresProxy
 from tests.workers.cli.order.test_lost_answers import MOST, desk, each_commit, proxy
 from tests.workers.cli.pool.test_commands import deliver
 from tests.workers.cli.running import Cli, sandbox_config_text
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 __all__ = ["desk", "proxy"]
 

@@ -10,7 +10,7 @@ from tasks.policies.pause import Cause, Pause
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def named(cli: Cli, alias: str) -> dict[str, object]:

@@ -21,7 +21,7 @@ from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, purchases
 from workers.cli.audit import command as audit
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 Lose = Callable[..., list[Mark]]
 

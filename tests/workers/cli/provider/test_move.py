@@ -10,7 +10,8 @@ from sqlalchemy import update
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk, open_desk
+from workers.cli.terminal.context import open_desk
+from workers.views.desk import Desk
 
 FILE = """
 [providers.{alias}]

@@ -10,7 +10,7 @@ import pytest
 from schemas.status import Status
 from tests.waiting import PATIENCE, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 Start = Callable[..., "subprocess.Popen[str]"]
 BIRD = "3f1e122e-13b6-507a-a7e7-84b95ffc3e20"

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, PURCHASE
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def events(desk: Desk) -> list[str]:

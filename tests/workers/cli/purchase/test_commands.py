@@ -8,7 +8,7 @@ from schemas.status import Status
 from tasks.ledger.calls import intents, outcomes
 from tasks.policies.retry import Decision
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:

@@ -16,9 +16,9 @@ from schemas.status import Status
 from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
 from workers.database.connections import SqlDatabase
 from workers.database.versions import MIGRATIONS
+from workers.views.desk import Desk
 
 ABSENT = "0190a0a0-0000-7000-8000-000000000001"
 

@@ -11,7 +11,7 @@ import pytest
 from schemas.status import Status
 from tasks.orderfile import EXPORT_COLUMNS
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from schemas.tables.releases import RELEASE
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 pytestmark = pytest.mark.usefixtures("redis_server")
 

@@ -14,9 +14,9 @@ from tests.tasks.queries.test_reading_in_steps import held_up
 from tests.workers.cli.release.test_release import bought
 from tests.workers.cli.running import NUMBERS, Cli
 from workers.cli.release import give_back
-from workers.cli.terminal.context import Desk
 from workers.database.connections import SqlDatabase
 from workers.views import ids
+from workers.views.desk import Desk
 
 
 def lets_go(desk: Desk, action: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.status import Status
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 
 def bought(cli: Cli, desk: Desk, home: Path, count: int, provider: str = "vogent") -> str:

@@ -13,7 +13,7 @@ import pytest
 from schemas.status import Status
 from tests.workers.cli.commands import COMMAND
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 LONG = "the provider refused it: " + "this number is not for sale any more, " * 3
 

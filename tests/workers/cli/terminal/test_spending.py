@@ -5,8 +5,8 @@ from pathlib import Path
 from schemas.status import Status
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, sandbox_config_text, settle, simple_file
-from workers.cli.terminal.context import Desk
-from workers.cli.terminal.spending import whereabouts
+from workers.views.desk import Desk
+from workers.views.providers.whereabouts import whereabouts
 
 BIRD = "from bird (bird, the sandbox at 127.0.0.1:8790)"
 

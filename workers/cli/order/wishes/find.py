@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from workers.cli.terminal.options import country_code, pairs
-from workers.cli.terminal.output import Json, count, emit_json, say, show
+from workers.cli.terminal.output import Json, emit_json, say, show
+from workers.views.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.wishes import Wish
-    from workers.cli.terminal.context import Desk
+    from workers.views.desk import Desk
 
 Count = Annotated[
     int, typer.Option("--count", metavar="N", help="How many, of each prefix without a count of its own.")
@@ -119,8 +120,8 @@ def take(
 ) -> None:
     """Accept an order of *wishes*, and watch it if wanted. Ends the command then."""
     from tasks.wishes.accepting import begin, resolved
-    from workers.cli.terminal.context import worker_hint
-    from workers.cli.terminal.spending import whereabouts
+    from workers.views.desk import worker_hint
+    from workers.views.providers.whereabouts import whereabouts
 
     total = sum(wish.count for wish in wishes)
     where = dict.fromkeys(alias for wish in wishes for alias in resolved(desk.runtime, wish).criteria.providers)

@@ -11,8 +11,9 @@ from schemas.money import Price, amount_text
 from schemas.wishes import Wish
 from tasks.runtime import Runtime
 from tasks.supply.candidates import find
-from workers.cli.terminal.output import count, duration, show, show_table
+from workers.cli.terminal.output import show, show_table
 from workers.views.orders.dry_run import least_seconds
+from workers.views.words import count, duration
 
 _COLUMNS = (
     *("wish", "wanted", "provider", "to buy", "a month", "setup", "without price"),

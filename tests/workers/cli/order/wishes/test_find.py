@@ -14,7 +14,7 @@ from tasks.sandbox import SandboxServer
 from tests.tasks.pools.supplying import area
 from tests.workers.cli.order.test_wait import worker
 from tests.workers.cli.running import Cli, counted, csv_file
-from workers.cli.terminal.context import Desk
+from workers.views.desk import Desk
 
 __all__ = ["worker"]
 

@@ -1,0 +1,45 @@
+"""An order's row and counts, and its cancelling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from schemas.status import UNSETTLED, OrderStatus, Status
+from tasks import orders
+from tasks.ledger.orders.cancel import left_to_others
+from tasks.queries import order_counts
+from tasks.runtime import Runtime
+
+
+def totals(conn: Connection, order_id: str) -> dict[str, int]:
+    """How many lines are bought, failed, held, cancelled, waiting."""
+    counts: Counter[str] = Counter()
+    for row in order_counts(conn, order_id):
+        counts[row["status"]] += row["count"]
+    return {
+        "bought": counts[Status.PURCHASED] + counts[Status.RELEASING],
+        "failed": counts[Status.FAILED],
+        "held": counts[Status.HELD],
+        "cancelled": counts[Status.CANCELLED] + counts[Status.RELEASED],
+        "waiting": sum(counts[status] for status in UNSETTLED),
+    }
+
+
+def as_shown(order: Mapping[str, Any]) -> dict[str, Any]:
+    """The order's row. One that was opened again is not completed: the table keeps when it was the last time."""
+    return {**order, "completed_at": None} if order["status"] == OrderStatus.OPEN else dict(order)
+
+
+def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:
+    """Cancel what is not bought yet, and complete the order if that is all.
+
+    Returns how many lines were asked to stop, and how many are left to others that want the same numbers.
+    """
+    cancelled = orders.cancel(runtime, order_id)
+    orders.complete_finished(runtime)
+    with runtime.database.read() as conn:
+        return {"cancelled": cancelled, "left": left_to_others(conn, order_id)}

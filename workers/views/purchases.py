@@ -1,0 +1,38 @@
+"""One purchase, whole: its row, its calls, its events, and its next step in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tasks.ledger.releases.made import releases_of
+from tasks.ledger.resolve import resolutions_of
+from tasks.ledger.rows import Row, find
+from tasks.queries import attempts_of, events_of, provider_states
+from tasks.runtime import Runtime
+from workers.views.explain import Around, next_step
+
+
+def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
+    """What the purchase waits for, and what happens next."""
+    binding = runtime.providers.get(row["provider"])
+    policy = binding.policy if binding is not None and binding.account == row["account"] else None
+    kind = binding.kind if binding is not None else None
+    state = provider_states(conn, runtime.accounts.values()).get(row["provider"])
+    around = Around(policy=policy, state=state, now=runtime.now(), kind=kind)
+    return next_step(row, around)
+
+
+def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:
+    """The purchase with its attempts, settlements and events, as plain data."""
+    with runtime.database.read() as conn:
+        row = find(conn, purchase_id) or {}
+        return {
+            "purchase": row,
+            "next": describe(runtime, conn, row),
+            "attempts": attempts_of(conn, purchase_id),
+            "resolutions": resolutions_of(conn, purchase_id),
+            "releases": releases_of(conn, purchase_id),
+            "events": events_of(conn, row),
+        }
