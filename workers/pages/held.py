@@ -11,9 +11,9 @@ from tasks.ledger.rows import Row
 from tasks.operator.resolve import ResolveError, resolve
 from tasks.queries import last_attempts, list_purchases
 from tasks.runtime import Runtime
-from workers.pages.handler import Change, Page, Refusal, refused
-from workers.pages.listing import before, page_of
-from workers.pages.templates import Document
+from workers.pages.frame.handler import Change, Page, Refusal, refused
+from workers.pages.frame.listing import before, page_of
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.operator import MAX_NOTE
 from workers.views.purchases import describe

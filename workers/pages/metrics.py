@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from tornado.ioloop import IOLoop
 
 from tasks.measures import Measures, measure
-from workers.pages.desk import PagesDesk
+from workers.pages.frame.desk import PagesDesk
 from workers.views.errors import failure_of
 
 _SHARE = 49.0

@@ -14,8 +14,9 @@ from tornado.routing import URLSpec
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, url
 
 from workers.config_file import Source
-from workers.pages import access, templates
-from workers.pages.desk import PagesDesk
+from workers.pages.frame import access, templates
+from workers.pages.frame.desk import PagesDesk
+from workers.pages.frame.templates import Templates, missing_parts
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
 from workers.pages.new_order import CheckFile, NewOrder, SubmitFile, Want
@@ -23,7 +24,6 @@ from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
 from workers.pages.pools import Pool, Pools
 from workers.pages.providers import ChangeProvider, Providers
 from workers.pages.purchases import Purchase, Purchases
-from workers.pages.templates import Templates, missing_parts
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)

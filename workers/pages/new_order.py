@@ -16,9 +16,9 @@ from schemas.wishes import check_wishes, parse_numbers_order
 from tasks.accounts import identity
 from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting
-from workers.pages.handler import Change, Page, Refusal, refused
-from workers.pages.templates import Document
-from workers.pages.uploads import Upload
+from workers.pages.frame.handler import Change, Page, Refusal, refused
+from workers.pages.frame.templates import Document
+from workers.pages.frame.uploads import Upload
 from workers.views.desk import Desk, known_provider
 from workers.views.orders.check_file import Checked, check_file
 from workers.views.orders.dry_run import plan

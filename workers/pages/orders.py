@@ -16,9 +16,9 @@ from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order
 from tasks.orderfile import ExportFormat
 from tasks.queries import list_orders, order_results
-from workers.pages.handler import Change, Page, Refusal, refused
-from workers.pages.listing import before, line_after, page_of, status_of
-from workers.pages.templates import Document
+from workers.pages.frame.handler import Change, Page, Refusal, refused
+from workers.pages.frame.listing import before, line_after, page_of, status_of
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk, worker_hint
 from workers.views.ids import order_id
 from workers.views.orders.export import export_order

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workers.pages.handler import Page
-from workers.pages.templates import Document
+from workers.pages.frame.handler import Page
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.pools import pool_document, pool_rows
 

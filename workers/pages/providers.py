@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.status import Status
-from workers.pages.handler import Change, Page
-from workers.pages.templates import Document
+from workers.pages.frame.handler import Change, Page
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.providers.rows import pause_by_person, provider_rows, resume_by_person, said, stranded_in_words
 

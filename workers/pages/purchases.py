@@ -7,9 +7,9 @@ from typing import Any
 from schemas.numbers import NumberError, read_number
 from schemas.status import Status
 from tasks.queries import list_purchases
-from workers.pages.handler import Page, refused
-from workers.pages.listing import SIZE, before, page_of, status_of
-from workers.pages.templates import Document
+from workers.pages.frame.handler import Page, refused
+from workers.pages.frame.listing import SIZE, before, page_of, status_of
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.ids import purchase_id
 from workers.views.purchases import purchase_document

@@ -11,7 +11,7 @@ import pytest
 from tests.workers.cli.running import NUMBERS, Cli, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
 from workers.config_file import read_source
-from workers.pages import templates
+from workers.pages.frame import templates
 from workers.pages.mount import mount
 from workers.settings import load_settings
 

@@ -14,7 +14,7 @@ from tests.waiting import at_once, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases
 from tests.workers.pages.serving import Visitor
 from tests.workers.pages.test_pages import POOL
-from workers.pages import uploads
+from workers.pages.frame import uploads
 from workers.views.desk import Desk
 
 

@@ -15,7 +15,7 @@ from tasks.orders import begin
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from tests.workers.pages.serving import Visitor
-from workers.pages.listing import SIZE
+from workers.pages.frame.listing import SIZE
 from workers.views.desk import Desk
 
 MANY = SIZE + 10

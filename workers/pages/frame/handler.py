@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import tornado.web
 from flower.views import BaseHandler
 
-from workers.pages import access, words
-from workers.pages.desk import PagesDesk
-from workers.pages.templates import Document
+from workers.pages.frame import access, words
+from workers.pages.frame.desk import PagesDesk
+from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.errors import AWAY, Failure, NotThere, failure_of
 from workers.views.operator import person

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from schemas.status import Status
 from tasks.ledger.rows import Row
-from workers.pages.handler import Page, refused
+from workers.pages.frame.handler import Page, refused
 
 SIZE = 50
 """Rows of a page."""

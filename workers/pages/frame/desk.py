@@ -11,7 +11,7 @@ from tasks.runtime import Runtime
 from workers.config_file import LOOK_EVERY, ConfigFile, Source
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
-from workers.pages.uploads import Uploads
+from workers.pages.frame.uploads import Uploads
 from workers.periodic.timers import Timer
 from workers.settings import Settings
 from workers.views.desk import Desk, reading_runtime

@@ -10,7 +10,7 @@ import flower
 import tornado.template
 
 FLOWERS_TEMPLATES = Path(flower.__file__).parent / "templates"
-OURS = Path(__file__).with_name("templates")
+OURS = Path(__file__).parents[1] / "templates"
 
 _BAR = "navbar.html"
 _LINKS = "dialstock/links.html"

@@ -1,0 +1,1 @@
+"""What all pages share: who asks, how it is answered, what it works on."""
