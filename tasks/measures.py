@@ -47,7 +47,7 @@ def measure(runtime: Runtime) -> Measures:
             purchases={(row["provider"], row["status"]): row["count"] for row in status_counts(conn)},
             oldest_unknown=_oldest_unknown(conn),
             oldest_held=_oldest_held(conn),
-            oldest_event=conn.execute(select(func.min(EVENT.c.time)).where(UNPUBLISHED)).scalar(),
+            oldest_event=conn.execute(select(EVENT.c.time).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(1)).scalar(),
             paused=_paused(conn, runtime.accounts.values(), runtime.providers),
             findings=_findings(conn),
             pools={name: levels(conn, name, now) for name in sorted(runtime.config.pools)},

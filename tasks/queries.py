@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, String, Table, cast, exists, func, select, tuple_
+from sqlalchemy import Connection, ScalarSelect, String, Table, and_, cast, exists, func, select, tuple_
 
 from schemas.events import provider_source
 from schemas.status import Status
@@ -18,6 +18,7 @@ from schemas.tables.purchases import (
     FOLLOWED,
     HELD,
     LINE,
+    NOT_BOUGHT,
     ORDER,
     PROVIDER,
     PURCHASE,
@@ -31,6 +32,20 @@ from tasks.ledger.rows import Read, Row, version
 
 STEP = 1000
 """Lines that one transaction reads of an order."""
+
+_FEW = 500
+"""So many purchases are found by their ids quicker than among all others."""
+
+_INDEXED = {
+    Status.QUEUED: QUEUED,
+    Status.DISPATCHED: RUNNING,
+    Status.PURCHASING: RUNNING,
+    Status.PROCESSING: FOLLOWED,
+    Status.UNKNOWN: FOLLOWED,
+    Status.HELD: HELD,
+    **dict.fromkeys((Status.FAILED, Status.CANCELLED, Status.RELEASING, Status.RELEASED), NOT_BOUGHT),
+}
+"""The condition of the index that finds a status; of all others that one may have few, most purchases are bought."""
 
 _REPLACEABLE = (Status.FAILED, Status.CANCELLED)
 """What `dialstock order retry` buys again."""
@@ -148,8 +163,23 @@ def list_purchases(conn: Connection, limit: int, *, before: str | None = None, *
     if before is not None:
         query = query.where(PURCHASE.c.id < before)
     for name, value in equal.items():
-        query = query.where(HELD if (name, value) == ("status", Status.HELD) else PURCHASE.c[name] == value)
+        query = query.where(PURCHASE.c[name] == value)
+    if (few := _few(conn, equal)) is not None:
+        query = query.where(PURCHASE.c.id.in_(few))
     return [{**row, "version": version(row)} for row in map(dict, conn.execute(query).mappings())]
+
+
+def _few(conn: Connection, equal: Mapping[str, Any]) -> Sequence[str] | None:
+    """The ids of a status or a provider that has few purchases: read newest first, all others would be passed over."""
+    at = PURCHASE.c
+    status, provider = equal.get("status"), equal.get("provider")
+    conditions = [and_(_INDEXED[status], at.status == status)] if status in _INDEXED else []
+    conditions += [at.provider == provider] if provider else []
+    for condition in conditions:
+        ids = conn.execute(select(at.id).where(condition).limit(_FEW + 1)).scalars().all()
+        if len(ids) <= _FEW:
+            return ids
+    return None
 
 
 def held_purchases(conn: Connection, order_id: str | None, **equal: str) -> list[str]:
@@ -196,10 +226,14 @@ def provider_states(conn: Connection, accounts: Iterable[Account]) -> dict[str, 
 
 
 def status_counts(conn: Connection) -> list[Row]:
-    """All purchases by provider and status."""
+    """All purchases by provider and status: counted by order first, which is the order of an index of these three."""
     at = PURCHASE.c
-    query = select(at.provider, at.status, func.count().label("count")).group_by(at.provider, at.status)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    of = (at.order_id, at.status, at.provider)
+    query = select(at.provider, at.status, func.count().label("count")).group_by(*of)
+    totals: Counter[tuple[str, str]] = Counter()
+    for provider, status, count in conn.execute(query):
+        totals[provider, status] += count
+    return [{"provider": provider, "status": status, "count": count} for (provider, status), count in totals.items()]
 
 
 def open_counts(conn: Connection) -> dict[str, Row]:

@@ -17,6 +17,7 @@ _QUEUED = "status = 'queued'"
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _FOLLOWED = "status IN ('processing', 'unknown')"
 _HELD = "status = 'held'"
+_NOT_BOUGHT = "status IN ('cancelled', 'failed', 'released', 'releasing')"
 _POOLED = "pool IS NOT NULL"
 
 
@@ -38,6 +39,7 @@ class Purchase(SQLModel, table=True):
         Index("purchase_running", "provider", "due_at", **where(_RUNNING)),
         Index("purchase_followed", "provider", "due_at", **where(_FOLLOWED)),
         Index("purchase_held", "provider", "updated_at", **where(_HELD)),
+        Index("purchase_not_bought", "status", **where(_NOT_BOUGHT)),
         Index("purchase_by_order", "order_id", "status", "provider"),
         Index("purchase_by_number", "number"),
         Index("purchase_by_number_id", "provider_number_id", **where("provider_number_id IS NOT NULL")),
@@ -295,6 +297,7 @@ DOUBTFUL = text("purchase.doubt")
 RUNNING = text(f"purchase.{_RUNNING}")
 FOLLOWED = text(f"purchase.{_FOLLOWED}")
 HELD = text(f"purchase.{_HELD}")
+NOT_BOUGHT = text(f"purchase.{_NOT_BOUGHT}")
 POOLED = text(f"purchase.{_POOLED}")
 UNPUBLISHED = text("outbox_event.published_at IS NULL")
 UNFINISHED = text("purchase_order.status IN ('loading', 'open')")

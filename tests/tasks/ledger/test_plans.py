@@ -24,6 +24,7 @@ from tasks.ledger.queue import daily_limit, dispatch, requeue, standing
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
+from tasks.measures import measure
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
 from tasks.watermark import Mark
@@ -210,6 +211,15 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         "purchase_alive|purchase_by_number",
         lambda w, c: list(differences.alive(lambda: nullcontext(c), "acme-account")),
     ),
+    **{
+        f"purchases {status}": (index, lambda w, c, status=status: queries.list_purchases(c, 51, status=status))  # type: ignore[misc]
+        for status, index in (
+            (Status.PROCESSING, "purchase_followed"),
+            (Status.RELEASING, "purchase_not_bought"),
+            (Status.HELD, "purchase_held"),
+        )
+    },
+    "purchases of a new provider": ("purchase_", lambda w, c: queries.list_purchases(c, 51, provider="new")),
     "order_counts": ("purchase_by_order", lambda w, c: queries.order_counts(c, ORDERS[0])),
 }
 
@@ -228,6 +238,17 @@ def test_the_relay_reads_only_what_is_not_published(filled: World) -> None:
     relay._unmarked = {}
     told = _plan_of(filled, relay._next)
     assert "outbox_event_unpublished" in told, told
+
+
+def test_all_are_counted_in_the_order_of_an_index(filled: World) -> None:
+    told = plans(filled, queries.status_counts)
+    assert "TEMP B-TREE" not in told, told
+
+
+def test_the_age_of_the_oldest_event_is_read_of_those_alone(filled: World) -> None:
+    told = _plan_of(filled, lambda: measure(filled.runtime))
+    assert "outbox_event_unpublished" in told, told
+    assert "outbox_event_time" not in told, told
 
 
 def test_cleaning_up_reads_only_what_is_old(filled: World) -> None:
