@@ -76,6 +76,7 @@ class Idle:
         self._world = world
         self._resting: dict[Actor, tuple[str, int]] = {}
         self._stand: dict[str, str] = {}
+        self._moved: object = None
         self._nothing: dict[tuple[Process, str, tuple[str, ...]], tuple[object, float]] = {}
 
     def rest(self, timer: str, seconds: float) -> None:
@@ -93,6 +94,9 @@ class Idle:
 
     def stir(self) -> None:
         """Something was committed: who rests goes on earlier where something is due earlier."""
+        if self._moved == self._world.files.moved:
+            return
+        self._moved = self._world.files.moved
         self._stand = dict(self._world.judge.all(_STAND))
         due: dict[str, float] = {}
         for actor, (timer, tick) in self._resting.items():

@@ -52,6 +52,11 @@ class Judge:
         self.untold: set[tuple[str, str]] = set()
         self.misjudged: dict[str, tuple[str, str]] = {}
         self._forgot: int | None = None
+        self._moved: object = None
+        self._known: dict[tuple[object, ...], Any] = {}
+        self._standing: dict[tuple[str, str], str] = {}
+        self._may_be_charged: set[tuple[str, str]] = set()
+        self._purchased: set[tuple[str, str]] = set()
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
         """What is committed now."""
@@ -100,27 +105,45 @@ class Judge:
         standing = self.standing()
         self._world.returns.after_commit(standing)
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
-        for one in self.charged.keys() - self.adrift - self.untold - set(self.misjudged.values()):
-            known = standing.get(one)
-            if known not in MAY_BE_CHARGED and (known is None or one not in self.unseen):
+        excused = self.adrift | self.untold | set(self.misjudged.values())
+        for one in sorted(self.charged.keys() - self._may_be_charged - excused):
+            if one not in standing or one not in self.unseen:
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
     def standing(self) -> dict[tuple[str, str], str]:
         """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
-        standing: dict[tuple[str, str], str] = {}
+        self._forget_what_moved()
+        if (_ROWS,) not in self._known:
+            self._known[_ROWS,] = True
+            self._read()
+        for kind, number in sorted(self._purchased - self.charged.keys() - self._world.returns.lost):
+            raise Broken(f"{number} at {kind} is purchased, and was never charged")
+        return self._standing
+
+    def _read(self) -> None:
+        self._standing, self._purchased = {}, set()
         for alias, account, number, status in self.all(_ROWS):
             one = desk(kind_of(alias), account), number
             # Under two names of one account a number may stand twice: it is known if one of them may be charged.
-            if standing.get(one) not in MAY_BE_CHARGED:
-                standing[one] = status
-            if status == Status.PURCHASED and not self.charged[one] and one not in self._world.returns.lost:
-                raise Broken(f"{number} at {one[0]} is purchased, and was never charged")
-        return standing
+            if self._standing.get(one) not in MAY_BE_CHARGED:
+                self._standing[one] = status
+            if status == Status.PURCHASED:
+                self._purchased.add(one)
+        self._may_be_charged = {one for one, status in self._standing.items() if status in MAY_BE_CHARGED}
 
     def one(self, query: str, *given: Any) -> Any:
         """The first column of the first row of what is committed now; None where there is none."""
-        row = self._db.execute(query, given).fetchone()
-        return row and row[0]
+        self._forget_what_moved()
+        asked = query, *given
+        if asked not in self._known:
+            row = self._db.execute(query, given).fetchone()
+            self._known[asked] = row and row[0]
+        return self._known[asked]
+
+    def _forget_what_moved(self) -> None:
+        if self._moved != self._world.files.moved:
+            self._moved = self._world.files.moved
+            self._known.clear()
 
     def statuses(self, ids: Sequence[str]) -> list[str]:
         """The status of each purchase; where there is none in hand, it says so."""

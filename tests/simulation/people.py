@@ -217,6 +217,7 @@ def mend_all(world: World) -> None:
         resume_all(world)
         returns.say_so(world)
         returns.say_kept(world)
+        returns.say_gone(world)
         for (order_id,) in world.judge.all(_LEFT_LOADING):
             orders.cancel(world.staff.runtime, order_id)
         world.edits.give_up()

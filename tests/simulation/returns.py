@@ -136,6 +136,17 @@ def say_kept(world: World) -> None:
             giving_back.mark_kept(world.staff.runtime, row["id"], "a person", None)
 
 
+def say_gone(world: World) -> None:
+    """`dialstock purchase mark-released` of the last number of an account at Vonage, which shows no list then.
+
+    What the README says that nothing else ends; its books are true once no call is under way.
+    """
+    for row in world.judge.all(_UNREAD) if not world.network.under_way.total() else ():
+        shown = world.network.control.ledger.everywhere("vonage")
+        if not (shown or world.judge.charged[desk("vonage", row["account"]), row["number"]]):
+            giving_back.mark_released(world.staff.runtime, row["id"], "a person", None)
+
+
 def _one(world: World, query: str) -> Any:
     rows = world.judge.all(query) if world.returns.on else []
     return rows[world.clockwork.rng.randrange(len(rows))] if rows else None
@@ -241,6 +252,8 @@ class Returns:
 
 _ACCEPTED = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purchase_id
     WHERE r.status = 'open' AND r.error_code = 'accepted' ORDER BY p.id"""
+_UNREAD = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purchase_id
+    WHERE r.status = 'open' AND r.error_code = 'look_failed' AND p.provider = 'vonage' ORDER BY p.id"""
 _OWN = (Status.PURCHASED, Status.RELEASING)
 _STUCK = "SELECT number FROM purchase WHERE status = 'releasing'"
 _ENDS = """SELECT r.id, k.idempotency_key, r.status FROM number_release r JOIN release_key k ON k.release_id = r.id

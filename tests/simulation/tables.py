@@ -57,6 +57,7 @@ class Files:
         self._engines: list[Engine] = []
         self._lent: list[_Connection] = []
         self.restores = 0
+        self._writes = 0
         self._copy = sqlite3.connect(":memory:", check_same_thread=False)
         self._live = self._connect(_Kept)
         sqlite3.Connection.create_function(self._live, "random", 0, lambda: random.getrandbits(63))
@@ -65,6 +66,15 @@ class Files:
         self.reader.row_factory = sqlite3.Row
         tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version' ORDER BY name"
         self._tables = [name for (name,) in self._live.execute(tables)]
+
+    @property
+    def moved(self) -> tuple[int, int, int]:
+        """Another value after each commit, and whenever else what is committed may be other than before."""
+        return self._writes, self.restores, self._live.total_changes
+
+    def written(self) -> None:
+        """A transaction that writes has ended, in whatever way."""
+        self._writes += 1
 
     def begin(self) -> None:
         """An empty database. Rows are deleted, and no file is copied: statements stay prepared as long as it is one."""
@@ -178,6 +188,8 @@ class ProcessDatabase(SqlDatabase):
                 yield conn
         finally:
             me.busy -= 1
+            if not reads:
+                self._world.files.written()
 
     def _connection(self) -> _Connection:
         """A fresh one after a restore, which no connection outlives."""
