@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from tasks.lifecycle.send import CLAIM_AHEAD, missed, send, sleep
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks
-from tasks.providers.adapter import Ask, Known
+from tasks.providers.adapter import Ask, Known, prepares_together
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
@@ -89,25 +90,44 @@ def _prepare(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]
     """What to buy, without the purchases that have moved on since the message was sent."""
     if not binding.adapter.prepares:
         return [_Wanted(item) for item in items]
-    found = []
+    found = _prepare_together(runtime, binding, items)
     for item in items:
+        if item in found:
+            continue
         # All of them each time: those found already, and those to come, wait for this search.
         row = _keep(runtime, binding, items).get(item)
         if row is not None:
-            keep = partial(_keep, runtime, binding, items)
-            found.append(_Wanted(item, _find_stock(runtime, binding, row, keep)))
-    return found
+            with _searching(runtime, binding, items):
+                found[item] = binding.adapter.prepare(_unprepared(row))
+    return [_Wanted(item, found[item]) for item in items if item in found]
+
+
+def _prepare_together(
+    runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]
+) -> dict[intents.Wanted, Ask | Outcome]:
+    """What fewer searches than there are purchases tell of them; each of the others needs its own."""
+    together = prepares_together(binding.adapter)
+    if together is None or len(items) < 2:
+        return {}
+    rows = _keep(runtime, binding, items)
+    with _searching(runtime, binding, items):
+        found = together.prepare_together([_unprepared(row) for row in rows.values()])
+    return {item: own for item, own in zip(rows, found, strict=True) if own is not None}
+
+
+def _unprepared(row: Row) -> Ask:
+    return Ask(number=row["number"], options=row["options"])
+
+
+def _searching(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> AbstractContextManager[None]:
+    """The turns of the calls of one `prepare`."""
+    return in_turn(Turns(runtime=runtime, binding=binding, keep=lambda _: _keep(runtime, binding, items)))
 
 
 def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> dict[intents.Wanted, Row]:
     """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
     longest = HORIZON + binding.policy.timeout + binding.policy.take_within
     return runtime.database.run(lambda conn: intents.keep(conn, items, runtime.now() + timedelta(seconds=longest)))
-
-
-def _find_stock(runtime: Runtime, binding: Binding, row: Row, keep: Callable[[], object]) -> Ask | Outcome:
-    with in_turn(Turns(runtime=runtime, binding=binding, keep=lambda _: keep())):
-        return binding.adapter.prepare(Ask(number=row["number"], options=row["options"]))
 
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:

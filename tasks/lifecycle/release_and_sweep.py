@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,9 +46,13 @@ def purchase_message(binding: Binding, row: Mapping[str, Any], *, probe: bool = 
 
 
 def purchase_messages(binding: Binding, rows: Sequence[Row], *, probe: bool) -> list[Message]:
-    """One message for each purchase, or for each batch of those that were never called for."""
+    """One message for each purchase, or for each batch of those that were never called for.
+
+    Numbers that begin alike go together: one search may find them all.
+    """
     batching = binding.batch > 1 and not probe
     shared = [row for row in rows if batching and row["attempts"] == 0 and not row["doubt"]]
+    shared.sort(key=itemgetter("number"))
     batches = [shared[start : start + binding.batch] for start in range(0, len(shared), binding.batch)]
     alone = [row for row in rows if row not in shared]
     return [_batch_message(binding, batch) for batch in batches] + [

@@ -118,6 +118,18 @@ def tells_balance(adapter: object) -> TellsBalance | None:
     return cast(TellsBalance, adapter) if callable(getattr(adapter, "balance", None)) else None
 
 
+class PreparesTogether(Protocol):
+    """What an adapter has beside that can prepare several numbers of one purchase call by fewer calls than they are."""
+
+    def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
+        """Prepare each of *asks*, in their order; None for one that has to be prepared by itself."""
+
+
+def prepares_together(adapter: object) -> PreparesTogether | None:
+    """How *adapter* prepares several numbers at once; None where each is prepared by itself."""
+    return cast(PreparesTogether, adapter) if callable(getattr(adapter, "prepare_together", None)) else None
+
+
 class Adapter(Protocol):
     """One account at one provider, made of its configuration and its token.
 

@@ -26,6 +26,7 @@ from tasks.providers.adapter import (
     SearchQuery,
     Shown,
     Unsupported,
+    prepares_together,
     releasing,
     tells_balance,
 )
@@ -116,10 +117,23 @@ class _BalanceGuard:
         return _guarded(balance, lambda: _of(Balance, balance()), _no_answer)
 
 
+class _TogetherGuard:
+    """The same for an adapter that prepares several numbers at once: where that fails, each is prepared by itself."""
+
+    def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
+        together = getattr(super(), "prepare_together")  # noqa: B009 - it is the adapter's
+
+        def prepared() -> list[Ask | Outcome | None]:
+            found = zip(asks, together(asks), strict=True)
+            return [one if one is None or isinstance(one, Ask) else _of(Outcome, one) for _, one in found]
+
+        return _guarded(together, prepared, lambda _: [None] * len(asks))
+
+
 @cache
 def guarded(adapter: type[Adapter]) -> type[Adapter]:
     """The *adapter*, with its faults made into answers that settle nothing."""
-    beside = ((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance))
+    beside = ((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance), (_TogetherGuard, prepares_together))
     guards = (_Guard, *(guard for guard, has in beside if has(adapter) is not None))
     return type(adapter.__name__, (*guards, adapter), {"__module__": adapter.__module__})
 

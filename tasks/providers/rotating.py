@@ -23,10 +23,12 @@ from tasks.providers.adapter import (
     Adapter,
     Ask,
     Known,
+    PreparesTogether,
     ProviderError,
     Releasing,
     SearchQuery,
     TellsBalance,
+    prepares_together,
     releasing,
     tells_balance,
 )
@@ -123,6 +125,8 @@ class _Rotating:
             self.keeps_for, self.release = found.keeps_for, self._release
         if tells_balance(self._present) is not None:
             self.balance = self._balance
+        if prepares_together(self._present) is not None:
+            self.prepare_together = self._prepare_together
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -159,6 +163,11 @@ class _Rotating:
     def _release(self, number: str, number_id: str) -> ReleaseOutcome:
         found = cast(Releasing, self._adapter()).release(number, number_id)
         self._heard([found])
+        return found
+
+    def _prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
+        found = cast(PreparesTogether, self._adapter()).prepare_together(asks)
+        self._heard(found)
         return found
 
     def _balance(self) -> Balance:

@@ -73,7 +73,7 @@ def _release_those(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
             due_at=bindparam("until"),
             updated_at=bindparam("now"),
         )
-        .returning(_AT.id, _AT.revision, _AT.attempts, _AT.doubt)
+        .returning(_AT.id, _AT.number, _AT.revision, _AT.attempts, _AT.doubt)
     )
 
 

@@ -65,17 +65,17 @@ class Bird:
         search that fails is 'not sent', whatever its failure.
         """
         try:
-            found = self._in_stock(ask.number)
+            found = searches.of_number(self._beginning(ask.number, ask.number), "numberString", ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
-        if not found:
-            return self._session.outcome(
-                OutcomeKind.REFUSED,
-                code="not_in_stock",
-                error=f"Bird has {ask.number} not in stock: search for another",
-            )
-        named = ask.options.get("stock_item_id")
-        return replace(ask, options={**ask.options, "stock_item_id": named if named in found else found[0]})
+        return self._complete(ask, found)
+
+    def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
+        """One search for all numbers of an area."""
+        found = searches.found_together(asks, self._beginning, "numberString")
+        return [
+            self._complete(ask, own) if isinstance(own, list) else own for ask, own in zip(asks, found, strict=True)
+        ]
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Buy up to 25 stock items in one call; each number is found in the answer by itself."""
@@ -131,13 +131,23 @@ class Bird:
             ],
         )
 
-    def _in_stock(self, number: str) -> list[str]:
-        """The ids of the number's stock items."""
+    def _complete(self, ask: Ask, items: Sequence[Mapping[str, Any]]) -> Ask | Outcome:
+        """*ask* with the id of one of its number's stock *items*: that which it names, where it is among them."""
+        found = [known for known in (identifier(item.get("id")) for item in items) if known]
+        if not found:
+            return self._session.outcome(
+                OutcomeKind.REFUSED,
+                code="not_in_stock",
+                error=f"Bird has {ask.number} not in stock: search for another",
+            )
+        named = ask.options.get("stock_item_id")
+        return replace(ask, options={**ask.options, "stock_item_id": named if named in found else found[0]})
+
+    def _beginning(self, number: str, prefix: str) -> list[Mapping[str, Any]]:
+        """What is in stock in *number*'s country that begins with *prefix*."""
         country = region_of(number)
-        prefix = {"countryCodes": country, "prefix": number} if country else {"prefix": number}
-        shown, _ = self._stock_items({**prefix, "limit": PAGE_SIZE})
-        items = searches.of_number(shown, "numberString", number)
-        return [known for known in (identifier(item.get("id")) for item in items) if known]
+        within = {"countryCodes": country} if country else {}
+        return self._stock_items({**within, "prefix": prefix, "limit": PAGE_SIZE})[0]
 
     def _stock_items(self, params: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
         """A page of the stock, and the token of the next one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from os.path import commonprefix
 from typing import Any
 
 import phonenumbers
@@ -11,7 +13,7 @@ import phonenumbers
 from schemas.money import Price
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from schemas.regions import region_of
-from tasks.providers.adapter import ProviderError, SearchQuery, Shown, Unsupported
+from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Shown, Unsupported
 from tasks.providers.transport.answers import e164, same_number
 
 
@@ -71,6 +73,42 @@ def of_number(items: Sequence[Mapping[str, Any]], key: str, number: str) -> list
         error = f"a search for {number} was answered with numbers that do not begin so"
         raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="other_question", error=error))
     return own
+
+
+Searching = Callable[[str, str], Sequence[Mapping[str, Any]]]
+"""What is for sale that begins like a number, with what that begins with; both E.164. Raises ProviderError."""
+
+
+def found_together(asks: Sequence[Ask], search: Searching, key: str) -> list[list[Mapping[str, Any]] | Outcome | None]:
+    """What one search for all numbers of an area shows of each of *asks*, by the items' *key*.
+
+    None for one that it does not show, or that is alone in its area: only a search for itself says more of it. What
+    ends the searches of the account for now is the outcome of all that were not found before.
+    """
+    found: dict[str, list[Mapping[str, Any]] | Outcome] = {}
+    for numbers in _areas([ask.number for ask in asks]):
+        try:
+            items = search(numbers[0], commonprefix(numbers))  # noqa: RUF071 - numbers are no paths
+        except ProviderError as exc:
+            failed = search_failed(exc.outcome)
+            if failed.held_back or failed.kind in (OutcomeKind.THROTTLED, OutcomeKind.ACCOUNT):
+                return [found.get(ask.number, failed) for ask in asks]
+            continue
+        shown = {number: [item for item in items if same_number(item.get(key), number)] for number in numbers}
+        found |= {number: own for number, own in shown.items() if own}
+    return [found.get(ask.number) for ask in asks]
+
+
+def _areas(numbers: Sequence[str]) -> list[list[str]]:
+    """Those of *numbers* that share their country and area code with others of them."""
+    areas = defaultdict(list)
+    for number in numbers:
+        parsed = phonenumbers.parse(number)
+        code = phonenumbers.length_of_national_destination_code(parsed)
+        area, region = phonenumbers.national_significant_number(parsed)[:code], region_of(number)
+        if area and region:
+            areas[region, area].append(number)
+    return [found for found in areas.values() if len(found) > 1]
 
 
 def search_failed(outcome: Outcome) -> Outcome:

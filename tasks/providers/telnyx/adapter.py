@@ -1,7 +1,8 @@
 """Telnyx, API v2, from its published specification and the vendor's guides.
 
-A number can be ordered only if a recent search of ours has shown it, else 422 with code 85000: so it is searched for
-right before, by its national digits (our reading: `starts_with` takes all of them, as it takes a part).
+A number can be ordered only if a recent search of ours has shown it, else 422 with code 85000. How long that is recent
+is not said, so it is searched for right before, by its national digits (our reading: `starts_with` takes all of them,
+as it takes a part): those of one order by what they begin with, and alone where that does not show them.
 
 POST /v2/number_orders {phone_numbers: [{phone_number, requirement_group_id}], customer_reference} answers 200 with an
 order: what became of the number is its item's `status` (`orders`). An item's id is not the number's: that one is known
@@ -74,17 +75,20 @@ class Telnyx:
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         """Search for the very number, which may be ordered then. Nothing is bought here."""
-        country = region_of(ask.number)
-        if country is None:
+        if region_of(ask.number) is None:
             return self._not_offered(f"no country is known for {ask.number}, and Telnyx searches by country")
         try:
-            shown = offers.listed(self._session, country, national_digits(ask.number), MOST_OFFERS)
-            found = searches.of_number(shown, "phone_number", ask.number)
+            found = searches.of_number(self._beginning(ask.number, ask.number), "phone_number", ask.number)
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
         if not found:
             return self._not_offered(f"Telnyx does not offer {ask.number}: search for another")
         return ask
+
+    def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
+        """One search for all numbers of an area. Nothing is bought here."""
+        found = searches.found_together(asks, self._beginning, "phone_number")
+        return [ask if isinstance(own, list) else own for ask, own in zip(asks, found, strict=True)]
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Order numbers under our name of the call, each with the papers configured for its country.
@@ -170,6 +174,12 @@ class Telnyx:
             answer = self._session.call("GET", ORDERS, params=params)
             found += orders.named(self._session, answer, reference, number)
         return found
+
+    def _beginning(self, number: str, prefix: str) -> list[Mapping[str, Any]]:
+        """What is for sale in *number*'s country that begins with *prefix*, which is how it begins."""
+        national = national_digits(number)
+        begins = national[: len(national) - len(number) + len(prefix)]
+        return offers.listed(self._session, region_of(number) or "", begins, MOST_OFFERS)
 
     def _page(self, params: Mapping[str, Any], page: str | None) -> Page:
         asked = {**params, pages.PAGE: int(page or 1), pages.SIZE: pages.PAGE_SIZE}

@@ -9,8 +9,9 @@ import pytest
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks.policies.pace import HORIZON, Later, Pace
+from tasks.policies.pace import HORIZON, Lane, Later, Pace
 from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.reading.searches import found_together
 from tasks.providers.transport.turns import take_turn
 from tests.tasks.scripted_provider import NOT_SENT, REFUSED
 from tests.tasks.support import Killed, OpenSlot, World, number
@@ -115,6 +116,60 @@ def test_a_batch_of_slow_searches_goes_in_one_call(make: Make) -> None:
     world.work()
     assert (sorted(searched), world.provider.calls) == (numbers, [25])
     assert {world.row(one)["status"] for one in ids} == {Status.PURCHASED}
+
+
+@pytest.mark.parametrize(("together", "slots"), [(False, 25), (True, 1)])
+def test_one_search_for_a_batch_takes_one_slot_of_the_look_ups(make: Make, together: bool, slots: int) -> None:
+    world = make(max_batch=25, max_in_flight=25)
+    ids = [world.queued(number(index))["id"] for index in range(25)]
+    assert world.release() == 25
+    searching(world, 0)
+    if together:
+        world.provider.prepare_together = lambda asks: (take_turn()(), list(asks))[1]  # type: ignore[attr-defined]
+    taken: list[Lane] = []
+    world.pace.reserve = lambda lane, **_: (taken.append(lane), OpenSlot())[1]
+    world.work()
+    assert {world.row(one)["status"] for one in ids} == {Status.PURCHASED}
+    assert (taken.count(world.binding.looking), world.provider.calls) == (slots, [25])
+
+
+def test_what_a_common_search_does_not_show_is_searched_for_alone(make: Make) -> None:
+    world = make(max_batch=3)
+    ids = [world.queued(number(index))["id"] for index in range(3)]
+    assert world.release() == 3
+    searched = searching(world, 0)
+    world.provider.prepare_together = lambda asks: [asks[0], REFUSED, None]  # type: ignore[attr-defined]
+    world.work()
+    statuses = [world.row(one)["status"] for one in ids]
+    assert statuses == [Status.PURCHASED, Status.FAILED, Status.PURCHASED]
+    assert (searched, world.provider.calls) == ([number(2)], [2])
+
+
+def test_who_is_alone_is_not_searched_for_together(make: Make) -> None:
+    world = make(max_batch=3)
+    world.queued(number(0))
+    assert world.release() == 1
+    searched = searching(world, 0)
+    world.provider.prepare_together = lambda asks: [REFUSED for _ in asks]  # type: ignore[attr-defined]
+    world.work()
+    assert searched == [number(0)]
+
+
+def test_a_search_that_is_held_back_holds_back_all_of_a_batch(make: Make) -> None:
+    world = make(max_batch=2)
+    ids = [world.queued(number(index))["id"] for index in range(2)]
+    assert world.release() == 2
+    searched = searching(world, 0)
+
+    def search(_: str, __: str) -> list[dict[str, str]]:
+        take_turn()()
+        raise AssertionError("a search went out beyond the limit")
+
+    world.provider.prepare_together = lambda asks: found_together(asks, search, "number")  # type: ignore[attr-defined]
+    world.pace.reserve = lambda lane, **_: Later(9.0) if lane == world.binding.looking else OpenSlot()
+    world.work()
+    assert searched == []
+    assert {(world.row(one)["status"], world.row(one)["attempts"]) for one in ids} == {(Status.QUEUED, 0)}
 
 
 def test_a_slow_search_that_fails_comes_to_an_end(make: Make) -> None:

@@ -13,7 +13,17 @@ from redis.exceptions import ConnectionError as RedisAway
 from schemas.config.balances import Balance
 from schemas.money import Price
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Ask, Known, ProviderError, SearchQuery, Shown, TellsBalance, Unsupported
+from tasks.providers.adapter import (
+    Adapter,
+    Ask,
+    Known,
+    PreparesTogether,
+    ProviderError,
+    SearchQuery,
+    Shown,
+    TellsBalance,
+    Unsupported,
+)
 from tasks.providers.guard import ADAPTER_ERROR, guarded
 from tasks.providers.transport.turns import Withheld
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -28,6 +38,9 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "owned": lambda adapter: list(adapter.owned()),
     "check": lambda adapter: adapter.check(),
     "balance": lambda adapter: cast(TellsBalance, adapter).balance(),
+    "prepare_together": lambda adapter: cast(PreparesTogether, adapter).prepare_together(
+        [Ask(number=NUMBER), Ask(number=OTHER)]
+    ),
 }
 
 
@@ -48,7 +61,7 @@ class Said:
             raise self._said
         return self._said
 
-    prepare = buy = look = search = check = owned = balance = _say
+    prepare = buy = look = search = check = owned = balance = prepare_together = _say
 
 
 def adapter(said: Any) -> Adapter:
@@ -65,6 +78,8 @@ def answer(name: str, said: Any) -> object:
 def settles_nothing(name: str, found: Any) -> bool:
     if name == "prepare":
         return bool((found.kind, found.error_code) == (OutcomeKind.NOT_SENT, ADAPTER_ERROR))
+    if name == "prepare_together":
+        return bool(found == [None, None])
     if name == "buy":
         return [(one.kind, one.error_code) for one in found] == [(OutcomeKind.UNKNOWN, ADAPTER_ERROR)] * 2
     if name == "look":
@@ -88,7 +103,7 @@ def test_what_it_raises_settles_nothing_and_is_logged_without_what_was_said(
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("said", [None, 5, "yes", [YES], [YES, None], [None, YES], [YES] * 3, {NUMBER: YES}, [5]])
+@pytest.mark.parametrize("said", [None, 5, "yes", [YES], [YES, 5], [5, YES], [YES] * 3, {NUMBER: YES}, [5]])
 def test_what_is_no_answer_settles_nothing(name: str, said: Any) -> None:
     assert settles_nothing(name, answer(name, said))
 
@@ -110,6 +125,7 @@ def test_an_answer_comes_through_as_it_is() -> None:
     ours = [OwnedNumber(number=NUMBER, provider_number_id="1")]
     said: dict[str, Any] = {"prepare": YES, "buy": [YES, YES], "look": look, "search": [], "owned": ours}
     said["check"] = [Check(name="connection", ok=True, message="answers")]
+    said["prepare_together"] = [None, YES]
     said["balance"] = Balance(Decimal("1.00"), "USD")
     assert {name: answer(name, value) for name, value in said.items()} == said
 

@@ -15,7 +15,7 @@ from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers import rotating as module
-from tasks.providers.adapter import Adapter, Ask, ProviderError, SearchQuery, TellsBalance
+from tasks.providers.adapter import Adapter, Ask, PreparesTogether, ProviderError, SearchQuery, TellsBalance
 from tasks.providers.rotating import rotating
 from tasks.providers.transport.turns import in_turn
 from tasks.sandbox import SandboxServer
@@ -49,6 +49,9 @@ class Shop:
     def prepare(self, ask: Ask) -> Ask | Outcome:
         self.calls.append(self.token)
         return ask if self.token == self.good else REFUSED
+
+    def prepare_together(self, asks: list[Ask]) -> list[Ask | Outcome]:
+        return [self.prepare(ask) for ask in asks]
 
     def look(self, numbers: dict[str, Any]) -> dict[str, Look]:
         self.calls.append(self.token)
@@ -111,6 +114,7 @@ def asks_now(monkeypatch: pytest.MonkeyPatch) -> None:
 CALLS: dict[str, Callable[[Adapter], object]] = {
     "buy": lambda shop: shop.buy([Ask(number=NUMBER)]),
     "prepare": lambda shop: shop.prepare(Ask(number=NUMBER)),
+    "prepare_together": lambda shop: cast(PreparesTogether, shop).prepare_together([Ask(number=NUMBER)]),
     "look": lambda shop: shop.look({NUMBER: None}),
     "search": lambda shop: shop.search(SearchQuery()),
     "owned": lambda shop: list(shop.owned()),

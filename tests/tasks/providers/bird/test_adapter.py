@@ -167,6 +167,15 @@ def test_the_stock_item_that_a_request_names_is_bought_where_it_is_the_number_s(
     assert adapter("bird", server.url).prepare(asked) == Ask(number=NUMBER, options={"stock_item_id": bought})
 
 
+def test_one_search_finds_the_stock_items_of_a_batch(server: ScriptedServer) -> None:
+    server.queue(results(stock_item(), stock_item(OTHER, id="5"), stock_item(f"{NUMBER}9", id="6")))
+    asks = [Ask(number=NUMBER), Ask(number=OTHER), Ask(number=f"{NUMBER[:-1]}7")]
+    found = adapter("bird", server.url).prepare_together(asks)  # type: ignore[attr-defined]
+    assert [own and own.options for own in found] == [{"stock_item_id": ITEM}, {"stock_item_id": "5"}, None]
+    (seen,) = server.seen
+    assert seen.query == {"countryCodes": ["US"], "prefix": [NUMBER[:-1]], "limit": ["99"]}
+
+
 @pytest.mark.parametrize(
     "items", [[], [stock_item(id=None)], [stock_item(backOrderRequired=True)], [stock_item(OTHER), stock_item(id=None)]]
 )

@@ -52,6 +52,27 @@ def test_one_order_goes_out_for_all(server: ScriptedServer) -> None:
     }
 
 
+def test_one_search_shows_all_numbers_of_an_order(server: ScriptedServer) -> None:
+    numbers = [f"+141555501{index:02}" for index in range(25)]
+    server.queue(reply(200, {"data": [{"phone_number": number} for number in numbers]}))
+    asks = [wanted(number) for number in numbers]
+    assert adapter("telnyx", server.url).prepare_together(asks) == asks  # type: ignore[attr-defined]
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == ("GET", "/v2/available_phone_numbers")
+    assert seen.query == {
+        "filter[country_code]": ["US"],
+        "filter[limit]": ["100"],
+        "filter[best_effort]": ["false"],
+        "filter[phone_number][starts_with]": ["41555501"],
+    }
+
+
+def test_what_the_search_for_an_order_does_not_show_is_not_said_to_be_sold(server: ScriptedServer) -> None:
+    server.queue(reply(200, {"data": [{"phone_number": OTHER}]}))
+    asks = [wanted(NUMBER), wanted(OTHER)]
+    assert adapter("telnyx", server.url).prepare_together(asks) == [None, asks[1]]  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("states", "codes"),
     [
