@@ -141,7 +141,7 @@ class _Hunt:
 
     def _ask(self, alias: str) -> None:
         """Add the listed ones by chunks, then what a search finds."""
-        query = _query(self.criteria, self.count + SPARE)
+        query = query_of(self.criteria, self.count + SPARE)
         listed = [one for one in self.listed or () if one.provider == alias]
         others = 0
         for chunk in chunks(listed, _CHUNK):
@@ -167,8 +167,8 @@ class _Hunt:
         dear, seen, more = 0, 0, False
         try:
             for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
-                fitting = [one for one in found if _fits(one, query, self.criteria)]
-                cheap = [one for one in fitting if _is_cheap(one, self.criteria)]
+                fitting = [one for one in found if fits(one, query, self.criteria)]
+                cheap = [one for one in fitting if is_cheap(one, self.criteria)]
                 dear += len(fitting) - len(cheap)
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
                 enough = more and len(self.found.offers) >= self.urgent
@@ -227,12 +227,13 @@ class _Hunt:
         return self.enough or left.most < 1 or (left.idle < 1 and plenty)
 
 
-def _query(criteria: Criteria, limit: int) -> SearchQuery:
+def query_of(criteria: Criteria, limit: int) -> SearchQuery:
+    """The search for numbers by *criteria*."""
     asked = {name: getattr(criteria, name) for name in ("country", "prefix", "type", "features", "contains")}
     return SearchQuery(limit=limit, **asked)
 
 
-def _fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
+def fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
     """Whether a candidate is what was asked for, as far as its number tells: its provider may have said so only."""
     number = found.number
     if offered(number, query) is None or number in criteria.exclude:
@@ -241,7 +242,8 @@ def _fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
     return criteria.contains in national and (criteria.type is None or may_be(number, criteria.type))
 
 
-def _is_cheap(found: Candidate, criteria: Criteria) -> bool:
+def is_cheap(found: Candidate, criteria: Criteria) -> bool:
+    """Whether a candidate costs no more a month than is wanted; no where that cannot be told and matters."""
     if criteria.max_price is not None:
         return criteria.max_price.covers(found.price)
     return not criteria.prefer or (found.price is not None and found.price.monthly is not None)

@@ -14,16 +14,18 @@ from tornado.routing import URLSpec
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, url
 
 from workers.config_file import Source
+from workers.pages.files import CheckFile, SubmitFile
 from workers.pages.frame import access, templates
 from workers.pages.frame.desk import PagesDesk
 from workers.pages.frame.templates import Templates, missing_parts
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
-from workers.pages.new_order import CheckFile, NewOrder, SubmitFile, Want
+from workers.pages.new_order import NewOrder, Want
 from workers.pages.orders import ChangeOrder, ExportOrder, Order, Orders
 from workers.pages.pools import Pool, Pools
 from workers.pages.providers import ChangeProvider, Providers
 from workers.pages.purchases import Purchase, Purchases
+from workers.pages.search import OrderPicked, Search
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,8 @@ def _handlers(desk: PagesDesk) -> list[Any]:
         ("/new/want", Want, "dialstock_want"),
         ("/new/file", CheckFile, "dialstock_check"),
         ("/new/file/([^/]+)", SubmitFile, "dialstock_submit"),
+        ("/search", Search, "dialstock_search"),
+        ("/search/picked", OrderPicked, "dialstock_picked"),
         ("/orders/([^/]+)", Order, "dialstock_order"),
         ("/orders/([^/]+)/export", ExportOrder, "dialstock_export"),
         ("/orders/([^/]+)/(cancel|retry)", ChangeOrder, "dialstock_change_order"),

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 import secrets
-from dataclasses import asdict
-from http import HTTPStatus
-from itertools import islice
 from typing import Any
 
-from schemas.outcomes import clip
-from schemas.regions import known_country
-from schemas.wishes import check_wishes, parse_numbers_order
+from schemas.wishes import parse_numbers_order
 from tasks.accounts import identity
-from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting
-from workers.pages.frame.handler import Change, Page, Refusal, refused
+from workers.pages.frame.handler import Change, Page, refused
 from workers.pages.frame.templates import Document
-from workers.pages.frame.uploads import Upload
-from workers.views.desk import Desk, known_provider
-from workers.views.orders.check_file import Checked, check_file
-from workers.views.orders.dry_run import plan
-from workers.views.orders.load import load_order
+from workers.views.desk import Desk
 from workers.views.providers.whereabouts import whereabouts
 from workers.views.words import count
 
@@ -31,6 +20,7 @@ SHOWN = 50
 
 MAX_NAME = 200
 
+_WISHED = ("provider", "country", "prefix", "type", "contains", "max_price")
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -41,10 +31,15 @@ class NewOrder(Page):
     tab = "dialstock_orders"
 
     def read(self, desk: Desk, *_: str) -> Document:
-        """Whom one can buy from, and a key that makes one order of a form, however often it is sent."""
+        """Whom one can buy from, and a key that makes one order of a form, however often it is sent.
+
+        What the address says of the numbers stands in the form already.
+        """
         config = desk.runtime.config
         sellers = {alias: whereabouts(config, alias) for alias in sorted(config.providers)}
-        return {"sellers": sellers, "key": secrets.token_urlsafe(16)}
+        asked = {name: value for name in _WISHED if (value := self.query(name)) is not None}
+        features = self.get_query_arguments("feature")
+        return {"sellers": sellers, "key": secrets.token_urlsafe(16), "asked": {**asked, "feature": features}}
 
 
 class Want(Change):
@@ -85,102 +80,3 @@ class Want(Change):
         }
         key = f"page:{key}"
         return {"idempotency_key": key, "metadata": {}, **{name: one for name, one in fields.items() if one}}
-
-
-class CheckFile(Change):
-    """A file, checked: every row of it, and what it would come to."""
-
-    template = "checked_file"
-    tab = "dialstock_orders"
-
-    def change(self, desk: Desk, *_: str) -> tuple[str, Document]:
-        """By the form's `file`, `provider` for rows that name none, `country` for numbers without a plus."""
-        sent = self.request.files.get("file", [])
-        if not sent or not sent[0]["filename"]:
-            raise refused("no file was chosen")
-        name, provider = clip(sent[0]["filename"], MAX_NAME) or "file", self.form("provider") or None
-        if provider is not None:
-            known_provider(desk.runtime.config, provider)
-        country = _country(self.form("country"))
-        how: dict[str, Any] = {"name": name, "format": None, "country": country, "naming": Naming(), "sheet": None}
-        checked = check_file(desk.runtime, io.BytesIO(sent[0]["body"]), provider=provider, **how)
-        document = _found(desk, name, checked)
-        token = self.desk.uploads.keep(name, checked, desk.runtime.config.digest)
-        return f"{name} was checked.", {**document, "token": token}
-
-    def tell(self, _said: str, document: Document, *_: str) -> None:
-        """Shown at once: nothing was changed."""
-        self.answer(document)
-
-
-class SubmitFile(Change):
-    """A checked file, bought."""
-
-    def change(self, desk: Desk, *names: str) -> tuple[str, Document]:
-        """Where rows are bad, or numbers stand twice, only with a tick for that."""
-        upload = self.desk.uploads.take(names[0])
-        if upload is None:
-            gone = "this file was submitted already, or checked too long ago: see the orders before you send it again"
-            raise Refusal(HTTPStatus.CONFLICT, gone)
-        try:
-            self._check(desk, upload)
-        except Refusal:
-            self.desk.uploads.give_back(names[0], upload)
-            raise
-        try:
-            self.order_id, lines = _order(desk, upload)
-        finally:
-            upload.checked.close()
-        return f"{upload.name} is in: {count(lines, 'line')}.", {"order_id": self.order_id, "lines": lines}
-
-    def shown_next(self, *_: str) -> str:
-        """The order."""
-        return str(self.reverse_url("dialstock_order", self.order_id))
-
-    def _check(self, desk: Desk, upload: Upload) -> None:
-        checked = upload.checked
-        if upload.digest != desk.runtime.config.digest:
-            raise Refusal(HTTPStatus.CONFLICT, "the configuration has changed since the check: check the file again")
-        if not (len(checked.lines) or checked.wishes):
-            raise refused("the file has no good row: nothing was bought")
-        if checked.bad_rows and self.form("skip_invalid") != "yes":
-            raise refused("rows of the file are bad: mend it and check it again, or go back and tick to leave them out")
-        if checked.twice and self.form("allow_duplicates") != "yes":
-            raise refused("numbers stand under two providers: go back and tick that both are bought")
-
-
-def _country(text: str) -> str | None:
-    code = text.upper() or None
-    if code is not None and not known_country(code):
-        raise refused(f"{text[:20]!r} is no country: write two letters of ISO 3166-1, like US or GB")
-    return code
-
-
-def _order(desk: Desk, upload: Upload) -> tuple[str, int]:
-    """The id of the order that a file makes, and how many lines or wishes it has."""
-    runtime, checked = desk.runtime, upload.checked
-    identity.settle(runtime)
-    if checked.wishes:
-        check_wishes(checked.wishes, runtime.kinds)
-        row = accepting.begin(runtime, checked.wishes, key=None, metadata={}, name=upload.name)
-        return row["id"], len(checked.wishes)
-    loaded = load_order(runtime, checked, name=upload.name, metadata={})
-    return loaded.order_id, loaded.lines
-
-
-def _found(desk: Desk, name: str, checked: Checked) -> Document:
-    plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
-    return {
-        "file": name,
-        "rows": len(checked.lines),
-        "wishes": [
-            {"count": wish.count, "at_least": wish.at_least, "criteria": str(wish.criteria)} for wish in checked.wishes
-        ],
-        "bad_rows": checked.bad_rows,
-        "problems": list(islice(checked.problems, SHOWN)),
-        "twice": checked.twice,
-        "twice_shown": checked.twice_shown,
-        "plan": [asdict(one) for one in plans],
-        "countries": [asdict(one) for one in countries],
-        "sellers": {one.provider: whereabouts(desk.runtime.config, one.provider) for one in plans},
-    }

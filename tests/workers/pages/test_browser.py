@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from schemas.status import Status
-from tests.servers import unavailable
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
+from tests.workers.pages.browsing import PATIENCE, PHONE, browser, serious_findings, tab
 from tests.workers.pages.serving import PASSWORDS, Visitor
 from workers.views.desk import Desk
 
-PAGES = ("orders", "new", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
-PHONE = {"width": 390, "height": 844}
-PATIENCE = 60_000.0
-"""Milliseconds that a page may take for what it does in a moment on a quiet machine."""
+__all__ = ["browser", "tab"]
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, without a screen. As root, as in a container, it needs its own sandbox off."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        unavailable("a browser", "apt-get install chromium")
-    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=arguments + quiet)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def tab(browser: Browser, visitor: Visitor) -> Iterator[Page]:
-    """A tab of Ann's, in which nothing may go wrong unseen."""
-    context = browser.new_context(
-        base_url=str(visitor.base_url),
-        http_credentials={"username": "ann", "password": PASSWORDS["ann"]},
-        timezone_id="America/New_York",
-        locale="en-US",
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    yield page
-    context.close()
-    assert wrong == []
+PAGES = ("orders", "new", "search", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
 
 
 @pytest.fixture
@@ -80,13 +43,6 @@ def test_pictures(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
     for name, path in (("order", f"orders/{order}"), ("held", "held")):
         tab.goto(f"/dialstock/{path}")
         tab.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}.png")
-
-
-def serious_findings(tab: Page) -> list[tuple[str, list[str]]]:
-    """What keeps somebody from a page of ours; the bar is Flower's."""
-    found = Axe().run(tab, context={"exclude": [[".app-navbar"]]}).response["violations"]
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious]
 
 
 def test_each_page_reads_well_for_everybody(tab: Page, order: str) -> None:

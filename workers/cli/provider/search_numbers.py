@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +17,7 @@ from workers.views.words import count
 if TYPE_CHECKING:
     from schemas.outcomes import Candidate
     from tasks.providers.adapter import SearchQuery
+    from workers.views.providers.searching import Found
 
 DEFAULT = 10
 """Numbers that are shown where nobody says how many."""
@@ -73,6 +72,7 @@ def search(
     from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
     from workers.cli.terminal.output_file import refuse_replacing
     from workers.views.orders.export import format_of
+    from workers.views.providers.searching import why_no_more
 
     if not (prefix.isascii() and prefix.isdigit()) and prefix:
         raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
@@ -92,35 +92,21 @@ def search(
     else:
         _show(found, provider, csv=csv, json=json)
     if len(found.numbers) < query.limit:
-        _say_why(found, provider)
+        say(why_no_more(found, provider))
         raise typer.Exit(0 if limit is None else SOME_FAILED)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The numbers that a search gave; `whole` tells that the provider shows no other."""
-
-    numbers: Sequence[Candidate]
-    whole: bool
-
-
-def _find(provider: str, query: SearchQuery) -> _Found:
+def _find(provider: str, query: SearchQuery) -> Found:
     """Search until there are enough. Raises Failure, Unsupported and ProviderError."""
-    from tasks.providers.reading.search_pages import SearchPages
-    from tasks.providers.registry import kinds
-    from workers.views.providers.asking import asking, read_providers
+    from workers.views.providers.asking import read_providers
+    from workers.views.providers.searching import search
 
-    config, found = read_providers(), list["Candidate"]()
-    with working(f"asking {provider}"), asking(config, provider) as adapter:
-        pages = SearchPages(adapter.search, query, kinds()[config.providers[provider].kind])
-        for page in pages:
-            found += page
-            if len(found) >= query.limit:
-                break
-    return _Found(found[: query.limit], pages.whole)
+    config = read_providers()
+    with working(f"asking {provider}"):
+        return search(config, provider, query)
 
 
-def _show(found: _Found, provider: str, *, csv: bool, json: bool) -> None:
+def _show(found: Found, provider: str, *, csv: bool, json: bool) -> None:
     if json:
         emit_json([_document(one, provider) for one in found.numbers])
     elif csv:
@@ -129,7 +115,7 @@ def _show(found: _Found, provider: str, *, csv: bool, json: bool) -> None:
         show_table(_COLUMNS, [[getattr(one, name) for name in _COLUMNS] for one in found.numbers])
 
 
-def _write(found: _Found, provider: str, output: Path) -> None:
+def _write(found: Found, provider: str, output: Path) -> None:
     from schemas.money import price_columns
     from workers.views.orders.export import format_of, write_rows
 
@@ -147,16 +133,6 @@ def _write(found: _Found, provider: str, output: Path) -> None:
     ]
     written = write_rows(rows, columns, output, format_of(output, json=False))
     say(f"{output}: {count(written, 'number')}. Buy them:  dialstock order submit {output}")
-
-
-def _say_why(found: _Found, provider: str) -> None:
-    if not found.numbers:
-        say(f"{provider} shows no such number: try another prefix or country")
-    elif found.whole:
-        say(f"{provider} shows {count(len(found.numbers), 'such number')}, and no more: try another prefix")
-    else:
-        shows = f"{provider} shows {count(len(found.numbers), 'such number')} at once, and may have others"
-        say(f"{shows}: search for them by another prefix, like an area code or a longer one")
 
 
 def _document(found: Candidate, provider: str) -> dict[str, Any]:

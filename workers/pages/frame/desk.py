@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tasks.runtime import Runtime
@@ -20,6 +23,9 @@ from workers.views.orders.progress import Progress, Sampler
 CONNECTIONS = 4
 """The most that Flower has to PostgreSQL at once: to look must not take connections from those who buy."""
 
+
+SEARCHES = 2
+"""Searches at a provider that go on at once: they take turns that workers' look-ups wait for."""
 
 FOLLOWED = 100
 """Orders of which it is known how fast they went a moment ago."""
@@ -60,6 +66,8 @@ class PagesDesk:
         self._lock = threading.Lock()
         self._database: SqlDatabase | None = None
         self.uploads = Uploads()
+        self.searchers = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
+        self._searches = threading.BoundedSemaphore(SEARCHES)
         self._followed: OrderedDict[tuple[str, str], _Followed] = OrderedDict()
 
     def start(self) -> None:
@@ -70,8 +78,19 @@ class PagesDesk:
         """Follow it no more, and give the connections back."""
         self._following.stop()
         self.uploads.close()
+        self.searchers.shutdown(wait=False, cancel_futures=True)
         if self._database is not None:
             self._database.close()
+
+    @contextmanager
+    def searching(self) -> Iterator[bool]:
+        """Whether a search may go on within, for there are few others."""
+        free = self._searches.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._searches.release()
 
     def _follow(self) -> bool:
         self._file.look()

@@ -57,8 +57,11 @@ class Page(BaseHandler):  # type: ignore[misc]
         """The page."""
         self.answer(await self.work(lambda desk: self.read(desk, *names)))
 
-    async def work(self, action: Callable[[Desk], T]) -> T:
-        """The result of *action* in a thread: the database may take its time. Raises Refusal."""
+    async def work(self, action: Callable[[Desk], T], *, long: bool = False) -> T:
+        """The result of *action* in a thread: the database may take its time. Raises Refusal.
+
+        What takes *long*, for it asks a provider, has threads of its own: nobody else's page waits for it.
+        """
 
         def run() -> T:
             try:
@@ -68,7 +71,7 @@ class Page(BaseHandler):  # type: ignore[misc]
             except Exception as exc:
                 raise _refusal(exc) from exc
 
-        return await tornado.ioloop.IOLoop.current().run_in_executor(None, run)
+        return await tornado.ioloop.IOLoop.current().run_in_executor(self.desk.searchers if long else None, run)
 
     def answer(self, document: Document) -> None:
         """Write *document* as what was asked for."""

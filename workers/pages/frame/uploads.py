@@ -48,9 +48,13 @@ class Uploads:
         return token
 
     def take(self, token: str) -> Upload | None:
-        """The file, which nobody else is given from then on; None where it is gone."""
+        """The file, which nobody else is given from then on; None where it is gone, or has waited too long."""
         with self._lock:
-            return self._kept.pop(token, None)
+            upload = self._kept.pop(token, None)
+        if upload is not None and upload.until < time.monotonic():
+            upload.checked.close()
+            return None
+        return upload
 
     def give_back(self, token: str, upload: Upload) -> None:
         """Have it wait on, for what was asked of it could not be done."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from tornado.escape import xhtml_escape
 
-from workers.views.words import duration, moment, plain, short_id
+from workers.views.words import as_json, duration, moment, plain, short_id
 
-__all__ = ["duration", "moment", "number", "said", "short_id", "time", "value"]
+__all__ = ["as_json", "duration", "moment", "number", "said", "short_id", "time", "value"]
 
 
 def said(text: object) -> str:

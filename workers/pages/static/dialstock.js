@@ -44,6 +44,14 @@
     setTimeout(again, every);
   }
 
+  function ticksAll(box) {
+    box.hidden = false;
+    box.addEventListener("change", function () {
+      box.form.querySelectorAll("input[name=" + box.dataset.all + "]").forEach(function (one) { one.checked = box.checked; });
+    });
+  }
+
   localTimes(document);
+  document.querySelectorAll("input[data-all]").forEach(ticksAll);
   document.querySelectorAll("[data-live]").forEach(follow);
 }());

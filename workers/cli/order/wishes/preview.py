@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from schemas.money import Price, amount_text
 from schemas.wishes import Wish
 from tasks.runtime import Runtime
 from tasks.supply.candidates import find
 from workers.cli.terminal.output import show, show_table
+from workers.views.costs import Costs, sums_in_words
 from workers.views.orders.dry_run import least_seconds
 from workers.views.words import count, duration
 
@@ -19,28 +19,6 @@ _COLUMNS = (
     *("wish", "wanted", "provider", "to buy", "a month", "setup", "without price"),
     *("at its limits", "why not more"),
 )
-
-
-@dataclass
-class Costs:
-    """What numbers cost together, by currency, and how many tell no price a month."""
-
-    monthly: dict[str, Decimal] = field(default_factory=dict)
-    setup: dict[str, Decimal] = field(default_factory=dict)
-    without_price: int = 0
-
-    def add(self, price: Price | None) -> None:
-        """One number more."""
-        self.without_price += price is None or price.monthly is None
-        if price is not None:
-            for sums, amount in ((self.monthly, price.monthly), (self.setup, price.setup)):
-                if amount is not None:
-                    sums[price.currency] = sums.get(price.currency, Decimal(0)) + amount
-
-    def document(self) -> dict[str, Any]:
-        """As plain data; amounts are text."""
-        monthly, setup = ({code: amount_text(one) for code, one in sums.items()} for sums in (self.monthly, self.setup))
-        return {"monthly": monthly, "setup": setup, "without_price": self.without_price}
 
 
 @dataclass
@@ -104,10 +82,7 @@ def show_preview(previews: Sequence[Preview]) -> None:
     for part in (part for one in buys for part in one.parts):
         _add(costs, part.costs)
         seconds[part.provider] = seconds.get(part.provider, 0.0) + part.seconds
-    told = [f"{_sums(sums)} {what}" for sums, what in ((costs.monthly, "a month"), (costs.setup, "setup")) if sums]
-    if costs.without_price:
-        told.append(f"{count(costs.without_price, 'number')} without a price")
-    money = f" ({', '.join(told)})" if told else ""
+    money = f" ({costs})" if str(costs) else ""
     wanted, buy = sum(one.wish.count for one in previews), sum(one.to_buy for one in buys)
     longest = duration(max(seconds.values(), default=0.0))
     show(f"{buy:,} of {count(wanted, 'number')} would be bought{money}, in {longest} at the least. This was a dry run.")
@@ -128,8 +103,8 @@ def _rows(one: Preview) -> list[tuple[Any, ...]]:
             one.wish.count,
             part.provider,
             part.to_buy,
-            _sums(part.costs.monthly),
-            _sums(part.costs.setup),
+            sums_in_words(part.costs.monthly),
+            sums_in_words(part.costs.setup),
             part.costs.without_price,
             duration(part.seconds),
             part.reason or (fewer if part.to_buy else ""),
@@ -137,7 +112,3 @@ def _rows(one: Preview) -> list[tuple[Any, ...]]:
         for part in one.parts
         if part.to_buy or part.reason
     ]
-
-
-def _sums(sums: dict[str, Decimal]) -> str:
-    return " + ".join(f"{amount_text(amount)} {currency}" for currency, amount in sorted(sums.items()))
