@@ -1,8 +1,8 @@
 """How a run shares its tests over processes: whole files, the longest first, and one process for one file.
 
-Each process has servers of its own, and tests start workers, commands and sandboxes beside it: with more processes than
-cores, calls in them ran into their time-outs. What runs on one of them, and in which order, is a unit; two runs have
-the same units.
+Each process has servers of its own. What runs on one of them, and in which order, is a unit; two runs have the same
+units. Some units mostly wait, for workers and commands that they started: processes of their own take those, beside one
+a core for what computes. More of the latter would take the cores from the former, whose calls ran into their time-outs.
 """
 
 from __future__ import annotations
@@ -16,22 +16,45 @@ from typing import Any
 import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 MOST = 8
-"""Processes: each has a Valkey and a PostgreSQL."""
+"""Processes for what computes: each has a Valkey and a PostgreSQL."""
 
-LONGEST = ("tests/chaos", "tests/integration", "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers")
-"""Folders, the longest units first: what takes minutes must not begin last."""
+BESIDE = 2
+"""Processes for what waits."""
+
+MATRIX = "tests/integration/test_troubles.py"
+"""Each of its tests takes more than a minute, and is a unit."""
+
+WAITING = (MATRIX, "tests/deploy/test_image.py", "tests/chaos", "tests/integration")
+"""Files and folders whose tests mostly wait, the longest units first."""
+
+LONGEST = (*WAITING, "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers")
+"""Files and folders, the longest units first: what takes minutes must not begin last."""
 
 _DATABASE = re.compile(r"\[.*?(shared-)?(sqlite|postgresql)")
 
 
 def workers(option: Any, arguments: Iterable[str]) -> int:
     """How many processes a run takes where nobody says it; 0 for this one, which starts sooner and can be talked to."""
+    given = list(arguments)
     picked = option.keyword and not option.keyword.startswith("not ")
-    few = picked or all(".py" in argument for argument in arguments)
+    few = picked or all(".py" in argument for argument in given)
     talks = option.capture == "no" or option.collectonly
-    return 0 if few or talks else min(max(2, os.cpu_count() or 1), MOST)
+    if few or talks:
+        return 0
+    return computing() + (BESIDE if not option.keyword and any(map(_has_waiting, given)) else 0)
+
+
+def computing() -> int:
+    """How many processes take what computes."""
+    return min(max(2, os.cpu_count() or 1), MOST)
+
+
+def _has_waiting(argument: str) -> bool:
+    folder = f"{os.path.relpath(argument).rstrip('/')}/"
+    return any(f"{one}/".startswith(folder) or folder.startswith(f"{one}/") for one in WAITING)
 
 
 def unit(nodeid: str) -> str:
@@ -41,6 +64,8 @@ def unit(nodeid: str) -> str:
     would take the processors from each other.
     """
     file, _, name = nodeid.partition("::")
+    if file == MATRIX:
+        return nodeid
     shared, database = found.groups() if (found := _DATABASE.search(name)) else (None, "")
     folder = file.rpartition("/")[0]
     return f"{folder if shared or folder == 'tests/chaos' else file} {shared or ''}{database}"
@@ -52,7 +77,14 @@ def longest_first(items: list[pytest.Item]) -> None:
 
 
 def _rank(nodeid: str) -> int:
-    return next((rank for rank, folder in enumerate(LONGEST) if nodeid.startswith(f"{folder}/")), len(LONGEST))
+    return next(
+        (rank for rank, path in enumerate(LONGEST) if nodeid.startswith((f"{path}/", f"{path}:"))), len(LONGEST)
+    )
+
+
+def waits(unit: str) -> bool:
+    """Whether a unit mostly waits."""
+    return unit.startswith(WAITING)
 
 
 def end_what_is_left(run: str) -> None:
@@ -64,7 +96,10 @@ def end_what_is_left(run: str) -> None:
 
 
 class Sharing(LoadScopeScheduling):
-    """Hands out units in the order in which they were collected."""
+    """Hands out units in the order in which they were collected, to each process those of its sort while there are any.
+
+    The processes beyond those that compute take what waits. Without them each takes what comes next.
+    """
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         config.option.loadscopereorder = False
@@ -72,3 +107,11 @@ class Sharing(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if self.numnodes > computing():
+            beside = int(node.gateway.id.removeprefix("gw")) >= computing()
+            first = next((one for one in self.workqueue if waits(one) is beside), None)
+            if first is not None:
+                self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)

@@ -15,7 +15,17 @@ import psutil
 import pytest
 
 from tests.servers import PostgresServer, RedisServer
-from tests.sharing import LONGEST, end_what_is_left, longest_first, unit, workers
+from tests.sharing import (
+    BESIDE,
+    LONGEST,
+    MATRIX,
+    Sharing,
+    computing,
+    end_what_is_left,
+    longest_first,
+    unit,
+    workers,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,7 @@ from tests.sharing import LONGEST, end_what_is_left, longest_first, unit, worker
         ),
         ("tests/integration/test_a.py::test_1[shared-sqlite]", "tests/integration/test_a.py::test_1[sqlite]", False),
         ("tests/chaos/test_a.py::test_1[sqlite]", "tests/chaos/test_b.py::test_2[sqlite]", True),
+        (f"{MATRIX}::test_1[Redis-PgBouncer]", f"{MATRIX}::test_1[Redis-PostgreSQL]", False),
     ],
 )
 def test_what_runs_on_one_process(one: str, other: str, together: bool) -> None:
@@ -58,14 +69,85 @@ def test_a_few_tests_run_in_the_process_that_was_started(
     assert (workers(option, arguments) > 0) is several
 
 
+@pytest.mark.parametrize(
+    ("arguments", "keyword", "beside"),
+    [
+        (["tests"], "", True),
+        (["tests/tasks", f"{Path(__file__).parent}/integration/"], "", True),
+        (["tests/deploy"], "", True),
+        (["tests"], "not postgresql", False),
+        (["tests/tasks", "tests/workers"], "", False),
+    ],
+)
+def test_what_waits_has_processes_of_its_own(
+    arguments: list[str], keyword: str, beside: bool, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pytestconfig.rootpath)
+    option = SimpleNamespace(keyword=keyword, capture="fd", collectonly=False)
+    assert workers(option, arguments) - computing() == (BESIDE if beside else 0)
+
+
+def within(path: str) -> str:
+    return f"{path}::test_1" if path.endswith(".py") else f"{path}/test_a.py::test_1"
+
+
 def test_the_longest_begin_first() -> None:
-    items = [SimpleNamespace(nodeid=f"{folder}/test_a.py::test_1") for folder in ("tests/tasks", *reversed(LONGEST))]
+    items = [SimpleNamespace(nodeid=within(path)) for path in ("tests/tasks", *reversed(LONGEST))]
     longest_first(items)  # type: ignore[arg-type]
-    assert [item.nodeid.rpartition("/")[0] for item in items] == [*LONGEST, "tests/tasks"]
+    assert [item.nodeid for item in items] == [within(path) for path in (*LONGEST, "tests/tasks")]
 
 
-def test_each_folder_of_the_longest_is_there() -> None:
-    assert all(Path(__file__).parents[1].joinpath(folder).is_dir() for folder in LONGEST)
+def test_each_path_of_the_longest_is_there() -> None:
+    assert all(Path(__file__).parents[1].joinpath(path).exists() for path in LONGEST)
+
+
+class Node:
+    """One of a run's processes, which notes what it gets."""
+
+    shutting_down = False
+
+    def __init__(self, number: int) -> None:
+        self.gateway = SimpleNamespace(id=f"gw{number}")
+        self.got: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.got += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def handed_out(nodes: int, tests: list[str]) -> list[list[str]]:
+    """What each of *nodes* processes gets of *tests*, where each in turn ends one after the other."""
+    option = SimpleNamespace(tx=[f"{nodes}*popen"], maxprocesses=None, numprocesses=nodes)
+    config = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name), hook=None)
+    sharing, every = Sharing(config), [Node(number) for number in range(nodes)]  # type: ignore[arg-type]
+    for node in every:
+        sharing.add_node(node)  # type: ignore[arg-type]
+        sharing.add_node_collection(node, tests)  # type: ignore[arg-type]
+    sharing.schedule()
+    ended = [0] * nodes
+    while sum(ended) < len(tests):
+        for number, node in enumerate(every):
+            if ended[number] < len(node.got):
+                sharing.mark_test_complete(node, node.got[ended[number]])  # type: ignore[arg-type]
+                ended[number] += 1
+    return [[tests[index] for index in node.got] for node in every]
+
+
+def test_each_process_begins_with_what_is_of_its_sort_and_all_is_handed_out() -> None:
+    waiting = [f"tests/integration/test_{number}.py::test_1" for number in range(10)]
+    cheap = [f"tests/tasks/test_{number}.py::test_1" for number in range(40)]
+    first, *others = handed_out(computing() + 1, [*waiting, *cheap])
+    beside = others.pop()
+    assert beside[:10] == waiting
+    assert {*first, *(one for other in others for one in other)} <= {*cheap}
+    assert sorted([*first, *beside, *(one for other in others for one in other)]) == sorted([*waiting, *cheap])
+
+
+def test_without_processes_for_what_waits_it_comes_in_its_place() -> None:
+    tests = [f"{folder}/test_a.py::test_1" for folder in ("tests/integration", "tests/tasks", "tests/chaos")]
+    assert handed_out(1, tests) == [tests]
 
 
 def test_what_a_run_left_is_ended_and_nothing_else() -> None:
