@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -64,9 +64,9 @@ class LeastRights(Place):
         return done.stdout
 
 
-@pytest.fixture
-def redis(_redis_program: str) -> Iterator[RedisServer]:
-    server = RedisServer(_redis_program)
+@contextmanager
+def least_redis(program: str) -> Iterator[RedisServer]:
+    server = RedisServer(program)
     with closing(Redis.from_url(server.url)) as admin:
         admin.execute_command("ACL", "SETUSER", "dialstock", *written("acl").split())
     yield server
@@ -74,17 +74,34 @@ def redis(_redis_program: str) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, _postgres_package: Path, redis: RedisServer) -> Iterator[LeastRights]:
+def redis(_redis_program: str) -> Iterator[RedisServer]:
+    with least_redis(_redis_program) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(_postgres_package: Path) -> Iterator[PostgresServer]:
+    """The roles are the server's, so that each run has one of its own."""
     server = PostgresServer(_postgres_package, fsync="on")
-    with (
-        server.database(empty=True) as url,
-        LeastRights(tmp_path, url, redis, pools=POOLS) as place,
-    ):
-        place.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC", *written("sql").strip().split(";\n"))
-        place.run("migrate", role="dialstock_migrate")
-        place.execute("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM dialstock")
-        yield place
+    yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def migrated(server: PostgresServer, _redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database that the one role migrated, and in which the other has what is written down."""
+    with server.database(empty=True) as url, least_redis(_redis_program) as redis:
+        with LeastRights(tmp_path_factory.mktemp("migrated"), url, redis) as place:
+            place.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC", *written("sql").strip().split(";\n"))
+            place.run("migrate", role="dialstock_migrate")
+            place.execute("REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM dialstock")
+        yield url
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: PostgresServer, migrated: str, redis: RedisServer) -> Iterator[LeastRights]:
+    with server.database(like=migrated) as url, LeastRights(tmp_path, url, redis, pools=POOLS) as place:
+        yield place
 
 
 def test_they_are_enough_for_everything(place: LeastRights, numbers: Numbers) -> None:

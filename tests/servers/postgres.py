@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+from sqlalchemy.engine import make_url
 
 from workers.database.connections import migrate
 
@@ -75,13 +76,14 @@ class PostgresServer:
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self._folder))}"
 
     @contextmanager
-    def database(self, *, empty: bool = False) -> Iterator[str]:
-        """The URL of a fresh database: with our tables, copied from a template, or empty."""
-        if not empty:
+    def database(self, *, empty: bool = False, like: str = "") -> Iterator[str]:
+        """The URL of a fresh database: with our tables, or empty, or a copy of the one at *like*."""
+        if not (empty or like):
             self._make_template()
         name = next(self._names)
+        template = make_url(like).database if like else "template0" if empty else _TEMPLATE
         # Copied as files, which without fsync is twice as quick as through the log.
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else _TEMPLATE} STRATEGY FILE_COPY")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.url_of(name)
         finally:
