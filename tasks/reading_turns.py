@@ -101,12 +101,12 @@ def wait_for_turn(
     """
     patience = PATIENCE + lane.interval + HORIZON if patience is None else patience
     line = _Line(pace, lane, alias, guard, patience, sleep, stopping, keep)
-    take = None if places is None else partial(_take_place, places, pace, alias, sleep)
+    take = None if places is None else partial(_take_place, places, pace, alias)
     return partial(line.go, line.take(), take)
 
 
-def _take_place(places: Places, pace: Pace, alias: str, sleep: Callable[[float], None]) -> Callable[[], None]:
-    leave = pace.concurrency.take(places, time.monotonic() + PATIENCE, sleep)
+def _take_place(places: Places, pace: Pace, alias: str) -> Callable[[], None]:
+    leave = pace.concurrency.take(places, time.monotonic() + PATIENCE)
     if leave is None:
         raise ProviderError(_held_back(alias, PATIENCE))
     return leave
