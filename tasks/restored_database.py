@@ -22,10 +22,13 @@ from sqlalchemy import Connection
 
 from schemas.events import utc_text
 from schemas.settling import Finding, FindingKind
+from schemas.tables.purchases import PURCHASE
 from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
 from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
+from tasks.ledger.audit.differences import alive
+from tasks.ledger.calls.intents import reference_of
 from tasks.ledger.orders.wishes import stop_wishes
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
@@ -66,6 +69,15 @@ class Lost:
     def given_back(self) -> list[str]:
         """What was called for to be given back, each once, the newest first."""
         return list(dict.fromkeys(mark.number for mark in self.calls if mark.release_id is not None))
+
+    @property
+    def references(self) -> dict[str, list[str]]:
+        """Our names of the calls to buy each number, the newest first."""
+        found: dict[str, list[str]] = {}
+        for mark in self.calls:
+            if mark.release_id is None and mark.reference is not None:
+                found.setdefault(mark.number, []).append(mark.reference)
+        return found
 
     def __str__(self) -> str:
         first, last = (_second(one.started_at) for one in (self.calls[-1], self.calls[0]))
@@ -176,7 +188,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if gone := [number for number in standing if not report.walks.showed(number)]:
         return GoingOn(given_back=tuple(gone))
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
-    if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, unseen):
+    if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, lost, unseen):
         return GoingOn(unclear=tuple(unclear))
     _keep_numbers(runtime, binding.account, even_under_way=True)
     _answer(runtime, lost)
@@ -194,10 +206,22 @@ def _moved(runtime: Runtime, binding: Binding, report: Report) -> list[str]:
     return sorted(again.ids.keys() ^ report.walks.last.ids.keys())
 
 
-def _unclear(runtime: Runtime, binding: Binding, numbers: Sequence[str]) -> list[str]:
-    """Those of *numbers* of which a look does not say that they are not ours."""
-    asked = [Finding(kind=FindingKind.ABSENT, number=number, provider=binding.alias) for number in numbers]
-    absent = {one.number for gone in gone_among(runtime, binding, asked) for one in gone}
+def _unclear(runtime: Runtime, binding: Binding, lost: Lost, numbers: Sequence[str]) -> list[str]:
+    """Those of *numbers* of which a look does not say that they are not ours.
+
+    It asks for the orders of the lost calls too: a list does not show what is not delivered yet.
+    """
+    absent: set[str] = set()
+    for chunk in chunks(numbers, CHUNK):
+        rows = alive(runtime.database.read, lost.account, PURCHASE.c.number.in_(chunk))
+        ids = {row.number: row.id for row in rows}
+        asked = [
+            Finding(kind=FindingKind.ABSENT, number=one, provider=binding.alias, purchase_id=ids.get(one))
+            for one in chunk
+        ]
+        absent.update(
+            one.number for gone in gone_among(runtime, binding, asked, called=lost.references) for one in gone
+        )
     return [number for number in numbers if number not in absent]
 
 
@@ -222,11 +246,19 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
 
 
 def _all_lost(runtime: Runtime, account: str) -> Lost:
-    """With the pools that they were for: a pool's limit counts them."""
+    """With the pools that they were for, as a pool's limit counts them, and our names of them."""
     others = _others(runtime, account)
     lost = lost_calls(runtime.database, account, runtime.watermark.newest(account, others=others))
-    pools = runtime.watermark.pools(account, others) if lost.calls else {}
-    return replace(lost, calls=[replace(mark, pool=pools.get(mark.purchase_id)) for mark in lost.calls])
+    if not lost.calls:
+        return lost
+    pools = runtime.watermark.pools(account, others)
+    references = runtime.watermark.references(account, others)
+    calls = []
+    for mark in lost.calls:
+        own = reference_of(mark.purchase_id, mark.revision)
+        reference = references.get((mark.purchase_id, mark.revision), own)
+        calls.append(replace(mark, pool=pools.get(mark.purchase_id), reference=reference))
+    return replace(lost, calls=calls)
 
 
 def _others(runtime: Runtime, account: str) -> list[str]:

@@ -23,7 +23,7 @@ Redis emptied, or itself back in time, forgets marks and raises no alarm. Both b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
@@ -34,16 +34,18 @@ from tasks.redis_keys import named
 KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
 
-# The marks first, ARGV[1] of them, and then whose pools they are for.
+# The marks first, ARGV[1] of them, then ARGV[2] times whose pools they are for, then our names of their calls.
 _WRITE = f"""
-local pooled = ARGV[1] + 2
-local length = redis.call('LPUSH', KEYS[1], unpack(ARGV, 2, pooled - 1))
-redis.call('LTRIM', KEYS[1], 0, {KEPT - 1})
-if ARGV[pooled] then
-  redis.call('LPUSH', KEYS[1] .. ':pools', unpack(ARGV, pooled))
-  redis.call('LTRIM', KEYS[1] .. ':pools', 0, {KEPT - 1})
+local function keep(key, first, last)
+  if first > last then return 0 end
+  local length = redis.call('LPUSH', key, unpack(ARGV, first, last))
+  redis.call('LTRIM', key, 0, {KEPT - 1})
+  return length
 end
-return length
+local marks, pools = 2 + ARGV[1], 2 + ARGV[1] + ARGV[2]
+keep(KEYS[1] .. ':pools', marks + 1, pools)
+keep(KEYS[1] .. ':references', pools + 1, #ARGV)
+return keep(KEYS[1], 3, marks)
 """
 
 # What was marked since a mark that is known; all where it is not there.
@@ -83,7 +85,8 @@ class Mark:
 
     `release_id` is the release whose attempt it is, at that one's revision, where the number is given back: such marks
     have a list of their own, for older programs know only calls to buy. `pool` is the pool that it is for, where that
-    was asked for: it stands beside the marks, which older programs read.
+    was asked for, and `reference` our name of the call, where it is that of another purchase's (a batch has one): they
+    stand beside the marks, which older programs read.
     """
 
     purchase_id: str
@@ -93,6 +96,7 @@ class Mark:
     deadline: datetime
     release_id: str | None = None
     pool: str | None = field(default=None, compare=False)
+    reference: str | None = field(default=None, compare=False)
 
     @property
     def caller(self) -> str:
@@ -147,14 +151,15 @@ class Watermark:
         """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied."""
         kept = [*marks]
         pools = [f"{mark.purchase_id} {mark.pool}" for mark in kept if mark.pool]
-        self._write(self._key(account), [mark.text for mark in kept], pools)
+        references = [f"{mark.purchase_id} {mark.revision} {mark.reference}" for mark in kept if mark.reference]
+        self._write(self._key(account), [mark.text for mark in kept], pools, references)
 
     def write_release(self, account: str, mark: Mark) -> None:
         """Keep the mark of a call that gives a number of *account* back."""
-        self._write(_releases(self._key(account)), [mark.text], [])
+        self._write(_releases(self._key(account)), [mark.text])
 
-    def _write(self, key: str, texts: Sequence[str], pools: Sequence[str]) -> None:
-        if self._script(keys=[key], args=[len(texts), *texts, *pools]) == len(texts):
+    def _write(self, key: str, texts: Sequence[str], pools: Sequence[str] = (), references: Sequence[str] = ()) -> None:
+        if self._script(keys=[key], args=[len(texts), len(pools), *texts, *pools, *references]) == len(texts):
             self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
@@ -163,8 +168,16 @@ class Watermark:
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         """Which pools the marked calls of *account* were for, by purchase."""
-        found = chain.from_iterable(self._redis.lrange(f"{key}:pools", 0, -1) for key in self._lists(account, others))
-        return dict(_text(said).split(" ") for said in found)
+        return dict(said.split(" ") for said in self._beside("pools", account, others))
+
+    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], str]:
+        """Our names of the marked calls of *account* that are another purchase's, by purchase and revision."""
+        found = (said.split(" ") for said in self._beside("references", account, others))
+        return {(purchase_id, int(revision)): reference for purchase_id, revision, reference in found}
+
+    def _beside(self, what: str, account: str, others: Iterable[str]) -> Iterator[str]:
+        lists = (self._redis.lrange(f"{key}:{what}", 0, -1) for key in self._lists(account, others))
+        return map(_text, chain.from_iterable(lists))
 
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         """The marks of *account* since those that `known` was told of; all, in a process that has not looked yet."""

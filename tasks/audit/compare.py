@@ -7,7 +7,7 @@ walked can hide an entry between two pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from tasks.chunks import chunks
 from tasks.ledger.audit import differences, ids
 from tasks.ledger.audit import findings as settling
 from tasks.ledger.audit.differences import Walks
+from tasks.ledger.calls import looks
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, complete_finished
@@ -207,20 +208,53 @@ def _take_evidence(
 
 
 def gone_among(
-    runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress = lambda _: None
+    runtime: Runtime,
+    binding: Binding,
+    findings: Sequence[Finding],
+    progress: Progress = lambda _: None,
+    *,
+    called: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[list[Finding]]:
-    """The last word before numbers may be bought again: by chunks, those that a look finds not to be ours."""
+    """The last word before numbers may be bought again: by chunks, those that a look finds not to be ours.
+
+    *called* are our names of further calls to buy them, by number.
+    """
     for chunk in chunks(findings, CHUNK if binding.adapter.lookup == "by_list" else 1):
-        yield _gone(runtime, binding, chunk, progress)
+        yield _gone(runtime, binding, chunk, progress, called or {})
 
 
-def _gone(runtime: Runtime, binding: Binding, findings: Sequence[Finding], progress: Progress) -> list[Finding]:
-    numbers = {one.number: Known(number_id=next(iter(one.provider_number_ids), None)) for one in findings}
+def _gone(
+    runtime: Runtime,
+    binding: Binding,
+    findings: Sequence[Finding],
+    progress: Progress,
+    called: Mapping[str, Sequence[str]],
+) -> list[Finding]:
+    numbers = _known(runtime, binding, findings, called)
     with in_turn(Turns(runtime=runtime, binding=binding, first=PATIENCE)):
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
     progress(len(findings))
     return [one for one in findings if _is_gone(one, answers[one.number].kind)]
+
+
+def _known(
+    runtime: Runtime, binding: Binding, findings: Sequence[Finding], called: Mapping[str, Sequence[str]]
+) -> dict[str, Known]:
+    """Of what may never have been bought the calls are told too: an order that is not delivered yet is in no list.
+
+    What was bought is asked for by the list alone, as its order stands there as delivered for ever.
+    """
+    ids = {one.number: next(iter(one.provider_number_ids), None) for one in findings}
+    if not binding.adapter.keeps_reference:
+        return {number: Known(number_id=number_id) for number, number_id in ids.items()}
+    doubtful = {one.purchase_id: one.number for one in findings if one.kind is FindingKind.ABSENT and one.purchase_id}
+    with runtime.database.read() as conn:
+        found = {doubtful[key]: names for key, names in looks.references(conn, list(doubtful)).items()}
+    return {
+        number: Known(number_id=number_id, references=(*called.get(number, ()), *found.get(number, ())))
+        for number, number_id in ids.items()
+    }
 
 
 def _is_gone(finding: Finding, said: LookKind) -> bool:

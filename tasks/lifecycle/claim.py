@@ -102,7 +102,8 @@ def _marking(watermark: Watermark, account: str) -> Callable[[Sequence[Claim | N
 
 
 def _mark(claimed: Claim) -> Mark:
-    row = claimed.row
+    row, reference = claimed.row, claimed.reference
+    own = intents.reference_of(row["id"], row["revision"])
     return Mark(
         purchase_id=row["id"],
         revision=row["revision"],
@@ -110,4 +111,5 @@ def _mark(claimed: Claim) -> Mark:
         pool=row["pool"],
         started_at=claimed.started_at,
         deadline=claimed.deadline,
+        reference=None if reference == own else reference,
     )

@@ -80,9 +80,9 @@ def buy_batch(
 
 
 def _items(binding: Binding, items: Sequence[tuple[str, int]]) -> list[intents.Wanted]:
-    """What the claim has to find. All numbers of one call share its name, which fits into 40 characters."""
+    """What the claim has to find. All numbers of one call share its name."""
     purchase_id, revision = items[0]
-    reference = f"{purchase_id}-{revision % 1000}" if binding.adapter.keeps_reference else None
+    reference = intents.reference_of(purchase_id, revision + 1) if binding.adapter.keeps_reference else None
     return [intents.Wanted(*item, binding.account, reference) for item in items]
 
 

@@ -58,6 +58,11 @@ class Wanted:
     reference: str | None = field(default=None, compare=False)
 
 
+def reference_of(purchase_id: str, revision: int) -> str:
+    """Our name of the call that was claimed at *revision*, at most 40 characters; a batch has that of its first."""
+    return f"{purchase_id}-{(revision - 1) % 1000}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.

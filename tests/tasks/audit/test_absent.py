@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTI
 from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.rows import Row
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import take_turn
 from tests.tasks.ledger.test_resolve import updates
 from tests.tasks.scripted_provider import ABSENT, NOT_SENT, REFUSED, UNCLEAR, UNKNOWN
@@ -287,3 +287,23 @@ def test_each_provider_that_can_list_settles_it(shop: Shop) -> None:
     shop.world.clock.advance(2 * DAY)
     assert shop.scheduled() == 1
     assert shop.world.row(row["id"])["status"] == Status.FAILED
+
+
+def test_an_order_that_is_not_delivered_yet_is_asked_for_by_our_name_of_the_call(world: World) -> None:
+    """The list does not show it, and nothing else says that it was bought."""
+    world.provider.keeps_reference = True
+    listing(world)
+    row = held(world)
+    names = {one["reference"] for one in world.rows(select(ATTEMPT).where(ATTEMPT.c.purchase_id == row["id"]))}
+    look = world.provider.look
+
+    def ordered(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        found = look(numbers)
+        mine = numbers[NUMBER]
+        assert mine is not None
+        return {**found, NUMBER: Look(kind=LookKind.PROCESSING)} if names & {*mine.references} else found
+
+    world.provider.look = ordered  # type: ignore[method-assign]
+    wait(world, row)
+    assert scheduled(world) == 0
+    assert world.row(row["id"]) == row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -12,12 +12,13 @@ from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.pause import Cause
-from tasks.providers.adapter import ProviderError
+from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import take_turn
 from tasks.restored_database import GoingOn
-from tests.tasks.past import TWO, Past
+from tests.servers import RedisServer
+from tests.tasks.past import TWO, Past, started
 from tests.tasks.restored_database.test_answering import take_in
-from tests.tasks.scripted_provider import UNCLEAR
+from tests.tasks.scripted_provider import ABSENT, UNCLEAR
 from tests.tasks.support import number
 
 SHOWS_NONE = GoingOn(shows_none=True)
@@ -140,3 +141,36 @@ def test_a_list_that_breaks_off_lets_nothing_go_on(behind: Past) -> None:
 
 def broken() -> Iterator[OwnedNumber]:
     raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error="HTTP 500"))
+
+
+def pending(past: Past, sold: Mapping[str, str]) -> None:
+    """Have the orders of these calls be pending, by our names of them: no list shows their numbers yet."""
+    provider = past.world.provider
+
+    def look(numbers: Mapping[str, Known | None]) -> dict[str, Look]:
+        take_turn()()
+        asked = {wanted: known.references if known else () for wanted, known in numbers.items()}
+        return {
+            wanted: Look(kind=LookKind.PROCESSING) if sold[wanted] in references else ABSENT
+            for wanted, references in asked.items()
+        }
+
+    provider.look = look  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_order_that_is_not_delivered_yet_is_asked_for_by_our_name_of_the_lost_call(
+    database_url: str, redis_server: RedisServer, batch: int
+) -> None:
+    with started(database_url, redis_server, max_batch=batch) as past:
+        past.world.provider.keeps_reference = True
+        past.lose(*TWO)
+        past.compare()
+        past.world.clock.advance(3600)
+        sold = {ask.number: ask.reference or "" for ask in past.world.provider.asks}
+        assert (len(sold), len(set(sold.values()))) == (2, 2 // batch)
+        pending(past, sold)
+        listing(past, [TWO[0]])
+        assert audit(past) == GoingOn(unclear=(TWO[1],))
+        past.buy_what_is_left()
+        assert (past.charged(), past.causes()) == (TWO, [Cause.BEHIND] * 2)
