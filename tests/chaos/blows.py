@@ -20,6 +20,9 @@ CALL = POLICY["send_within"] + POLICY["timeout"]
 PAST = CALL + POLICY["reconcile_after"][-1] + 3.0
 """Seconds from the intent until others have looked, and may have bought anew: a worker that wakes then is too late."""
 
+PASSES = 4
+"""Visits to a point until the blow falls there, at the most: fewer than a share brings."""
+
 TRAP_PATIENCE = 12.0
 QUEUES = ["purchases", *(f"purchases.{kind}" for kind in KINDS)]
 
@@ -28,7 +31,7 @@ def kill_at(point: str) -> Blow:
     """SIGKILL to the worker that comes to *point*."""
 
     def blow(world: World, rng: random.Random) -> str:
-        caught = _spring(world, point, "kill", rng.randrange(6))
+        caught = _spring(world, point, "kill", rng.randrange(PASSES))
         return f"worker killed at {point}" if caught else _missed(world, point)
 
     blow.__name__ = f"kill_at_{point}"
@@ -39,7 +42,7 @@ def freeze_at(point: str) -> Blow:
     """SIGSTOP at *point*, SIGCONT when everything it had in hand is settled by others."""
 
     def blow(world: World, rng: random.Random) -> str:
-        caught = _spring(world, point, "stop", rng.randrange(6))
+        caught = _spring(world, point, "stop", rng.randrange(PASSES))
         if caught is None:
             return _missed(world, point)
         seconds = PAST + rng.random()
@@ -55,7 +58,7 @@ def freeze_in_call(world: World, rng: random.Random) -> str:
     for kind in KINDS:
         world.shop.latency(kind, 0.8)
     try:
-        caught = _spring(world, "sending", "mark", rng.randrange(6))
+        caught = _spring(world, "sending", "mark", rng.randrange(PASSES))
         if caught is None:
             return _missed(world, "sending")
         before = len(world.shop.calls())

@@ -83,10 +83,12 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int) -> Report
     print(report.head())
     asked = draw_asks(total)
     _hide(world, rng.sample(asked, total // 25))
-    with Feeder(world, asked, shares=len(blows), seed=seed) as feeder:
+    # Each blow meets what came a while ago, and what comes just now.
+    with Feeder(world, asked, shares=2 * len(blows), seed=seed) as feeder:
         for blow in blows:
             feeder.next_share()
             time.sleep(rng.random())
+            feeder.next_share()
             begun = time.monotonic()
             report.note(f"{blow(world, rng)} ({time.monotonic() - begun:.1f} s)")
             eventually(world.fleet.ready, seconds=180, what=f"both workers run again\n{world.fleet.log()}")

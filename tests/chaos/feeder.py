@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -30,8 +31,8 @@ PAUSE = 0.3
 class Feeder:
     """Brings what is asked for in, by orders and by messages, in a thread of its own. A refused try is made again.
 
-    It comes in `shares`, each begun by `next_share`, so that there is work whenever a blow falls. `messages` are those
-    sent by message, and `orders` those loaded, by their key: a customer who is not known sends the same again.
+    It comes in equal `shares`, each begun by `next_share`, so that there is work whenever a blow falls. `messages` are
+    those sent by message, and `orders` those loaded, by their key: a customer who is not known sends the same again.
     """
 
     def __init__(self, world: World, asked: list[Ask], *, shares: int = 1, seed: int = 0) -> None:
@@ -40,8 +41,9 @@ class Feeder:
         self.orders: dict[str, list[Ask]] = {}
         self.messages: dict[str, Ask] = {}
         self.resent = 0
-        batches = _batches(random.Random(seed), asked)
-        self._shares = [batches[n::shares] for n in range(shares)]
+        rng = random.Random(seed)
+        cuts = [len(asked) * n // shares for n in range(shares + 1)]
+        self._shares = [_batches(rng, asked[begin:end]) for begin, end in itertools.pairwise(cuts)]
         self._begun = threading.Semaphore(0)
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")

@@ -16,6 +16,7 @@ from schemas.status import DEAD, MOVES, UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, ORDER, PURCHASE
 from tests.chaos.clock import STEP
 from tests.chaos.history import read_history
+from tests.chaos.story import story
 from tests.chaos.world import KINDS, POLICY, World
 
 Row = Mapping[str, Any]
@@ -30,7 +31,7 @@ COLUMNS = ("charged", "purchased", "held", "failed", "unknown", "lost", "twice",
 
 @dataclass
 class Verdict:
-    """`wrong` says in words what broke a promise; the rest is for the report.
+    """`wrong` says in words what broke a promise, `suspects` for which numbers; the rest is for the report.
 
     `too_late` counts calls that a worker did not make because it had stood still, `late_evidence` answers that came
     after the call's deadline and were kept.
@@ -38,6 +39,7 @@ class Verdict:
 
     table: dict[str, Counter[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    suspects: set[tuple[str, str]] = field(default_factory=set)
     found_after: list[float] = field(default_factory=list)
     settled_after: list[float] = field(default_factory=list)
     too_late: int = 0
@@ -78,6 +80,7 @@ def judge(world: World, asked: Iterable[Mapping[str, str]], limits: Mapping[str,
     _stream(verdict, events, *(_without(shown, world.undone) for shown in (before, world.seen.values())))
     _pace(verdict, world, limits)
     _lost_calls(verdict, attempts, history)
+    verdict.wrong += story(world, verdict.suspects, purchases, attempts, history)
     verdict.too_late = sum(attempt["error_code"] == "too_late" for attempt in attempts)
     verdict.late_evidence = sum(
         attempt["outcome"] in ("purchased", "processing") and attempt["ended_at"] > attempt["deadline"]
@@ -96,15 +99,18 @@ def _money(verdict: Verdict, world: World, purchases: Sequence[Row]) -> None:
         if times > 1:
             verdict.table[kind]["twice"] += 1
             verdict.wrong.append(f"charged twice: {kind} {number}, {times} times")
+            verdict.suspects.add((kind, number))
         row = rows.get((kind, number))
         if row is None or not _accounted_for(row):
             verdict.table[kind]["lost"] += 1
             status = "no living row" if row is None else f"{row['status']} ({row['error_code']}: {row['error']})"
             verdict.wrong.append(f"lost: {kind} {number} was charged, and is {status}")
+            verdict.suspects.add((kind, number))
     for (kind, number), row in rows.items():
         if row["status"] == Status.PURCHASED and (kind, number) not in charges:
             verdict.table[kind]["uncharged"] += 1
             verdict.wrong.append(f"never charged: {kind} {number} is purchased")
+            verdict.suspects.add((kind, number))
 
 
 def _nothing_else(verdict: Verdict, world: World, asked: Sequence[Mapping[str, str]]) -> None:
