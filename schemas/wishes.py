@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from schemas.config.kinds import Kind, currency_problem
 from schemas.criteria import Criteria
 from schemas.metadata import Metadata
+from schemas.money import Money, MostMoney
 from schemas.requests import E164, Alias, Key, RequestError, digest, problems_of, refusal, unknown_provider
 
 MAX_COUNT = 100_000
@@ -21,6 +31,7 @@ MAX_EXCLUDED = 10_000
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT, strict=True)]
 
+_MAX_SPEND: TypeAdapter[Money] = TypeAdapter(MostMoney)
 _CRITERIA = ("country", "type", "features", "contains", "providers", "prefer", "max_price")
 
 
@@ -42,7 +53,10 @@ class Wish:
 
 
 class OrderNumbers(BaseModel):
-    """`count` numbers by criteria: so many of each `prefix` that has no count of its own, like '212:20'."""
+    """`count` numbers by criteria: so many of each `prefix` that has no count of its own, like '212:20'.
+
+    max_spend: what all of them may cost, each its setup and first month; what does not tell both is not bought.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,6 +71,7 @@ class OrderNumbers(BaseModel):
     providers: tuple[Alias, ...] = ()
     prefer: Any = None
     max_price: Any = None
+    max_spend: MostMoney | None = None
     at_least: Count = 1
     exclude: Annotated[tuple[E164, ...], Field(max_length=MAX_EXCLUDED)] = ()
     idempotency_key: Key | None = None
@@ -90,12 +105,13 @@ class OrderNumbers(BaseModel):
     @property
     def fingerprint(self) -> str:
         """What the same key must come with. Raises RequestError."""
-        return fingerprint_of(self.wishes(), self.metadata)
+        return fingerprint_of(self.wishes(), self.metadata, self.max_spend)
 
 
-def fingerprint_of(wishes: Sequence[Wish], metadata: Mapping[str, Any]) -> str:
+def fingerprint_of(wishes: Sequence[Wish], metadata: Mapping[str, Any], max_spend: Money | None = None) -> str:
     """What an order by criteria with the same key must come with."""
-    return digest([[wish.fingerprint for wish in wishes], dict(metadata)])
+    bound = [] if max_spend is None else [str(max_spend)]
+    return digest([[wish.fingerprint for wish in wishes], dict(metadata), *bound])
 
 
 def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tuple[OrderNumbers, list[Wish]]:
@@ -105,33 +121,49 @@ def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) ->
     except ValidationError as exc:
         raise refusal(exc, OrderNumbers) from exc
     wishes = order.wishes()
-    check_wishes(wishes, kinds)
+    check_wishes(wishes, kinds, order.max_spend)
     return order, wishes
 
 
-def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind]) -> None:
-    """Raise RequestError where they are too many, or name a provider that cannot do what they ask of it."""
+def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind], max_spend: Money | None = None) -> None:
+    """Raise RequestError where they are too many, or name a provider that cannot do what they ask of it.
+
+    *max_spend* is what all of them may cost.
+    """
     if (total := sum(one.count for one in wishes)) > MAX_COUNT:
         raise _refused("count", f"{total:,} numbers in all: {MAX_COUNT:,} at most in one order, split it")
     for criteria in dict.fromkeys(one.criteria for one in wishes):
+        price = criteria.max_price
+        if max_spend and price and price.currency != max_spend.currency:
+            raise _refused(
+                "max_spend", f"is in {max_spend.currency}, and max_price in {price.currency}: write one currency"
+            )
         for alias in criteria.providers:
             if alias not in kinds:
                 raise unknown_provider("providers", alias, kinds)
-            if problem := cannot(kinds[alias], criteria):
+            if problem := cannot(kinds[alias], criteria, max_spend):
                 raise _refused("providers", f"{alias!r} ({kinds[alias].name}) {problem}: take it out")
 
 
-def cannot(kind: Kind, criteria: Criteria) -> str | None:
-    """Why a provider of a *kind* cannot be searched by *criteria*; None where it can."""
+def read_max_spend(text: str | None) -> Money | None:
+    """What an order may cost; None for any. Raises RequestError."""
+    try:
+        return None if text is None else _MAX_SPEND.validate_python(text)
+    except ValidationError as exc:
+        raise _refused("max_spend", problems_of(exc, OrderNumbers)[0][1]) from exc
+
+
+def cannot(kind: Kind, criteria: Criteria, max_spend: Money | None = None) -> str | None:
+    """Why a provider of a *kind* cannot be searched by *criteria*, or held against *max_spend*; None where it can."""
     if not kind.searches:
         return "cannot be searched"
     if kind.needs_prefix and not criteria.prefix:
         return "is searched by prefix only"
     if missing := [name for name in criteria.asked if name not in kind.asked_for]:
         return f"cannot be asked for {' and '.join(missing)}"
-    if criteria.by_price and not kind.tells_price:
+    if (criteria.by_price or max_spend) and not kind.tells_price:
         return "tells no price when it is searched"
-    return currency_problem(kind, criteria.max_price)
+    return currency_problem(kind, criteria.max_price) or currency_problem(kind, max_spend)
 
 
 def _wish(order: OrderNumbers, fields: dict[str, Any], count: int) -> Wish:

@@ -15,7 +15,8 @@ from schemas.status import OrderStatus
 from schemas.tables.purchases import ORDER
 from tasks.chunks import chunks
 from tasks.ledger import sweep
-from tasks.ledger.orders.cancel import cancel_order, forget_keys
+from tasks.ledger.orders import money
+from tasks.ledger.orders.cancel import cancel_order, forget_keys, give_way
 from tasks.ledger.orders.cancelled import half_cancelled
 from tasks.ledger.orders.limits import used_up
 from tasks.ledger.orders.shared_keys import lock_with_others
@@ -211,20 +212,32 @@ def cancel_purchases(runtime: Runtime, order_id: str, *, cancelled: bool = False
 def complete_finished(runtime: Runtime) -> int:
     """Complete the orders of which every line is settled, and give up those whose loading stopped half way.
 
-    A cancel that stopped half way goes on. What waits in an order that has bought all it may is cancelled.
+    A cancel that stopped half way goes on. What waits in an order that has bought all it may is cancelled,
+    and what costs more than is left of its max_spend.
     """
     with runtime.database.read() as conn:
         finished = sweep.finished_orders(conn)
         stale = sweep.stale_orders(conn, runtime.now())
         enough = used_up(conn)
+        dear = money.stuck_orders(conn)
         halfway = half_cancelled(conn, runtime.now())
     for order_id in enough:
         cancel_purchases(runtime, order_id)
+    for order_id in dear:
+        runtime.database.run(partial(_give_up_dear, order_id=order_id, now=runtime.now()))
     for order_id in halfway:
         _cancel(runtime, order_id)
     for order_id in stale:
         abandon(runtime, order_id)
     return sum(runtime.database.run(partial(_complete, order_id=order_id, now=runtime.now())) for order_id in finished)
+
+
+def _give_up_dear(conn: Connection, *, order_id: str, now: datetime) -> None:
+    """Give up what waits and costs more than is left; with the order locked, nothing more of it is called for."""
+    order = conn.execute(select(ORDER).where(ORDER.c.id == order_id).with_for_update()).mappings().one()
+    if bound := money.bound_of(dict(order)):
+        dear = money.too_dear(conn, order_id, bound)
+        give_way(conn, order_id, dear, f"it costs more than is left of max_spend, {bound}", now)
 
 
 def _complete(conn: Connection, *, order_id: str, now: datetime) -> bool:

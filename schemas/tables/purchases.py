@@ -121,7 +121,8 @@ class PurchaseAttempt(SQLModel, table=True):
 
 
 class PurchaseOrder(SQLModel, table=True):
-    """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought.
+    """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought,
+    and `max_spend` for how much, like '50.00 USD': each its setup and first month.
 
     `completed_at` is when it was completed last, and stays while the order is open again.
     """
@@ -138,6 +139,7 @@ class PurchaseOrder(SQLModel, table=True):
     name: str | None = Field(default=None, max_length=200)
     lines: int = 0
     max_purchases: int | None = None
+    max_spend: str | None = Field(default=None, max_length=40)
     idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
     fingerprint: str | None = Field(default=None, max_length=64)
     extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))

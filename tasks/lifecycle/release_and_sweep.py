@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from schemas.config.policy import Policy
 from tasks.ledger import sweep
 from tasks.ledger.calls import looks
-from tasks.ledger.queue import dispatch, pausing, pool_limits, requeue, standing
+from tasks.ledger.queue import dispatch, pausing, pool_limits, release, requeue, standing
 from tasks.ledger.queue.pool_limits import Limits, PoolLimit
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.rows import Row, some_numbers
@@ -102,7 +102,7 @@ def _release(
     room = dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon)
     if not (room.free or room.again):
         return [], False
-    rows = dispatch.release(
+    rows = release.release(
         conn,
         binding.alias,
         binding.account,

@@ -8,9 +8,11 @@ from functools import partial
 from itertools import islice
 
 from schemas.criteria import Criteria, may_be
+from schemas.money import Money
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
 from tasks.chunks import chunks
+from tasks.ledger.queue.purses import affordable
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.search_pages import SearchPages
 from tasks.providers.reading.searches import international_prefix, offered
@@ -61,13 +63,15 @@ def find(
     *,
     urgent: int | None = None,
     listed: Sequence[Offer] | None = None,
+    spend: Money | None = None,
 ) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
     the preferred one's next page may have the rest. The cheapest are looked for among all. Each provider's part of
     *listed*, where it is given, goes before its search. A provider offers no more than its daily limit leaves; what
-    has to share that with others that wait there comes last.
+    has to share that with others that wait there comes last. One that costs more than *spend*, setup and first month,
+    or does not tell both, is passed over.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
     here = [alias for alias in criteria.providers if alias in runtime.providers]
@@ -81,6 +85,7 @@ def find(
         urgent=count if urgent is None else urgent,
         budgets=left,
         listed=listed,
+        spend=spend,
     )
     for alias in criteria.providers:
         if hunt.over:
@@ -109,6 +114,7 @@ class _Hunt:
     urgent: int
     budgets: Mapping[str, Budget]
     listed: Sequence[Offer] | None
+    spend: Money | None
     found: Found = field(default_factory=Found)
     shared: list[Offer] = field(default_factory=list)
 
@@ -151,7 +157,7 @@ class _Hunt:
             if self._full(alias):
                 return
         binding, reasons = self.runtime.providers[alias], self.found.reasons
-        if problem := cannot(self.runtime.kinds[alias], self.criteria):
+        if problem := cannot(self.runtime.kinds[alias], self.criteria, self.spend):
             reasons[alias] = problem if self.listed is None else f"the stock file has no more, and it {problem}"
         elif self._search(binding, query):
             self.found.searched.add(alias)
@@ -168,7 +174,7 @@ class _Hunt:
         try:
             for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
                 fitting = [one for one in found if fits(one, query, self.criteria)]
-                cheap = [one for one in fitting if is_cheap(one, self.criteria)]
+                cheap = [one for one in fitting if is_cheap(one, self.criteria, self.spend)]
                 dear += len(fitting) - len(cheap)
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
                 enough = more and len(self.found.offers) >= self.urgent
@@ -181,12 +187,17 @@ class _Hunt:
             reasons[alias] = f"the search failed: {exc}"
             self.found.later.add(alias)
             return more
-        than = f"cost more than {self.criteria.max_price}, or show no price" if self.criteria.max_price else "show none"
-        beyond = f"; {dear} of those it found {than}" if dear else ""
+        beyond = f"; {dear} of those it found {self._too_dear()}" if dear else ""
         reasons[alias] = f"the search finds no more{beyond}"
         if not more and seen >= MOST_PAGES:
             self.found.later.add(alias)
         return more and not pages.whole
+
+    def _too_dear(self) -> str:
+        if self.spend is not None:
+            return f"cost more than {self.spend}, which is left of max_spend, or do not show setup and monthly price"
+        most = self.criteria.max_price
+        return "show no price" if most is None else f"cost more than {most}, or show no price"
 
     def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
         """Add those of *offers* that can be ordered; whether there were any, and may be more."""
@@ -242,8 +253,10 @@ def fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
     return criteria.contains in national and (criteria.type is None or may_be(number, criteria.type))
 
 
-def is_cheap(found: Candidate, criteria: Criteria) -> bool:
-    """Whether a candidate costs no more a month than is wanted; no where that cannot be told and matters."""
+def is_cheap(found: Candidate, criteria: Criteria, spend: Money | None = None) -> bool:
+    """Whether a candidate costs no more than is wanted; no where that cannot be told and matters."""
+    if spend is not None and not affordable([found.price], spend, spend.amount):
+        return False
     if criteria.max_price is not None:
         return criteria.max_price.covers(found.price)
     return not criteria.prefer or (found.price is not None and found.price.monthly is not None)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
-from schemas.money import Price
+from schemas.money import Money, Price
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
+from tasks.ledger.queue.purses import affordable, cost
 from tasks.pools.counting import DAY
 from tasks.pools.stock import in_pools
 from tasks.runtime import Runtime
@@ -43,6 +45,19 @@ def usable(conn: Connection, runtime: Runtime, offers: Sequence[Offer], chosen: 
         if offer.number not in taken and (offer.provider, offer.number) not in used:
             free.setdefault(offer.number, offer)
     return list(free.values())
+
+
+def within(offers: Sequence[Offer], spend: Money | None) -> Sequence[Offer]:
+    """Those of *offers* that together cost no more than *spend*, each its setup and first month."""
+    if spend is None:
+        return offers
+    return [offers[place] for place in affordable([one.price for one in offers], spend, spend.amount)]
+
+
+def less(spend: Money, chosen: Sequence[Offer]) -> Money:
+    """What is left of *spend* beside the *chosen*, which are within it."""
+    costs = [cost(one.price, spend) or Decimal(0) for one in chosen]
+    return Money(spend.amount - sum(costs, Decimal(0)), spend.currency)
 
 
 def _used(conn: Connection, runtime: Runtime, alias: str, numbers: Sequence[str]) -> set[str]:

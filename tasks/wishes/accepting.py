@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.criteria import Criteria
+from schemas.money import Money
 from schemas.requests import RequestError, key_of_message
 from schemas.wishes import Wish, cannot, fingerprint_of, parse_numbers_order
 from tasks.ledger.orders.wishes import insert_wishes
@@ -21,7 +22,7 @@ def order_numbers(runtime: Runtime, fields: Mapping[str, Any], message_id: objec
     """Accept an order by criteria of one message; delivered again it is the same order. Raises RequestError."""
     order, wishes = parse_numbers_order(fields, runtime.kinds)
     key = order.idempotency_key or key_of_message(message_id)
-    return begin(runtime, wishes, key=key, metadata=order.metadata)
+    return begin(runtime, wishes, key=key, metadata=order.metadata, max_spend=order.max_spend)
 
 
 def begin(
@@ -31,20 +32,23 @@ def begin(
     key: str | None,
     metadata: Mapping[str, Any],
     name: str | None = None,
+    max_spend: Money | None = None,
 ) -> Row:
     """Begin an order of *wishes*, or find the one with the same key; its numbers are found by the workers.
 
-    The order buys no more than all of them count together, whatever becomes of its lines. Returns the order's row,
+    The order buys no more than all of them count together, and spends no more than *max_spend*, whatever becomes of
+    its lines. Returns the order's row,
     with `created`. Raises RequestError (key_conflict, and invalid_request where no provider can be searched).
     """
-    found = [resolved(runtime, wish) for wish in wishes]
+    found = [resolved(runtime, wish, max_spend) for wish in wishes]
     order_id = new_id()
     values = {
         "id": order_id,
         "name": name,
         "max_purchases": sum(wish.count for wish in wishes),
+        "max_spend": None if max_spend is None else str(max_spend),
         "idempotency_key": key,
-        "fingerprint": fingerprint_of(wishes, metadata),
+        "fingerprint": fingerprint_of(wishes, metadata, max_spend),
         "metadata": dict(metadata),
     }
 
@@ -63,21 +67,21 @@ def begin(
     return order
 
 
-def resolved(runtime: Runtime, wish: Wish) -> Wish:
+def resolved(runtime: Runtime, wish: Wish, max_spend: Money | None = None) -> Wish:
     """The wish with all providers of the file where it names none. Raises RequestError where none can be searched."""
     if wish.criteria.providers:
         return wish
     criteria = wish.criteria.model_copy(update={"providers": tuple(runtime.providers)})
-    problems = {alias: cannot(runtime.kinds[alias], criteria) for alias in criteria.providers}
+    problems = {alias: cannot(runtime.kinds[alias], criteria, max_spend) for alias in criteria.providers}
     if all(problems.values()):
         told = "; ".join(f"{alias} {problem}" for alias, problem in problems.items())
-        message = f"none of the configured can be searched for {_asked(criteria)}: {told or 'there is none'}"
+        message = f"none of the configured can be searched for {_asked(criteria, max_spend)}: {told or 'there is none'}"
         raise RequestError(f"providers: {message}", problems=(("providers", message),))
     return Wish(count=wish.count, criteria=criteria, at_least=wish.at_least, metadata=wish.metadata)
 
 
-def _asked(criteria: Criteria) -> str:
-    return f"{criteria}{' by price' if criteria.by_price else ''}"
+def _asked(criteria: Criteria, max_spend: Money | None) -> str:
+    return f"{criteria}{' by price' if criteria.by_price or max_spend else ''}"
 
 
 def _row(order_id: str, position: int, wish: Wish) -> Row:

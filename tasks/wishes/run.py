@@ -16,15 +16,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.criteria import Criteria
+from schemas.money import Money
 from schemas.requests import BuyNumber
 from schemas.tables.wishes import WishState
-from tasks.ledger.orders import wishes
+from tasks.ledger.orders import money, wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.requests.accept import Entry
 from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find, search_time
-from tasks.supply.offers import Offer, usable
+from tasks.supply.offers import Offer, usable, within
 
 LEASE = 30.0
 """Seconds, beside its searches, that a run may take before another one takes its place."""
@@ -59,12 +60,13 @@ class _This:
 
 @dataclass(frozen=True)
 class _Begun:
-    """What a run found at its beginning: `settled` is whether nothing was being bought."""
+    """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may."""
 
     criteria: Criteria
     missing: int
     urgent: int
     settled: bool
+    spend: Money | None
 
 
 def run(runtime: Runtime, order_id: str, position: int) -> None:
@@ -79,7 +81,7 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
         return
     runtime.reached("leased")
     try:
-        found = find(runtime, begun.criteria, begun.missing, urgent=begun.urgent)
+        found = find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, spend=begun.spend)
         runtime.reached("searched")
         runtime.database.run(lambda conn: _conclude(conn, this, begun, found))
     except Exception as exc:
@@ -114,17 +116,23 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     locked = this.locked(conn, now)
     if locked is None:
         return None
-    _, wish, tally = locked
+    order, wish, tally = locked
     missing = tally.missing(wish["count"])
     if (wish["leased_until"] is not None and wish["leased_until"] > now) or not missing:
         settle(conn, wish, tally, now)
+        return None
+    spend = money.left_of(conn, order)
+    if spend is not None and not spend.amount:
+        why = f"{missing} are missing; nothing is left of max_spend, {order['max_spend']}"
+        state = WishState.SHORT if tally.found else WishState.FAILED
+        _none(conn, wish, why, now, final=not money.may_get_back(conn, order), state=state, fails=False)
         return None
     criteria = Criteria.model_validate(wish["criteria"])
     lease = timedelta(seconds=LEASE + search_time(this.runtime, criteria.providers))
     wishes.change(conn, wish, now, leased_until=now + lease, searches=wish["searches"] + 1)
     # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
     urgent = wish["at_least"] if tally.found == 0 else 1
-    return _Begun(criteria, missing, urgent, settled=not tally.unsettled)
+    return _Begun(criteria, missing, urgent, not tally.unsettled, spend)
 
 
 def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> None:
@@ -135,10 +143,12 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
         return
     order, wish, tally = locked
     missing = tally.missing(wish["count"])
-    offers = usable(conn, this.runtime, found.offers)
+    offers, why, waits = _fitting(conn, this, order, found)
     if tally.found == 0 and len(offers) < wish["at_least"]:
-        few = f"{len(offers)} were found, and at_least is {wish['at_least']}: nothing was bought"
-        _none(conn, wish, found, now, final=not found.later, state=WishState.FAILED, why=few)
+        few = f"{len(offers)} were found{why}, and at_least is {wish['at_least']}: nothing was bought"
+        _none(
+            conn, wish, _with_reasons(few, found), now, final=not waits, state=WishState.FAILED, fails=bool(found.later)
+        )
     elif chosen := offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
@@ -148,8 +158,9 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
         wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=None)
     elif not settle(conn, wish, tally, now):
         # Twice: a list may show for a while what was just bought, and not yet what else there is.
-        final = begun.settled and not (tally.unsettled or found.later or found.offers) and wish["fruitless"] > 0
-        _none(conn, wish, found, now, final=final, state=WishState.SHORT, why=f"{missing} are missing")
+        final = begun.settled and not (tally.unsettled or waits or offers) and wish["fruitless"] > 0
+        told = _with_reasons(f"{missing} are missing{why}", found)
+        _none(conn, wish, told, now, final=final, state=WishState.SHORT, fails=bool(found.later))
     this.runtime.reached("ordering")
 
 
@@ -164,13 +175,31 @@ def _entry(runtime: Runtime, offer: Offer, metadata: Mapping[str, object]) -> En
     return Entry(request=request, account=runtime.providers[offer.provider].account, price=offer.price)
 
 
-def _none(conn: Connection, wish: Row, found: Found, now: datetime, *, final: bool, state: WishState, why: str) -> None:
+def _fitting(conn: Connection, this: _This, order: Row, found: Found) -> tuple[list[Offer], str, bool]:
+    """What can be ordered now of what was *found*, why that is less where its price keeps some away, and whether there
+    may be more another time.
+    """
+    offers = usable(conn, this.runtime, found.offers)
+    spend = money.left_of(conn, order)
+    if spend is None:
+        return offers, "", bool(found.later)
+    fitting = [*within(offers, spend)]
+    why = f" within {spend}, which is left of max_spend" if len(fitting) < len(offers) else ""
+    return fitting, why, bool(found.later) or money.may_get_back(conn, order)
+
+
+def _with_reasons(why: str, found: Found) -> str:
+    return "; ".join([why, *(f"{alias}: {told}" for alias, told in found.reasons.items())])
+
+
+def _none(
+    conn: Connection, wish: Row, reason: str, now: datetime, *, final: bool, state: WishState, fails: bool
+) -> None:
     """No number was written down: a wish ends where that is *final*, or where it has been so for too long."""
-    reason = "; ".join([why, *(f"{alias}: {told}" for alias, told in found.reasons.items())])
     if final or now - wish["progress_at"] > GIVE_UP_AFTER:
         wishes.end(conn, wish, state, reason[:MAX_REASON], now)
     else:
-        _later(conn, wish, reason, now, fails=bool(found.later))
+        _later(conn, wish, reason, now, fails=fails)
 
 
 def _fail(this: _This, error: str) -> None:

@@ -53,7 +53,12 @@ class Want(Change):
         order, wishes = parse_numbers_order(self._fields(key), desk.runtime.kinds)
         identity.settle(desk.runtime)
         row = accepting.begin(
-            desk.runtime, wishes, key=order.idempotency_key, metadata=order.metadata, name=self.form("name") or None
+            desk.runtime,
+            wishes,
+            key=order.idempotency_key,
+            metadata=order.metadata,
+            name=self.form("name") or None,
+            max_spend=order.max_spend,
         )
         self.order_id = row["id"]
         total = count(sum(wish.count for wish in wishes), "number")
@@ -77,6 +82,7 @@ class Want(Change):
             "features": self.get_body_arguments("feature"),
             "providers": self.get_body_arguments("provider"),
             "max_price": self.form("max_price"),
+            "max_spend": self.form("max_spend"),
         }
         key = f"page:{key}"
         return {"idempotency_key": key, "metadata": {}, **{name: one for name, one in fields.items() if one}}

@@ -20,6 +20,9 @@ from tasks.ledger.orders.limits import MAY_BUY_MORE, allowance
 from tasks.ledger.orders.shared_keys import hand_on_keys, of_order, own_key_of
 from tasks.ledger.rows import Row, lock, move
 
+GAVE_WAY = "gave_way"
+"""The `error_code` of what an order by criteria gave up by itself, for other numbers."""
+
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
 _RUNNING = (Status.PURCHASING, Status.UNKNOWN)
 
@@ -47,17 +50,34 @@ def cancel_order(
     locked = locked_with_orders(conn, found)
     if cancelled and not still_cancelled(conn, order_id, now):
         return 0, 0
-    rows = [row for row in locked if _goes_on(row, order_id)]
+    return len(found), _stop(conn, order_id, [row for row in locked if _goes_on(row, order_id)], now)
+
+
+def give_way(conn: Connection, order_id: str, purchase_ids: Sequence[str], why: str, now: datetime) -> int:
+    """Give up those of an order's purchases that wait, and surely were not bought: its wishes may find others.
+
+    What somebody else waits for too is handed over, and not replaced. Returns how many were given up.
+    """
+    rows = [
+        row
+        for row in locked_with_orders(conn, purchase_ids)
+        if _goes_on(row, order_id) and row["status"] == Status.QUEUED and not row["doubt"]
+    ]
+    return _stop(conn, order_id, rows, now, error=f"given up for another number: {why}", error_code=GAVE_WAY)
+
+
+def _stop(conn: Connection, order_id: str, rows: Sequence[Row], now: datetime, **said: str) -> int:
+    """Cancel locked purchases, but hand over what somebody else waits for. Returns how many were asked to stop."""
     heirs = _alone(conn, rows) | _heirs(conn, order_id, rows)
     if heirs:
         _hand_over(conn, order_id, heirs)
     for row in rows:
         if row["id"] not in heirs:
-            _cancel(conn, row, now)
+            _cancel(conn, row, now, **said)
         elif row["status"] == Status.DISPATCHED:
             # Nobody calls yet: it is released again, within the heir's own limit.
             move(conn, row, Status.QUEUED, now, due_at=now)
-    return len(found), len(rows) - len(heirs)
+    return len(rows) - len(heirs)
 
 
 def _goes_on(row: Row, order_id: str) -> bool:
@@ -182,10 +202,10 @@ def _hand_over(conn: Connection, order_id: str, heirs: Mapping[str, tuple[str | 
         conn.execute(update(LINE).where(at.order_id == heir, at.line == line).values(shared=False))
 
 
-def _cancel(conn: Connection, row: Row, now: datetime) -> Row:
+def _cancel(conn: Connection, row: Row, now: datetime, **said: str) -> Row:
     if row["status"] in _WAITING:
         to, changes = cancelled_changes(row)
-        return move(conn, row, to, now, cancel_requested_at=now, **changes) or row
+        return move(conn, row, to, now, cancel_requested_at=now, **{**changes, **said}) or row
     if row["status"] in _RUNNING and row["cancel_requested_at"] is None:
         # No revision: the call that is under way keeps its claim.
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(cancel_requested_at=now))

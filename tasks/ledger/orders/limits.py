@@ -1,4 +1,7 @@
-"""An order's own limit: at most so many of its numbers are bought; the rest is cancelled."""
+"""An order's own limit: at most so many of its numbers are bought; the rest is cancelled.
+
+What may be spent on them is a further one, of orders by criteria, which have this one too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
 
+from schemas.money import Money, parse_money
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
 from tasks.ledger.among import among, any_of
@@ -31,7 +35,7 @@ MAY_BUY_MORE: ColumnElement[bool] = or_(
 
 
 _LOCK_LIMITED = (
-    select(ORDER.c.id)
+    select(ORDER.c.id, ORDER.c.max_spend)
     .where(among(ORDER.c.id, "ids"), ORDER.c.max_purchases.is_not(None))
     .order_by(ORDER.c.id)
     .with_for_update()
@@ -41,9 +45,10 @@ _USED_UP = select(ORDER.c.id).where(
 )
 
 
-def lock_limited(conn: Connection, order_ids: Sequence[str]) -> set[str]:
-    """Those of the orders that have a limit, locked by id."""
-    return set(conn.execute(_LOCK_LIMITED, {"ids": list(order_ids)}).scalars())
+def lock_limited(conn: Connection, order_ids: Sequence[str]) -> dict[str | None, Money | None]:
+    """Those of the orders that have a limit, locked by id, and what each may spend, None for any."""
+    found = conn.execute(_LOCK_LIMITED, {"ids": list(order_ids)})
+    return {row.id: None if row.max_spend is None else parse_money(row.max_spend) for row in found}
 
 
 def allowance(conn: Connection, order_id: str | None) -> int | None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, exists, false, func, insert, or_, select, update
 
 from schemas.requests import RequestError
 from schemas.status import SETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from schemas.tables.wishes import OPEN_WISH, WISH, WishState
+from tasks.ledger.orders.cancel import GAVE_WAY
 from tasks.ledger.requests.accept import Entry, accept, line_row
 from tasks.ledger.rows import Row
 from tasks.transactions import Raced
@@ -30,6 +31,8 @@ _WENT_BACK = (
     "the database went back in time, and lost what was bought since: count what is ours before you order the rest; "
     "`dialstock order retry` looks for all that it knows nothing of"
 )
+# Null where there is no code, which groups with false.
+_GAVE_WAY = func.coalesce(and_(PURCHASE.c.status == Status.CANCELLED, PURCHASE.c.error_code == GAVE_WAY), false())
 _BOUGHT = (Status.PURCHASED, Status.RELEASING, Status.RELEASED)
 
 HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
@@ -64,7 +67,7 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Numbers that came to nothing: others take their place."""
+        """Numbers that came to nothing, or were given up for others: these take their place."""
         return self._of(Status.FAILED)
 
     @property
@@ -104,14 +107,14 @@ def tallies(conn: Connection, wishes: Sequence[Row]) -> dict[int, Tally]:
         return {}
     [order_id] = {row["order_id"] for row in wishes}
     query = (
-        select(LINE.c.wish, PURCHASE.c.status, func.count())
+        select(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY, func.count())
         .join(PURCHASE, PURCHASE.c.id == LINE.c.purchase_id)
         .where(LINE.c.order_id == order_id, LINE.c.wish.in_([row["position"] for row in wishes]))
-        .group_by(LINE.c.wish, PURCHASE.c.status)
+        .group_by(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY)
     )
     statuses: dict[int, Counter[str]] = {}
-    for position, status, count in conn.execute(query):
-        statuses.setdefault(position, Counter())[status] += count
+    for position, status, gave_way, count in conn.execute(query):
+        statuses.setdefault(position, Counter())[Status.FAILED if gave_way else status] += count
     return {row["position"]: Tally(statuses.get(row["position"], {}), row["forgiven"]) for row in wishes}
 
 

@@ -12,7 +12,8 @@ from schemas.config.pools import PoolConfig
 from schemas.status import Status
 from tasks.ledger.queue import pausing
 from tasks.ledger.queue.pool_limits import spoken_for
-from tasks.ledger.queue.pool_money import Purse, purse
+from tasks.ledger.queue.pool_money import purse
+from tasks.ledger.queue.purses import Purse
 from tasks.ledger.rows import Row
 from tasks.pools import counting, stock
 from tasks.pools.counting import Supply
@@ -20,6 +21,9 @@ from tasks.pools.former import former_of
 from tasks.runtime import Runtime
 from tasks.supply.budgets import closed_providers
 from tasks.supply.candidates import search_time
+
+DAILY = " of these 24 hours"
+"""The numbers that a pool's bounds count."""
 
 LEASE = 30.0
 """Seconds, beside its searches, that a run may take before another one takes its place."""
@@ -84,7 +88,7 @@ def count_need(conn: Connection, this: Run, now: datetime, *, lock: bool = False
     closed = _closed(conn, this) if Status.QUEUED in supply.on_the_way else {}
     stuck = stock.waiting(conn, this.name, sorted(closed), lock=lock) if closed else []
     money = None if pool.max_spend is None else purse(conn, this.name, pool.max_spend, now, waiting=True)
-    withheld = _withheld(conn, this) or (None if money is None else money.uncounted)
+    withheld = _withheld(conn, this) or (None if money is None else money.uncounted(DAILY))
     left = 0 if withheld or (money is not None and not money.left) else _left(conn, this, now)
     budget = min(wanted, max(0, left))
     # what takes the place of a number that waits adds nothing to what is spoken for

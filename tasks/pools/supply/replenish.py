@@ -21,12 +21,12 @@ from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
 from tasks.database_away import is_away
-from tasks.ledger.queue.pool_money import Purse, affordable
+from tasks.ledger.queue.purses import Purse, affordable
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.counting import Supply
 from tasks.pools.supply.candidates import STOCK_FILE, find
-from tasks.pools.supply.needs import Need, Run, count_need
+from tasks.pools.supply.needs import DAILY, Need, Run, count_need
 from tasks.pools.supply.ordering import give_way, order_numbers
 from tasks.pools.supply.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
 from tasks.runtime import Runtime
@@ -258,8 +258,9 @@ def _judge(this: Run, need: Need, found: Found, count: int, moved: int) -> Stand
 def _of_money(bound: Money, need: Need, purse: Purse, found: int, count: int) -> dict[str, str]:
     """Why the bound in money keeps numbers away, if it does, where *count* of *found* were ordered."""
     left = f"{Money(purse.left, bound.currency)} of {bound} is left in 24 hours"
-    if Status.QUEUED in need.supply.on_the_way and (purse.uncounted or purse.overdrawn):
-        return {"max_spend": purse.uncounted or f"what waits costs more than is left of {bound} in 24 hours"}
+    uncounted = purse.uncounted(DAILY)
+    if Status.QUEUED in need.supply.on_the_way and (uncounted or purse.overdrawn):
+        return {"max_spend": uncounted or f"what waits costs more than is left of {bound} in 24 hours"}
     if need.wanted and not need.most:
         return {"max_spend": left}
     if count < min(need.most, found):

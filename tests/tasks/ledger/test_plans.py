@@ -20,7 +20,7 @@ from tasks.ledger.audit import differences
 from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.orders import cancel, cancelled, limits
-from tasks.ledger.queue import daily_limit, dispatch, requeue, standing
+from tasks.ledger.queue import daily_limit, dispatch, release, requeue, standing
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
@@ -154,7 +154,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "due_singles": ("purchase_queued", lambda w, c: dispatch.due_singles(c, "acme", OWNER, LATER, but="")),
     "release": (
         "purchase_queued",
-        lambda w, c: dispatch.release(c, "acme", OWNER, [None, *ORDERS], count=20, now=LATER, take_within=8),
+        lambda w, c: release.release(c, "acme", OWNER, [None, *ORDERS], count=20, now=LATER, take_within=8),
     ),
     "counted_lanes": ("purchase_doubtful", lambda w, c: dispatch.counted_lanes(c, "acme", OWNER, ORDERS[:2], LATER)),
     "used_up": ("purchase_by_order", lambda w, c: limits.used_up(c)),

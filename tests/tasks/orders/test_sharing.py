@@ -18,7 +18,7 @@ from tasks import orders
 from tasks.ledger.calls.outcomes import record
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.cancel import cancel_order, left_to_others
-from tasks.ledger.queue import dispatch
+from tasks.ledger.queue import release as releasing
 from tasks.ledger.requests.accept import Entry, accept_lines
 from tasks.ledger.resolve import Resolution
 from tasks.operator import resolve, retry_order
@@ -269,7 +269,7 @@ def test_a_release_that_waits_for_an_order_holds_no_other_meanwhile(postgres: Wo
     def release() -> None:
         with postgres.write() as conn:
             lanes, now = [second, first], postgres.clock()
-            assert len(dispatch.release(conn, "acme", ACCOUNT, lanes, count=2, now=now, take_within=8.0)) == 2
+            assert len(releasing.release(conn, "acme", ACCOUNT, lanes, count=2, now=now, take_within=8.0)) == 2
 
     with beside(postgres, release, meanwhile=lambda conn: lock(conn, second)) as conn:
         lock(conn, first)

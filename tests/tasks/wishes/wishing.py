@@ -98,9 +98,9 @@ class Wishing(Supplied):
         """One run of the latest order's wish."""
         run.run(self.runtime, self.wishes()[0]["order_id"], position)
 
-    def run_of(self, order_id: str) -> None:
-        """One run of the only wish of an order."""
-        run.run(self.runtime, order_id, 1)
+    def run_of(self, order_id: str, position: int = 1) -> None:
+        """One run of a wish of an order."""
+        run.run(self.runtime, order_id, position)
 
     def order(self, order_id: str) -> Row:
         [found] = self.rows(select(ORDER).where(ORDER.c.id == order_id))

@@ -38,6 +38,7 @@ def check(visitor: Visitor, file: Path, **fields: str) -> httpx.Response:
 
 def test_a_wish_is_one_order_however_often_it_is_sent(visitor: Visitor, desk: Desk) -> None:
     form = {**filled_in(visitor), "max_price": "1.50 USD", "provider": ["telnyx", "plivo"], "name": "for spring"}
+    form["max_spend"] = "9 USD"
     answers = at_once(*[lambda: visitor.submit("/new/want", "/new", **form)] * 2)
     places = {answer.headers["location"] for answer in answers if isinstance(answer, httpx.Response)}
     assert len(places) == 1
@@ -48,7 +49,7 @@ def test_a_wish_is_one_order_however_often_it_is_sent(visitor: Visitor, desk: De
         (5, 5, "415"),
         (2, 2, "212"),
     ]
-    assert found["order"]["max_purchases"] == 7
+    assert (found["order"]["max_purchases"], found["order"]["max_spend"]) == (7, "9.00 USD")
     assert "for spring" in visitor.page(f"/orders/{order['id']}")
 
 

@@ -52,6 +52,10 @@ Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is 
 Max = Annotated[
     int | None, typer.Option("--max", min=1, metavar="N", help="Buy at most N of the numbers; the rest is cancelled.")
 ]
+MaxSpend = Annotated[
+    str | None,
+    typer.Option(metavar="PRICE", help="Of rows with a count: the most that all cost, each its setup and first month."),
+]
 MaxShown = Annotated[
     int, typer.Option(min=0, metavar="N", help="How many kinds of problems are shown; --json gives all.")
 ]
@@ -70,6 +74,7 @@ def submit(
     name: Name = None,
     metadata: OrderMetadata = None,
     max: Max = None,
+    max_spend: MaxSpend = None,
     skip_invalid: SkipInvalid = False,
     rejects: Rejects = None,
     allow_duplicates: AllowDuplicates = False,
@@ -108,8 +113,11 @@ def submit(
 
             if max is not None:
                 raise Failure("--max bounds orders of numbers: the rows of this file have a count each")
-            submit_wishes(desk, checked.wishes, extra, title, dry_run=dry_run, wait=wait, json=json)
+            wishes = checked.wishes
+            submit_wishes(desk, wishes, extra, title, max_spend=max_spend, dry_run=dry_run, wait=wait, json=json)
             return
+        if max_spend is not None:
+            raise Failure("--max-spend bounds rows with a count: what the numbers of this file cost is not known")
         if dry_run:
             _tell_twice(checked, label)
             _tell_plan(desk, checked, json=json)

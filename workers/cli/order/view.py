@@ -52,6 +52,7 @@ def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
         "status",
         "lines",
         "max_purchases",
+        "max_spend",
         "created_at",
         "completed_at",
         "cancel_requested_at",

@@ -15,6 +15,7 @@ from workers.views.words import count
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from schemas.money import Money
     from schemas.wishes import Wish
     from workers.views.desk import Desk
 
@@ -38,6 +39,13 @@ Prefer = Annotated[
     Literal["cheapest"] | None, typer.Option(help="Take the cheapest of what the searches show, from whoever has it.")
 ]
 MaxPrice = Annotated[str | None, typer.Option(metavar="PRICE", help="The most that one costs a month: '1.50 USD'.")]
+MaxSpend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICE",
+        help="The most that all cost, each its setup and first month: '50 USD'. Without price: not bought.",
+    ),
+]
 AtLeast = Annotated[
     int, typer.Option(metavar="N", help="Where fewer are found, buy none: for each prefix, judged at the first search.")
 ]
@@ -67,6 +75,7 @@ def find(
     provider: Provider = None,
     prefer: Prefer = None,
     max_price: MaxPrice = None,
+    max_spend: MaxSpend = None,
     at_least: AtLeast = 1,
     exclude: Exclude = None,
     idempotency_key: Key = None,
@@ -96,6 +105,7 @@ def find(
             "providers": provider or [],
             "prefer": prefer,
             "max_price": max_price,
+            "max_spend": max_spend,
             "at_least": at_least,
             "exclude": _excluded(desk, exclude),
             "idempotency_key": idempotency_key,
@@ -103,9 +113,18 @@ def find(
         }
         order, wishes = parse_numbers_order(fields, desk.runtime.kinds)
         if dry_run:
-            _preview(desk, wishes, json=json)
+            _preview(desk, wishes, order.max_spend, json=json)
             return
-        take(desk, wishes, order.metadata, key=order.idempotency_key, name=name, wait=wait, json=json)
+        take(
+            desk,
+            wishes,
+            order.metadata,
+            key=order.idempotency_key,
+            name=name,
+            max_spend=order.max_spend,
+            wait=wait,
+            json=json,
+        )
 
 
 def take(
@@ -115,6 +134,7 @@ def take(
     *,
     key: str | None,
     name: str | None,
+    max_spend: Money | None,
     wait: bool,
     json: bool,
 ) -> None:
@@ -124,10 +144,13 @@ def take(
     from workers.views.providers.whereabouts import whereabouts
 
     total = sum(wish.count for wish in wishes)
-    where = dict.fromkeys(alias for wish in wishes for alias in resolved(desk.runtime, wish).criteria.providers)
+    where = dict.fromkeys(
+        alias for wish in wishes for alias in resolved(desk.runtime, wish, max_spend).criteria.providers
+    )
     sellers = "; ".join(f"{alias} ({whereabouts(desk.runtime.config, alias)})" for alias in where)
-    say(f"Buying up to {count(total, 'number')} from {sellers}")
-    order = begin(desk.runtime, wishes, key=key, metadata=metadata, name=name)
+    most = f", for {max_spend} at the most," if max_spend else ""
+    say(f"Buying up to {count(total, 'number')}{most} from {sellers}")
+    order = begin(desk.runtime, wishes, key=key, metadata=metadata, name=name, max_spend=max_spend)
     if json:
         document = {"order_id": order["id"], "created": order["created"], "count": total, "wishes": len(wishes)}
         emit_json({**document, **({"type": "accepted"} if wait else {})})
@@ -147,18 +170,20 @@ def submit_wishes(
     metadata: Mapping[str, Any],
     name: str | None,
     *,
+    max_spend: str | None,
     dry_run: bool,
     wait: bool,
     json: bool,
 ) -> None:
     """Take the wishes of a file as one order, or tell what they would come to. Raises RequestError."""
-    from schemas.wishes import check_wishes
+    from schemas.wishes import check_wishes, read_max_spend
 
-    check_wishes(wishes, desk.runtime.kinds)
+    bound = read_max_spend(max_spend)
+    check_wishes(wishes, desk.runtime.kinds, bound)
     if dry_run:
-        _preview(desk, wishes, json=json)
+        _preview(desk, wishes, bound, json=json)
     else:
-        take(desk, wishes, metadata, key=None, name=name, wait=wait, json=json)
+        take(desk, wishes, metadata, key=None, name=name, max_spend=bound, wait=wait, json=json)
 
 
 def _tell_taken(order_id: str, total: int, *, created: bool, wait: bool) -> None:
@@ -189,16 +214,16 @@ def _excluded(desk: Desk, path: Path | None) -> list[str]:
     return list(dict.fromkeys(numbers))
 
 
-def _preview(desk: Desk, wishes: Sequence[Wish], *, json: bool) -> None:
+def _preview(desk: Desk, wishes: Sequence[Wish], max_spend: Money | None, *, json: bool) -> None:
     from tasks.wishes.accepting import resolved
     from workers.cli.order.wishes.preview import preview, show_preview
     from workers.cli.terminal.output import working
     from workers.cli.terminal.searching import searching
 
-    found = [resolved(desk.runtime, wish) for wish in wishes]
+    found = [resolved(desk.runtime, wish, max_spend) for wish in wishes]
     aliases = dict.fromkeys(alias for wish in found for alias in wish.criteria.providers)
     with searching(desk, list(aliases)) as runtime, working("searching"):
-        parts = preview(runtime, found)
+        parts = preview(runtime, found, max_spend)
     if json:
         emit_json({"dry_run": True, "wishes": [part.document() for part in parts]})
     else:

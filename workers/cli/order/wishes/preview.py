@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from schemas.money import Money
 from schemas.wishes import Wish
 from tasks.runtime import Runtime
 from tasks.supply.candidates import find
+from tasks.supply.offers import less, within
 from workers.cli.terminal.output import show, show_table
 from workers.views.costs import Costs, sums_in_words
 from workers.views.orders.dry_run import least_seconds
@@ -53,16 +55,21 @@ class Preview:
         return {**wanted, "to_buy": self.to_buy, "providers": providers}
 
 
-def preview(runtime: Runtime, wishes: Sequence[Wish]) -> list[Preview]:
-    """Search for each wish, once. A number that two wishes find is told of for the first alone."""
+def preview(runtime: Runtime, wishes: Sequence[Wish], spend: Money | None = None) -> list[Preview]:
+    """Search for each wish, once, within what all may *spend*.
+
+    A number that two wishes find is told of for the first alone.
+    """
     taken: set[str] = set()
     previews = []
     for wish in wishes:
         excluded = wish.criteria.exclude | taken
         criteria = wish.criteria.model_copy(update={"exclude": frozenset(excluded)})
-        found = find(runtime, criteria, wish.count)
+        found = find(runtime, criteria, wish.count, spend=spend)
+        chosen = within(found.offers, spend)[: wish.count]
+        spend = spend and less(spend, chosen)
         parts = {alias: FromOne(alias, reason=found.reasons.get(alias)) for alias in criteria.providers}
-        for offer in found.offers[: wish.count]:
+        for offer in chosen:
             taken.add(offer.number)
             parts[offer.provider].to_buy += 1
             parts[offer.provider].costs.add(offer.price)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ __all__ = ["worker"]
         (["--count", "9", "--max-price", "1.50"], "max_price: '1.50' is no price: write an amount and its currency"),
         (["--count", "9", "--max-price", "1.50 USD", "--provider", "signalwire"], "'signalwire' (signalwire) tells no"),
         (["--count", "9", "--max-price", "1.50 USD", "--provider", "vonage"], "EUR"),
+        (["--count", "9", "--max-spend", "10"], "max_spend: '10' is no price: write an amount and its currency"),
+        (["--count", "9", "--max-spend", "0 USD"], "max_spend: would buy nothing: raise it, or leave it out"),
+        (["--count", "9", "--max-spend", "-1 USD"], "max_spend: '-1 USD' is no price"),
+        (["--count", "9", "--max-spend", "9 USD", "--provider", "twilio"], "tells no price when it is searched"),
+        (
+            ["--count", "9", "--max-spend", "9 USD", "--provider", "vonage"],
+            "tells its prices in EUR, not in USD: write an amount in EUR",
+        ),
+        (
+            ["--count", "9", "--max-spend", "9 USD", "--max-price", "1 EUR"],
+            "max_spend: is in USD, and max_price in EUR: write one currency",
+        ),
         (["--count", "9", "--prefer", "cheapest", "--provider", "twilio"], "tells no price when it is searched"),
         (["--count", "9", "--at-least", "10"], "at_least: 10 is above count, 9: lower at_least"),
         (["--count", "9", "--prefix", "415:3", "--at-least", "4"], "4 is above the count of prefix 415, 3: lower it"),
@@ -134,6 +147,24 @@ def test_a_file_of_counts_is_one_order(cli: Cli, home: Path) -> None:
         (20, {"team": "sales"}),
         (5, {"team": "ops"}),
     ]
+
+
+def test_what_an_order_may_spend_stands_in_it_and_bounds_a_dry_run(
+    cli: Cli, sandbox: SandboxServer, home: Path
+) -> None:
+    sandbox.control.stock("telnyx", area(415, 10))
+    bounded = ["--provider", "telnyx", "--max-spend", "5 USD"]
+    [wish] = cli.json("order", "find", "--count", "10", "--prefix", "415", *bounded, "--dry-run")["wishes"]
+    [part] = wish["providers"]
+    spent = sum(Decimal(part["costs"][what]["USD"]) for what in ("monthly", "setup"))
+    assert (wish["to_buy"] > 0, spent <= 5, spent > 3) == (True, True, True)
+    path = csv_file(home, ["20,415,telnyx"], header="count,prefix,provider")
+    assert "max_spend: '5' is no price" in cli.refused("order", "submit", str(path), "--max-spend", "5")
+    cli.json("order", "submit", str(path), "--max-spend", "5 USD")
+    assert cli.json("order", "show", "last")["order"]["max_spend"] == "5.00 USD"
+    assert "5.00 USD" in cli.ok("order", "show", "last")
+    named = csv_file(home, [f"{area(415, 1)[0]},telnyx"])
+    assert "--max-spend bounds rows with a count" in cli.refused("order", "submit", str(named), "--max-spend", "5 USD")
 
 
 def test_bad_rows_with_counts_refuse_the_file(cli: Cli, desk: Desk, home: Path) -> None:
