@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from schemas.money import amount_text
 from schemas.status import Status
-from schemas.tables.purchases import PROVIDER, PURCHASE
+from schemas.tables.purchases import POOLED, PROVIDER, PURCHASE
 from tasks.ledger.among import any_of
 
 By = Literal["provider", "pool", "order"]
@@ -73,23 +73,24 @@ class Spent:
         }
 
 
-def spent(conn: Connection, by: By, since: datetime, until: datetime) -> list[Spent]:
-    """What the calls to buy from *since* to before *until* bought, by key and currency.
+def spent(conn: Connection, by: By, since: datetime, until: datetime, *, pool: str | None = None) -> list[Spent]:
+    """What the calls to buy from *since* to before *until* bought, by key and currency; of all pools or of one *pool*.
 
     A call counts by its deadline. Left out is what was ours already. Rows are counted by price in the database, and
     multiplied here: SQLite has no exact sum.
     """
     with localcontext(prec=_EXACT):
-        return _summed(conn.execute(_query(by, since, until)).mappings())
+        return _summed(conn.execute(_query(by, since, until, pool)).mappings())
 
 
-def _query(by: By, since: datetime, until: datetime) -> Any:
+def _query(by: By, since: datetime, until: datetime, pool: str | None) -> Any:
     counted = or_(any_of(_AT.status, (*_BOUGHT, *_UNSETTLED)), and_(_AT.status == Status.QUEUED, _AT.doubt))
     groups = (_COLUMN[by].label("key"), _AT.currency, _AT.monthly_price, _AT.setup_price, _AT.status)
+    # so that an index is read: that of last calls, by provider, or that of the pools
+    among = [_AT.provider.in_(select(PROVIDER.c.provider))] if pool is None else [POOLED, _AT.pool == pool]
     return (
         select(*groups, func.count().label("count"))
-        # so that the index of last calls is read, by provider
-        .where(_AT.provider.in_(select(PROVIDER.c.provider)), _AT.call_deadline >= since, _AT.call_deadline < until)
+        .where(*among, _AT.call_deadline >= since, _AT.call_deadline < until)
         .where(counted, _AT.already_owned.is_(False))
         .group_by(*groups)
     )

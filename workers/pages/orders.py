@@ -140,6 +140,12 @@ class ChangeOrder(Change):
             raise refused(f"tick that you are sure: nothing was {'cancelled' if what == 'cancel' else 'retried'}")
         with desk.runtime.database.read() as conn:
             found = order_id(conn, text)
+        try:
+            return self._changed(desk, found, what)
+        finally:
+            self.desk.changed(found)
+
+    def _changed(self, desk: Desk, found: str, what: str) -> tuple[str, Document]:
         if what == "cancel":
             done: Mapping[str, Any] = cancel_order(desk.runtime, found)
             asked = done["cancelled"]

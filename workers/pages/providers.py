@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from schemas.status import Status
+from workers.pages.frame.drawing import bars
 from workers.pages.frame.handler import Change, Page
 from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
-from workers.views.providers.rows import pause_by_person, provider_rows, resume_by_person, said, stranded_in_words
+from workers.views.providers.rows import (
+    MINUTES,
+    calls_of_the_hour,
+    pause_by_person,
+    provider_rows,
+    resume_by_person,
+    said,
+    stranded_in_words,
+)
+from workers.views.words import count
+
+FRESH = 10.0
+"""Seconds for which calls that were counted are shown again."""
 
 
 class Providers(Page):
@@ -17,7 +30,19 @@ class Providers(Page):
 
     def read(self, desk: Desk, *_: str) -> Document:
         """One row for each, and what waits under names that nobody buys for."""
-        return {"providers": provider_rows(desk), "stranded": stranded_in_words(desk.runtime), "held": Status.HELD}
+        calls = self.desk.shared.get("calls", FRESH, lambda: calls_of_the_hour(desk.runtime))
+        rows = [{**row, "calls": calls.get(row["provider"], [0] * MINUTES)} for row in provider_rows(desk)]
+        return {"providers": rows, "stranded": stranded_in_words(desk.runtime), "held": Status.HELD}
+
+    def shown(self, document: Document) -> Document:
+        """The pictures of the last hour, by provider."""
+        return {**document, "drawings": {row["provider"]: _of_the_hour(row) for row in document["providers"]}}
+
+
+def _of_the_hour(row: Document) -> str:
+    calls, limit = row["calls"], 60 / row["seconds_per_purchase"]
+    most = f"{count(sum(calls), 'call')} in the last hour, at most {max(calls):,} a minute"
+    return bars(calls, limit, f"{row['provider']}: {most}; the limit is {limit:,.0f} a minute")
 
 
 class ChangeProvider(Change):

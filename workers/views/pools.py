@@ -12,9 +12,11 @@ from schemas.config.pools import PoolConfig
 from schemas.status import Status
 from schemas.tables.pools import POOL, POOL_RUN, PoolStatus
 from tasks.ledger.rows import Row
-from tasks.pools.counting import levels
+from tasks.pools.counting import DAY, levels
+from tasks.pools.history import available_by_hour
 from tasks.pools.supply.standing import tells_of_failure
 from tasks.runtime import Runtime
+from tasks.spending import spent
 from workers.views.errors import Failure, NotThere
 
 NEW = "new"
@@ -23,6 +25,9 @@ NEW = "new"
 NOT_CONFIGURED = "not configured"
 
 LAST_RUNS = 10
+
+HOURS = 7 * 24
+"""Of a pool's picture."""
 
 _FAILING = "failing"
 _MENDS: Mapping[str, str] = {
@@ -71,6 +76,17 @@ def pool_document(runtime: Runtime, name: str) -> Row:
         "mend": _mend(name, row),
         "last_runs": last_runs,
     }
+
+
+def pool_picture(runtime: Runtime, name: str) -> Row:
+    """What a known pool had available in the last 7 days, hour by hour, and what it spent, by currency."""
+    now = runtime.now()
+    with runtime.database.read() as conn:
+        return {
+            "available": available_by_hour(conn, name, now, HOURS),
+            "spent_24h": [one.document("pool") for one in spent(conn, "pool", now - DAY, now, pool=name)],
+            "spent_7d": [one.document("pool") for one in spent(conn, "pool", now - 7 * DAY, now, pool=name)],
+        }
 
 
 def _mend(name: str, row: Row) -> str | None:

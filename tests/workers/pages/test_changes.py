@@ -99,6 +99,7 @@ def test_an_order_is_cancelled_and_retried_by_who_is_sure(visitor: Visitor, both
     assert (unsure.status_code, statuses(desk)) == (400, ["queued", "queued"])
     done = visitor.submit(f"/orders/{order}/cancel", f"/orders/{order}", sure="yes")
     assert (done.status_code, statuses(desk)) == (303, ["cancelled", "cancelled"])
+    assert visitor.data(f"/orders/{order}")["waiting"] == 0
     assert "2 lines were asked to stop" in visitor.get(done.headers["location"]).text
     again = visitor.submit(f"/orders/{order}/retry", f"/orders/{order}", sure="yes")
     assert again.status_code == 303

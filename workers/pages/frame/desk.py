@@ -14,6 +14,7 @@ from tasks.runtime import Runtime
 from workers.config_file import LOOK_EVERY, ConfigFile, Source
 from workers.database.connections import SqlDatabase, migrate
 from workers.health import check_database
+from workers.pages.frame.shared import Shared
 from workers.pages.frame.uploads import Uploads
 from workers.periodic.timers import Timer
 from workers.settings import Settings
@@ -55,6 +56,11 @@ class _Followed:
                 self.next = ended + max(FRESH, _SHARE * (ended - began))
             return self.last
 
+    def forget(self) -> None:
+        """Have the next look sample anew."""
+        with self.lock:
+            self.last = None
+
 
 class PagesDesk:
     """Opens a desk for each request, on one database, by the configuration as it stands in the file."""
@@ -66,6 +72,7 @@ class PagesDesk:
         self._lock = threading.Lock()
         self._database: SqlDatabase | None = None
         self.uploads = Uploads()
+        self.shared = Shared()
         self.searchers = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
         self._searches = threading.BoundedSemaphore(SEARCHES)
         self._followed: OrderedDict[tuple[str, str], _Followed] = OrderedDict()
@@ -120,3 +127,10 @@ class PagesDesk:
             if len(self._followed) > FOLLOWED:
                 self._followed.popitem(last=False)
         return followed.sample()
+
+    def changed(self, order_id: str) -> None:
+        """Somebody changed an order: who looks next sees what came of it."""
+        with self._lock:
+            followed = [one for (known, _), one in self._followed.items() if known == order_id]
+        for one in followed:
+            one.forget()

@@ -84,13 +84,17 @@ class Page(BaseHandler):  # type: ignore[misc]
             self.clear_cookie(SAID)
         self.render(
             f"dialstock/{self.template}.html",
-            **document,
+            **self.shown(document),
             said=said.decode() if said else None,
             operator=self.is_operator,
             words=words,
             address=self.address,
             tab=self.tab,
         )
+
+    def shown(self, document: Document) -> Document:
+        """What the template needs beside; JSON has the data alone."""
+        return document
 
     @property
     def wants_json(self) -> bool:

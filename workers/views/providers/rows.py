@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping, select
 
+from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
+from tasks.calls_made import calls_by_minute
 from tasks.ledger.queue import pausing, standing
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
@@ -20,21 +22,34 @@ from workers.views.providers.cooldown import CoolDown, cool_down_in_words, cool_
 
 MAX_REASON = 500
 
+MINUTES = 60
+
 
 def provider_rows(desk: Desk) -> list[dict[str, Any]]:
     """One row for each configured provider; no secret is in it."""
     runtime = desk.runtime
     with runtime.database.read() as conn:
         counts, states = open_counts(conn), provider_states(conn, runtime.accounts.values())
+        balances = {row["account"]: row for row in conn.execute(select(BALANCE_CHECK)).mappings()}
     cooling = cool_downs(desk.settings, runtime.config)
     return [
         _row(
             binding,
             counts.get(alias, {}),
-            _state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind),
+            {
+                **_balance(balances.get(binding.account)),
+                **_state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind),
+            },
         )
         for alias, binding in sorted(runtime.providers.items())
     ]
+
+
+def calls_of_the_hour(runtime: Runtime) -> dict[str, list[int]]:
+    """By provider, its calls to buy in each of the last 60 minutes, the oldest first."""
+    with runtime.database.read() as conn:
+        found = calls_by_minute(conn, runtime.now(), MINUTES)
+    return {alias: found.get(alias, [0] * MINUTES) for alias in sorted(runtime.providers)}
 
 
 def stranded_in_words(runtime: Runtime) -> list[str]:
@@ -95,6 +110,16 @@ def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dic
         "in doubt": counts.get("followed", 0),
         "held": counts.get("held", 0),
         **state,
+    }
+
+
+def _balance(look: RowMapping | None) -> dict[str, Any]:
+    """What the last look at the account's balance said, and when; null where none did."""
+    told = look if look is not None and look["balance"] is not None else None
+    return {
+        "balance": told and told["balance"],
+        "balance_at": told and told["ended_at"],
+        "balance_low": bool(told and told["low"]),
     }
 
 
