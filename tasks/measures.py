@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection, func, select
 
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, FINDING, FOLLOWED, HELD, OPEN_FINDING, PURCHASE, UNPUBLISHED
-from tasks.ledger.queue.daily_limit import Account
+from tasks.ledger.queue.daily_limit import DAY, Account
 from tasks.pools.counting import Levels, levels
 from tasks.queries import provider_states, status_counts
 from tasks.runtime import Runtime
+from tasks.spending import Spent, spent
 
 _BOUGHT = PURCHASE.c
 
@@ -24,7 +27,9 @@ class Measures:
 
     purchases: by provider and status. oldest_unknown, oldest_held: since when the longest is in doubt, or waits for a
     person, by provider. oldest_event: when the oldest event was written that is not published. paused: the cause, by
-    provider. findings: an audit's open ones, by provider and kind. thresholds: low and target, by pool.
+    provider. findings: an audit's open ones, by provider and kind. thresholds: low and target, by pool. spent: what was
+    bought in 24 hours cost, by provider and currency, and bought: how many that were, with those that may have been
+    charged, by provider, with all aliases of its account.
     """
 
     at: datetime
@@ -36,12 +41,15 @@ class Measures:
     findings: dict[tuple[str, str], int] = field(default_factory=dict)
     pools: dict[str, Levels] = field(default_factory=dict)
     thresholds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    spent: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    bought: dict[str, int] = field(default_factory=dict)
 
 
 def measure(runtime: Runtime) -> Measures:
     """All of them, read in one transaction."""
     with runtime.database.read() as conn:
         now = runtime.now()
+        day = spent(conn, "provider", now - DAY, now + DAY)
         return Measures(
             at=now,
             purchases={(row["provider"], row["status"]): row["count"] for row in status_counts(conn)},
@@ -52,6 +60,8 @@ def measure(runtime: Runtime) -> Measures:
             findings=_findings(conn),
             pools={name: levels(conn, name, now) for name in sorted(runtime.config.pools)},
             thresholds={name: (pool.low, pool.target) for name, pool in runtime.config.pools.items()},
+            spent={(one.key, one.currency): one.total for one in day if one.key and one.currency},
+            bought=_bought(day, runtime.accounts.values()),
         )
 
 
@@ -64,6 +74,13 @@ def _oldest_unknown(conn: Connection) -> dict[str, datetime]:
 def _oldest_held(conn: Connection) -> dict[str, datetime]:
     query = select(_BOUGHT.provider, func.min(_BOUGHT.updated_at)).where(HELD).group_by(_BOUGHT.provider)
     return {provider: at for provider, at in conn.execute(query)}  # noqa: C416 - a Row is no pair for mypy
+
+
+def _bought(day: Iterable[Spent], accounts: Iterable[Account]) -> dict[str, int]:
+    of: Counter[str | None] = Counter()
+    for one in day:
+        of[one.key] += one.bought + one.unsettled
+    return {alias: sum(of[one] for one in account.aliases) for account in accounts for alias in account.aliases}
 
 
 def _paused(conn: Connection, accounts: Iterable[Account], aliases: Container[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from schemas.outcomes import Outcome, OutcomeKind
+from tasks.call_times import Call
 from tasks.policies.concurrency import MARGIN, Places
 from tasks.policies.pace import HORIZON, SLEEPABLE, Lane, Later, Pace, Slot
 from tasks.provider_reaction import hold_back
@@ -67,7 +68,7 @@ class Turns:
             keep=self._keep,
         )
         self._begun = True
-        return gate
+        return self.runtime.calls.timed(self.binding.alias, Call.READ, gate)
 
     def told(self, seconds: float) -> None:
         """The provider takes no more calls for so long: no reading call of any worker goes out meanwhile."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
+from tasks.call_times import CallTimes
 from tasks.ledger.queue.daily_limit import Account, accounts_of
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
@@ -126,7 +127,7 @@ class Runtime:
 
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
-    `file_differs` is whether the file holds another one at this moment.
+    `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls.
     """
 
     config: Config
@@ -142,6 +143,7 @@ class Runtime:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     reached: Callable[[str], None] = lambda _point: None
     file_differs: Callable[[], bool] = lambda: False
+    calls: CallTimes = field(default_factory=CallTimes)
 
     def watched(self) -> Watch:
         """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DataError
 from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks import restored_database
+from tasks.call_times import Call
 from tasks.database_away import until_written
 from tasks.ledger.calls import looks
 from tasks.ledger.history import WentBack
@@ -165,7 +166,7 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
         bounds = Bounds(
             connected=looked_at + _fresh_for(work, intent),
             end=looked_at + (intent.deadline - intent.started_at).total_seconds() - _spent(work, intent),
-            gate=partial(_pass, work, intent, gate),
+            gate=work.runtime.calls.timed(work.binding.alias, Call.RELEASE, partial(_pass, work, intent, gate)),
         )
         with in_turn(work.turns()), bounded(bounds):
             return work.adapter.release(row["number"], row["provider_number_id"])

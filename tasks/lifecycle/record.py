@@ -29,6 +29,7 @@ def write_answer(runtime: Runtime, answer: Answer) -> Row | None:
     said = told(answer.claim, answer.outcome)
     after = until_written(runtime.database, lambda: _write(runtime, answer), said)
     log.info("%s", said)
+    runtime.calls.ended(answer.claim.row["provider"], answer.outcome.kind)
     return after
 
 

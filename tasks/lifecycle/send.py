@@ -10,6 +10,7 @@ from functools import partial
 from redis.exceptions import RedisError
 
 from schemas.outcomes import Outcome, OutcomeKind
+from tasks.call_times import Call
 from tasks.ledger.calls.intents import Claim
 from tasks.policies.pace import SLEEPABLE, Later, Slot
 from tasks.policies.watch import seconds_spent
@@ -40,7 +41,7 @@ def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequ
         bounds = Bounds(
             connected=looked_at + _fresh_for(runtime, binding, first),
             end=looked_at + (first.deadline - first.started_at).total_seconds() - _spent(runtime, first),
-            gate=partial(_wait_for_slot, runtime, binding, first, slot),
+            gate=runtime.calls.timed(binding.alias, Call.BUY, partial(_wait_for_slot, runtime, binding, first, slot)),
         )
         runtime.reached("sending")
         full_for: list[float] = []

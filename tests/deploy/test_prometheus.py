@@ -28,7 +28,7 @@ def test_each_rule_looks_at_what_is_measured_and_has_its_place_in_the_documents(
     [rules] = load_all(FOLDER / "rules.yaml")
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
     told = as_text(families(Measures(at=datetime.now(UTC)))).decode()
-    measured = {*re.findall(r"^# TYPE (\w+)", told, re.MULTILINE), "dialstock_database_up"}
+    measured = {*re.findall(r"^# TYPE (\w+)", told, re.MULTILINE), "dialstock_database_up", "dialstock_redis_up"}
     tested = (FOLDER / "rules_test.yaml").read_text()
     runbook = (DEPLOY / "README.md").read_text()
     for alert in alerts:

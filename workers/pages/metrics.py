@@ -1,4 +1,4 @@
-"""Flower's /metrics with ours behind its own: what the tables know, in Prometheus' text.
+"""Flower's /metrics with ours behind its own: what the tables and Redis know, in Prometheus' text.
 
 Like Flower's, it asks for no password. No number, no id and no caller stands in a label.
 """
@@ -13,12 +13,14 @@ from typing import Any
 
 from flower.views.monitor import Metrics as FlowersMetrics
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from tornado.ioloop import IOLoop
 
 from tasks.measures import Measures, measure
+from tasks.runtime import Runtime
 from workers.pages.frame.desk import PagesDesk
+from workers.pages.metrics_of_redis import limit_families, redis_families
 from workers.views.errors import failure_of
 
 _SHARE = 49.0
@@ -50,26 +52,30 @@ class Measured:
     def text(self) -> bytes:
         """As Prometheus reads it. Where the database cannot be read, dialstock_database_up is 0, and stands alone."""
         with self._lock:
-            began = time.monotonic()
-            if began < self._until:
-                return self._text
             try:
-                found = list(families(measure(self._desk.open().runtime)))
+                desk = self._desk.open()
+                if time.monotonic() >= self._until:
+                    self._measure(desk.runtime)
             except Exception as exc:
                 if failure_of(exc) is None:
                     raise
                 return as_text([_up(0)])
-            self._text = as_text([_up(1), *found])
-            ended = time.monotonic()
-            self._until = ended + _SHARE * (ended - began)
-            return self._text
+            text = self._text
+        return text + as_text(redis_families(desk))
+
+    def _measure(self, runtime: Runtime) -> None:
+        began = time.monotonic()
+        found = families(measure(runtime))
+        self._text = as_text([_up(1), *found, *limit_families(runtime.providers.values())])
+        ended = time.monotonic()
+        self._until = ended + _SHARE * (ended - began)
 
 
-def as_text(found: Iterable[GaugeMetricFamily]) -> bytes:
+def as_text(found: Iterable[Metric]) -> bytes:
     """The families in Prometheus' text format."""
 
     class Found(Collector):
-        def collect(self) -> Iterable[GaugeMetricFamily]:
+        def collect(self) -> Iterable[Metric]:
             return found
 
     registry = CollectorRegistry()
@@ -86,6 +92,10 @@ def families(now: Measures) -> Iterator[GaugeMetricFamily]:
     yield _single("oldest_unsent_event_seconds", "Age of the oldest event that is not published yet.", unsent)
     paused = dict.fromkeys(now.paused.items(), 1)
     yield _counts("provider_paused", "1 for a provider that buys nothing now, by cause.", ("provider", "cause"), paused)
+    spent = {of: float(total) for of, total in now.spent.items()}
+    yield _counts("spent_24h", "What numbers bought in 24 hours cost as told.", ("provider", "currency"), spent)
+    bought = {(provider,): count for provider, count in now.bought.items()}
+    yield _counts("bought_24h", "Bought by its account in 24 hours, or may be.", ("provider",), bought)
     yield _counts("audit_findings", "What audits found and nobody settled.", ("provider", "kind"), now.findings)
     levels = {
         (name, state): count
@@ -115,7 +125,7 @@ def _single(name: str, about: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"dialstock_{name}", about, value=value)
 
 
-def _counts(name: str, about: str, labels: tuple[str, ...], counts: Mapping[Any, int]) -> GaugeMetricFamily:
+def _counts(name: str, about: str, labels: tuple[str, ...], counts: Mapping[Any, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"dialstock_{name}", about, labels=labels)
     for values, count in sorted(counts.items()):
         family.add_metric(values, count)

@@ -36,6 +36,7 @@ WISHES_EVERY = 1.0
 HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
+CALLS_EVERY = 5.0
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""
@@ -96,6 +97,7 @@ class Timers:
         self._relay = Relay(runtime, relay_token(), stream_length=settings.stream_length)
         self._many = False
         self._giving_back = GivingBack()
+        self._hand_over = partial(_hand_over, runtime)
         self._timers = [
             Timer("release", RELEASE_EVERY, self._turn(_release)),
             Timer("sweep", SWEEP_EVERY, self._turn(_sweep)),
@@ -104,6 +106,7 @@ class Timers:
             Timer("wishes", WISHES_EVERY, self._turn(due.look)),
             Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),
             Timer("relay", RELAY_EVERY, self._publish),
+            Timer("calls", CALLS_EVERY, self._hand_over),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings)),
         ]
 
@@ -128,6 +131,7 @@ class Timers:
             while self._relay.run_once():
                 pass
             self._relay.release()
+            self._hand_over()
         except (RedisError, SQLAlchemyError) as exc:
             log.warning("the last events wait for another worker: %s", _told(exc))
 
@@ -165,6 +169,11 @@ def _sweep(runtime: Runtime) -> bool:
 def _clean(runtime: Runtime, settings: Settings) -> bool:
     events = outbox_relay.clean_up(runtime, settings.event_retention) > 0
     return retention.clean_up(runtime, settings.retention) or events
+
+
+def _hand_over(runtime: Runtime) -> bool:
+    runtime.calls.hand_over(runtime.redis)
+    return False
 
 
 def _told(exc: Exception) -> str:

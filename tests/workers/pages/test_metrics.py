@@ -11,11 +11,13 @@ from sqlalchemy import update
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tests.servers import PostgresServer
+from tasks.call_times import Call, CallTimes
+from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, settle, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
 from tests.workers.pages.test_pages import POOL
+from workers.redis_access.client import connect_redis
 from workers.views.desk import Desk
 
 
@@ -57,6 +59,46 @@ def test_a_pool_beside_its_thresholds(light: Visitor, home: Path) -> None:
     assert found["dialstock_pool_low", "new-york"] == 2
     assert found["dialstock_pool_target", "new-york"] == 5
     assert found["dialstock_pool_numbers", "new-york", "available"] == 0
+
+
+def test_what_was_spent_and_how_much_of_the_limits_is_used(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 2))
+    price = {"currency": "USD", "monthly_price": "1.15", "setup_price": "0.5", "call_deadline": desk.runtime.now()}
+    for number in NUMBERS[:2]:
+        settle(desk, number, Status.PURCHASED, success=True, **price)
+    found = samples(visitor)
+    assert found["dialstock_spent_24h", "USD", "timepay"] == pytest.approx(3.3)
+    assert found["dialstock_bought_24h", "timepay"] == 2
+    assert ("dialstock_limit_24h", "timepay") not in found, "it has none"
+    assert found["dialstock_limit_calls_per_second", "buy", "timepay"] > 0
+
+
+def test_calls_and_queues_are_told_of_and_a_redis_that_is_away(
+    cli: Cli, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setenv("REDIS_KEY_PREFIX", "ours:")
+    with flower_at() as address, Visitor(address) as visitor:
+        with connect_redis(redis_server.url, "ours:") as client:
+            times = CallTimes()
+            leave = times.timed("bird", Call.BUY, lambda: None)()
+            assert leave is not None
+            leave()
+            times.ended("bird", "refused")
+            times.hand_over(client)
+            client.lpush("ours:purchases.bird", "a message", "another")
+        found = samples(visitor)
+        assert found["dialstock_redis_up",] == 1
+        assert found["dialstock_call_duration_seconds_bucket", "buy", "+Inf", "bird"] == 1
+        assert found["dialstock_call_duration_seconds_count", "buy", "bird"] == 1
+        assert found["dialstock_call_outcomes_total", "refused", "bird"] == 1
+        assert found["dialstock_queue_messages", "purchases.bird"] == 2
+        assert found["dialstock_queue_messages", "purchases"] == 0
+        redis_server.kill()
+        found = samples(visitor)
+        assert found["dialstock_redis_up",] == 0
+        assert found["dialstock_database_up",] == 1
+        assert not [name for name, *_ in found if name.startswith(("dialstock_call_", "dialstock_queue_"))]
 
 
 def test_no_number_and_no_id_stands_in_a_label(light: Visitor, cli: Cli, desk: Desk, home: Path) -> None:
