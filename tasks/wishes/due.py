@@ -13,6 +13,7 @@ from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.rows import Row
 from tasks.runtime import PUBLIC_QUEUE, Message, Runtime
 from tasks.wishes import run as runs
+from tasks.wishes.stuck import closed_for_long, stuck_lines
 
 FIND_NUMBERS = "dialstock.internal.find_numbers"
 
@@ -38,7 +39,10 @@ def look(runtime: Runtime) -> bool:
         counted: dict[tuple[str, int], Tally] = {}
         for order_id, rows in _by_order(due):
             counted |= {(order_id, position): tally for position, tally in wishes.tallies(conn, rows).items()}
-    messages = [m for wish in due if (m := _turn(runtime, wish, counted[wish["order_id"], wish["position"]], now))]
+        closed = closed_for_long(conn, runtime, now) if due else {}
+        stuck = [wish for wish in due if wish["search_at"] <= now and stuck_lines(conn, wish, closed, now)]
+    turns = [(wish, counted[wish["order_id"], wish["position"]], wish in stuck) for wish in due]
+    messages = [m for wish, tally, waits in turns if (m := _turn(runtime, wish, tally, now, stuck=waits))]
     if messages:
         runtime.send(messages)
     return len(due) == AT_ONCE
@@ -53,13 +57,13 @@ def _order_of(wish: Row) -> str:
     return str(wish["order_id"])
 
 
-def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime) -> Message | None:
-    """What a wish is due for: a message where it is to be searched for."""
+def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime, *, stuck: bool) -> Message | None:
+    """What a wish is due for: a message where it is to be searched for; *stuck* is whether its lines are."""
     missing = tally.missing(wish["count"])
     if wish["cancel_requested_at"] is not None or not (missing or tally.unsettled):
         _end(runtime, wish)
         return None
-    seeks = missing and (wish["search_at"] <= now or _runs_out(wish, tally))
+    seeks = stuck or (missing and (wish["search_at"] <= now or _runs_out(wish, tally)))
     until = now + (RESEND if seeks else LOOK_AGAIN + timedelta(seconds=tally.found / LINES_A_SECOND))
     mine = runtime.database.run(lambda conn: wishes.put_off(conn, wish, until))
     if not (mine and seeks):

@@ -7,7 +7,7 @@ so it is not replaced before its doubt is settled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find, search_time
 from tasks.supply.offers import Offer, usable, within
+from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, in_words, stuck_lines, with_freed
 
 LEASE = 30.0
 """Seconds, beside its searches, that a run may take before another one takes its place."""
@@ -60,13 +61,17 @@ class _This:
 
 @dataclass(frozen=True)
 class _Begun:
-    """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may."""
+    """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may.
+
+    `closed` are paused providers at which lines are stuck, and why: their numbers are looked for at others.
+    """
 
     criteria: Criteria
     missing: int
     urgent: int
     settled: bool
     spend: Money | None
+    closed: Mapping[str, str]
 
 
 def run(runtime: Runtime, order_id: str, position: int) -> None:
@@ -117,22 +122,26 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     if locked is None:
         return None
     order, wish, tally = locked
-    missing = tally.missing(wish["count"])
-    if (wish["leased_until"] is not None and wish["leased_until"] > now) or not missing:
+    missing, closed = tally.missing(wish["count"]), closed_for_long(conn, this.runtime, now)
+    stuck = stuck_lines(conn, wish, closed, now)
+    if (wish["leased_until"] is not None and wish["leased_until"] > now) or not (missing or stuck):
         settle(conn, wish, tally, now)
         return None
-    spend = money.left_of(conn, order)
+    spend = with_freed(money.left_of(conn, order), stuck[:1])
     if spend is not None and not spend.amount:
-        why = f"{missing} are missing; nothing is left of max_spend, {order['max_spend']}"
+        why = f"{_lacking(missing, stuck, closed)}; nothing is left of max_spend, {order['max_spend']}"
         state = WishState.SHORT if tally.found else WishState.FAILED
         _none(conn, wish, why, now, final=not money.may_get_back(conn, order), state=state, fails=False)
         return None
     criteria = Criteria.model_validate(wish["criteria"])
+    if stuck:
+        others = tuple(alias for alias in criteria.providers if alias not in closed)
+        criteria = criteria.model_copy(update={"providers": others})
     lease = timedelta(seconds=LEASE + search_time(this.runtime, criteria.providers))
     wishes.change(conn, wish, now, leased_until=now + lease, searches=wish["searches"] + 1)
     # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
     urgent = wish["at_least"] if tally.found == 0 else 1
-    return _Begun(criteria, missing, urgent, not tally.unsettled, spend)
+    return _Begun(criteria, missing + len(stuck), urgent, not tally.unsettled, spend, closed if stuck else {})
 
 
 def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> None:
@@ -149,7 +158,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
         _none(
             conn, wish, _with_reasons(few, found), now, final=not waits, state=WishState.FAILED, fails=bool(found.later)
         )
-    elif chosen := offers[:missing]:
+    elif chosen := _in_place_of(conn, this, begun, found) if begun.closed else offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
         # Until the most of it is bought, a search would show it again.
@@ -159,9 +168,29 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
     elif not settle(conn, wish, tally, now):
         # Twice: a list may show for a while what was just bought, and not yet what else there is.
         final = begun.settled and not (tally.unsettled or waits or offers) and wish["fruitless"] > 0
-        told = _with_reasons(f"{missing} are missing{why}", found)
+        stuck = stuck_lines(conn, wish, begun.closed, now)
+        told = _with_reasons(f"{_lacking(missing, stuck, begun.closed)}{why}", found)
         _none(conn, wish, told, now, final=final, state=WishState.SHORT, fails=bool(found.later))
     this.runtime.reached("ordering")
+
+
+def _in_place_of(conn: Connection, this: _This, begun: _Begun, found: Found) -> Sequence[Offer]:
+    """The offers for what is missing, and for the stuck lines, which are given up for them. Raises Raced."""
+    now = this.runtime.now()
+    locked = this.locked(conn, now)
+    if locked is None:
+        return []
+    order, wish, tally = locked
+    stuck, offers = stuck_lines(conn, wish, begun.closed, now), usable(conn, this.runtime, found.offers)
+    chosen, given = in_their_place(offers, tally.missing(wish["count"]), stuck, money.left_of(conn, order))
+    give_up(conn, this.order_id, given, begun.closed, now)
+    return chosen
+
+
+def _lacking(missing: int, stuck: Sequence[Row], closed: Mapping[str, str]) -> str:
+    """What a wish has not got, and why."""
+    lacks = [f"{missing} are missing"] if missing or not stuck else []
+    return "; ".join(lacks + in_words(stuck, closed))
 
 
 def _entry(runtime: Runtime, offer: Offer, metadata: Mapping[str, object]) -> Entry:
