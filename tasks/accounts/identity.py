@@ -75,13 +75,21 @@ def settle(runtime: Runtime) -> None:
         _refuse(refusals(conn, file))
     if not (file.changed or file.gone or file.returned):
         return
-    for home in file.changed:
-        if home.former is not None:
-            _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
+    _move_formerly_written(runtime, file.changed)
     for account in [*file.gone, *file.returned]:
         for heir in file.heirs(account):
             _link(runtime, account, heir.account, same=False)
     _refuse(runtime.database.run(lambda conn: _remember_all(runtime, conn)))
+
+
+def _move_formerly_written(runtime: Runtime, changed: Sequence[Home]) -> None:
+    """Take along what stands for an account as it was written formerly: asked at once, for most have nothing there."""
+    formers = {home.former for home in changed if home.former is not None}
+    with runtime.database.read() as conn:
+        there = accounts.standing_for(conn, formers)
+    for home in changed:
+        if home.former in there:
+            _move_under(runtime, Under(provider=home.provider, accounts=[home.former]), home, Moved())
 
 
 def tell_stranded(runtime: Runtime) -> None:
@@ -211,8 +219,7 @@ def _remember_all(runtime: Runtime, conn: Connection) -> list[Refusal]:
 def _remember(runtime: Runtime, conn: Connection, homes: Sequence[Home]) -> None:
     now = runtime.now()
     ensure_providers(conn, [home.provider for home in homes], now)
-    for home in homes:
-        accounts.remember(conn, home, now)
+    accounts.remember(conn, homes, now)
 
 
 def _own_of(account: str, file: File) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, TextClause, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, bindparam, delete, exists, func, or_, select, update
 
 from schemas.status import DEAD, Status
 from schemas.tables.accounts import LEFT, LINK
@@ -35,6 +35,11 @@ _AT = PURCHASE.c
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
 _ON_ITS_WAY_BACK = and_(OPEN, RELEASE.c.purchase_id == _AT.id)
 _IN_DOUBT = (Status.UNKNOWN, Status.PROCESSING)
+_REMEMBER = (
+    update(PROVIDER)
+    .where(PROVIDER.c.provider == bindparam("alias"))
+    .values(account=bindparam("is_now"), own_account=bindparam("own"), settled=True, updated_at=bindparam("now"))
+)
 NOBODY = ""
 """Who an alias is that was an account, and is none any more by a newer file: nothing is bought under it."""
 _LEFT = "its account is not used any more: see there whether it was bought, then settle it"
@@ -97,10 +102,19 @@ def remembered(conn: Connection) -> dict[str, Home]:
     }
 
 
-def remember(conn: Connection, home: Home, now: datetime) -> None:
-    """Write down which account an alias is, with nothing left to be asked for; its row is there already."""
-    values = {"account": home.account, "own_account": home.own, "settled": True, "updated_at": now}
-    conn.execute(update(PROVIDER).where(PROVIDER.c.provider == home.provider).values(**values))
+def remember(conn: Connection, homes: Sequence[Home], now: datetime) -> None:
+    """Write down which account each alias is, with nothing left to be asked for; its row is there already."""
+    if homes:
+        rows = [{"alias": home.provider, "is_now": home.account, "own": home.own, "now": now} for home in homes]
+        conn.execute(_REMEMBER, rows)
+
+
+def standing_for(conn: Connection, accounts: Collection[str]) -> set[str]:
+    """Those of *accounts* that a purchase, a finding or an audit is of."""
+    found: set[str] = set()
+    for table in (PURCHASE, FINDING, AUDIT_RUN) if accounts else ():
+        found.update(conn.execute(select(table.c.account).where(table.c.account.in_(accounts)).distinct()).scalars())
+    return found
 
 
 def alive_astray(
@@ -110,10 +124,12 @@ def alive_astray(
 
     Nothing of the accounts *but*.
     """
-    found = [and_(_AT.provider == home.provider, _AT.account != home.account) for home in homes]
-    if not (found or accounts):
+    if not (homes or accounts):
         return []
-    return _counted(conn, ALIVE, and_(_AT.account.not_in([*but]), or_(_AT.account.in_(accounts), *found)))
+    own = {home.provider: home.account for home in homes}
+    where = or_(_AT.account.in_(accounts), _AT.provider.in_([*own]))
+    found = _counted(conn, ALIVE, and_(_AT.account.not_in([*but]), where))
+    return [one for one in found if one.account in accounts or own[one.provider] != one.account]
 
 
 def alive_under(conn: Connection, alias: str) -> list[Stranded]:
@@ -179,11 +195,12 @@ def stranded(conn: Connection, configured: Mapping[str, str]) -> list[Stranded]:
 
     *configured* maps aliases to accounts. What is held waits for a person, whichever account it is of.
     """
-    own = [and_(_AT.provider == alias, _AT.account == account) for alias, account in configured.items()]
     found: dict[tuple[str, str], int] = {}
     for waiting in (QUEUED, RUNNING, FOLLOWED, _ON_ITS_WAY_BACK):
-        for one in _counted(conn, waiting, ~or_(*own) if own else None):
-            found[one.provider, one.account] = found.get((one.provider, one.account), 0) + one.count
+        # Compared here: a thousand pairs are no expression that a database takes.
+        for one in _counted(conn, waiting):
+            if configured.get(one.provider) != one.account:
+                found[one.provider, one.account] = found.get((one.provider, one.account), 0) + one.count
     return sorted(Stranded(provider=p, account=a, count=count) for (p, a), count in found.items())
 
 
@@ -251,10 +268,7 @@ def leave(conn: Connection, row: Row, now: datetime) -> Row | None:
     return None
 
 
-def _counted(
-    conn: Connection, kept: TextClause | ColumnElement[bool], where: ColumnElement[bool] | None
-) -> list[Stranded]:
-    query = select(_AT.provider, _AT.account, func.count().label("purchases")).where(kept)
-    query = query if where is None else query.where(where)
+def _counted(conn: Connection, kept: TextClause | ColumnElement[bool], *where: ColumnElement[bool]) -> list[Stranded]:
+    query = select(_AT.provider, _AT.account, func.count().label("purchases")).where(kept, *where)
     found = conn.execute(query.group_by(_AT.provider, _AT.account))
     return sorted(Stranded(provider=row.provider, account=row.account, count=row.purchases) for row in found)

@@ -22,6 +22,7 @@ from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks import restored_database
 from tasks.call_times import Call
 from tasks.database_away import until_written
+from tasks.ledger import due
 from tasks.ledger.calls import looks
 from tasks.ledger.history import WentBack
 from tasks.ledger.queue import pausing, standing
@@ -73,6 +74,13 @@ class _Work:
         """Let other workers leave it alone for as long."""
         until = self.runtime.now() + timedelta(seconds=seconds)
         self.runtime.database.run(lambda conn: calls.keep(conn, self.taken, until))
+
+
+def may_be_due(runtime: Runtime) -> list[Binding]:
+    """All that have a release due, and others where very many are."""
+    with runtime.database.read() as conn:
+        aliases = due.to_give_back(conn, runtime.now())
+    return [one for alias, one in runtime.providers.items() if aliases is None or alias in aliases]
 
 
 def is_due(runtime: Runtime, binding: Binding) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.config.policy import Policy
-from tasks.ledger import sweep
+from tasks.ledger import due, sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.queue import dispatch, pausing, pool_limits, release, requeue, standing
 from tasks.ledger.queue.pool_limits import Limits, PoolLimit
@@ -188,6 +188,32 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
 def _take_looks(conn: Connection, runtime: Runtime, binding: Binding, limit: int) -> list[Row]:
     watch, policy = runtime.watched(), binding.policy
     return looks.take_due(conn, binding.alias, binding.account, watch, policy, lease=LOOK_LEASE, limit=limit)
+
+
+def release_all(runtime: Runtime) -> int:
+    """Release what is due, of all providers: aliases of one account share its limits, each has its turn by chance."""
+    return sum(release_due(runtime, binding) for binding in _shuffled(runtime, due.to_buy))
+
+
+def look_all(runtime: Runtime) -> int:
+    """Have all providers asked about purchases whose look is due. Returns how many."""
+    return sum(look_due(runtime, binding) for binding in _shuffled(runtime, due.to_look))
+
+
+def _shuffled(runtime: Runtime, ask: Callable[[Connection, datetime], set[str]]) -> list[Binding]:
+    with runtime.database.read() as conn:
+        aliases = ask(conn, runtime.now())
+    found = [runtime.providers[alias] for alias in aliases if alias in runtime.providers]
+    return random.sample(found, len(found))
+
+
+def sweep_all(runtime: Runtime) -> int:
+    """Bring back what was released and not taken, and what was claimed and left no outcome. Returns how many."""
+    with runtime.database.read() as conn:
+        aliases = due.overdue(conn, runtime.now())
+    here = sorted(aliases & runtime.providers.keys())
+    back = sum(sweep_provider(runtime, runtime.providers[alias]) for alias in here)
+    return back + (sweep_strangers(runtime) if len(here) < len(aliases) else 0)
 
 
 def sweep_provider(runtime: Runtime, binding: Binding) -> int:

@@ -26,11 +26,14 @@ import hashlib
 import math
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from schemas.config.policy import Policy
 from schemas.config.rates import RateLimit
+from tasks.chunks import chunks
 from tasks.policies.concurrency import Concurrency
 from tasks.redis_keys import named
 
@@ -55,7 +58,7 @@ TRIES = 5
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
 
-_MICRO = 1_000_000
+_MICRO, CHUNK = 1_000_000, 200
 
 # GIVEN: how far ahead slots may lie that a server without our lane, or before it, has given, in microseconds.
 # KEYS[1] the lane; ARGV: mode, horizon or delay or slot, and notice in microseconds, then interval and burst of each
@@ -207,6 +210,10 @@ class Pace:
         """Seconds until the lane's next slot; takes nothing."""
         return float(self._run(lane, "peek", 0)[1]) / _MICRO
 
+    def begin(self, lanes: Iterable[Lane]) -> None:
+        """Have Redis know all *lanes*: one that it does not know starts empty now, and not at its first call."""
+        self._each(lanes, "peek")
+
     def refund(self, lane: Lane, slot: Slot) -> bool:
         """Give back a slot that was not used; only the latest one can be."""
         return bool(self._run(lane, "refund", slot.token)[0])
@@ -224,7 +231,11 @@ class Pace:
 
     def cools_for(self, lane: Lane) -> float:
         """Seconds that a penalty lasts yet; 0.0 without one."""
-        return float(self._run(lane, "cools", 0)[1]) / _MICRO
+        return self.all_cool_for([lane])[0]
+
+    def all_cool_for(self, lanes: Sequence[Lane]) -> list[float]:
+        """The same of each of *lanes*."""
+        return [float(wait) / _MICRO for _, wait, _ in self._each(lanes, "cools")]
 
     def cooling(self, lane: Lane) -> bool:
         """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""
@@ -248,11 +259,19 @@ class Pace:
         ahead = self._ahead = min(max(self._ahead, theirs - heard), theirs - asked)
         return theirs - ahead
 
+    def _each(self, lanes: Iterable[Lane], mode: str) -> list[tuple[int, int, Any]]:
+        """What takes nothing, of many lanes: a round trip for CHUNK of them."""
+        script, found = self._script(), []
+        for some in chunks(lanes, CHUNK):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for lane in some:
+                    script(keys=[named(self._redis, lane.key)], args=_arguments(lane, mode, 0, 0), client=pipe)
+                found += pipe.execute()
+        return found
+
     def _run(self, lane: Lane, mode: str, amount: int, notice: int = 0) -> tuple[int, int, Any]:
-        arguments: list[Any] = [mode, amount, notice]
-        for window in lane.windows:
-            arguments += window
-        given, wait, token = self._script()(keys=[named(self._redis, lane.key)], args=arguments)
+        key = named(self._redis, lane.key)
+        given, wait, token = self._script()(keys=[key], args=_arguments(lane, mode, amount, notice))
         return given, int(wait), token
 
     def _script(self) -> Any:
@@ -262,6 +281,10 @@ class Pace:
             text = _SCRIPT.replace("GIVEN", str(_micro(self._given)))
             script = self._local.script = self._redis.client().register_script(text)
         return script
+
+
+def _arguments(lane: Lane, mode: str, amount: int, notice: int) -> list[Any]:
+    return [mode, amount, notice, *chain.from_iterable(lane.windows)]
 
 
 def _micro(seconds: float) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, select
 
 from schemas.tables.purchases import PURCHASE
 from tests.bench.harness import ROOT
+from tests.waiting import eventually
 from workers.database.connections import SqlDatabase
 
 UNLIMITED = "1000000/second"
@@ -65,7 +66,12 @@ def command(*arguments: str) -> list[str]:
 
 def submit(environ: Mapping[str, str], folder: Path, numbers: Iterable[str], alias: str = "stub") -> None:
     """Submit an order and return when it is open."""
-    dialstock(environ, "order", "submit", str(order_file(folder, numbers, alias)))
+    submit_file(environ, order_file(folder, numbers, alias))
+
+
+def submit_file(environ: Mapping[str, str], path: Path) -> None:
+    """The same with a file that is there."""
+    dialstock(environ, "order", "submit", str(path))
 
 
 def order_file(folder: Path, numbers: Iterable[str], alias: str = "stub") -> Path:
@@ -84,6 +90,13 @@ def consecutive(count: int) -> list[str]:
 def bought(database_url: str, alias: str = "stub") -> int:
     """How many purchases the table says were made."""
     query = select(func.count()).where(PURCHASE.c.provider == alias, PURCHASE.c.status == "purchased")
+    return int(ask(database_url, query)[0])
+
+
+def bought_in_all(database_url: str, count: int) -> int:
+    """How many purchases of all aliases the table says were made, once they are *count*, or it waited for long."""
+    query = select(func.count()).where(PURCHASE.c.status == "purchased")
+    eventually(lambda: ask(database_url, query)[0] >= count, what="every purchase is recorded")
     return int(ask(database_url, query)[0])
 
 

@@ -111,13 +111,17 @@ def measure(provider: Stub, worker: psutil.Process, count: int, database: psutil
     if count < 3 * THREADS:
         raise ValueError(f"{count} numbers are over before anything is steady: COUNT={3 * THREADS} or more")
     started, began = provider.wait_for(count // 10)
-    before, database_before = _cpu(worker), _cpu(database)
+    before, database_before = cpu_seconds(worker), cpu_seconds(database)
     ended, until = provider.wait_for(count - count // 10)
-    spent, database_spent = _cpu(worker) - before, _cpu(database) - database_before
+    spent, database_spent = cpu_seconds(worker) - before, cpu_seconds(database) - database_before
     provider.wait_for(count)
     calls = ended - started
-    memory = sum(one.memory_info().rss for one in _family(worker)) / 2**20
-    return Measure(calls / (until - began), spent / calls * 1000, database_spent / calls * 1000, memory)
+    return Measure(calls / (until - began), spent / calls * 1000, database_spent / calls * 1000, memory(worker))
+
+
+def memory(process: psutil.Process) -> float:
+    """What a process and its children hold, in MB."""
+    return sum(one.memory_info().rss for one in _family(process)) / 2**20
 
 
 def rounds(candidates: Mapping[str, Callable[[], R]]) -> dict[str, list[R]]:
@@ -151,7 +155,7 @@ def postgres_process(url: str) -> psutil.Process:
     return parent
 
 
-def _cpu(process: psutil.Process | None) -> float:
+def cpu_seconds(process: psutil.Process | None) -> float:
     """Seconds of CPU time of a process, its children, and those of them that have ended."""
     if process is None:
         return 0.0

@@ -25,7 +25,8 @@ from tasks.messages.public_names import PUBLIC
 from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS
-from workers.broker.reconnect import ReconnectingChannel, ReconnectingConsumer
+from workers.broker.many_queues import ManyQueuesChannel
+from workers.broker.reconnect import ReconnectingConsumer
 from workers.broker.waiting_room import room
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class _Message(Message):
             raise NotAMessage(payload)
 
 
-class KeepingChannel(ReconnectingChannel):
+class KeepingChannel(ManyQueuesChannel):
     """kombu's channel; an entry that is no message raises NotAMessage."""
 
     Message = _Message

@@ -24,8 +24,8 @@ class GivingBack:
 
     def turn(self, runtime: Runtime) -> bool:
         """Start what is due. Says that there is no more to do."""
-        for alias, binding in runtime.providers.items():
-            running = self._threads.get(alias)
+        for binding in give_back.may_be_due(runtime):
+            running = self._threads.get(binding.alias)
             if running is not None and running.is_alive():
                 continue
             if not self._stopping.is_set() and give_back.is_due(runtime, binding):

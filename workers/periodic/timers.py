@@ -6,7 +6,6 @@ No one's death matters.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -151,17 +150,13 @@ class Timers:
 
 
 def _release(runtime: Runtime) -> bool:
-    # Aliases of one account share its limits: each has its turn by chance.
-    for binding in random.sample(list(runtime.providers.values()), len(runtime.providers)):
-        release_and_sweep.release_due(runtime, binding)
+    release_and_sweep.release_all(runtime)
     return False
 
 
 def _sweep(runtime: Runtime) -> bool:
-    for binding in runtime.providers.values():
-        release_and_sweep.sweep_provider(runtime, binding)
-        release_and_sweep.look_due(runtime, binding)
-    release_and_sweep.sweep_strangers(runtime)
+    release_and_sweep.sweep_all(runtime)
+    release_and_sweep.look_all(runtime)
     orders.complete_finished(runtime)
     return False
 

@@ -15,7 +15,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
 from tasks import queries
-from tasks.ledger import history, sweep, waiting
+from tasks.ledger import due, history, sweep, waiting
 from tasks.ledger.audit import differences
 from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
@@ -185,6 +185,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     ),
     "take_back": ("purchase_running", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=True)),
     "pause": ("purchase_running|purchase_by_order", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=False)),
+    "due to buy": ("purchase_queued", lambda w, c: due.to_buy(c, LATER)),
+    "due to look": ("purchase_followed", lambda w, c: due.to_look(c, LATER)),
+    "overdue": ("purchase_running", lambda w, c: due.overdue(c, LATER)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),
     "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),
