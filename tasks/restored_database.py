@@ -36,14 +36,12 @@ from tasks.ledger.rows import Row, some_numbers
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
+from tasks.questioned_accounts import in_question, telling
 from tasks.runtime import Binding, Database, Runtime
 from tasks.stopped_releases import WENT_BACK, keep_all
 from tasks.watermark import Mark
 
 log = logging.getLogger(__name__)
-
-FEWEST = 100
-"""Marks that are looked up at the least, however few calls an account may have under way."""
 
 NAMED = 10
 """Numbers that a pause's reason names."""
@@ -130,9 +128,7 @@ def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
 
 def newest_marks(runtime: Runtime, account: str) -> list[Mark]:
     """As many marks as tell whether any is lost: more than the account has calls under way."""
-    policies = [one.policy for one in runtime.providers.values() if one.account == account]
-    under_way = max((policy.max_in_flight for policy in policies), default=0)
-    return runtime.watermark.newest(account, max(FEWEST, 2 * under_way), _others(runtime, account))
+    return runtime.watermark.newest(account, telling(runtime, account), _others(runtime, account))
 
 
 def compare(runtime: Runtime) -> bool:
@@ -143,7 +139,7 @@ def compare(runtime: Runtime) -> bool:
     with runtime.database.read() as conn:
         links = accounts.links(conn)
     runtime.watermark.relink(links)
-    for account in runtime.accounts:
+    for account in in_question(runtime):
         if _went_back(runtime, account):
             _stop(runtime, account)
     return False

@@ -26,6 +26,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -60,6 +61,15 @@ redis.call('SADD', KEYS[1] .. ':names', ARGV[1] .. KEYS[2])
 redis.call('SADD', KEYS[2] .. ':names', ARGV[1] .. KEYS[1])
 """
 _SAME, _MAYBE = "=", "?"
+
+# Which accounts have any mark, or another name that may have.
+_MARKED = """
+local found = {}
+for place, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key, key .. ':releases', key .. ':names') > 0 then found[#found + 1] = place end
+end
+return found
+"""
 
 # The lists of an account, under all of its names.
 _NAMES = f"""
@@ -144,6 +154,7 @@ class Watermark:
         self._since = redis.register_script(_SINCE)
         self._link = redis.register_script(_LINK)
         self._names = redis.register_script(_NAMES)
+        self._marked = redis.register_script(_MARKED)
         self._known: dict[str, str] = {}
         self._links: Sequence[tuple[str, str, bool]] = ()
 
@@ -182,9 +193,32 @@ class Watermark:
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         """The marks of *account* since those that `known` was told of; all, in a process that has not looked yet."""
         found = {key: self._since(keys=[key], args=[self._known.get(key, "")]) for key in self._lists(account, others)}
-        return Since(
-            marks=_marks(found.values()), until={key: _text(marks[0]) for key, marks in found.items() if marks}
-        )
+        return _since(found)
+
+    def marked(self, accounts: Iterable[str]) -> list[str]:
+        """Those of *accounts* that have marks, or another name: of no other there is anything to look up."""
+        every = [*accounts]
+        return [every[place - 1] for place in self._marked(keys=[self._key(one) for one in every])] if every else []
+
+    def looks(self, counts: Mapping[str, int]) -> dict[str, tuple[list[Mark], Since]]:
+        """What `newest` and `since_known` say of many accounts in one round trip; nothing of those with other names.
+
+        *counts* says for each how many of the newest.
+        """
+        keys = {account: self._key(account) for account in counts}
+        with self._redis.pipeline(transaction=False) as pipe:
+            for account, key in keys.items():
+                pipe.exists(f"{key}:names")
+                for one in (key, _releases(key)):
+                    pipe.lrange(one, 0, counts[account] - 1)
+                    self._since(keys=[one], args=[self._known.get(one, "")], client=pipe)
+            told = iter(pipe.execute())
+        found = {}
+        for account, (others, *lists) in zip(counts, zip(*[told] * 5, strict=True), strict=True):
+            if not others:
+                since = dict(zip((keys[account], _releases(keys[account])), lists[1::2], strict=True))
+                found[account] = _marks(lists[::2]), _since(since)
+        return found
 
     def known(self, since: Since) -> None:
         """Remember, in this process, that the database knows all of these."""
@@ -206,15 +240,27 @@ class Watermark:
             self.link(former, account, same=same)
 
     def _lists(self, account: str, others: Iterable[str]) -> list[str]:
-        found = self._names(keys=[self._key(account)], args=[self._key(one) for one in others])
+        key = self._key(account)
+        # Of a thousand others, only where there is another name.
+        linked = self._redis.exists(f"{key}:names")
+        found = self._names(keys=[key], args=[self._key(one) for one in others]) if linked else [key]
         return [one for key in map(_text, found) for one in (key, _releases(key))]
 
     def _key(self, account: str) -> str:
-        return named(self._redis, f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}")
+        return named(self._redis, _name(account))
+
+
+@cache
+def _name(account: str) -> str:
+    return f"dialstock:watermark:{hashlib.sha256(account.encode()).hexdigest()[:16]}"
 
 
 def _releases(key: str) -> str:
     return f"{key}:releases"
+
+
+def _since(found: Mapping[str, Sequence[bytes | str]]) -> Since:
+    return Since(marks=_marks(found.values()), until={key: _text(marks[0]) for key, marks in found.items() if marks})
 
 
 def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:

@@ -76,15 +76,19 @@ def lost(conn: Connection, marks: Sequence[Mark], *, account: str) -> list[Mark]
     before its purchase ended is not lost where all calls of that purchase were forgotten since (`tasks.ledger.forget`):
     a database that knows the end knew the call. So it is with a release that ended.
     """
-    missing = _unknown(conn, _STARTED, _to_buy(marks))
-    missing += _unknown(conn, _GIVEN_BACK, [mark for mark in marks if mark.release_id is not None])
-    missing = _unknown(conn, _ANSWERED, missing, account=account)
+    missing = _unknown(conn, _ANSWERED, unknown(conn, marks), account=account)
     ended: dict[str, datetime] = {}
     for chunk in chunks(missing, _CHUNK):
         for query in (_FORGOTTEN, _ENDED):
             ended.update(row[:2] for row in conn.execute(query, {"ids": list({mark.caller for mark in chunk})}))
     gone = {mark for mark in missing if mark.started_at > ended.get(mark.caller, _NEVER)}
     return [mark for mark in marks if mark in gone]
+
+
+def unknown(conn: Connection, marks: Sequence[Mark]) -> list[Mark]:
+    """Those of the marks, of whichever accounts, whose attempt the database does not have. No other can be lost."""
+    missing = _unknown(conn, _STARTED, _to_buy(marks))
+    return missing + _unknown(conn, _GIVEN_BACK, [mark for mark in marks if mark.release_id is not None])
 
 
 def _to_buy(marks: Sequence[Mark]) -> list[Mark]:

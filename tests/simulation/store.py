@@ -6,7 +6,8 @@ What Redis itself would do by its own clock is done in the prelude by the world'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -142,24 +143,48 @@ class ProcessRedis:
         digest = self._store.line.load(_PRELUDE + script)
         name = _name_of(script)
 
-        def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
+        def run(keys: Sequence[str] = (), args: Sequence[Any] = (), client: ProcessRedis | None = None) -> Any:
             what = args[0] if name == "pace" else name
-            return self._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, timed=True)
+            return (client or self)._call(f"redis {what}", "EVALSHA", digest, len(keys), *keys, *args, timed=True)
 
         return run
 
     def lrange(self, key: str, first: int, last: int) -> Any:
         return self._call("redis lrange", "LRANGE", key, first, last)
 
+    def exists(self, key: str) -> Any:
+        return self._call("redis exists", "EXISTS", key)
+
+    @contextmanager
+    def pipeline(self, *, transaction: bool) -> Iterator[_Pipeline]:
+        assert not transaction
+        yield _Pipeline(self._store)
+
     def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
+        return self._said(what, [(command, timed)])[0]
+
+    def _said(self, what: str, commands: Sequence[tuple[Sequence[Any], bool]]) -> list[Any]:
+        """One way there and back for all *commands*."""
         world = self._store.world
         world.clockwork.boundary(what)
-        world.faults.redis_before(command[0])
+        world.faults.redis_before(commands[0][0][0])
         # Redis's time is when it runs the script, and not when somebody asked it to.
-        answer = self._store.line.said(*command, *([self._store.clock] if timed else []))
+        answers = [self._store.line.said(*one, *([self._store.clock] if timed else [])) for one, timed in commands]
         world.faults.redis_after()
         world.clockwork.boundary(f"{what}: answered")
-        return answer
+        return answers
+
+
+class _Pipeline(ProcessRedis):
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._commands: list[tuple[Sequence[Any], bool]] = []
+
+    def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
+        self._commands.append((command, timed))
+
+    def execute(self) -> list[Any]:
+        return self._said("redis pipeline", self._commands) if self._commands else []
 
 
 def _name_of(script: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,6 +109,9 @@ class OpenPace(Pace):
         self.penalties.append(seconds)
         self.cooled.append(lane.key.rpartition(":")[2])
 
+    def begin(self, lanes: Iterable[Lane]) -> None:
+        """None has to fill."""
+
     def cooling(self, lane: Lane) -> bool:
         return False
 
@@ -130,6 +133,12 @@ class OpenWatermark(Watermark):
 
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         return Since(marks=self.newest(account), until={})
+
+    def marked(self, accounts: Iterable[str]) -> list[str]:
+        return [*accounts]
+
+    def looks(self, counts: Mapping[str, int]) -> dict[str, tuple[list[Mark], Since]]:
+        return {account: (self.newest(account, count), self.since_known(account)) for account, count in counts.items()}
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         return {mark.purchase_id: mark.pool for mark in self.newest(account) if mark.pool}

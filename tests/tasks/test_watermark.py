@@ -140,3 +140,20 @@ def test_the_pools_of_calls_stand_beside_their_marks(redis: Redis) -> None:
     kept.link(ACCOUNT, "anew", same=True)
     assert kept.pools(ACCOUNT) == kept.pools("anew") == {"b": "support"}
     assert [len(one.text.split()) for one in kept.newest(ACCOUNT)] == [5, 5, 5]
+
+
+def test_of_many_accounts_is_told_at_once_what_each_alone_would_tell(
+    redis: Redis,
+) -> None:
+    marks, names = Watermark(redis), [f"account{index}" for index in range(300)]
+    for index in (0, 7, 299):
+        marks.write(names[index], [mark(2 * index), mark(2 * index + 1)])
+    marks.write_release(names[8], replace(mark(3000), release_id="019a0000-0000-7000-8000-0000000000aa"))
+    marks.link("former", names[9], same=True)
+    marked = [names[index] for index in (0, 7, 8, 9, 299)]
+    assert marks.marked(names) == marked
+    marks.known(marks.since_known(names[7]))
+    looks = marks.looks(dict.fromkeys(marked, 1))
+    assert looks == {name: (marks.newest(name, 1), marks.since_known(name)) for name in marked if name != names[9]}
+    assert [len(looks[name][1].marks) for name in (names[0], names[7], names[8])] == [2, 0, 1]
+    assert (marks.marked([]), marks.looks({})) == ([], {})

@@ -10,11 +10,12 @@ from sqlalchemy import update
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks import restored_database
+from tasks import questioned_accounts
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
 from tasks.ledger.accounts import Home
 from tasks.ledger.queue import pausing
+from tasks.ledger.rows import new_id
 from tasks.policies.pause import Cause
 from tasks.watermark import Mark
 from tests.servers import RedisServer
@@ -146,7 +147,7 @@ def test_what_was_marked_late_is_seen_behind_any_number_of_later_calls(
     database_url: str, redis_server: RedisServer, looked_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that was replaced lived on for a second: a worker there commits, marks and calls."""
-    monkeypatch.setattr(restored_database, "FEWEST", 1)
+    monkeypatch.setattr(questioned_accounts, "FEWEST", 1)
     with started(database_url, redis_server, max_in_flight=1) as past:
         row, then = past.world.queued(number(0)), past.world.clock.moment
         with past.world.write() as conn:
@@ -271,3 +272,23 @@ def test_one_that_went_back_to_before_an_account_was_written_anew_buys_nothing_t
     past.buy_what_is_left()
     assert past.charged() == TWO
     assert past.causes() == [Cause.BEHIND] * 2
+
+
+@pytest.mark.parametrize("together", [1, 100])
+def test_among_many_accounts_the_one_that_lost_a_call_stops_and_no_other(
+    past: Past, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questioned_accounts, "TOGETHER", together)
+    past.world.accept()
+    past.world.work()
+    runtime = past.world.runtime
+    many = {name: replace(past.world.binding, alias=name, account=name) for name in (f"account{n}" for n in range(9))}
+    past.world.runtime = replace(runtime, providers={**runtime.providers, **many})
+    then = past.world.clock.moment
+    gone = Mark(purchase_id=new_id(), revision=2, number=number(5), started_at=then, deadline=then)
+    past.world.runtime.watermark.write("account7", [gone])
+    for _ in range(2):
+        past.compare()
+    stopped = [alias for alias in past.world.runtime.providers if past.state(alias).get("cause") == Cause.BEHIND]
+    assert stopped == ["account7"]
+    assert len(past.told("paused")) == 1

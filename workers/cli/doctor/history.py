@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +21,7 @@ def history(settings: Settings, config: Config) -> Iterator[Finding]:
     """A line for each account of which the database has lost calls to buy; one where it has lost none."""
     aliases = {provider.account: alias for alias, provider in sorted(config.providers.items())}
     try:
-        found = [lost for account in aliases if (lost := _lost(settings, account, aliases.keys() - {account})).calls]
+        found = _lost(settings, aliases)
     except (RedisError, SQLAlchemyError):
         return  # that they are away is told of already
     if not found:
@@ -31,10 +31,12 @@ def history(settings: Settings, config: Config) -> Iterator[Finding]:
         yield fail("history", str(lost), mend_of(alias, config.providers[alias].kind))
 
 
-def _lost(settings: Settings, account: str, others: Iterable[str]) -> Lost:
+def _lost(settings: Settings, aliases: Mapping[str, str]) -> list[Lost]:
     database = SqlDatabase(settings.database_url)
     try:
         with open_redis(settings) as client:
-            return lost_calls(database, account, Watermark(client).newest(account, others=others))
+            marks = Watermark(client)
+            looks = {one: marks.newest(one, others=aliases.keys() - {one}) for one in marks.marked(aliases)}
+        return [lost for account, newest in looks.items() if (lost := lost_calls(database, account, newest)).calls]
     finally:
         database.close()
