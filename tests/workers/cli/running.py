@@ -111,6 +111,12 @@ def sandbox_config_text(url: str, policy: str = "") -> str:
     )
 
 
+def steady(home: Path, url: str) -> None:
+    """Write a providers.toml whose turns to read are not missed where the machine stands still for a second or two."""
+    policy = 'rate_guard = 5\nlookup_rate_limits = ["1000/second"]'
+    (home / "providers.toml").write_text(sandbox_config_text(url, policy))
+
+
 def purchases(desk: Desk) -> dict[str, Row]:
     """All purchases by number; where a number has several, the newest."""
     with desk.runtime.database.read() as conn:

@@ -17,7 +17,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTI
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
-from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle, steady
 from workers.views.desk import Desk
 
 LISTS = ("fluents", "signalwire", "vogent", "bird")
@@ -25,10 +25,11 @@ LISTS = ("fluents", "signalwire", "vogent", "bird")
 
 @pytest.fixture
 def shop(
-    both: Cli, sandbox: SandboxServer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    both: Cli, home: Path, sandbox: SandboxServer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxServer:
     """The sandbox behind the command line."""
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    steady(home, sandbox.url)
     rested(redis_server.url)
     return sandbox
 

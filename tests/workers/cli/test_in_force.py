@@ -10,7 +10,7 @@ from tasks import processes
 from tasks.processes import ALIVE, WORKER, Process
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
-from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file
+from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file, steady
 from workers.views.desk import Desk
 
 BAD = '\n[pools.bad]\nproviders = ["bird"]\nlow = 0\n'
@@ -85,6 +85,7 @@ def test_a_bad_pool_stops_no_audit_and_no_pause_of_a_provider(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    steady(home, sandbox.url)
     rested(redis_server.url)
     path = home / "providers.toml"
     good = path.read_text()

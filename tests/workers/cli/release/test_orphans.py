@@ -12,7 +12,7 @@ from schemas.tables.purchases import PURCHASE, RESOLUTION
 from schemas.tables.releases import RELEASE
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
-from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, rested, settle, steady
 from workers.views.desk import Desk
 
 pytestmark = pytest.mark.usefixtures("redis_server")
@@ -20,9 +20,10 @@ pytestmark = pytest.mark.usefixtures("redis_server")
 
 @pytest.fixture
 def shop(
-    both: Cli, sandbox: SandboxServer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    both: Cli, home: Path, sandbox: SandboxServer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxServer:
     monkeypatch.setenv("REDIS_URL", redis_server.url)
+    steady(home, sandbox.url)
     rested(redis_server.url)
     sandbox.control.own("vogent", NUMBERS[:3])
     return sandbox
