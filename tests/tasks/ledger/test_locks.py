@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import Connection, Table, event, select, update
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 from schemas.outcomes import Outcome, OutcomeKind
@@ -20,15 +21,19 @@ from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.chunks import chunks
+from tasks.ledger import locking
 from tasks.ledger.audit import findings
 from tasks.ledger.audit.differences import Shown
+from tasks.ledger.orders import limits, reopen
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.operator import resolve, retry_order
+from tests.tasks.beside import beside
 from tests.tasks.ledger.audit.test_differences import walks
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import World, make_world, number
 from workers.database.connections import SqlDatabase
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NUMBERS, ORDERS, PROCESSES, THREADS, ROUNDS = 24, 5, 2, 4, 30
 
 
@@ -144,6 +149,48 @@ def test_whatever_is_done_at_once_nobody_waits_for_ever(processes: list[Process]
         done = sum(pool.map(many, range(PROCESSES * THREADS)), Counter())
     assert done.total() == PROCESSES * THREADS * ROUNDS
     assert [one for one in deadlocks if one] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "lock"),
+    [
+        (ORDER, limits.lock_limited),
+        (ORDER, lambda conn, ids: locking.locked_with_orders(conn, purchases_of(conn, ids))),
+        (ORDER, lambda conn, ids: reopen.reopen_orders(conn, purchases_of(conn, ids), NOON)),
+        (PURCHASE, locking.locked),
+        (PURCHASE, locking.hold),
+        (PURCHASE, locking.reserve),
+    ],
+    ids=["limited", "with orders", "reopened", "locked", "held", "reserved"],
+)
+def test_what_is_locked_together_is_locked_by_its_ids(
+    postgres: World, table: Table, lock: Callable[[Connection, list[str]], object]
+) -> None:
+    for one in range(2):
+        order_id = orders.begin(postgres.runtime, name="limited", max_purchases=5)["id"]
+        orders.load(postgres.runtime, order_id, [(1, BuyNumber(number=number(one), provider="acme"))])
+        orders.finish(postgres.runtime, order_id)
+    first, second = (row["id"] for row in postgres.rows(select(table.c.id).order_by(table.c.id)))
+    with postgres.write() as conn:
+        conn.execute(update(ORDER).values(status=OrderStatus.COMPLETED))
+        # It stands behind the other in the table then, which is the order that nobody asked for.
+        conn.execute(update(table).where(table.c.id == first).values(updated_at=NOON))
+
+    def take() -> None:
+        with postgres.write() as conn:
+            lock(conn, [second, first])
+
+    def free(conn: Connection) -> None:
+        conn.execute(select(table.c.id).where(table.c.id == second).with_for_update(nowait=True))
+
+    with beside(postgres, take, free) as conn:
+        conn.execute(select(table.c.id).where(table.c.id == first).with_for_update())
+
+
+def purchases_of(conn: Connection, order_ids: list[str]) -> list[str]:
+    found = conn.execute(select(PURCHASE.c.id, PURCHASE.c.order_id).where(PURCHASE.c.order_id.in_(order_ids)))
+    by_order = {row.order_id: row.id for row in found}
+    return [by_order[one] for one in order_ids]
 
 
 def met_deadlock(found: ExceptionContext) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from schemas.pool_requests import TakeNumber
 from schemas.settling import Verdict
@@ -161,6 +161,24 @@ def test_what_waits_with_a_doubt_counts_for_a_day_after_its_call(make: Make) -> 
         with world.runtime.database.read() as conn:
             found.append(pool_limits.left(conn, pool_limits.PoolLimit(pool=NAME, daily=4), world.clock()))
     assert found == [2, 2, 4]
+
+
+@pytest.mark.parametrize("status", sorted(Status))
+def test_all_that_may_be_charged_counts_for_a_day_after_its_call(make: Make, status: Status) -> None:
+    world = make(daily_limit=4, low=4, target=4)
+    world.run()
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status=status, call_deadline=world.clock.moment))
+
+    def left() -> int:
+        with world.runtime.database.read() as conn:
+            return pool_limits.left(conn, pool_limits.PoolLimit(pool=NAME, daily=4), world.clock())
+
+    free = status in (Status.FAILED, Status.CANCELLED, Status.QUEUED)
+    assert left() == (4 if free else 0)
+    world.clock.advance(pool_limits.WINDOW.total_seconds())
+    moves = status in (Status.DISPATCHED, Status.PURCHASING, Status.PROCESSING, Status.UNKNOWN)
+    assert left() == (0 if moves else 4)
 
 
 def test_what_is_surely_not_bought_takes_nothing_from_the_limit(make: Make) -> None:
