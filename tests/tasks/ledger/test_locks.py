@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, Table, event, select, update
+from sqlalchemy import Connection, Table, event, select, text, update
 from sqlalchemy.engine.interfaces import ExceptionContext
 
 from schemas.outcomes import Outcome, OutcomeKind
@@ -178,6 +178,8 @@ def test_what_is_locked_together_is_locked_by_its_ids(
 
     def take() -> None:
         with postgres.write() as conn:
+            for way in ("indexscan", "bitmapscan"):
+                conn.execute(text(f"SET LOCAL enable_{way} = off"))
             lock(conn, [second, first])
 
     def free(conn: Connection) -> None:
