@@ -103,7 +103,7 @@ def each_result(read: Read, order_id: str, status: str | None = None) -> Iterato
     last = 0
     while True:
         with read() as conn:
-            rows = order_results(conn, order_id, status, after=last)
+            rows = order_results(conn, order_id, status, after=last, limit=STEP)
         yield from rows
         if len(rows) < STEP:
             return

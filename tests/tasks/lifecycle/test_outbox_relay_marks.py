@@ -196,8 +196,9 @@ def test_a_replay_that_cannot_mark_says_so_and_leaves_its_batch_to_be_sent(world
     Relay(world.runtime, "a").run_once()
     world.runtime.redis.flushall()
     world.points["published"] = lambda: setattr(switched, "read_only", True)
+    sent = replay(world.runtime, Relay(world.runtime, "replay"), ALL, wait=0.001)
     with pytest.raises(DBAPIError):
-        list(replay(world.runtime, Relay(world.runtime, "replay"), ALL, wait=0.001))
+        next(sent)
     assert waiting(world) == 2
     switched.read_only = False
     world.runtime.redis.delete(LEASE_KEY)

@@ -64,6 +64,17 @@ def test_an_export_that_is_left_open_holds_nothing_up(world: World) -> None:
     assert taken == [1, 2, 3, 4, 5]
 
 
+def test_no_step_reads_ahead(world: World) -> None:
+    order_id, read = begin(world, *range(5)), world.runtime.database.read
+    rows, metadata = queries.each_result(read, order_id), queries.each_metadata(read, order_id)
+    before = next(rows)["status"]
+    assert next(metadata) == {}
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).values(status="held", metadata={"read": "later"}))
+    assert [row["status"] for row in rows] == [before, *["held"] * 3]
+    assert list(metadata) == [{}, *[{"read": "later"}] * 3]
+
+
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 4])
 def test_each_line_comes_once_and_in_the_files_order(world: World, lines: int) -> None:
     order_id = begin(world, *range(lines))
