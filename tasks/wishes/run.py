@@ -209,12 +209,14 @@ def _fitting(conn: Connection, this: _This, order: Row, found: Found) -> tuple[l
     may be more another time.
     """
     offers = usable(conn, this.runtime, found.offers)
+    # What another order took during the search hid what the next one shows.
+    waits = bool(found.later) or len(offers) < len(found.offers)
     spend = money.left_of(conn, order)
     if spend is None:
-        return offers, "", bool(found.later)
+        return offers, "", waits
     fitting = [*within(offers, spend)]
     why = f" within {spend}, which is left of max_spend" if len(fitting) < len(offers) else ""
-    return fitting, why, bool(found.later) or money.may_get_back(conn, order)
+    return fitting, why, waits or money.may_get_back(conn, order)
 
 
 def _with_reasons(why: str, found: Found) -> str:

@@ -12,9 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages import celery_tasks
-from tasks.messages.public_names import BUY_NUMBER, PUBLIC, RELEASE_NUMBER, RETURN_NUMBER, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.messages.public_names import (
+    BUY_NUMBER,
+    ORDER_NUMBERS,
+    PUBLIC,
+    RELEASE_NUMBER,
+    RETURN_NUMBER,
+    SUBMIT_ORDER,
+    TAKE_NUMBER,
+)
 from tasks.runtime import Message
 from tasks.transactions import Raced
+from tasks.wishes.due import FIND_NUMBERS
 from tests.simulation.clockwork import Actor, Process
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ _TASKS: dict[str, Any] = {
     LOOK: celery_tasks.look,
     BUY_NUMBER: celery_tasks.buy_number,
     SUBMIT_ORDER: celery_tasks.submit_order,
+    ORDER_NUMBERS: celery_tasks.order_numbers,
+    FIND_NUMBERS: celery_tasks.find_numbers,
     TAKE_NUMBER: celery_tasks.take_number,
     RELEASE_NUMBER: celery_tasks.release_number,
     RETURN_NUMBER: celery_tasks.return_number,
@@ -50,7 +61,7 @@ class Sent:
 
     def __str__(self) -> str:
         given = self.message.kwargs
-        names = ("purchase_id", "items", "request_id", "number", "idempotency_key", "pool")
+        names = ("purchase_id", "items", "request_id", "number", "idempotency_key", "pool", "order_id")
         about = next((given[name] for name in names if given.get(name)), None)
         return f"{self.message.task.rsplit('.', 1)[1]} {about}"
 

@@ -23,6 +23,8 @@ RATES: dict[str, tuple[float, ...]] = {
     # by boundary; IDLE of it where nothing is in hand
     "killed": (0.0, 0.005, 0.03, 0.1),
     "stands still": (0.0, 0.02, 0.1),
+    # by search for a wish, which another one makes meanwhile
+    "stands still over a search": (0.0, 0.4),
     # by message
     "message lost": (0.0, 0.05, 0.3),
     "message doubled": (0.0, 0.1, 0.5),
@@ -50,6 +52,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),
     "gateway is down": (0.0, 0.0, 0.05),
     "gateway spoils answers": (0.0, 0.0, 0.05),
+    # by number that may be sold, in such a round
+    "sold to somebody else": (0.0, 0.3, 0.6),
     # by answer to a purchase
     "gateway loses an answer": (0.0, 0.0, 0.1, 0.5),
     # by purchase call
@@ -103,11 +107,15 @@ ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
 STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0, 25.0)
 """Seconds for which an actor stands still."""
 
+OVER_A_SEARCH = 20.0
+"""The same for who has found numbers for a wish: longer than its lease."""
+
 IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
 
 POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
 POINTS += ("release_taken", "release_claimed", "release_answered", "release_recorded")
+POINTS += ("leased", "searched", "ordering")
 IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
 
@@ -168,6 +176,8 @@ class Faults:
         share = 1.0 if what in POINTS or what.startswith(IN_HAND) or what.endswith(": written") else IDLE
         if self.happens("killed", share):
             return -1.0
+        if what == "searched" and self.happens("stands still over a search"):
+            return OVER_A_SEARCH
         if what != SENDING and self.happens("stands still", share):
             return self._rng.choice(STILL)
         return 0.0

@@ -11,7 +11,7 @@ import httpcore
 
 import tasks.messages.celery_tasks
 import workers.periodic.timers
-from tests.simulation import balances, returns
+from tests.simulation import balances, returns, wishes
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -36,6 +36,7 @@ def handed_in(world: World) -> Any:
     stack.enter_context(world.idle.skipping())
     stack.enter_context(returns.in_hand(world))
     stack.enter_context(balances.in_seconds())
+    stack.enter_context(wishes.in_seconds(world))
     stack.enter_context(_listening(world))
     return stack
 

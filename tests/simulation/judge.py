@@ -73,6 +73,7 @@ class Judge:
             self._charge(desk(charge["kind"], charge["account"]), charge["number"], late=late)
         if charges:
             self._order_limits()
+            self._world.wishes.charged()
 
     @property
     def has_copy(self) -> bool:
@@ -102,6 +103,7 @@ class Judge:
         """Whatever was charged is in the hands of a row that may be, and what is purchased was charged."""
         self._world.idle.stir()
         self._world.stocks.after_commit()
+        self._world.wishes.after_commit()
         standing = self.standing()
         self._world.returns.after_commit(standing)
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}

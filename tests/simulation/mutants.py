@@ -39,6 +39,7 @@ from tests.simulation.mutants_of_accounts import MUTANTS_OF_ACCOUNTS
 from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
 from tests.simulation.mutants_of_pools import MUTANTS_OF_POOLS
 from tests.simulation.mutants_of_releases import MUTANTS_OF_RELEASES
+from tests.simulation.mutants_of_wishes import MUTANTS_OF_WISHES
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -271,4 +272,5 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     *MUTANTS_OF_MONEY,
     *MUTANTS_OF_POOLS,
     *MUTANTS_OF_RELEASES,
+    *MUTANTS_OF_WISHES,
 )

@@ -114,12 +114,19 @@ class Network:
         charges = ledger.charges[before:]
         gone = [one for one in ledger.returns[returned:] if one["executed"]]
         self._tell(incoming, delivery, [charge["number"] for charge in charges], [one["number"] for one in gone])
-        if unseen or late > BY_THE_LAST_LOOK:
-            world.judge.unseen.update((desk(kind, charge["account"]), charge["number"]) for charge in charges)
+        for charge in charges:
+            if unseen or late + self._shows_in(kind, charge) > BY_THE_LAST_LOOK:
+                world.judge.unseen.add((desk(kind, charge["account"]), charge["number"]))
         for one in gone:
             world.returns.gone((desk(kind, one["account"]), one["number"]), late=late > 0, forgotten=forgotten)
         world.judge.after_call(kind, log, charges, buying=buying, late=late > 0)
         return self.gateways.passed_on(incoming, delivery, buying=buying or _gives_back(incoming))
+
+    def _shows_in(self, kind: str, charge: Any) -> float:
+        """Seconds until what was sold just now is shown."""
+        records = self.control.ledger._records[kind].values()
+        shown = [one.shown_at for one in records if (one.account, one.number) == (charge["account"], charge["number"])]
+        return max(shown, default=0.0) - self.world.clockwork.seconds()
 
     def _tell(self, incoming: Incoming, delivery: Delivery, sold: list[str], gone: list[str]) -> None:
         what = f"{incoming.method} {incoming.path}"

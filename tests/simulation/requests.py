@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
+from tasks.messages.public_names import BUY_NUMBER, ORDER_NUMBERS, SUBMIT_ORDER
 from tasks.runtime import Message
 
 PATIENCE = 15.0
@@ -22,3 +22,16 @@ class Request:
         fields = {"requests": lines} if order else lines[0]
         task = SUBMIT_ORDER if order else BUY_NUMBER
         self.message = Message(task=task, queue=PUBLIC, kwargs={**fields, "idempotency_key": key})
+
+
+class ByCriteria(Request):
+    """An order by criteria, whose numbers are found."""
+
+    def __init__(self, key: str, fields: dict[str, Any]) -> None:
+        self.key, self.wanted, self.order = key, [], True
+        self.message = Message(task=ORDER_NUMBERS, queue=PUBLIC, kwargs={**fields, "idempotency_key": key})
+
+
+def numbers_of(count: int) -> list[str]:
+    """The first numbers that a sandbox's search shows."""
+    return [f"+14155000{number:03d}" for number in range(count)]

@@ -121,6 +121,8 @@ def worker(world: World) -> None:
 def _is_needed(world: World, timer: str) -> bool:
     if timer == "pools":
         return world.stocks.pool is not None
+    if timer == "wishes":
+        return bool(world.wishes.orders)
     return timer in TIMERS or (timer == "clock" and world.faults.rates["database's clock is set"] > 0)
 
 

@@ -54,6 +54,7 @@ class Weather:
                 if world.faults.happens(state, about=hit):
                     self._until[state] = world.clockwork.seconds() + self._chance.choice(LASTS)
             world.network.gateways.weather(hit)
+            world.wishes.sell(hit)
             self._clocks(hit)
             self._redis(hit)
             self._database(hit)

@@ -21,10 +21,11 @@ from tests.simulation.handed_in import handed_in
 from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network
-from tests.simulation.requests import Request
+from tests.simulation.requests import Request, numbers_of
 from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
 from tests.simulation.weather import Weather
+from tests.simulation.wishes import Wishes
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
@@ -116,6 +117,8 @@ class World:
         self.idle = Idle(self)
         self.asked: set[tuple[str, str]] = set()
         self.requests = [one for one in _requests(rng, self.kinds) if one.key not in without]
+        self.wishes = Wishes(self)
+        self.requests += self.wishes.orders
 
     def chance(self, name: str) -> random.Random:
         """Chance of its own for *name*: leaving another out changes nothing for it."""
@@ -187,6 +190,7 @@ class World:
             self.clockwork.sleep(2.0)
         self.judge.at_the_end()
         self.balances.at_the_end()
+        self.wishes.at_the_end()
         self.clockwork.stop()
 
     def _left(self) -> list[str]:
@@ -247,8 +251,7 @@ def _looseness(config: Config) -> float:
 def _requests(rng: Any, kinds: list[str]) -> list[Request]:
     """Single purchases and orders; some ask for the same numbers."""
     count = rng.choice((5, 15, 40))
-    # What the sandboxes' searches show, too.
-    numbers = [f"+14155000{number:03d}" for number in range(count)]
+    numbers = numbers_of(count)
     found = []
     for number in range(count):
         some = rng.sample(numbers, rng.randint(1, min(count, 8))) if rng.random() < 0.15 else [rng.choice(numbers)]

@@ -150,6 +150,16 @@ def test_somebody_else_buys_what_was_found(world: Wishing) -> None:
     assert [row["number"] for row in world.lines()] == area(415, 10, 5)
 
 
+def test_where_another_order_takes_all_that_was_found_it_is_searched_again(world: Wishing) -> None:
+    world.market().page, world.market().has_pages = 10, False
+    order = world.wish(2, providers=["first"])
+    world.points["searched"] = lambda: [world.accept(one, "first") for one in area(415, 10)]
+    world.search()
+    assert world.state()[0] == "open"
+    world.until_completed(order)
+    assert [row["number"] for row in world.lines()] == area(415, 2, 10)
+
+
 def test_each_prefix_is_a_wish_of_its_own(world: Wishing) -> None:
     world.market().offers += world.market("second").offers
     order = world.wish(5, prefix=["415", "628:3"], providers=["first"])
