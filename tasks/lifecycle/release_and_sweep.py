@@ -203,7 +203,7 @@ def look_all(runtime: Runtime) -> int:
 def _shuffled(runtime: Runtime, ask: Callable[[Connection, datetime], set[str]]) -> list[Binding]:
     with runtime.database.read() as conn:
         aliases = ask(conn, runtime.now())
-    found = [runtime.providers[alias] for alias in aliases if alias in runtime.providers]
+    found = [runtime.providers[alias] for alias in sorted(aliases & runtime.providers.keys())]
     return random.sample(found, len(found))
 
 

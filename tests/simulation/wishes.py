@@ -29,7 +29,8 @@ FOR_SALE = (12, 40, 40)
 SOLD = "sold to somebody else"
 PREFIX = "415"
 
-_LINES = """SELECT w.order_id, w.position, w.count, w.forgiven, w.criteria, p.provider, p.account, p.number, p.status
+_LINES = """SELECT w.order_id, w.position, w.count, w.forgiven, w.criteria, p.provider, p.account, p.number,
+    CASE WHEN p.error_code = 'gave_way' THEN 'failed' ELSE p.status END AS status
     FROM order_wish w JOIN purchase_order_line l ON l.order_id = w.order_id AND l.wish = w.position
     JOIN purchase p ON p.id = l.purchase_id"""
 _ENDED = f"SELECT * FROM order_wish WHERE state IN ('{WishState.SHORT}', '{WishState.FAILED}')"
