@@ -85,6 +85,11 @@ def price_of(row: Mapping[str, Any]) -> Price | None:
     return read_price(monthly=row["monthly_price"], setup=row["setup_price"], currency=row["currency"])
 
 
+def readable(price: Price | None) -> Price | None:
+    """A price as a row will say it; None for what is none: below nothing, or not finite."""
+    return None if price is None else price_of(price_columns(price))
+
+
 @dataclass
 class MonthlyTotal:
     """What some numbers cost a month together, by currency, and of how many no price a month is known."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
 from schemas.criteria import Criteria, may_be
-from schemas.money import Money
+from schemas.money import Money, readable
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
 from tasks.chunks import chunks
@@ -173,7 +173,7 @@ class _Hunt:
         dear, seen, more = 0, 0, False
         try:
             for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
-                fitting = [one for one in found if fits(one, query, self.criteria)]
+                fitting = [replace(one, price=readable(one.price)) for one in found if fits(one, query, self.criteria)]
                 cheap = [one for one in fitting if is_cheap(one, self.criteria, self.spend)]
                 dear += len(fitting) - len(cheap)
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
