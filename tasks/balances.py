@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from schemas.config.balances import Balance
 from tasks.ledger import balances
 from tasks.ledger.balances import Claim
+from tasks.log_fields import about_provider
 from tasks.providers.adapter import ProviderError, TellsBalance, tells_balance
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import PATIENCE, Stopped, Turns
@@ -41,7 +42,8 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
         return
     runtime.database.run(lambda conn: balances.read(conn, claim, runtime.now(), found, low=low))
     if found.is_low(low):
-        log.warning("the balance of %s is low: %s (low_balance is %s)", alias, found, low)
+        words = "the balance of %s is low: %s (low_balance is %s)"
+        log.warning(words, alias, found, low, extra=about_provider(alias))
 
 
 def _low_balance(runtime: Runtime, account: str) -> Balance | None:
@@ -58,5 +60,5 @@ def _ask(runtime: Runtime, binding: Binding, teller: TellsBalance, stopping: Cal
 
 
 def _unclear(runtime: Runtime, claim: Claim, why: str) -> None:
-    log.warning("the balance of %s is not known: %s", claim.alias, why)
+    log.warning("the balance of %s is not known: %s", claim.alias, why, extra=about_provider(claim.alias))
     runtime.database.run(lambda conn: balances.unclear(conn, claim, runtime.now(), why))

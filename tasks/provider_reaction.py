@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from schemas.outcomes import Look, Outcome, OutcomeKind
 from tasks.ledger.queue import pausing
+from tasks.log_fields import about_provider
 from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
@@ -77,7 +78,7 @@ def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
 def pause_provider(runtime: Runtime, alias: str, wanted: Pause, also: Collection[str] = ()) -> None:
     """Pause a provider, and say so once; what was released under the names *also* of its account is taken back too."""
     if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now(), also)):
-        log.error("provider %s is paused: %s", alias, wanted.reason)
+        log.error("provider %s is paused: %s", alias, wanted.reason, extra=about_provider(alias))
 
 
 def react_to_looks(runtime: Runtime, binding: Binding, answers: Iterable[Look]) -> None:
@@ -91,7 +92,8 @@ def _cool_down(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], retry_
     # 'Retry-After: 0' is no leave to go on as fast as before.
     seconds = max(SHORTEST_COOLDOWN, retry_after or 0.0)
     if seconds >= TELL_FROM:
-        log.warning("provider %s asks for no call in the next %.0f s (429): none is made", binding.alias, seconds)
+        words = "provider %s asks for no call in the next %.0f s (429): none is made"
+        log.warning(words, binding.alias, seconds, extra=about_provider(binding.alias))
     hold_back(runtime, binding, lanes, seconds)
 
 
@@ -101,4 +103,5 @@ def hold_back(runtime: Runtime, binding: Binding, lanes: Iterable[Lane], seconds
         for lane in lanes:
             runtime.pace.penalise(lane, seconds)
     except RedisError as exc:
-        log.warning("provider %s asks to slow down, and Redis %s", binding.alias, explained(exc))
+        fields = about_provider(binding.alias)
+        log.warning("provider %s asks to slow down, and Redis %s", binding.alias, explained(exc), extra=fields)

@@ -23,6 +23,7 @@ from workers.broker.incoming import use_keeping_transport
 from workers.broker.listening import Listening
 from workers.config_file import LOOK_EVERY, ConfigFile, read_source
 from workers.health import check_database, check_usable, tell_if_older
+from workers.logs import dress_celery
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.presence import Presence, presence_at
@@ -99,6 +100,7 @@ def _served(settings: Settings) -> Settings:
 use_keeping_transport()
 with or_end():
     settings = load_settings()
+    dress_celery()
     # Before anything is started or written: without it, nothing is.
     source = read_source(settings)
     settings = _served(settings)

@@ -41,12 +41,16 @@ def main(arguments: list[str]) -> None:
         stop_with(int(arguments[1]))
         arguments = arguments[2:]
     import workers.app  # noqa: PLC0415 - ends the process where settings or configuration are wrong
+    from workers.logs import wants_json  # noqa: PLC0415
     from workers.processes.signs import write_signs  # noqa: PLC0415
 
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")
+        from workers.logs import dress_flower  # noqa: PLC0415
         from workers.pages.mount import mount  # noqa: PLC0415
+
+        dress_flower()
 
         if desk := mount(workers.app.settings, workers.app.source):
             atexit.register(desk.close)
@@ -55,7 +59,9 @@ def main(arguments: list[str]) -> None:
 
             use_sentinels()
 
-    sys.argv = ["celery", "-A", "workers.app:app", *arguments]
+    # A banner is no JSON.
+    quiet = ["--quiet"] if wants_json() else []
+    sys.argv = ["celery", "-A", "workers.app:app", *quiet, *arguments]
     celery()
 
 

@@ -15,6 +15,7 @@ DIALSTOCK_SANDBOX  the address of a `dialstock sandbox`, like http://127.0.0.1:8
 DIALSTOCK_EMBEDDED         no where DATABASE_URL and REDIS_URL must name servers, as in the image: a variable that is
                            missing or misspelt is an error there, and not a table that goes with its container; by
                            default yes. The sandbox, in which nothing is real, may always run embedded
+DIALSTOCK_LOG              json for log lines that are JSON objects; by default text, with the same fields
 DIALSTOCK_ALIVE            a folder in which each process writes that it goes on, for `dialstock doctor --alive`
 DIALSTOCK_OPERATORS        who may change something on Flower's pages under /dialstock/, like ann,bob: names of its
                            passwords or log-ins; by default everybody whom it lets in
@@ -53,6 +54,7 @@ from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from schemas.retention import DAY, Retention
 from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
+from workers.logs import wants_json
 from workers.redaction import URL_VARIABLES, redacted
 from workers.server_urls import SettingsError, database_url, read_url, redis_url
 
@@ -99,6 +101,7 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings; creates nothing. Raises SettingsError."""
     env = os.environ if environ is None else environ
+    wants_json(env)
     sandbox = _sandbox_url(env)
     home = Path(env.get("DIALSTOCK_HOME") or ".dialstock").expanduser().absolute()
     home = home / "sandbox" if sandbox else home

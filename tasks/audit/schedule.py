@@ -20,6 +20,7 @@ from tasks.chunks import chunks
 from tasks.ledger.audit import findings, ids, runs
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
+from tasks.log_fields import about_provider
 from tasks.orders import CHUNK
 from tasks.providers.adapter import ProviderError
 from tasks.reading_turns import Stopped
@@ -92,11 +93,11 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
             report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())
             new = _conclude(run, report)
     except Stopped:
-        log.info("the audit of %s is left to another worker", alias)
+        log.info("the audit of %s is left to another worker", alias, extra=about_provider(alias))
         runtime.database.run(lambda conn: runs.give_back(conn, binding.account, run.began))
         return None
     except (ProviderError, RedisError) as exc:
-        log.warning("the audit of %s could not be done: %s", alias, exc)
+        log.warning("the audit of %s could not be done: %s", alias, exc, extra=about_provider(alias))
         run.end(None, str(exc))
         return None
     except Exception as exc:

@@ -22,6 +22,7 @@ from tasks.ledger.queue import dispatch
 from tasks.ledger.requests.accept import Accepted, Entry, accept, tell_accepted
 from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.lifecycle.release_and_sweep import LOOKAHEAD, purchase_message
+from tasks.log_fields import about
 from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import explained
@@ -63,7 +64,8 @@ def _send(runtime: Runtime, message: Message, row: Row) -> None:
     try:
         runtime.send([message])
     except Exception as exc:  # noqa: BLE001 - what is accepted stays so, whatever becomes of its hint
-        log.warning("purchase %s of %s waits: the broker %s", row["id"], row["number"], explained(exc))
+        words = "purchase %s of %s waits: the broker %s"
+        log.warning(words, row["id"], row["number"], explained(exc), extra=about(row))
 
 
 def _accept(runtime: Runtime, binding: Binding, request: BuyNumber) -> tuple[Row, bool]:

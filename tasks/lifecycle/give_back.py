@@ -29,6 +29,7 @@ from tasks.ledger.queue import pausing, standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
+from tasks.log_fields import about_release
 from tasks.policies.watch import seconds_spent
 from tasks.pools import leaving
 from tasks.provider_reaction import react_to_looks
@@ -115,7 +116,8 @@ def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lamb
     try:
         _look(work) if taken.doubt else _release(work)
     except Stopped:
-        log.info("the release of %s is left to another worker", taken.row["number"])
+        words = "the release of %s is left to another worker"
+        log.info(words, taken.row["number"], extra=about_release(taken.row))
         return False
     return True
 
@@ -136,7 +138,7 @@ def _release(work: _Work) -> None:
             )
         )
     except WentBack as exc:
-        log.warning("the release of %s waits: %s", row["number"], exc)
+        log.warning("the release of %s waits: %s", row["number"], exc, extra=about_release(row))
         work.keep(LATER)
         restored_database.compare(runtime)
         return
@@ -228,7 +230,7 @@ def _record(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> None:
     runtime, row = work.runtime, intent.row
     said = f"release of {row['number']} at {row['provider']}: {outcome.kind}"
     until_written(runtime.database, partial(_write, work, intent, outcome), said)
-    log.info("%s", said)
+    log.info("%s", said, extra=about_release(row))
     if outcome.kind is ReleaseKind.THROTTLED:
         look = Look(kind=LookKind.UNCLEAR, throttled=True, retry_after=outcome.retry_after)
         react_to_looks(runtime, work.binding, [look])
@@ -241,7 +243,8 @@ def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
     try:
         return _written(work, intent, outcome)
     except (DataError, ValueError) as exc:
-        log.warning("a release is written without what was said: %s", type(exc).__name__)
+        fields = about_release(intent.row)
+        log.warning("a release is written without what was said: %s", type(exc).__name__, extra=fields)
         return _written(work, intent, ReleaseOutcome(kind=outcome.kind, http_status=outcome.http_status))
 
 
@@ -277,4 +280,5 @@ def _look(work: _Work) -> None:
 
     after = runtime.database.run(write)
     if after is not None:
-        log.info("release of %s at %s: a look says %s", number, row["provider"], found.kind)
+        words = "release of %s at %s: a look says %s"
+        log.info(words, number, row["provider"], found.kind, extra=about_release(row))

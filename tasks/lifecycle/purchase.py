@@ -22,8 +22,9 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
-from tasks.lifecycle.record import told, write_answer
+from tasks.lifecycle.record import about_call, told, write_answer
 from tasks.lifecycle.send import CLAIM_AHEAD, missed, send, sleep
+from tasks.log_fields import about_provider
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks
@@ -61,7 +62,8 @@ def buy_batch(
     """
     binding = runtime.providers.get(provider)
     if binding is None:
-        log.error("%d purchases name the provider %r, which is not configured: add it again", len(items), provider)
+        words = "%d purchases name the provider %r, which is not configured: add it again"
+        log.error(words, len(items), provider, extra=about_provider(provider))
         return []
     runtime.reached("taken")
     wanted = _prepare(runtime, binding, _items(binding, items))
@@ -187,7 +189,7 @@ def _conclude(
         try:
             after.append(_record(runtime, binding, claim, outcome))
         except Exception as exc:
-            log.exception("an answer could not be written: %s", told(claim, outcome))
+            log.exception("an answer could not be written: %s", told(claim, outcome), extra=about_call(claim))
             failures.append(exc)
     runtime.reached("recorded")
     react(runtime, binding, [(claim.row["number"], outcome) for claim, outcome in in_order], probe=probe)

@@ -15,6 +15,7 @@ from tasks.audit.renewed_claim import renewed
 from tasks.database_away import patiently
 from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
+from tasks.log_fields import about, about_provider
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider, react_to_looks
 from tasks.providers.adapter import Known
@@ -41,7 +42,8 @@ def look(
     """
     binding = runtime.providers.get(provider)
     if binding is None:
-        log.error("purchases of the provider %r are in doubt, and it is not configured: add it again", provider)
+        words = "purchases of the provider %r are in doubt, and it is not configured: add it again"
+        log.error(words, provider, extra=about_provider(provider))
         return []
     rows = _begin(runtime, binding, items)
     if not rows:
@@ -50,7 +52,7 @@ def look(
         with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
             answers = _ask(runtime, binding, rows, stopping)
     except Stopped:
-        log.info("%d looks at %s are left to another worker", len(rows), provider)
+        log.info("%d looks at %s are left to another worker", len(rows), provider, extra=about_provider(provider))
         return []
     after = [_written(runtime, binding, row, answers[row["number"]]) for row in rows]
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
@@ -104,6 +106,7 @@ def _record(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row |
     try:
         return runtime.database.run(lambda conn: looks.record_look(conn, row, answer, policy, watch))
     except (DataError, ValueError) as exc:
-        log.warning("a look at %s is written without what was said: %s", row["number"], type(exc).__name__)
+        words = "a look at %s is written without what was said: %s"
+        log.warning(words, row["number"], type(exc).__name__, extra=about(row))
         bare = replace(answer, error="what the provider said cannot be stored")
         return runtime.database.run(lambda conn: looks.record_look(conn, row, bare, policy, watch))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
@@ -16,6 +17,7 @@ from tasks.ledger.calls import outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.rows import Row
+from tasks.log_fields import about
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -28,9 +30,14 @@ def write_answer(runtime: Runtime, answer: Answer) -> Row | None:
     """
     said = told(answer.claim, answer.outcome)
     after = until_written(runtime.database, lambda: _write(runtime, answer), said)
-    log.info("%s", said)
+    log.info("%s", said, extra=about_call(answer.claim))
     runtime.calls.ended(answer.claim.row["provider"], answer.outcome.kind)
     return after
+
+
+def about_call(claim: Claim) -> dict[str, Any]:
+    """The fields of a log line about a call to buy."""
+    return about(claim.row, attempt=claim.row["attempts"])
 
 
 def told(claim: Claim, outcome: Outcome) -> str:
@@ -45,7 +52,8 @@ def _write(runtime: Runtime, answer: Answer) -> Row | None:
     try:
         [after] = runtime.database.transact(_recording(runtime.now), [answer])
     except (DataError, ValueError, OverflowError) as exc:
-        log.warning("%s is written without what was said: %s", told(answer.claim, answer.outcome), type(exc).__name__)
+        said = told(answer.claim, answer.outcome)
+        log.warning("%s is written without what was said: %s", said, type(exc).__name__, extra=about_call(answer.claim))
         [after] = runtime.database.transact(_recording(runtime.now), [answer.bare()])
     return after
 

@@ -18,6 +18,7 @@ from tasks.ledger.queue import dispatch, pausing, pool_limits, release, requeue,
 from tasks.ledger.queue.pool_limits import Limits, PoolLimit
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.rows import Row, some_numbers
+from tasks.log_fields import about_provider
 from tasks.policies.watch import Watch
 from tasks.runtime import Binding, Message, Runtime
 
@@ -235,7 +236,8 @@ def _sweep(runtime: Runtime, alias: str, policy: Policy, *, can_look: bool) -> i
     watch = runtime.watched()  # before the transaction, which holds a connection
     back, lost = runtime.database.run(lambda conn: _bring_back(conn, alias, policy, watch, can_look=can_look))
     if lost:
-        log.warning("provider %s: %d calls left no outcome and are in doubt: %s", alias, len(lost), some_numbers(lost))
+        words = "provider %s: %d calls left no outcome and are in doubt: %s"
+        log.warning(words, alias, len(lost), some_numbers(lost), extra=about_provider(alias))
     return back + len(lost)
 
 

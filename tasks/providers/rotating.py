@@ -19,6 +19,7 @@ from schemas.config.balances import Balance
 from schemas.config.errors import ConfigError
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
+from tasks.log_fields import about_provider
 from tasks.providers.adapter import (
     Adapter,
     Ask,
@@ -84,13 +85,15 @@ class _Token:
     def take(self, text: str) -> None:
         """*text* is the token now."""
         self._settle(text, self._stamped())
-        log.warning("provider %s: %s has another token, which is used from now on", self._alias, self._path)
+        words = "provider %s: %s has another token, which is used from now on"
+        log.warning(words, self._alias, self._path, extra=about_provider(self._alias))
 
     def keep(self, why: str) -> None:
         """Say once why what the file holds is not taken."""
         if why != self._told:
             self._told = why
-            log.error("provider %s keeps the token that it had: %s", self._alias, why)
+            words = "provider %s keeps the token that it had: %s"
+            log.error(words, self._alias, why, extra=about_provider(self._alias))
 
     def _settle(self, text: str, stamp: Stamp | None) -> None:
         self.text, self._stamp, self._pending, self._told = text, stamp, None, None

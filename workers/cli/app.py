@@ -123,6 +123,10 @@ def root(
     ] = False,
 ) -> None:
     """Have the whole process, and what it starts, take the sandbox where that is asked for."""
+    if os.environ.get("DIALSTOCK_LOG"):
+        from workers.logs import dress_command  # noqa: PLC0415 - so that --help is quick
+
+        dress_command()
     if sandbox and ctx.invoked_subcommand not in ("sandbox", "demo"):
         from workers.settings import choose_sandbox  # noqa: PLC0415 - so that --help is quick
 

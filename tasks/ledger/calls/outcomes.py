@@ -24,6 +24,7 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, find, is_as_it_was, lock, move, move_all
+from tasks.log_fields import about
 from tasks.policies.retry import Decision
 from tasks.transactions import Raced
 
@@ -235,7 +236,7 @@ def _stand_again(conn: Connection, row: Row, decision: Decision, now: datetime) 
     log.error(
         "the provider says it sold %s (purchase %s), which is %s here: it is taken in after all",
         *(row["number"], row["id"], row["status"]),
-        extra={"provider_number_id": decision.provider_number_id},
+        extra={**about(row), "provider_number_id": decision.provider_number_id},
     )
     try:
         with conn.begin_nested():

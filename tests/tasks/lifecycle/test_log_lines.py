@@ -19,6 +19,14 @@ def test_each_outcome_names_the_number(world: World, caplog: pytest.LogCaptureFi
     assert f"purchase {row['id']} of {NUMBER} at {row['provider']}: purchased, provider_number_id id-1" in caplog.text
 
 
+def test_each_outcome_has_its_purchase_in_fields(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    row = world.accept()
+    world.work()
+    [line] = [vars(one) for one in caplog.records if vars(one).get("purchase") == row["id"]]
+    assert [line[name] for name in ("order", "provider", "attempt")] == [None, row["provider"], 1]
+
+
 def test_a_call_that_left_no_outcome_names_the_number(world: World, caplog: pytest.LogCaptureFixture) -> None:
     claim = world.claimed()
     world.clock.advance(world.binding.policy.timeout + 3600)

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
@@ -15,6 +16,8 @@ from workers.cli.processes.startup_checks import checked, is_loopback
 from workers.cli.terminal.output import say
 from workers.threads import concurrency_for
 from workers.views.errors import Failure
+
+log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"  # noqa: S105 - its name
 
@@ -53,9 +56,11 @@ def worker(
     Further arguments go to Celery's worker: -Q purchases.NAME does that provider's work only.
     """
     from workers.cli.terminal.spending import sellers
+    from workers.logs import wants_json
 
     _, config = checked()
-    say(f"Buying from {sellers(config)}")
+    buying = f"Buying from {sellers(config)}"
+    log.info(buying) if wants_json() else say(buying)
     name = f"worker-{secrets.token_hex(3)}@%h"
     count = concurrency or concurrency_for(config)
     _become(worker_arguments(name, count, log_level, events=not no_events) + ctx.args)
