@@ -20,13 +20,14 @@ def demo(
     numbers: Annotated[int, typer.Option(min=1, max=20_000, metavar="N", help="How many to buy.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed plays the same faults.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database, the logs and the ledger.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Leave its pages up at the end, for a look.")] = False,
     json: Json = False,
 ) -> None:
     """Buy numbers from sandboxes of all providers that fail on purpose, and account for every one.
 
-    It runs on this machine alone and in a folder of its own, and needs no token. Its status is 0 only where no number
-    was lost and none was bought twice.
+    It runs on this machine alone and in a folder of its own, needs no token, and says where its pages are. Its status
+    is 0 only where no number was lost and none was bought twice.
     """
     from workers.cli.demo.play import play
 
-    raise typer.Exit(play(numbers, seed, keep=keep, json=json))
+    raise typer.Exit(play(numbers, seed, keep=keep, page=page, json=json))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from workers.cli.demo.stage import WORKERS, Home, Stage, staged
 from workers.cli.demo.tally import Result, measure
 from workers.cli.demo.view import Moment, View, document, show_result
 from workers.cli.demo.wish import is_over, lay_out, order
+from workers.cli.processes import children
 from workers.cli.terminal.output import emit_json, say
 from workers.fleet import wait_for
 from workers.processes.children import Signals
@@ -50,18 +52,21 @@ class _Clock:
         return time.monotonic() - self.at > PATIENCE
 
 
-def play(numbers: int, seed: int, *, keep: bool, json: bool) -> int:
+def play(numbers: int, seed: int, *, keep: bool, page: bool, json: bool) -> int:
     """Run the demo and show its result. Returns the exit status."""
     home = Home(keep=keep)
     _introduce(numbers, seed, home)
     try:
         with Signals() as signals, staged(home, seed, signals) as stage:
+            say(f"\nWatch it, once the workers answer: {_address(stage)}\n", "bold")
             result = _perform(stage, numbers, signals)
             home.keep = keep or not result.right
             if json:
                 emit_json({**document(result), "seed": seed, "home": str(home.path) if home.keep else None})
             else:
                 show_result(result)
+            if page:
+                _stay(stage, signals)
             say("Stopping the workers and the sandbox.")
     except Interrupted:
         say("Interrupted: everything is stopped.")
@@ -87,6 +92,7 @@ def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:
     with View(begun) as view:
         view.say(f"starting {WORKERS} worker processes")
         _wait_for_workers(stage, signals)
+        stage.supervisor.start(children.OTHERS)
         clock = _Clock(at=time.monotonic())
 
         def over() -> bool:
@@ -136,6 +142,18 @@ def _until(done: Callable[[], bool], stage: Stage, signals: Signals) -> None:
         if given_up := stage.supervisor.check():
             raise Failure(f"{given_up} does not stay alive: see above", SOME_FAILED)
         time.sleep(_TICK)
+
+
+def _stay(stage: Stage, signals: Signals) -> None:
+    """Leave the pages up until a signal."""
+    say(f"\nLook at it: {_address(stage)}. Ctrl-C ends it.", "bold")
+    with suppress(Interrupted):
+        _until(lambda: False, stage, signals)
+
+
+def _address(stage: Stage) -> str:
+    door = stage.door.facts
+    return f"{door['url']}/dialstock/ (user {door['user']}, password {door['password']})"
 
 
 def _moment(stage: Stage, order_id: str, wish_id: str, pool: PoolPlay) -> Moment:

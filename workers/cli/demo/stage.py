@@ -17,8 +17,11 @@ from tasks.sandbox import SandboxServer
 from workers.broker.app import broker_app
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.processes import children
+from workers.cli.processes.door import HOST, Door, door_at
+from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say
+from workers.pages.frame.access import OPERATORS
 from workers.processes.children import Signals, Supervisor
 from workers.settings import EMBEDDED, SANDBOX, Settings, load_settings
 from workers.threads import concurrency_for
@@ -27,7 +30,15 @@ from workers.wiring import wire
 WORKERS = 2
 _SERVER_GOES = 20.0
 _NOT_OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
-_NOT_READ = (*_NOT_OURS, *(f"{name}_FILE" for name in _NOT_OURS), SANDBOX, SANDBOX_VARIABLE, EMBEDDED)
+_NOT_READ = (
+    *_NOT_OURS,
+    *(f"{name}_FILE" for name in _NOT_OURS),
+    SANDBOX,
+    SANDBOX_VARIABLE,
+    EMBEDDED,
+    PASSWORD_VARIABLE,
+    OPERATORS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,7 @@ class Stage:
     supervisor: Supervisor
     settings: Settings
     nodes: list[str]
+    door: Door
 
 
 class Home:
@@ -70,7 +82,9 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
         programs = children.worker_programs(
             config, environ, count=WORKERS, concurrency=concurrency_for(config), log_level="INFO"
         )
-        supervisor = Supervisor(list(programs.values()), _Log(home.path / "workers.log", stack), say)
+        door = door_at(0)
+        pages = children.flower_program(HOST, door.port, door.environ(environ), "INFO")
+        supervisor = Supervisor([*programs.values(), pages], _Log(home.path / "workers.log", stack), say)
         stack.callback(lambda: _stop(supervisor, signals))
         supervisor.start(children.WORKERS)
         app = broker_app("dialstock-demo", settings.broker_url, settings.key_prefix, set_as_current=False)
@@ -83,6 +97,7 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
             supervisor=supervisor,
             settings=settings,
             nodes=list(programs),
+            door=door,
         )
 
 

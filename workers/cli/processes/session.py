@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,8 +13,9 @@ from rich.text import Text
 
 from schemas.config.file import Config
 from workers.cli.processes import children
+from workers.cli.processes.door import HOST, Door, door_at
 from workers.cli.processes.following import follow
-from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE, check_password
+from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.terminal.context import check_accounts
 from workers.cli.terminal.output import emit_json, error_console, say, show, show_fields
 from workers.cli.terminal.spending import sellers
@@ -26,15 +25,12 @@ from workers.processes.children import Program, Signals, Supervisor, Tell
 from workers.redaction import redacted
 from workers.settings import Settings
 from workers.threads import concurrency_for
-from workers.views.errors import Failure
 from workers.views.words import count
 
 START_TIMEOUT = 60.0
 """Seconds that the workers have until they answer; slower ones are told of, and stay."""
 
 _TICK = 0.1
-_HOST = "127.0.0.1"
-_USER = "dialstock"
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
 _SERVER_GOES = 5.0
 """Seconds that the embedded server has to go before we do; with other users it stays."""
@@ -52,31 +48,10 @@ class Options:
     json: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Door:
-    """Where Flower listens. `password` is a new one, or None where the environment has one already."""
-
-    port: int
-    password: str | None
-
-    @property
-    def facts(self) -> dict[str, str | None]:
-        """For people and programs."""
-        return {
-            "url": f"http://{_HOST}:{self.port}",
-            "user": _USER if self.password else None,
-            "password": self.password,
-        }
-
-    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The environment of Flower: what Flower reads its password from."""
-        return {**environ, PASSWORD_VARIABLE: f"{_USER}:{self.password}"} if self.password else {**environ}
-
-
 def run(settings: Settings, source: Source, options: Options) -> bool:
     """Start everything, and stop it at a signal. True where all ended cleanly. Raises EmbeddedError or Failure."""
     config = source.config
-    door = None if options.flower_port is None else _door(options.flower_port)
+    door = None if options.flower_port is None else door_at(options.flower_port)
     with ExitStack() as stack, Signals() as signals:
         settings = children.start_servers(settings, os.environ, stack)
         check_accounts(settings, config)
@@ -117,20 +92,8 @@ def _programs(config: Config, options: Options, door: Door | None) -> tuple[list
     workers = children.worker_programs(config, environ, count=options.workers, concurrency=threads, log_level=level)
     programs = [*workers.values(), children.beat_program(environ, level)]
     if door is not None:
-        programs.append(children.flower_program(_HOST, door.port, door.environ(os.environ), level))
+        programs.append(children.flower_program(HOST, door.port, door.environ(os.environ), level))
     return list(workers), programs
-
-
-def _door(port: int) -> Door:
-    check_password(_HOST)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as exc:
-            mend = "is another `dialstock up` running? Else give --flower-port, or --no-flower"
-            raise Failure(f"port {port}, for Flower, cannot be used ({exc.strerror}): {mend}") from exc
-    return Door(port=port, password=None if PASSWORD_VARIABLE in os.environ else secrets.token_urlsafe(12))
 
 
 def _live(

@@ -1,9 +1,11 @@
 import json
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -60,6 +62,18 @@ def test_every_number_is_accounted_for(tmp_path: Path, temporary: Path) -> None:
     assert "pool: emptied, and full again" in done.stderr
     assert list(temporary.iterdir()) == []
     assert not home.exists()
+
+
+def test_its_pages_stay_up_for_a_look(tmp_path: Path, temporary: Path) -> None:
+    environ = environment(tmp_path / "home", TMPDIR=str(temporary), FLOWER_BASIC_AUTH="ann:word", **FOREIGN)
+    with Running("demo", "--numbers", "5", "--page", cwd=tmp_path, environ=environ) as demo:
+        eventually(lambda: "Ctrl-C ends it" in demo.log, what="the demo is over")
+        told = re.search(r"(http://127.0.0.1:[0-9]+/dialstock/) \(user dialstock, password (\S+)\)", demo.log)
+        assert told is not None
+        orders = httpx.get(told[1], auth=("dialstock", told[2]), headers={"Accept": "application/json"}, timeout=60)
+        assert [one["status"] for one in orders.json()["orders"] if one["name"] == "demo"] == ["completed"]
+        assert demo.stop(signal.SIGINT) == 0
+    assert list(temporary.iterdir()) == []
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, temporary: Path) -> None:

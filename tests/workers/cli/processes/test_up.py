@@ -16,7 +16,8 @@ from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute, unused_port
-from workers.cli.processes.session import Door, describe
+from workers.cli.processes.door import Door
+from workers.cli.processes.session import describe
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.processes.redis_supervisor import Files
 from workers.settings import load_settings
