@@ -8,6 +8,9 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, BinaryIO
 
+import tornado.web
+from tornado.httputil import HTTPInputError, parse_body_arguments
+
 from schemas.outcomes import clip
 from schemas.regions import known_country
 from schemas.wishes import check_wishes
@@ -29,12 +32,55 @@ SHOWN = 50
 
 MAX_NAME = 200
 
+MOST_BYTES = 64 * 2**20
+"""Of a file and its form: Flower has it in memory. What is longer is for `dialstock order submit`."""
 
+_DIGITS = 16
+
+
+@tornado.web.stream_request_body
 class CheckFile(Change):
-    """A file, checked: every row of it, and what it would come to."""
+    """A file, checked: every row of it, and what it would come to.
+
+    What is refused for its length, or for who sends it, is refused before anything of it is read.
+    """
 
     template = "checked_file"
     tab = "dialstock_orders"
+
+    def prepare(self) -> None:
+        """Called once the headers are here. Raises Refusal."""
+        self._body, self._too_long = bytearray(), False
+        length = self.request.headers.get("Content-Length", "0")
+        if self.request.method == "POST" and self.current_user:
+            self.require_operator()
+            if not (length.isascii() and length.isdecimal() and len(length) < _DIGITS and int(length) <= MOST_BYTES):
+                raise _too_long()
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece of the body; where it did not say how long it is, it is kept as long as it may be."""
+        self._too_long = self._too_long or len(self._body) + len(chunk) > MOST_BYTES
+        if not (self._finished or self._too_long):
+            self._body += chunk
+
+    def check_xsrf_cookie(self) -> None:
+        """The form's token comes with the body: `post` checks it."""
+
+    @tornado.web.authenticated
+    async def post(self, *names: str) -> None:
+        """Do it, if the form is one of ours."""
+        if self._too_long:
+            raise _too_long()
+        request = self.request
+        content = request.headers.get("Content-Type", "")
+        try:
+            parse_body_arguments(content, bytes(self._body), request.body_arguments, request.files, request.headers)
+        except HTTPInputError as exc:
+            raise refused(f"the form cannot be read ({exc}): nothing was changed") from None
+        for name, values in request.body_arguments.items():
+            request.arguments.setdefault(name, []).extend(values)
+        super().check_xsrf_cookie()
+        await self.do(*names)
 
     def change(self, desk: Desk, *_: str) -> tuple[str, Document]:
         """By the form's `file`, `provider` for rows that name none, `country` for numbers without a plus."""
@@ -52,6 +98,12 @@ class CheckFile(Change):
     def tell(self, _said: str, document: Document, *_: str) -> None:
         """Shown at once: nothing was changed."""
         self.answer(document)
+
+
+def _too_long() -> Refusal:
+    here = f"the file is longer than {MOST_BYTES // 2**20} MB"
+    message = f"{here}: split it, or use `dialstock order submit`, which takes any; nothing was changed"
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
 def keep_checked(uploads: Uploads, desk: Desk, name: str, source: BinaryIO, **how: Any) -> Document:

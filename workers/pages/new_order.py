@@ -9,6 +9,7 @@ from typing import Any
 from schemas.wishes import parse_numbers_order
 from tasks.accounts import identity
 from tasks.wishes import accepting
+from workers.pages.files import MOST_BYTES
 from workers.pages.frame.handler import Change, Page, refused
 from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
@@ -37,9 +38,9 @@ class NewOrder(Page):
         """
         config = desk.runtime.config
         sellers = {alias: whereabouts(config, alias) for alias in sorted(config.providers)}
-        asked = {name: value for name in _WISHED if (value := self.query(name)) is not None}
-        features = self.get_query_arguments("feature")
-        return {"sellers": sellers, "key": secrets.token_urlsafe(16), "asked": {**asked, "feature": features}}
+        asked: dict[str, Any] = {name: value for name in _WISHED if (value := self.query(name)) is not None}
+        asked["feature"] = self.get_query_arguments("feature")
+        return {"sellers": sellers, "key": secrets.token_urlsafe(16), "asked": asked, "most_bytes": MOST_BYTES}
 
 
 class Want(Change):

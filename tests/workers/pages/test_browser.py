@@ -147,9 +147,12 @@ def test_it_reads_without_scripts(browser: Browser, visitor: Visitor, desk: Desk
     context.close()
 
 
-def test_flower_s_own_pages_go_on(tab: Page) -> None:
+def test_flower_s_own_pages_api_and_metrics_go_on(tab: Page) -> None:
     for path in ("/workers", "/tasks"):
         answer = tab.goto(path)
         assert answer is not None
         assert answer.status == 200
         expect(tab.get_by_role("link", name="Orders")).to_be_visible()
+    for path, words in (("/api/workers", "{}"), ("/api/tasks", "{}"), ("/healthcheck", "OK"), ("/metrics", "flower_")):
+        found = tab.evaluate("path => fetch(path).then(async one => [one.status, await one.text()])", path)
+        assert (found[0], words in found[1]) == (200, True), path

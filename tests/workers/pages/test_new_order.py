@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
+from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,9 @@ import pytest
 
 from tests.waiting import at_once, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases
-from tests.workers.pages.serving import Visitor
+from tests.workers.pages.serving import PASSWORDS, Visitor
 from tests.workers.pages.test_pages import POOL
+from workers.pages import files
 from workers.pages.frame import uploads
 from workers.views.desk import Desk
 
@@ -135,14 +139,51 @@ def test_files_that_cannot_be_read(light: Visitor, desk: Desk, home: Path) -> No
     assert counted(desk) == (0, 0, 0)
 
 
+def begin(visitor: Visitor, path: str, who: str | None = "ann", **headers: str) -> tuple[int, str]:
+    """The status and the text where the headers of a form were sent, and nothing of it."""
+    address = visitor.base_url
+    with closing(http.client.HTTPConnection(address.host, address.port, timeout=60)) as connection:
+        connection.putrequest("POST", f"/dialstock{path}")
+        if who:
+            word = b64encode(f"{who}:{PASSWORDS[who]}".encode()).decode()
+            connection.putheader("Authorization", f"Basic {word}")
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        with connection.getresponse() as answer:
+            return answer.status, answer.read().decode()
+
+
 def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(light: Visitor) -> None:
-    address = light.base_url
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=60)
-    connection.putrequest("POST", "/dialstock/new/file")
-    connection.putheader("Content-Length", str(2**30))
-    connection.endheaders()
-    assert connection.getresponse().status == 400
-    connection.close()
+    status, text = begin(light, "/new/file", Content_Length=str(2**30), Accept="application/json")
+    assert (status, "the file is longer than 64 MB" in json.loads(text)["error"]) == (413, True)
+    assert begin(light, "/new/want", Content_Length=str(2**30))[0] == 400
+
+
+def test_who_may_not_send_a_file_is_told_before_it_is_read(light: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert begin(light, "/new/file", who=None, Content_Length=str(2**30))[0] == 401
+    monkeypatch.setenv("DIALSTOCK_OPERATORS", "bob")
+    status, text = begin(light, "/new/file", Content_Length=str(2**30), Accept="application/json")
+    assert (status, "may look and change nothing" in json.loads(text)["error"]) == (403, True)
+
+
+def test_a_file_that_does_not_say_how_long_it_is(light: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 2**20)
+    boundary = {"Content-Type": "multipart/form-data; boundary=x", "Accept": "application/json"}
+    answer = light.post("/dialstock/new/file", content=iter([b"1" * 2**19] * 5), headers=boundary)
+    assert (answer.status_code, "longer than 1 MB" in answer.text) == (413, True)
+
+
+def test_a_file_without_the_form_s_token_or_with_a_broken_form_is_refused(
+    light: Visitor, desk: Desk, home: Path
+) -> None:
+    file = csv_file(home, [f"{NUMBERS[0]},timepay"])
+    for data in ({}, {"_xsrf": "another"}):
+        answer = light.post("/dialstock/new/file", data=data, files={"file": (file.name, file.read_bytes())})
+        assert (answer.status_code, "the form's token (_xsrf)" in answer.text.replace("&#x27;", "'")) == (403, True)
+    broken = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert light.post("/dialstock/new/file", content=b"no form", headers=broken).status_code in (400, 403)
+    assert counted(desk) == (0, 0, 0)
 
 
 def test_only_so_many_files_wait(light: Visitor, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

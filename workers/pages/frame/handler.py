@@ -190,13 +190,20 @@ class Change(Page):
     @tornado.web.authenticated
     async def post(self, *names: str) -> None:
         """Do it."""
-        who = self.who
+        await self.do(*names)
+
+    async def do(self, *names: str) -> None:
+        """The change, for an operator, and what is shown then."""
+        self.require_operator()
+        said, document = await self.work(lambda desk: self.change(desk, *names))
+        log.warning("%s: %s %s: %s", self.who, self.request.method, self.request.path, said)
+        self.tell(said, document, *names)
+
+    def require_operator(self) -> None:
+        """Raise Refusal for who may change nothing."""
         if not self.is_operator:
             why = f"{access.OPERATORS} names who may, and Flower's read_only lets nobody"
-            raise Refusal(HTTPStatus.FORBIDDEN, f"{who} may look and change nothing: {why}")
-        said, document = await self.work(lambda desk: self.change(desk, *names))
-        log.warning("%s: %s %s: %s", who, self.request.method, self.request.path, said)
-        self.tell(said, document, *names)
+            raise Refusal(HTTPStatus.FORBIDDEN, f"{self.who} may look and change nothing: {why}")
 
     def tell(self, said: str, document: Document, *names: str) -> None:
         """What came of it, on the page that is shown next."""

@@ -51,7 +51,17 @@
     });
   }
 
+  function refusesLong(input) {
+    input.addEventListener("change", function () {
+      var most = Number(input.dataset.most), file = input.files[0];
+      var long = file && file.size > most;
+      input.setCustomValidity(long ? "The file is longer than " + most / 1048576 + " MB: split it, or use dialstock order submit." : "");
+      input.reportValidity();
+    });
+  }
+
   localTimes(document);
+  document.querySelectorAll("input[data-most]").forEach(refusesLong);
   document.querySelectorAll("input[data-all]").forEach(ticksAll);
   document.querySelectorAll("[data-live]").forEach(follow);
 }());
