@@ -11,7 +11,8 @@ from decimal import Decimal
 from sqlalchemy import Connection, func, select
 
 from schemas.status import Status
-from schemas.tables.purchases import EVENT, FINDING, FOLLOWED, HELD, OPEN_FINDING, PURCHASE, UNPUBLISHED
+from schemas.tables.audits import FINDING, OPEN_FINDING
+from schemas.tables.purchases import EVENT, FOLLOWED, HELD, PURCHASE, UNPUBLISHED
 from tasks.ledger.queue.daily_limit import DAY, Account
 from tasks.pools.counting import Levels, levels
 from tasks.queries import provider_states, status_counts

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, func, select
 
 from schemas.retention import Retention
+from schemas.tables.audits import FINDING
 from schemas.tables.pools import POOL_REQUEST, POOL_RUN
-from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, REJECTED
+from schemas.tables.purchases import ATTEMPT, EVENT, REJECTED
 from schemas.tables.releases import RELEASE_ATTEMPT
 from tasks.ledger import forget
 from tasks.ledger.releases import made

@@ -14,19 +14,9 @@ from sqlalchemy import ColumnElement, Connection, TextClause, and_, bindparam, d
 
 from schemas.status import DEAD, Status
 from schemas.tables.accounts import LEFT, LINK
+from schemas.tables.audits import AUDIT_RUN, FINDING
 from schemas.tables.pools import POOL_NUMBER
-from schemas.tables.purchases import (
-    ALIVE,
-    AUDIT_RUN,
-    FINDING,
-    FOLLOWED,
-    HELD,
-    LINE,
-    PROVIDER,
-    PURCHASE,
-    QUEUED,
-    RUNNING,
-)
+from schemas.tables.purchases import ALIVE, FOLLOWED, HELD, LINE, PROVIDER, PURCHASE, QUEUED, RUNNING
 from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.rows import Row, insert_new, move

@@ -13,7 +13,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, case, delete, 
 
 from schemas.settling import FindingKind
 from schemas.status import Status
-from schemas.tables.purchases import ATTEMPT, FINDING, PURCHASE, REJECTED
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import ATTEMPT, PURCHASE, REJECTED
 from tasks.ledger.calls.attempts import YES
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import insert, update
 
 from schemas.status import Status
-from schemas.tables.purchases import FINDING, PROVIDER, PURCHASE
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
 from tasks.runtime import utc_now
 from tests.integration.containers import LocalProcess

@@ -15,8 +15,9 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.events import STREAM
+from schemas.tables.audits import AUDIT_RUN
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
-from schemas.tables.purchases import AUDIT_RUN, PURCHASE
+from schemas.tables.purchases import PURCHASE
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer

@@ -14,22 +14,11 @@ from schemas.config.policy import Policy
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.accounts import BALANCE_CHECK, LEFT, LINK
+from schemas.tables.audits import AUDIT_RUN, FINDING
 from schemas.tables.history import ANSWERED
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.tables.processes import PROCESS
-from schemas.tables.purchases import (
-    ATTEMPT,
-    AUDIT_RUN,
-    EVENT,
-    FINDING,
-    KEY,
-    LINE,
-    ORDER,
-    PROVIDER,
-    PURCHASE,
-    REJECTED,
-    RESOLUTION,
-)
+from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PROVIDER, PURCHASE, REJECTED, RESOLUTION
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT, RELEASE_KEY
 from schemas.tables.wishes import WISH
 from tasks import provider_reaction

@@ -11,8 +11,9 @@ from sqlalchemy import Table, func, insert, select, update
 
 from schemas.retention import DAY, Retention
 from schemas.settling import FindingKind
+from schemas.tables.audits import FINDING
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST, POOL_RUN
-from schemas.tables.purchases import ATTEMPT, FINDING, KEY, PURCHASE, REJECTED
+from schemas.tables.purchases import ATTEMPT, KEY, PURCHASE, REJECTED
 from tasks import retention
 from tasks.ledger import history
 from tasks.ledger.calls.attempts import YES

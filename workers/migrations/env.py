@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 import schemas.tables.accounts
+import schemas.tables.audits
 import schemas.tables.history
 import schemas.tables.pools
 import schemas.tables.processes

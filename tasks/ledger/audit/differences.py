@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func
 from schemas.outcomes import OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
-from schemas.tables.purchases import ALIVE, ATTEMPT, FINDING, HELD, PURCHASE, RESOLUTION
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import ALIVE, ATTEMPT, HELD, PURCHASE, RESOLUTION
 from tasks.ledger.rows import Read
 from tasks.policies.retry import NOT_BOUGHT
 

@@ -13,7 +13,8 @@ from schemas.money import price_columns
 from schemas.outcomes import clip
 from schemas.settling import Finding, Verdict
 from schemas.status import Status
-from schemas.tables.purchases import ALIVE, FINDING, OPEN_FINDING, PURCHASE
+from schemas.tables.audits import FINDING, OPEN_FINDING
+from schemas.tables.purchases import ALIVE, PURCHASE
 from tasks.ledger.audit.differences import OPEN, Walks, not_bought
 from tasks.ledger.calls.given_back import is_outdated, released_since
 from tasks.ledger.calls.outcomes import settle

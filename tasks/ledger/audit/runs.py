@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update
 
 from schemas.config.policy import Policy
 from schemas.outcomes import clip
-from schemas.tables.purchases import AUDIT_RUN
+from schemas.tables.audits import AUDIT_RUN
 from tasks.ledger.rows import insert_new
 
 LEASE = timedelta(seconds=30)

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
-from schemas.tables.purchases import FINDING, PROVIDER, PURCHASE
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
 from tasks.accounts.stranded import homes_in

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select, update
 
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables.purchases import AUDIT_RUN, FINDING, PROVIDER, PURCHASE
+from schemas.tables.audits import AUDIT_RUN, FINDING
+from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks import restored_database
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountElsewhere

@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
-from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.rows import Row

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from schemas.settling import FindingKind
 from schemas.status import Status
-from schemas.tables.purchases import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.audits import AUDIT_RUN, FINDING
+from schemas.tables.purchases import PURCHASE, RESOLUTION
 from tasks.audit import compare
 from tasks.audit.compare import NotCharged, NothingLeft
 from tasks.ledger.rows import Row

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.status import Status
-from schemas.tables.purchases import AUDIT_RUN, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.audits import AUDIT_RUN, FINDING
+from schemas.tables.purchases import PURCHASE, RESOLUTION
 from tasks.audit import compare, schedule
 from tasks.ledger.audit import runs
 from tasks.ledger.rows import Row

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
-from schemas.tables.purchases import AUDIT_RUN
+from schemas.tables.audits import AUDIT_RUN
 from tasks.audit.walk_owned import TRIES
 from tasks.policies.pace import Lane, Later, Pace, Slot, looking_lane
 from tasks.providers.adapter import ProviderError

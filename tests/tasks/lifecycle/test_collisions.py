@@ -12,7 +12,8 @@ from sqlalchemy import event, select, update
 from schemas.events import EventType
 from schemas.requests import BuyNumber
 from schemas.status import OrderStatus, Status
-from schemas.tables.purchases import AUDIT_RUN, EVENT, FINDING, ORDER, PROVIDER, PURCHASE
+from schemas.tables.audits import AUDIT_RUN, FINDING
+from schemas.tables.purchases import EVENT, ORDER, PROVIDER, PURCHASE
 from tasks import orders, provider_reaction
 from tasks.audit import schedule
 from tasks.lifecycle.outbox_relay import Relay, Selection, replay

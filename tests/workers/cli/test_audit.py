@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from schemas.status import Status
-from schemas.tables.purchases import ATTEMPT, EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE, RESOLUTION
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE

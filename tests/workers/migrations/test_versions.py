@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import schemas.tables.accounts
+import schemas.tables.audits
 import schemas.tables.history
 import schemas.tables.pools
 import schemas.tables.processes

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from schemas.tables import accounts, history, pools, purchases
+from schemas.tables import accounts, audits, history, pools, purchases
 from workers.cli.doctor.findings import Finding, fail, ok
 from workers.database.connections import SqlDatabase
 
-_TABLES = sorted({*accounts.LEFT.metadata.tables, *(one.name for one in (history.ANSWERED, pools.POOL))})
+_TABLES = sorted(
+    {*accounts.LEFT.metadata.tables, *(one.name for one in (audits.FINDING, history.ANSWERED, pools.POOL))}
+)
 
 # The number of an event comes from a sequence. A table that is not there has no rights, and is told of elsewhere.
 _MISSING = text(

@@ -96,9 +96,8 @@ def resolve(
     buys = retry or any(one.verdict == "retry" for one in wanted)
     with open_desk(configured=buys, reads=True, whole=buys) as desk:
         if file is None:
-            verdict = _verdict(bought=bought, retry=retry, fail=fail)
             chosen = _held(desk.runtime, order, equal) if order or equal else _named(desk.runtime, ids or [])
-            wanted = _from_ids(chosen, verdict, provider_number_id, note)
+            wanted = _from_ids(chosen, _verdict(bought=bought, retry=retry, fail=fail), provider_number_id, note)
         else:
             wanted = _with_ids(desk.runtime, wanted, json=json)
         done = _settle(desk.runtime, wanted, name, json=json)

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from schemas.requests import BuyNumber
 from schemas.settling import Finding, FindingKind, Verdict
 from schemas.status import Status
-from schemas.tables.purchases import EVENT, FINDING, PURCHASE, RESOLUTION
+from schemas.tables.audits import FINDING
+from schemas.tables.purchases import EVENT, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger.audit import findings
 from tasks.ledger.audit.differences import OPEN, Shown

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from schemas.tables.purchases import AUDIT_RUN
+from schemas.tables.audits import AUDIT_RUN
 from tasks.ledger.audit import runs
 from tests.tasks.support import World
 
