@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,7 @@ def refused(metadata: object) -> str:
 @given(st.dictionaries(st.text("abc", max_size=5), JSON, max_size=4))
 def test_it_comes_back_untouched_or_is_refused(metadata: dict[str, Any]) -> None:
     text = json.dumps(metadata)
-    if "-0.0" in text or "e+" in text:
+    if re.search(r"-0\.0(?![0-9])|e\+", text):
         assert "would come back as another" in refused(metadata)
     else:
         assert json.dumps(METADATA.validate_python(metadata)) == text
