@@ -37,6 +37,8 @@ _LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idem
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
 ERRS = (0.0, 0.0, 0.0, 0.8)
 """How often a person says of what was bought that it failed; a world has one of these."""
+AT_ONCE = 0.5
+"""How often a person looks first after the accounts for which a restored database is behind."""
 _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError, ConfigError)
 
 
@@ -79,6 +81,8 @@ def person(world: World) -> None:
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
         act = rng.choice(acts)
+        if world.faults.counts["database restored"] and rng.random() < AT_ONCE:
+            act = _audit_what_is_behind
         try:
             act(world)
         except _SAID_NO as exc:
@@ -182,6 +186,12 @@ def resume_all(world: World) -> None:
 
 def _audit(world: World) -> None:
     take_in(world, world.clockwork.rng.choice(sorted(world.staff.runtime.providers)))
+
+
+def _audit_what_is_behind(world: World) -> None:
+    for alias in sorted(world.staff.runtime.providers):
+        if world.judge.one(_BEHIND, alias):
+            take_in(world, alias)
 
 
 def _audit_by_machine(world: World) -> None:

@@ -50,6 +50,11 @@ POLICY: dict[str, Any] = {
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
 
+PENDING = 0.5
+"""The share of worlds, of those whose database may be restored, in which orders are pending for long."""
+LONG_PENDING = 45.0
+"""Seconds for which an order is pending: longer than until the last look, and than a restore and its audit take."""
+
 SETTLED_WITHIN = 300.0
 """Virtual seconds after the faults in which everything is settled: a pause that grew, and all looks after it."""
 
@@ -108,6 +113,8 @@ class World:
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
         self.network.control.provision_seconds = rng.choice((0.0, 0.5, 5.0))
+        if self.faults.rates["database restored"] and self.chance("orders").random() < PENDING:
+            self.network.control.provision_seconds = LONG_PENDING
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
