@@ -132,6 +132,9 @@ class OpenWatermark(Watermark):
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         return {mark.purchase_id: mark.pool for mark in self.newest(account) if mark.pool}
 
+    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], str]:
+        return {(mark.purchase_id, mark.revision): mark.reference for mark in self.newest(account) if mark.reference}
+
     def known(self, since: Since) -> None:
         pass
 
