@@ -37,11 +37,15 @@ _CRITERIA = ("country", "type", "features", "contains", "providers", "prefer", "
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """So many numbers by some criteria; fewer than `at_least` found are a failure, before any is bought."""
+    """So many numbers by some criteria; fewer than `at_least` found are a failure, before any is bought.
+
+    With `reserve` what was found is reserved before it is bought, where its provider does so.
+    """
 
     count: int
     criteria: Criteria
     at_least: int = 1
+    reserve: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -49,7 +53,8 @@ class Wish:
         """What the same key must come with."""
         criteria = self.criteria.model_dump(mode="json")
         criteria["exclude"] = sorted(criteria["exclude"])
-        return digest([self.count, self.at_least, criteria, dict(self.metadata)])
+        more = [True] if self.reserve else []
+        return digest([self.count, self.at_least, criteria, dict(self.metadata), *more])
 
 
 class OrderNumbers(BaseModel):
@@ -73,6 +78,7 @@ class OrderNumbers(BaseModel):
     max_price: Any = None
     max_spend: MostMoney | None = None
     at_least: Count = 1
+    reserve: Annotated[bool, Field(strict=True)] = False
     exclude: Annotated[tuple[E164, ...], Field(max_length=MAX_EXCLUDED)] = ()
     idempotency_key: Key | None = None
     metadata: Metadata = Field(default_factory=dict)
@@ -178,7 +184,7 @@ def _wish(order: OrderNumbers, fields: dict[str, Any], count: int) -> Wish:
         above = f"{order.at_least} is above the count of prefix {criteria.prefix}, {count}"
         raise _refused("at_least", f"{above}: lower it")
     found = without(criteria, order.exclude)
-    return Wish(count=count, criteria=found, at_least=order.at_least, metadata=order.metadata)
+    return Wish(count=count, criteria=found, at_least=order.at_least, reserve=order.reserve, metadata=order.metadata)
 
 
 def without(criteria: Criteria, numbers: tuple[str, ...]) -> Criteria:

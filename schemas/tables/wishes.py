@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Column, Index, String, Text, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from schemas.tables.columns import DOCUMENT, ID, quoted, where
@@ -37,6 +37,7 @@ class OrderWish(SQLModel, table=True):
     `leased_until` is the time until which one run has it for itself; one that was killed leaves it behind. `batch` is
     how many lines the last run that found some wrote, `fruitless` how many runs have found none since, `progress_at`
     when the last line came. `forgiven` is how many of its cancelled lines a retry has asked for again.
+    `reserve` is whether numbers are reserved before they are bought, at providers that do so.
     Only `tasks.ledger` changes it.
     """
 
@@ -51,6 +52,7 @@ class OrderWish(SQLModel, table=True):
     state: str = Field(sa_column=Column(String(12), nullable=False))
     count: int
     at_least: int
+    reserve: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     criteria: dict[str, Any] = Field(sa_column=Column(DOCUMENT, nullable=False))
     extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
     reason: str | None = Field(default=None, sa_column=Column(Text))

@@ -3,7 +3,8 @@
     dialstock.buy_number      one purchase: number, provider; optional idempotency_key, options, metadata
     dialstock.submit_order    an order of many: requests; optional idempotency_key, metadata
     dialstock.order_numbers   an order by criteria: count; optional country, prefix, type, features, contains,
-                              providers, prefer, max_price, max_spend, at_least, exclude, idempotency_key, metadata
+                              providers, prefer, max_price, max_spend, at_least, reserve, exclude,
+                              idempotency_key, metadata
     dialstock.take_number     numbers out of a pool: pool; optional count, request_id, taker, metadata
     dialstock.return_number   a number back to its pool: pool, number; optional request_id, taker, metadata
     dialstock.release_number  a number back to its provider: number, provider; optional idempotency_key, metadata

@@ -130,6 +130,28 @@ def prepares_together(adapter: object) -> PreparesTogether | None:
     return cast(PreparesTogether, adapter) if callable(getattr(adapter, "prepare_together", None)) else None
 
 
+class Reserving(Protocol):
+    """What an adapter has beside, whose provider's documents say how numbers are kept for us before they are bought.
+
+    `reserves_for` is for how many seconds, `reserves_at_once` how many numbers one call may carry.
+    """
+
+    reserves_for: ClassVar[int]
+    reserves_at_once: ClassVar[int]
+
+    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Make **one** call that reserves numbers, which costs nothing; left alone, a reservation lapses.
+
+        Returns the options that a purchase of each reserved number goes with; what is not there is not surely reserved.
+        Raises ProviderError.
+        """
+
+
+def reserving(adapter: object) -> Reserving | None:
+    """How *adapter* reserves numbers; None where no documents say how."""
+    return cast(Reserving, adapter) if callable(getattr(adapter, "reserve", None)) else None
+
+
 class Adapter(Protocol):
     """One account at one provider, made of its configuration and its token.
 

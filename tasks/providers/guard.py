@@ -28,6 +28,7 @@ from tasks.providers.adapter import (
     Unsupported,
     prepares_together,
     releasing,
+    reserving,
     tells_balance,
 )
 from tasks.providers.transport.turns import Withheld
@@ -130,10 +131,26 @@ class _TogetherGuard:
         return _guarded(together, prepared, lambda _: [None] * len(asks))
 
 
+class _ReserveGuard:
+    """The same for an adapter that reserves numbers."""
+
+    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        reserve = getattr(super(), "reserve")  # noqa: B009 - it is the adapter's
+
+        def reserved() -> dict[str, Mapping[str, Any]]:
+            found = _of(dict, reserve(numbers))
+            return {number: _of(dict, found[number]) for number in numbers if number in found}
+
+        return _guarded(reserve, reserved, _no_answer)
+
+
 @cache
 def guarded(adapter: type[Adapter]) -> type[Adapter]:
     """The *adapter*, with its faults made into answers that settle nothing."""
-    beside = ((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance), (_TogetherGuard, prepares_together))
+    beside = (
+        *((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance)),
+        *((_TogetherGuard, prepares_together), (_ReserveGuard, reserving)),
+    )
     guards = (_Guard, *(guard for guard, has in beside if has(adapter) is not None))
     return type(adapter.__name__, (*guards, adapter), {"__module__": adapter.__module__})
 

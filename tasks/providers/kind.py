@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.config.kinds import Options, policy_for
 from schemas.config.provider import ProviderConfig
 from schemas.criteria import Criterion
-from tasks.providers.adapter import Adapter, releasing
+from tasks.providers.adapter import Adapter, releasing, reserving
 from tasks.providers.sandbox.api import SandboxApi
 
 
@@ -72,6 +72,12 @@ class ProviderKind:
         """For how many seconds after its purchase the provider keeps a number; the shortest first."""
         found = releasing(self.adapter)
         return () if found is None else found.keeps_for
+
+    @property
+    def reserves_for(self) -> int | None:
+        """For how many seconds the provider keeps a number for us before it is bought; None where no documents say."""
+        found = reserving(self.adapter)
+        return None if found is None else found.reserves_for
 
     @property
     def lists_owned(self) -> bool:

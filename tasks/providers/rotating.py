@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from schemas.config.balances import Balance
 from schemas.config.errors import ConfigError
@@ -27,10 +27,12 @@ from tasks.providers.adapter import (
     PreparesTogether,
     ProviderError,
     Releasing,
+    Reserving,
     SearchQuery,
     TellsBalance,
     prepares_together,
     releasing,
+    reserving,
     tells_balance,
 )
 
@@ -130,6 +132,9 @@ class _Rotating:
             self.balance = self._balance
         if prepares_together(self._present) is not None:
             self.prepare_together = self._prepare_together
+        if (keeping := reserving(self._present)) is not None:
+            self.reserves_for, self.reserves_at_once = keeping.reserves_for, keeping.reserves_at_once
+            self.reserve = self._reserve
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -172,6 +177,13 @@ class _Rotating:
         found = cast(PreparesTogether, self._adapter()).prepare_together(asks)
         self._heard(found)
         return found
+
+    def _reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        try:
+            return cast(Reserving, self._adapter()).reserve(numbers)
+        except ProviderError as exc:
+            self._heard([exc.outcome])
+            raise
 
     def _balance(self) -> Balance:
         try:

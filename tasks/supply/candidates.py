@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -264,9 +265,16 @@ def is_cheap(found: Candidate, criteria: Criteria, spend: Money | None = None) -
 
 def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
     """One search, in its turn. Raises ProviderError, Unsupported, redis.RedisError."""
+    with reading(runtime, binding):
+        return binding.adapter.search(query)
+
+
+@contextmanager
+def reading(runtime: Runtime, binding: Binding) -> Iterator[None]:
+    """Have the calls of the block take their turns; a 429 slows all look-ups."""
     try:
         with in_turn(Turns(runtime=runtime, binding=binding, first=SEARCH_PATIENCE)):
-            return binding.adapter.search(query)
+            yield
     except ProviderError as exc:
         if exc.outcome.kind is OutcomeKind.THROTTLED:
             runtime.pace.penalise(binding.looking, exc.outcome.retry_after or 1.0)

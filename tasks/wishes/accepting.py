@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -77,7 +78,7 @@ def resolved(runtime: Runtime, wish: Wish, max_spend: Money | None = None) -> Wi
         told = "; ".join(f"{alias} {problem}" for alias, problem in problems.items())
         message = f"none of the configured can be searched for {_asked(criteria, max_spend)}: {told or 'there is none'}"
         raise RequestError(f"providers: {message}", problems=(("providers", message),))
-    return Wish(count=wish.count, criteria=criteria, at_least=wish.at_least, metadata=wish.metadata)
+    return replace(wish, criteria=criteria)
 
 
 def _asked(criteria: Criteria, max_spend: Money | None) -> str:
@@ -90,6 +91,7 @@ def _row(order_id: str, position: int, wish: Wish) -> Row:
         "position": position,
         "count": wish.count,
         "at_least": wish.at_least,
+        "reserve": wish.reserve,
         "criteria": wish.criteria.model_dump(mode="json"),
         "metadata": dict(wish.metadata),
     }

@@ -26,6 +26,7 @@ from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find, search_time
 from tasks.supply.offers import Offer, usable, within
+from tasks.wishes.reserving import reserve
 from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, in_words, stuck_lines, with_freed
 
 LEASE = 30.0
@@ -64,6 +65,7 @@ class _Begun:
     """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may.
 
     `closed` are paused providers at which lines are stuck, and why: their numbers are looked for at others.
+    `reserve` is whether what it finds is reserved before it is written down.
     """
 
     criteria: Criteria
@@ -72,6 +74,7 @@ class _Begun:
     settled: bool
     spend: Money | None
     closed: Mapping[str, str]
+    reserve: bool
 
 
 def run(runtime: Runtime, order_id: str, position: int) -> None:
@@ -88,7 +91,8 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
     try:
         found = find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, spend=begun.spend)
         runtime.reached("searched")
-        runtime.database.run(lambda conn: _conclude(conn, this, begun, found))
+        told = _reserve(runtime, begun, found)
+        runtime.database.run(lambda conn: _conclude(conn, this, begun, found, told))
     except Exception as exc:
         _fail(this, type(exc).__name__)
         raise
@@ -141,11 +145,25 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     wishes.change(conn, wish, now, leased_until=now + lease, searches=wish["searches"] + 1)
     # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
     urgent = wish["at_least"] if tally.found == 0 else 1
-    return _Begun(criteria, missing + len(stuck), urgent, not tally.unsettled, spend, closed if stuck else {})
+    return _Begun(
+        criteria, missing + len(stuck), urgent, not tally.unsettled, spend, closed if stuck else {}, wish["reserve"]
+    )
 
 
-def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> None:
-    """Count again, and write down what is still missing as far as it was found; else say why there is none."""
+def _reserve(runtime: Runtime, begun: _Begun, found: Found) -> str | None:
+    """Reserve as many of what was found as are missing, where it is wanted; what was not reserved, and why."""
+    if not begun.reserve or len(found.offers) < begun.urgent:
+        return None
+    found.offers[: begun.missing], told = reserve(runtime, found.offers[: begun.missing])
+    runtime.reached("reserving")
+    return told
+
+
+def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: str | None) -> None:
+    """Count again, and write down what is still missing as far as it was found; else say why there is none.
+
+    *told* is what a person hears while what was found is bought.
+    """
     now = this.runtime.now()
     locked = this.locked(conn, now)
     if locked is None:
@@ -164,7 +182,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found) -> Non
         # Until the most of it is bought, a search would show it again.
         search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER
         again = {"search_at": search_at, "next_run_at": now, "leased_until": None, "progress_at": now}
-        wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=None)
+        wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=told and told[:MAX_REASON])
     elif not settle(conn, wish, tally, now):
         # Twice: a list may show for a while what was just bought, and not yet what else there is.
         final = begun.settled and not (tally.unsettled or waits or offers) and wish["fruitless"] > 0

@@ -89,7 +89,7 @@ class Tally:
 
 
 def insert_wishes(conn: Connection, rows: Sequence[Row], now: datetime) -> None:
-    """Write the wishes of a new order: rows of order_id, position, count, at_least, criteria and metadata."""
+    """Write the wishes of a new order: rows of order_id, position, count, at_least, reserve, criteria and metadata."""
     state = {"state": str(WishState.OPEN), "searches": 0, "batch": 0, "fruitless": 0, "forgiven": 0}
     times = dict.fromkeys(("next_run_at", "search_at", "progress_at", "created_at", "updated_at"), now)
     conn.execute(insert(WISH), [{**state, **times, **row} for row in rows])

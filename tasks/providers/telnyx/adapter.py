@@ -43,7 +43,7 @@ from tasks.providers.reading.balances import balance_in, balance_probe
 from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
-from tasks.providers.telnyx import offers, orders, pages
+from tasks.providers.telnyx import offers, orders, pages, reservations
 from tasks.providers.telnyx.config import TelnyxConfig
 from tasks.providers.telnyx.errors import judge, limits, wait, with_mend
 from tasks.providers.transport.answers import fields, same_number
@@ -68,6 +68,8 @@ class Telnyx:
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
     keeps_for: ClassVar[tuple[float, ...]] = ()
+    reserves_for: ClassVar[int] = 30 * 60
+    reserves_at_once: ClassVar[int] = 25
 
     def __init__(self, config: TelnyxConfig, token: str) -> None:
         self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait, limits=limits)
@@ -89,6 +91,10 @@ class Telnyx:
         """One search for all numbers of an area. Nothing is bought here."""
         found = searches.found_together(asks, self._beginning, "phone_number")
         return [ask if isinstance(own, list) else own for ask, own in zip(asks, found, strict=True)]
+
+    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Have numbers kept for us for half an hour."""
+        return reservations.reserve(self._session, numbers)
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Order numbers under our name of the call, each with the papers configured for its country.

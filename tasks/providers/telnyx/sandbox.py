@@ -6,7 +6,7 @@ of that code the status is known: the others' are ours. A refusal for want of pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -60,6 +60,7 @@ class TelnyxApi(SandboxApi):
         route("DELETE", "/v2/phone_numbers/{id}", "find"),
         route("GET", "/v2/available_phone_numbers", "search"),
         route("GET", "/v2/balance", "balance"),
+        route("POST", "/v2/number_reservations", "reserve"),
     )
 
     def read_order(self, incoming: Incoming) -> Order:
@@ -127,6 +128,22 @@ class TelnyxApi(SandboxApi):
         for number in found:
             self.inventory.show(number)
         return Reply(200, {"data": [_offer(number) for number in found], "meta": {"total_results": len(found)}})
+
+    def reserve(self, incoming: Incoming) -> Reply:
+        """A reservation of what is for sale; all of it is kept for the one account that there is here."""
+        wanted = check_object(incoming.json(), {"phone_numbers": _LIST}, {"customer_reference": TEXT})
+        numbers = [check_object(item, {"phone_number": E164})["phone_number"] for item in wanted["phone_numbers"]]
+        owned = self.ledger.shown(self.kind)
+        items = [
+            {"phone_number": number, "status": "success" if self._is_free(number, owned) else "failure"}
+            for number in numbers
+        ]
+        states = {item["status"] for item in items}
+        status = "partial_success" if len(states) > 1 else states.pop()
+        return Reply(200, {"data": {"id": str(uuid4()), "status": status, "phone_numbers": items}})
+
+    def _is_free(self, number: str, owned: Container[str]) -> bool:
+        return number not in owned and self.inventory.sells(self.kind, number)
 
     def balance(self, incoming: Incoming) -> Reply:
         """Enough of it."""

@@ -19,6 +19,7 @@ from tasks.providers.adapter import (
     Known,
     PreparesTogether,
     ProviderError,
+    Reserving,
     SearchQuery,
     Shown,
     TellsBalance,
@@ -38,6 +39,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "owned": lambda adapter: list(adapter.owned()),
     "check": lambda adapter: adapter.check(),
     "balance": lambda adapter: cast(TellsBalance, adapter).balance(),
+    "reserve": lambda adapter: cast(Reserving, adapter).reserve([NUMBER, OTHER]),
     "prepare_together": lambda adapter: cast(PreparesTogether, adapter).prepare_together(
         [Ask(number=NUMBER), Ask(number=OTHER)]
     ),
@@ -61,7 +63,7 @@ class Said:
             raise self._said
         return self._said
 
-    prepare = buy = look = search = check = owned = balance = prepare_together = _say
+    prepare = buy = look = search = check = owned = balance = prepare_together = reserve = _say
 
 
 def adapter(said: Any) -> Adapter:
@@ -125,6 +127,7 @@ def test_an_answer_comes_through_as_it_is() -> None:
     ours = [OwnedNumber(number=NUMBER, provider_number_id="1")]
     said: dict[str, Any] = {"prepare": YES, "buy": [YES, YES], "look": look, "search": [], "owned": ours}
     said["check"] = [Check(name="connection", ok=True, message="answers")]
+    said["reserve"] = {OTHER: {"id": "1"}}
     said["prepare_together"] = [None, YES]
     said["balance"] = Balance(Decimal("1.00"), "USD")
     assert {name: answer(name, value) for name, value in said.items()} == said

@@ -15,7 +15,7 @@ from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers import rotating as module
-from tasks.providers.adapter import Adapter, Ask, PreparesTogether, ProviderError, SearchQuery, TellsBalance
+from tasks.providers.adapter import Adapter, Ask, PreparesTogether, ProviderError, Reserving, SearchQuery, TellsBalance
 from tasks.providers.rotating import rotating
 from tasks.providers.transport.turns import in_turn
 from tasks.sandbox import SandboxServer
@@ -49,6 +49,11 @@ class Shop:
     def prepare(self, ask: Ask) -> Ask | Outcome:
         self.calls.append(self.token)
         return ask if self.token == self.good else REFUSED
+
+    reserves_for, reserves_at_once = 60, 9
+
+    def reserve(self, numbers: list[str]) -> dict[str, Any]:
+        return dict.fromkeys(numbers, self.search(SearchQuery()))
 
     def prepare_together(self, asks: list[Ask]) -> list[Ask | Outcome]:
         return [self.prepare(ask) for ask in asks]
@@ -115,6 +120,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "buy": lambda shop: shop.buy([Ask(number=NUMBER)]),
     "prepare": lambda shop: shop.prepare(Ask(number=NUMBER)),
     "prepare_together": lambda shop: cast(PreparesTogether, shop).prepare_together([Ask(number=NUMBER)]),
+    "reserve": lambda shop: cast(Reserving, shop).reserve([NUMBER]),
     "look": lambda shop: shop.look({NUMBER: None}),
     "search": lambda shop: shop.search(SearchQuery()),
     "owned": lambda shop: list(shop.owned()),
@@ -131,7 +137,7 @@ def test_a_refusal_has_the_file_read_at_once_and_repeats_nothing(shop: Adapter, 
     try:
         CALLS[name](shop)
     except ProviderError:
-        assert name in ("search", "owned", "balance")
+        assert name in ("search", "owned", "balance", "reserve")
     assert Shop.calls == [OLD, OLD]
     CALLS[name](shop)
     assert Shop.calls == [OLD, OLD, NEW]

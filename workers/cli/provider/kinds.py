@@ -8,7 +8,7 @@ from typing import Any
 from schemas.config.provider import ProviderConfig
 from tasks.providers.kind import ProviderKind
 
-COLUMNS = ("kind", "needs", "may have", "options", "in a call", "search", "release", "balance")
+COLUMNS = ("kind", "needs", "may have", "options", "in a call", "search", "reserve", "release", "balance")
 
 
 def kind_rows(kinds: Iterable[ProviderKind]) -> list[dict[str, Any]]:
@@ -19,7 +19,7 @@ def kind_rows(kinds: Iterable[ProviderKind]) -> list[dict[str, Any]]:
 def in_words(row: dict[str, Any]) -> list[Any]:
     """The cells of a row's line."""
     cells = {name: ", ".join(value) if isinstance(value, list) else value for name, value in row.items()}
-    for name in ("search", "release", "balance"):
+    for name in ("search", "reserve", "release", "balance"):
         cells[name] = "yes" if row[name] is True else "no"
     return [cells[name] for name in COLUMNS]
 
@@ -33,6 +33,7 @@ def _row(kind: ProviderKind) -> dict[str, Any]:
         "options": list(kind.options.model_fields),
         "in a call": kind.max_batch,
         "search": kind.searches,
+        "reserve": kind.reserves_for is not None,
         "release": kind.releases or kind.portal,
         "balance": kind.config.balance_currency is not None,
     }

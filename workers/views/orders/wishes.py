@@ -33,6 +33,7 @@ def _row(wish: Row, tally: Any) -> Row:
         "criteria": {name: value for name, value in wish["criteria"].items() if name != "exclude"},
         "count": wish["count"],
         "at_least": wish["at_least"],
+        "reserve": wish["reserve"],
         "found": tally.found,
         "bought": tally.bought,
         "replaced": tally.refused,

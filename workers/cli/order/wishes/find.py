@@ -49,6 +49,9 @@ MaxSpend = Annotated[
 AtLeast = Annotated[
     int, typer.Option(metavar="N", help="Where fewer are found, buy none: for each prefix, judged at the first search.")
 ]
+Reserve = Annotated[
+    bool, typer.Option("--reserve", help="Reserve what was found before it is bought, where its provider does so.")
+]
 Exclude = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Numbers that are not wanted: a file with the column number.")
 ]
@@ -77,6 +80,7 @@ def find(
     max_price: MaxPrice = None,
     max_spend: MaxSpend = None,
     at_least: AtLeast = 1,
+    reserve: Reserve = False,
     exclude: Exclude = None,
     idempotency_key: Key = None,
     name: Name = None,
@@ -107,6 +111,7 @@ def find(
             "max_price": max_price,
             "max_spend": max_spend,
             "at_least": at_least,
+            "reserve": reserve,
             "exclude": _excluded(desk, exclude),
             "idempotency_key": idempotency_key,
             "metadata": pairs(metadata, "--metadata"),
