@@ -73,7 +73,6 @@ class Judge:
             self._charge(desk(charge["kind"], charge["account"]), charge["number"], late=late)
         if charges:
             self._order_limits()
-            self._world.wishes.charged()
 
     @property
     def has_copy(self) -> bool:

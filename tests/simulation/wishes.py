@@ -59,7 +59,6 @@ class Wishes:
         self._world, self._chance = world, rng
         searched = [kind for kind in world.kinds if kinds()[kind].searches]
         self.orders: list[ByCriteria] = []
-        self.lines: dict[tuple[str, int], dict[tuple[str, str], None]] = {}
         self._moved: object = None
         self._for_sale: dict[str, list[str]] = {}
         if not searched or rng.random() >= SHARE:
@@ -92,7 +91,10 @@ class Wishes:
             self._world.network.control.stock(kind, numbers)
 
     def after_commit(self) -> None:
-        """Raises Broken where a wish has more numbers, bought or in doubt, than it counts."""
+        """Raises Broken where a wish has more numbers, bought or in doubt, than it counts.
+
+        That what is charged stands in a row that may be is judged for all purchases.
+        """
         if not self.orders or self._moved == self._world.files.moved:
             return
         self._moved = self._world.files.moved
@@ -103,7 +105,6 @@ class Wishes:
                 raise Broken(f"wish {position} of order {order_id} orders {number} at {kind}, which it does not name")
             one = desk(kind, account), number
             self._world.asked.add((kind, number))
-            self.lines.setdefault((order_id, position), {})[one] = None
             counted = statuses.setdefault((order_id, position, count, forgiven), Counter())
             counted[status] += one not in self._world.judge.unseen
         for (order_id, position, count, forgiven), found in statuses.items():
@@ -112,19 +113,6 @@ class Wishes:
             if alive > count:
                 told = ", ".join(f"{n} {status}" for status, n in sorted(found.items()))
                 raise Broken(f"wish {position} of order {order_id} has {told}, and was to have {count}")
-
-    def charged(self) -> None:
-        """Raises Broken where more was charged for a wish than it counts. A database that went back may count anew."""
-        judge = self._world.judge
-        if not self.orders or self._world.faults.counts["database restored"]:
-            return
-        counts = dict[tuple[str, int], int]()
-        for order_id, position, count in judge.all("SELECT order_id, position, count FROM order_wish"):
-            counts[order_id, position] = count
-        for wish, lines in self.lines.items():
-            bought = [one for one in lines if judge.charged[one] and one not in judge.unseen]
-            if len(bought) > counts[wish]:
-                raise Broken(f"wish {wish[1]} of order {wish[0]} bought {len(bought)}, and was to buy {counts[wish]}")
 
     def at_the_end(self) -> None:
         """Raises Broken where a wish ended without all its numbers though there were more for it."""
