@@ -89,7 +89,7 @@ def errors(status: int, code: str) -> bytes:
         *((400, code, OutcomeKind.ACCOUNT) for code in ("5257", "5016", "5020", "5022", "5023")),
         *((400, code, OutcomeKind.UNKNOWN) for code in ("5003", "5019", "5086", "5218")),
         (400, "5524", OutcomeKind.REFUSED),
-        (400, "5052", OutcomeKind.REFUSED),
+        *((400, code, OutcomeKind.REFUSED) for code in ("5052", "5095", "5124", "5211", "5215", "5522")),
         (403, "9999", OutcomeKind.ACCOUNT),
         *((500, code, OutcomeKind.UNKNOWN) for code in ("5005", "5000")),
     ],

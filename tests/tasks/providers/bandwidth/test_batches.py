@@ -73,7 +73,7 @@ def test_what_an_order_does_not_name_is_in_doubt(
     assert all(one.kind is OutcomeKind.UNKNOWN for one in outcomes if one.error_code)
 
 
-@pytest.mark.parametrize("code", ["5005", "5002", "5072", "5007", "5022", "5095"])
+@pytest.mark.parametrize("code", ["5005", "5002", "5072", "5007", "5022", "5095", "5211", "5215"])
 def test_a_code_for_all_of_them_refuses_none(provider: Adapter, server: ScriptedServer, code: str) -> None:
     errors = {"ErrorList": {"Error": {"Code": code, "Description": "words"}}}
     outcomes = buy(provider, server, xml("OrderResponse", errors, 400))
