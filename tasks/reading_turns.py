@@ -102,12 +102,12 @@ def wait_for_turn(
     """
     patience = PATIENCE + lane.interval + HORIZON if patience is None else patience
     line = _Line(pace, lane, alias, guard, patience, sleep, stopping, keep)
-    take = None if places is None else partial(_take_place, places, pace, alias)
+    take = None if places is None else partial(_take_place, places, pace, alias, sleep)
     return partial(line.go, line.take(), take)
 
 
-def _take_place(places: Places, pace: Pace, alias: str) -> Callable[[], None]:
-    leave = pace.concurrency.take(places, time.monotonic() + PATIENCE)
+def _take_place(places: Places, pace: Pace, alias: str, sleep: Callable[[float], None]) -> Callable[[], None]:
+    leave = pace.concurrency.take(places, time.monotonic() + PATIENCE, sleep)
     if leave is None:
         raise ProviderError(_held_back(alias, PATIENCE))
     return leave

@@ -80,7 +80,7 @@ def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[]
         return None
     until = time.monotonic() + _fresh_for(runtime, binding, claim)
     try:
-        leave = runtime.pace.concurrency.take(binding.places, until)
+        leave = runtime.pace.concurrency.take(binding.places, until, runtime.sleep)
     except RedisError as exc:
         raise _HeldBack("pace", f"there is no place for a call without Redis, which {explained(exc)}") from exc
     if leave is None:

@@ -25,7 +25,7 @@ from tasks.policies.backoff import call_length
 from tasks.redis_keys import named
 
 POLL = 0.005
-"""Seconds until a process asks again for a place where all are taken; at once where it gives one back itself."""
+"""Seconds until a process asks again for a place where all are taken."""
 
 MARGIN = 2.0
 """Seconds that a place is kept beyond the longest call, from its intent on."""
@@ -100,28 +100,25 @@ def places_of(account: str, policy: Policy) -> Places | None:
 
 @dataclass
 class Concurrency:
-    """Places in Redis, for all threads of a process, which asks again for one after *poll* seconds."""
+    """Places in Redis, for all threads of a process."""
 
     redis: Any
-    poll: float = POLL
     _asking: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
-    _freed: defaultdict[str, threading.Event] = field(default_factory=lambda: defaultdict(threading.Event))
 
-    def take(self, places: Places, until: float) -> Callable[[], None] | None:
+    def take(self, places: Places, until: float, sleep: Callable[[float], None]) -> Callable[[], None] | None:
         """Wait for a place until *until* (time.monotonic). Returns what gives it back, None where none became free.
 
         Raises redis.RedisError while Redis is away: no place, no call.
         """
         place = f"{uuid4().hex}:{self._longest(places)}"
         # One thread of a process asks at a time: the others would only make Redis busy.
-        asking, freed = self._asking[places.key], self._freed[places.key]
+        asking = self._asking[places.key]
         while time.monotonic() < until:
             if asking.acquire(timeout=max(0.0, until - time.monotonic())):
                 try:
-                    freed.clear()
                     if self._run(places, place, places.limit) > 0:
                         return lambda: self._give_back(places, place)
-                    freed.wait(self.poll)
+                    sleep(POLL)
                 finally:
                     asking.release()
         return None
@@ -130,7 +127,6 @@ class Concurrency:
         # It is free by itself once the longest call would be over.
         with suppress(RedisError):
             self._run(places, place, 0)
-        self._freed[places.key].set()
 
     def _run(self, places: Places, place: str, limit: int) -> int:
         script = self.redis.register_script(_SCRIPT)

@@ -33,7 +33,7 @@ def nap(_seconds: float) -> None:
 
 def take(redis: Redis, places: Places = PLACES, *, seconds: float = 0.05) -> Callable[[], None] | None:
     """A place for another process."""
-    return Concurrency(redis).take(places, time.monotonic() + seconds)
+    return Concurrency(redis).take(places, time.monotonic() + seconds, nap)
 
 
 def opened(redis: Redis, places: Places = PLACES) -> None:
@@ -52,18 +52,6 @@ def test_there_are_so_many_places_and_one_that_is_given_back_is_free(redis: Redi
     assert take(redis) is None
 
 
-def test_who_waits_has_the_place_that_its_own_process_gives_back_at_once(redis: Redis) -> None:
-    process, one = Concurrency(redis, poll=60.0), replace(PLACES, limit=1)
-    opened(redis, one)
-    leave = process.take(one, time.monotonic() + 1)
-    assert leave is not None
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(process.take, one, time.monotonic() + 30)
-        eventually(process._asking[one.key].locked)
-        leave()
-        assert waiting.result() is not None
-
-
 def test_a_place_that_was_given_back_twice_frees_no_other(redis: Redis) -> None:
     opened(redis)
     leave, *_ = [take(redis) for _ in range(3)]
@@ -80,7 +68,7 @@ def test_no_more_are_ever_taken_by_many_processes_at_once(redis: Redis) -> None:
 
     def call(process: Concurrency) -> None:
         nonlocal now, most
-        leave = process.take(PLACES, time.monotonic() + 30)
+        leave = process.take(PLACES, time.monotonic() + 30, nap)
         assert leave is not None
         with lock:
             now, most = now + 1, max(most, now + 1)

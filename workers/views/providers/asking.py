@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from redis.exceptions import RedisError
@@ -29,7 +29,7 @@ PATIENCE = 30.0
 """Seconds that a person waits for a turn."""
 
 POLL = 0.1
-"""Seconds until a place is asked for again where all are taken: each time on a connection of its own."""
+"""Seconds until a place is asked for again where all are taken."""
 
 
 def read_providers() -> Config:
@@ -71,7 +71,7 @@ class _PaceOfAPerson(Pace):
     """The workers' pace; without Redis a lane's own interval before each call."""
 
     def __init__(self) -> None:
-        self.concurrency = _PlacesOfAPerson(None, poll=POLL)
+        self.concurrency = _PlacesOfAPerson(None)
 
     def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
         try:
@@ -89,6 +89,10 @@ class _PaceOfAPerson(Pace):
 
 class _PlacesOfAPerson(Concurrency):
     """The workers' places; without Redis nobody knows which are taken."""
+
+    def take(self, places: Places, until: float, sleep: Callable[[float], None]) -> Callable[[], None] | None:
+        """Ask no more often than a new connection each time allows."""
+        return super().take(places, until, lambda nap: sleep(max(nap, POLL)))
 
     def _run(self, places: Places, place: str, limit: int) -> int:
         try:

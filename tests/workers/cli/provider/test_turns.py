@@ -76,7 +76,7 @@ def test_a_call_takes_a_place_among_all_that_are_under_way(
     monkeypatch.setattr("tasks.reading_turns.PATIENCE", 0.3)
     with Redis.from_url(redis_server.url) as client:
         client.hset(places.key, mapping={"replid": replid(client), "closed": 0})
-        leave = Concurrency(client).take(places, time.monotonic() + 10)
+        leave = Concurrency(client).take(places, time.monotonic() + 10, time.sleep)
         assert leave is not None
         assert "vogent is at its look-up limit" in cli.refused(*SEARCH, status=1)
         leave()
