@@ -204,7 +204,8 @@ def take_in(world: World, alias: str) -> None:
     """`dialstock audit --adopt`; where there is no list, somebody answers for what a database has lost."""
     runtime = world.staff.runtime
     binding = runtime.providers[alias]
-    if not world.can_look(alias):
+    # Vonage shows an account without numbers as no list at all.
+    if not world.can_look(alias) or (alias == "vonage" and not world.network.control.ledger.everywhere(alias)):
         if world.judge.one(_BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
             restored_database.believe(runtime, binding, "a person", "looked at the dashboard")
