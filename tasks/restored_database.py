@@ -5,9 +5,9 @@ connection: who was restored or promoted is reached by a new one, so nothing is 
 that keeps its clients' connections over a failover it is the timer that looks: a purchase that was released anew in
 those two seconds could be bought again.
 
-A worker that stood still between commit and mark for as long as a failover takes marks what nobody looked for any more.
-It sends at most `send_within` after its intent, and the timer finds its mark before the purchase is due again, however
-many were written after it.
+A worker that stood still between commit and mark while the server was replaced marks nothing, and does not send, once
+anybody has looked at the new one. Where the server does not say which it is, the timer finds such a mark, however many
+were written after it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tasks.provider_reaction import pause_provider
 from tasks.questioned_accounts import in_question, telling
 from tasks.runtime import Binding, Database, Runtime
 from tasks.stopped_releases import WENT_BACK, keep_all
-from tasks.watermark import Mark
+from tasks.watermark import Mark, Newest
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,6 @@ def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
     """Which of an account's *marks*, the newest first, the database has lost. Raises SQLAlchemyError."""
     with database.read() as conn:
         lost = history.lost(conn, marks, account=account)
-        if not lost:
-            history.vouched(conn).add(account)
     gone = set(lost)
     known = max((mark.started_at for mark in marks if mark not in gone), default=None)
     return Lost(account=account, calls=lost, known=known)
@@ -129,6 +127,12 @@ def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
 def newest_marks(runtime: Runtime, account: str) -> list[Mark]:
     """As many marks as tell whether any is lost: more than the account has calls under way."""
     return runtime.watermark.newest(account, telling(runtime, account), _others(runtime, account))
+
+
+def look(runtime: Runtime, account: str, server: str) -> Newest:
+    """The newest marks, read for *server*: from now on nobody marks what was committed on another."""
+    runtime.watermark.meet(server)
+    return Newest(marks=newest_marks(runtime, account), server=server)
 
 
 def compare(runtime: Runtime) -> bool:

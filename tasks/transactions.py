@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 T = TypeVar("T")
@@ -28,6 +29,10 @@ _MET_ANOTHER = frozenset({"40001", "40P01"})
 _SQLITE_BUSY = frozenset({5, 6})
 
 
+SERVER = "dialstock_server"
+"""Where a connection's `info` has what tells its server, and its database there, from whatever replaces them."""
+
+
 class Raced(Exception):
     """Another transaction was faster, or this one was rolled back for another's sake: do it again."""
 
@@ -38,6 +43,12 @@ class NotHere(Exception):
 
 class Unanswered(SQLAlchemyError):
     """A commit was sent, its answer was lost, and the database could not be asked whether it took place."""
+
+
+def server_of(conn: Connection) -> str:
+    """What tells the server behind a connection from another; "" on SQLite, and where it does not say."""
+    found: str = conn.info.get(SERVER, "")
+    return found
 
 
 def met_another(exc: BaseException) -> bool:

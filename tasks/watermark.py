@@ -17,6 +17,10 @@ look is looked at too.
 An account that is written anew has marks under each of its names, and answers for all of them under each: a file may
 go back in time with its database. So its names stand in both, and Redis is told them again before each look.
 
+Who has committed on a server that was replaced meanwhile marks too late for whoever looked at the new one. So the
+server that was looked at last stands in Redis as well, written down before the marks are read, and nobody marks what
+was committed on another.
+
 Redis emptied, or itself back in time, forgets marks and raises no alarm. Both back in time at once cannot be told.
 """
 
@@ -35,18 +39,21 @@ from tasks.redis_keys import named
 KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
 
-# The marks first, ARGV[1] of them, then ARGV[2] times whose pools they are for, then our names of their calls.
+# The marks first, ARGV[1] of them, then ARGV[2] times whose pools they are for, then our names of their calls, which
+# the server ARGV[3] has committed.
 _WRITE = f"""
+local met = redis.call('GET', KEYS[2])
+if ARGV[3] ~= '' and met and met ~= ARGV[3] then return -1 end
 local function keep(key, first, last)
   if first > last then return 0 end
   local length = redis.call('LPUSH', key, unpack(ARGV, first, last))
   redis.call('LTRIM', key, 0, {KEPT - 1})
   return length
 end
-local marks, pools = 2 + ARGV[1], 2 + ARGV[1] + ARGV[2]
+local marks, pools = 3 + ARGV[1], 3 + ARGV[1] + ARGV[2]
 keep(KEYS[1] .. ':pools', marks + 1, pools)
 keep(KEYS[1] .. ':references', pools + 1, #ARGV)
-return keep(KEYS[1], 3, marks)
+return keep(KEYS[1], 4, marks)
 """
 
 # What was marked since a mark that is known; all where it is not there.
@@ -87,6 +94,10 @@ while found[place] do
 end
 return found
 """
+
+
+class Replaced(Exception):
+    """What is to be marked was committed on a server of the database that another has replaced: no mark, no call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +146,14 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Newest:
+    """The newest marks of an account, read after the database's *server* was written down: "" where it has no name."""
+
+    marks: Sequence[Mark]
+    server: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Since:
     """What was marked since the last look, and how far that is, by list."""
 
@@ -150,6 +169,7 @@ class Watermark:
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
+        self._server = named(redis, "dialstock:watermark:server")
         self._script = redis.register_script(_WRITE)
         self._since = redis.register_script(_SINCE)
         self._link = redis.register_script(_LINK)
@@ -158,19 +178,33 @@ class Watermark:
         self._known: dict[str, str] = {}
         self._links: Sequence[tuple[str, str, bool]] = ()
 
-    def write(self, account: str, marks: Iterable[Mark]) -> None:
-        """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied."""
+    def meet(self, server: str) -> None:
+        """Write down that *server* of the database is the present one, before any marks are read for it."""
+        if server:
+            self._redis.set(self._server, server)
+
+    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
+        """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied.
+
+        Raises Replaced where they were committed on another *server* than was met last.
+        """
         kept = [*marks]
         pools = [f"{mark.purchase_id} {mark.pool}" for mark in kept if mark.pool]
         references = [f"{mark.purchase_id} {mark.revision} {mark.reference}" for mark in kept if mark.reference]
-        self._write(self._key(account), [mark.text for mark in kept], pools, references)
+        self._write(self._key(account), server, [mark.text for mark in kept], pools, references)
 
-    def write_release(self, account: str, mark: Mark) -> None:
-        """Keep the mark of a call that gives a number of *account* back."""
-        self._write(_releases(self._key(account)), [mark.text])
+    def write_release(self, account: str, mark: Mark, server: str = "") -> None:
+        """Keep the mark of a call that gives a number of *account* back. Raises Replaced."""
+        self._write(_releases(self._key(account)), server, [mark.text])
 
-    def _write(self, key: str, texts: Sequence[str], pools: Sequence[str] = (), references: Sequence[str] = ()) -> None:
-        if self._script(keys=[key], args=[len(texts), len(pools), *texts, *pools, *references]) == len(texts):
+    def _write(
+        self, key: str, server: str, texts: Sequence[str], pools: Sequence[str] = (), references: Sequence[str] = ()
+    ) -> None:
+        said = [len(texts), len(pools), server, *texts, *pools, *references]
+        length = self._script(keys=[key, self._server], args=said)
+        if length < 0:
+            raise Replaced
+        if length == len(texts):
             self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:

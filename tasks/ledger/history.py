@@ -21,8 +21,8 @@ from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.calls.attempts import close_attempt
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
-from tasks.transactions import NotHere
-from tasks.watermark import Mark
+from tasks.transactions import NotHere, server_of
+from tasks.watermark import Mark, Newest
 
 _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
@@ -61,7 +61,11 @@ _DATE = (
 
 
 class Unvouched(NotHere):
-    """Nobody has looked yet whether the server behind this connection knows what was bought."""
+    """Nobody has looked yet whether *server*, behind this connection, knows what was bought."""
+
+    def __init__(self, account: str, server: str) -> None:
+        super().__init__(account)
+        self.server = server
 
 
 class WentBack(Exception):
@@ -141,16 +145,18 @@ def _unknown(conn: Connection, calls: Select[Any], marks: Sequence[Mark], **of: 
     return [mark for mark in marks if (mark.caller, mark.revision, mark.started_at) not in known]
 
 
-def vouch(conn: Connection, account: str, marks: Sequence[Mark] | None) -> None:
-    """Let nothing be bought on a connection before it was looked up whether its server knows *marks* of *account*.
+def vouch(conn: Connection, account: str, newest: Newest | None) -> None:
+    """Let nothing be bought on a connection before it was looked up whether its server knows the *newest* marks of
+    *account*, read for that very server.
 
-    Raises Unvouched where they are needed and None, and WentBack.
+    Raises Unvouched where they are needed, and WentBack.
     """
     if account in vouched(conn):
         return
-    if marks is None:
-        raise Unvouched(account)
-    if missing := lost(conn, marks, account=account):
+    server = server_of(conn)
+    if newest is None or newest.server != server:
+        raise Unvouched(account, server)
+    if missing := lost(conn, newest.marks, account=account):
         raise WentBack(f"the database has lost {len(missing)} of the newest calls at {account}")
     vouched(conn).add(account)
 

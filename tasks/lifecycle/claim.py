@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -21,7 +22,7 @@ from tasks.ledger.rows import some_numbers
 from tasks.policies.backoff import call_length
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
-from tasks.watermark import Mark, Watermark
+from tasks.watermark import Mark, Newest, Replaced, Watermark
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     A claim that could not be marked says so. Raises redis.RedisError where Redis is away and has to be asked.
     """
     seconds = call_length(binding.policy)
-    marking = _marking(runtime.watermark, binding.account)
+    marking = _marking(runtime.watermark, binding.account, runtime.database.renew)
     claiming = partial(_claiming, runtime.now, binding.account, seconds)
     usual = _usual(runtime.now, binding.account, seconds)
     look = _looks[binding.account]
@@ -46,12 +47,12 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
             done = look.done
             try:
                 return runtime.database.transact(usual, items, marking)
-            except Unvouched:
-                with look.lock:
+            except Unvouched as exc:
+                with look.lock, suppress(Unvouched):
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
-                        marks = restored_database.newest_marks(runtime, binding.account)
-                        claims = runtime.database.transact(claiming(marks), items, marking)
+                        newest = restored_database.look(runtime, binding.account, exc.server)
+                        claims = runtime.database.transact(claiming(newest), items, marking)
                         look.done += 1
                         return claims
     except WentBack as exc:
@@ -71,9 +72,9 @@ class _Look:
 _looks: defaultdict[str, _Look] = defaultdict(_Look)
 
 
-def _claiming(now: Now, account: str, seconds: float, marks: Sequence[Mark] | None = None) -> Claiming:
+def _claiming(now: Now, account: str, seconds: float, newest: Newest | None = None) -> Claiming:
     def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Claims:
-        vouch(conn, account, marks)
+        vouch(conn, account, newest)
         return intents.claim(conn, wanted, now(), seconds)
 
     return claiming
@@ -84,17 +85,25 @@ _usual = cache(_claiming)
 
 
 @cache
-def _marking(watermark: Watermark, account: str) -> Callable[[Sequence[Claim | None]], Claims]:
-    """Marks what was committed together by one write to Redis."""
+def _marking(
+    watermark: Watermark, account: str, renew: Callable[[], None]
+) -> Callable[[Sequence[Claim | None]], Claims]:
+    """Marks what was committed together, on one server, by one write to Redis."""
 
     def marking(claims: Sequence[Claim | None]) -> Claims:
-        marks = [_mark(one) for one in claims if one is not None]
+        made = [one for one in claims if one is not None]
+        why = ""
         try:
-            if marks:
-                watermark.write(account, marks)
+            if made:
+                watermark.write(account, map(_mark, made), made[0].server)
         except RedisError as exc:
-            numbers = some_numbers([one.row for one in claims if one is not None])
-            log.warning("no call is made for %s, intents cannot be marked: Redis %s", numbers, explained(exc))
+            why = f"Redis {explained(exc)}"
+        except Replaced:
+            renew()
+            why = "the database's server has been replaced"
+        if why:
+            numbers = some_numbers([one.row for one in made])
+            log.warning("no call is made for %s, intents cannot be marked: %s", numbers, why)
             return list(claims)
         return [one and replace(one, marked=True) for one in claims]
 

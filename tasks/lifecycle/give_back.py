@@ -24,7 +24,7 @@ from tasks.call_times import Call
 from tasks.database_away import until_written
 from tasks.ledger import due
 from tasks.ledger.calls import looks
-from tasks.ledger.history import WentBack
+from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
@@ -39,7 +39,7 @@ from tasks.providers.transport.turns import Gate, Withheld, in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
-from tasks.watermark import Mark
+from tasks.watermark import Mark, Newest, Replaced
 
 T = TypeVar("T")
 
@@ -129,14 +129,8 @@ def _release(work: _Work) -> None:
     except ProviderError as exc:
         work.keep(max(LATER, exc.outcome.retry_after or 0.0))
         return
-    marks = restored_database.newest_marks(runtime, row["account"])
-    now = runtime.now
     try:
-        intent = runtime.database.run(
-            lambda conn: _with_place(
-                conn, row, now(), lambda: calls.claim(conn, work.taken, marks, now(), work.binding.policy)
-            )
-        )
+        intent = _claim(work)
     except WentBack as exc:
         log.warning("the release of %s waits: %s", row["number"], exc, extra=about_release(row))
         work.keep(LATER)
@@ -149,6 +143,21 @@ def _release(work: _Work) -> None:
     runtime.reached("release_answered")
     _record(work, intent, outcome)
     runtime.reached("release_recorded")
+
+
+def _claim(work: _Work) -> Intent | None:
+    runtime, row, now = work.runtime, work.taken.row, work.runtime.now
+    newest: Newest | None = None
+
+    def claim(conn: Connection) -> Intent | None:
+        intent = partial(calls.claim, conn, work.taken, newest, now(), work.binding.policy)
+        return _with_place(conn, row, now(), intent)
+
+    while True:
+        try:
+            return runtime.database.run(claim)
+        except Unvouched as exc:
+            newest = restored_database.look(runtime, row["account"], exc.server)
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:
@@ -171,7 +180,7 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
     """Mark the call, and make it while its intent is fresh. What its turn holds back was not sent."""
     row = intent.row
     try:
-        work.runtime.watermark.write_release(row["account"], _mark(intent))
+        work.runtime.watermark.write_release(row["account"], _mark(intent), intent.server)
         looked_at = time.monotonic()
         bounds = Bounds(
             connected=looked_at + _fresh_for(work, intent),
@@ -182,6 +191,9 @@ def _send(work: _Work, intent: Intent, gate: Gate) -> ReleaseOutcome:
             return work.adapter.release(row["number"], row["provider_number_id"])
     except RedisError as exc:
         return _unsent("pace", f"there is no pace, and no mark, without Redis, which {explained(exc)}")
+    except Replaced:
+        work.runtime.database.renew()
+        return _unsent("watermark", "the database's server has been replaced since the intent")
     except (Stopped, _TooLate) as exc:
         return _unsent("too_late", str(exc) or "the worker stops")
 

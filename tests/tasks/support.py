@@ -111,10 +111,13 @@ class OpenWatermark(Watermark):
     def __init__(self) -> None:
         self.marks: dict[str, list[Mark]] = {}
 
-    def write(self, account: str, marks: Iterable[Mark]) -> None:
+    def meet(self, server: str) -> None:
+        pass
+
+    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
         self.marks.setdefault(account, [])[:0] = reversed(list(marks))
 
-    def write_release(self, account: str, mark: Mark) -> None:
+    def write_release(self, account: str, mark: Mark, server: str = "") -> None:
         self.write(account, [mark])
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:

@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tasks import watermark
-from tasks.watermark import Mark, Watermark
+from tasks.watermark import Mark, Replaced, Watermark
 from tests.servers import RedisServer
 from tests.tasks.clock import START
 from tests.tasks.support import number
@@ -157,3 +157,25 @@ def test_of_many_accounts_is_told_at_once_what_each_alone_would_tell(
     assert looks == {name: (marks.newest(name, 1), marks.since_known(name)) for name in marked if name != names[9]}
     assert [len(looks[name][1].marks) for name in (names[0], names[7], names[8])] == [2, 0, 1]
     assert (marks.marked([]), marks.looks({})) == ([], {})
+
+
+def test_nobody_marks_what_was_committed_on_a_server_that_was_replaced(redis: Redis) -> None:
+    old, new = Watermark(redis), Watermark(redis)
+    old.write(ACCOUNT, [mark(1)], "one")
+    old.meet("one")
+    old.write(ACCOUNT, [mark(2)], "one")
+    new.meet("two")
+    for write in (
+        lambda: old.write(ACCOUNT, [mark(3)], "one"),
+        lambda: old.write_release(ACCOUNT, replace(mark(4), release_id="r"), "one"),
+    ):
+        with pytest.raises(Replaced):
+            write()
+    new.write(ACCOUNT, [mark(5)], "two")
+    old.write(ACCOUNT, [mark(6)])
+    assert numbers(new.newest(ACCOUNT)) == [number(6), number(5), number(2), number(1)]
+
+
+def test_a_batch_keeps_our_name_of_its_call(redis: Redis) -> None:
+    Watermark(redis).write(ACCOUNT, [mark(1), replace(mark(2), reference="first-1")])
+    assert Watermark(redis).references(ACCOUNT) == {(ONE.purchase_id, 2): "first-1"}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from tasks.transactions import Raced, with_retry
+from tasks.transactions import SERVER, Raced, with_retry
 from workers.database.commit_outcome import Commits
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
@@ -138,6 +138,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
             connection.pooled = True
         pinned = _pinned(own.get("search_path"), limits="transaction_timeout" in own)
         level = "remote_apply" if own.get("synchronous_commit") == "remote_apply" else "on"
+        record.info[SERVER] = _server(connection)
         record.info["begin"] = _begin_writing(level) + pinned
         record.info["begin_reading"] = _begin_reading() + pinned
 
@@ -161,6 +162,25 @@ _OWN = (
     " WHERE name IN ('search_path', 'synchronous_commit', 'transaction_timeout')"
     " UNION ALL SELECT 'pid', pg_catalog.pg_backend_pid()::text"
 )
+
+
+# A server that is promoted, or started on a restored copy, was started at another time than the one before; a database
+# that is made anew has another number.
+_SERVER = (
+    "SELECT pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())::text || ' ' || oid"
+    " FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+)
+
+
+def _server(connection: Any) -> str:
+    """What tells this server's database from one that replaces it; "" where a clone of PostgreSQL does not say."""
+    try:
+        [[found]] = connection.execute(_SERVER).fetchall()
+        connection.commit()
+    except connection.DatabaseError:
+        connection.rollback()
+        return ""
+    return str(found)
 
 
 def _begin_reading() -> str:

@@ -14,6 +14,7 @@ from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.outdated import OUTDATED
 from tasks.ledger.rows import Row
+from tasks.transactions import server_of
 
 SWEEP_GRACE = timedelta(seconds=2)
 """How long after its deadline a call is taken for lost: its own worker comes first."""
@@ -68,7 +69,8 @@ class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.
 
     `began` is `started_at` by this machine's own clock (time.monotonic), which nobody sets. `reference` is our name of
-    the call, where it has one. `marked` is whether the intent stands in the watermark: until then no call may go out.
+    the call, where it has one, `server` what committed it. `marked` is whether the intent stands in the watermark:
+    until then no call may go out.
     """
 
     row: Row
@@ -76,6 +78,7 @@ class Claim:
     deadline: datetime
     began: float
     reference: str | None = None
+    server: str = ""
     marked: bool = False
 
 
@@ -103,7 +106,14 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     times = {"due_at": deadline + SWEEP_GRACE, "call_deadline": deadline, "updated_at": now}
     conn.execute(_CLAIM, {"ids": _ids(found), **times})
     claims = {
-        one: Claim(row=_claimed(row, times), started_at=now, deadline=deadline, began=began, reference=one.reference)
+        one: Claim(
+            row=_claimed(row, times),
+            started_at=now,
+            deadline=deadline,
+            began=began,
+            reference=one.reference,
+            server=server_of(conn),
+        )
         for one, row in found.items()
     }
     conn.execute(_INTENT, [_intent(one) for one in claims.values()])

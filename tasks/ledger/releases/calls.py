@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,7 +23,8 @@ from tasks.ledger.rows import Row
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
 from tasks.policies.watch import Watch
-from tasks.watermark import Mark
+from tasks.transactions import server_of
+from tasks.watermark import Newest
 
 _AT, _OF = RELEASE.c, PURCHASE.c
 _ITS = (_OF.id == _AT.purchase_id, _OF.status == Status.RELEASING)
@@ -59,6 +59,7 @@ class Intent:
     started_at: datetime
     deadline: datetime
     began: float
+    server: str = ""
 
 
 def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
@@ -92,14 +93,14 @@ def keep(conn: Connection, taken: Taken, until: datetime) -> None:
     conn.execute(update(RELEASE).where(_AT.id == row["id"], _AT.revision == row["revision"], OPEN).values(due_at=until))
 
 
-def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, policy: Policy) -> Intent | None:
+def claim(conn: Connection, taken: Taken, newest: Newest | None, now: datetime, policy: Policy) -> Intent | None:
     """Write down a call that is about to be made, on a database that knows what was bought.
 
-    None where it must not be: it has moved on, or ends here for what came since (`asking.hindrance`). Raises
-    `tasks.ledger.history.WentBack`.
+    None where it must not be: it has moved on, or ends here for what came since (`asking.hindrance`). Raises Unvouched
+    and WentBack of `tasks.ledger.history`.
     """
     row = taken.row
-    vouch(conn, row["account"], marks)
+    vouch(conn, row["account"], newest)
     purchase = next(iter(locked(conn, [row["purchase_id"]])), None)
     present = _lock(conn, row["id"])
     if present is None or purchase is None or present["doubt"] or not _is_as_taken(present, purchase, row):
@@ -116,7 +117,7 @@ def claim(conn: Connection, taken: Taken, marks: Sequence[Mark], now: datetime, 
     conn.execute(update(RELEASE).where(_AT.id == present["id"]).values(**values))
     call = {"release_id": present["id"], "revision": values["revision"], "started_at": now, "deadline": deadline}
     conn.execute(insert(RELEASE_ATTEMPT).values(**call))
-    return Intent(row={**row, **values}, started_at=now, deadline=deadline, began=began)
+    return Intent(row={**row, **values}, started_at=now, deadline=deadline, began=began, server=server_of(conn))
 
 
 def record(

@@ -16,7 +16,8 @@ from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
-from tasks.watermark import Mark
+from tasks.transactions import server_of
+from tasks.watermark import Mark, Newest
 from tests.tasks.clock import START
 from tests.tasks.support import ACCOUNT, World, number
 
@@ -76,8 +77,10 @@ def test_a_connection_is_vouched_for_by_account_and_only_by_marks_that_are_known
         with pytest.raises(Unvouched):
             history.vouch(conn, "acme-account", None)
         with pytest.raises(WentBack):
-            history.vouch(conn, "acme-account", [mark(2), *marks])
-        history.vouch(conn, "acme-account", marks)
+            history.vouch(conn, "acme-account", Newest(marks=[mark(2), *marks], server=server_of(conn)))
+        with pytest.raises(Unvouched):
+            history.vouch(conn, "acme-account", Newest(marks=marks, server="another"))
+        history.vouch(conn, "acme-account", Newest(marks=marks, server=server_of(conn)))
         history.vouch(conn, "acme-account", None)
         with pytest.raises(Unvouched):
             history.vouch(conn, "other-account", None)

@@ -28,7 +28,7 @@ class Watched(OpenWatermark):
         self.read = 0
         self.away = False
 
-    def write(self, account: str, marks: Iterable[Mark]) -> None:
+    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
         if self.away:
             raise RedisConnectionError
         batch = list(marks)

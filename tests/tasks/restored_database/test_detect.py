@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,8 +17,9 @@ from tasks.accounts.identity import AccountChanged
 from tasks.ledger.accounts import Home
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import new_id
+from tasks.lifecycle import claim
 from tasks.policies.pause import Cause
-from tasks.watermark import Mark
+from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started
 from tests.tasks.support import NUMBER, Killed, OpenWatermark, die, number
@@ -28,6 +30,18 @@ class DeadlyWatermark(OpenWatermark):
 
     def write(self, *_: object) -> None:
         die()
+
+
+class LateWatermark(Watermark):
+    """The worker stands still before its mark is written, until *meanwhile* is over."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        super().write(account, marks, server)
 
 
 def test_a_database_that_is_as_it_was_buys(past: Past) -> None:
@@ -200,6 +214,33 @@ def test_a_worker_that_dies_between_commit_and_mark_has_called_nobody(past: Past
     assert (past.causes(), past.charged()) == ([None, None], [])
     past.buy_what_is_left()
     assert past.charged() == [number(1)]
+
+
+def test_who_stands_still_between_commit_and_mark_while_the_server_is_replaced_calls_nobody(
+    postgres_url: str, redis_server: RedisServer
+) -> None:
+    """The new server does not know the intent, others look at it before the mark is there, and buy."""
+    with started(postgres_url, redis_server) as past:
+        living, late = past.world.runtime, LateWatermark(past.redis)
+        row = past.world.queued(number(1))
+        past.keep()
+        past.world.release()
+        [message] = past.world.sent
+
+        def buy_meanwhile() -> None:
+            past.go_back()
+            past.world.runtime = living
+            # Another process has a lock of its own.
+            claim._looks.clear()
+            past.world.tick()
+
+        late.meanwhile = buy_meanwhile
+        past.world.runtime = replace(living, watermark=late)
+        past.world.deliver(message)
+        past.buy_what_is_left()
+        past.compare()
+        assert (past.charged(), past.causes()) == ([number(1)], [None, None])
+        assert past.world.row(row["id"])["status"] == Status.PURCHASED
 
 
 def test_a_machines_pause_does_not_probe_a_database_that_went_back(past: Past) -> None:

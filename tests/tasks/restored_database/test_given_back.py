@@ -152,7 +152,7 @@ def test_a_call_of_a_release_that_goes_on_is_lost_without_its_row(forgotten: For
 
 def test_no_call_goes_out_that_could_not_be_marked(forgotten: Forgotten) -> None:
     class Away(Watermark):
-        def write_release(self, account: str, mark: Mark) -> None:
+        def write_release(self, account: str, mark: Mark, server: str = "") -> None:
             raise RedisError("away")
 
     past, returns = forgotten.past, forgotten.returns
@@ -169,7 +169,9 @@ def test_who_knows_only_calls_to_buy_reads_none_to_give_back(forgotten: Forgotte
     watermark = forgotten.past.world.runtime.watermark
     kinds = [one.release_id is not None for one in watermark.newest(ACCOUNT)]
     assert sorted(kinds) == [False, False, True]
-    shared = next(key for key in forgotten.past.redis.scan_iter("dialstock:watermark:*") if key.count(b":") == 2)
+    shared = next(
+        key for key in forgotten.past.redis.scan_iter("dialstock:watermark:*", _type="LIST") if key.count(b":") == 2
+    )
     assert {len(text.split(b" ")) for text in forgotten.past.redis.lrange(shared, 0, -1)} == {5}
 
 
