@@ -151,9 +151,9 @@ def slot(wait: float, *, ago: float = 0.0) -> Slot:
 def test_a_call_connects_before_its_slot_and_goes_at_it(world: World) -> None:
     line = Line(world, slot(1.5))
     gate = line.turn()
-    assert (line.slept, line.kept) == ([1.5 - CONNECT_AHEAD], [1.5])
+    assert (line.slept, line.kept) == ([pytest.approx(1.5 - CONNECT_AHEAD)], [1.5])
     gate()
-    assert line.slept[1:] == [CONNECT_AHEAD]
+    assert line.slept[1:] == [pytest.approx(CONNECT_AHEAD)]
     assert (line.slots, world.pace.refunded) == ([], [])
 
 
