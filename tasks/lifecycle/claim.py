@@ -6,7 +6,6 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -48,11 +47,16 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
             try:
                 return runtime.database.transact(usual, items, marking)
             except Unvouched as exc:
-                with look.lock, suppress(Unvouched):
+                with look.lock:
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
                         newest = restored_database.look(runtime, binding.account, exc.server)
-                        claims = runtime.database.transact(claiming(newest), items, marking)
+                        try:
+                            claims = runtime.database.transact(claiming(newest), items, marking)
+                        except Unvouched:
+                            # Of two servers one has replaced the other.
+                            runtime.database.renew()
+                            continue
                         look.done += 1
                         return claims
     except WentBack as exc:

@@ -157,6 +157,9 @@ def _claim(work: _Work) -> Intent | None:
         try:
             return runtime.database.run(claim)
         except Unvouched as exc:
+            if newest is not None:
+                # It was looked up for another connection's server: of two, one has replaced the other.
+                runtime.database.renew()
             newest = restored_database.look(runtime, row["account"], exc.server)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import cycle
 
 import pytest
 from redis import Redis
@@ -12,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
+from tasks.ledger import history
 from tasks.lifecycle import purchase
 from tasks.watermark import Mark, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
@@ -93,6 +95,19 @@ def test_a_connection_that_nobody_looked_at_claims_nothing_without_redis(world: 
     with pytest.raises(RedisConnectionError):
         world.work()
     assert (world.row(row["id"])["status"], world.attempts(row["id"])) == (Status.DISPATCHED, [])
+
+
+def test_connections_to_two_servers_are_made_anew(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler keeps its clients' connections while the server behind is replaced: each tells what it began with."""
+    database, servers, renewed = world.runtime.database, cycle(["old", "new"]), []
+    monkeypatch.setattr(history, "server_of", lambda _: "new" if renewed else next(servers))
+    monkeypatch.setattr(database, "renew", lambda: renewed.append(watched.read))
+    world.accept()
+    world.work()
+    assert (renewed, watched.read) == ([1], 2)
+    assert world.provider.charged == [(NUMBER, "id-1")]
 
 
 def test_a_batch_is_one_write(world: World, watched: Watched) -> None:
