@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from schemas.money import MostMoney
 from schemas.national_prefix import check_country, check_prefix
@@ -33,10 +33,10 @@ class Criteria(BaseModel):
     prefix: str = ""
     type: NumberType | None = None
     features: tuple[Feature, ...] = ()
-    contains: str = ""
+    contains: str = Field(default="", description="digits that stand in the national number")
     providers: Preference = ()
     prefer: Literal["cheapest"] | None = None
-    max_price: MostMoney | None = None
+    max_price: MostMoney | None = Field(default=None, description="a month")
     exclude: frozenset[str] = frozenset()
 
     @field_validator("country")

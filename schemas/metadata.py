@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 MAX_METADATA = 8_192
 """Bytes of JSON, with its numbers in plain digits."""
@@ -71,4 +71,8 @@ def _growth_of_number(value: float) -> int:
     return len(format(Decimal(text), "f")) - len(text) if math.isfinite(value) else 0
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Metadata = Annotated[
+    dict[str, Any],
+    AfterValidator(_bounded),
+    Field(description=f"comes back untouched; {MAX_METADATA:,} bytes of JSON at most, {MAX_DEPTH} levels deep"),
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -126,7 +126,14 @@ def parse_money(value: Any) -> Money:
     return Money(Decimal(match[1]), match[2])
 
 
-MoneyText = Annotated[Money, BeforeValidator(parse_money), PlainSerializer(str)]
+MoneyText = Annotated[
+    Money,
+    BeforeValidator(parse_money),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_MONEY.pattern}$", "description": "an amount and its currency: '2.00 USD'"}
+    ),
+]
 """Money in a configuration or a request: text like '2.00 USD'."""
 
 

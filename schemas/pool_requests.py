@@ -17,8 +17,10 @@ UNKNOWN_POOL = "unknown_pool"
 
 T = TypeVar("T", bound="PoolRequestFields")
 
-Taker = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-PoolName = Annotated[str, Field(min_length=1, max_length=40)]
+Taker = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", description="who takes, or took")
+]
+PoolName = Annotated[str, Field(min_length=1, max_length=40, description="a pool of providers.toml")]
 
 
 class PoolRequestFields(BaseModel):

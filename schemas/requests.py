@@ -23,7 +23,15 @@ MAX_PROBLEMS = 5
 MAX_PLACE = 100
 
 MAX_KEY = 200
-Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY, pattern=r"^[!-~]+$")]
+Key = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_KEY,
+        pattern=r"^[!-~]+$",
+        description="names the request: sent again, it is answered as before; without it, the message's id does",
+    ),
+]
 
 
 class RequestError(ValueError):
@@ -38,8 +46,12 @@ class RequestError(ValueError):
         self.problems = problems
 
 
-Alias = Annotated[str, Field(min_length=1, max_length=40)]
-E164 = Annotated[str, BeforeValidator(lambda value: parse_e164(value) if isinstance(value, str) else value)]
+Alias = Annotated[str, Field(min_length=1, max_length=40, description="an alias of providers.toml")]
+E164 = Annotated[
+    str,
+    BeforeValidator(lambda value: parse_e164(value) if isinstance(value, str) else value),
+    Field(description="E.164, with or without the plus"),
+]
 
 
 class BuyNumber(BaseModel):
@@ -50,7 +62,7 @@ class BuyNumber(BaseModel):
     number: E164
     provider: Alias
     idempotency_key: Key | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict, description="by kind: see `dialstock provider kinds`")
     metadata: Metadata = Field(default_factory=dict)
 
     @property

@@ -30,6 +30,15 @@ MAX_WISHES = 1_000
 MAX_EXCLUDED = 10_000
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT, strict=True)]
+Prefixes = Annotated[
+    tuple[str, ...],
+    Field(max_length=MAX_WISHES),
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value,
+        json_schema_input_type=str | Annotated[list[str], Field(max_length=MAX_WISHES)],
+    ),
+    Field(description="what the national number begins with: '415', or ['415', '212:20']"),
+]
 
 _MAX_SPEND: TypeAdapter[Money] = TypeAdapter(MostMoney)
 _CRITERIA = ("country", "type", "features", "contains", "providers", "prefer", "max_price")
@@ -67,19 +76,18 @@ class OrderNumbers(BaseModel):
 
     count: Count
     country: str = "US"
-    prefix: Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = (
-        Field(default=(), max_length=MAX_WISHES)
-    )
+    prefix: Prefixes = ()
+    # These are checked by Criteria.
     type: Any = None
     features: Any = ()
     contains: Any = ""
     providers: tuple[Alias, ...] = ()
     prefer: Any = None
     max_price: Any = None
-    max_spend: MostMoney | None = None
-    at_least: Count = 1
-    reserve: Annotated[bool, Field(strict=True)] = False
-    exclude: Annotated[tuple[E164, ...], Field(max_length=MAX_EXCLUDED)] = ()
+    max_spend: MostMoney | None = Field(default=None, description="for all of them, each its setup and first month")
+    at_least: Count = Field(default=1, description="where fewer are found, none is bought")
+    reserve: Annotated[bool, Field(strict=True, description="before it is bought, where its provider does so")] = False
+    exclude: Annotated[tuple[E164, ...], Field(max_length=MAX_EXCLUDED, description="numbers that are left out")] = ()
     idempotency_key: Key | None = None
     metadata: Metadata = Field(default_factory=dict)
 

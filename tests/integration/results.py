@@ -1,4 +1,4 @@
-"""The results channel as another service reads it: a plain Redis client, no name imported from Dialstock."""
+"""The results channel as another service reads it: a plain Redis client, and what the AsyncAPI document says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from redis import Redis
 
+from tests.asyncapi import problems_of_event
 from tests.waiting import PATIENCE, eventually
 
 Event = dict[str, Any]
@@ -28,10 +29,13 @@ class Results:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
         self._channel.close()
         self._redis.xgroup_destroy("dialstock:results", self._group)
         self._redis.close()
+        if failed is None:
+            wrong = {event["type"]: found for event in self.stream if (found := problems_of_event(event))}
+            assert wrong == {}, "the AsyncAPI document describes them otherwise"
 
     def wait(self, kind: str, subject: str | None = None, *, seconds: float = PATIENCE, count: int = 1) -> Event:
         """The newest event of this type and subject in the stream, once there are *count*."""

@@ -10,6 +10,7 @@ import typer
 from typer._click.exceptions import ClickException, UsageError
 from typer.core import TyperGroup
 
+from workers.cli.asyncapi import register as register_asyncapi
 from workers.cli.audit.command import register as register_audit
 from workers.cli.demo import register as register_demo
 from workers.cli.doctor import register as register_doctor
@@ -147,6 +148,7 @@ for register in (
     register_audit,
     register_spend,
     register_events,
+    register_asyncapi,
     register_doctor,
     register_migrate,
     register_sandbox,

@@ -14,6 +14,7 @@ from tornado.routing import URLSpec
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, url
 
 from workers.config_file import Source
+from workers.pages.asyncapi import AsyncApi, AsyncApiFile
 from workers.pages.files import CheckFile, SubmitFile
 from workers.pages.frame import access, templates
 from workers.pages.frame.desk import PagesDesk
@@ -107,6 +108,8 @@ def _handlers(desk: PagesDesk) -> list[Any]:
         ("/pools/([^/]+)", Pool, "dialstock_pool"),
         ("/providers", Providers, "dialstock_providers"),
         ("/providers/([^/]+)/(pause|resume)", ChangeProvider, "dialstock_change_provider"),
+        ("/asyncapi", AsyncApi, "dialstock_asyncapi"),
+        ("/asyncapi.json", AsyncApiFile, "dialstock_asyncapi_file"),
     ]
     static = url(rf"{ROOT}/static/(.*)", StaticFileHandler, {"path": str(_STATIC)}, name="dialstock_static")
     return [static, *(url(ROOT + path, handler, given, name=name) for path, handler, name in pages)]

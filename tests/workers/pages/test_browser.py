@@ -16,7 +16,18 @@ from workers.views.desk import Desk
 
 __all__ = ["browser", "tab"]
 
-PAGES = ("orders", "new", "search", "orders/last", "held", "purchases", "purchases/last", "pools", "providers")
+PAGES = (
+    "orders",
+    "new",
+    "search",
+    "orders/last",
+    "held",
+    "purchases",
+    "purchases/last",
+    "pools",
+    "providers",
+    "asyncapi",
+)
 
 
 @pytest.fixture
@@ -114,6 +125,16 @@ def test_a_file_is_checked_before_it_is_bought(tab: Page, desk: Desk, home: Path
     tab.get_by_role("button", name="Buy").click()
     expect(tab.get_by_role("status").first).to_contain_text("numbers.csv is in: 2 lines.")
     assert set(purchases(desk)) == set(NUMBERS[:2])
+
+
+def test_a_sample_of_a_message_is_opened_by_keyboard(tab: Page, desk: Desk) -> None:
+    tab.goto("/dialstock/providers")
+    tab.get_by_role("link", name="Messages and events").click()
+    sample = tab.get_by_role("region", name="Sample of buy_number")
+    expect(sample).to_be_hidden()
+    tab.get_by_text("A sample of buy_number").focus()
+    tab.keyboard.press("Enter")
+    expect(sample).to_contain_text('"idempotency_key": "crm-4711"')
 
 
 def test_times_are_the_viewer_s_with_utc_beside(tab: Page, desk: Desk, order: str) -> None:
