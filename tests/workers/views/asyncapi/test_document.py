@@ -36,6 +36,9 @@ from workers.views.asyncapi.document import asyncapi_document
 KINDS = kinds()
 DOCUMENT = asyncapi_document()
 MESSAGES = DOCUMENT["components"]["messages"]
+PUBLISHED = [json.loads(line) for line in Path(__file__).with_name("published.ndjson").read_text().splitlines()]
+"""Events as workers told them: of each type one for each set of fields that was seen."""
+
 README = Path(__file__).parents[4] / "README.md"
 
 PARSE: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -142,6 +145,15 @@ def test_criteria_are_described_as_they_are_read(changed: dict[str, Any], good: 
     else:
         with pytest.raises(RequestError):
             PARSE[ORDER_NUMBERS](fields)
+
+
+@pytest.mark.parametrize("event", PUBLISHED, ids=lambda event: event["type"])
+def test_what_was_published_is_what_is_described(event: dict[str, Any]) -> None:
+    assert problems_of_event(event) == []
+
+
+def test_of_each_type_something_was_published() -> None:
+    assert {event["type"] for event in PUBLISHED} == {*EventType}
 
 
 def test_an_event_that_is_told_otherwise_is_found_out() -> None:
