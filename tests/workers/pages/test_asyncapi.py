@@ -14,9 +14,9 @@ from workers.views.asyncapi.document import asyncapi_document
 def test_people_read_each_task_and_each_event(light: Visitor) -> None:
     page = light.page("/asyncapi")
     for name in (*PUBLIC, *EventType):
-        assert f"<code>{name}</code>" in page
-        assert f'id="{name.removeprefix("dialstock.")}"' in page
+        assert f'id="{name.removeprefix("dialstock.")}">{name}</h3>' in page
     assert "requests[].number" in page
+    assert "never more than <code>count</code>" in page
     assert '"idempotency_key": "crm-4711"' in page
 
 

@@ -128,6 +128,8 @@ def test_a_file_is_checked_before_it_is_bought(tab: Page, desk: Desk, home: Path
 
 
 def test_a_sample_of_a_message_is_opened_by_keyboard(tab: Page, desk: Desk) -> None:
+    # A browser without a screen may never end a smooth scroll.
+    tab.emulate_media(reduced_motion="reduce")
     tab.goto("/dialstock/providers")
     tab.get_by_role("link", name="Messages and events").click()
     sample = tab.get_by_role("region", name="Sample of buy_number")
@@ -135,6 +137,8 @@ def test_a_sample_of_a_message_is_opened_by_keyboard(tab: Page, desk: Desk) -> N
     tab.get_by_text("A sample of buy_number").focus()
     tab.keyboard.press("Enter")
     expect(sample).to_contain_text('"idempotency_key": "crm-4711"')
+    tab.get_by_role("link", name="order.updated").first.click()
+    expect(tab.get_by_role("heading", name="dialstock.order.updated")).to_be_in_viewport()
 
 
 def test_times_are_the_viewer_s_with_utc_beside(tab: Page, desk: Desk, order: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +12,19 @@ from tornado.escape import xhtml_escape
 
 from workers.views.words import as_json, duration, moment, plain, short_id
 
-__all__ = ["as_json", "duration", "moment", "number", "said", "short_id", "time", "value"]
+__all__ = ["as_json", "duration", "marked", "moment", "number", "said", "short_id", "time", "value"]
+
+_CODE = re.compile("`([^`]+)`")
 
 
 def said(text: object) -> str:
     """A text that a caller or a provider wrote, as HTML: escaped, and its direction goes no further than itself."""
     return f"<bdi>{xhtml_escape(plain(str(text)))}</bdi>" if text is not None else ""
+
+
+def marked(text: str) -> str:
+    """A text of ours as HTML: what stands between backticks there is code."""
+    return _CODE.sub(r"<code>\1</code>", xhtml_escape(text))
 
 
 def time(at: datetime | None) -> str:
