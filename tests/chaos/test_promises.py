@@ -81,4 +81,5 @@ def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: S
         settle(world, feeder)
         verdict = judge(world, feeder.asked, dict.fromkeys(KINDS, limit))
     assert not verdict.wrong, verdict.wrong
-    assert verdict.calls >= TOTAL
+    # What a worker had claimed when it was killed, and had not called for, TimePay cannot tell: it is held.
+    assert verdict.calls + sum(counts["held"] for counts in verdict.table.values()) >= TOTAL
