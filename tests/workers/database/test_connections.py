@@ -256,11 +256,12 @@ def test_no_time_out_of_the_role_s_ends_a_commit(postgres_server: PostgresServer
 def test_a_migration_may_stand_still_for_longer(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.database.connections.FROZEN", 0.3)
+    """In each of its transactions, and from the first word of each."""
+    monkeypatch.setattr("workers.database.connections.FROZEN", 0.001)
     upgrade = command.upgrade
 
     def stand_still(*arguments: Any) -> None:
-        time.sleep(0.7)
+        time.sleep(0.1)
         upgrade(*arguments)
 
     monkeypatch.setattr(command, "upgrade", stand_still)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from tests import releases
 from tests.servers import PostgresServer
@@ -72,6 +72,11 @@ def is_valid(database: SqlDatabase, index: str) -> bool | None:
     return found
 
 
+def reader(database: SqlDatabase) -> Connection:
+    """One who may stand still within a transaction, for as long as the test takes."""
+    return database.engine.connect().execution_options(dialstock_read=True)
+
+
 @contextmanager
 def writer(database: SqlDatabase) -> Iterator[list[float]]:
     """Somebody who writes without end meanwhile; gives the seconds that each row took, the longest last in the end."""
@@ -113,7 +118,7 @@ def test_an_index_that_was_left_half_way_is_made_anew(before: SqlDatabase) -> No
     with before.write() as conn:
         conn.execute(text(_FILL), {"many": 100})
     program = f"from workers.database.connections import migrate; migrate({url_of(before)!r})"
-    old = before.engine.connect()
+    old = reader(before)
     old.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
     victim = subprocess.Popen([sys.executable, "-c", program])
     eventually(lambda: is_valid(before, "pool_request_created") is False, what="the index is under way")
@@ -152,14 +157,14 @@ def test_a_migration_that_needs_a_table_in_use_holds_nobody_up(
         "def upgrade():\n    op.add_column('outbox_event', sa.Column('more', sa.Text(), nullable=True))\n"
     )
     monkeypatch.setattr(versions, "MIGRATIONS", there)
-    reader = before.engine.connect()
-    reader.execute(text("SELECT count(*) FROM outbox_event"))
+    reads = reader(before)
+    reads.execute(text("SELECT count(*) FROM outbox_event"))
     with writer(before) as waits:
         migrating = threading.Thread(target=migrate, args=[url_of(before)])
         migrating.start()
         time.sleep(3)  # as long as the reader reads
         assert migrating.is_alive()
-        reader.close()
+        reads.close()
         migrating.join(30)
         assert not migrating.is_alive()
     assert waits[-1] < LONGEST, f"somebody waited for {waits[-1]:.1f} s"

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
+from tests.workers.migrations.test_versions import alembic
 from workers.database.connections import SqlDatabase
-from workers.database.versions import MIGRATIONS
 from workers.views.desk import Desk
 
 ABSENT = "0190a0a0-0000-7000-8000-000000000001"
@@ -173,11 +172,8 @@ def test_a_bad_row_spoils_the_whole_file(both: Cli, desk: Desk, home: Path, held
 def test_a_database_one_migration_behind_is_left_alone(both: Cli, desk: Desk, held: list[str]) -> None:
     database = desk.runtime.database
     assert isinstance(database, SqlDatabase)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     with database.write() as conn:
-        config.attributes["connection"] = conn
-        command.downgrade(config, "-1")
+        alembic(conn, command.downgrade, "-1")
     for arguments in (
         ["purchase", "resolve", held[0], "--fail"],
         ["audit", "fluents"],
