@@ -51,7 +51,9 @@ def sums(world: World, rows: list[dict[str, Any]], by: By = "provider") -> list[
         conn.execute(PURCHASE.delete())
         conn.execute(PROVIDER.delete())
         conn.execute(insert(PROVIDER), [{"provider": one, **state} for one in sorted({r["provider"] for r in rows})])
-        conn.execute(insert(PURCHASE), rows)
+        # In steps: while many are made ready at once, a busy machine leaves the transaction for too long.
+        for first in range(0, len(rows), 1_000):
+            conn.execute(insert(PURCHASE), rows[first : first + 1_000])
         return [one.document(by) for one in spent(conn, by, START - HOUR, START + HOUR)]
 
 
