@@ -97,6 +97,16 @@ def test_many_orders_are_each_shown_once(visitor: Visitor, desk: Desk) -> None:
     assert (len(shown), set(shown)) == (SIZE + 3, made)
 
 
+def test_only_so_many_lines_are_counted_for_a_list(
+    visitor: Visitor, both: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.pages.orders.COUNTED_IN_ALL", 4)
+    for first, end in ((0, 1), (1, 3), (3, 6)):
+        both.submit(csv_file(home, [f"{number},vogent" for number in NUMBERS[first:end]]))
+    orders = visitor.data("/orders")["orders"]
+    assert [order["counts"] and order["counts"]["waiting"] for order in orders] == [3, None, 1]
+
+
 def test_a_purchase_with_its_whole_trail(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
     both.submit(simple_file(home, 1))
     held = settle(desk, NUMBERS[0], Status.HELD, doubt=True, error="HTTP 500")

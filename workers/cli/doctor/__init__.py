@@ -40,7 +40,7 @@ def doctor(
     """Look at everything that Dialstock needs, start nothing, and tell what is wrong and how to mend it.
 
     Whether the database and Redis take writes is tried: with a row that is taken back, and a key that goes in a second.
-    Each provider is asked, by calls that cost nothing, whether it takes its token.
+    Each provider is asked, by calls that cost nothing, whether it takes its token; of more than 50 so many, by chance.
     """
     from workers.cli.doctor.findings import exit_status
 

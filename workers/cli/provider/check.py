@@ -1,4 +1,4 @@
-"""`dialstock provider check`: all providers at once, each by its own free calls."""
+"""`dialstock provider check`: many providers at once, each by its own free calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from schemas.config.file import Config
 from schemas.outcomes import Check
 from workers.cli.terminal.output import show, working
 from workers.views.desk import known_provider
-from workers.views.providers.asking import asking, read_providers
+from workers.views.providers.asking import asking
+
+AT_ONCE = 50
+"""Providers that are asked at once: of a thousand threads each would miss its turn."""
+
+_NAMED = 10
 
 _MARKS = {True: ("ok", "green"), False: ("FAIL", "red"), None: ("?", "yellow")}
 
@@ -34,13 +39,13 @@ class Checks:
         return {"provider": self.provider, "ok": self.ok, "checks": [asdict(line) for line in self.lines]}
 
 
-def check_providers(aliases: Sequence[str]) -> list[Checks]:
-    """Check these providers, all where none is named. Raises ConfigError, or Failure for an unknown alias."""
-    config = read_providers()
+def check_providers(config: Config, aliases: Sequence[str]) -> list[Checks]:
+    """Check these providers, all where none is named, AT_ONCE of them at once. Raises Failure for an unknown alias."""
     for alias in aliases:
         known_provider(config, alias)
     chosen = list(dict.fromkeys(aliases)) or sorted(config.providers)
-    with working(f"asking {', '.join(chosen)}"), ThreadPoolExecutor(len(chosen)) as pool:
+    title = f"asking {', '.join(chosen) if len(chosen) <= _NAMED else f'{len(chosen):,} providers'}"
+    with working(title), ThreadPoolExecutor(min(len(chosen), AT_ONCE)) as pool:
         return list(pool.map(lambda alias: _check(config, alias), chosen))
 
 

@@ -102,8 +102,9 @@ def check(alias: Aliases = None, *, json: Json = False) -> None:
     call for is shown as unknown, and is no failure.
     """
     from workers.cli.provider.check import check_providers, show_checks
+    from workers.views.providers.asking import read_providers
 
-    found = check_providers(alias or [])
+    found = check_providers(read_providers(), alias or [])
     if json:
         emit_json([one.document() for one in found])
     else:

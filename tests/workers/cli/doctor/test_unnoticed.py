@@ -21,6 +21,7 @@ from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, environment
 from tests.workers.cli.running import NUMBERS, Cli, sandbox_config_text, settle, simple_file
+from workers.cli.doctor.tokens import MOST
 from workers.views.desk import Desk
 
 POOL = """
@@ -91,6 +92,21 @@ def test_tokens_are_tried(
     assert "s3cr3t" not in result.output
     if answer == "wrong":
         assert any("dialstock provider check bird" in str(mend) for _, _, mend in found)
+
+
+def test_of_a_thousand_tokens_some_are_tried_and_the_others_are_told(
+    cli: Cli, home: Path, sandbox: SandboxServer
+) -> None:
+    section = (
+        '[providers.a{0}]\nkind = "signalwire"\nbase_url = "http://127.0.0.1:1"\ntoken_env = "SANDBOX_TOKEN"\n'
+        'project_id = "p{0}"\n'
+    )
+    (home / "providers.toml").write_text("".join(section.format(place) for place in range(1_000)))
+    *asked, (level, message, mend) = told(cli, "tokens")
+    assert {message.partition(":")[0] for _, message, _ in asked} < {f"a{place}" for place in range(1_000)}
+    assert len({message.partition(":")[0] for _, message, _ in asked}) == MOST
+    assert (level, message) == ("warn", "950 of 1,000 providers were not asked whether they take their tokens")
+    assert "dialstock provider check" in str(mend)
 
 
 def test_what_a_removed_provider_leaves_behind(both: Cli, desk: Desk, home: Path) -> None:
