@@ -67,6 +67,10 @@ class SandboxControl:
         """How long numbers take to be usable, or to be rejected, where the kind delivers after the purchase."""
         self._switch("provisioning", seconds=seconds, succeed=succeed)
 
+    def list_pending(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Have lists of Telnyx and Bandwidth show numbers whose order is not delivered yet, or not."""
+        self._switch("list_pending", on=on)
+
     def reset(self) -> None:
         """Forget everything."""
         self._switch("reset")

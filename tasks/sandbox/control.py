@@ -89,6 +89,14 @@ class Control:
         with self.lock:
             self.provision_seconds, self.provision_succeeds = _seconds(seconds), bool(succeed)
 
+    def list_pending(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
+        """Have lists of Telnyx and Bandwidth show numbers whose order is not delivered yet, as at the start, or not.
+
+        What these two show then is not documented.
+        """
+        with self.lock:
+            self.ledger.lists_pending = bool(on)
+
     def charges(self, kind: str | None = None) -> list[Charge]:
         """Every executed purchase, in order."""
         with self.lock:
@@ -115,7 +123,7 @@ class Control:
             self.ledger.clear()
             self.inventory.clear()
             self.planner.clear()
-            self.refuses_owned = False
+            self.refuses_owned, self.ledger.lists_pending = False, True
             self.provision_seconds, self.provision_succeeds = 0.5, True
             self._latency = dict.fromkeys(self._latency, 0.0)
 

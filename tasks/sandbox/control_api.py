@@ -10,7 +10,7 @@ from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.sandbox.control import Control
 
 PREFIX = "/_sandbox/"
-_SWITCHES = ("stock", "own", "plan", "rates", "reset", "latency", "refuse_owned", "provisioning")
+_SWITCHES = ("stock", "own", "plan", "rates", "reset", "latency", "refuse_owned", "provisioning", "list_pending")
 
 
 class ControlApi:

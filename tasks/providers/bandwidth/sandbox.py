@@ -137,7 +137,7 @@ class BandwidthApi(SandboxApi):
         account, size = incoming.text("accountId"), incoming.whole("size", 500, 1, 2500)
         page = incoming.whole("page", 1, 1, 10**9)
         start = 0 if page == 1 else page
-        owned = [record for record in self.ledger.owned(self.kind, account) if status(record)[0] != "FAILED"]
+        owned = list(filter(self._shows, self.ledger.owned(self.kind, account)))
         shown = [_details(record, account) for record in owned[start : start + size]]
         address = f"https://api.bandwidth.com/api/v2/tns?accountId={account}&page={{}}&size={size}"
         links = {"first": f'Link=<{address.format(1)}>;rel="first";'}
@@ -150,9 +150,12 @@ class BandwidthApi(SandboxApi):
         """One number, whoever has it."""
         number = unquote(incoming.args[0])
         owner = next((record for record in self.ledger.everywhere(self.kind) if record.number == number), None)
-        if owner is None or status(owner)[0] == "FAILED":
+        if owner is None or not self._shows(owner):
             return Reply(404, None)
         return _xml(200, "TelephoneNumberResponse", {"TelephoneNumberDetails": _details(owner, "9900000")})
+
+    def _shows(self, record: Record) -> bool:
+        return self.ledger.lists(record) and status(record)[0] != "FAILED"
 
     def search(self, incoming: Incoming) -> Reply:
         """Numbers for sale by area code and more; nothing is held."""

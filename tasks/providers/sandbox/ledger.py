@@ -71,12 +71,16 @@ class Record:
 
 
 class Ledger:
-    """Charges, owned numbers and calls. With *path*, charges are kept there as JSON lines and read again."""
+    """Charges, owned numbers and calls. With *path*, charges are kept there as JSON lines and read again.
+
+    `lists_pending` is whether a list has the numbers of orders that are not delivered yet.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.charges: list[Charge] = []
         self.calls: list[Call] = []
         self.returns: list[Return] = []
+        self.lists_pending = True
         self._given_back: Counter[tuple[str, str | None, str]] = Counter()
         self._records: dict[str, dict[tuple[str | None, str], Record]] = {}
         self._ids: dict[str, Record] = {}
@@ -182,6 +186,10 @@ class Ledger:
         """What look-ups of *account* show, in the order bought."""
         now = time.monotonic()
         return [record for record in self._records.get(kind, {}).values() if record.visible(account, now)]
+
+    def lists(self, record: Record) -> bool:
+        """Whether lists of numbers have *record*, of a kind that delivers later."""
+        return self.lists_pending or record.ready_at <= time.monotonic()
 
     def everywhere(self, kind: str) -> list[Record]:
         """What the look-ups of any account of *kind* show."""

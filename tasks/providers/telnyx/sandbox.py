@@ -98,7 +98,7 @@ class TelnyxApi(SandboxApi):
         """Owned numbers, newest first; the filter takes digits, and anything else finds nothing."""
         incoming.only("filter[phone_number]", "filter[customer_reference]", "filter[status]", *_PAGING)
         digits = incoming.text("filter[phone_number]")
-        owned = reversed(self.ledger.owned(self.kind, ""))
+        owned = filter(self.ledger.lists, reversed(self.ledger.owned(self.kind, "")))
         wanted = [one for one in owned if digits in one.number and (not digits or digits.isdecimal())]
         return _page(incoming, [self.describe(record) for record in wanted])
 

@@ -38,12 +38,15 @@ def test_turns_every_switch(sandbox: SandboxServer, remote: SandboxControl, shop
     remote.provisioning(0, succeed=False)
     (record,) = shopper.buy("bird", NUMBER).json()["results"]
     assert record["order"]["status"] == "rejected"
+    remote.list_pending(False)
+    assert not sandbox.control.ledger.lists_pending
     remote.rates(1, {"error_before": 1.0})
     assert shopper.outcome("timepay", NUMBER) == "500"
     remote.latency("vogent", 30)
     assert sandbox.control.latency_of("vogent") == 30
     remote.reset()
     assert remote.charges() == []
+    assert sandbox.control.ledger.lists_pending
 
 
 def test_a_mistake_comes_back_in_words(remote: SandboxControl) -> None:

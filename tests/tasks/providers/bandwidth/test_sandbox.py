@@ -73,6 +73,18 @@ def test_an_order_is_received_and_completes_later(sandbox: SandboxServer, shoppe
     assert len(sandbox.control.charges("bandwidth")) == 1
 
 
+def test_lists_have_what_is_pending_unless_that_is_switched_off(sandbox: SandboxServer, shopper: Shopper) -> None:
+    sandbox.control.provisioning(3600)
+    post(shopper, wanted())
+    for on in (True, False):
+        sandbox.control.list_pending(on)
+        listed = get(shopper, f"{V2}/tns", accountId="9900000")["TelephoneNumbersResponse"]
+        assert listed["TelephoneNumberCount"] == str(int(on))
+        assert shopper.client.get(f"{V2}/tns/%2B14155550100", headers=BEARER).status_code == (200 if on else 404)
+        orders = get(shopper, f"{ACCOUNT}/orders", customerOrderId="call-1")["ResponseSelectWrapper"]
+        assert orders["ListOrderIdUserIdDate"]["OrderIdUserIdDate"]["OrderStatus"] == "RECEIVED"
+
+
 @pytest.mark.parametrize(("fault", "code"), [("refuse", "5005"), (None, "5003")])
 def test_an_order_fails_after_its_201(sandbox: SandboxServer, shopper: Shopper, fault: str | None, code: str) -> None:
     sandbox.control.provisioning(0.1, succeed=False)

@@ -57,6 +57,17 @@ def test_an_order_is_pending_until_its_number_is_ready(sandbox: SandboxServer, s
         assert one["id"] != found["phone_numbers"][0]["id"]
 
 
+def test_a_list_has_what_is_pending_unless_that_is_switched_off(sandbox: SandboxServer, shopper: Shopper) -> None:
+    sandbox.control.provisioning(3600)
+    searched(shopper)
+    order = post(shopper, wanted()).json()["data"]
+    for on in (True, False):
+        sandbox.control.list_pending(on)
+        shown = shopper.get(f"{V2}/phone_numbers").json()["data"]
+        assert [one["status"] for one in shown] == ["purchase-pending"] * on
+        assert [one["id"] for one in shopper.get(f"{V2}/number_orders").json()["data"]] == [order["id"]]
+
+
 def test_an_order_that_lacks_papers_stands_and_sells_nothing(sandbox: SandboxServer, shopper: Shopper) -> None:
     sandbox.control.plan("telnyx", "refuse", reason="compliance")
     searched(shopper)
