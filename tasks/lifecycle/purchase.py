@@ -151,7 +151,9 @@ def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, sec
 
 
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
-    claims = claiming.claim(runtime, binding, [one.item for one in wanted])
+    # What is known not to be called for has no place in the call that has the name: no order of that name tells of it.
+    items = [replace(one.item, reference=None) if isinstance(one.prepared, Outcome) else one.item for one in wanted]
+    claims = claiming.claim(runtime, binding, items)
     return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
 
 

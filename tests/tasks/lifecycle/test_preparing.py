@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
+from schemas.tables.purchases import ATTEMPT
 from tasks.policies.pace import HORIZON, Lane, Later, Pace
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.reading.searches import found_together
@@ -143,6 +145,20 @@ def test_what_a_common_search_does_not_show_is_searched_for_alone(make: Make) ->
     statuses = [world.row(one)["status"] for one in ids]
     assert statuses == [Status.PURCHASED, Status.FAILED, Status.PURCHASED]
     assert (searched, world.provider.calls) == ([number(2)], [2])
+
+
+def test_what_a_search_does_not_show_has_no_part_in_the_name_of_its_batchs_call(make: Make) -> None:
+    """Else it is asked for by that name after a restore, and found in an order of other numbers, which says nothing."""
+    world = make(max_batch=2)
+    bought, refused = (world.queued(number(index))["id"] for index in range(2))
+    assert world.release() == 2
+    searching(world, 0)
+    world.provider.keeps_reference = True
+    world.provider.prepare_together = lambda asks: [asks[0], REFUSED]  # type: ignore[attr-defined]
+    world.work()
+    names = {row["purchase_id"]: row["reference"] for row in world.rows(select(ATTEMPT))}
+    assert (names[bought], names[refused]) == (world.provider.asks[0].reference, None)
+    assert names[bought] is not None
 
 
 def test_who_is_alone_is_not_searched_for_together(make: Make) -> None:
