@@ -14,7 +14,8 @@ from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text
 
 KINDS = tuple(kinds())
-POLICY = 'rate_limits = ["50/second"]\nlookup_rate_limits = ["50/second"]\npoll_every = 0.5\n'
+# The guard is for turns to read, which a busy machine would miss: a search that fails is another provider's order.
+POLICY = 'rate_limits = ["300/second"]\nrate_guard = 5\nlookup_rate_limits = ["1000/second"]\npoll_every = 0.5\n'
 
 
 @pytest.fixture

@@ -123,7 +123,8 @@ def test_criteria_are_bought_from_three_providers_of_which_two_run_out(cli: Cli,
     sandbox.control.stock("signalwire", area(415, 12))
     sandbox.control.stock("telnyx", area(415, 10, 100))
     for number in area(415, 12)[::3]:
-        sandbox.control.plan("signalwire", "refuse", number)
+        # It is asked for again where the look after a refusal missed its turn.
+        sandbox.control.plan("signalwire", "refuse", number, times=50)
     where = ["--provider", "signalwire", "--provider", "telnyx", "--provider", "fluents"]
     result = cli("order", "find", "--count", "30", "--prefix", "415", *where, "--wait", "--json")
     assert result.exit_code == 0, result.output
