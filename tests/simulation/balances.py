@@ -77,7 +77,7 @@ class Balances:
         told, faults = self._told(), self._world.faults.counts
         if told and not self.low:
             raise Broken(f"the balance of {next(iter(told))} is told as low, and is not")
-        set_or_restored = faults["database's clock is set"] or faults["database restored"]
+        set_or_restored = faults["database's clock is set"] or self._world.weather.went_back
         most = 1 + self._world.clockwork.seconds() / EVERY
         for alias, times in told.items():
             if times > most and not set_or_restored:

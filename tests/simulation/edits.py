@@ -53,7 +53,7 @@ class Edits:
         self._at = rng.choice((3.0, 6.0, 12.0))
         if chosen:
             # Who goes back to before an edit answers for it: that is none of the promises.
-            world.faults.rates["database restored"] = 0.0
+            world.faults.rates |= {"database restored": 0.0, "replaced before the mark": 0.0}
 
     @property
     def alias(self) -> str | None:

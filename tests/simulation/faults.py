@@ -60,6 +60,9 @@ RATES: dict[str, tuple[float, ...]] = {
     "shows after the last look": (0.0, 0.1, 0.4),
     "shows at the last look": (0.0, 0.0, 0.1, 0.4),
     "request arrives late": (0.0, 0.0, 0.03, 0.15),
+    "pending for long": (0.0, 0.0, 0.1, 0.5),
+    # by claim
+    "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -85,10 +88,12 @@ THEMES: tuple[dict[str, float], ...] = (
     *({"gateway loses an answer": 0.4},) * 3,
     {"gateway loses an answer": 0.3, "database's clock is set": 0.2},
     {"database restored": 0.2},
+    {"database restored": 0.3, "pending for long": 0.5},
     {"redis restored": 0.2, "redis starts anew": 0.1},
     {"database's clock is set": 0.3, "shows at the last look": 0.4},
     {"giving back fails": 0.5, "gateway loses an answer": 0.2},
     {"stands still": 0.2},
+    {"replaced before the mark": 0.3, "message doubled": 0.5},
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
 
@@ -118,6 +123,12 @@ POINTS += ("release_taken", "release_claimed", "release_answered", "release_reco
 POINTS += ("leased", "searched", "ordering")
 IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
+
+DELIVERED = (0.0, 0.5, 5.0)
+"""Seconds until an order is delivered, where that is later: a world has one of these."""
+
+PENDING = 45.0
+"""The same for one that is pending for long: longer than until the last look, and than a restore and its audit take."""
 
 AFTER_THE_LAST_LOOK = 30.0
 
@@ -149,6 +160,7 @@ class Faults:
         self._drawn: Counter[str] = Counter()
         self._remembers = self._rng.random() < 0.7
         self._answers = self._rng.choice(ANSWERS)
+        self._delivered = self._rng.choice(DELIVERED)
 
     def happens(self, name: str, share: float = 1.0, about: Sequence[str] | None = None) -> bool:
         """Whether the fault is met now; *about* are the purchases it hits, where not those in hand."""
@@ -241,6 +253,10 @@ class Faults:
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
         return True
+
+    def delivered_in(self) -> float:
+        """Seconds until what is bought now is delivered."""
+        return PENDING if self.happens("pending for long") else self._delivered
 
     def arrives_late(self) -> float:
         """Seconds until this purchase request is at the provider, whose sender will hear nothing; 0: at once."""

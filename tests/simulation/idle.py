@@ -139,7 +139,7 @@ class Idle:
 
         def skip(runtime: Any) -> bool:
             world = self._world
-            restored = world.faults.counts["database restored"] or world.clockwork.rng.random() < ALL_THE_SAME
+            restored = world.weather.went_back or world.clockwork.rng.random() < ALL_THE_SAME
             return compare(runtime) if restored else False
 
         return skip

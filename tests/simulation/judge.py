@@ -25,6 +25,8 @@ NOTHING = "nothing"
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
+_UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p
+    JOIN purchase_attempt a ON a.purchase_id = p.id WHERE a.outcome IS NULL ORDER BY p.id"""
 _YES_AND_DEAD = """SELECT p.provider, p.account, p.number, p.status FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id
     WHERE p.status IN ('failed', 'cancelled') AND a.outcome = 'purchased'"""
@@ -51,6 +53,7 @@ class Judge:
         self.adrift: set[tuple[str, str]] = set()
         self.untold: set[tuple[str, str]] = set()
         self.misjudged: dict[str, tuple[str, str]] = {}
+        self._under_way: dict[tuple[str, str], int | None] = {}
         self._forgot: int | None = None
         self._moved: object = None
         self._known: dict[tuple[object, ...], Any] = {}
@@ -82,6 +85,12 @@ class Judge:
     def copied(self) -> None:
         """A copy of the database was put away."""
         self._forgot = self._world.store.forgot
+
+    def goes_back(self) -> None:
+        """The database is about to go back: calls that are under way, and marked, may still go out."""
+        for alias, account, number in self.all(_UNDER_WAY):
+            self._under_way[desk(kind_of(alias), account), number] = self._forgot
+        self._world.returns.goes_back()
 
     def restored(self) -> None:
         """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
@@ -221,8 +230,13 @@ class Judge:
             "WHERE p.number = ? AND (a.outcome IS NULL OR ?)"
         )
         rows = [row for row in self.all(query, number, late) if desk(kind_of(row["provider"]), row["account"]) == kind]
-        if not any(row["status"] in MAY_BE_CHARGED for row in rows):
+        if any(row["status"] in MAY_BE_CHARGED for row in rows):
+            return
+        if (kind, number) not in self._under_way:
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
+        self.adrift.add((kind, number))
+        if self._under_way[kind, number] != self._world.store.forgot:
+            self.forgot()
 
     def _order_limits(self) -> None:
         bought = Counter[tuple[str, int]]()
@@ -249,7 +263,7 @@ class Judge:
 
     def _in_order(self, sent: Sequence[Any]) -> None:
         """Each purchase's events, where each came first. A database that went back tells its story anew."""
-        if self._world.faults.counts["database restored"]:
+        if self._world.weather.went_back:
             return
         known, last = set[str](), dict[str, str]()
         for event in sent:

@@ -20,6 +20,7 @@ from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.freshness import Dates
 from tasks.runtime import Runtime
+from tasks.watermark import Watermark
 
 
 def any_404_is_absent() -> AbstractContextManager[Any]:
@@ -89,7 +90,18 @@ def lost_order_not_asked() -> AbstractContextManager[Any]:
     return patch.object(tasks.audit.compare, "_known", known)
 
 
+def late_mark_accepted() -> AbstractContextManager[Any]:
+    """What a server committed that another has replaced is marked, after others looked at the marks for that one."""
+    careful = Watermark._write
+
+    def write(self: Watermark, key: str, _server: str, *marks: Any) -> None:
+        careful(self, key, "", *marks)
+
+    return patch.object(Watermark, "_write", write)
+
+
 MUTANTS_OF_MONEY = (
+    late_mark_accepted,
     lost_order_not_asked,
     any_404_is_absent,
     entry_passed_over,

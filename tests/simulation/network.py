@@ -104,6 +104,7 @@ class Network:
         if not late:
             log.append(world.clockwork.now + round(world.faults.on_the_way(kind) * MICRO))
         if buying:
+            self.control.provision_seconds = world.faults.delivered_in()
             unseen = world.faults.buying(self.control, kind, _says(incoming))
         else:
             unseen = False

@@ -40,6 +40,8 @@ _CALLS = f"""SELECT p.provider, p.account, r.asked_for, p.id,
         (SELECT n.taker FROM pool_number n WHERE n.purchase_id = p.id AND n.status = 'taken') AS taker
     FROM purchase p JOIN number_release r ON r.purchase_id = p.id JOIN release_attempt a ON a.release_id = r.id
     WHERE p.number = ? AND p.status = '{Status.RELEASING}' AND r.status = 'open' AND (a.outcome IS NULL OR ?)"""
+_UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p JOIN number_release r ON r.purchase_id = p.id
+    JOIN release_attempt a ON a.release_id = r.id WHERE a.outcome IS NULL ORDER BY p.id"""
 _ASKED = """SELECT r.id, r.by, k.idempotency_key FROM number_release r
     LEFT JOIN release_key k ON k.release_id = r.id ORDER BY r.id"""
 
@@ -167,6 +169,7 @@ class Returns:
         self.lost: set[tuple[str, str]] = set()
         self.handed: set[str] = set()
         self._ever: set[tuple[str, str]] = set()
+        self._going: set[tuple[str, str]] = set()
 
     def person(self) -> str:
         """A name that nobody had."""
@@ -196,6 +199,9 @@ class Returns:
             for row in self._world.judge.all(_CALLS, number, late)
             if desk(kind_of(row["provider"]), row["account"]) == one[0]
         ]
+        if not rows and one in self._going:
+            self.lost.add(one)
+            return
         if not rows:
             raise Broken(f"{number} at {one[0]} is given back, and no intent stands in the table")
         if not any(row["asked"] == row["asked_for"] for row in rows):
@@ -209,6 +215,11 @@ class Returns:
         self._ever.add(one)
         self.lost.add(one)
         self.handed.add(one[1])
+
+    def goes_back(self) -> None:
+        """The database is about to: calls that are under way may still go out."""
+        going = self._world.judge.all(_UNDER_WAY)
+        self._going |= {(desk(kind_of(alias), account), number) for alias, account, number in going}
 
     def restored(self) -> None:
         """A database that went back has as ours what was given back since, or comes to think so."""

@@ -134,7 +134,7 @@ class Stocks:
         pooled = self._world.judge.one(_POOLED, kind, number)
         if pooled and (kind, number) not in self._world.judge.unseen:
             self._bought.add((kind, number))
-        went_back = self._world.faults.counts["database restored"]
+        went_back = self._world.weather.went_back
         if self.pool and 0 < self.pool.daily_limit < len(self._bought) and not went_back:
             raise Broken(f"the pool bought {len(self._bought)} numbers, its daily limit is {self.pool.daily_limit}")
 

@@ -152,6 +152,9 @@ class ProcessRedis:
     def lrange(self, key: str, first: int, last: int) -> Any:
         return self._call("redis lrange", "LRANGE", key, first, last)
 
+    def set(self, key: str, value: str) -> Any:
+        return self._call("redis set", "SET", key, value)
+
     def exists(self, key: str) -> Any:
         return self._call("redis exists", "EXISTS", key)
 

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
 import workers.database.connections
+from tasks.transactions import SERVER
 from workers.database.connections import SqlDatabase, make_engine, migrate
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Files:
         self._engines: list[Engine] = []
         self._lent: list[_Connection] = []
         self.restores = 0
+        self.named = False
+        """Whether its server tells itself from another, as PostgreSQL's do."""
         self._writes = 0
         self._copy = sqlite3.connect(":memory:", check_same_thread=False)
         self._live = self._connect(_Kept)
@@ -109,6 +112,7 @@ class Files:
     def lend(self, engine: Engine) -> _Connection:
         """A connection until the next restore, or world."""
         found: Any = engine.connect()
+        found.info[SERVER] = f"server {self.restores}" if self.named else ""
         self._lent.append(found)
         return found  # type: ignore[no-any-return]
 
@@ -161,11 +165,14 @@ class ProcessDatabase(SqlDatabase):
         clockwork, faults, what = self._world.clockwork, self._world.faults, _who()
         clockwork.boundary(f"{what}: begins to write")
         faults.database_before(writes=True)
+        replaced = self._world.weather.lags(what)
         with self._alone(reads=False) as conn:
             yield conn
             faults.database_at_commit()
         faults.database_after()
         self._world.judge.after_commit()
+        if replaced:
+            self._world.weather.replace()
         clockwork.boundary(f"{what}: written")
 
     @contextmanager

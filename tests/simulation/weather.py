@@ -1,7 +1,7 @@
 """What happens to the servers by itself, every two seconds: Redis and the database forget, refuse, or go back in time.
 
-A state (read-only, full, away) lasts for some seconds. A database that goes back is away first, for longer than a call
-that was claimed before may still go out: that a restore takes no time at all is none of the promises.
+A state (read-only, full, away) lasts for some seconds. A database that goes back is away first; where its server has
+no name, for longer than a call that was claimed before may still go out: else nothing is promised.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 EVERY = 2.0
 LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
+QUICKLY = (0.1, 0.5, 4.0)
+"""The same where servers have names."""
+CLAIM = "lifecycle.claim.claim"
+OVER_IT = (0.1, 0.3, 0.6)
+"""Seconds for which who has claimed stands still while the server is replaced."""
 KEPT = 0.3
 """The share of rounds in which a copy is put away, of a server that may go back to it."""
 
@@ -42,6 +47,8 @@ class Weather:
         self._chance = world.chance("weather")
         self._until: dict[str, float] = {}
         self._gone = False
+        self.went_back = 0
+        """How often the database did, in this world."""
         self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
 
     def happens(self) -> None:
@@ -112,9 +119,29 @@ class Weather:
         if not (world.judge.has_copy and world.faults.happens("database restored", about=hit)):
             return
         self._gone = True
-        world.clockwork.sleep(self._chance.choice(RESTORE_TAKES))
-        world.files.restore()
+        world.clockwork.sleep(self._chance.choice(QUICKLY if world.files.named else RESTORE_TAKES))
         self._gone = False
+        self._go_back()
+
+    def lags(self, what: str) -> bool:
+        """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
+        world = self._world
+        if not (world.files.named and what == CLAIM and world.faults.happens("replaced before the mark")):
+            return False
+        world.files.copy()
+        world.judge.copied()
+        return True
+
+    def replace(self) -> None:
+        """Promote it while the running actor stands still."""
+        self._go_back()
+        self._world.clockwork.sleep(self._chance.choice(OVER_IT))
+
+    def _go_back(self) -> None:
+        world = self._world
+        self.went_back += 1
+        world.judge.goes_back()
+        world.files.restore()
         world.judge.restored()
 
 

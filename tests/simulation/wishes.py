@@ -116,7 +116,7 @@ class Wishes:
 
     def at_the_end(self) -> None:
         """Raises Broken where a wish ended without all its numbers though there were more for it."""
-        if self._world.edits.done or self._world.faults.counts["database restored"]:
+        if self._world.edits.done or self._world.weather.went_back:
             return
         for wish in self._world.judge.all(_ENDED) if self.orders else ():
             lines = [row for row in self._rows() if (row[0], row[1]) == (wish["order_id"], wish["position"])]

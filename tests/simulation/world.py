@@ -50,10 +50,8 @@ POLICY: dict[str, Any] = {
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
 
-PENDING = 0.5
-"""The share of worlds, of those whose database may be restored, in which orders are pending for long."""
-LONG_PENDING = 45.0
-"""Seconds for which an order is pending: longer than until the last look, and than a restore and its audit take."""
+NAMED = 0.75
+"""The share of worlds in which the database's server tells itself from another, as PostgreSQL's do."""
 
 SETTLED_WITHIN = 300.0
 """Virtual seconds after the faults in which everything is settled: a pause that grew, and all looks after it."""
@@ -96,6 +94,7 @@ class World:
         self.without = without
         self.files = files
         files.begin()
+        files.named = self.chance("servers").random() < NAMED
         self.clockwork = Clockwork(seed)
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
@@ -112,9 +111,7 @@ class World:
         self.broker = Broker(self)
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
-        self.network.control.provision_seconds = rng.choice((0.0, 0.5, 5.0))
-        if self.faults.rates["database restored"] and self.chance("orders").random() < PENDING:
-            self.network.control.provision_seconds = LONG_PENDING
+        self.network.control.list_pending(self.chance("lists").random() < 0.5)
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
