@@ -18,7 +18,7 @@ from tasks.messages.public_names import (
 E = EventType
 
 _ID = "01a1fc17-6d1e-7b43-9d55-0c8d2f1a4e0{}"
-_NUMBER, _ALIAS, _POOL = "+14155550100", "signalwire", "support"
+_NUMBER, _ALIAS, _POOL = "+14155550100", "main", "support"
 _PROVIDERS_ID = "a0c1f5de-5f0c-4d2c-9b1e-3f7f0d3a9c11"
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -31,7 +31,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     SUBMIT_ORDER: {
         "requests": [
             {"number": _NUMBER, "provider": _ALIAS, "idempotency_key": "crm-4711"},
-            {"number": "+14155550101", "provider": "bird"},
+            {"number": "+14155550101", "provider": "second"},
         ],
         "idempotency_key": "crm-order-12",
         "metadata": {"campaign": "spring"},
@@ -41,7 +41,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "country": "US",
         "prefix": ["415", "212:5"],
         "features": ["voice", "sms"],
-        "providers": ["telnyx", "plivo"],
+        "providers": ["main", "second"],
         "max_price": "1.50 USD",
         "idempotency_key": "crm-order-13",
     },

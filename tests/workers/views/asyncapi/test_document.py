@@ -33,7 +33,8 @@ from tests.asyncapi import problems, problems_of_event
 from workers.views.asyncapi import samples
 from workers.views.asyncapi.document import asyncapi_document
 
-KINDS = kinds()
+KINDS = {**kinds(), "main": kinds()["telnyx"], "second": kinds()["plivo"]}
+"""What aliases are of which kind."""
 DOCUMENT = asyncapi_document()
 MESSAGES = DOCUMENT["components"]["messages"]
 PUBLISHED = [json.loads(line) for line in Path(__file__).with_name("published.ndjson").read_text().splitlines()]
