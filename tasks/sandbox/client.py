@@ -68,7 +68,7 @@ class SandboxControl:
         self._switch("provisioning", seconds=seconds, succeed=succeed)
 
     def list_pending(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
-        """Have lists of Telnyx and Bandwidth show numbers whose order is not delivered yet, or not."""
+        """Have lists show numbers whose order is not delivered yet, or not."""
         self._switch("list_pending", on=on)
 
     def reset(self) -> None:

@@ -90,9 +90,9 @@ class Control:
             self.provision_seconds, self.provision_succeeds = _seconds(seconds), bool(succeed)
 
     def list_pending(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
-        """Have lists of Telnyx and Bandwidth show numbers whose order is not delivered yet, as at the start, or not.
+        """Have lists show numbers whose order is not delivered yet, as at the start, or not.
 
-        What these two show then is not documented.
+        It is of the kinds that take orders: what their lists show then is not documented.
         """
         with self.lock:
             self.ledger.lists_pending = bool(on)

@@ -149,7 +149,7 @@ _DATA: dict[EventType, dict[str, Any]] = {
         "rejected_id": _ID.format(5),
         "message_id": _ID.format(6),
         "task": BUY_NUMBER,
-        "error": "provider: 'signalwir' is not configured: did you mean 'signalwire'?",
+        "error": "provider: 'mian' is not configured: did you mean 'main'?",
         "error_code": "unknown_provider",
         "number": _NUMBER,
         "provider": "signalwir",
@@ -171,8 +171,8 @@ _DATA: dict[EventType, dict[str, Any]] = {
     E.POOL_TAKEN: _ANSWER,
     E.POOL_RETURNED: {**_ANSWER, "request_id": "crm-4713"},
     E.POOL_REFUSED: {**_ANSWER, **_EMPTY, "task": "take"},
-    E.POOL_EXHAUSTED: {**_LEVEL, "status": "exhausted", "reason": "signalwire: no numbers found"},
-    E.POOL_BLOCKED: {**_LEVEL, "status": "blocked", "reason": "5 purchases wait at signalwire, which is paused"},
+    E.POOL_EXHAUSTED: {**_LEVEL, "status": "exhausted", "reason": "main: no numbers found"},
+    E.POOL_BLOCKED: {**_LEVEL, "status": "blocked", "reason": "5 purchases wait at main, which is paused"},
     E.POOL_RECOVERED: {**_LEVEL, "status": "ok", "reason": None, "available": 50, "wanted": None},
 }
 
