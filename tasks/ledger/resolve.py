@@ -78,17 +78,17 @@ def resolutions_of(conn: Connection, purchase_id: str) -> list[Row]:
 def resolve(
     conn: Connection,
     wanted: Sequence[Resolution],
-    revisions: Mapping[str, int],
+    versions: Mapping[str, str],
     settler: Settler,
     seller: Callable[[str, str], str] = lambda alias, _account: alias,
 ) -> list[Row]:
-    """Settle those of the purchases that are held at their revision, and open their completed orders again.
+    """Settle those of the purchases that are held at their version, and open their completed orders again.
 
     What goes on does so under the alias that *seller* names for its own and its account. Returns them as they are then.
     """
     by_id = {one.purchase_id: one for one in wanted}
     found = locked_with_orders(conn, by_id)
-    held = [row for row in found if row["status"] == Status.HELD and row["revision"] == revisions[row["id"]]]
+    held = [row for row in found if row["status"] == Status.HELD and version(row) == versions[row["id"]]]
     rows = [_resolve(conn, row, by_id[row["id"]], settler, seller) for row in held]
     reopen_orders(conn, [row["id"] for row in rows], settler.now)
     return rows

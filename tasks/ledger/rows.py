@@ -96,7 +96,10 @@ def move_untold(conn: Connection, row: Mapping[str, Any], to: Status, now: datet
 
 
 def is_as_it_was(present: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Whether a purchase has not moved since it was *row*: a database that went back in time gives revisions again."""
+    """Whether a purchase, or a release, has not moved since it was *row*.
+
+    A database that went back in time gives revisions again.
+    """
     return all(present[name] == row[name] for name in ("revision", "status", "call_deadline"))
 
 

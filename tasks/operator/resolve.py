@@ -56,21 +56,21 @@ class Resolved:
     moved: list[Resolution] = field(default_factory=list)
 
 
-def check(runtime: Runtime, wanted: Sequence[Resolution]) -> dict[str, int]:
-    """The revision of each purchase. Raises ResolveError where any is named twice, does not exist or is not held."""
+def check(runtime: Runtime, wanted: Sequence[Resolution]) -> dict[str, str]:
+    """The version of each purchase. Raises ResolveError where any is named twice, does not exist or is not held."""
     problems = [*_named_twice(wanted)]
-    revisions: dict[str, int] = {}
+    versions: dict[str, str] = {}
     for chunk in chunks(wanted, CHUNK):
         with runtime.database.read() as conn:
             found = ledger.standing(conn, [one.purchase_id for one in chunk])
         for one in chunk:
             row = found.get(one.purchase_id)
-            revisions[one.purchase_id] = 0 if row is None else row["revision"]
+            versions[one.purchase_id] = "" if row is None else row["version"]
             if message := _problem(one, row):
                 problems.append(Unsettled(resolution=one, message=message))
     if problems:
         raise ResolveError(problems)
-    return revisions
+    return versions
 
 
 def resolve(
@@ -86,11 +86,11 @@ def resolve(
     *spend* is told before anything is changed how many are bought again for each alias and account. Raises ResolveError
     before that. A purchase that moved after the check is left as it is.
     """
-    revisions = check(runtime, wanted)
+    versions = check(runtime, wanted)
     spend(_again(runtime, wanted))
     done = Resolved()
     for chunk in chunks(wanted, CHUNK):
-        settling = partial(_resolve, runtime=runtime, chunk=chunk, revisions=revisions, by=by)
+        settling = partial(_resolve, runtime=runtime, chunk=chunk, versions=versions, by=by)
         rows = runtime.database.run(settling)
         verdicts = {one.purchase_id: one.verdict for one in chunk}
         done.settled.extend(_settled(row, verdicts.pop(row["id"])) for row in rows)
@@ -111,9 +111,9 @@ def _again(runtime: Runtime, wanted: Sequence[Resolution]) -> Counter[tuple[str,
 
 
 def _resolve(
-    conn: Connection, *, runtime: Runtime, chunk: Sequence[Resolution], revisions: Mapping[str, int], by: str
+    conn: Connection, *, runtime: Runtime, chunk: Sequence[Resolution], versions: Mapping[str, str], by: str
 ) -> list[Row]:
-    return ledger.resolve(conn, chunk, revisions, Settler(by=by, now=runtime.now()), runtime.seller)
+    return ledger.resolve(conn, chunk, versions, Settler(by=by, now=runtime.now()), runtime.seller)
 
 
 def _settled(row: Row, verdict: Verdict) -> Settled:

@@ -19,6 +19,7 @@ from sqlalchemy import select, update
 import tasks.ledger.calls.looks
 import tasks.ledger.calls.outcomes
 import tasks.ledger.queue.dispatch
+import tasks.ledger.releases.calls
 import tasks.ledger.sweep
 import tasks.lifecycle.claim
 import tasks.lifecycle.outbox_relay
@@ -212,9 +213,9 @@ def marked_by_number() -> AbstractContextManager[Any]:
 
 
 def answer_by_revision() -> AbstractContextManager[Any]:
-    """An answer is written wherever the purchase has its revision."""
+    """An answer is written wherever the purchase, or the release, has its revision."""
     stack = ExitStack()
-    for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks):
+    for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks, tasks.ledger.releases.calls):
         stack.enter_context(patch.object(module, "is_as_it_was", lambda now, then: now["revision"] == then["revision"]))
     return stack
 

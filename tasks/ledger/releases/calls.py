@@ -19,7 +19,7 @@ from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
 from tasks.ledger.releases.asking import asked_for, hindrance
 from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, still_open, write
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, is_as_it_was
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
 from tasks.policies.watch import Watch
@@ -133,7 +133,7 @@ def record(
     if purchase is None or present is None:
         return None
     yes = outcome.kind is ReleaseKind.RELEASED
-    late = present["revision"] != intent.row["revision"]
+    late = not is_as_it_was(present, intent.row)
     if late and (is_under_way(present, now) or not yes or present["status"] == ReleaseStatus.RELEASED):
         return None
     past = _past(conn, present, may_go_in=may_go_in)
@@ -143,7 +143,7 @@ def record(
 def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now: datetime) -> Row | None:
     """Write what a look said. Returns the release after, None where it had moved on."""
     purchase, present = _both(conn, taken.row)
-    if purchase is None or present is None or present["revision"] != taken.row["revision"]:
+    if purchase is None or present is None or not is_as_it_was(present, taken.row):
         return None
     close_lost(conn, present, now)
     return _apply(conn, present, purchase, after_look(look, _past(conn, present), policy), now)
@@ -167,8 +167,7 @@ def _both(conn: Connection, row: Row) -> tuple[Row | None, Row | None]:
 def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
     """Whether what is to be released is what the purchase stands for, at the account that is called."""
     same = all(purchase[name] == row[name] for name in ("account", "provider", "provider_number_id"))
-    open_ = present["status"] == ReleaseStatus.OPEN and present["revision"] == row["revision"]
-    return same and open_ and bool(purchase["status"] == Status.RELEASING)
+    return same and is_as_it_was(present, row) and bool(purchase["status"] == Status.RELEASING)
 
 
 def _past(conn: Connection, present: Row, may_go_in: float = 0.0) -> Past:

@@ -14,7 +14,7 @@ from schemas.tables.purchases import EVENT, ORDER, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.ledger import locking, resolve
 from tasks.ledger.resolve import Resolution, Settler
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row, move, version
 from tests.tasks.support import NUMBER, World, number
 
 SETTLED = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
@@ -35,8 +35,8 @@ def held(world: World, wanted: str = NUMBER, **columns: Any) -> Row:
 
 def settle(world: World, *wanted: Resolution, by: str = "ann") -> list[Row]:
     with world.write() as conn:
-        revisions = {key: one["revision"] for key, one in resolve.standing(conn, ids(wanted)).items()}
-        return resolve.resolve(conn, wanted, revisions, Settler(by=by, now=world.clock()))
+        versions = {key: one["version"] for key, one in resolve.standing(conn, ids(wanted)).items()}
+        return resolve.resolve(conn, wanted, versions, Settler(by=by, now=world.clock()))
 
 
 def ids(wanted: Any) -> list[str]:
@@ -132,13 +132,12 @@ def test_retry_begins_anew_and_keeps_the_doubt(world: World) -> None:
     assert world.events()[-1] == "held"
 
 
-def test_what_is_not_held_at_that_revision_is_left_alone(world: World) -> None:
+def test_what_is_not_held_at_that_version_is_left_alone(world: World) -> None:
     row = held(world)
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)]
     with world.write() as conn:
-        assert (
-            resolve.resolve(conn, wanted, {row["id"]: row["revision"] - 1}, Settler(by="ann", now=world.clock())) == []
-        )
+        versions = {row["id"]: version({**row, "revision": row["revision"] - 1})}
+        assert resolve.resolve(conn, wanted, versions, Settler(by="ann", now=world.clock())) == []
     assert world.row(row["id"]) == row
     settle(world, *wanted)
     after = world.row(row["id"])
@@ -238,7 +237,7 @@ def test_a_settlement_and_its_orders_are_undone_together(world: World) -> None:
     [row] = world.rows(select(PURCHASE))
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
     with world.write() as conn, conn.begin_nested() as undone:
-        assert len(resolve.resolve(conn, wanted, {row["id"]: row["revision"]}, Settler(by="a", now=world.clock()))) == 1
+        assert len(resolve.resolve(conn, wanted, {row["id"]: version(row)}, Settler(by="a", now=world.clock()))) == 1
         undone.rollback()
     assert world.row(row["id"]) == row
     assert order_status(world, order) == OrderStatus.COMPLETED

@@ -120,19 +120,36 @@ def test_one_that_moved_after_the_check_is_left_and_told(world: World, monkeypat
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.FAIL) for row in rows]
     check = resolving.check
 
-    def check_and_lose_one(*arguments: object) -> dict[str, int]:
-        revisions = check(*arguments)  # type: ignore[arg-type]
+    def check_and_lose_one(*arguments: object) -> dict[str, str]:
+        versions = check(*arguments)  # type: ignore[arg-type]
         # somebody else settles it, and it is held again, before the first transaction
         again = resolving.Resolution(purchase_id=rows[1]["id"], verdict=Verdict.RETRY)
         monkeypatch.setattr(resolving, "check", check)
         resolving.resolve(world.runtime, [again], "bob")
-        return revisions
+        return versions
 
     monkeypatch.setattr(resolving, "check", check_and_lose_one)
     done = resolving.resolve(world.runtime, wanted, "ann")
     assert [one.purchase_id for one in done.moved] == [rows[1]["id"]]
     assert {one.purchase_id for one in done.settled} == {rows[0]["id"], rows[2]["id"]}
     assert world.row(rows[1]["id"])["status"] == Status.QUEUED
+
+
+def test_one_whose_database_went_back_after_the_check_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is held at the same revision, after another call."""
+    row = held(world, NUMBER)
+    check = resolving.check
+
+    def check_and_go_back(*arguments: object) -> dict[str, str]:
+        versions = check(*arguments)  # type: ignore[arg-type]
+        with world.write() as conn:
+            conn.execute(update(PURCHASE).values(call_deadline=world.clock() + timedelta(seconds=1)))
+        return versions
+
+    monkeypatch.setattr(resolving, "check", check_and_go_back)
+    done = resolving.resolve(world.runtime, [Resolution(purchase_id=row["id"], verdict=Verdict.RETRY)], "ann")
+    assert [one.purchase_id for one in done.moved] == [row["id"]]
+    assert world.row(row["id"])["status"] == Status.HELD
 
 
 def test_many_are_settled_by_chunks_and_their_order_is_completed_at_the_end(world: World) -> None:
@@ -167,7 +184,7 @@ def test_an_order_that_is_completed_at_the_same_instant_counts_the_settlement(
     completer = threading.Thread(target=orders.complete_finished, args=(world.runtime,))
     wanted = [Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
     with world.write() as conn:
-        ledger.resolve(conn, wanted, {row["id"]: row["revision"]}, Settler(by="ann", now=world.clock()))
+        ledger.resolve(conn, wanted, {row["id"]: version(row)}, Settler(by="ann", now=world.clock()))
         completer.start()
         assert found.wait(30)
         completer.join(0.2)

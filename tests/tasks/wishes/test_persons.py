@@ -11,7 +11,7 @@ from tasks.ledger import resolve
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.resolve import Resolution, Settler
-from tasks.ledger.rows import move
+from tasks.ledger.rows import move, version
 from tasks.operator import retry_order
 from tests.tasks.pools.supplying import area
 from tests.tasks.wishes.wishing import Wishing
@@ -81,9 +81,9 @@ def held_one(world: Wishing) -> tuple[Any, str]:
 
 def say_not_ours(world: Wishing, purchase_id: str) -> None:
     one = Resolution(purchase_id=purchase_id, verdict=Verdict.FAIL)
-    revisions = {purchase_id: world.row(purchase_id)["revision"]}
+    versions = {purchase_id: version(world.row(purchase_id))}
     with world.write() as conn:
-        assert resolve.resolve(conn, [one], revisions, Settler(by="test", now=world.clock()))
+        assert resolve.resolve(conn, [one], versions, Settler(by="test", now=world.clock()))
 
 
 def ours_after_all(world: Wishing, purchase_id: str) -> None:

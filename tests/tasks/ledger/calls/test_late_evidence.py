@@ -23,7 +23,7 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.calls.outcomes import record_all
 from tasks.ledger.requests import accept
 from tasks.ledger.resolve import Resolution, Settler
-from tasks.ledger.rows import Row, move
+from tasks.ledger.rows import Row, move, version
 from tasks.policies.retry import History, after_call
 from tests.tasks.ledger.calls.test_outcomes import COMING, FIRST, hold, lose, record
 from tests.tasks.ledger.test_resolve import updates
@@ -37,7 +37,7 @@ def fail(world: World, row: Row) -> Row:
     """A person says of a held purchase that it did not buy."""
     said = Resolution(purchase_id=row["id"], verdict=Verdict.FAIL)
     with world.write() as conn:
-        resolve.resolve(conn, [said], {row["id"]: row["revision"]}, Settler(by="ann", now=world.clock()))
+        resolve.resolve(conn, [said], {row["id"]: version(row)}, Settler(by="ann", now=world.clock()))
     return world.row(row["id"])
 
 

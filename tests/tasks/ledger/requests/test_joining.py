@@ -25,7 +25,7 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.calls.outcomes import Answer, record, record_all
 from tasks.ledger.orders import cancel
 from tasks.ledger.requests.accept import Entry, accept, tell_accepted
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, version
 from tasks.lifecycle import accept as accepting
 from tasks.policies.retry import Decision
 from tests.tasks.beside import beside
@@ -128,7 +128,7 @@ def test_what_is_held_and_settled_by_a_person_is_told_to_all(make: Callable[...,
     with world.write() as conn:
         said = [resolve.Resolution(purchase_id=row["id"], verdict=Verdict.BOUGHT)]
         settler = resolve.Settler(by="somebody", now=world.clock())
-        resolve.resolve(conn, said, {row["id"]: world.row(row["id"])["revision"]}, settler)
+        resolve.resolve(conn, said, {row["id"]: version(world.row(row["id"]))}, settler)
     assert told(world)[3:] == [("purchased", "a"), ("purchased", "b"), ("purchased", "c")]
 
 
