@@ -31,7 +31,7 @@ from tasks.providers.reading.check import Probe, run_probes, standard_probes
 from tasks.providers.reading.list_page import Page
 from tasks.providers.reading.orders import both, furthest
 from tasks.providers.transport.answers import fields, same_number
-from tasks.providers.transport.xml import many, write_xml
+from tasks.providers.transport.xml import write_xml
 
 NUMBERS = "/api/v2/tns"
 MOST_OFFERS = 5000
@@ -103,11 +103,7 @@ class Bandwidth:
         limit = searches.page_size(query, MOST_OFFERS)
         params = {**_area(query.prefix), "quantity": limit, "LCA": "false"}
         answer = self._login.require(self._login.read(f"{self._account}/availableNumbers", params))
-        result = fields(answer.body).get("SearchResult")
-        if not isinstance(result, dict):
-            raise ProviderError(self._login.session().unsettled(answer, "unreadable_answer", "no list as documented"))
-        offers = many(fields(result.get("TelephoneNumberList")).get("TelephoneNumber"))
-        found = (searches.offered(number, query) for number in offers)
+        found = (searches.offered(number, query) for number in pages.offers(self._login.session(), answer))
         return searches.shown(found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:

@@ -5,6 +5,7 @@
     5016 5020 5022 5023        sub-account or location: our configuration
     5003 5019 5086 5218        failed, pending, timed out, already in another order: our reading is a doubt, whatever
                                the text says, for the other order may be our own
+    4000 to 4026               a search that cannot be made; 5041, 5046 a reservation, and we make none
 
 A code that does not stand here goes by its status, and none counts beside a status that may have been executed.
 """
@@ -42,9 +43,10 @@ def judge_login(status: int, said: Said) -> OutcomeKind:
 
 
 def errors(root: Any) -> list[Mapping[str, Any]]:
-    """The entries {Code, Description, TelephoneNumber} of an ErrorList."""
-    listed = fields(fields(root).get("ErrorList")).get("Error")
-    return [error for error in many(listed) if isinstance(error, dict)]
+    """The entries {Code, Description, TelephoneNumber} of an ErrorList, and the Error of a search, which has none."""
+    told = fields(root)
+    found = [*many(fields(told.get("ErrorList")).get("Error")), *many(told.get("Error"))]
+    return [error for error in found if isinstance(error, dict)]
 
 
 def read_said(body: Any) -> Said:

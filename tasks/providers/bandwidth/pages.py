@@ -1,4 +1,4 @@
-"""Bandwidth's list of an account's numbers: what of a page is as documented, and what a number's record says.
+"""Bandwidth's lists: what of a page of owned numbers or of a search is as documented, and what a record says.
 
 <TelephoneNumbersResponse> holds TelephoneNumberCount, of all of them by our reading, Links, whose `next` leads to the
 next page as text (`Link=<address>;rel="next"`), and TelephoneNumbers. Only the page of a link is followed.
@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
+from tasks.providers.bandwidth.errors import errors
 from tasks.providers.reading.list_page import Listing, Page
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
@@ -28,6 +29,7 @@ _STATES = {
 }
 _LINK = re.compile(r"(?:Link=)?<([^<>\s]+)>\s*;.*", re.DOTALL)
 _COUNT = re.compile("[0-9]{1,9}")
+_OFFERS = ("ResultCount", "TelephoneNumberList")
 _LIST = ("TelephoneNumbers", "TelephoneNumberCount", "Links")
 
 
@@ -56,6 +58,22 @@ def listing(account: str) -> Listing:
         kind=kind,
         of={"AccountId": account},
     )
+
+
+def offers(session: Session, answer: Answer) -> list[Any]:
+    """The numbers that a search shows, as they came. Raises ProviderError where it was not made.
+
+    <SearchResult> holds ResultCount and TelephoneNumberList. What cannot be searched is a 400, whose Error stands in
+    that very element, beside a count of 0: so nothing is for sale only where the count says so, and nothing else does.
+    """
+    result = fields(fields(answer.body).get("SearchResult"))
+    found = many(fields(result.get("TelephoneNumberList")).get("TelephoneNumber"))
+    codes = [error.get("Code") for error in errors(result)]
+    empty = result.get("ResultCount") == "0" and not any(result[key] for key in result if key not in _OFFERS)
+    if codes or not (found or empty):
+        what = f"error {codes[0]} in place of a list" if codes else "no list as documented"
+        raise ProviderError(session.unsettled(answer, "unreadable_answer", what))
+    return found
 
 
 def numbers(session: Session, answer: Answer, listed: Listing) -> Page:

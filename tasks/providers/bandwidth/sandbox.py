@@ -163,7 +163,8 @@ class BandwidthApi(SandboxApi):
         quantity = incoming.whole("quantity", 5000, 1, 5000)
         given = [(name, incoming.text(name)) for name in _AREAS if incoming.text(name)]
         if len(given) != 1 or not given[0][1].isdecimal() or len(given[0][1]) != _AREAS[given[0][0]]:
-            raise Invalid(Problem("areaCode", "one of areaCode, npaNxx and npaNxxx is needed", "4000"))
+            error = {"Code": "4000", "Description": "one of areaCode, npaNxx and npaNxxx is needed"}
+            raise Refusal(_xml(400, "SearchResult", {"Error": error, "ResultCount": 0}))
         found = list(islice(self.for_sale("US", given[0][1]), quantity))
         listed = {"ResultCount": len(found), "TelephoneNumberList": {"TelephoneNumber": found}}
         return _xml(200, "SearchResult", listed)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from schemas.outcomes import Candidate, LookKind, OutcomeKind, OwnedNumber
-from tasks.providers.adapter import Adapter, Known, ProviderError, SearchQuery, Unsupported
+from schemas.outcomes import LookKind, OutcomeKind, OwnedNumber
+from tasks.providers.adapter import Adapter, Known
 from tasks.providers.transport.xml import read_xml
 from tests.scripted import CUT, ScriptedServer, Seen, reply
 from tests.tasks.providers.adapters import NUMBER, OTHER
@@ -305,33 +305,6 @@ def test_who_is_sent_away_asks_no_further(
     found = look(provider, server, BY_ID, answer)
     assert (found.kind, found.account, found.throttled) == (LookKind.UNCLEAR, account, not account)
     assert len(server.seen) == 1
-
-
-@pytest.mark.parametrize(
-    ("prefix", "asked"),
-    [
-        ("415", {"areaCode": ["415"]}),
-        ("41555", {"areaCode": ["415"]}),
-        ("415555", {"npaNxx": ["415555"]}),
-        ("41555501", {"npaNxxx": ["4155550"]}),
-    ],
-)
-def test_search(provider: Adapter, server: ScriptedServer, prefix: str, asked: dict[str, Any]) -> None:
-    offers = {"ResultCount": 2, "TelephoneNumberList": {"TelephoneNumber": [NUMBER, "+12125550100"]}}
-    server.queue(xml("SearchResult", offers))
-    assert provider.search(SearchQuery(prefix=prefix, limit=9)) == [Candidate(number=NUMBER)]
-    (seen,) = server.seen
-    assert seen.path == f"{PATH}/availableNumbers"
-    assert seen.query == {**asked, "quantity": ["9"], "LCA": ["false"]}
-
-
-def test_a_search_needs_an_area_code_of_the_us_or_canada(provider: Adapter, server: ScriptedServer) -> None:
-    for query in (SearchQuery(), SearchQuery(prefix="41"), SearchQuery(country="DE", prefix="415")):
-        with pytest.raises(Unsupported, match="area code"):
-            provider.search(query)
-    server.queue(reply(200, {}))
-    with pytest.raises(ProviderError):
-        provider.search(SearchQuery(prefix="415"))
 
 
 def test_secrets_of_both_kinds_come_back_in_no_text(provider: Adapter, server: ScriptedServer) -> None:
