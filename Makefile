@@ -3,6 +3,7 @@ SHELL = /bin/sh
 PYTHON =
 ARGS =
 SEED =
+NUMBERS =
 MINUTES =
 STAMP = .venv/.set-up
 BENCH_STAMP = .venv/.set-up-bench
@@ -73,8 +74,8 @@ lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes 
 installed: $(STAMP) ## what a user installs, in clean environments: each module imports, and the demo runs
 	@tests/deploy/installed.sh
 
-chaos: $(STAMP) ## kill things at random, 10 minutes a database, with a report (SEED=... repeats a run)
-	@CHAOS=long SEED=$(SEED) $(PYTEST) -s tests/chaos $(ARGS)
+chaos: $(STAMP) ## kill things at random, 10 minutes a database, with a report (SEED=... repeats a run, NUMBERS=2000 buys more)
+	@CHAOS=long SEED=$(SEED) NUMBERS=$(NUMBERS) $(PYTEST) -s tests/chaos $(ARGS)
 
 simulate: $(STAMP) ## search for a broken promise, each world in one process and in virtual time (MINUTES=..., SEED=... repeats a world)
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)

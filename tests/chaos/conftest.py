@@ -12,6 +12,8 @@ from tests.chaos.world import World, stage
 from tests.servers import PostgresServer, RedisServer
 
 LONG = os.environ.get("CHAOS") == "long"
+NUMBERS = int(os.environ.get("NUMBERS") or (1100 if LONG else 105))
+"""What is asked for in a run in which whatever dies and whenever, over all kinds in turn."""
 
 
 @pytest.fixture

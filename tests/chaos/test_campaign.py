@@ -12,7 +12,7 @@ from tests.chaos import blows, gateways, histories
 from tests.chaos.blows import Blow
 from tests.chaos.campaign import run
 from tests.chaos.commands import killed_commands
-from tests.chaos.conftest import LONG
+from tests.chaos.conftest import LONG, NUMBERS
 from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
@@ -20,13 +20,13 @@ IN_TURN: list[Blow] = [histories.set_clock, killed_commands, gateways.MIXED]
 """One of them is in each short run."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(5400 if LONG else 900)
 def test_whatever_dies_and_whenever(
     set_stage: Callable[..., AbstractContextManager[World]], seed: int, database_url: str
 ) -> None:
     rng = random.Random(f"{seed} {database_url.partition(':')[0]}")
     with set_stage(beats=2, batch=rng.choice((1, 5))) as world:
-        report = run(world, seed, draw(rng), total=1100 if LONG else 105)
+        report = run(world, seed, draw(rng), total=NUMBERS)
         assert not report.verdict.wrong, report.result() + world.fleet.log()
         assert len(world.missed) <= 2, world.missed
 
