@@ -84,19 +84,13 @@ def find(
         criteria=criteria,
         count=count,
         urgent=count if urgent is None else urgent,
+        closed=closed,
         budgets=left,
         listed=listed,
         spend=spend,
     )
     for alias in criteria.providers:
-        if hunt.over:
-            break
-        if alias not in runtime.providers:
-            hunt.found.reasons[alias] = "is not configured any more"
-        elif alias in closed:
-            hunt.found.reasons[alias] = closed[alias]
-            hunt.found.later.add(alias)
-        else:
+        if not hunt.over:
             hunt.at(alias)
     hunt.share()
     return hunt.found
@@ -106,13 +100,15 @@ def find(
 class _Hunt:
     """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones.
 
-    `shared` are offers at providers whose daily limit may go to others that wait there.
+    `closed` tells why a provider buys nothing now. `shared` are offers at providers whose daily limit may go to others
+    that wait there.
     """
 
     runtime: Runtime
     criteria: Criteria
     count: int
     urgent: int
+    closed: Mapping[str, str]
     budgets: Mapping[str, Budget]
     listed: Sequence[Offer] | None
     spend: Money | None
@@ -130,13 +126,17 @@ class _Hunt:
         return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
 
     def at(self, alias: str) -> None:
-        """Add a provider's offers that fit, as many as its daily limit leaves."""
-        if self._left(alias).most > 0:
-            self._ask(alias)
-        if not self.enough and self._left(alias).idle < 1:
-            limit = self.runtime.providers[alias].policy.daily_limit
-            self.found.reasons[alias] = f"its daily_limit of {limit} leaves no more beside what waits there"
-            self.found.later.add(alias)
+        """Add a provider's offers that fit, as many as its daily limit leaves, or tell why there are none."""
+        if alias not in self.runtime.providers:
+            self.found.reasons[alias] = "is not configured any more"
+        elif alias in self.closed:
+            self._none_now(alias, self.closed[alias])
+        else:
+            if self._left(alias).most > 0:
+                self._ask(alias)
+            if not self.enough and self._left(alias).idle < 1:
+                limit = self.runtime.providers[alias].policy.daily_limit
+                self._none_now(alias, f"its daily_limit of {limit} leaves no more beside what waits there")
 
     def share(self) -> None:
         """Add, where there are too few, what has to share a daily limit."""
@@ -145,6 +145,10 @@ class _Hunt:
                 self.found.offers.extend(usable(conn, self.runtime, self.shared, self.found.offers))
         if self.criteria.prefer:
             self._cheapest_first()
+
+    def _none_now(self, alias: str, reason: str) -> None:
+        self.found.reasons[alias] = reason
+        self.found.later.add(alias)
 
     def _ask(self, alias: str) -> None:
         """Add the listed ones by chunks, then what a search finds."""

@@ -3,8 +3,9 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar, get_type_hints
 
 import typer
 
@@ -22,6 +23,24 @@ OrderId = Annotated[
 ]
 InStatus = Annotated[Status | None, typer.Option("--status", help="Only those in this status.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many are shown, newest first.")]
+
+T = TypeVar("T")
+
+
+def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Have a command of many options take them as one value: a dataclass whose fields are the options."""
+
+    def wrap(command: Callable[[T], None]) -> Callable[..., None]:
+        def run(**given: object) -> None:
+            command(options(**given))
+
+        hints = get_type_hints(options, include_extras=True)
+        fields = inspect.signature(options).parameters.values()
+        run.__signature__ = inspect.Signature([one.replace(annotation=hints[one.name]) for one in fields])  # type: ignore[attr-defined]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return wrap
 
 
 def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:

@@ -3,12 +3,13 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from workers.cli.terminal.options import country_code, pairs
+from workers.cli.terminal.options import country_code, pairs, takes
 from workers.cli.terminal.output import Json, emit_json, say, show
 from workers.views.words import count
 
@@ -67,28 +68,46 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only search, and tell w
 Wait = Annotated[bool, typer.Option("--wait", help="Watch the order until it is completed.")]
 
 
-def find(
-    *,
-    count: Count,
-    country: InCountry = "US",
-    prefix: Prefix = None,
-    type: Type = None,
-    feature: Feature = None,
-    contains: Contains = "",
-    provider: Provider = None,
-    prefer: Prefer = None,
-    max_price: MaxPrice = None,
-    max_spend: MaxSpend = None,
-    at_least: AtLeast = 1,
-    reserve: Reserve = False,
-    exclude: Exclude = None,
-    idempotency_key: Key = None,
-    name: Name = None,
-    metadata: Metadata = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    json: Json = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The options of `order find`."""
+
+    count: Count
+    country: InCountry = "US"
+    prefix: Prefix = None
+    type: Type = None
+    feature: Feature = None
+    contains: Contains = ""
+    provider: Provider = None
+    prefer: Prefer = None
+    max_price: MaxPrice = None
+    max_spend: MaxSpend = None
+    at_least: AtLeast = 1
+    reserve: Reserve = False
+    exclude: Exclude = None
+    idempotency_key: Key = None
+    name: Name = None
+    metadata: Metadata = None
+    dry_run: DryRun = False
+    wait: Wait = False
+    json: Json = False
+
+    def fields(self, desk: Desk) -> dict[str, Any]:
+        """The request, as a message would have it. Raises Failure."""
+        same = ("count", "type", "contains", "prefer", "max_price", "max_spend", "at_least", "reserve")
+        return {
+            **{name: getattr(self, name) for name in (*same, "idempotency_key")},
+            "country": country_code(self.country) or self.country,
+            "prefix": self.prefix or [],
+            "features": self.feature or [],
+            "providers": self.provider or [],
+            "exclude": _excluded(desk, self.exclude),
+            "metadata": pairs(self.metadata, "--metadata"),
+        }
+
+
+@takes(Wanted)
+def find(wanted: Wanted) -> None:
     """Buy numbers that you do not name: so many of a country and prefix, from whoever has them.
 
     Workers search, write the numbers down as lines of the order, and buy those. What is refused, for somebody else was
@@ -99,36 +118,19 @@ def find(
     from workers.cli.terminal.context import open_desk
 
     with open_desk(buys=True) as desk:
-        fields = {
-            "count": count,
-            "country": country_code(country) or country,
-            "prefix": prefix or [],
-            "type": type,
-            "features": feature or [],
-            "contains": contains,
-            "providers": provider or [],
-            "prefer": prefer,
-            "max_price": max_price,
-            "max_spend": max_spend,
-            "at_least": at_least,
-            "reserve": reserve,
-            "exclude": _excluded(desk, exclude),
-            "idempotency_key": idempotency_key,
-            "metadata": pairs(metadata, "--metadata"),
-        }
-        order, wishes = parse_numbers_order(fields, desk.runtime.kinds)
-        if dry_run:
-            _preview(desk, wishes, order.max_spend, json=json)
+        order, wishes = parse_numbers_order(wanted.fields(desk), desk.runtime.kinds)
+        if wanted.dry_run:
+            _preview(desk, wishes, order.max_spend, json=wanted.json)
             return
         take(
             desk,
             wishes,
             order.metadata,
             key=order.idempotency_key,
-            name=name,
+            name=wanted.name,
             max_spend=order.max_spend,
-            wait=wait,
-            json=json,
+            wait=wanted.wait,
+            json=wanted.json,
         )
 
 
