@@ -88,9 +88,15 @@ class Telnyx:
         return ask
 
     def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
-        """One search for all numbers of an area. Nothing is bought here."""
-        found = searches.found_together(asks, self._beginning, "phone_number")
-        return [ask if isinstance(own, list) else own for ask, own in zip(asks, found, strict=True)]
+        """One search for all numbers of an area. Nothing is bought here.
+
+        What has no place in the order of the first is told before the call is written down: an order of that name says
+        nothing of it.
+        """
+        together = orders.together(self._config, asks)
+        found = searches.found_together(together, self._beginning, "phone_number")
+        prepared = {ask.number: ask if isinstance(own, list) else own for ask, own in zip(together, found, strict=True)}
+        return [prepared.get(ask.number, orders.APART) for ask in asks]
 
     def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Have numbers kept for us for half an hour."""

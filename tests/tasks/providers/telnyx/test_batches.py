@@ -105,6 +105,18 @@ def test_who_wants_another_connection_is_not_in_the_order(server: ScriptedServer
     assert seen.json[name] == "as-configured"
 
 
+@pytest.mark.parametrize("name", ["connection_id", "messaging_profile_id", "billing_group_id"])
+def test_who_has_no_place_in_the_order_is_told_before_the_call_is_written_down(
+    server: ScriptedServer, name: str
+) -> None:
+    server.queue(reply(200, {"data": [{"phone_number": number} for number in (NUMBER, OTHER, THIRD)]}))
+    asks = [wanted(NUMBER), wanted(OTHER, **{name: "another"}), wanted(THIRD, **{name: "as-configured"})]
+    provider = adapter("telnyx", server.url, **{name: "as-configured"})
+    first, second, third = provider.prepare_together(asks)  # type: ignore[attr-defined]
+    assert (first, third) == (asks[0], asks[2])
+    assert (second.kind, second.error_code, second.retry_after) == (OutcomeKind.NOT_SENT, "another_order", 0.0)
+
+
 @pytest.mark.parametrize("code", ["85000", "85001", "10016", "20100", "10039", "85004"])
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_code_for_all_of_them_refuses_none(server: ScriptedServer, status: int, code: str) -> None:
