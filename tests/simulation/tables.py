@@ -56,7 +56,7 @@ class Files:
         self._path = Path(self._folder.name) / "world.sqlite"
         migrate(f"sqlite:///{self._path}")
         self._engines: list[Engine] = []
-        self._lent: list[_Connection] = []
+        self._lent: list[Connection] = []
         self.restores = 0
         self.named = False
         """Whether its server tells itself from another, as PostgreSQL's do."""
@@ -102,12 +102,15 @@ class Files:
     def engine(self, number: int) -> Engine:
         """The engine of the world's process *number*, without connections."""
         while len(self._engines) <= number:
-            engine = make_engine(f"sqlite:///{self._path}")
-            event.listen(engine, "do_connect", lambda *_: self._live)
-            _begin_directly(engine)
-            self._engines.append(engine)
+            self._engines.append(self._make_engine())
         self._engines[number].dispose()
         return self._engines[number]
+
+    def _make_engine(self) -> Engine:
+        engine = make_engine(f"sqlite:///{self._path}")
+        event.listen(engine, "do_connect", lambda *_: self._live)
+        _begin_directly(engine)
+        return engine
 
     def lend(self, engine: Engine) -> _Connection:
         """A connection until the next restore, or world."""

@@ -18,12 +18,15 @@ from schemas.status import Status
 from tests.simulation import mutants
 from tests.simulation.clockwork import Broken, Escaped
 from tests.simulation.hunting import hunt
+from tests.simulation.postgres import Cluster
 from tests.simulation.report import Report, parting, story
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (13, 51, 75, 205, 208, 212, 213, 219, 220)
+RESTORED = 52
+"""A world whose database is restored."""
 TRACE = (
     "import os; from tests.simulation.stage import Stage; from workers.processes.embedded_redis import find_server\n"
 )
@@ -41,6 +44,26 @@ def test_a_world_keeps_its_promises(stage: Stage, seed: int) -> None:
     lived = stage.live(seed)
     assert lived.broken is None, story(lived)
     assert lived.purchases > 0
+
+
+@pytest.fixture
+def cluster(_postgres_package: Path) -> Cluster:
+    return Cluster(_postgres_package)
+
+
+@pytest.fixture
+def postgres_stage(_redis_program: str, cluster: Cluster) -> Iterator[Stage]:
+    with Stage(_redis_program, cluster) as found:
+        yield found
+
+
+def test_a_world_on_postgresql_keeps_them_and_is_one_run(postgres_stage: Stage, cluster: Cluster) -> None:
+    first = postgres_stage.live(RESTORED)
+    assert first.broken is None, story(first)
+    assert first.faults["database restored"]
+    assert cluster.unlike() == []
+    postgres_stage.live(2)
+    assert parting(first.trace, postgres_stage.live(RESTORED).trace) is None
 
 
 def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
