@@ -69,7 +69,22 @@ class OrderWish(SQLModel, table=True):
     finished_at: datetime | None = None
 
 
+class WishOffers(SQLModel, table=True):
+    """What the searches of an open wish showed beyond what it was missing: it takes the place of what is refused.
+
+    `offers` are rows of number, provider, account, monthly_price, setup_price, currency, options and seen_at, as
+    `tasks.wishes.kept` writes them. Who loses them searches again.
+    """
+
+    __tablename__: ClassVar[str] = "order_wish_offers"
+
+    order_id: str = Field(sa_column=Column(ID, primary_key=True))
+    position: int = Field(primary_key=True)
+    offers: list[dict[str, Any]] = Field(sa_column=Column(DOCUMENT, nullable=False))
+
+
 WISH = OrderWish.__table__  # type: ignore[attr-defined]
+OFFERS = WishOffers.__table__  # type: ignore[attr-defined]
 
 # A partial index is used only where the query repeats its condition word for word, without parameters.
 OPEN_WISH = text(f"order_wish.{_OPEN}")

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-from schemas.criteria import Criteria, may_be
+from schemas.criteria import Criteria
 from schemas.money import Money, readable
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
 from tasks.chunks import chunks
-from tasks.ledger.queue.purses import affordable
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.search_pages import SearchPages
-from tasks.providers.reading.searches import international_prefix, offered
+from tasks.providers.reading.searches import offered
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
 from tasks.supply.budgets import Budget, budgets, closed_providers
+from tasks.supply.fitting import fits, is_cheap, query_of
 from tasks.supply.offers import Offer, usable
 
 SPARE = 100
@@ -34,6 +34,9 @@ MOST_PAGES = 1_000
 
 SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
+
+_WORTH_IT = 10
+"""A search is not made while what was kept has this part of what is missing: it would only show that again."""
 
 _CHUNK = 500
 
@@ -64,15 +67,17 @@ def find(
     *,
     urgent: int | None = None,
     listed: Sequence[Offer] | None = None,
+    kept: Sequence[Offer] = (),
     spend: Money | None = None,
 ) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
     the preferred one's next page may have the rest. The cheapest are looked for among all. Each provider's part of
-    *listed*, where it is given, goes before its search. A provider offers no more than its daily limit leaves; what
-    has to share that with others that wait there comes last. One that costs more than *spend*, setup and first month,
-    or does not tell both, is passed over.
+    *listed*, where it is given, goes before its search. Nothing is searched where *kept*, which searches by the same
+    criteria showed before, has a good part. A provider offers no more than its daily limit leaves; what has to share
+    that with others that wait there comes last. One that costs more than *spend*, setup and first month, or does not
+    tell both, is passed over.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
     here = [alias for alias in criteria.providers if alias in runtime.providers]
@@ -89,7 +94,7 @@ def find(
         listed=listed,
         spend=spend,
     )
-    for alias in criteria.providers:
+    for alias in () if hunt.recall(kept) else criteria.providers:
         if not hunt.over:
             hunt.at(alias)
     hunt.share()
@@ -124,6 +129,17 @@ class _Hunt:
         if self.criteria.prefer:
             return False
         return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
+
+    def recall(self, kept: Sequence[Offer]) -> bool:
+        """Add those of *kept* that can be ordered where they are a good part of what is missing; whether they are."""
+        cheap = [one for one in kept if is_cheap(one, self.criteria, self.spend)]
+        for alias in self.budgets:
+            self._add(alias, [one for one in cheap if one.provider == alias])
+        if len(self.found.offers) * _WORTH_IT >= self.count:
+            return True
+        self.found.offers.clear()
+        self.shared.clear()
+        return False
 
     def at(self, alias: str) -> None:
         """Add a provider's offers that fit, as many as its daily limit leaves, or tell why there are none."""
@@ -241,30 +257,6 @@ class _Hunt:
         left = self._left(alias)
         plenty = len(self.found.offers) + len(self.shared) >= self.count
         return self.enough or left.most < 1 or (left.idle < 1 and plenty)
-
-
-def query_of(criteria: Criteria, limit: int) -> SearchQuery:
-    """The search for numbers by *criteria*."""
-    asked = {name: getattr(criteria, name) for name in ("country", "prefix", "type", "features", "contains")}
-    return SearchQuery(limit=limit, **asked)
-
-
-def fits(found: Candidate, query: SearchQuery, criteria: Criteria) -> bool:
-    """Whether a candidate is what was asked for, as far as its number tells: its provider may have said so only."""
-    number = found.number
-    if offered(number, query) is None or number in criteria.exclude:
-        return False
-    national = number.removeprefix(international_prefix(SearchQuery(country=query.country)))
-    return criteria.contains in national and (criteria.type is None or may_be(number, criteria.type))
-
-
-def is_cheap(found: Candidate, criteria: Criteria, spend: Money | None = None) -> bool:
-    """Whether a candidate costs no more than is wanted; no where that cannot be told and matters."""
-    if spend is not None and not affordable([found.price], spend, spend.amount):
-        return False
-    if criteria.max_price is not None:
-        return criteria.max_price.covers(found.price)
-    return not criteria.prefer or (found.price is not None and found.price.monthly is not None)
 
 
 def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:

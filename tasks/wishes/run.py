@@ -26,6 +26,7 @@ from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find, search_time
 from tasks.supply.offers import Offer, usable, within
+from tasks.wishes.kept import Kept, kept_for, offers_of, rows_of
 from tasks.wishes.reserving import reserve
 from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, in_words, stuck_lines, with_freed
 
@@ -60,13 +61,15 @@ class _This:
         return wishes.lock_open(conn, self.order_id, self.position, now)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Begun:
     """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may.
 
     `closed` are paused providers at which lines are stuck, and why: their numbers are looked for at others.
-    `reserve` is whether what it finds is reserved before it is written down.
+    `reserve` is whether what it finds is reserved before it is written down, `kept` what earlier searches showed.
     """
+
+    at: datetime
 
     criteria: Criteria
     missing: int
@@ -75,6 +78,7 @@ class _Begun:
     spend: Money | None
     closed: Mapping[str, str]
     reserve: bool
+    kept: Kept
 
 
 def run(runtime: Runtime, order_id: str, position: int) -> None:
@@ -89,13 +93,18 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
         return
     runtime.reached("leased")
     try:
-        found = find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, spend=begun.spend)
+        found = _find(runtime, begun)
         runtime.reached("searched")
         told = _reserve(runtime, begun, found)
         runtime.database.run(lambda conn: _conclude(conn, this, begun, found, told))
     except Exception as exc:
         _fail(this, type(exc).__name__)
         raise
+
+
+def _find(runtime: Runtime, begun: _Begun) -> Found:
+    kept = offers_of(begun.kept)
+    return find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, kept=kept, spend=begun.spend)
 
 
 def settle(conn: Connection, wish: Row, tally: Tally, now: datetime) -> bool:
@@ -146,7 +155,15 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
     urgent = wish["at_least"] if tally.found == 0 else 1
     return _Begun(
-        criteria, missing + len(stuck), urgent, not tally.unsettled, spend, closed if stuck else {}, wish["reserve"]
+        at=now,
+        criteria=criteria,
+        missing=missing + len(stuck),
+        urgent=urgent,
+        settled=not tally.unsettled,
+        spend=spend,
+        closed=closed if stuck else {},
+        reserve=wish["reserve"],
+        kept=kept_for(conn, this.runtime, wish, now),
     )
 
 
@@ -179,6 +196,9 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
     elif chosen := _in_place_of(conn, this, begun, found) if begun.closed else offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
+        numbers = {one.number for one in chosen}
+        beyond = [one for one in found.offers[begun.missing :] if one.number not in numbers]
+        wishes.keep_offers(conn, wish, rows_of(this.runtime, beyond, begun.kept, begun.at))
         # Until the most of it is bought, a search would show it again.
         search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER
         again = {"search_at": search_at, "next_run_at": now, "leased_until": None, "progress_at": now}

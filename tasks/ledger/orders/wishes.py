@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, false, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, false, func, insert, or_, select, update
 
 from schemas.requests import RequestError
 from schemas.status import SETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
-from schemas.tables.wishes import OPEN_WISH, WISH, WishState
+from schemas.tables.wishes import OFFERS, OPEN_WISH, WISH, WishState
 from tasks.ledger.orders.cancel import GAVE_WAY
 from tasks.ledger.requests.accept import Entry, accept, line_row
 from tasks.ledger.rows import Row
@@ -174,14 +174,30 @@ def change(conn: Connection, wish: Row, now: datetime, **values: Any) -> None:
     conn.execute(update(WISH).where(*here).values(**values, updated_at=now))
 
 
+def kept_offers(conn: Connection, wish: Row) -> list[Row]:
+    """What `keep_offers` wrote for a locked wish."""
+    here = (OFFERS.c.order_id == wish["order_id"], OFFERS.c.position == wish["position"])
+    return conn.execute(select(OFFERS.c.offers).where(*here)).scalar() or []
+
+
+def keep_offers(conn: Connection, wish: Row, offers: Sequence[Row]) -> None:
+    """Keep *offers*, and no others, for a locked wish; what they are, `tasks.wishes.kept` knows."""
+    here = {"order_id": wish["order_id"], "position": wish["position"]}
+    conn.execute(delete(OFFERS).where(*(OFFERS.c[name] == value for name, value in here.items())))
+    if offers:
+        conn.execute(insert(OFFERS).values(**here, offers=[*offers]))
+
+
 def end(conn: Connection, wish: Row, state: WishState, reason: str | None, now: datetime) -> None:
     """Look for no more numbers of a locked wish."""
+    keep_offers(conn, wish, [])
     change(conn, wish, now, state=str(state), reason=reason, leased_until=None, finished_at=now)
 
 
 def cancel_wishes(conn: Connection, order_id: str, now: datetime) -> None:
     """End the open wishes of an order that is cancelled, and locked."""
     ended = {"state": str(WishState.CANCELLED), "leased_until": None, "finished_at": now, "updated_at": now}
+    conn.execute(delete(OFFERS).where(OFFERS.c.order_id == order_id))
     conn.execute(update(WISH).where(_AT.order_id == order_id, OPEN_WISH).values(**ended))
 
 

@@ -20,7 +20,7 @@ from schemas.requests import RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import LINE, PURCHASE
-from schemas.tables.wishes import WishState
+from schemas.tables.wishes import OFFERS, WishState
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.orders import cancel
@@ -155,6 +155,11 @@ class Game(RuleBasedStateMachine):
             rows = self.lines(order_id)
             assert sum(row["status"] not in DEAD for row in rows) <= COUNTS[key]
             assert len(self.paid_for(rows)) <= COUNTS[key]
+
+    @invariant()
+    def offers_are_kept_for_open_wishes_only(self) -> None:
+        opened = {wish["order_id"] for wish in self.world.wishes() if wish["state"] == WishState.OPEN}
+        assert {row["order_id"] for row in self.world.rows(select(OFFERS))} <= opened
 
     def paid_for(self, rows: list[Row]) -> set[str]:
         """The charged numbers of an order; one that a person cancelled there may be another's by now."""
