@@ -10,26 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from workers.cli.audit.options import (
-    ALL_GONE,
-    CHANGES,
-    RELEASE,
-    SETTLE,
-    Adopt,
-    Alias,
-    AllGone,
-    MarkReleased,
-    Note,
-    OnlyReport,
-    Release,
-    Settle,
-    Yes,
-)
-from workers.cli.purchase.resolve import bound
-from workers.cli.terminal.options import By
-from workers.cli.terminal.output import Json, Meter, emit_json, say, show, show_line
+from workers.cli.audit.options import ALL_GONE, RELEASE, SETTLE, Asked
+from workers.cli.terminal.options import takes
+from workers.cli.terminal.output import Meter, emit_json, say, show, show_line
 from workers.views.errors import SOME_FAILED, Failure
-from workers.views.operator import MAX_NOTE, person
+from workers.views.operator import person
 from workers.views.words import count, moment
 
 if TYPE_CHECKING:
@@ -57,20 +42,8 @@ def register(app: typer.Typer) -> None:
     app.command()(audit)
 
 
-def audit(
-    provider: Alias,
-    *,
-    report: OnlyReport = False,
-    adopt: Adopt = False,
-    mark_released: MarkReleased = False,
-    all_gone: AllGone = False,
-    settle: Settle = None,
-    note: Note = None,
-    release: Release = None,
-    yes: Yes = False,
-    by: By = None,
-    json: Json = False,
-) -> None:
+@takes(Asked)
+def audit(asked: Asked) -> None:
     """Compare what a provider says we own with the table, both ways. At the provider it only reads, but for --release.
 
     Found are numbers that are owned and unknown here, purchases in doubt or held whose number is ours after all,
@@ -87,51 +60,13 @@ def audit(
 
     After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
     """
-    from workers.cli.release.orphans import give_back_orphans
-
-    _refuse(
-        report and (adopt or mark_released or settle or release), f"--report only tells: leave it out, or {CHANGES}"
-    )
-    _refuse(all_gone and not mark_released, f"{ALL_GONE} goes with --mark-released")
-    _refuse(release and (adopt or mark_released or settle), f"{RELEASE} goes by itself")
-    _refuse(yes and not release, f"--yes goes with {RELEASE}")
-    note = note and note.strip()
-    numbers, name, going_back = _numbers(settle or [], note), person(by), _read(RELEASE, release or [])
-    with _ready(provider) as (runtime, binding):
+    asked, name = asked.checked(), person(asked.by)
+    with _ready(asked.provider) as (runtime, binding):
         found = _walk(runtime, binding)
-        settled: list[Finding] = _settle(runtime, found, numbers, name, note) if note else []
-        if mark_released:
-            settled += _release(runtime, binding, found, name, all_gone=all_gone)
-        # What is marked as released is missing no more: an account may go on by that.
-        done, going = _adopt(runtime, binding, found.without(settled), name) if adopt else ([], None)
-        settled += done
-        if going_back:
-            settled += give_back_orphans(runtime, binding, found, going_back, name, yes=yes)
+        settled, going = _change(runtime, binding, found, asked, name)
     left = found.without(settled).findings
-    _emit(found, settled, left, going) if json else _tell(found, settled, left, going)
+    _emit(found, settled, left, going) if asked.json else _tell(found, settled, left, going)
     raise typer.Exit(SOME_FAILED if left or (going is not None and not going.settled) else 0)
-
-
-def _refuse(wrong: object, message: str) -> None:
-    if wrong:
-        raise Failure(message)
-
-
-def _numbers(settle: Sequence[str], note: str | None) -> list[str]:
-    """The numbers to settle, as E.164. Raises Failure for what is none, and where *note* is missing or alone."""
-    bound(note, "--note", MAX_NOTE)
-    if bool(settle) != bool(note):
-        raise Failure(f"{SETTLE} and --note go together: which number, and how it was settled with the provider")
-    return _read(SETTLE, settle)
-
-
-def _read(option: str, numbers: Sequence[str]) -> list[str]:
-    from schemas.numbers import NumberError, read_number
-
-    try:
-        return [read_number(one) for one in numbers]
-    except NumberError as exc:
-        raise Failure(f"{option} {exc}") from exc
 
 
 @contextmanager
@@ -179,6 +114,25 @@ def _whole_list(binding: Binding) -> Iterator[None]:
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
         raise Failure(message, SOME_FAILED) from exc
+
+
+def _change(
+    runtime: Runtime, binding: Binding, found: Report, asked: Asked, by: str
+) -> tuple[list[Finding], GoingOn | None]:
+    """Do what was asked for: what is settled by that, and how an account with a lost history goes on."""
+    from workers.cli.release.orphans import give_back_orphans
+
+    settled: list[Finding] = []
+    if asked.note:
+        settled += _settle(runtime, found, asked.settle or [], by, asked.note)
+    if asked.mark_released:
+        settled += _release(runtime, binding, found, by, all_gone=asked.all_gone)
+    # What is marked as released is missing no more: an account may go on by that.
+    done, going = _adopt(runtime, binding, found.without(settled), by) if asked.adopt else ([], None)
+    settled += done
+    if asked.release:
+        settled += give_back_orphans(runtime, binding, found, asked.release, by, yes=asked.yes)
+    return settled, going
 
 
 def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[list[Finding], GoingOn | None]:

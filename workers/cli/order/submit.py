@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ import typer
 
 from workers.cli.order.naming import Column, IgnoreOthers, OtherColumns, naming
 from workers.cli.terminal.input_file import STDIN, opened
-from workers.cli.terminal.options import Country, country_code, pairs
+from workers.cli.terminal.options import Country, country_code, pairs, takes
 from workers.cli.terminal.output import Json, Meter, emit_json, say, show, show_table
 from workers.views.errors import WRONG_USE, Failure
 from workers.views.words import count, duration
@@ -61,28 +62,51 @@ MaxShown = Annotated[
 ]
 
 
-def submit(
-    file: File,
-    *,
-    provider: Provider = None,
-    country: Country = None,
-    format: Format = None,
-    sheet: Sheet = None,
-    column: Column = None,
-    other_columns: OtherColumns = None,
-    ignore_other_columns: IgnoreOthers = False,
-    name: Name = None,
-    metadata: OrderMetadata = None,
-    max: Max = None,
-    max_spend: MaxSpend = None,
-    skip_invalid: SkipInvalid = False,
-    rejects: Rejects = None,
-    allow_duplicates: AllowDuplicates = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    max_problems_shown: MaxShown = 20,
-    json: Json = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """The file and the options of `order submit`."""
+
+    file: File
+    provider: Provider = None
+    country: Country = None
+    format: Format = None
+    sheet: Sheet = None
+    column: Column = None
+    other_columns: OtherColumns = None
+    ignore_other_columns: IgnoreOthers = False
+    name: Name = None
+    metadata: OrderMetadata = None
+    max: Max = None
+    max_spend: MaxSpend = None
+    skip_invalid: SkipInvalid = False
+    rejects: Rejects = None
+    allow_duplicates: AllowDuplicates = False
+    dry_run: DryRun = False
+    wait: Wait = False
+    max_problems_shown: MaxShown = 20
+    json: Json = False
+
+    @property
+    def label(self) -> str:
+        """What messages call the file."""
+        return "standard input" if self.file == STDIN else self.file
+
+    @property
+    def title(self) -> str | None:
+        """The order's name."""
+        from schemas.outcomes import clip
+
+        return clip(self.name or (None if self.file == STDIN else Path(self.file).name), MAX_NAME)
+
+    def how(self) -> dict[str, Any]:
+        """How the file is to be read. Raises Failure."""
+        named = naming(self.column, self.other_columns, ignore=self.ignore_other_columns)
+        where = {"provider": self.provider, "country": country_code(self.country)}
+        return {"format": self.format, **where, "naming": named, "sheet": self.sheet}
+
+
+@takes(Submitted)
+def submit(given: Submitted) -> None:
     """Buy the numbers of a file, or as many as its rows count.
 
     Columns: number (or phone, tel, e164, msisdn and the like), provider (or carrier); if wanted idempotency_key,
@@ -93,99 +117,98 @@ def submit(
     max_price, type, features, contains, at_least) are bought as by `order find`. Workers do the buying: Ctrl-C after
     the order is in stops nothing.
     """
-    from schemas.outcomes import clip
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.check_file import bounded
 
-    extra = bounded(pairs(metadata, "--metadata"))
-    label = "standard input" if file == STDIN else file
-    named = naming(column, other_columns, ignore=ignore_other_columns)
-    how = {"format": format, "provider": provider, "country": country_code(country), "naming": named, "sheet": sheet}
-    with open_desk(buys=True) as desk, _checked(desk, file, label, **how) as checked:
-        if rejects is not None and checked.problems:
+    metadata, how = bounded(pairs(given.metadata, "--metadata")), given.how()
+    with open_desk(buys=True) as desk, _checked(desk, given, how) as checked:
+        if given.rejects is not None and checked.problems:
             from workers.cli.order.rejects import write_rejects
 
-            write_rejects(file, rejects, checked, how=how)
-        _refuse_bad(checked, label, skip=skip_invalid, shown=max_problems_shown, json=json)
-        title = clip(name or (None if file == STDIN else Path(file).name), MAX_NAME)
+            write_rejects(given.file, given.rejects, checked, how=how)
+        _refuse_bad(checked, given)
         if checked.wishes:
-            from workers.cli.order.wishes.find import submit_wishes
-
-            if max is not None:
-                raise Failure("--max bounds orders of numbers: the rows of this file have a count each")
-            wishes = checked.wishes
-            submit_wishes(desk, wishes, extra, title, max_spend=max_spend, dry_run=dry_run, wait=wait, json=json)
-            return
-        if max_spend is not None:
-            raise Failure("--max-spend bounds rows with a count: what the numbers of this file cost is not known")
-        if dry_run:
-            _tell_twice(checked, label)
-            _tell_plan(desk, checked, json=json)
-            return
-        _ask_twice(checked, label, allowed=allow_duplicates, asks=file != STDIN)
-        _submit(desk, checked, title, extra, limit=max, wait=wait, json=json)
+            _submit_wishes(desk, checked, given, metadata)
+        else:
+            _submit_numbers(desk, checked, given, metadata)
 
 
 @contextmanager
-def _checked(desk: Desk, file: str, label: str, **how: Any) -> Iterator[Checked]:
-    """Every row of a file, checked; *how* tells how to read it."""
+def _checked(desk: Desk, given: Submitted, how: dict[str, Any]) -> Iterator[Checked]:
+    """Every row of the file, checked; *how* tells how to read it."""
     from workers.views.desk import known_provider
     from workers.views.orders.check_file import check_file
 
-    if how["provider"] is not None:
-        known_provider(desk.runtime.config, how["provider"])
-    with opened(file) as source, Meter("checking rows") as meter:
-        checked = check_file(desk.runtime, source, name=label, advance=meter.advance, **how)
+    if given.provider is not None:
+        known_provider(desk.runtime.config, given.provider)
+    with opened(given.file) as source, Meter("checking rows") as meter:
+        checked = check_file(desk.runtime, source, name=given.label, advance=meter.advance, **how)
     try:
         yield checked
     finally:
         checked.close()
 
 
-def _submit(
-    desk: Desk,
-    checked: Checked,
-    title: str | None,
-    metadata: dict[str, Any],
-    *,
-    limit: int | None,
-    wait: bool,
-    json: bool,
-) -> None:
-    from workers.cli.terminal.spending import say_spending
-    from workers.views.orders.load import load_order
+def _submit_wishes(desk: Desk, checked: Checked, given: Submitted, metadata: dict[str, Any]) -> None:
+    from workers.cli.order.wishes.find import submit_wishes
 
-    say_spending(desk.runtime.config, checked.providers, limit)
-    with Meter("loading the order", len(checked.lines)) as meter:
-        loaded = load_order(
-            desk.runtime, checked, name=title, metadata=metadata, max_purchases=limit, advance=meter.advance
-        )
-    if json:
-        emit_json({**_document(loaded, checked, title), **({"type": "accepted"} if wait else {})})
+    if given.max is not None:
+        raise Failure("--max bounds orders of numbers: the rows of this file have a count each")
+    ways = {"dry_run": given.dry_run, "wait": given.wait, "json": given.json}
+    submit_wishes(desk, checked.wishes, metadata, given.title, max_spend=given.max_spend, **ways)
+
+
+def _submit_numbers(desk: Desk, checked: Checked, given: Submitted, metadata: dict[str, Any]) -> None:
+    if given.max_spend is not None:
+        raise Failure("--max-spend bounds rows with a count: what the numbers of this file cost is not known")
+    if given.dry_run:
+        _tell_twice(checked, given.label)
+        _tell_plan(desk, checked, json=given.json)
+        return
+    _ask_twice(checked, given.label, allowed=given.allow_duplicates, asks=given.file != STDIN)
+    loaded = _load(desk, checked, given, metadata)
+    if given.json:
+        emit_json({**_document(loaded, checked, given.title), **({"type": "accepted"} if given.wait else {})})
     else:
-        _tell_loaded(loaded, wait=wait)
-    if wait:
+        _tell_loaded(loaded, wait=given.wait)
+    if given.wait:
         from workers.cli.order.follow import follow
 
-        raise typer.Exit(follow(desk, loaded.order_id, json=json))
+        raise typer.Exit(follow(desk, loaded.order_id, json=given.json))
     _hint(desk)
 
 
-def _refuse_bad(checked: Checked, label: str, *, skip: bool, shown: int, json: bool) -> None:
+def _load(desk: Desk, checked: Checked, given: Submitted, metadata: dict[str, Any]) -> Loaded:
+    from workers.cli.terminal.spending import say_spending
+    from workers.views.orders.load import load_order
+
+    say_spending(desk.runtime.config, checked.providers, given.max)
+    with Meter("loading the order", len(checked.lines)) as meter:
+        return load_order(
+            desk.runtime,
+            checked,
+            name=given.title,
+            metadata=metadata,
+            max_purchases=given.max,
+            advance=meter.advance,
+        )
+
+
+def _refuse_bad(checked: Checked, given: Submitted) -> None:
     """Tell the bad rows. Ends the command, with nothing accepted, unless they may be left out and others are there."""
     from workers.cli.order.problems import list_problems
 
     if not checked.problems:
         return
     right = len(checked.lines) + len(checked.wishes)
-    goes_on = skip and right > 0
+    goes_on = given.skip_invalid and right > 0
     bad, good = count(checked.bad_rows, "bad row"), count(right, "good one")
     end = "they are left out" if goes_on else "nothing was accepted"
-    say(f"{label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
-    list_problems(checked.problems, shown)
+    say(f"{given.label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
+    list_problems(checked.problems, given.max_problems_shown)
     if goes_on:
         return
-    if json:
+    if given.json:
         document = {"accepted": False, "good_rows": right, "bad_rows": checked.bad_rows}
         emit_json({**document, "problems": list(checked.problems)})
     elif right:

@@ -74,13 +74,9 @@ def search(
     from workers.views.orders.export import format_of
     from workers.views.providers.searching import why_no_more
 
-    if not (prefix.isascii() and prefix.isdigit()) and prefix:
-        raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
-    ways = {"--csv": csv, "--json": json, "--output": output is not None}
-    if len(given := [name for name, is_given in ways.items() if is_given]) > 1:
-        raise Failure(f"{' and '.join(given[:2])} are both given: keep one")
+    _one_way({"--csv": csv, "--json": json, "--output": output is not None})
     refuse_replacing(output, format_of(output, json=False), overwrite=overwrite)
-    query = SearchQuery(country=country_code(country) or country, prefix=prefix, limit=limit or DEFAULT)
+    query = SearchQuery(country=country_code(country) or country, prefix=_digits(prefix), limit=limit or DEFAULT)
     try:
         found = _find(provider, query)
     except Unsupported as exc:
@@ -94,6 +90,17 @@ def search(
     if len(found.numbers) < query.limit:
         say(why_no_more(found, provider))
         raise typer.Exit(0 if limit is None else SOME_FAILED)
+
+
+def _digits(prefix: str) -> str:
+    if not (prefix.isascii() and prefix.isdigit()) and prefix:
+        raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
+    return prefix
+
+
+def _one_way(ways: dict[str, bool]) -> None:
+    if len(given := [name for name, is_given in ways.items() if is_given]) > 1:
+        raise Failure(f"{' and '.join(given[:2])} are both given: keep one")
 
 
 def _find(provider: str, query: SearchQuery) -> Found:
