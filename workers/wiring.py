@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig, read_token
-from tasks import restored_database
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.policies.pace import Pace
@@ -24,6 +23,7 @@ from tasks.providers.adapter import Adapter
 from tasks.providers.registry import build, kinds_of
 from tasks.providers.rotating import rotating
 from tasks.providers.transport.http import ssl_context
+from tasks.restored_database import detect
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Watermark
@@ -132,7 +132,7 @@ def _prime_pace(runtime: Runtime) -> None:
 
 def _compare_history(runtime: Runtime) -> None:
     try:
-        restored_database.compare(runtime)
+        detect.compare(runtime)
     except redis.exceptions.RedisError as exc:
         # Nothing is claimed on a connection that nobody looked at.
         log.warning("the database cannot be compared with what was bought, Redis %s", explained(exc))

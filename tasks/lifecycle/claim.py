@@ -13,12 +13,12 @@ from functools import cache, partial
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from tasks import restored_database
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
 from tasks.ledger.history import Unvouched, WentBack, vouch
 from tasks.ledger.rows import some_numbers
 from tasks.policies.backoff import call_length
+from tasks.restored_database import detect, lost_calls
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Mark, Newest, Replaced, Watermark
@@ -50,7 +50,7 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                 with look.lock:
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
-                        newest = restored_database.look(runtime, binding.account, exc.server)
+                        newest = lost_calls.look(runtime, binding.account, exc.server)
                         try:
                             claims = runtime.database.transact(claiming(newest), items, marking)
                         except Unvouched:
@@ -61,7 +61,7 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                         return claims
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
-        restored_database.compare(runtime)
+        detect.compare(runtime)
         return [None] * len(items)
 
 

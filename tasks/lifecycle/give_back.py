@@ -19,7 +19,6 @@ from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks import restored_database
 from tasks.call_times import Call
 from tasks.database_away import until_written
 from tasks.ledger import due
@@ -37,6 +36,7 @@ from tasks.providers.adapter import Known, ProviderError, Releasing, releasing
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Gate, Withheld, in_turn
 from tasks.reading_turns import Stopped, Turns
+from tasks.restored_database import detect, lost_calls
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.watermark import Mark, Newest, Replaced
@@ -134,7 +134,7 @@ def _release(work: _Work) -> None:
     except WentBack as exc:
         log.warning("the release of %s waits: %s", row["number"], exc, extra=about_release(row))
         work.keep(LATER)
-        restored_database.compare(runtime)
+        detect.compare(runtime)
         return
     if intent is None:
         return
@@ -160,7 +160,7 @@ def _claim(work: _Work) -> Intent | None:
             if newest is not None:
                 # It was looked up for another connection's server: of two, one has replaced the other.
                 runtime.database.renew()
-            newest = restored_database.look(runtime, row["account"], exc.server)
+            newest = lost_calls.look(runtime, row["account"], exc.server)
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from schemas.status import UNSETTLED
-from tasks import orders, restored_database
+from tasks import orders
 from tasks.lifecycle import give_back, release_and_sweep
+from tasks.restored_database import detect
 from tests.simulation.box import wall_clock
 from tests.simulation.clockwork import MICRO, Actor, Process
 
@@ -130,8 +131,8 @@ class Idle:
         with ExitStack() as stack:
             for (module, name), query in _ASKED.items():
                 stack.enter_context(patch.object(module, name, self._if_due(getattr(module, name), query)))
-            compare = self._if_restored(restored_database.compare)
-            stack.enter_context(patch.object(restored_database, "compare", compare))
+            compare = self._if_restored(detect.compare)
+            stack.enter_context(patch.object(detect, "compare", compare))
             yield
 
     def _if_restored(self, compare: Callable[[Any], bool]) -> Callable[[Any], bool]:

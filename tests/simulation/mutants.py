@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+import tasks.restored_database.detect
 from sqlalchemy import select, update
 
 import tasks.ledger.calls.looks
@@ -29,7 +30,6 @@ import tasks.lifecycle.release_and_sweep
 import tasks.policies.backoff
 import tasks.policies.pace
 import tasks.policies.retry
-import tasks.restored_database
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
@@ -196,7 +196,7 @@ def restored_and_bought() -> AbstractContextManager[Any]:
     """Nobody looks whether the database knows what was bought."""
     stack = ExitStack()
     stack.enter_context(patch.object(tasks.lifecycle.claim, "vouch", lambda *_: None))
-    stack.enter_context(patch.object(tasks.restored_database, "compare", lambda *_: False))
+    stack.enter_context(patch.object(tasks.restored_database.detect, "compare", lambda *_: False))
     return stack
 
 

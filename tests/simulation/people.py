@@ -13,7 +13,7 @@ from schemas.requests import RequestError, parse_order
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ORDER, PURCHASE
-from tasks import orders, restored_database
+from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
@@ -23,6 +23,7 @@ from tasks.operator import resolve, retry_order
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
+from tasks.restored_database import go_on
 from tasks.transactions import Raced
 from tests.simulation import returns
 from tests.simulation.box import START
@@ -208,15 +209,15 @@ def take_in(world: World, alias: str) -> None:
     if not world.can_look(alias) or (alias == "vonage" and not world.network.control.ledger.everywhere(alias)):
         if world.judge.one(_BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
-            restored_database.believe(runtime, binding, "a person", "looked at the dashboard")
+            go_on.believe(runtime, binding, "a person", "looked at the dashboard")
         return
     world.clockwork.note(f"a person audits {alias}")
     report = compare.audit(runtime, binding)
     done = compare.adopt(runtime, binding, report, "a person")
-    going = restored_database.take_in(runtime, binding, report, done, "a person")
+    going = go_on.take_in(runtime, binding, report, done, "a person")
     # Where an order stands without a number that it was made for, nothing else ends it.
     if going is not None and (going.shows_none or (going.unclear and not world.faults.on)):
-        restored_database.believe(runtime, binding, "a person", "checked the token")
+        go_on.believe(runtime, binding, "a person", "checked the token")
 
 
 def mend_all(world: World) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from schemas.status import Status
 from schemas.tables.purchases import EVENT
-from tasks import restored_database
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
+from tasks.restored_database import detect
 from tasks.watermark import Watermark
 from tests.servers import RedisServer
 from tests.servers.backups import Backup
@@ -49,7 +49,7 @@ class Past:
         return found
 
     def compare(self) -> None:
-        restored_database.compare(self.world.runtime)
+        detect.compare(self.world.runtime)
 
     def state(self, alias: str = "acme") -> Row:
         with self.database.read() as conn:

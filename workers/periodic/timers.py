@@ -14,10 +14,11 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks import orders, restored_database, retention
+from tasks import orders, retention
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
+from tasks.restored_database import detect
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
 from tasks.wishes import due
@@ -100,7 +101,7 @@ class Timers:
         self._timers = [
             Timer("release", RELEASE_EVERY, self._turn(_release)),
             Timer("sweep", SWEEP_EVERY, self._turn(_sweep)),
-            Timer("history", HISTORY_EVERY, self._turn(restored_database.compare)),
+            Timer("history", HISTORY_EVERY, self._turn(detect.compare)),
             Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
             Timer("wishes", WISHES_EVERY, self._turn(due.look)),
             Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),

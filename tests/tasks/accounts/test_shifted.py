@@ -15,7 +15,6 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.audits import AUDIT_RUN, FINDING
 from schemas.tables.purchases import PROVIDER, PURCHASE
-from tasks import restored_database
 from tasks.accounts import identity
 from tasks.accounts.chosen import AccountElsewhere
 from tasks.accounts.identity import AccountChanged
@@ -24,6 +23,7 @@ from tasks.ledger.accounts import Home
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause
+from tasks.restored_database import detect
 from tasks.runtime import Runtime
 from tasks.watermark import Mark
 from tests.tasks.support import Killed, World, number
@@ -262,7 +262,7 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
     now = as_file(world, after)
     for _ in range(2):
         identity.settle(now)
-    restored_database.compare(now)
+    detect.compare(now)
     causes = {row["provider"]: row["cause"] for row in world.rows(select(PROVIDER))}
     [alias] = [alias for alias in after if alias not in before or after[alias] != before[alias]][:1]
     assert causes[alias] == (Cause.BEHIND if behind else None)
@@ -280,6 +280,6 @@ def test_what_was_answered_for_is_handed_on_and_no_alarm(make: Callable[..., Wor
     with world.write() as conn:
         history.answer(conn, marks, account="vogent|@twin", now=world.clock())
     identity.settle(now)
-    restored_database.compare(now)
+    detect.compare(now)
     assert now.watermark.newest("vogent|@twin") == marks
     assert {row["cause"] for row in world.rows(select(PROVIDER))} == {None}

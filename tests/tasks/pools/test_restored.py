@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
-from tasks import restored_database
+from tasks.restored_database import detect
 from tests.servers.backups import Backup
 from tests.tasks.pools.supplying import Supplied, supplied
 from tests.tasks.pools.test_daily_limit import buy
@@ -49,7 +49,7 @@ def run_on(world: Supplied) -> None:
 
 
 def test_nothing_is_bought_for_it_elsewhere_before_what_was_lost_is_known(world: Supplied) -> None:
-    restored_database.compare(world.runtime)
+    detect.compare(world.runtime)
     run_on(world)
     assert charged(world) == FOUR
     assert world.pool()["status"] == PoolStatus.EXHAUSTED
@@ -60,14 +60,14 @@ def test_nor_what_was_ordered_before(world: Supplied) -> None:
     """What the restored database has waiting at another provider, beside what was bought at the first."""
     world.shop().offers = []
     assert world.run().ordered == FOUR
-    restored_database.compare(world.runtime)
+    detect.compare(world.runtime)
     buy(world)
     assert charged(world) == FOUR
 
 
 @pytest.mark.parametrize("answer", [take_in, believe])
 def test_what_was_lost_counts_for_its_limit(world: Supplied, answer: Callable[..., object]) -> None:
-    restored_database.compare(world.runtime)
+    detect.compare(world.runtime)
     world.clock.advance(1800)
     answer(world.runtime, world.runtime.providers["first"])
     assert {row["pool"] for row in world.rows(select(PURCHASE))} == {"support"}

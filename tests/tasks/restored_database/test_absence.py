@@ -14,7 +14,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks.policies.pause import Cause
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import take_turn
-from tasks.restored_database import GoingOn
+from tasks.restored_database.go_on import GoingOn
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started
 from tests.tasks.restored_database.test_answering import take_in

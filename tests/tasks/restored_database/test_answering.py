@@ -9,12 +9,12 @@ import pytest
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks import restored_database
 from tasks.audit import compare
 from tasks.ledger import history
 from tasks.ledger.queue import pausing
 from tasks.policies.pause import Cause
-from tasks.restored_database import GoingOn
+from tasks.restored_database import go_on
+from tasks.restored_database.go_on import GoingOn
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Mark
 from tests.servers import RedisServer
@@ -43,12 +43,12 @@ class Watching(DeadlyDatabase):
 def take_in(runtime: Runtime, binding: Binding) -> GoingOn | None:
     """What `dialstock audit acme --adopt` does."""
     report = compare.audit(runtime, binding)
-    return restored_database.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "ann"), "ann")
+    return go_on.take_in(runtime, binding, report, compare.adopt(runtime, binding, report, "ann"), "ann")
 
 
 def believe(runtime: Runtime, binding: Binding) -> object:
     """What `dialstock provider resume acme --lost-history` does."""
-    return restored_database.believe(runtime, binding, "ann", "seen")
+    return go_on.believe(runtime, binding, "ann", "seen")
 
 
 @pytest.mark.parametrize("answer", [take_in, believe])
@@ -56,7 +56,7 @@ def test_who_dies_anywhere_leaves_the_newest_calls_lost(
     past: Past, answer: Callable[[Runtime, Binding], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest are what is looked at, whatever becomes of the pause meanwhile."""
-    monkeypatch.setattr(restored_database, "CHUNK", 1)
+    monkeypatch.setattr(go_on, "CHUNK", 1)
     past.lose(*FOUR)
     past.compare()
     past.world.clock.advance(3600)

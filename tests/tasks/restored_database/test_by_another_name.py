@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tasks import restored_database
 from tasks.accounts import identity
 from tasks.accounts.stranded import homes_in
 from tasks.lifecycle import release_and_sweep
 from tasks.policies.pause import Cause
 from tasks.providers.configured import parse_config
+from tasks.restored_database import go_on
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Watermark
 from tests.tasks.past import Past
@@ -111,7 +111,7 @@ def test_each_account_that_may_have_made_a_lost_call_answers_for_itself(past: Pa
     files.work()
     assert [past.state(alias)["cause"] for alias in two] == [Cause.BEHIND] * 2
     for alias in sorted(two, key=lambda one: one != first):
-        going, held = restored_database.believe(runtime, runtime.providers[alias], "ann", "seen")
+        going, held = go_on.believe(runtime, runtime.providers[alias], "ann", "seen")
         assert (going, [row["account"] for row in held]) == ([alias], [f"vogent|{alias}"])
     past.world.accept(number(1), provider="v")
     files.work()
@@ -152,7 +152,7 @@ def test_an_account_that_is_behind_stays_so_by_another_name_and_without_its_mark
     past.world.accept(number(1), provider="w")
     files.work()
     assert past.charged() == bought
-    going, held = restored_database.believe(runtime, runtime.providers["w"], "ann", "seen")
+    going, held = go_on.believe(runtime, runtime.providers["w"], "ann", "seen")
     assert (going, held) == (sorted(runtime.providers), [])
     files.work()
     assert past.charged().count(number(1)) == 2

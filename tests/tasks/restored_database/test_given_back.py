@@ -11,12 +11,12 @@ from sqlalchemy import delete
 
 from schemas.status import Status
 from schemas.tables.releases import RELEASE_ATTEMPT
-from tasks import restored_database
 from tasks.audit import compare
 from tasks.ledger import history
 from tasks.ledger.releases import made
 from tasks.policies.pause import Cause
-from tasks.restored_database import GoingOn
+from tasks.restored_database import go_on
+from tasks.restored_database.go_on import GoingOn
 from tasks.watermark import Mark, Watermark
 from tests.tasks.past import Past
 from tests.tasks.releasing import LOST, Answer, Returns, takes_back
@@ -54,7 +54,7 @@ class Forgotten:
         if mark_released:
             report = report.without(compare.mark_released(runtime, binding, report, "ann").settled)
         done = compare.adopt(runtime, binding, report, "ann")
-        return restored_database.take_in(runtime, binding, report, done, "ann")
+        return go_on.take_in(runtime, binding, report, done, "ann")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_persons_word_lets_it_go_on_and_the_number_is_the_audits(forgotten: Fo
     past = forgotten.past
     forgotten.forget()
     past.compare()
-    aliases, held = restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen")
+    aliases, held = go_on.believe(past.world.runtime, past.world.binding, "ann", "seen")
     assert (aliases, held) == (["acme", "twin"], [])
     past.compare()
     assert (forgotten.status(), past.causes()) == (Status.PURCHASED, [None, None])

@@ -10,12 +10,12 @@ import pytest
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
-from tasks import restored_database
 from tasks.audit import compare
 from tasks.audit.compare import Settlement
 from tasks.ledger import history
 from tasks.policies.pause import Cause
-from tasks.restored_database import GoingOn
+from tasks.restored_database import go_on
+from tasks.restored_database.go_on import GoingOn
 from tests.tasks.past import TWO, Past
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import number
@@ -29,7 +29,7 @@ def audit(past: Past) -> GoingOn | None:
     runtime, binding = past.world.runtime, past.world.binding
     report = compare.audit(runtime, binding)
     done = compare.adopt(runtime, binding, report, "ann")
-    return restored_database.take_in(runtime, binding, report, done, "ann")
+    return go_on.take_in(runtime, binding, report, done, "ann")
 
 
 def test_an_audit_that_took_in_what_is_ours_lets_it_go_on(past: Past) -> None:
@@ -72,7 +72,7 @@ def test_an_audit_that_left_something_does_not_let_it_go_on(past: Past) -> None:
     runtime, binding = past.world.runtime, past.world.binding
     report = compare.audit(runtime, binding)
     left = Settlement(left=report.findings)
-    assert restored_database.take_in(runtime, binding, report, left, "ann") == GoingOn()
+    assert go_on.take_in(runtime, binding, report, left, "ann") == GoingOn()
     assert past.causes() == [Cause.BEHIND] * 2
 
 
@@ -97,7 +97,7 @@ def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
     past.world.tick()
     past.go_back()
     past.compare()
-    aliases, held = restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
+    aliases, held = go_on.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
     assert (aliases, {row["id"] for row in held}) == (["acme", "twin"], {waits["id"], later["id"]})
     past.compare()
     assert past.causes() == [None, None]
@@ -109,7 +109,7 @@ def test_a_persons_word_holds_what_may_have_been_bought(past: Past) -> None:
         assert "ann let acme go on: seen at the dashboard" in after["error"]
         assert past.world.events(of=row["id"])[-1] == "held"
     assert past.world.accept(number(2))["id"] == later["id"]
-    assert restored_database.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
+    assert go_on.believe(past.world.runtime, past.world.binding, "ann", "again") == ([], [])
 
 
 @pytest.mark.parametrize("by_audit", [True, False])
@@ -127,7 +127,7 @@ def test_one_that_goes_back_again_to_before_the_answer_has_lost_it_too(past: Pas
         if by_audit:
             assert audit(past) == GoingOn(settled=True, aliases=("acme", "twin"))
         else:
-            assert len(restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen")[1]) == 2
+            assert len(go_on.believe(past.world.runtime, past.world.binding, "ann", "seen")[1]) == 2
         past.compare()
         assert past.causes() == [None, None]
         past.buy_what_is_left()
@@ -159,7 +159,7 @@ def test_a_late_answer_finds_the_purchase_that_was_held_for_it(past: Past) -> No
     def lost_meanwhile(wanted: str) -> Outcome:
         past.go_back()
         past.compare()
-        restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen")
+        go_on.believe(past.world.runtime, past.world.binding, "ann", "seen")
         return past.world.provider.charge(wanted)
 
     past.world.provider.script.append(lost_meanwhile)

@@ -12,9 +12,10 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT
-from tasks import giving_back, restored_database
+from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
+from tasks.restored_database.go_on import believe
 from tests.tasks.past import Past
 from tests.tasks.releasing import LOST, Returns, takes_back
 from tests.tasks.restored_database.test_mended import audit
@@ -74,7 +75,7 @@ def go_on(past: Past, *, by_audit: bool) -> None:
         assert found is not None
         assert found.settled
     else:
-        restored_database.believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
+        believe(past.world.runtime, past.world.binding, "ann", "seen at the dashboard")
     past.compare()
     assert past.causes() == [None, None]
 

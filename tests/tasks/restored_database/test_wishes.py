@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from tasks import restored_database
 from tasks.audit import compare
 from tasks.operator.retry_order import retry
+from tasks.restored_database import detect, go_on
 from tasks.watermark import Watermark
 from tests.servers import RedisServer
 from tests.servers.backups import Backup
@@ -39,15 +39,15 @@ class Past:
     def go_on(self, *, by_audit: bool, found_out: bool = True) -> None:
         runtime = self.world.runtime
         if found_out:
-            restored_database.compare(runtime)
+            detect.compare(runtime)
         self.world.later(minutes=10)
         binding = runtime.providers["first"]
         if not by_audit:
-            restored_database.believe(runtime, binding, "ann", "seen")
+            go_on.believe(runtime, binding, "ann", "seen")
             return
         report = compare.audit(runtime, binding)
         done = compare.adopt(runtime, binding, report, "ann")
-        going = restored_database.take_in(runtime, binding, report, done, "ann")
+        going = go_on.take_in(runtime, binding, report, done, "ann")
         assert going is not None
         assert going.settled
 
@@ -70,14 +70,14 @@ def test_it_buys_no_more_until_a_person_says_so(past: Past, by_audit: bool) -> N
     state, reason = past.world.state()
     assert (state, "the database went back in time" in (reason or "")) == ("short", True)
     assert retry(past.world.runtime, past.order["id"]).wishes == 1
-    restored_database.compare(past.world.runtime)
+    detect.compare(past.world.runtime)
     past.world.until_completed(past.order)
     assert past.charged() == 20
 
 
 def test_it_does_not_go_on_at_other_providers_meanwhile(past: Past) -> None:
     past.go_back()
-    restored_database.compare(past.world.runtime)
+    detect.compare(past.world.runtime)
     past.world.until_completed(past.order)
     assert past.charged() == 10
 
@@ -85,7 +85,7 @@ def test_it_does_not_go_on_at_other_providers_meanwhile(past: Past) -> None:
 def test_a_wish_at_another_account_goes_on(past: Past) -> None:
     past.go_back()
     other = past.world.wish(3, key="other", providers=["second"])
-    restored_database.compare(past.world.runtime)
+    detect.compare(past.world.runtime)
     assert [one["state"] for one in past.world.wishes()] == ["open", "short"]
     past.world.until_completed(other)
 

@@ -20,7 +20,7 @@ from workers.views.words import count, moment
 if TYPE_CHECKING:
     from schemas.settling import Finding
     from tasks.audit.compare import Report
-    from tasks.restored_database import GoingOn
+    from tasks.restored_database.go_on import GoingOn
     from tasks.runtime import Binding, Runtime
 
 _WORDS = {
@@ -138,7 +138,7 @@ def _change(
 def _adopt(runtime: Runtime, binding: Binding, found: Report, by: str) -> tuple[list[Finding], GoingOn | None]:
     """Take in what is ours, and let go on what the database was behind for."""
     from tasks.audit.compare import adopt
-    from tasks.restored_database import take_in
+    from tasks.restored_database.go_on import take_in
 
     done = adopt(runtime, binding, found, by)
     with _whole_list(binding):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.ledger.rows import Row
-from tasks.restored_database import believe
+from tasks.restored_database.go_on import believe
 from tasks.watermark import Watermark
 from workers.cli.terminal.output import show, show_line
 from workers.views.desk import Desk, known_provider, open_redis

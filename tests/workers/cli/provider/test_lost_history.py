@@ -13,9 +13,9 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from schemas.tables.purchases import EVENT, PROVIDER, PURCHASE
-from tasks import restored_database
 from tasks.ledger.rows import new_id
-from tasks.restored_database import GoingOn
+from tasks.restored_database import detect
+from tasks.restored_database.go_on import GoingOn
 from tasks.sandbox import SandboxServer
 from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
@@ -43,7 +43,7 @@ def lose(
                 runtime.watermark.write_release(account, replace(marks[0], release_id=new_id()))
             else:
                 runtime.watermark.write(account, marks)
-            restored_database.compare(runtime)
+            detect.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))
         return marks

@@ -1,0 +1,79 @@
+"""Finding out that the database went back in time, and stopping what it is behind for."""
+
+from __future__ import annotations
+
+import logging
+
+from tasks.ledger import accounts, history
+from tasks.ledger.orders.wishes import stop_wishes
+from tasks.ledger.queue import standing
+from tasks.ledger.rows import some_numbers
+from tasks.policies.pause import Cause, Pause
+from tasks.provider_reaction import pause_provider
+from tasks.questioned_accounts import in_question
+from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
+from tasks.runtime import Runtime
+from tasks.stopped_releases import WENT_BACK, keep_all
+
+log = logging.getLogger(__name__)
+
+
+def compare(runtime: Runtime) -> bool:
+    """Pause what the database is behind for. Says that there is no more to do.
+
+    Raises redis.RedisError and SQLAlchemyError while one of the two is away.
+    """
+    with runtime.database.read() as conn:
+        links = accounts.links(conn)
+    runtime.watermark.relink(links)
+    for account in in_question(runtime):
+        if _went_back(runtime, account):
+            _stop(runtime, account)
+    return False
+
+
+def _went_back(runtime: Runtime, account: str) -> bool:
+    """By the newest marks, and by all since the last look that found none lost: one may have been marked late."""
+    if lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
+        return True
+    since = runtime.watermark.since_known(account, others_than(runtime, account))
+    with runtime.database.read() as conn:
+        if history.lost(conn, since.marks, account=account):
+            return True
+    runtime.watermark.known(since)
+    return False
+
+
+def _stop(runtime: Runtime, of: str) -> None:
+    account = runtime.accounts[of]
+    with runtime.database.read() as conn:
+        rows = standing.read(conn, account)
+    behind = {row["provider"] for row in rows if row["cause"] == Cause.BEHIND}
+    going = [alias for alias in account.aliases if alias not in behind]
+    lost = all_lost(runtime, of) if going else None
+    if lost is not None and lost.calls:
+        stop_wishes_of(runtime, lost)
+        wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
+        for alias in going:
+            pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
+        keep_numbers(runtime, of)
+
+
+def stop_wishes_of(runtime: Runtime, lost: Lost) -> None:
+    """Look for no more numbers of orders by criteria: they would be bought beside those whose lines are lost.
+
+    Once, as it is found out: who has them go on since has counted.
+    """
+    if lost.numbers:
+        others = [one.alias for one in runtime.providers.values() if one.account != lost.account]
+        now = runtime.now()
+        runtime.database.run(lambda conn: stop_wishes(conn, others, now))
+
+
+def keep_numbers(runtime: Runtime, account: str, *, even_under_way: bool = False) -> None:
+    """Give nothing back that was on its way in what the database went back to: it may be what was bought since.
+
+    As it stops, so that an audit sees what is ours; and before it goes on, for what was asked for meanwhile.
+    """
+    if kept := keep_all(runtime, [account], WENT_BACK, even_under_way=even_under_way):
+        log.warning("the database went back in time: not given back but kept: %s", some_numbers(kept))
