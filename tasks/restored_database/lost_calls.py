@@ -85,7 +85,7 @@ def look(runtime: Runtime, account: str, server: str) -> Newest:
 
 
 def all_lost(runtime: Runtime, account: str) -> Lost:
-    """With the pools that they were for, as a pool's limit counts them, and our names of them."""
+    """All of an account, with the pools that they were for, as a pool's limit counts them, and our names of them."""
     others = others_than(runtime, account)
     lost = lost_calls(runtime.database, account, runtime.watermark.newest(account, others=others))
     if not lost.calls:

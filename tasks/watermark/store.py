@@ -1,40 +1,15 @@
-"""The watermark: which calls were committed last, kept outside the database, which can go back in time.
-
-A restored backup, or a replica that lagged and was promoted, does not know the newest purchases, and would buy their
-numbers again; and what was given back since it takes for ours. So each committed intent is marked in Redis *before its
-call goes out* (commit, mark, call): what was called for is marked, whatever dies; what was rolled back is not, and
-raises no alarm. An intent that was committed and not marked was not called for. One write marks all that a group commit
-wrote for an account.
-
-A mark names its attempt, and the database is behind where that attempt is not in it: no clock and no order is compared.
-Attempts are deleted long after their purchase ended, and all of it at once, which the database can tell. Marks stand in
-the order in which they were written, which is nearly that of their commits: what was committed before a mark and marked
-after it was under way meanwhile. A database that went back lost what was committed last, so if anything marked is lost,
-one of the newest marks is, among as many as the account has calls under way. That is why not the newest alone is looked
-at. What a server that was replaced marks late may have many newer ones before it: so all that was marked since the last
-look is looked at too.
-
-An account that is written anew has marks under each of its names, and answers for all of them under each: a file may
-go back in time with its database. So its names stand in both, and Redis is told them again before each look.
-
-Who has committed on a server that was replaced meanwhile marks too late for whoever looked at the new one. So the
-server that was looked at last stands in Redis as well, written down before the marks are read, and nobody marks what
-was committed on another.
-
-Redis emptied, or itself back in time, forgets marks and raises no alarm. Both back in time at once cannot be told.
-"""
+"""The marks in Redis, and what is asked of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any
 
 from tasks.redis_keys import named
+from tasks.watermark.marks import Mark, Replaced, Since, marks_of, since_of, text_of
 
 KEPT = 20_000
 """Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
@@ -96,71 +71,6 @@ return found
 """
 
 
-class Replaced(Exception):
-    """What is to be marked was committed on a server of the database that another has replaced: no mark, no call."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """One committed intent: a purchase's attempt by its key, its number, and its times by the database's clock.
-
-    `release_id` is the release whose attempt it is, at that one's revision, where the number is given back: such marks
-    have a list of their own, for older programs know only calls to buy. `pool` is the pool that it is for, where that
-    was asked for, and `reference` our name of the call, where it is that of another purchase's (a batch has one): they
-    stand beside the marks, which older programs read.
-    """
-
-    purchase_id: str
-    revision: int
-    number: str
-    started_at: datetime
-    deadline: datetime
-    release_id: str | None = None
-    pool: str | None = field(default=None, compare=False)
-    reference: str | None = field(default=None, compare=False)
-
-    @property
-    def caller(self) -> str:
-        """The id of what has the attempt: the release, or the purchase."""
-        return self.release_id or self.purchase_id
-
-    @property
-    def text(self) -> str:
-        """How it stands in Redis."""
-        times = f"{self.started_at.isoformat()} {self.deadline.isoformat()}"
-        released = f" {self.release_id}" if self.release_id else ""
-        return f"{self.purchase_id} {self.revision} {self.number} {times}{released}"
-
-    @classmethod
-    def parse(cls, text: str) -> Mark:
-        """Raises ValueError for what is no mark."""
-        purchase_id, revision, number, started_at, deadline, *released = text.split(" ")
-        return cls(
-            purchase_id=purchase_id,
-            revision=int(revision),
-            number=number,
-            started_at=datetime.fromisoformat(started_at),
-            deadline=datetime.fromisoformat(deadline),
-            release_id=next(iter(released), None),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Newest:
-    """The newest marks of an account, read after the database's *server* was written down: "" where it has no name."""
-
-    marks: Sequence[Mark]
-    server: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Since:
-    """What was marked since the last look, and how far that is, by list."""
-
-    marks: list[Mark]
-    until: Mapping[str, str]
-
-
 class Watermark:
     """The marks in Redis. Every method raises redis.RedisError while Redis is away: no mark, no call.
 
@@ -209,7 +119,7 @@ class Watermark:
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of each kind of *account* under each of its names, the newest first."""
-        return _marks([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
+        return marks_of([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         """Which pools the marked calls of *account* were for, by purchase."""
@@ -222,12 +132,12 @@ class Watermark:
 
     def _beside(self, what: str, account: str, others: Iterable[str]) -> Iterator[str]:
         lists = (self._redis.lrange(f"{key}:{what}", 0, -1) for key in self._lists(account, others))
-        return map(_text, chain.from_iterable(lists))
+        return map(text_of, chain.from_iterable(lists))
 
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         """The marks of *account* since those that `known` was told of; all, in a process that has not looked yet."""
         found = {key: self._since(keys=[key], args=[self._known.get(key, "")]) for key in self._lists(account, others)}
-        return _since(found)
+        return since_of(found)
 
     def marked(self, accounts: Iterable[str]) -> list[str]:
         """Those of *accounts* that have marks, or another name: of no other there is anything to look up."""
@@ -251,7 +161,7 @@ class Watermark:
         for account, (others, *lists) in zip(counts, zip(*[told] * 5, strict=True), strict=True):
             if not others:
                 since = dict(zip((keys[account], _releases(keys[account])), lists[1::2], strict=True))
-                found[account] = _marks(lists[::2]), _since(since)
+                found[account] = marks_of(lists[::2]), since_of(since)
         return found
 
     def known(self, since: Since) -> None:
@@ -278,7 +188,7 @@ class Watermark:
         # Of a thousand others, only where there is another name.
         linked = self._redis.exists(f"{key}:names")
         found = self._names(keys=[key], args=[self._key(one) for one in others]) if linked else [key]
-        return [one for key in map(_text, found) for one in (key, _releases(key))]
+        return [one for key in map(text_of, found) for one in (key, _releases(key))]
 
     def _key(self, account: str) -> str:
         return named(self._redis, _name(account))
@@ -291,18 +201,3 @@ def _name(account: str) -> str:
 
 def _releases(key: str) -> str:
     return f"{key}:releases"
-
-
-def _since(found: Mapping[str, Sequence[bytes | str]]) -> Since:
-    return Since(marks=_marks(found.values()), until={key: _text(marks[0]) for key, marks in found.items() if marks})
-
-
-def _marks(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:
-    """The marks of several lists, in the order of their times, or of the one that there is, as they stand."""
-    found = [list(dict.fromkeys(map(_text, one))) for one in lists]
-    marks = [Mark.parse(text) for text in dict.fromkeys(chain.from_iterable(found))]
-    return marks if sum(map(bool, found)) < 2 else sorted(marks, key=lambda mark: mark.started_at, reverse=True)
-
-
-def _text(said: bytes | str) -> str:
-    return said.decode() if isinstance(said, bytes) else said
