@@ -15,9 +15,9 @@ from schemas.tables.audits import FINDING, OPEN_FINDING
 from schemas.tables.purchases import EVENT, FOLLOWED, HELD, PURCHASE, UNPUBLISHED
 from tasks.ledger.queue.daily_limit import DAY, Account
 from tasks.pools.counting import Levels, levels
-from tasks.queries import provider_states, status_counts
+from tasks.reports.queries import provider_states, status_counts
+from tasks.reports.spending import Spent, spent
 from tasks.runtime import Runtime
-from tasks.spending import Spent, spent
 
 _BOUGHT = PURCHASE.c
 

@@ -34,7 +34,7 @@ from tasks.ledger.requests.accept import (
 )
 from tasks.ledger.rows import Row, emit, new_id, other_event
 from tasks.pools.reserved import refuse_reserved, refuse_reserved_lines
-from tasks.queries import order_counts
+from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
 
 T = TypeVar("T")

@@ -21,8 +21,8 @@ from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.releases.stopping import purchases_on_their_way
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
+from tasks.releases.stopped_releases import LEFT, keep_all
 from tasks.runtime import Runtime
-from tasks.stopped_releases import LEFT, keep_all
 
 log = logging.getLogger(__name__)
 

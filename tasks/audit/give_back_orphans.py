@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from schemas.requests import RequestError
 from schemas.settling import Finding, FindingKind
-from tasks import giving_back
 from tasks.audit.compare import NothingLeft, Report
 from tasks.ledger.audit import findings
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler
+from tasks.releases import giving_back
 from tasks.runtime import Binding, Runtime
 
 

@@ -29,7 +29,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
-from tasks import balances, giving_back, orders
+from tasks import balances, orders
 from tasks.audit import schedule
 from tasks.database_away import is_away, patiently
 from tasks.ledger.outdated import Outdated
@@ -50,8 +50,9 @@ from tasks.messages.public_names import (
     body_of,
 )
 from tasks.pools.requests import reading, take_and_return
-from tasks.pools.supply import replenish
-from tasks.queries import numbers_of
+from tasks.releases import giving_back
+from tasks.replenish import replenish
+from tasks.reports.queries import numbers_of
 from tasks.runtime import Runtime, current
 from tasks.transactions import Raced
 from tasks.waits import WAITS

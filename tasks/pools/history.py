@@ -10,9 +10,9 @@ from sqlalchemy import Connection, func, select
 from schemas.status import Status
 from schemas.tables.pools import GONE, POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import POOLED, PURCHASE
-from tasks.by_time import step_of
 from tasks.ledger.among import any_of
 from tasks.pools.counting import NO_LIMIT, supply
+from tasks.reports.by_time import step_of
 
 HOUR = 3600
 

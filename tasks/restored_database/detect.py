@@ -10,10 +10,10 @@ from tasks.ledger.queue import standing
 from tasks.ledger.rows import some_numbers
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
-from tasks.questioned_accounts import in_question
+from tasks.releases.stopped_releases import WENT_BACK, keep_all
 from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
+from tasks.restored_database.questioned_accounts import in_question
 from tasks.runtime import Runtime
-from tasks.stopped_releases import WENT_BACK, keep_all
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.events import utc_text
 from tasks.ledger import history
 from tasks.ledger.calls.intents import reference_of
-from tasks.questioned_accounts import telling
+from tasks.restored_database.questioned_accounts import telling
 from tasks.runtime import Database, Runtime
 from tasks.watermark import Mark, Newest
 

@@ -11,7 +11,7 @@ from schemas.tables.pools import ORDERED, POOL_NUMBER
 from schemas.tables.purchases import PURCHASE, QUEUED
 from tasks.ledger.queue import daily_limit, dispatch, standing
 from tasks.pools.counting import NO_LIMIT
-from tasks.queries import provider_states
+from tasks.reports.queries import provider_states
 from tasks.runtime import Runtime
 
 _BOUGHT = PURCHASE.c

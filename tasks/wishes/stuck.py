@@ -19,7 +19,7 @@ from tasks.ledger.orders.cancel import give_way
 from tasks.ledger.queue import pausing
 from tasks.ledger.queue.purses import cost
 from tasks.ledger.rows import Row
-from tasks.queries import provider_states
+from tasks.reports.queries import provider_states
 from tasks.runtime import Runtime
 from tasks.supply.offers import Offer, less, within
 from tasks.transactions import Raced

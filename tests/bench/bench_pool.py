@@ -28,8 +28,8 @@ from schemas.events import CHANNEL
 from schemas.pool_requests import TakeNumber
 from schemas.tables.pools import POOL_NUMBER
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
 from tasks.providers.configured import load_config
+from tasks.replenish import replenish
 from tasks.runtime import Runtime
 from tests.bench import report
 from tests.bench.candidates import APP, Bench, folder

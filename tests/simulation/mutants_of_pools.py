@@ -7,11 +7,11 @@ from typing import Any
 from unittest.mock import patch
 
 import tasks.pools.requests.take_and_return
-import tasks.pools.supply.needs
-import tasks.pools.supply.replenish
+import tasks.replenish.needs
+import tasks.replenish.replenish
 from tasks.ledger.queue import pool_limits
 from tasks.pools.requests import answers
-from tasks.pools.supply import replenish
+from tasks.replenish import replenish
 
 
 def counted_once() -> AbstractContextManager[Any]:
@@ -57,7 +57,7 @@ def _believing(careful: Any) -> Any:
 def pool_limit_by_orders() -> AbstractContextManager[Any]:
     """A pool's daily limit is looked at neither when it orders nor when it buys."""
     stack = ExitStack()
-    stack.enter_context(patch.object(tasks.pools.supply.needs, "spoken_for", lambda *_: 0))
+    stack.enter_context(patch.object(tasks.replenish.needs, "spoken_for", lambda *_: 0))
     stack.enter_context(patch.object(pool_limits, "limits_of", lambda *_: pool_limits.NO_LIMITS))
     return stack
 

@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 from schemas.events import EventType
 from schemas.status import Status
-from tasks import giving_back
 from tasks.ledger.releases.asking import Asking
 from tasks.lifecycle import give_back
 from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.providers.registry import kinds
 from tasks.providers.signalwire.adapter import SignalWire
+from tasks.releases import giving_back
 from tasks.runtime import Message
 from tests.simulation.clockwork import Broken
 from tests.simulation.edits import desk, kind_of

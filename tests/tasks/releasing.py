@@ -12,12 +12,12 @@ from sqlalchemy import select
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
-from tasks import giving_back
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
 from tasks.providers.registry import kinds
 from tasks.providers.transport.deadline import present_bounds
+from tasks.releases import giving_back
 from tasks.runtime import Runtime
 from tests.tasks.scripted_provider import ScriptedProvider
 from tests.tasks.support import NUMBER, World, make_world

@@ -15,7 +15,7 @@ from workers.views.words import count, moment
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tasks.spending import Spent
+    from tasks.reports.spending import Spent
 
 _NUMBERS = ("bought", "monthly", "setup", "total", "no price", "unsettled")
 
@@ -38,7 +38,7 @@ def spend(*, since: Since = "30d", until: Until = None, by: GroupBy = "provider"
     provider's search told before; what has none is counted beside. Unsettled is what may have been charged: its outcome
     is not known yet. What was ours already is left out.
     """
-    from tasks.spending import spent
+    from tasks.reports.spending import spent
     from workers.cli.terminal.context import open_desk
     from workers.cli.terminal.times import point_in_time
 

@@ -9,7 +9,7 @@ from schemas.status import Status
 from tasks.ledger.resolve import Resolution, resolutions_of
 from tasks.ledger.rows import Row
 from tasks.operator.resolve import ResolveError, resolve
-from tasks.queries import last_attempts, list_purchases
+from tasks.reports.queries import last_attempts, list_purchases
 from tasks.runtime import Runtime
 from workers.pages.frame.handler import Change, Page, Refusal, refused
 from workers.pages.frame.listing import before, page_of

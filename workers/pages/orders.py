@@ -15,7 +15,7 @@ from schemas.status import Status
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order
 from tasks.orderfile import ExportFormat
-from tasks.queries import list_orders, order_results
+from tasks.reports.queries import list_orders, order_results
 from workers.pages.frame.handler import Change, Page, Refusal, refused
 from workers.pages.frame.listing import before, line_after, page_of, status_of
 from workers.pages.frame.templates import Document

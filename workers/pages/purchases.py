@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.numbers import NumberError, read_number
 from schemas.status import Status
-from tasks.queries import list_purchases
+from tasks.reports.queries import list_purchases
 from workers.pages.frame.handler import Page, refused
 from workers.pages.frame.listing import SIZE, before, page_of, status_of
 from workers.pages.frame.templates import Document

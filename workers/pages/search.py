@@ -20,7 +20,7 @@ from schemas.outcomes import Candidate
 from schemas.requests import problems_of
 from schemas.wishes import cannot
 from tasks.providers.adapter import ProviderError, Unsupported
-from tasks.queries import alive_purchases
+from tasks.reports.queries import alive_purchases
 from tasks.supply.fitting import fits, is_cheap, query_of
 from workers.pages.files import keep_checked
 from workers.pages.frame import access

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table
 from schemas.numbers import NumberError, read_number
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import ORDER, PURCHASE
-from tasks.queries import ids_between, ids_like, latest_id, list_purchases
+from tasks.reports.queries import ids_between, ids_like, latest_id, list_purchases
 from workers.views.errors import Failure, NotThere
 from workers.views.words import short_id
 

@@ -14,9 +14,9 @@ from schemas.tables.pools import POOL, POOL_RUN, PoolStatus
 from tasks.ledger.rows import Row
 from tasks.pools.counting import DAY, levels
 from tasks.pools.history import available_by_hour
-from tasks.pools.supply.standing import tells_of_failure
+from tasks.replenish.standing import tells_of_failure
+from tasks.reports.spending import spent
 from tasks.runtime import Runtime
-from tasks.spending import spent
 from workers.views.errors import Failure, NotThere
 
 NEW = "new"

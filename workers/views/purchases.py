@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from tasks.ledger.releases.made import releases_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
-from tasks.queries import attempts_of, events_of, provider_states
+from tasks.reports.queries import attempts_of, events_of, provider_states
 from tasks.runtime import Runtime
 from workers.views.explain import Around, next_step
 

@@ -11,7 +11,6 @@ from sqlalchemy import event, select, update
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, PROVIDER, PURCHASE
-from tasks import queries
 from tasks.accounts import identity
 from tasks.accounts.stranded import homes_in
 from tasks.ledger.queue import dispatch, pausing, standing
@@ -19,6 +18,7 @@ from tasks.ledger.queue.daily_limit import Account
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.configured import parse_config
+from tasks.reports import queries
 from tasks.runtime import Runtime
 from tasks.supply.budgets import closed_providers
 from tests.tasks.support import ACCOUNT, World, number

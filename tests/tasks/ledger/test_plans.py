@@ -14,7 +14,6 @@ from sqlalchemy import Connection, event, insert, select
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
-from tasks import queries
 from tasks.ledger import due, history, sweep, waiting
 from tasks.ledger.audit import differences
 from tasks.ledger.calls import intents, looks, outcomes
@@ -27,6 +26,7 @@ from tasks.lifecycle import outbox_relay
 from tasks.measures import measure
 from tasks.policies.retry import Decision
 from tasks.policies.watch import Watch
+from tasks.reports import queries
 from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry

@@ -34,7 +34,7 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve, retry_order
 from tasks.pools import stock
-from tasks.pools.supply import replenish
+from tasks.replenish import replenish
 from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied

@@ -14,13 +14,14 @@ from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
 from schemas.tables.purchases import EVENT, KEY, PROVIDER, PURCHASE, REJECTED
-from tasks import database_away, giving_back, orders
+from tasks import database_away, orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
 from tasks.messages.public_names import BUY_NUMBER, LATER, ORDER_NUMBERS, PUBLIC, SUBMIT_ORDER, TAKE_NUMBER
 from tasks.pools.requests import take_and_return
 from tasks.providers.registry import kinds
+from tasks.releases import giving_back
 from tasks.runtime import install
 from tasks.wishes import accepting
 from tests.tasks.pools.stocking import FIRST, POOL, fill

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import EVENT, PURCHASE, RESOLUTION
-from tasks import orders, queries
+from tasks import orders
 from tasks.ledger import resolve as ledger
 from tasks.ledger import sweep
 from tasks.ledger.orders.reopen import reopen_orders
@@ -22,6 +22,7 @@ from tasks.ledger.rows import Row, move, version
 from tasks.operator import resolve as resolving
 from tasks.operator.resolve import ResolveError
 from tasks.orders import CHUNK
+from tasks.reports import queries
 from tests.tasks.ledger.test_resolve import held, ordered, updates
 from tests.tasks.scripted_provider import REFUSED
 from tests.tasks.support import NUMBER, World, number

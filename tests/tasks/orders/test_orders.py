@@ -18,7 +18,7 @@ from tasks import orders
 from tasks.ledger import sweep
 from tasks.ledger.resolve import Resolution
 from tasks.operator import resolve, retry_order
-from tasks.queries import order_counts
+from tasks.reports.queries import order_counts
 from tests.tasks.scripted_provider import REFUSED, UNCLEAR, UNKNOWN
 from tests.tasks.support import Killed, World, die, number
 

@@ -23,7 +23,7 @@ from tasks.ledger.requests.accept import Entry, accept_lines
 from tasks.ledger.resolve import Resolution
 from tasks.operator import resolve, retry_order
 from tasks.policies.retry import Decision
-from tasks.queries import order_results
+from tasks.reports.queries import order_results
 from tasks.transactions import Raced
 from tests.tasks.beside import beside
 from tests.tasks.orders.test_orders import begin, counts, events, order, request, run, submit

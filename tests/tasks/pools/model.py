@@ -22,8 +22,8 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
 from tasks.providers.adapter import ProviderError, SearchQuery
+from tasks.replenish import replenish
 from tests.tasks.lifecycle.test_model import Market
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import World, number

@@ -20,11 +20,11 @@ from tasks.ledger.rows import Row, lock, move
 from tasks.lifecycle import accept, release_and_sweep
 from tasks.policies.pause import Cause, Pause
 from tasks.pools import counting, stock
-from tasks.pools.supply import replenish
-from tasks.pools.supply.replenish import Report
 from tasks.providers.adapter import ProviderError, SearchQuery
 from tasks.providers.registry import kinds
 from tasks.providers.transport.turns import take_turn
+from tasks.replenish import replenish
+from tasks.replenish.replenish import Report
 from tasks.runtime import Binding
 from tests.tasks.clock import Clock
 from tests.tasks.scripted_provider import ScriptedProvider

@@ -14,8 +14,8 @@ from schemas.tables.purchases import PURCHASE
 from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.pools import former
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
-from tasks.pools.supply.replenish import Report
+from tasks.replenish import replenish
+from tasks.replenish.replenish import Report
 from tests.tasks.pools.supplying import NAME, Make, Supplied
 from tests.tasks.pools.test_daily_limit import buy
 

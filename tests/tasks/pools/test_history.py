@@ -11,8 +11,8 @@ from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.pools.history import HOUR, available_by_hour
 from tests.tasks.pools.stocking import FIRST, POOL, fill, give_back, take
+from tests.tasks.reports.test_spending import row
 from tests.tasks.support import World
-from tests.tasks.test_spending import row
 
 
 def history(world: World, hours: int = 6) -> list[int]:

@@ -19,7 +19,7 @@ from tasks.lifecycle import accept as accepting
 from tasks.operator import retry_order
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
-from tasks.queries import order_counts
+from tasks.reports.queries import order_counts
 from tests.tasks.pools.supplying import NAME, Supplied, area
 
 MINE, *OTHERS = area(415, 10)

@@ -27,7 +27,7 @@ from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.pools import counting, reserved, stock
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
+from tasks.replenish import replenish
 from tasks.supply import offers
 from tasks.supply.budgets import budgets
 from tests.tasks.beside import beside

@@ -11,10 +11,11 @@ from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE, REJECTED
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
-from tasks import giving_back, orders
+from tasks import orders
 from tasks.ledger.rows import Row
 from tasks.pools import leaving
 from tasks.providers.registry import kinds
+from tasks.releases import giving_back
 from tasks.retention import clean_up
 from tests.tasks.releasing import LOST, REFUSED, Returns
 from tests.tasks.support import NUMBER, number

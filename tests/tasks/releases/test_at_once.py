@@ -10,8 +10,8 @@ import pytest
 
 from schemas.requests import RequestError
 from schemas.status import Status
-from tasks import giving_back
 from tasks.ledger.rows import Row
+from tasks.releases import giving_back
 from tests.tasks.releasing import Returns
 from tests.tasks.support import NUMBER, number
 

@@ -13,8 +13,8 @@ from schemas.releasing import ReleaseKind, ReleaseOutcome
 from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
-from tasks import giving_back
 from tasks.ledger.rows import Row, new_id
+from tasks.releases import giving_back
 from tests.tasks.releasing import LOST, TOO_RECENT, Returns
 from tests.tasks.scripted_provider import ABSENT, UNCLEAR
 from tests.tasks.support import NUMBER

@@ -13,11 +13,11 @@ from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.purchases import EVENT
 from schemas.tables.releases import RELEASE_KEY
-from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.messages.answered_before import accepted_before
 from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.policies.delivered_again import MAY_BE_LATE
+from tasks.releases import giving_back
 from tests.tasks.releasing import REFUSED, Returns
 from tests.tasks.support import NUMBER, number
 

@@ -11,8 +11,8 @@ from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT
-from tasks import giving_back
 from tasks.ledger.rows import Row
+from tasks.releases import giving_back
 from tests.tasks.releasing import DONE, LOST, Returns
 from tests.tasks.support import NUMBER, Killed, die
 

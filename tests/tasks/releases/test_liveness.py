@@ -23,13 +23,13 @@ from schemas.status import Status
 from schemas.tables.pools import Slot
 from schemas.tables.purchases import EVENT
 from schemas.tables.releases import RELEASE, RELEASE_KEY
-from tasks import giving_back
 from tasks.ledger.releases.asking import Asking
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
 from tasks.providers.registry import kinds
+from tasks.releases import giving_back
+from tasks.replenish import replenish
 from tests.tasks.killing import make_deadly
 from tests.tasks.lifecycle.test_liveness import (
     ALIASES,

@@ -10,8 +10,8 @@ from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT, RESOLUTION
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
-from tasks import giving_back
 from tasks.ledger.rows import Row, new_id
+from tasks.releases import giving_back
 from tests.tasks.releasing import DONE, LOST, REFUSED, Returns
 from tests.tasks.scripted_provider import UNCLEAR
 from tests.tasks.support import NUMBER, Killed, die

@@ -11,11 +11,11 @@ from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT
-from tasks import giving_back
 from tasks.accounts import identity
 from tasks.ledger.accounts import Home, Stranded
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
+from tasks.releases import giving_back
 from tasks.runtime import Runtime
 from tests.tasks.releasing import LOST, Returns
 from tests.tasks.support import ACCOUNT, NUMBER, Killed, die, number

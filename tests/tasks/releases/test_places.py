@@ -12,12 +12,12 @@ from schemas.pool_requests import TakeNumber
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import RESOLUTION
-from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.lifecycle import give_back
 from tasks.pools.requests import take_and_return
 from tasks.providers.adapter import Known
-from tasks.stopped_releases import WENT_BACK, keep_all
+from tasks.releases import giving_back
+from tasks.releases.stopped_releases import WENT_BACK, keep_all
 from tests.tasks.releasing import LOST, REFUSED, Returns
 from tests.tasks.support import NUMBER
 

@@ -10,7 +10,6 @@ import pytest
 
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import Status
-from tasks import giving_back
 from tasks.audit import schedule
 from tasks.ledger.releases.asking import Asking
 from tasks.ledger.rows import Row
@@ -18,6 +17,7 @@ from tasks.lifecycle import give_back, purchase, reconcile
 from tasks.lifecycle.accept import accept_one
 from tasks.lifecycle.release_and_sweep import look_due
 from tasks.providers.registry import kinds
+from tasks.releases import giving_back
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxServer
 from tests.tasks.shops import bind

@@ -9,8 +9,8 @@ from sqlalchemy import delete, update
 
 from schemas.status import Status
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
-from tasks import giving_back
 from tasks.ledger.rows import Row
+from tasks.releases import giving_back
 from tests.tasks.releasing import DONE, LOST, Returns
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import update
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks import questioned_accounts
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
 from tasks.ledger.accounts import Home
@@ -19,6 +18,7 @@ from tasks.ledger.queue import pausing
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import claim
 from tasks.policies.pause import Cause
+from tasks.restored_database import questioned_accounts
 from tasks.watermark import Mark, Watermark
 from tests.servers import RedisServer
 from tests.tasks.past import TWO, Past, started

@@ -12,9 +12,9 @@ from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import EVENT
-from tasks import giving_back
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
+from tasks.releases import giving_back
 from tasks.restored_database.go_on import believe
 from tests.tasks.past import Past
 from tests.tasks.releasing import LOST, Returns, takes_back

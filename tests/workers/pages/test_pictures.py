@@ -18,8 +18,8 @@ from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import ATTEMPT, PROVIDER, PURCHASE
 from tasks.pools.requests import take_and_return
 from tests.tasks.pools.stocking import slots
-from tests.tasks.test_calls_made import call
-from tests.tasks.test_spending import row
+from tests.tasks.reports.test_calls_made import call
+from tests.tasks.reports.test_spending import row
 from tests.waiting import eventually
 from tests.workers.pages.serving import Visitor
 from tests.workers.pages.test_pages import POOL

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.status import OrderStatus
-from tasks.queries import find_order, provider_states, status_counts
+from tasks.reports.queries import find_order, provider_states, status_counts
 from workers.cli.demo.pool import Act, PoolPlay
 from workers.cli.demo.script import SHORTENED, TARGET, WISHED, order_file
 from workers.cli.demo.stage import WORKERS, Home, Stage, staged

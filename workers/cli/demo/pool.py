@@ -18,7 +18,7 @@ from schemas.tables.pools import POOL_RUN
 from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.messages.public_names import TAKE_NUMBER
 from tasks.pools.counting import levels
-from tasks.pools.supply.replenish import NotNow, run
+from tasks.replenish.replenish import NotNow, run
 from tasks.runtime import Message, Runtime
 from workers.cli.demo.script import POOL, TAKERS, TARGET
 from workers.periodic.beat_schedule import PUBLIC_QUEUE

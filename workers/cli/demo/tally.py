@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
-from tasks.queries import find_order
+from tasks.reports.queries import find_order
 from tasks.sandbox.control import Control
 from workers.cli.demo.pool import PoolResult, measure_pool
 from workers.cli.demo.wish import WishResult, measure_wish

@@ -13,7 +13,7 @@ from schemas.criteria import Criteria
 from schemas.status import OrderStatus
 from schemas.wishes import Wish
 from tasks.ledger.orders.wishes import summary
-from tasks.queries import find_order
+from tasks.reports.queries import find_order
 from tasks.sandbox.control import Control
 from tasks.wishes.accepting import begin
 from workers.cli.demo.script import STOCKS, WISHED, WISHED_AREA, WISHED_FROM

@@ -15,7 +15,7 @@ from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLI
 from tasks.ledger.queue.daily_limit import accounts_of
 from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
-from tasks.queries import provider_states, status_counts
+from tasks.reports.queries import provider_states, status_counts
 from tasks.retention import growing
 from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     """List the latest orders, newest first."""
-    from tasks import queries
+    from tasks.reports import queries
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.order import as_shown, totals
 

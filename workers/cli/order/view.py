@@ -9,7 +9,7 @@ from typing import Any
 from schemas.status import Status
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order as retrying
-from tasks.queries import each_result, order_counts
+from tasks.reports.queries import each_result, order_counts
 from tasks.runtime import Runtime
 from workers.cli.order.wishes.view import show_wishes
 from workers.cli.terminal.output import emit_json, say, show, show_fields, show_line, show_table

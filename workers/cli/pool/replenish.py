@@ -7,9 +7,9 @@ from typing import Any
 
 from schemas.money import price_columns
 from schemas.tables.pools import PoolStatus
-from tasks.pools.supply.candidates import STOCK_FILE
-from tasks.pools.supply.replenish import NotNow, Report
-from tasks.pools.supply.replenish import run as replenish
+from tasks.replenish.candidates import STOCK_FILE
+from tasks.replenish.replenish import NotNow, Report
+from tasks.replenish.replenish import run as replenish
 from tasks.runtime import Runtime
 from tasks.supply.offers import Offer
 from workers.cli.terminal.context import open_desk

@@ -57,7 +57,7 @@ def list_purchases(
 ) -> None:
     """List purchases, newest first."""
     from schemas.numbers import NumberError, read_number
-    from tasks import queries
+    from tasks.reports import queries
     from workers.cli.terminal.context import open_desk
     from workers.views.errors import Failure
     from workers.views.ids import order_id

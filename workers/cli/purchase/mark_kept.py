@@ -17,6 +17,6 @@ def mark_kept(ids: Ids, *, note: Note = None, by: By = None, json: Json = False)
     The status is 1 where one is none of that, or a call of ours to give it back has not ended.
     """
     from schemas.status import Status
-    from tasks import giving_back
+    from tasks.releases import giving_back
 
     say_what_became(ids, (Status.RELEASING, Status.PURCHASED), giving_back.mark_kept, note, by, json=json)

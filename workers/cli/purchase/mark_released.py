@@ -39,7 +39,7 @@ def mark_released(ids: Ids, *, note: Note = None, by: By = None, json: Json = Fa
     by the audit. The status is 1 where one is not bought, or a call of ours to give it back has not ended.
     """
     from schemas.status import Status
-    from tasks import giving_back
+    from tasks.releases import giving_back
 
     say_what_became(ids, (Status.PURCHASED, Status.RELEASING), giving_back.mark_released, note, by, json=json)
 

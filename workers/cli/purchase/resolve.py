@@ -161,7 +161,7 @@ def _named(runtime: Runtime, ids: Sequence[str]) -> list[str]:
 
 def _held(runtime: Runtime, order: str | None, equal: Mapping[str, str]) -> list[str]:
     """Raises Failure where none is so."""
-    from tasks.queries import held_purchases
+    from tasks.reports.queries import held_purchases
     from workers.views.ids import order_id
 
     with runtime.database.read() as conn:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from schemas.requests import RequestError
 from schemas.status import Status
-from tasks import giving_back
-from tasks.giving_back import Refused
+from tasks.releases import giving_back
+from tasks.releases.giving_back import Refused
 from tasks.runtime import Runtime
 from workers.cli.release.give_back import Chosen, Done, each_row, named
 from workers.cli.terminal.output import emit_json, say, show_line

@@ -13,12 +13,12 @@ from schemas.config.file import Config
 from schemas.money import MonthlyTotal, price_of
 from schemas.requests import RequestError
 from schemas.status import Status
-from tasks import giving_back
 from tasks.chunks import chunks
-from tasks.giving_back import Refused
 from tasks.ledger.releases.asking import Asking, open_release
 from tasks.ledger.rows import Row, find
 from tasks.pools import leaving
+from tasks.releases import giving_back
+from tasks.releases.giving_back import Refused
 from tasks.runtime import Runtime
 from workers.cli.terminal.input_file import STDIN, opened
 from workers.cli.terminal.output import emit_json, say, show_line

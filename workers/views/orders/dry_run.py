@@ -12,7 +12,7 @@ from schemas.status import Status
 from tasks.chunks import chunks
 from tasks.orders import CHUNK
 from tasks.policies.pace import buying_lane
-from tasks.queries import alive_purchases
+from tasks.reports.queries import alive_purchases
 from tasks.runtime import Binding, Runtime
 
 DAY = timedelta(days=1).total_seconds()

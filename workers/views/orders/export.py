@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from tasks.orderfile import ExportFormat, write_export
 from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.metadata_columns import metadata_columns, spread, with_metadata
-from tasks.queries import each_metadata, each_result
+from tasks.reports.queries import each_metadata, each_result
 from tasks.runtime import Runtime
 from workers.views.errors import Failure
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks import orders
 from tasks.ledger.orders.cancel import left_to_others
-from tasks.queries import order_counts
+from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
 
 

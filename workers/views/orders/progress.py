@@ -15,7 +15,7 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks.ledger.queue import daily_limit, dispatch, standing
 from tasks.ledger.rows import Row
 from tasks.policies.pace import buying_lane
-from tasks.queries import find_order, next_due, order_counts, provider_states
+from tasks.reports.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from workers.views.explain import pause_in_words, when
 from workers.views.orders.dry_run import least_seconds

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, RowMapping, select
 
 from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
-from tasks.calls_made import calls_by_minute
 from tasks.ledger.queue import pausing, standing
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
-from tasks.queries import open_counts, provider_states
+from tasks.reports.calls_made import calls_by_minute
+from tasks.reports.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from workers.views.desk import Desk, known_provider
 from workers.views.errors import Failure

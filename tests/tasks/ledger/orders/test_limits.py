@@ -15,7 +15,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks import orders
 from tasks.ledger.queue import dispatch
 from tasks.lifecycle import release_and_sweep
-from tasks.queries import find_order, order_counts
+from tasks.reports.queries import find_order, order_counts
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import ACCOUNT, World, number
 

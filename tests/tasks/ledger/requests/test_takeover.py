@@ -14,7 +14,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row
-from tasks.queries import find_order, order_counts, order_results
+from tasks.reports.queries import find_order, order_counts, order_results
 from tests.tasks.orders.test_orders import begin, counts, run, submit
 from tests.tasks.scripted_provider import NOT_SENT, UNKNOWN
 from tests.tasks.support import NUMBER, World, number

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import queries
-from tests.tasks.queries.test_reading_in_steps import held_up
+from tasks.reports import queries
+from tests.tasks.reports.test_reading_in_steps import held_up
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, simple_file
 from workers.cli.order import view

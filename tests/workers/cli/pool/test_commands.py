@@ -16,8 +16,8 @@ from schemas.status import Status
 from schemas.tables.pools import POOL, POOL_RUN
 from schemas.tables.purchases import EVENT
 from tasks.pools import stock
-from tasks.pools.supply.standing import broken
 from tasks.providers.configured import parse_config
+from tasks.replenish.standing import broken
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from tests.tasks.queries.test_reading_in_steps import held_up
+from tests.tasks.reports.test_reading_in_steps import held_up
 from tests.workers.cli.release.test_release import bought
 from tests.workers.cli.running import NUMBERS, Cli
 from workers.cli.release import give_back

@@ -19,8 +19,8 @@ from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.operator import retry_order
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
-from tasks.pools.supply.replenish import NotNow
+from tasks.replenish import replenish
+from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, minutes
 
 

@@ -13,11 +13,11 @@ from schemas.outcomes import Candidate
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.pace import HORIZON, Later, Slot
-from tasks.pools.supply.candidates import STOCK_FILE, find
 from tasks.providers.bird.adapter import Bird
 from tasks.providers.bird.config import BirdConfig
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build, kinds
+from tasks.replenish.candidates import STOCK_FILE, find
 from tasks.runtime import Binding
 from tasks.sandbox import SandboxServer
 from tasks.supply import candidates

@@ -21,9 +21,9 @@ from schemas.tables.purchases import ORDER, PURCHASE
 from tasks.lifecycle import accept
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import ordering, replenish
-from tasks.pools.supply.replenish import NotNow
 from tasks.providers.adapter import SearchQuery
+from tasks.replenish import ordering, replenish
+from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
 from tests.tasks.support import Killed, clear, die
 from workers.database.connections import SqlDatabase

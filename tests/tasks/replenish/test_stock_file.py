@@ -10,9 +10,9 @@ import pytest
 
 from schemas.config.kinds import Kind
 from tasks.orderfile import text
-from tasks.pools.supply import stock_file
-from tasks.pools.supply.stock_file import StockFileError, read_stock
 from tasks.providers.registry import kinds
+from tasks.replenish import stock_file
+from tasks.replenish.stock_file import StockFileError, read_stock
 
 TWO = {"acme": kinds()["fluents"], "shop": kinds()["signalwire"]}
 ONE = {"acme": kinds()["fluents"]}

@@ -16,8 +16,8 @@ from schemas.status import Status
 from schemas.tables.pools import POOL, PoolStatus
 from tasks.lifecycle import accept
 from tasks.pools import stock
-from tasks.pools.supply import replenish
-from tasks.pools.supply.replenish import NotNow
+from tasks.replenish import replenish
+from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes
 
 

@@ -13,7 +13,7 @@ from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.requests.accept import Entry, accept_lines, begin_order, open_order
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
-from tasks.pools.supply.needs import Run
+from tasks.replenish.needs import Run
 from tasks.supply.offers import Offer
 from tasks.transactions import Raced
 

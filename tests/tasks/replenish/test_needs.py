@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.status import Status
-from tasks.pools.supply.needs import LEASE, Need, Run, count_need
+from tasks.replenish.needs import LEASE, Need, Run, count_need
 from tests.tasks.pools.supplying import NAME, Supplied, supplied
 from workers.database.connections import SqlDatabase
 

@@ -16,7 +16,7 @@ from tasks.ledger.requests.accept import Entry, accept, accept_lines, begin_orde
 from tasks.ledger.rows import new_id
 from tasks.policies.pause import Cause, Pause
 from tasks.pools.requests import take_and_return
-from tasks.pools.supply import replenish
+from tasks.replenish import replenish
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area
 from tests.tasks.support import Killed, die
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
-from tasks.spending import By, spent
+from tasks.reports.spending import By, spent
 from tests.tasks.clock import START
 from tests.tasks.support import ACCOUNT, World, number
 

@@ -25,10 +25,10 @@ from tasks.ledger.queue.purses import Purse, affordable
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.counting import Supply
-from tasks.pools.supply.candidates import STOCK_FILE, find
-from tasks.pools.supply.needs import DAILY, Need, Run, count_need
-from tasks.pools.supply.ordering import give_way, order_numbers
-from tasks.pools.supply.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
+from tasks.replenish.candidates import STOCK_FILE, find
+from tasks.replenish.needs import DAILY, Need, Run, count_need
+from tasks.replenish.ordering import give_way, order_numbers
+from tasks.replenish.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found
 from tasks.supply.offers import Offer, usable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.config.pools import PoolConfig
 from schemas.criteria import Criteria
-from tasks.pools.supply.stock_file import StockFileError, read_stock
+from tasks.replenish.stock_file import StockFileError, read_stock
 from tasks.runtime import Runtime
 from tasks.supply import candidates
 from tasks.supply.candidates import Found

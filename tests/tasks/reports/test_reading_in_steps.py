@@ -13,8 +13,8 @@ from sqlalchemy import Connection, insert, text, update
 from schemas.settling import Finding
 from schemas.status import Status
 from schemas.tables.purchases import LINE, PURCHASE
-from tasks import queries
 from tasks.ledger.audit import differences
+from tasks.reports import queries
 from tests.tasks.ledger.audit.test_differences import shown, standing, walks
 from tests.tasks.orders.test_orders import begin
 from tests.tasks.support import World, number

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import insert
 
 from schemas.tables.purchases import ATTEMPT, PROVIDER, PURCHASE
-from tasks.calls_made import calls_by_minute
+from tasks.reports.calls_made import calls_by_minute
 from tests.tasks.clock import START
+from tests.tasks.reports.test_spending import row
 from tests.tasks.support import World
-from tests.tasks.test_spending import row
 
 MINUTE = timedelta(minutes=1)
 

@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 from schemas.status import Status
 from schemas.tables.pools import PoolStatus
 from tasks.messages import celery_tasks
-from tasks.pools.supply import replenish
-from tasks.pools.supply.replenish import NotNow, RunFailed
+from tasks.replenish import replenish
+from tasks.replenish.replenish import NotNow, RunFailed
 from tasks.runtime import install
 from tests.tasks.clock import START
 from tests.tasks.pools.supplying import NAME, Supplied, minutes

@@ -6,8 +6,8 @@ from typing import Any
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks import queries
 from tasks.ledger.rows import new_id
+from tasks.reports import queries
 from tests.tasks.orders.test_orders import begin, run, submit
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import World, number
