@@ -26,10 +26,18 @@ from tasks.runtime import Runtime
 CHUNK = 1000
 """Rows, or purchases with their calls, of one transaction."""
 
+
+def _forget_calls(runtime: Runtime, before: datetime, most: int) -> int:
+    """Of how many purchases: looked for without a lock, and asked again with it."""
+    with runtime.database.read() as conn:
+        ids = forget.with_old_calls(conn, before, most)
+    return runtime.database.run(lambda conn: forget.calls(conn, ids, before)) if ids else 0
+
+
 _KINDS: tuple[tuple[str, Callable[[Runtime, datetime, int], int]], ...] = (
     ("rejected", lambda runtime, before, most: _run(runtime, forget.rejected, before, most)),
     ("requests", lambda runtime, before, most: _run(runtime, forgotten.requests, before, most)),
-    ("records", forget.calls),
+    ("records", _forget_calls),
     ("records", lambda runtime, before, most: _run(runtime, made.forget, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forget.findings, before, most)),
     ("records", lambda runtime, before, most: _run(runtime, forgotten.runs, before, most)),

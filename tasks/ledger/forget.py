@@ -1,13 +1,13 @@
 """What the ledger may forget: messages it never accepted, calls of purchases long settled, findings that are resolved.
 
-Each function takes a chunk and returns how many it was; what another has locked is left for the next time.
+Each function deletes a chunk and returns how many it was; what another has locked is left for the next time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, case, delete, func, select
 
@@ -16,9 +16,6 @@ from schemas.status import Status
 from schemas.tables.audits import FINDING
 from schemas.tables.purchases import ATTEMPT, PURCHASE, REJECTED
 from tasks.ledger.calls.attempts import YES
-
-if TYPE_CHECKING:
-    from tasks.runtime import Runtime
 
 _AT, _CALL = PURCHASE.c, ATTEMPT.c
 _BOUGHT = (Status.PURCHASED, Status.RELEASED)
@@ -44,8 +41,8 @@ def findings(conn: Connection, before: datetime, most: int) -> int:
     return delete_some(conn, at.id, select(at.id).where(*old).order_by(at.id), most)
 
 
-def calls(runtime: Runtime, before: datetime, most: int) -> int:
-    """The calls of purchases that had ended before then, all of a purchase at once. Returns of how many purchases.
+def with_old_calls(conn: Connection, before: datetime, most: int) -> list[str]:
+    """Purchases that had ended before then and have calls, without a lock.
 
     A purchase whose calls did not count as attempts keeps them: `tasks.ledger.history` could not tell that they were.
     """
@@ -57,13 +54,11 @@ def calls(runtime: Runtime, before: datetime, most: int) -> int:
         .order_by(_CALL.purchase_id)
         .limit(most)
     )
-    # Looked for without a lock, and asked again with it.
-    with runtime.database.read() as conn:
-        ids = list(conn.execute(query).scalars())
-    return runtime.database.run(lambda conn: _forget_calls(conn, ids, before)) if ids else 0
+    return list(conn.execute(query).scalars())
 
 
-def _forget_calls(conn: Connection, ids: Sequence[str], before: datetime) -> int:
+def calls(conn: Connection, ids: Sequence[str], before: datetime) -> int:
+    """The calls of those of the purchases that had ended before then, all of a purchase at once: of how many."""
     # A purchase is locked before its calls, everywhere.
     query = select(_AT.id).where(_AT.id.in_(ids), *_let_go(before)).order_by(_AT.id).with_for_update(skip_locked=True)
     locked = list(conn.execute(query).scalars())
