@@ -13,9 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from workers.broker import tls_options
 from workers.database.url_options import check_options
-from workers.redis_access import sentinel_url
+from workers.redis_access import sentinel_url, tls_options
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",

@@ -6,8 +6,8 @@ from typing import Any
 
 from celery import Celery
 
-from workers.broker.tls_options import broker_options
 from workers.redis_access.sentinel_url import is_sentinel
+from workers.redis_access.tls_options import broker_options
 
 
 def broker_app(name: str, url: str, key_prefix: str, **options: Any) -> Celery:

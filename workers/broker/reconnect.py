@@ -19,8 +19,8 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from tasks.server_errors import is_lost, redis_trouble
 from tasks.server_errors.of_redis import NEW_ROLE
-from workers.broker.tls_connection import TlsConnection
 from workers.processes.signs import SIGNS
+from workers.redis_access.tls_connection import TlsConnection
 
 log = logging.getLogger(__name__)
 

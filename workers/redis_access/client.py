@@ -8,10 +8,10 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from workers.broker.tls_connection import TlsConnection
 from workers.redis_access import sentinel_url
 from workers.redis_access.connections import connection_options
 from workers.redis_access.master import OVERLAP
+from workers.redis_access.tls_connection import TlsConnection
 
 TIMEOUT = 5.0
 MAX_CONNECTIONS = 10_000

@@ -8,9 +8,9 @@ from redis import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
-from workers.broker.tls_connection import TlsConnection
 from workers.redis_access.master import Master, follow
 from workers.redis_access.sentinel_url import SentinelAddress
+from workers.redis_access.tls_connection import TlsConnection
 
 
 class _ToMaster(Connection):

@@ -22,9 +22,9 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from workers.broker.tls_connection import TlsConnection
-from workers.broker.tls_options import refusal
 from workers.redis_access.sentinel_url import SentinelAddress
+from workers.redis_access.tls_connection import TlsConnection
+from workers.redis_access.tls_options import refusal
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from workers.broker import tls_options
+from workers.redis_access import tls_options
 
 SCHEMES = ("sentinel", "sentinels")
 PORT = 26379

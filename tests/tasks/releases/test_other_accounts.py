@@ -19,7 +19,7 @@ from tasks.releases import giving_back
 from tasks.runtime import Runtime
 from tests.tasks.releasing import LOST, Returns
 from tests.tasks.support import ACCOUNT, NUMBER, Killed, die, number
-from workers.cli.doctor.accounts import examine_accounts
+from workers.cli.doctor.tables.accounts import examine_accounts
 
 
 def as_only(returns: Returns, alias: str, account: str) -> Runtime:

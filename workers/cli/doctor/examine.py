@@ -11,11 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from tasks.server_errors import database_trouble
-from workers.cli.doctor import here, ledger, servers
+from workers.cli.doctor import here, servers
 from workers.cli.doctor.connections import connections
 from workers.cli.doctor.durability import durability
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.rights import rights
+from workers.cli.doctor.tables import ledger
 from workers.health import is_usable
 from workers.redaction import cleaning
 from workers.server_urls import SettingsError
@@ -54,7 +55,7 @@ def examine(*, quick: bool) -> Iterator[Finding]:
         yield warn("configuration", _LEFT_OUT, "mend it, and run this again")
     elif all(finding.level is not Level.FAIL for finding in findings):
         if database.level is not Level.FAIL and is_usable(settings.database_url):
-            from workers.cli.doctor.history import history
+            from workers.cli.doctor.tables.history import history
 
             yield from history(settings, config)
         from workers.cli.doctor.tokens import tokens

@@ -12,7 +12,6 @@ from sqlalchemy.engine import make_url
 
 from schemas.config.file import Config
 from tasks.runtime import PUBLIC_QUEUE, queue_of
-from workers.broker.tls_options import is_unverified
 from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.other_keys import other_keys
 from workers.cli.doctor.sentinels import sentinels
@@ -22,6 +21,7 @@ from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
 from workers.redaction import redacted
 from workers.redis_access.sentinel_url import is_sentinel
+from workers.redis_access.tls_options import is_unverified
 from workers.settings import Settings
 from workers.views.errors import AWAY
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.ledger.rows import Row
-from workers.cli.doctor.pools import LATE
+from workers.cli.doctor.tables.pools import LATE
 from workers.cli.terminal.output import show, show_fields, show_table
 from workers.views.explain import when
 from workers.views.words import count, moment

@@ -17,8 +17,9 @@ from tasks.providers.configured import parse_config, sandbox_config
 from tasks.providers.registry import kinds
 from tests.servers import RedisServer
 from tests.workers.cli.commands import PROJECT, choose_sandbox, execute
-from workers.cli.doctor import ledger, servers
+from workers.cli.doctor import servers
 from workers.cli.doctor.findings import Finding, Level, exit_status, fail, ok, warn
+from workers.cli.doctor.tables import ledger
 from workers.database.connections import SqlDatabase
 from workers.settings import load_settings
 

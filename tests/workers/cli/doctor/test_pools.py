@@ -12,8 +12,8 @@ from schemas.tables.pools import POOL, POOL_NUMBER
 from tasks.providers.configured import parse_config
 from tests.tasks.pools.stocking import slots
 from tests.workers.cli.commands import execute
-from workers.cli.doctor import ledger
 from workers.cli.doctor.findings import Finding, fail, ok, warn
+from workers.cli.doctor.tables import ledger
 from workers.database.connections import SqlDatabase
 
 PROVIDERS = """\

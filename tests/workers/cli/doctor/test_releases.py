@@ -11,7 +11,7 @@ from sqlalchemy import update
 from schemas.tables.releases import RELEASE
 from tasks.releases import giving_back
 from tests.tasks.releasing import Returns, make_returns
-from workers.cli.doctor.releases import ACCEPTED_LOOKS, LATE, LOOKS, examine_releases
+from workers.cli.doctor.tables.releases import ACCEPTED_LOOKS, LATE, LOOKS, examine_releases
 from workers.database.connections import SqlDatabase
 
 

@@ -11,12 +11,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tests.servers import TlsRedis
-from workers.broker import tls_connection
 from workers.broker.incoming import KeepingTransport
-from workers.broker.tls_options import broker_options
 from workers.fleet import FleetError, listening
 from workers.health import Away, Untrusted, Unusable, check_usable, redis_info
+from workers.redis_access import tls_connection
 from workers.redis_access.client import connect_redis
+from workers.redis_access.tls_options import broker_options
 
 Open = Callable[[str], object]
 

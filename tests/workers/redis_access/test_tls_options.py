@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import TlsRedis
-from workers.broker.tls_options import broker_options, is_unverified, refusal
+from workers.redis_access.tls_options import broker_options, is_unverified, refusal
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
-from tasks.restored_database.lost_calls import Lost, lost_calls
 
 from schemas.config.file import Config
+from tasks.restored_database.lost_calls import Lost, lost_calls
 from tasks.watermark import Watermark
 from workers.cli.doctor.findings import Finding, fail, ok
 from workers.database.connections import SqlDatabase

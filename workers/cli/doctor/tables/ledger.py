@@ -17,11 +17,11 @@ from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
 from tasks.reports.queries import provider_states, status_counts
 from tasks.retention import growing
-from workers.cli.doctor.accounts import examine_accounts
 from workers.cli.doctor.findings import Finding, fail, ok, warn
-from workers.cli.doctor.pools import examine_pools
-from workers.cli.doctor.processes import examine_processes
-from workers.cli.doctor.releases import examine_releases
+from workers.cli.doctor.tables.accounts import examine_accounts
+from workers.cli.doctor.tables.pools import examine_pools
+from workers.cli.doctor.tables.processes import examine_processes
+from workers.cli.doctor.tables.releases import examine_releases
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
 from workers.views.explain import mend_of
