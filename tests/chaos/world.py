@@ -27,6 +27,7 @@ from tests.chaos.command import Commands
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.history import keep_history
 from tests.chaos.traps import Traps
+from tests.quick_policy import QUICK
 from tests.servers import PostgresServer, RedisServer
 from workers.database.connections import SqlDatabase
 from workers.wiring import bind_providers
@@ -34,20 +35,10 @@ from workers.wiring import bind_providers
 KINDS = tuple(kinds())
 
 POLICY: dict[str, Any] = {
-    "timeout": 2.0,
-    "connect_timeout": 1.0,
-    "send_within": 1.0,
-    "take_within": 2.0,
-    "reconcile_after": [1, 2, 3],
-    "poll_every": 1,
-    "poll_for": 60,
-    "backoff_initial": 0.2,
-    "backoff_max": 1.0,
-    "pause_cooldown": 1.0,
+    **QUICK,
     "rate_limits": ["50/second"],
     "rate_guard": 0.2,
     "lookup_rate_limits": ["50/second"],
-    "daily_limit": 0,
 }
 """The defaults' minutes as seconds. A sandbox shows a purchase 2 s late at most, before the last look. The guard is
 wide: on a busy machine a call's way to the provider takes long now and then."""

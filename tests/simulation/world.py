@@ -11,6 +11,7 @@ from typing import Any
 from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds as all_kinds
+from tests.quick_policy import QUICK
 from tests.simulation import box, people, returns, staff, stocks
 from tests.simulation.balances import Balances
 from tests.simulation.broker import Broker
@@ -34,17 +35,7 @@ ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookk
 """Who may be left out."""
 KINDS = tuple(all_kinds())
 POLICY: dict[str, Any] = {
-    "timeout": 2.0,
-    "connect_timeout": 1.0,
-    "send_within": 1.0,
-    "take_within": 2.0,
-    "reconcile_after": [1, 2, 3],
-    "poll_every": 1,
-    "poll_for": 60,
-    "backoff_initial": 0.2,
-    "backoff_max": 1.0,
-    "pause_cooldown": 1.0,
-    "daily_limit": 0,
+    **QUICK,
     "settle_after": 0,
     "audit_every": 5.0,
 }

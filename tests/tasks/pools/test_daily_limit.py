@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,10 +25,21 @@ from tasks.pools.requests import take_and_return
 from tests.tasks.pools.supplying import NAME, Make, Supplied, supplied
 from tests.tasks.scripted_provider import NOT_SENT, REFUSED, THROTTLED, UNKNOWN
 from tests.tasks.support import clear
+from tests.waiting import at_once
 from workers.database.connections import SqlDatabase
 
 HOUR, DAY = 3600.0, timedelta(hours=24)
 ALIASES = ("first", "second")
+
+
+def release_at_once(world: Supplied) -> None:
+    """What is due at both providers, twice each."""
+
+    def release(alias: str) -> None:
+        for _ in range(5):
+            release_and_sweep.release_due(world.runtime, world.runtime.providers[alias])
+
+    assert at_once(*[partial(release, alias) for alias in ALIASES * 2]) == [None] * 4
 
 
 def record(world: Supplied) -> list[datetime]:
@@ -222,18 +233,7 @@ def test_releases_at_two_providers_at_once_keep_to_the_limit(make: Make, attempt
     world.run()
     assert {len(world.bought(alias)) for alias in ALIASES} == {10}
     world.configure(daily_limit=10)
-    gate = threading.Barrier(4)
-
-    def release(alias: str) -> None:
-        gate.wait()
-        for _ in range(5):
-            release_and_sweep.release_due(world.runtime, world.runtime.providers[alias])
-
-    threads = [threading.Thread(target=release, args=(alias,)) for alias in ALIASES * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    release_at_once(world)
     assert world.count(Status.DISPATCHED) == 10
 
 

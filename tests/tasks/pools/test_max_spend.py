@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,9 +16,20 @@ from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
-from tasks.lifecycle import release_and_sweep
 from tests.tasks.pools.supplying import Make, Supplied, area, supplied
-from tests.tasks.pools.test_daily_limit import ALIASES, DAY, HOUR, buy, empty, live, old, record, say, steps
+from tests.tasks.pools.test_daily_limit import (
+    ALIASES,
+    DAY,
+    HOUR,
+    buy,
+    empty,
+    live,
+    old,
+    record,
+    release_at_once,
+    say,
+    steps,
+)
 from tests.tasks.support import clear
 from workers.database.connections import SqlDatabase
 
@@ -104,18 +114,7 @@ def test_releases_at_two_providers_at_once_keep_to_it(make: Make, attempt: int) 
     world.run()
     priced(world)
     world.configure(max_spend="21.99 USD")
-    gate = threading.Barrier(4)
-
-    def release(alias: str) -> None:
-        gate.wait()
-        for _ in range(5):
-            release_and_sweep.release_due(world.runtime, world.runtime.providers[alias])
-
-    threads = [threading.Thread(target=release, args=(alias,)) for alias in ALIASES * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    release_at_once(world)
     assert world.count(Status.DISPATCHED) == 10
 
 
