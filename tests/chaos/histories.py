@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
-from tasks.restored_database.lost_calls import lost_calls, newest_marks
 
 from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
+from tasks.restored_database.lost_calls import lost_calls, newest_marks
 from tests.chaos.clock import STEP
 from tests.chaos.world import World
 from tests.servers.backups import Backup

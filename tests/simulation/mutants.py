@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-import tasks.restored_database.detect
 from sqlalchemy import select, update
 
 import tasks.ledger.calls.looks
@@ -30,6 +29,7 @@ import tasks.lifecycle.release_and_sweep
 import tasks.policies.backoff
 import tasks.policies.pace
 import tasks.policies.retry
+import tasks.restored_database.detect
 from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
