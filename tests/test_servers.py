@@ -1,5 +1,9 @@
 """The servers that other tests rely on do what they promise."""
 
+import random
+import subprocess
+import sys
+
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -7,6 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from tests.servers import PostgresServer, RedisServer, unavailable
+from tests.servers.redis import free_port
 
 
 def test_redis_is_empty_for_each_test_and_keeps_its_data_over_a_kill(redis_server: RedisServer) -> None:
@@ -18,6 +23,18 @@ def test_redis_is_empty_for_each_test_and_keeps_its_data_over_a_kill(redis_serve
             client.ping()
         redis_server.restart()
         assert client.get("paid") == b"1"
+
+
+def test_a_port_is_one_process_s_alone_before_anybody_listens_there() -> None:
+    dice = random.getstate()
+    try:
+        random.seed(5)
+        ours = free_port()
+    finally:
+        random.setstate(dice)
+    script = "import random; random.seed(5); from tests.servers.redis import free_port; print(free_port())"
+    theirs = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert int(theirs) != ours
 
 
 def test_redis_runs_again_after_a_test_that_left_it_dead(redis_server: RedisServer) -> None:

@@ -17,8 +17,8 @@ from tests.integration.containers import LocalProcess
 from tests.integration.place import POOLS, Place
 from tests.integration.test_going_back import dialstock, statuses, submit
 from tests.servers import PostgresServer, RedisServer
+from tests.servers.redis import free_port
 from tests.waiting import eventually
-from tests.workers.cli.commands import unused_port
 
 Numbers = Callable[[int], list[str]]
 README = Path(__file__).parents[2] / "deploy" / "README.md"
@@ -106,7 +106,7 @@ def place(tmp_path: Path, server: PostgresServer, migrated: str, redis: RedisSer
 
 def test_they_are_enough_for_everything(place: LeastRights, numbers: Numbers) -> None:
     workers = list(place.setup("worker-1", "worker-2").worker_cluster)
-    beat, port = place.start_beat("beat"), unused_port()
+    beat, port = place.start_beat("beat"), free_port()
     flower = LocalProcess(
         "flower", ["dialstock", "flower", "--port", str(port)], place.environ, place.home / "flower.log"
     )

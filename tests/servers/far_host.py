@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 from tests.servers.availability import unavailable
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis import PORTS, free_port
 from tests.waiting import eventually
 
 PORT = 5432
@@ -32,10 +33,10 @@ class FarHost:
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
-        number = next(_numbers)
-        self._name = f"ds{os.getpid()}x{number}"
-        # Of the range for tests (RFC 2544), others for each process of a run.
-        network, host = f"198.18.{os.getpid() % 256}", number % 64 * 4
+        self._name = f"ds{os.getpid()}x{next(_numbers)}"
+        # Of the range for tests (RFC 2544): as no other process has the port, none has the addresses.
+        number = free_port() - PORTS.start
+        network, host = f"198.18.{number // 64}", number % 64 * 4
         self._here, self.address = f"{network}.{host + 1}", f"{network}.{host + 2}"
         self._process: subprocess.Popen[bytes] | None = None
 

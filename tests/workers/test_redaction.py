@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from schemas.config.errors import ConfigError
 from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer, RedisServer
+from tests.servers.redis import free_port
 from tests.waiting import eventually
-from tests.workers.cli.commands import Running, choose_sandbox, environment, execute, unused_port
+from tests.workers.cli.commands import Running, choose_sandbox, environment, execute
 from workers.redaction import cleaned, cleaned_of_settings, ours, redacted
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
@@ -196,7 +197,7 @@ def test_no_process_of_celery_s_shows_the_broker_s_password(
     environ = environment(
         tmp_path / "home", DATABASE_URL=sqlite_url, REDIS_URL=guarded_redis, DIALSTOCK_LOG=form_of_lines
     )
-    port = unused_port()
+    port = free_port()
     with ExitStack() as stack:
         start = [("worker", "--log-level=DEBUG", "-c2"), ("beat", "--log-level=DEBUG"), ("flower", f"--port={port}")]
         running = [stack.enter_context(Running(*arguments, cwd=tmp_path, environ=environ)) for arguments in start]

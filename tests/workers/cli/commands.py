@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -43,13 +42,6 @@ def execute(
 def choose_sandbox(folder: Path, url: str = SANDBOX_URL) -> None:
     """Have a file in the folder say that the sandbox is meant."""
     (folder / "providers.toml").write_text(sandbox_toml(url))
-
-
-def unused_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Running:

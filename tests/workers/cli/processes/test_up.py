@@ -14,8 +14,9 @@ from celery import Celery
 
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
+from tests.servers.redis import free_port
 from tests.waiting import eventually, is_gone
-from tests.workers.cli.commands import Running, environment, execute, unused_port
+from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.processes.door import Door
 from workers.cli.processes.session import describe
 from workers.cli.sandbox.serve import sandbox_toml
@@ -38,7 +39,7 @@ def environ(tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
 
 
 def test_everything_in_one_terminal(tmp_path: Path, environ: dict[str, str], sandbox: SandboxServer) -> None:
-    port = unused_port()
+    port = free_port()
     with Running("up", "--json", "--flower-port", str(port), cwd=tmp_path, environ=environ) as up:
         ready = json.loads(up.line())
         family = psutil.Process(up.process.pid).children(recursive=True)
@@ -180,7 +181,7 @@ def test_an_alias_that_is_another_account_now_starts_nothing(tmp_path: Path, env
 
 def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden")
-    port = str(unused_port())
+    port = str(free_port())
     with Running("--sandbox", "up", "--workers", "1", "--flower-port", port, cwd=tmp_path, environ=environ) as up:
         told = ""
         while "Ready" not in told:

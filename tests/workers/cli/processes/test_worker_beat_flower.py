@@ -18,8 +18,9 @@ from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
+from tests.servers.redis import free_port
 from tests.waiting import eventually
-from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute, unused_port
+from tests.workers.cli.commands import PROJECT, Running, choose_sandbox, environment, execute
 from workers.cli.processes.worker_beat_flower import check_password, worker_arguments
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.fleet import listening
@@ -164,7 +165,7 @@ def test_flower_beyond_loopback_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_flower_takes_its_password_from_the_environment_alone(tmp_path: Path) -> None:
-    port = unused_port()
+    port = free_port()
     choose_sandbox(tmp_path)
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden-password\n")
     url = f"http://127.0.0.1:{port}/broker"
