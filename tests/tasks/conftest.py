@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tasks.policies import watch
 from tasks.sandbox import SandboxServer
 from tasks.waits import WAITS
 from tests.servers import PostgresServer, RedisServer
@@ -23,6 +24,27 @@ from workers.database.connections import SqlDatabase, migrate
 @pytest.fixture(autouse=True)
 def _nothing_waits() -> None:
     WAITS.forget()
+
+
+class _Standing:
+    """In place of the module `time`: since any moment, no time has passed."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return 0.0
+
+
+@pytest.fixture(autouse=True)
+def _machine_has_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes between an intent and its call is told by the world's clock alone: a machine that stood still for
+    seconds made the call too late. With the fixture `own_clock` it is told by the machine's own, too."""
+    if "own_clock" not in request.fixturenames:
+        monkeypatch.setattr(watch, "time", _Standing)
+
+
+@pytest.fixture
+def own_clock() -> None:
+    """Has the process's own clock count."""
 
 
 @pytest.fixture(scope="session")

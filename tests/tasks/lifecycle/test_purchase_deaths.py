@@ -54,6 +54,7 @@ def test_a_release_whose_process_died_before_its_messages_is_done_again(world: W
     assert len(world.provider.charged) == 1
 
 
+@pytest.mark.usefixtures("own_clock")
 def test_a_worker_frozen_before_the_send_sends_nothing_where_the_clock_was_set_back_meanwhile(make: Make) -> None:
     """Its own clock tells: that of the database says that no time has passed."""
     world = make(send_within=0.05)
