@@ -6,20 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+import time
+
+from tests.waiting import eventually, fair_clock
 
 SCRIPT = """
 import sys, time
-from tests.waiting import lateness
-with lateness() as late:
-    time.sleep(0.05)
+from tests.waiting import eventually, fair_clock, lateness
+with lateness() as late, fair_clock() as clock:
+    eventually(clock)
+    began, counted = time.monotonic(), clock()
     print("begun", flush=True)
     sys.stdin.readline()
     time.sleep(0.05)
-    print(late())
+    print(late(), time.monotonic() - began - (clock() - counted))
 """
 
 
-def test_a_process_that_stood_still_woke_its_threads_late() -> None:
+def test_a_process_that_stood_still_woke_its_threads_late_and_counts_no_seconds() -> None:
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
@@ -29,4 +33,13 @@ def test_a_process_that_stood_still_woke_its_threads_late() -> None:
     stood.wait()
     process.send_signal(signal.SIGCONT)
     said, _ = process.communicate("go on\n")
-    assert float(said) >= 0.25
+    late, left_out = map(float, said.split())
+    assert late >= 0.25
+    assert left_out >= 0.25
+
+
+def test_the_seconds_of_a_machine_that_is_not_held_up_are_counted() -> None:
+    with fair_clock() as clock:
+        began = time.monotonic()
+        eventually(lambda: clock() > 1.0, what="a second passes")
+    assert clock() <= time.monotonic() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ PATIENCE = 180.0
 """Seconds that a process may take for what it does in one on a quiet machine: to start, to answer, to end."""
 
 _NAP = 0.005
+_PAUSE = 0.1
+_WORK = bytes(16 * 1024 * 1024)
+"""To be digested: ten milliseconds, several times as long as a busy machine lets one process work at once."""
 
 
 def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str = "") -> T:
@@ -45,6 +49,36 @@ def lateness() -> Iterator[Callable[[], float]]:
     thread.start()
     try:
         yield lambda: worst
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def fair_clock() -> Iterator[Callable[[], float]]:
+    """Seconds since then, as an idle machine would count them: what a promise is measured with.
+
+    It goes slower as others take the processors from this process, and stands still where the machine does. For that
+    it works a little, again and again, and compares how long this takes with the processor's time for it.
+    """
+    ended, passed = threading.Event(), 0.0
+
+    def measure() -> None:
+        nonlocal passed
+        alone = float("inf")
+        while not ended.is_set():
+            began = time.monotonic()
+            ended.wait(_PAUSE)
+            woke, used = time.monotonic(), time.thread_time()
+            hashlib.sha256(_WORK).digest()
+            now, alone = time.monotonic(), min(alone, time.thread_time() - used)
+            held_up = now - woke - alone + max(0.0, woke - began - _PAUSE - _NAP)
+            passed += (now - began) * alone / (alone + held_up)
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        yield lambda: passed
     finally:
         ended.set()
         thread.join()

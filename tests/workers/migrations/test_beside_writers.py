@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from tests import releases
 from tests.servers import PostgresServer
-from tests.waiting import at_once, eventually
+from tests.waiting import PATIENCE, at_once, eventually, fair_clock
 from tests.workers.migrations.test_versions import alembic
 from workers.database import versions
 from workers.database.connections import SqlDatabase, migrate
@@ -28,7 +28,7 @@ PREVIOUS = releases.REVISION
 
 MANY = 1_000_000
 LONGEST = 1.0
-"""Seconds that a writer may wait for a migration."""
+"""Seconds that a writer may wait for a migration, on a machine that has the time."""
 
 _FILL = """
 INSERT INTO pool_request (request_id, fingerprint, pool, task, numbers, created_at)
@@ -83,24 +83,25 @@ def writer(database: SqlDatabase) -> Iterator[list[float]]:
     waits: list[float] = []
     stop = threading.Event()
 
-    def write() -> None:
+    def write(clock: Callable[[], float]) -> None:
         while not stop.is_set():
-            begun = time.monotonic()
+            begun = clock()
             with database.write() as conn:
                 for statement in _WRITE:
                     conn.execute(text(statement), {"id": f"w{len(waits)}"})
-            waits.append(time.monotonic() - begun)
+            waits.append(clock() - begun)
             time.sleep(0.005)
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        eventually(lambda: waits, what="the writer writes")
-        yield waits
-    finally:
-        stop.set()
-        thread.join()
-        waits.sort()
+    with fair_clock() as clock:
+        thread = threading.Thread(target=write, args=[clock])
+        thread.start()
+        try:
+            eventually(lambda: waits, what="the writer writes")
+            yield waits
+        finally:
+            stop.set()
+            thread.join()
+            waits.sort()
 
 
 def test_a_million_rows_are_migrated_while_others_write(before: SqlDatabase) -> None:
@@ -165,7 +166,7 @@ def test_a_migration_that_needs_a_table_in_use_holds_nobody_up(
         time.sleep(3)  # as long as the reader reads
         assert migrating.is_alive()
         reads.close()
-        migrating.join(30)
+        migrating.join(PATIENCE)
         assert not migrating.is_alive()
     assert waits[-1] < LONGEST, f"somebody waited for {waits[-1]:.1f} s"
     with before.read() as conn:
