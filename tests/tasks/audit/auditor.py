@@ -14,7 +14,7 @@ from tests.tasks.shops import bind
 from tests.tasks.support import make_world
 from workers.database.connections import SqlDatabase
 
-LEASE = timedelta(seconds=1.2)
+LEASE = timedelta(seconds=3)
 
 
 def living(runtime: Runtime, url: str) -> Runtime:

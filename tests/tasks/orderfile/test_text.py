@@ -39,10 +39,10 @@ def test_a_sparse_gigabyte_is_refused_at_once(tmp_path):
     path = tmp_path / "huge.csv"
     with path.open("wb") as file:
         file.truncate(1024**3)
-    started = time.monotonic()
+    started = time.thread_time()
     with path.open("rb") as file, pytest.raises(OrderFileError, match=r"larger than 256 MiB: split it into several"):
         read(file, "huge.csv")
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_pipe_is_refused_as_soon_as_it_gave_too_much(monkeypatch):

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from schemas.outcomes import OwnedNumber
 from schemas.status import Status
 from tasks.audit.walk_owned import walk
-from tasks.policies.concurrency import MARGIN, Concurrency, Places, places_of
+from tasks.policies.concurrency import MARGIN, POLL, Concurrency, Places, places_of
 from tasks.providers.transport.turns import take_turn
 from tests.servers import RedisServer
 from tests.tasks.pacing import MICRO, replid
@@ -176,24 +176,27 @@ def test_a_walk_through_the_list_needs_a_place_for_each_page(make: Make, redis: 
     leave = take(redis, places)
     assert leave is not None
     during: list[int] = []
+    waits: list[int] = []
+
+    def wait(seconds: float) -> None:
+        """Another call ends during the third wait for a place."""
+        waits[-1] += seconds == POLL
+        if waits == [3]:
+            leave()
 
     def owned() -> Iterator[OwnedNumber]:
         for _ in range(2):
+            waits.append(0)
             gate = take_turn()
-            threading.Timer(0.2, leave).start()
-            began = time.monotonic()
             done = gate()
             during.append(redis.hlen(places.key))
             assert done is not None
             done()
-            waited.append(time.monotonic() - began > 0.1)
         return iter(())
 
-    waited: list[bool] = []
     world.provider.owned = owned  # type: ignore[method-assign]
-    runtime = replace(world.runtime, sleep=nap)
-    walk(runtime, world.binding, lambda _: None, lambda: False)
-    assert (during, waited, redis.hlen(places.key)) == ([3, 3], [True, False], 2)
+    walk(replace(world.runtime, sleep=wait), world.binding, lambda _: None, lambda: False)
+    assert (during, waits, redis.hlen(places.key)) == ([3, 3], [3, 0], 2)
 
 
 def limited(make: Make, redis: Redis) -> tuple[World, Places]:

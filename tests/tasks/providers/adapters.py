@@ -24,7 +24,7 @@ ACCOUNT_SID = f"AC{1:032x}"
 
 
 def config(kind: str, url: str, **changes: Any) -> ProviderConfig:
-    policy = {"timeout": 5.0, "connect_timeout": 2.0, **changes.pop("policy", {})}
+    policy = {"timeout": 20.0, "connect_timeout": 10.0, **changes.pop("policy", {})}
     found = sandbox_config(url, {kind: policy}).providers[kind]
     return found.model_copy(update={"base_url": url, **changes})
 

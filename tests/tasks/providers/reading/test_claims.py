@@ -82,9 +82,9 @@ def test_a_link_of_another_question(link: str) -> None:
 )
 def test_what_is_long_is_read_in_time(text: str) -> None:
     long = text * (60_000 // len(text)) + "x"
-    began = time.monotonic()
+    began = time.thread_time()
     read_claims({"Link": long, "Content-Range": long, "X-Total": long, long: "1"}, 1)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize(

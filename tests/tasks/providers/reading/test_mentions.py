@@ -135,14 +135,14 @@ def test_what_is_deep_or_long_is_read_in_time() -> None:
     deep: Any = NUMBER
     for _ in range(20_000):
         deep = [deep]
-    began = time.monotonic()
+    began = time.thread_time()
     assert mentioned(deep) == {NUMBER}
     assert mentioned([" 1" * 200_000, "1 (" * 100_000, "1" + " " * 300_000, "-" * 300_000]) == set()
     moment = "2026-06-15 14:03:11"
     assert mentioned([f"{moment} " * 20_000, f"{moment[:10]} " * 20_000 + "5", f"{moment}{' ' * 300_000}5"]) == set()
     assert mentioned(["a5550100" * 40_000, "a" * 300_000, "a5550100-" * 40_000, "AB " * 100_000]) == set()
-    # a busy machine takes ten, and what is not linear takes hours
-    assert time.monotonic() - began < 30
+    # a slow machine takes ten, and what is not linear takes hours
+    assert time.thread_time() - began < 30
 
 
 WASHINGTON, DANE, ICELANDER = "+12026061514", "+4520260615", "+3545550100"

@@ -18,8 +18,8 @@ class Held(Exception):
     """What a gate says."""
 
 
-def client(url: str, timeout: float = 5.0) -> HttpClient:
-    return HttpClient(url, {}, connect_timeout=2.0, timeout=timeout)
+def client(url: str, timeout: float = 20.0) -> HttpClient:
+    return HttpClient(url, {}, connect_timeout=10.0, timeout=timeout)
 
 
 def gate(action: Callable[[], None]) -> Bounds:

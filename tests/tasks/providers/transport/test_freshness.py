@@ -127,7 +127,7 @@ def test_a_remark_without_its_end_hides_no_hit() -> None:
     "text", ["a", ",", "from ", "-_", "hit-for-", "0, ", '"', '"\\', ";hit=?0", "110", "1 1", "cache;desc=", "cdn-"]
 )
 def test_a_long_header_is_read_in_time(text: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     for name in (
         "age",
         "x-cache",
@@ -139,4 +139,4 @@ def test_a_long_header_is_read_in_time(text: str) -> None:
         "x-rack-cache",
     ):
         kept({name: text * (60_000 // len(text)) + "x"})
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

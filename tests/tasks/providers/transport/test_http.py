@@ -17,7 +17,7 @@ from tests.scripted import SILENCE, ScriptedServer, reply
 
 
 def client(url: str, **changes: Any) -> HttpClient:
-    return HttpClient(url, {"X-One": "1"}, **{"connect_timeout": 2.0, "timeout": 5.0, **changes})
+    return HttpClient(url, {"X-One": "1"}, **{"connect_timeout": 10.0, "timeout": 20.0, **changes})
 
 
 def test_an_exchange(server: ScriptedServer) -> None:
@@ -70,7 +70,7 @@ def test_no_redirect_is_followed_no_cookie_kept_no_proxy_taken(
 def test_a_broken_answer_is_doubtful(server: ScriptedServer, answer: bytes | None, reason: str) -> None:
     server.queue(answer)
     with pytest.raises(Doubtful) as caught:
-        client(server.url, timeout=0.3 if answer is None else 5.0).request("GET", "/")
+        client(server.url, timeout=0.3 if answer is None else 20.0).request("GET", "/")
     assert caught.value.reason == reason
 
 

@@ -36,10 +36,10 @@ def test_a_document_is_plain_values(text: str, value: object) -> None:
     ],
 )
 def test_what_is_no_document_or_more_than_one_is_not_read(text: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(NotXml):
         read_xml(text)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
 
 
 def test_what_is_written_is_read_again() -> None:
