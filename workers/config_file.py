@@ -1,4 +1,4 @@
-"""The configuration file: read at a start, and taken over by running processes when it changes.
+"""The configuration: read at a start, and taken over by running processes when it, or an accounts file, changes.
 
 A change is taken over whole or not at all. Who writes the file may do so in several steps, and a mount of Kubernetes
 swaps a link: so what it holds is believed once it stood there unchanged for a moment, and a fault is told of only a
@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.config.accounts_file import Contents, read_contents
 from schemas.config.errors import ConfigError
-from schemas.config.file import Config, read_content
+from schemas.config.file import Config
 from tasks.providers.configured import config_in, right_parts_of, sandbox_config
 from workers.settings import SANDBOX, Settings
 
@@ -39,18 +40,18 @@ class NoConfig(ConfigError):
 
 @dataclass(frozen=True)
 class Source:
-    """A configuration, and the bytes that it was read from; None for the sandboxes, which no file names."""
+    """A configuration, and what it was read from; None for the sandboxes, which no file names."""
 
     config: Config
-    content: bytes | None
+    content: Contents | None
 
 
 def read_source(settings: Settings) -> Source:
     """The configuration file; the sandboxes only where they were chosen. Raises ConfigError, NoConfig."""
     if settings.sandbox_url:
         return Source(_sandboxes(settings.sandbox_url), None)
-    _require_file(settings)
-    content = read_content(settings.config_path)
+    require_file(settings)
+    content = read_contents(settings.config_path)
     return Source(config_in(content, settings.config_path), content)
 
 
@@ -67,7 +68,7 @@ def read_right_parts(settings: Settings, *, needed: bool = False) -> tuple[Confi
     if settings.sandbox_url:
         return _sandboxes(settings.sandbox_url), None
     try:
-        _require_file(settings)
+        require_file(settings)
     except NoConfig:
         if needed:
             raise
@@ -93,7 +94,7 @@ class ConfigFile:
         self._in_force = source
         self._take = take
         self._clock = clock
-        self._pending: bytes | None = None
+        self._pending: Contents | None = None
         self._since = self._next = 0.0
         self._told = False
         self.refused: str | None = None
@@ -121,10 +122,10 @@ class ConfigFile:
             return self._try(content, now)
         return False
 
-    def _try(self, content: bytes | None, now: float) -> bool:
+    def _try(self, content: Contents | None, now: float) -> bool:
         try:
             # None is what cannot be read, and says so here.
-            found = read_content(self._path) if content is None else content
+            found = read_contents(self._path) if content is None else content
             config = config_in(found, self._path)
             changed = config.digest != self.config.digest
             if changed:
@@ -148,14 +149,15 @@ class ConfigFile:
     def _settle(self, source: Source) -> None:
         self._in_force, self._pending, self._since, self.refused = source, None, 0.0, None
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> Contents | None:
         try:
-            return self._path.read_bytes()
-        except OSError:
+            return read_contents(self._path)
+        except ConfigError:
             return None
 
 
-def _require_file(settings: Settings) -> None:
+def require_file(settings: Settings) -> None:
+    """Raise NoConfig where there is no configuration file."""
     # A link to nowhere is a file that cannot be read.
     if not os.path.lexists(settings.config_path):
         raise NoConfig(

@@ -35,6 +35,7 @@ from workers.database.connections import SqlDatabase, migrate
 from workers.periodic.timers import Timer
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings
+from workers.shared_secrets import shared_secrets
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def _compare_history(runtime: Runtime) -> None:
 def bind_providers(config: Config, environ: Mapping[str, str], present: Runtime | None = None) -> dict[str, Binding]:
     """Adapters with their secrets; those that *present* has for the same table already, with their connections.
 
-    Raises ConfigError with one line for each missing secret.
+    Raises ConfigError with one line for each missing secret, and each that two accounts share.
     """
     bindings: dict[str, Binding] = {}
     problems: list[str] = []
@@ -157,6 +158,7 @@ def bind_providers(config: Config, environ: Mapping[str, str], present: Runtime 
         bindings[alias] = Binding(
             alias=alias, kind=provider.kind, account=provider.account, policy=provider.policy, adapter=adapter
         )
+    problems += shared_secrets(config, environ)
     if problems:
         raise ConfigError("\n".join(problems))
     return bindings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,12 @@ _TOML_LINE = re.compile(r"\(at line ([0-9]+), column [0-9]+\)")
 _MEANT = {"area": "prefix", "area_code": "prefix", "areacode": "prefix", "interval": "schedule", "crontab": "schedule"}
 
 TomlPath = tuple[str, ...]
+_Lines = tuple[str, dict[TomlPath, int]]
+
+_MOST = 50
+"""Problems that are told at once: a slip in a file of accounts may be one in each of a thousand."""
+_NAMED = 20
+"""Names that are told where none is near."""
 
 
 class ConfigError(ValueError):
@@ -37,11 +44,28 @@ class Problem:
     message: str
 
 
-def report(problems: Iterable[Problem], text: str, name: str) -> ConfigError:
-    """All problems in the order of their lines in *text*, the file *name*."""
+@dataclass(frozen=True)
+class Text:
+    """A file's name and what it says."""
+
+    name: str
+    text: str
+
+
+def report(
+    problems: Iterable[Problem], text: str, name: str, accounts: Mapping[str, Text] = MappingProxyType({})
+) -> ConfigError:
+    """The problems in the order of their lines in *text*, the file *name*; behind them those in accounts files.
+
+    *accounts* are these, by the provider that names them. Of very many problems only the first are told.
+    """
     lines = _lines(text)
-    placed = sorted(((_line_of(problem.path, lines), problem.message) for problem in problems), key=lambda p: p[0])
-    return ConfigError("\n".join(f"{name}:{line}: {message}" for line, message in placed))
+    theirs = {provider: (file.name, _lines(file.text)) for provider, file in accounts.items()}
+    placed = [(*_place_of(one.path, (name, lines), theirs), one.message) for one in problems]
+    # what is wrong in the table of all accounts is wrong with each
+    told = sorted(dict.fromkeys(placed), key=lambda place: (place[0] != name, *place[:2]))
+    more = [f"and {len(told) - _MOST:,} more problems"] if told[_MOST:] else []
+    return ConfigError("\n".join([*(f"{file}:{line}: {message}" for file, line, message in told[:_MOST]), *more]))
 
 
 def not_toml(exc: Exception, text: str, name: str) -> ConfigError:
@@ -57,10 +81,11 @@ def describe(exc: ValidationError, model: type[BaseModel], table: TomlPath, fiel
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest of *known*, or all of them."""
+    """The nearest of *known*, or all of them, as far as a person reads them."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+    more = f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names[:_NAMED])}{more}"
 
 
 def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: str) -> Problem:
@@ -70,7 +95,7 @@ def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: s
     if error["type"] == "extra_forbidden":
         return Problem((*table, *path), f"unknown field {field!r}: {_place_for(path[-1], model, table)}")
     if error["type"] == "missing":
-        return Problem((*table, *path), f"{field!r} is missing: [{'.'.join(table)}] needs it")
+        return Problem((*table, *path), f"{field!r} is missing: [{heading(table)}] needs it")
     if path:
         return Problem((*table, *path), f"{field}: {message}")
     # a check of the whole table names the field to mend at the beginning of its message
@@ -78,15 +103,45 @@ def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: s
     prefix = f"{field_path}." if field_path else ""
     if named in model.model_fields:
         return Problem((*table, named), f"{prefix}{message}")
-    return Problem(table, f"[{'.'.join(table)}]: {message}")
+    return Problem(table, f"[{heading(table)}]: {message}")
 
 
 def _place_for(field: str, model: type[BaseModel], table: TomlPath) -> str:
     if "policy" in model.model_fields and field in Policy.model_fields:
-        return f"it belongs in [{'.'.join(table)}.policy]"
+        return f"it belongs in [{heading(table)}.policy]"
     if (meant := _MEANT.get(field)) in model.model_fields:
         return f"did you mean {meant!r}?"
     return did_you_mean(field, model.model_fields)
+
+
+def _place_of(path: TomlPath, main: _Lines, theirs: Mapping[str, _Lines]) -> tuple[str, int]:
+    """The file in which *path* is mended, and the line: what an account has of its provider's table stands in that."""
+    provider, _, account = path[1].partition(":") if len(path) > 1 else ("", "", "")
+    name, lines = theirs.get(provider, main) if account else main
+    if lines is main[1]:
+        return name, _line_of(path, lines)
+    own, for_all = (account, *path[2:]), ("providers", provider, *path[2:])
+    if len(own) > 1 and own not in lines and for_all in main[1]:
+        return main[0], _line_of(for_all, main[1])
+    return name, _line_of(own, lines)
+
+
+def heading(table: TomlPath) -> str:
+    """How a table's line begins in its file."""
+    account = table[1].partition(":")[2] if len(table) > 1 else ""
+    return ".".join((account, *table[2:]) if account else table)
+
+
+def header_of(line: str) -> TomlPath | None:
+    """The table that a line of a file begins; None where it begins none."""
+    match = _HEADER.match(line)
+    return _split(match[1]) if match else None
+
+
+def key_of(line: str) -> TomlPath | None:
+    """The key, in its table, that a line gives a value; None where it gives none."""
+    match = _KEY.match(line)
+    return _split(match[1]) if match else None
 
 
 def _lines(text: str) -> dict[TomlPath, int]:
@@ -94,11 +149,11 @@ def _lines(text: str) -> dict[TomlPath, int]:
     lines: dict[TomlPath, int] = {}
     table: TomlPath = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = _split(header[1])
+        if header := header_of(line):
+            table = header
             lines[table] = number
-        elif key := _KEY.match(line):
-            path = (*table, *_split(key[1]))
+        elif key := key_of(line):
+            path = (*table, *key)
             for length in range(len(table) + 1, len(path) + 1):
                 lines.setdefault(path[:length], number)
     return lines
@@ -111,7 +166,8 @@ def _split(path: str) -> TomlPath:
 def _line_of(path: TomlPath, lines: dict[TomlPath, int]) -> int:
     """The line of the deepest part of *path* that the text shows; 1 where it shows none."""
     for length in range(len(path), 0, -1):
-        inside = [line for known, line in lines.items() if known[:length] == path[:length]]
-        if line := lines.get(path[:length], min(inside, default=0)):
+        if line := lines.get(path[:length]):
             return line
+        if inside := [line for known, line in lines.items() if known[:length] == path[:length]]:
+            return min(inside)
     return 1

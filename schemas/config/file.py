@@ -1,28 +1,28 @@
 """The configuration file providers.toml: which providers there are, their policies, and the pools.
 
 A request names a provider by its alias. Secrets never stand here: each provider says in which environment
-variable (`token_env`) or file (`token_file`) its token is.
+variable (`token_env`) or file (`token_file`) its token is. One that has many accounts may name an `accounts_file`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from schemas.config.errors import ConfigError, Problem, describe, did_you_mean, not_toml, report
+from schemas.config.accounts_file import MISNAMED, Contents, expand, read_contents
+from schemas.config.errors import ConfigError, Problem, Text, describe, did_you_mean, heading, not_toml, report
 from schemas.config.kinds import Kind, policy_for
 from schemas.config.policy import Policy
 from schemas.config.pools import PoolConfig, read_pools
 from schemas.config.provider import ProviderConfig
-
-_ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+from schemas.config.twins import between
 
 
 class Config(BaseModel):
@@ -48,32 +48,25 @@ def load_config(path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, st
 
     *kinds* are those that there are, by name; *unusable* says of others why they cannot be used.
     """
-    return config_in(read_content(path), path, kinds, unusable)
+    return config_in(read_contents(path), path, kinds, unusable)
 
 
-def read_content(path: Path) -> bytes:
-    """What stands in a configuration file now. Raises ConfigError."""
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-
-
-def config_in(content: bytes, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
-    """What `load_config` makes of *content*, which stood in *path*. Raises ConfigError."""
-    return _beside(parse_config(_decoded(content, path), str(path), kinds, unusable), path)
+def config_in(contents: Contents, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
+    """What `load_config` makes of *contents*, which stood in *path* and beside it. Raises ConfigError."""
+    text = _decoded(contents.main, path)
+    return _beside(parse_config(text, str(path), kinds, unusable, contents.accounts), path)
 
 
 def right_parts_in(
-    content: bytes, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+    contents: Contents, path: Path, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
 ) -> tuple[Config, ConfigError | None]:
     """The providers and pools with which nothing is wrong, and what is wrong with others.
 
     For what concerns one of them, or only reads: nothing is to be bought by it. Raises ConfigError where the file
     cannot be read at all.
     """
-    text = _decoded(content, path)
-    config, problems = _parse(text, str(path), kinds, unusable)
+    text = _decoded(contents.main, path)
+    config, problems, files = _parse(text, str(path), kinds, unusable, contents.accounts)
     wrong = {problem.path[:2] for problem in problems}
     providers = {alias: one for alias, one in config.providers.items() if one and ("providers", alias) not in wrong}
     pools = {
@@ -82,30 +75,49 @@ def right_parts_in(
         if ("pools", name) not in wrong and providers.keys() >= {*pool.providers}
     }
     found = Config(providers=providers, pools=pools)
-    return _beside(found, path), report(problems, text, str(path)) if problems else None
+    return _beside(found, path), report(problems, text, str(path), files) if problems else None
 
 
-def parse_config(text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Config:
-    """Check the text of a configuration file as `load_config` does; *name* stands in the messages."""
-    config, problems = _parse(text, name, kinds, unusable)
+def parse_config(
+    text: str,
+    name: str,
+    kinds: Mapping[str, Kind],
+    unusable: Mapping[str, str],
+    accounts: Mapping[str, bytes | str] = MappingProxyType({}),
+) -> Config:
+    """Check the text of a configuration file as `load_config` does; *name* stands in the messages.
+
+    *accounts*: what stands in the accounts files that it names, or why it cannot be read.
+    """
+    config, problems, files = _parse(text, name, kinds, unusable, accounts)
     if problems:
-        raise report(problems, text, name)
+        raise report(problems, text, name, files)
     config._digest = _digest_of(config)
     return config
 
 
 def _parse(
-    text: str, name: str, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
-) -> tuple[Config, list[Problem]]:
-    """What could be read, with None for a provider whose table is wrong, and all problems. Raises ConfigError."""
+    text: str,
+    name: str,
+    kinds: Mapping[str, Kind],
+    unusable: Mapping[str, str],
+    accounts: Mapping[str, bytes | str],
+) -> tuple[Config, list[Problem], Mapping[str, Text]]:
+    """What could be read, with None for a provider whose table is wrong, all problems, and the accounts files.
+
+    Raises ConfigError.
+    """
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
         raise not_toml(exc, text, name) from exc
-    providers, problems = _read(data, kinds, unusable)
+    tables, problems = _tables_in(data)
+    expanded = expand(tables, accounts, Path(name).parent)
+    providers, wrong = _read(expanded.tables, kinds, unusable)
     bound = {alias: provider and kinds[provider.kind] for alias, provider in providers.items()}
     pools, found = read_pools(data.get("pools", {}), bound)
-    return Config.model_construct(providers=providers, pools=pools), [*problems, *found]
+    config = Config.model_construct(providers=providers, pools=pools)
+    return config, [*problems, *expanded.problems, *wrong, *found], expanded.files
 
 
 def _decoded(content: bytes, path: Path) -> str:
@@ -127,16 +139,15 @@ def _digest_of(config: Config) -> str:
 
 def read_providers(tables: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, ProviderConfig]:
     """The providers of checked *tables*, by alias. Raises ConfigError, which names no line."""
-    providers, problems = _read({"providers": tables}, kinds, {})
-    if problems:
+    expanded = expand(tables, {}, Path())
+    providers, wrong = _read(expanded.tables, kinds, {})
+    if problems := [*expanded.problems, *wrong]:
         raise ConfigError("\n".join(dict.fromkeys(problem.message for problem in problems)))
     return providers
 
 
-def _read(
-    data: Mapping[str, Any], kinds: Mapping[str, Kind], unusable: Mapping[str, str]
-) -> tuple[dict[str, Any], list[Problem]]:
-    """The providers that are right, by alias, and the problems of all that is not."""
+def _tables_in(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+    """The tables of the providers, and what is wrong with the file as a whole."""
     problems = [
         Problem((key,), f"unknown table {key!r}: only [providers.ALIAS] and [pools.NAME] are known")
         for key in data
@@ -145,66 +156,27 @@ def _read(
     tables = data.get("providers")
     if not isinstance(tables, dict) or not tables:
         return {}, [*problems, Problem(("providers",), "names no provider: add a table like [providers.NAME]")]
+    return tables, problems
+
+
+def _read(
+    tables: Mapping[str, Any], kinds: Mapping[str, Kind], unusable: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The providers that are right, by alias, with None for the others, and the problems of all that is not."""
+    problems: list[Problem] = []
     providers: dict[str, Any] = {}
     for alias, table in tables.items():
         providers[alias], found = _provider(alias, table, kinds, unusable)
         problems += found
-    return providers, problems + _unlike_twins(providers) + _nameless_twins(providers) + _split_twins(providers)
-
-
-_SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight", "daily_limit")
-
-
-def _unlike_twins(providers: dict[str, Any]) -> list[Problem]:
-    """Aliases of one account share its limits, so each must know the same ones."""
-    first: dict[str, tuple[str, Policy]] = {}
-    problems = []
-    for alias, provider in providers.items():
-        if provider is None:
-            continue
-        other, policy = first.setdefault(provider.account, (alias, provider.policy))
-        unlike = [name for name in _SHARED if getattr(policy, name) != getattr(provider.policy, name)]
-        if unlike:
-            message = f"{alias!r} is the same account as {other!r}, so {', '.join(unlike)} must be the same in both"
-            problems.append(Problem(("providers", alias), message))
-    return problems
-
-
-def _nameless_twins(providers: dict[str, Any]) -> list[Problem]:
-    """Aliases of one kind that may be one account: where nothing tells, a number could be bought once for each."""
-    aliases: dict[str, list[str]] = {}
-    for alias, provider in providers.items():
-        if provider is not None and provider.several_need_id:
-            aliases.setdefault(provider.kind, []).append(alias)
-    return [
-        Problem(
-            ("providers", alias), f"several aliases are of kind {kind}: give {alias!r} the account_id of its account"
-        )
-        for kind, several in aliases.items()
-        for alias in several
-        if len(several) > 1 and not providers[alias].account_id
-    ]
-
-
-def _split_twins(providers: dict[str, Any]) -> list[Problem]:
-    """Aliases that the kind says are one account, and account_id says are two: a number could be bought for each."""
-    first: dict[str, tuple[str, str]] = {}
-    problems = []
-    for alias, provider in providers.items():
-        own = provider and provider.own_account
-        if own is None:
-            continue
-        other, account = first.setdefault(own, (alias, provider.account))
-        if account != provider.account:
-            same = f"{alias!r} is the same account as {other!r} at the provider"
-            problems.append(Problem(("providers", alias), f"{same}: give both the same account_id, or none"))
-    return problems
+    return providers, problems + between(providers)
 
 
 def _provider(
     alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]
 ) -> tuple[ProviderConfig | None, list[Problem]]:
     path = ("providers", alias)
+    if table is MISNAMED:
+        return None, []
     if problem := _misshaped(alias, table, kinds, unusable):
         return None, [problem]
     kind = kinds[table["kind"]]
@@ -228,9 +200,6 @@ def _provider(
 
 def _misshaped(alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Problem | None:
     path = ("providers", alias)
-    if not _ALIAS.fullmatch(alias):
-        message = f"alias {alias!r}: use at most 40 of a-z, 0-9, - and _, and begin with a letter or a digit"
-        return Problem(path, message)
     if not isinstance(table, dict):
         return Problem(path, f"{'.'.join(path)} must be a table: write [{'.'.join(path)}]")
     kind = table.get("kind")
@@ -239,7 +208,7 @@ def _misshaped(alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapp
     if not isinstance(kind, str) or kind not in kinds:
         return Problem((*path, "kind"), f"{_no_kind(kind, kinds, unusable)}")
     if not isinstance(table.get("policy", {}), dict):
-        return Problem((*path, "policy"), f"policy must be a table: write [{'.'.join(path)}.policy]")
+        return Problem((*path, "policy"), f"policy must be a table: write [{heading(path)}.policy]")
     return None
 
 

@@ -122,6 +122,11 @@ class ProviderConfig(BaseModel):
         return f"{self.kind}|{base}|{self._former_account_id()}"
 
     @property
+    def within_token(self) -> str | None:
+        """Which of its token's accounts it is, for a kind whose token may have several and that does not say so."""
+        return None
+
+    @property
     def is_sandbox(self) -> bool:
         """Whether its token is that of `dialstock sandbox`, which sells nothing."""
         return self.token_env == SANDBOX_VARIABLE

@@ -199,6 +199,11 @@ def held_under_others(conn: Connection, aliases: Iterable[str]) -> list[Stranded
     return _counted(conn, HELD, _AT.provider.not_in(list(aliases)))
 
 
+def held_under(conn: Connection, alias: str) -> list[Stranded]:
+    """What is held under an alias, for each account."""
+    return _counted(conn, HELD, _AT.provider == alias)
+
+
 def next_chunk(conn: Connection, under: Under, after: str, limit: int) -> list[Row]:
     """The next purchases that stand there, by id and locked."""
     query = select(PURCHASE).where(_AT.id > after, *under.conditions())

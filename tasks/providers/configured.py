@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.config import file as config
+from schemas.config.accounts_file import Contents, read_contents
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_URL, SANDBOX_VARIABLE
@@ -19,16 +20,16 @@ def load_config(path: Path) -> Config:
     return config.load_config(path, found.kinds, found.unusable)
 
 
-def config_in(content: bytes, path: Path) -> Config:
+def config_in(contents: Contents, path: Path) -> Config:
     """The configuration in what was read from *path*. Raises ConfigError naming the line of each problem."""
     found = installed()
-    return config.config_in(content, path, found.kinds, found.unusable)
+    return config.config_in(contents, path, found.kinds, found.unusable)
 
 
 def right_parts_of(path: Path) -> tuple[Config, ConfigError | None]:
     """What is right in a configuration file, and what is wrong. Raises ConfigError where it cannot be read at all."""
     found = installed()
-    return config.right_parts_in(config.read_content(path), path, found.kinds, found.unusable)
+    return config.right_parts_in(read_contents(path), path, found.kinds, found.unusable)
 
 
 def parse_config(text: str, name: str) -> Config:

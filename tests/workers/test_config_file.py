@@ -210,3 +210,28 @@ def test_what_is_right_goes_on_beside_what_is_wrong(desk: Desk) -> None:
     desk.path.write_text("[")
     with pytest.raises(ConfigError, match="is not TOML"):
         read_right_parts(desk.settings)
+
+
+def test_a_change_of_an_accounts_file_is_a_change(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    table = '[providers.many]\nkind = "signalwire"\nbase_url = "https://x.example"\ntoken_env = "T"\n'
+    accounts = desk.path.with_name("many.toml")
+    accounts.write_text('[a]\nproject_id = "a"\n')
+    desk.path.write_text(f'{TWO}\n{table}accounts_file = "many.toml"\n')
+    assert desk.look(SOON)
+    before = desk.file.config
+    accounts.write_text('[a]\nproject_id = "a"\n[b]\nproject_id = "b"\n')
+    assert desk.file.differs()
+    assert desk.look(SOON)
+    assert desk.file.config.providers.keys() - before.providers.keys() == {"many:b"}
+    assert desk.file.config.digest != before.digest
+    assert not desk.file.differs()
+    # what was cut off, or is gone, takes no account away
+    for spoil in (lambda: accounts.write_text(""), accounts.unlink):
+        spoil()
+        assert not desk.look(SOON)
+        assert "many.toml" in (desk.file.refused or "")
+        assert "many:b" in desk.file.config.providers
+    assert len(errors(caplog)) == 2
+    accounts.write_text('[b]\nproject_id = "b"\n')
+    assert desk.look(SOON)
+    assert "many:a" not in desk.file.config.providers

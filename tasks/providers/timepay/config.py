@@ -15,5 +15,10 @@ class TimePayConfig(ProviderConfig):
     telephony_provider: str
     org_id: str | None = None
 
+    @property
+    def within_token(self) -> str | None:
+        """Page 'Buy Numbers': a token may belong to several organisations."""
+        return self.org_id
+
     def _former_account_id(self) -> str:
         return self.account_id or self.org_id or ""

@@ -13,6 +13,7 @@ from schemas.config.file import Config
 from schemas.config.provider import read_token
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.settings import Settings
+from workers.shared_secrets import shared_secrets
 from workers.views.errors import WRONG_USE
 
 MIN_PYTHON = (3, 11)
@@ -36,14 +37,17 @@ def configuration(settings: Settings, config: Config) -> Finding:
 
 def secrets(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each provider's token is there; never what it is."""
-    missing = 0
+    wrong = 0
     for alias, provider in config.providers.items():
         try:
             read_token(provider, environ)
         except ConfigError as exc:
-            missing += 1
+            wrong += 1
             yield fail("secrets", f"provider {alias}: {exc}", status=WRONG_USE)
-    if not missing:
+    for line in shared_secrets(config, environ):
+        wrong += 1
+        yield fail("secrets", line, status=WRONG_USE)
+    if not wrong:
         yield ok("secrets", f"the tokens of all {len(config.providers)} providers are there")
 
 

@@ -1,4 +1,4 @@
-"""`dialstock provider`: list, kinds, check, pause, resume, move, leave, conformance."""
+"""`dialstock provider`: list, kinds, check, add, remove, pause, resume, move, leave, conformance."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
 from __future__ import annotations
@@ -18,6 +18,16 @@ Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The provider, as pr
 Aliases = Annotated[list[str] | None, typer.Argument(metavar="[ALIAS]...", help="These only; else all.")]
 AliasOrAll = Annotated[
     str | None, typer.Argument(metavar="ALIAS", help="The provider, as providers.toml names it.", show_default=False)
+]
+Account = Annotated[
+    str, typer.Argument(metavar="NAME:ACCOUNT", help="The account: of [providers.NAME], which has an `accounts_file`.")
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FIELD=VALUE]...",
+        help="What the account has of its own, like project_id=... and token_file=PATH. Never the secret itself.",
+    ),
 ]
 Every = Annotated[bool, typer.Option("--all", help="Every configured provider that is paused.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown and published until the provider goes on.")]
@@ -51,7 +61,7 @@ def register(app: typer.Typer) -> None:
         help="The configured providers: how they stand, pause, go on.",
     )
     group.command("list")(list_providers)
-    for command in (kinds, check, pause, resume, move, leave, conformance):
+    for command in (kinds, check, add, remove, pause, resume, move, leave, conformance):
         group.command()(command)
     app.add_typer(group, name="provider")
 
@@ -110,6 +120,37 @@ def check(alias: Aliases = None, *, json: Json = False) -> None:
     else:
         show_checks(found)
     raise typer.Exit(0 if all(one.ok for one in found) else 1)
+
+
+def add(account: Account, fields: Fields = None, *, json: Json = False) -> None:
+    """Add an account to its provider's accounts file: running workers buy at it within 5 s, without a restart.
+
+    Checked before it is written, with all else that the configuration says; the secret has to be there. A `token_env`
+    has to be known to running workers too: theirs stay as they began. What stands in the file stays, comments too.
+    """
+    import os
+
+    from workers.cli.provider.accounts import add_account
+    from workers.cli.terminal.context import open_desk
+    from workers.cli.terminal.options import pairs
+
+    with open_desk(configured=False) as desk:
+        path = add_account(desk, account, pairs(fields, "FIELD"), os.environ)
+    _tell_written({"provider": account, "added": True, "file": str(path)}, f"{account} is in {path} now.", json=json)
+
+
+def remove(account: Account, *, json: Json = False) -> None:
+    """Take an account out of its provider's accounts file; what was bought there stays in the table.
+
+    Refused while purchases of it are under way or held.
+    """
+    from workers.cli.provider.accounts import remove_account
+    from workers.cli.terminal.context import open_desk
+
+    with open_desk(configured=False) as desk:
+        path = remove_account(desk, account)
+    document = {"provider": account, "removed": True, "file": str(path)}
+    _tell_written(document, f"{account} is not in {path} any more.", json=json)
 
 
 def pause(alias: Alias, *, reason: Reason, json: Json = False) -> None:
@@ -192,6 +233,13 @@ def leave(alias: Gone, *, account: OneAccount = None, json: Json = False) -> Non
     else:
         provideraccount.tell_left(alias, done)
     raise typer.Exit(1 if done.under_way else 0)
+
+
+def _tell_written(document: dict[str, object], told: str, *, json: bool) -> None:
+    if json:
+        emit_json(document)
+    else:
+        show(f"{told} What runs takes it over within 5 s; `dialstock doctor` tells where not.")
 
 
 def _resume_lost(alias: str, reason: str, by: str, *, json: bool) -> None:
