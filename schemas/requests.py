@@ -16,7 +16,7 @@ from schemas.numbers import parse_e164
 from schemas.outcomes import clip
 from schemas.plain import is_storable
 from schemas.spelling import quoted
-from schemas.wording import plain_words
+from schemas.wording import listed, plain_words
 
 MAX_ORDER = 10_000
 MAX_PROBLEMS = 5
@@ -130,7 +130,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
 def unknown_provider(field: str, alias: str, kinds: Mapping[str, Kind]) -> RequestError:
     """The refusal of a request whose *field* names a provider that is not among *kinds*."""
     near = difflib.get_close_matches(alias, kinds, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
+    hint = f"did you mean {near[0]!r}?" if near else f"configured are {listed(sorted(kinds))}"
     problem = (field, f"{quoted(alias)} is not configured: {hint}")
     return RequestError(": ".join(problem), "unknown_provider", (problem,))
 

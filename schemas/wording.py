@@ -1,8 +1,8 @@
-"""What pydantic finds wrong, in plain words with the mend."""
+"""What pydantic finds wrong, in plain words with the mend; and many names in a few."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _WORDS: dict[str, str] = {
@@ -33,6 +33,7 @@ _WORDS: dict[str, str] = {
     "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "string_pattern_mismatch": "{allowed}",
 }
+_LISTED = 20
 ACCOUNT_ID = r"^[!-?A-~][!-~]*$"
 _ALLOWED = {
     ACCOUNT_ID: "use letters, digits and signs of ASCII, without spaces, and not @ at its beginning",
@@ -53,3 +54,10 @@ def plain_words(error: Mapping[str, Any]) -> str:
         return str(error["msg"]).removeprefix("Value error, ")
     plain = {name: int(value) for name, value in context.items() if isinstance(value, float) and value.is_integer()}
     return words.format(**{**context, **plain, "allowed": allowed})
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: all of them, as far as a person reads them, and how many more there are."""
+    known = list(names)
+    more = f" and {len(known) - _LISTED:,} more" if known[_LISTED:] else ""
+    return f"{', '.join(known[:_LISTED])}{more}"

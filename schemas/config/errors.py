@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from schemas.config.policy import Policy
-from schemas.wording import plain_words
+from schemas.wording import listed, plain_words
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _PATH = rf"({_PART}(?:\s*\.\s*{_PART})*)"
@@ -28,8 +28,6 @@ _Lines = tuple[str, dict[TomlPath, int]]
 
 _MOST = 50
 """Problems that are told at once: a slip in a file of accounts may be one in each of a thousand."""
-_NAMED = 20
-"""Names that are told where none is near."""
 
 
 class ConfigError(ValueError):
@@ -81,11 +79,10 @@ def describe(exc: ValidationError, model: type[BaseModel], table: TomlPath, fiel
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest of *known*, or all of them, as far as a person reads them."""
+    """The nearest of *known*, or all of them."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(name, names, 1)
-    more = f" and {len(names) - _NAMED:,} more" if names[_NAMED:] else ""
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names[:_NAMED])}{more}"
+    return f"did you mean {near[0]!r}?" if near else f"known are {listed(names)}"
 
 
 def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: str) -> Problem:

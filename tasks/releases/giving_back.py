@@ -18,6 +18,7 @@ from schemas.requests import RequestError, key_of_message, refusal
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import LINE
+from schemas.wording import listed
 from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
@@ -48,7 +49,7 @@ def parse_release(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Relea
         raise refusal(exc, ReleaseNumber) from exc
     if request.provider not in kinds:
         near = difflib.get_close_matches(request.provider, kinds, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"configured are {', '.join(sorted(kinds))}"
+        hint = f"did you mean {near[0]!r}?" if near else f"configured are {listed(sorted(kinds))}"
         raise RequestError(f"provider: {request.provider!r} is not configured: {hint}", "unknown_provider")
     return request
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.wording import _WORDS, plain_words
+from schemas.wording import _WORDS, listed, plain_words
 
 
 class Inner(BaseModel):
@@ -72,3 +72,10 @@ def test_every_problem_has_its_mend(fields: dict[str, Any], words: str) -> None:
 def test_what_has_no_words_of_ours_keeps_its_own() -> None:
     assert plain_words({"type": "value_error", "msg": "Value error, is odd"}) == "is odd"
     assert "value_error" not in _WORDS
+
+
+def test_of_many_names_the_first_are_told() -> None:
+    assert listed(f"a{n}" for n in range(20)) == ", ".join(f"a{n}" for n in range(20))
+    told = listed(f"a{n}" for n in range(1000))
+    assert told.endswith("a19 and 980 more")
+    assert (listed([]), listed(["a"])) == ("", "a")

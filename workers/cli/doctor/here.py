@@ -11,6 +11,7 @@ from pathlib import Path
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import read_token
+from schemas.wording import listed
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.settings import Settings
 from workers.shared_secrets import shared_secrets
@@ -32,7 +33,7 @@ def python() -> Finding:
 def configuration(settings: Settings, config: Config) -> Finding:
     """Which providers are known."""
     where = f"the sandbox at {settings.sandbox_url}" if settings.sandbox_url else settings.config_path
-    return ok("configuration", f"{where}: {', '.join(config.providers)}")
+    return ok("configuration", f"{where}: {listed(config.providers)}")
 
 
 def secrets(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:

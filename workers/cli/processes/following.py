@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 
 from schemas.config.file import Config
+from schemas.wording import listed
 from tasks import processes
 from workers.cli.processes import children
 from workers.cli.terminal.context import check_accounts
@@ -36,6 +37,6 @@ def follow(settings: Settings, source: Source, supervisor: Supervisor, stack: Ex
 
 
 def _tell(before: Config, after: Config) -> None:
-    say(f"up: the configuration has changed: workers and beat take it over ({', '.join(after.providers)})", "yellow")
+    say(f"up: the configuration has changed: workers and beat take it over ({listed(after.providers)})", "yellow")
     if concurrency_for(after) > concurrency_for(before):
         say(f"up: restart for this: workers take {concurrency_for(after)} threads by default now", "yellow")

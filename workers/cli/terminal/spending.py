@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from schemas.config.file import Config
+from schemas.wording import listed
 from workers.cli.terminal.output import say
 from workers.views.providers.whereabouts import whereabouts
 from workers.views.words import count
@@ -33,4 +34,4 @@ def say_spending_again(config: Config, again: Mapping[tuple[str, str], int]) -> 
 
 def sellers(config: Config) -> str:
     """All providers, for what buys from any of them."""
-    return ", ".join(f"{alias} ({whereabouts(config, alias)})" for alias in config.providers)
+    return listed(f"{alias} ({whereabouts(config, alias)})" for alias in config.providers)
