@@ -201,11 +201,12 @@ def _mends(one: Stranded, file: File) -> Iterator[str]:
         yield f"where what it bought is not to count there: {leave}"
         return
     home = file.homes.get(one.provider)
-    trial = [home] if home is not None else [*file.homes.values()]
-    if not is_tried_out(one.account) and trial and all(is_tried_out(each.account) for each in trial):
+    present = [home] if home is not None else [*file.homes.values()]
+    trial = bool(present) and all(is_tried_out(each.account) for each in present)
+    if trial and not is_tried_out(one.account):
         yield f"{APART}, so try things out with {_OTHER_HOME}"
         return
-    if is_tried_out(one.account) and not heirs:
+    if is_tried_out(one.account) and not trial and not heirs:
         yield f"{APART}: name {_OTHER_HOME}"
     elif home is not None:
         yield "where it is another: give it another alias"

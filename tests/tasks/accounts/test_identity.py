@@ -13,8 +13,8 @@ from schemas.tables.audits import FINDING
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.identity import AccountChanged
-from tasks.accounts.stranded import homes_in
-from tasks.ledger.accounts import Home
+from tasks.accounts.stranded import File, homes_in, mend
+from tasks.ledger.accounts import Home, Stranded
 from tasks.lifecycle import purchase, reconcile, release_and_sweep
 from tasks.providers.configured import parse_config
 from tasks.runtime import Runtime
@@ -230,6 +230,22 @@ def test_the_mend_for_a_trial_never_has_it_bought_for_real(world: World, here: s
     assert "provider move" not in str(caught.value)
     # What is real is not cancelled for a trial.
     assert ("provider leave acme" in str(caught.value)) == (here != ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("account", "present", "words"),
+    [
+        (TRIED, "sandbox:plivo|MA1", "name it in the file again; where that account is not used any more: "),
+        (TRIED, "plivo|MA1", "the sandbox and a real account share no purchases: "),
+        (ACCOUNT, "plivo|MA1", "name it in the file again; "),
+        (ACCOUNT, "sandbox:plivo|MA1", "the sandbox and a real account share no purchases, "),
+    ],
+)
+def test_the_mend_for_an_alias_that_is_gone_tells_whether_it_may_come_back(
+    account: str, present: str, words: str
+) -> None:
+    file = File(homes={"other": Home(provider="other", account=present)}, known={})
+    assert mend(Stranded(provider="acme", account=account, count=1), file).startswith(words)
 
 
 def test_leaving_an_account_cancels_what_waits_and_holds_what_may_be_bought(world: World) -> None:
