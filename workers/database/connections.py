@@ -94,9 +94,8 @@ class SqlDatabase:
             yield connection
 
     def renew(self) -> None:
-        """Have fresh connections from now on: an old one may lead to a server that takes no writes any more."""
-        if self.engine.dialect.name != "sqlite":
-            self.engine.dispose()
+        """Have fresh connections from now on: an old one may lead to a server, or a file, that is no more."""
+        self.engine.dispose()
 
     def close(self) -> None:
         """Give back all connections."""

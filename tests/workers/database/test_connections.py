@@ -128,6 +128,20 @@ def test_a_sqlite_file_is_made_with_its_folders(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "new.db").is_file()
 
 
+def test_who_met_another_file_in_its_place_writes_into_the_one_that_is_back(sqlite_url: str) -> None:
+    database, file = SqlDatabase(sqlite_url), Path(make_url(sqlite_url).database or "")
+    aside = file.rename(file.with_suffix(".aside"))
+    with pytest.raises(DATABASE_AWAY, match="no such table"):
+        database.transact(add, ["in hand"])
+    for beside in file.parent.glob(f"{file.name}-*"):
+        beside.unlink()
+    aside.replace(file)
+    database.renew()
+    database.transact(add, ["in hand"])
+    assert aliases(database) == {"in hand"}
+    database.close()
+
+
 def test_migrating_makes_the_tables_and_again_changes_nothing(empty_database_url: str) -> None:
     engine = make_engine(empty_database_url)
     present, needed = revisions(engine)
