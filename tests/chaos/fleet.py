@@ -26,7 +26,7 @@ class Fleet:
 
     def __init__(self, folder: Path, environ: Mapping[str, str], *, concurrency: int = 12, beats: int = 2) -> None:
         self._folder = folder
-        self._environ = {**os.environ, **environ, "CHAOS_FOLDER": str(folder)}
+        self._environ = {**os.environ, **environ, "CHAOS_FOLDER": str(folder), "PYTHONFAULTHANDLER": "1"}
         worker = ["worker", "--pool=threads", f"--concurrency={concurrency}", *_QUIET]
         self._commands = {f"worker{n}": [*worker, "-n", f"chaos{n}@%h"] for n in range(2)}
         self._commands |= {
@@ -77,7 +77,7 @@ class Fleet:
     def log(self) -> str:
         """The last lines of each process's log."""
         logs = sorted(self._folder.glob("*.log"))
-        return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+        return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-8000:]}" for log in logs)
 
     def __enter__(self) -> Self:
         for name in self._commands:
@@ -132,6 +132,10 @@ def _ended(process: subprocess.Popen[bytes], deadline: float) -> bool:
     try:
         process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
+        # Its log says then where each of its threads stands.
+        process.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
         process.kill()
         process.wait()
         return False
