@@ -10,7 +10,7 @@ from contextlib import suppress
 from tests.chaos.tampering import tamper
 from tests.chaos.traps import POINTS, Sprung
 from tests.chaos.world import KINDS, POLICY, World
-from tests.waiting import eventually
+from tests.waiting import eventually, fair_clock
 
 Blow = Callable[[World, random.Random], str]
 
@@ -97,11 +97,11 @@ def redis_away(seconds: float) -> Blow:
         world.redis.kill()
         time.sleep(seconds)
         world.redis.restart()
-        back = time.monotonic()
-        calls = len(world.shop.calls())
-        eventually(lambda: len(world.shop.calls()) > calls, seconds=60, what="a purchase call after Redis came back")
-        world.resumed.append((seconds, time.monotonic() - back))
-        return f"Redis away for {seconds:g} s; first call {time.monotonic() - back:.1f} s after its return"
+        with fair_clock() as clock:
+            calls = len(world.shop.calls())
+            eventually(lambda: len(world.shop.calls()) > calls, what="a purchase call after Redis came back")
+            world.resumed.append((seconds, clock()))
+        return f"Redis away for {seconds:g} s; first call {world.resumed[-1][1]:.1f} s after its return"
 
     blow.__name__ = "redis_away"
     return blow

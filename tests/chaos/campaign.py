@@ -13,10 +13,10 @@ from tests.chaos.blows import Blow
 from tests.chaos.feeder import Ask, Feeder, draw_asks
 from tests.chaos.judge import COLUMNS, Verdict, judge, unsettled
 from tests.chaos.world import BEAT_NUMBER, KINDS, POLICY, World
-from tests.waiting import eventually
+from tests.waiting import eventually, fair_clock
 
 SETTLE_PATIENCE = 90.0
-"""Seconds within which everything is settled after the last blow."""
+"""Seconds within which everything is settled after the last blow, on a machine that has the time."""
 
 EXPECTED = (-signal.SIGKILL, 3)
 """How processes may end: by our hand, or because a worker finds no database when it starts."""
@@ -91,7 +91,7 @@ def run(world: World, seed: int, blows: Sequence[Blow], *, total: int) -> Report
             feeder.next_share()
             begun = time.monotonic()
             report.note(f"{blow(world, rng)} ({time.monotonic() - begun:.1f} s)")
-            eventually(world.fleet.ready, seconds=180, what=f"both workers run again\n{world.fleet.log()}")
+            eventually(world.fleet.ready, what=f"both workers run again\n{world.fleet.log()}")
         feeder.finish()
         report.note(f"the last blow has fallen, everything is asked for; open: {unsettled(world)}")
         settle(world, feeder)
@@ -114,15 +114,15 @@ def _hide(world: World, asks: Sequence[Ask]) -> None:
 def settle(world: World, feeder: Feeder) -> None:
     """Wait until nothing is left to do; customers ask again, now and then, for what left no trace."""
     world.shop.rates(0, {})
-    begun = time.monotonic()
-    ask_again_at = begun + ASK_AGAIN
-    while time.monotonic() < begun + SETTLE_PATIENCE:
-        if time.monotonic() > ask_again_at:
-            feeder.send_again()
-            ask_again_at += ASK_AGAIN
-        if not feeder.missing() and not unsettled(world):
-            return
-        time.sleep(0.2)
+    ask_again_at = ASK_AGAIN
+    with fair_clock() as clock:
+        while clock() < SETTLE_PATIENCE:
+            if clock() > ask_again_at:
+                feeder.send_again()
+                ask_again_at += ASK_AGAIN
+            if not feeder.missing() and not unsettled(world):
+                return
+            time.sleep(0.2)
 
 
 def _spread(values: Sequence[float]) -> str:

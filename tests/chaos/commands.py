@@ -80,8 +80,9 @@ def _resolve(world: World, rng: random.Random, numbers: Sequence[tuple[str, str]
     """A person looks at the provider, and says what they saw; killed first, and then again for what is left."""
     killed = []
     for dies_after in (rng.randint(1, 2), 0):
-        charged = {charge["number"] for charge in world.shop.charges()}
+        # In this order: what is held is not called for any more, and what is not may be charged meanwhile.
         held = _held(world, numbers)
+        charged = {charge["number"] for charge in world.shop.charges()}
         verdicts = {
             "--retry": [row["id"] for row in held if row["number"] not in charged],
             "--bought": [row["id"] for row in held if row["number"] in charged],

@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
-STOP_PATIENCE = 30.0
 _QUIET = ["--without-mingle", "--without-gossip", "-l", "INFO"]
 
 
@@ -84,7 +83,7 @@ class Fleet:
             self._start(name)
         self._keeper.start()
         try:
-            eventually(self.ready, seconds=180, what=f"both workers are ready\n{self.log()}")
+            eventually(self.ready, what=f"both workers are ready\n{self.log()}")
         except BaseException as exc:
             self.__exit__(type(exc), exc, exc.__traceback__)
             raise
@@ -99,7 +98,7 @@ class Fleet:
             with suppress(ProcessLookupError):
                 one.terminate()
                 one.send_signal(signal.SIGCONT)
-        deadline = time.monotonic() + STOP_PATIENCE
+        deadline = time.monotonic() + PATIENCE
         late = [name for name, one in self._running.items() if not _ended(one, deadline)]
         assert not late or kind, f"did not stop on SIGTERM: {late}\n{self.log()}"
 

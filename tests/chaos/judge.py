@@ -22,7 +22,10 @@ from tests.chaos.world import KINDS, POLICY, World
 Row = Mapping[str, Any]
 
 TOLERANCE = 0.02
-"""Seconds by which a limit's window is shortened: the way to the provider is not always equally long."""
+"""Seconds by which a limit's window is shortened, at the least: the way to the provider is not always equally long.
+
+It is as much as this machine woke a thread late meanwhile, and no more than half of the window.
+"""
 
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED)
 _ONCE = [EVENT_OF[status] for status in TERMINAL]
@@ -193,7 +196,7 @@ def _pace(verdict: Verdict, world: World, limits: Mapping[str, RateLimit]) -> No
     for kind, limit in limits.items():
         times = [call["monotonic"] for call in world.shop.calls(kind)]
         verdict.calls += len(times)
-        window = limit.window - TOLERANCE
+        window = limit.window - min(limit.window / 2, max(TOLERANCE, world.late()))
         bursts = [[f"{t - begun:.3f}" for t in times if begun <= t < begun + window] for begun in times]
         fullest = max(bursts, key=len, default=[])
         verdict.busiest[kind] = len(fullest)

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import fair_clock
+
 POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
 
 
@@ -42,12 +44,15 @@ class Traps:
         (self._armed / f"{point}.{blow}.{passes}").touch()
 
     def wait(self, seconds: float) -> Sprung | None:
-        """Who stepped into the trap laid last; None, and no trap any more, where nobody did in time."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if (found := self._taken()) is not None:
-                return found
-            time.sleep(0.005)
+        """Who stepped into the trap laid last; None, and no trap any more, where nobody did in time.
+
+        The seconds are those of a machine that has the time.
+        """
+        with fair_clock() as clock:
+            while clock() < seconds:
+                if (found := self._taken()) is not None:
+                    return found
+                time.sleep(0.005)
         for trap in self._armed.iterdir():
             trap.unlink(missing_ok=True)
         return self._taken()

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from tests.chaos.history import keep_history
 from tests.chaos.traps import Traps
 from tests.quick_policy import QUICK
 from tests.servers import PostgresServer, RedisServer
+from tests.waiting import lateness
 from workers.database.connections import SqlDatabase
 from workers.wiring import bind_providers
 
@@ -70,6 +71,7 @@ class World:
     `seen` are the events that stood in the stream, before it was wiped out or at the end; `resumed` tells for each
     time that Redis was away for how long, and after how long the first purchase call was made, in seconds;
     `missed` are the points at which a blow met nobody. `desk` is held by who works with the database in this process.
+    `late` tells by how many seconds this machine woke a thread late at worst.
     `undone` are the events that a restored database has lost, and `ordered` the numbers of orders whose commands are
     killed.
     """
@@ -85,6 +87,7 @@ class World:
     traps: Traps
     clock: SetClock
     command: Commands
+    late: Callable[[], float]
     seen: dict[bytes, dict[str, Any]] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
     ordered: set[str] = field(default_factory=set)
@@ -163,11 +166,14 @@ def stage(
         traps, clock = Traps(folder), SetClock(folder)
         broker = Celery(broker=redis.url, set_as_current=False)
         try:
-            with Commands(folder, environ) as command, Fleet(folder, environ, beats=beats) as fleet:
+            with (
+                Commands(folder, environ) as command,
+                Fleet(folder, environ, beats=beats) as fleet,
+                lateness() as late,
+            ):
                 runtime = _runtime(config, database, redis.url, clock)
-                yield World(
-                    folder, redis, postgres, runtime, database, broker, shop, fleet, traps, clock, command, batch=batch
-                )
+                servers = (redis, postgres, runtime, database, broker)
+                yield World(folder, *servers, shop, fleet, traps, clock, command, late, batch=batch)
         finally:
             broker.close()
             database.close()
