@@ -47,7 +47,7 @@ def test_no_number_is_charged_twice_and_none_is_lost(
 ) -> None:
     requests = [{"number": number, "provider": KINDS[index % len(KINDS)]} for index, number in enumerate(WANTED)]
     celery_setup.app.send_task("dialstock.submit_order", kwargs={"requests": requests}, queue="purchases")
-    data = results.wait("dialstock.order.completed", seconds=90)["data"]
+    data = results.wait("dialstock.order.completed")["data"]
 
     rows = {row["number"]: row for row in place.rows(PURCHASE, order_id=data["order_id"])}
     charged = place.charged(WANTED)

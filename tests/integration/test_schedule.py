@@ -21,7 +21,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually, fair_clock
 from tests.workers.cli.running import NUMBERS, sandbox_config_text
 from workers.cli.processes.worker_beat_flower import beat_arguments, worker_arguments
 from workers.database.connections import SqlDatabase
@@ -79,7 +79,7 @@ class Deployment:
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -137,8 +137,10 @@ def test_a_worker_that_is_told_to_stop_leaves_its_walk(deployment: Deployment, s
     deployment.beat()
     waited(deployment, lambda: "vogent" in deployment.runs(), "a walk of a minute begins")
     worker.send_signal(signal.SIGTERM)
-    # a minute of walking is left, and most of it is not waited for
-    assert worker.wait(20) == 0, deployment.log("worker")
+    with fair_clock() as clock:
+        assert worker.wait(PATIENCE) == 0, deployment.log("worker")
+        # a minute of walking is left, and most of it is not waited for
+        assert clock() < 20
     run = deployment.runs()["vogent"]
     assert (run.ended_at, run.error, run.due_at) == (None, None, run.began_at)
 

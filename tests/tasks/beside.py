@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, text
 
 from tests.tasks.support import World
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 def nothing(_: Connection) -> None:
@@ -28,7 +28,7 @@ def beside(
             waiting = executor.submit(action)
             eventually(lambda: _one_waits(world), what="a transaction waits for another")
             meanwhile(conn)
-        waiting.result(20)
+        waiting.result(PATIENCE)
 
 
 def _one_waits(world: World) -> bool:

@@ -23,7 +23,7 @@ from schemas.tables.purchases import PROVIDER
 from tasks.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
-from tests.waiting import at_once
+from tests.waiting import PATIENCE, at_once
 from workers.database.connect_options import CONNECTIONS
 from workers.database.connections import SqlDatabase, make_engine, migrate, revisions
 from workers.server_urls import SettingsError
@@ -173,7 +173,7 @@ def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> 
         waiting.join(0.1)
         assert waiting.is_alive()
         other.execute("COMMIT")
-        waiting.join(10)
+        waiting.join(PATIENCE)
         assert not waiting.is_alive()
     with engine.connect() as conn:
         assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -159,7 +159,7 @@ def test_a_taker_does_not_wait_for_the_numbers_of_another(postgres: World, besid
     fill(postgres, 2)
     with unfinished(postgres) as conn:
         take_and_return._take_free(conn, TakeNumber(pool=POOL, request_id="m1"), postgres.clock())
-        assert numbers(beside(take, postgres, "m2").result(20)) == [SECOND]
+        assert numbers(beside(take, postgres, "m2").result(PATIENCE)) == [SECOND]
 
 
 @pytest.mark.parametrize("commits", [True, False])
@@ -173,7 +173,7 @@ def test_the_last_number_in_the_hands_of_another_is_waited_for(
         wait_until_one_waits(postgres)
         if not commits:
             conn.rollback()
-    answer = waiting.result(20)
+    answer = waiting.result(PATIENCE)
     assert (answer["error_code"], numbers(answer)) == (("pool_empty", []) if commits else (None, [FIRST]))
 
 
@@ -186,7 +186,7 @@ def test_a_take_that_is_being_refused_takes_nothing_when_it_comes_again_meanwhil
         waiting = beside(take, postgres, "m")
         wait_until_one_waits(postgres)
     assert first is not None
-    assert waiting.result(20) == {**first, "repeat": True}
+    assert waiting.result(PATIENCE) == {**first, "repeat": True}
     assert [row["status"] for row in postgres.rows(select(POOL_NUMBER))] == ["available"]
 
 
@@ -202,7 +202,7 @@ def test_a_take_that_comes_again_gets_its_own_while_another_has_the_last_number_
         wait_until_one_waits(postgres)
         if not commits:
             conn.rollback()
-    assert waiting.result(20) == {**first, "repeat": True}
+    assert waiting.result(PATIENCE) == {**first, "repeat": True}
     left = [row["number"] for row in postgres.rows(select(POOL_NUMBER)) if row["status"] == "available"]
     assert left == ([] if commits else [SECOND])
 
@@ -217,7 +217,7 @@ def test_a_take_that_comes_again_while_the_first_is_not_over_waits_for_its_answe
         waiting = beside(take, postgres, "m")
         wait_until_one_waits(postgres)
     assert first is not None
-    assert waiting.result(20) == {**first, "repeat": True}
+    assert waiting.result(PATIENCE) == {**first, "repeat": True}
 
 
 def test_a_return_that_comes_again_while_the_first_is_not_over_waits_for_its_answer(
@@ -231,4 +231,4 @@ def test_a_return_that_comes_again_while_the_first_is_not_over_waits_for_its_ans
         waiting = beside(give_back, postgres, "r")
         wait_until_one_waits(postgres)
     assert first is not None
-    assert waiting.result(20) == {**first, "repeat": True}
+    assert waiting.result(PATIENCE) == {**first, "repeat": True}
