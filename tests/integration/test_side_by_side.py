@@ -49,7 +49,7 @@ def completed(place: Place, key: str) -> bool:
 def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_twice(
     fresh_place: Callable[..., Place], numbers: Callable[[int], list[str]], old: Path
 ) -> None:
-    first, second, third = numbers(24), numbers(24), numbers(6)
+    first, second, third = numbers(64), numbers(64), numbers(6)
     place = fresh_place(rate_limits=["4/second"])
     place.configure({}, KNOWN)
     with place.database.write() as conn:

@@ -183,9 +183,12 @@ def test_an_order_outlives_all_of_them(
     place: Led, servers: Servers, numbers: Numbers, most_in_a_second: InASecond
 ) -> None:
     workers = list(place.setup("one", "two").worker_cluster)
-    wanted = numbers(400)
-    submit(place, *wanted, provider="signalwire")
+    wanted: list[str] = []
     for trouble, told in TROUBLES.items():
+        # However slow this machine is, some are left when the trouble ends.
+        if len(wanted) - len(place.charged(wanted)) < 150:
+            wanted += (more := numbers(200))
+            submit(place, *more, provider="signalwire")
         goes_on(place)
         said = [len(one.logs()) for one in workers]
         end = trouble(servers)
