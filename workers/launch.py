@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -40,10 +41,14 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == [WITH_PARENT]:
         stop_with(int(arguments[1]))
         arguments = arguments[2:]
+    # What is imported stays: to search it for garbage again and again takes a sixth of the start.
+    gc.disable()
     import workers.app  # noqa: PLC0415 - ends the process where settings or configuration are wrong
     from workers.logs import wants_json  # noqa: PLC0415
     from workers.processes.signs import write_signs  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")

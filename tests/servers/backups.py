@@ -24,7 +24,7 @@ class Backup:
             _copy_file(self._file, self._file.with_name(self._copy))
         else:
             with _closed(self._url):
-                _execute(self._url, f"CREATE DATABASE {self._copy} TEMPLATE {self._url.database}")
+                self._create(self._copy, str(self._url.database))
 
     def restore(self) -> None:
         """Put it back. PostgreSQL ends all connections; on SQLite nobody may have the file open."""
@@ -34,12 +34,16 @@ class Backup:
             _copy_file(self._file.with_name(self._copy), self._file)
             return
         _execute(self._url, f"DROP DATABASE {self._url.database} WITH (FORCE)")
-        _execute(self._url, f"CREATE DATABASE {self._url.database} TEMPLATE {self._copy}")
+        self._create(str(self._url.database), self._copy)
 
     def close(self) -> None:
         """Remove the copy."""
         if not self._sqlite:
             _execute(self._url, f"DROP DATABASE IF EXISTS {self._copy} WITH (FORCE)")
+
+    def _create(self, name: str, template: str) -> None:
+        # as files, which without fsync is twice as quick as through the log
+        _execute(self._url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
 
     @property
     def _sqlite(self) -> bool:

@@ -53,6 +53,20 @@ def test_celery_runs_on_our_app(tmp_path: Path) -> None:
     assert "purchases.signalwire" in done.stdout
 
 
+def test_garbage_is_searched_for_once_all_is_imported_and_not_in_that(tmp_path: Path) -> None:
+    choose_sandbox(tmp_path)
+    environ = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "DIALSTOCK_HOME": str(tmp_path)}
+    script = (
+        "import atexit, gc, sys; from workers.launch import main; "
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000, file=sys.stderr)); "
+        "main(['--version'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1:] == ["True True"], done.stderr
+
+
 @pytest.mark.parametrize(
     ("environ", "status", "message"),
     [

@@ -23,6 +23,16 @@ def test_help_imports_no_library_of_the_commands() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_command_does_not_search_what_it_imports_for_garbage() -> None:
+    code = (
+        "import atexit, gc, sys; sys.argv[1:] = ['--help']; from workers.cli import main; "
+        "atexit.register(lambda: print(gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 0, file=sys.stderr)); "
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "True True"
+
+
 @pytest.mark.parametrize(
     "command",
     [
