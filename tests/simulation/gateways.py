@@ -59,6 +59,8 @@ class Gateways:
         self._world = world
         self._chance = world.chance("gateways")
         self._states: dict[str, tuple[float, Reply | str]] = {}
+        self.spoiled: set[str] = set()
+        """The kinds before which one has spoiled what was read: a search may have shown nothing of what there is."""
         self._before = Router(Control(sandbox_apis()), sandbox_apis(), SANDBOX_TOKEN)
 
     def weather(self, hit: list[str]) -> None:
@@ -89,6 +91,7 @@ class Gateways:
         spoils = self._state(kind)
         if not isinstance(spoils, str):
             return delivery
+        self.spoiled.add(kind)
         reply = self._before.answer(incoming).reply if spoils in OLD and incoming.method == "GET" else delivery.reply
         return replace(delivery, reply=self._spoiled(reply, spoils))
 

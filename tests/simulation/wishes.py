@@ -121,8 +121,10 @@ class Wishes:
         for wish in self._world.judge.all(_ENDED) if self.orders else ():
             lines = [row for row in self._rows() if (row[0], row[1]) == (wish["order_id"], wish["position"])]
             missing = wish["count"] - sum(row["status"] != Status.FAILED for row in lines)
-            # Where a search has no pages, what others here wait for may hide the rest.
-            at = [kind for kind in json.loads(wish["criteria"])["providers"] if kinds()[kind].narrows is None]
+            # Where a search has no pages, what others here wait for may hide the rest; and so may a gateway.
+            hides = self._world.network.gateways.spoiled
+            named = [kind for kind in json.loads(wish["criteria"])["providers"] if kind not in hides]
+            at = [kind for kind in named if kinds()[kind].narrows is None]
             more = {one for kind in at for one in self._for_sale[kind] if self._world.judge.one(_TRIED, one) is None}
             needed = wish["at_least"] if wish["state"] == WishState.FAILED else 1
             # What a person cancelled is not missing.
