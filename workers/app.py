@@ -7,6 +7,7 @@ REDIS_URL is set. Where that cannot be done, it ends the process with one messag
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from dataclasses import replace
 from typing import Any
@@ -230,3 +231,6 @@ signals.worker_ready.connect(_worker.ready)
 signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
 signals.beat_init.connect(_beat.start)
+
+# What is imported stays: no search for garbage looks at it again, nor does the end of the process.
+gc.freeze()

@@ -47,7 +47,6 @@ def main(arguments: list[str]) -> None:
     from workers.logs import wants_json  # noqa: PLC0415
     from workers.processes.signs import write_signs  # noqa: PLC0415
 
-    gc.freeze()
     gc.enable()
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
