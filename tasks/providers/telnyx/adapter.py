@@ -26,15 +26,7 @@ from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
 from schemas.numbers import digits_only, national_digits
-from schemas.outcomes import (
-    Candidate,
-    Check,
-    Look,
-    LookKind,
-    Outcome,
-    OutcomeKind,
-    OwnedNumber,
-)
+from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.regions import region_of
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
