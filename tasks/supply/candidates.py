@@ -191,12 +191,13 @@ class _Hunt:
         """Add what a search finds, page by page; whether there was any, and may be more."""
         alias, reasons = binding.alias, self.found.reasons
         pages = SearchPages(partial(_one_page, self.runtime, binding), query, self.runtime.kinds[alias])
-        dear, seen, more = 0, 0, False
+        dear: list[Candidate] = []
+        seen, more = 0, False
         try:
             for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
                 fitting = [replace(one, price=readable(one.price)) for one in found if fits(one, query, self.criteria)]
                 cheap = [one for one in fitting if is_cheap(one, self.criteria, self.spend)]
-                dear += len(fitting) - len(cheap)
+                dear += [one for one in fitting if not is_cheap(one, self.criteria, self.spend)]
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
                 enough = more and len(self.found.offers) >= self.urgent
                 if self._full(alias) or (seen >= MAX_PAGES and enough):
@@ -208,17 +209,22 @@ class _Hunt:
             reasons[alias] = f"the search failed: {exc}"
             self.found.later.add(alias)
             return more
-        beyond = f"; {dear} of those it found {self._too_dear()}" if dear else ""
-        reasons[alias] = f"the search finds no more{beyond}"
+        reasons[alias] = f"the search finds no more{self._too_dear(dear)}"
         if not more and seen >= MOST_PAGES:
             self.found.later.add(alias)
         return more and not pages.whole
 
-    def _too_dear(self) -> str:
+    def _too_dear(self, dear: Sequence[Candidate]) -> str:
+        """What a reason says of those that cost too much; nothing where there are none."""
+        if not dear:
+            return ""
+        limit = self.spend or self.criteria.max_price
+        told = {one.price.currency for one in dear if one.price and limit and one.price.currency != limit.currency}
+        mend = f"; its prices are in {' and '.join(sorted(told))}: write the amount in that" if told else ""
+        why = "show no price" if limit is None else f"cost more than {limit}, or show no price"
         if self.spend is not None:
-            return f"cost more than {self.spend}, which is left of max_spend, or do not show setup and monthly price"
-        most = self.criteria.max_price
-        return "show no price" if most is None else f"cost more than {most}, or show no price"
+            why = f"cost more than {self.spend}, which is left of max_spend, or do not show setup and monthly price"
+        return f"; {len(dear)} of those it found {why}{mend}"
 
     def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
         """Add those of *offers* that can be ordered; whether there were any, and may be more."""

@@ -77,7 +77,14 @@ class Stub:
 @contextmanager
 def stub(latency: float = LATENCY, port: int = 0) -> Iterator[Stub]:
     """A running stub provider; gone at the end."""
-    command = [sys.executable, "-m", "tests.bench.stub", str(latency), str(port)]
+    with served("stub", latency, port) as found:
+        yield found
+
+
+@contextmanager
+def served(module: str, *arguments: object) -> Iterator[Stub]:
+    """A running provider of one of our modules; gone at the end."""
+    command = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Stub((process.stdout.readline() if process.stdout else "").strip(), process)

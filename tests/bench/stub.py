@@ -53,19 +53,19 @@ class Stub(asyncio.Protocol):
             return [len(self.times), self.times[-1] if self.times else 0.0]
         return self.times if head.startswith(b"GET /times ") else {"data": []}
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, status: str = "200 OK") -> None:
         if not self.transport.is_closing():
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
+            head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n\r\n"
             self.transport.write((head + text).encode())  # type: ignore[attr-defined]
 
 
-async def main(latency: float, port: int = 0) -> None:
+async def serve(kind: type[Stub], latency: float, port: int = 0) -> None:
     """Serve until killed."""
-    Stub.latency = latency
-    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", port)
+    kind.latency = latency
+    server = await asyncio.get_running_loop().create_server(kind, "127.0.0.1", port)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]), *map(int, sys.argv[2:])))
+    asyncio.run(serve(Stub, float(sys.argv[1]), *map(int, sys.argv[2:])))

@@ -9,6 +9,10 @@ What is ours is in the list of the account's numbers, GET /api/v2/tns?accountId=
 is walked before a number is absent. GET /api/v2/tns/{number} shows one at once; it answers for others' numbers, too, so
 AccountId is compared, and it is believed where it says yes only. Our reading: /api/v2 has the elements of the older
 API, with +E.164 for ten digits. That one, with Basic and without /v2, is not built.
+
+Nothing is reserved: POST tnreservation is documented for the older API only, keeps one number a call for 4 hours, and
+an order of that number has to name its id. What becomes of an order with an id that has lapsed, and of the others in
+it, is not said; and where the answer is lost, the number stays kept under an id that nobody knows.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ def test_no_number_above_the_price(world: Supplied, price: str | None, fits: boo
     told = "the search finds no more" + (
         "" if fits else "; 1 of those it found cost more than 2.00 USD, or show no price"
     )
+    if price == "1.00 EUR":
+        told += "; its prices are in EUR: write the amount in that"
     assert found.reasons == {"first": told}
 
 

@@ -1,0 +1,129 @@
+"""An order by criteria over three providers, of which two run out, while others buy a third of what we find.
+
+COUNT says how many numbers are ordered. Purchase calls and searches are counted where they arrive.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from math import ceil
+from typing import Any
+
+import httpx
+
+from tests.bench import report
+from tests.bench.candidates import APP, Bench, folder
+from tests.bench.dialing import bought_in_all, dialstock, dialstock_environ
+from tests.bench.harness import celery, rounds, running, served, setting
+from tests.bench.shop import AREA, PAGE
+from tests.servers import PostgresServer, RedisServer
+from workers.fleet import wait_for
+
+RATE = 20
+"""Purchase calls a second that each provider allows, and reading ones."""
+
+SOLD = 30
+"""Of a hundred numbers, those that somebody else has by the time we ask for them."""
+
+LATENCY = 0.2
+STOCKS = (0.4, 0.4, 2.0)
+"""What each provider has, for each number that is ordered: the first two run out."""
+
+_PROVIDER = """\
+[providers.shop{place}]
+kind = "plivo"
+base_url = "{url}"
+token_env = "STUB_TOKEN"
+auth_id = "shop{place}"
+
+[providers.shop{place}.policy]
+daily_limit = 0
+max_in_flight = 200
+rate_limits = ["{rate}/second"]
+lookup_rate_limits = ["{rate}/second"]
+"""
+
+
+def bench_wishes(redis_server: RedisServer, postgres_server: PostgresServer) -> None:
+    bench = Bench(redis_server, postgres_server, setting("COUNT", 10_000))
+    results = rounds({kind: _Order(bench, kind).measure for kind in ("SQLite", "PostgreSQL")})
+    report.publish(
+        "An order by criteria",
+        ("", "bought", "twice", "refused", "of the pace", "searches", "needed", "ratio"),
+        [_row(kind, found) for kind, found in results.items()],
+        notes=(
+            f"{bench.count:,} numbers over three providers of {RATE} calls a second each, of which two run out; {SOLD} "
+            f"of 100 numbers are sold meanwhile, and a search shows {PAGE}. Of the pace: the calls at each provider, "
+            "to what it allows from its first to its last. Needed are the pages that hold what was bought and refused "
+            f"there. Medians of {setting('ROUNDS', 3)} rounds."
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """`pace` is the part of what the limits allow; `searches` and `needed` are pages."""
+
+    bought: int
+    twice: int
+    refused: int
+    pace: float
+    searches: int
+    needed: int
+
+    def __str__(self) -> str:
+        searched = f"{self.searches} searches where {self.needed} are needed"
+        return (
+            f"{self.bought} bought, {self.twice} twice, {self.refused} refused, {self.pace:.0%} of the pace, {searched}"
+        )
+
+
+@dataclass(frozen=True)
+class _Order:
+    bench: Bench
+    kind: str
+
+    def measure(self) -> Found:
+        """Order, have one worker process find and buy, and ask the providers what they saw."""
+        count = self.bench.count
+        with ExitStack() as stack:
+            url, home = stack.enter_context(self.bench.database(self.kind)), stack.enter_context(folder())
+            shops = [
+                stack.enter_context(served("shop", LATENCY, place, int(part * count), SOLD)).url
+                for place, part in enumerate(STOCKS)
+            ]
+            providers = [_PROVIDER.format(place=place, url=shop, rate=RATE) for place, shop in enumerate(shops)]
+            environ = dialstock_environ(home, providers, self.bench.redis.url, url)
+            stack.enter_context(running(celery(APP), environ))
+            wait_for(self.bench.redis.url, ["bench@bench"], 60)
+            named = [option for place in range(len(shops)) for option in ("--provider", f"shop{place}")]
+            dialstock(environ, "order", "find", "--count", str(count), "--prefix", AREA, *named, "--wait")
+            found = _found([httpx.get(f"{shop}/log").json() for shop in shops])
+            self.bench.check(found.bought)
+            self.bench.check(bought_in_all(url, count))
+            return found
+
+
+def _found(logs: Sequence[dict[str, Any]]) -> Found:
+    """What the providers' logs come to."""
+    sold = Counter(number for log in logs for number in log["sold"])
+    times = [log["times"] for log in logs]
+    return Found(
+        bought=sold.total(),
+        twice=sum(many - 1 for many in sold.values()),
+        refused=sum(len(log["refused"]) for log in logs),
+        pace=sum(map(len, times)) / sum(RATE * (one[-1] - one[0]) + 1 for one in times),
+        searches=sum(log["searches"] for log in logs),
+        needed=sum(ceil((len(log["sold"]) + len(log["refused"])) / PAGE) for log in logs),
+    )
+
+
+def _row(kind: str, found: Sequence[Found]) -> report.Row:
+    middle = {one.name: statistics.median(getattr(each, one.name) for each in found) for one in fields(Found)}
+    counts = [f"{middle[name]:,.0f}" for name in ("bought", "twice", "refused")]
+    pages = [f"{middle[name]:,.0f}" for name in ("searches", "needed")]
+    return (kind, *counts, f"{middle['pace']:.0%}", *pages, f"{middle['searches'] / middle['needed']:.2f}")
