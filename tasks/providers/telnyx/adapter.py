@@ -82,8 +82,7 @@ class Telnyx:
     def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
         """One search for all numbers of an area. Nothing is bought here.
 
-        What has no place in the order of the first is told before the call is written down: an order of that name says
-        nothing of it.
+        What has no place in the order of the first is told before its call is written down under that order's name.
         """
         together = orders.together(self._config, asks)
         found = searches.found_together(together, self._beginning, "phone_number")
