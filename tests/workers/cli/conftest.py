@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.policies import pace
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
@@ -28,6 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, in which only a file says that the sandbox is meant; no settings but DIALSTOCK_HOME."""
     for name in _OURS:
         monkeypatch.delenv(name, raising=False)
+    # A command in this process comes too late for none of its turns where the machine stands still for some seconds.
+    monkeypatch.setattr(pace, "WAKING", 10.0)
     choose_sandbox(tmp_path)
     monkeypatch.setenv("DIALSTOCK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

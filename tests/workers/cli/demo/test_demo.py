@@ -41,9 +41,7 @@ def temporary(tmp_path: Path) -> Path:
 
 def test_every_number_is_accounted_for(tmp_path: Path, temporary: Path) -> None:
     home = tmp_path / "home"
-    done = execute(
-        *("demo", "--numbers", "20", "--json"), home=home, cwd=tmp_path, timeout=110, TMPDIR=str(temporary), **FOREIGN
-    )
+    done = execute(*("demo", "--numbers", "20", "--json"), home=home, cwd=tmp_path, TMPDIR=str(temporary), **FOREIGN)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     total, pool = document["total"], document["pool"]
@@ -94,9 +92,7 @@ def _command_lines() -> str:
 
 
 def test_keep_keeps_what_there_is_to_look_at(tmp_path: Path, temporary: Path) -> None:
-    done = execute(
-        *("demo", "--numbers", "1", "--keep"), home=tmp_path, cwd=tmp_path, timeout=110, TMPDIR=str(temporary)
-    )
+    done = execute(*("demo", "--numbers", "1", "--keep"), home=tmp_path, cwd=tmp_path, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stderr
     [home] = temporary.iterdir()
     assert str(home) in done.stderr

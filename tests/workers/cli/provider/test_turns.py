@@ -73,12 +73,13 @@ def test_a_call_takes_a_place_among_all_that_are_under_way(
     vogent = load_config(file).providers["vogent"]
     places = places_of(vogent.account, vogent.policy)
     assert places is not None
-    monkeypatch.setattr("tasks.reading_turns.PATIENCE", 0.3)
     with Redis.from_url(redis_server.url) as client:
         client.hset(places.key, mapping={"replid": replid(client), "closed": 0})
         leave = Concurrency(client).take(places, time.monotonic() + 10, time.sleep)
         assert leave is not None
-        assert "vogent is at its look-up limit" in cli.refused(*SEARCH, status=1)
+        with monkeypatch.context() as hasty:
+            hasty.setattr("tasks.reading_turns.PATIENCE", 0.3)
+            assert "vogent is at its look-up limit" in cli.refused(*SEARCH, status=1)
         leave()
         cli.ok(*SEARCH)
         assert client.hlen(places.key) == 2
