@@ -146,8 +146,6 @@ class RedisServer:
 PORTS = range(20_000, 32_768)
 """Below those that systems give to who asks for any: a server that starts late, or again, finds its port free."""
 
-_taken: list[socket.socket] = []
-
 
 def free_port() -> int:
     """A port of this process's own, for as long as it lives; nobody listens there.
@@ -163,6 +161,7 @@ def free_port() -> int:
         except OSError:
             mark.close()
             continue
-        _taken.append(mark)
+        # Nobody closes it but the end of the process.
+        mark.detach()
         return port
     raise RuntimeError("no port is free")
