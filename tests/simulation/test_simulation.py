@@ -109,7 +109,7 @@ def hasty_call_length() -> Any:
     ],
 )
 def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], what: str) -> None:
-    assert what in hunt(stage, mutant, 60.0, enough=1).what
+    assert what in hunt(stage, mutant, 300.0, enough=1).what
 
 
 def test_a_finding_is_made_smaller_and_what_is_left_out_repeats_it(stage: Stage) -> None:
