@@ -67,7 +67,7 @@ format: $(STAMP) ## format the code, and mend what ruff can mend
 
 lock: $(STAMP) ## the lock files anew from pyproject.toml (ARGS=--upgrade takes the newest versions)
 	@$(LOCK) $(ARGS) pyproject.toml -o requirements.lock
-	@$(LOCK) $(ARGS) pyproject.toml --group dev -o requirements-dev.lock
+	@$(LOCK) $(ARGS) pyproject.toml --extra otel --group dev -o requirements-dev.lock
 	@$(LOCK) $(ARGS) --group manifests -c requirements-dev.lock -o requirements-manifests.lock
 	@$(LOCK) $(ARGS) --group bench -c requirements-dev.lock -o requirements-bench.lock
 

@@ -117,7 +117,8 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
     """An outbox row as a CloudEvents 1.0 JSON object.
 
     `sequence` is the CloudEvents extension of that name, a string that sorts: it rises within one purchase, and
-    is the same for those that tell several requesters of one step.
+    is the same for those that tell several requesters of one step. `traceparent` is another, that of the request's
+    trace: https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/distributed-tracing.md
     """
     event = {
         "specversion": "1.0",
@@ -128,6 +129,7 @@ def cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
         "datacontenttype": "application/json",
         "subject": row["subject"],
         "sequence": None if row["sequence"] is None else f"{row['sequence']:010d}",
+        "traceparent": row["traceparent"],
         "data": row["data"],
     }
     return {name: value for name, value in event.items() if value is not None}

@@ -36,6 +36,7 @@ from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
 from workers.threads import tell_threads
+from workers.traces import set_up_traces
 from workers.wiring import Wiring, prepare_providers, wire, with_config
 
 VISIBILITY_TIMEOUT = 1800
@@ -132,6 +133,7 @@ class _Worker:
             self.wiring = wire(settings, app, config=source.config)
             tell_if_older(settings.database_url)
             install(self.wiring.runtime)
+            set_up_traces()
             prepare_providers(self.wiring.runtime)
 
     def start_child(self, **_: Any) -> None:

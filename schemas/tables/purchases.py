@@ -27,7 +27,8 @@ class Purchase(SQLModel, table=True):
     Beside the public columns: `doubt` is true once any call may have been executed without an answer; `looks` and
     `look_failures` count what the provider was asked since; `call_deadline` is the end of the last call;
     `tried_seconds` is the time spent trying, pauses and pace left out; `joined` is true once a further request was
-    answered with it, whose key and metadata stand in `purchase_key`; `pool` is the pool that ordered it.
+    answered with it, whose key and metadata stand in `purchase_key`; `pool` is the pool that ordered it; `traceparent`
+    is that of its caller's trace, or of our span in it.
     """
 
     __tablename__: ClassVar[str] = "purchase"
@@ -80,12 +81,14 @@ class Purchase(SQLModel, table=True):
     monthly_price: str | None = Field(default=None, sa_type=Amount)
     setup_price: str | None = Field(default=None, sa_type=Amount)
     currency: str | None = Field(default=None, max_length=3)
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class PurchaseKey(SQLModel, table=True):
     """Every idempotency key ever seen, the request it came with, and the purchase it was answered with.
 
-    `metadata` and `order_id` are the request's own, where its purchase was another's before; else they are null.
+    `metadata`, `order_id` and `traceparent` are the request's own, where its purchase was another's before; else they
+    are null.
     """
 
     __tablename__: ClassVar[str] = "purchase_key"
@@ -96,6 +99,7 @@ class PurchaseKey(SQLModel, table=True):
     extra: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", DOCUMENT, nullable=True))
     order_id: str | None = Field(default=None, sa_column=Column(ID, nullable=True))
     created_at: datetime
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class PurchaseAttempt(SQLModel, table=True):
@@ -147,6 +151,7 @@ class PurchaseOrder(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class PurchaseOrderLine(SQLModel, table=True):
@@ -191,6 +196,7 @@ class OutboxEvent(SQLModel, table=True):
     data: dict[str, Any] = Field(sa_column=Column(DOCUMENT, nullable=False))
     published_at: datetime | None = None
     replays: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class RejectedRequest(SQLModel, table=True):

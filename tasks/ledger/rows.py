@@ -17,6 +17,7 @@ from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, 
 from schemas.status import DEAD, MOVES, Status, success_of
 from schemas.tables.purchases import EVENT, KEY, PURCHASE
 from tasks.policies.watch import Watch
+from tasks.traceparent import present
 
 Row = dict[str, Any]
 
@@ -144,9 +145,9 @@ def status_event(row: Mapping[str, Any], now: datetime, **data: Any) -> Row:
     return purchase_event(EVENT_OF[Status(row["status"])], row, now, **data)
 
 
-def own_data(key: str | None, metadata: Row, order_id: str | None) -> Row:
+def own_data(key: str | None, metadata: Row, order_id: str | None, traceparent: str | None = None) -> Row:
     """What is a request's own in the events of a purchase that was another's before."""
-    return {"idempotency_key": key, "metadata": metadata, "order_id": order_id}
+    return {"idempotency_key": key, "metadata": metadata, "order_id": order_id, "traceparent": traceparent}
 
 
 def _further(conn: Connection, joined: Mapping[str, Row]) -> dict[str, list[Row]]:
@@ -161,7 +162,9 @@ def _further(conn: Connection, joined: Mapping[str, Row]) -> dict[str, list[Row]
         if one["idempotency_key"] != row["idempotency_key"]:
             # Keys of an older version came without: it told them all the first one's.
             metadata = row["metadata"] if one["metadata"] is None else one["metadata"]
-            found.setdefault(row["id"], []).append(own_data(one["idempotency_key"], metadata, one["order_id"]))
+            found.setdefault(row["id"], []).append(
+                own_data(one["idempotency_key"], metadata, one["order_id"], one["traceparent"])
+            )
     return found
 
 
@@ -197,7 +200,8 @@ def emit(conn: Connection, events: Sequence[Row]) -> None:
 
 
 def purchase_event(kind: EventType, row: Mapping[str, Any], now: datetime, **data: Any) -> Row:
-    """An outbox row that tells of a purchase; *data* adds to its fields."""
+    """An outbox row that tells of a purchase; *data* adds to its fields, but for a `traceparent` of its own."""
+    traceparent = data.pop("traceparent", row.get("traceparent"))
     return {
         "id": new_id(),
         "type": kind,
@@ -206,6 +210,7 @@ def purchase_event(kind: EventType, row: Mapping[str, Any], now: datetime, **dat
         "sequence": row["revision"],
         "time": now,
         "data": {**purchase_data(row), **data},
+        "traceparent": traceparent,
     }
 
 
@@ -220,6 +225,7 @@ def other_event(kind: EventType, now: datetime, data: Row, *, provider: str | No
         "sequence": None,
         "time": now,
         "data": data,
+        "traceparent": present(),
     }
 
 

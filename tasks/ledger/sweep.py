@@ -23,6 +23,7 @@ from tasks.ledger.rows import Row, emit, other_event, watched
 from tasks.policies.backoff import call_length
 from tasks.policies.retry import History, after_call
 from tasks.policies.watch import Watch
+from tasks.traceparent import within
 
 LOADING_PATIENCE = timedelta(minutes=10)
 """How long an order may stand in *loading* without a new line before it is given up."""
@@ -123,11 +124,13 @@ def complete_order(conn: Connection, order_id: str, now: datetime, data: Row) ->
         update(ORDER)
         .where(ORDER.c.id == order_id, ORDER.c.status == OrderStatus.OPEN)
         .values(status=OrderStatus.COMPLETED, completed_at=now, updated_at=now)
-    )
-    if done.rowcount != 1:
+        .returning(ORDER.c.traceparent)
+    ).first()
+    if done is None:
         return False
     kind = EventType.ORDER_UPDATED if data.pop("completed_before") else EventType.ORDER_COMPLETED
-    emit(conn, [other_event(kind, now, data, provider=None, subject=order_id)])
+    with within(done.traceparent):
+        emit(conn, [other_event(kind, now, data, provider=None, subject=order_id)])
     return True
 
 

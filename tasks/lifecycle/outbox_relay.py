@@ -33,6 +33,7 @@ from tasks.ledger.among import among
 from tasks.redis_keys import named
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
+from tasks.traces import Step, tell_events
 from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ class Relay:
         events = [json.dumps(cloud_event(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
         keys = [self._named(LEASE_KEY), self._named(STREAM), self._named(BATCH_KEY)]
         args = [self._token, self._named(CHANNEL), self._length, self._name, *events]
-        done, refused = self._publish(keys=keys, args=args)
+        with Step() as step:
+            done, refused = self._publish(keys=keys, args=args)
         self._batch = []
         if done < 0:
             self._holds, self._ask_at = False, 0.0
@@ -145,6 +147,8 @@ class Relay:
         self._tell_channel(refused.decode())
         self._last = self._name
         self._unmarked |= {_identity(row): row["replays"] for row in rows}
+        if done:
+            tell_events(step, rows)
         return len(rows)
 
     def _tell_channel(self, refused: str) -> None:

@@ -32,6 +32,7 @@ from tasks.providers.adapter import Ask, Known, prepares_together
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
+from tasks.traces import Step, tell_calls
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +77,13 @@ def buy_batch(
         runtime.pace.refund(binding.buying, slot)
         return []
     runtime.reached("claimed")
-    outcomes = _call(runtime, binding, claims, slot)
+    with Step() as step:
+        outcomes = _call(runtime, binding, claims, slot)
     runtime.reached("answered")
-    return _conclude(runtime, binding, outcomes, probe=probe)
+    try:
+        return _conclude(runtime, binding, outcomes, probe=probe)
+    finally:
+        tell_calls(step, binding, outcomes)
 
 
 def _items(binding: Binding, items: Sequence[tuple[str, int]]) -> list[intents.Wanted]:

@@ -22,6 +22,7 @@ from tasks.providers.adapter import Known
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime
+from tasks.traces import Step, tell_looks
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,13 @@ def look(
     if not rows:
         return []
     try:
-        with renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
+        with Step() as step, renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
             answers = _ask(runtime, binding, rows, stopping)
     except Stopped:
         log.info("%d looks at %s are left to another worker", len(rows), provider, extra=about_provider(provider))
         return []
     after = [_written(runtime, binding, row, answers[row["number"]]) for row in rows]
+    tell_looks(step, binding, [(row, answers[row["number"]]) for row in rows])
     refused = next((answer for answer in answers.values() if looks.needs_owner(answer)), None)
     if refused is not None:
         reason = f"a look-up was refused: {refused.error}"

@@ -29,7 +29,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
-from tasks import balances, orders
+from tasks import balances, orders, traces
 from tasks.audit import schedule
 from tasks.database_away import is_away, patiently
 from tasks.ledger.outdated import Outdated
@@ -207,6 +207,13 @@ def _public(self: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         if not (_redelivered(self) and rejected_before(runtime, self.name, message_id, body)):
             do(runtime, _keywords(args, kwargs), message_id)
 
+    with traces.accepting(self.name, self.request.get("traceparent")):
+        _answered(runtime, self, body, answer)
+
+
+def _answered(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], answer: Callable[[], None]) -> None:
+    """The answer, or a rejection that is kept and told. Raises Reject where the message goes back to the queue."""
+    message_id = self.request.id
     try:
         patiently(answer, self.name)
     except Outdated as exc:

@@ -22,11 +22,12 @@ from schemas.wording import listed
 from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
-from tasks.ledger.rows import Row, emit, find, purchase_event
+from tasks.ledger.rows import Row, emit, find, own_data, purchase_event
 from tasks.orders import complete_finished
 from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
 from tasks.pools import leaving
 from tasks.runtime import Runtime
+from tasks.traceparent import present
 
 BY_MESSAGE = "message"
 
@@ -208,7 +209,7 @@ def _earliest(runtime: Runtime, row: Row) -> datetime | None:
 
 
 def _tell_accepted(conn: Connection, asked: Asked, key: str, metadata: Mapping[str, Any], now: datetime) -> None:
-    own = {"idempotency_key": key, "metadata": dict(metadata), "order_id": None}
+    own = own_data(key, dict(metadata), None, present())
     row = {**asked.purchase, "error": asked.release["error"], "error_code": asked.release["error_code"]}
     told = {"release_id": asked.release["id"], "release_status": asked.release["status"]}
     emit(conn, [purchase_event(EventType.ACCEPTED, row, now, repeat=asked.repeat, **own, **told)])

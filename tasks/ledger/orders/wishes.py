@@ -21,6 +21,7 @@ from schemas.tables.wishes import OFFERS, OPEN_WISH, WISH, WishState
 from tasks.ledger.orders.cancel import GAVE_WAY
 from tasks.ledger.requests.accept import Entry, accept, line_row
 from tasks.ledger.rows import Row
+from tasks.traceparent import within
 from tasks.transactions import Raced
 
 _AT = WISH.c
@@ -245,7 +246,8 @@ def add_lines(conn: Connection, order: Row, position: int, entries: Sequence[Ent
     """
     numbered = [replace(one, line=order["lines"] + n) for n, one in enumerate(entries, 1)]
     try:
-        accepted = accept(conn, numbered, now, order["id"])
+        with within(order["traceparent"]):
+            accepted = accept(conn, numbered, now, order["id"])
     except RequestError as exc:
         raise Raced from exc
     if not all(one.created for one in accepted):

@@ -19,6 +19,7 @@ from tasks.ledger.outdated import require_current
 from tasks.ledger.requests.joining import join, keep_keys, refuse_releasing, remember_keys, require_standing
 from tasks.ledger.requests.takeover import change_hands
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
+from tasks.traceparent import present
 from tasks.transactions import Raced
 
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))
@@ -123,7 +124,7 @@ def tell_accepted(conn: Connection, accepted: Accepted, request: BuyNumber, now:
     here = accepted.created or accepted.joined
     row = accepted.row if here else lock(conn, accepted.row["id"]) or accepted.row
     order_id = row["order_id"] if request.idempotency_key == row["idempotency_key"] else None
-    own = own_data(request.idempotency_key, request.metadata, order_id)
+    own = own_data(request.idempotency_key, request.metadata, order_id, present())
     emit(conn, [purchase_event(EventType.ACCEPTED, row, now, repeat=not accepted.created, **own)])
     _tell_joined(conn, [(accepted, own)], now)
 
@@ -141,14 +142,14 @@ def accept_lines(conn: Connection, order_id: str, entries: Sequence[Entry], now:
     """
     if not _takes_lines(conn, order_id, now):
         return []
-    present = select(LINE.c.line).where(LINE.c.order_id == order_id, LINE.c.line.in_([e.line for e in entries]))
-    skip = set(conn.execute(present).scalars())
+    there = select(LINE.c.line).where(LINE.c.order_id == order_id, LINE.c.line.in_([e.line for e in entries]))
+    skip = set(conn.execute(there).scalars())
     fresh = [entry for entry in entries if entry.line not in skip]
     accepted = accept(conn, fresh, now, order_id)
     lines = [line_row(order_id, entry, one) for entry, one in zip(fresh, accepted, strict=True)]
     if lines:
         conn.execute(insert(LINE), lines)
-    own = [own_data(entry.request.idempotency_key, entry.request.metadata, order_id) for entry in fresh]
+    own = [own_data(one.request.idempotency_key, one.request.metadata, order_id, present()) for one in fresh]
     _tell_joined(conn, list(zip(accepted, own, strict=True)), now)
     return accepted
 
@@ -177,9 +178,8 @@ def begin_order(conn: Connection, order: Row, now: datetime) -> Row:
 
     *order* has id, name, idempotency_key, fingerprint and metadata. Raises RequestError (key_conflict).
     """
-    insert_new(
-        conn, ORDER, [{**order, "status": OrderStatus.LOADING, "lines": 0, "created_at": now, "updated_at": now}]
-    )
+    begun = {"status": OrderStatus.LOADING, "lines": 0, "created_at": now, "updated_at": now}
+    insert_new(conn, ORDER, [{**order, **begun, "traceparent": present()}])
     same = ORDER.c.id == order["id"]
     if order["idempotency_key"] is not None:
         same = ORDER.c.idempotency_key == order["idempotency_key"]
@@ -282,6 +282,7 @@ def _new_row(entry: Entry, now: datetime, order_id: str | None) -> Row:
         "tried_seconds": 0.0,
         "joined": False,
         "pool": entry.pool,
+        "traceparent": present(),
         **price_columns(entry.price),
     }
 

@@ -12,6 +12,7 @@ from schemas.status import DEAD, OrderStatus, Status
 from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, UNFINISHED
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
+from tasks.traceparent import present
 from tasks.transactions import Raced
 
 BEING_RELEASED = "being_released"
@@ -39,7 +40,7 @@ def remember_keys(
         keys[key] = _key(request, row, now)
         if key != row["idempotency_key"]:
             joined[key] = place
-            keys[key] |= {"metadata": request.metadata, "order_id": order_id}
+            keys[key] |= {"metadata": request.metadata, "order_id": order_id, "traceparent": present()}
     if keys:
         conn.execute(insert(KEY), [keys[key] for key in sorted(keys, key=str)])
     return joined
@@ -131,4 +132,5 @@ def _key(request: BuyNumber, row: Row, now: datetime) -> Row:
         "metadata": None,
         "order_id": None,
         "created_at": now,
+        "traceparent": None,
     }

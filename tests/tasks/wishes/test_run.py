@@ -8,6 +8,7 @@ from sqlalchemy import select
 from schemas.outcomes import Candidate
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
+from tasks.traceparent import within
 from tests.schemas.prices import a_month
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import UNKNOWN
@@ -25,6 +26,14 @@ def test_an_order_by_criteria_is_bought_from_the_preferred_provider(world: Wishi
     assert world.order_events()[-1][1]["wishes"] == {
         **{"count": 10, "found": 10, "bought": 10, "held": 0, "refused": 0, "missing": 0, "reasons": []}
     }
+
+
+def test_what_is_found_later_is_of_its_orders_trace(world: Wishing) -> None:
+    with within("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"):
+        order = world.wish(3)
+    world.until_completed(order)
+    found = {row["traceparent"] for row in world.rows(select(PURCHASE))}
+    assert found == {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 
 
 def test_what_its_numbers_cost_is_kept(world: Wishing) -> None:

@@ -18,7 +18,7 @@ from schemas.event_data import EVENTS, Told
 from schemas.events import CHANNEL, STREAM, EventType
 from schemas.wishes import OrderNumbers
 from workers.views.asyncapi import samples
-from workers.views.asyncapi.tasks import EMBEDDED, HEADERS, TASKS, PublicTask
+from workers.views.asyncapi.tasks import EMBEDDED, HEADERS, TASKS, TRACEPARENT, PublicTask
 
 VERSION = "3.1.0"
 QUEUE = "purchases"
@@ -157,6 +157,7 @@ def _cloud_event(kind: EventType, data: list[Json]) -> Json:
             "datacontenttype": {"const": "application/json"},
             "subject": {"type": "string", "description": "the number, the order's id or the pool that it is about"},
             "sequence": {"type": "string", "pattern": "^[0-9]{10,}$", "description": "rises within one purchase"},
+            "traceparent": {**TRACEPARENT, "description": "of the request's trace, where its caller told one"},
             "data": data[0] if len(data) == 1 else {"anyOf": data},
         },
     }

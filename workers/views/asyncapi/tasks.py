@@ -66,6 +66,12 @@ TASKS: dict[str, PublicTask] = {
 }
 """By name."""
 
+TRACEPARENT: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+}
+"""Of a trace: https://www.w3.org/TR/trace-context/"""
+
 HEADERS: dict[str, Any] = {
     "type": "object",
     "required": ["task", "id"],
@@ -77,6 +83,7 @@ HEADERS: dict[str, Any] = {
         "parent_id": {"type": ["string", "null"]},
         "group": {"type": ["string", "null"]},
         "expires": {"type": ["string", "null"], "description": "after it, the message is rejected as `expired`"},
+        "traceparent": {**TRACEPARENT, "description": "of the caller's trace; another form is passed over"},
     },
 }
 """What Celery's protocol 2 has beside the body: https://docs.celeryq.dev/en/stable/internals/protocol.html"""

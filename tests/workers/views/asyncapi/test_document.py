@@ -174,7 +174,7 @@ def test_what_every_purchase_tells_is_required_of_it() -> None:
     assert set(purchase_data(row)) == set(PurchaseData.model_fields)
     assert {name for name, field in PurchaseData.model_fields.items() if field.is_required()} == set(purchase_data(row))
     assert EVENTS.keys() == {*EventType}
-    names = ("id", "source", "type", "subject", "data")
+    names = ("id", "source", "type", "subject", "data", "traceparent")
     told = cloud_event({**dict.fromkeys(names, "x"), "sequence": 3, "time": datetime(2026, 1, 31, tzinfo=UTC)})
     assert set(told) == set(MESSAGES["purchase.purchased"]["payload"]["properties"])
 
