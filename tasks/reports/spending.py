@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select, text
 
 from schemas.money import amount_text
 from schemas.status import Status
@@ -19,6 +19,9 @@ By = Literal["provider", "pool", "order"]
 
 _EXACT = 60
 """Digits of a sum: an amount has 24, and a count fewer than 20."""
+
+# Where no price is told, PostgreSQL expects as many prices as rows, and with less room sorts them all on its disk.
+_ROOM = text("SET LOCAL work_mem = '16MB'")
 
 _AT = PURCHASE.c
 _COLUMN = {"provider": _AT.provider, "pool": _AT.pool, "order": _AT.order_id}
@@ -79,6 +82,8 @@ def spent(conn: Connection, by: By, since: datetime, until: datetime, *, pool: s
     A call counts by its deadline. Left out is what was ours already. Rows are counted by price in the database, and
     multiplied here: SQLite has no exact sum.
     """
+    if conn.dialect.name == "postgresql":
+        conn.execute(_ROOM)
     with localcontext(prec=_EXACT):
         return _summed(conn.execute(_query(by, since, until, pool)).mappings())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
@@ -62,6 +62,16 @@ def test_sums_are_exact(world: World) -> None:
     [found] = sums(world, [row(n, prices[n % 4], "0.1") for n in range(40_000)])
     assert (found["bought"], found["monthly"]) == (40_000, "10000000000003000.00")
     assert (found["setup"], found["total"]) == ("4000.00", "10000000000007000.00")
+
+
+def test_what_is_counted_has_room_in_memory_for_as_long_as_that_takes(postgres: World) -> None:
+    room = text("SELECT current_setting('work_mem')")
+    with postgres.runtime.database.read() as conn:
+        before = conn.execute(room).scalar()
+        spent(conn, "provider", START - HOUR, START + HOUR)
+        assert conn.execute(room).scalar() == "16MB" != before
+    with postgres.runtime.database.read() as conn:
+        assert conn.execute(room).scalar() == before
 
 
 def test_each_currency_by_itself_and_what_has_no_price_beside(world: World) -> None:
