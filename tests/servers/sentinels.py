@@ -131,4 +131,4 @@ class Sentinels:
 
     @staticmethod
     def _sentinel(port: int) -> Redis:
-        return Redis(host="127.0.0.1", port=port, socket_timeout=2)
+        return Redis(host="127.0.0.1", port=port, socket_timeout=20)

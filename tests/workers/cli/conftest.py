@@ -15,6 +15,7 @@ from tasks.sandbox import SandboxServer
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
 from workers.cli.terminal.context import open_desk
+from workers.database import connections
 from workers.views.desk import Desk
 
 _OURS = (
@@ -29,8 +30,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, in which only a file says that the sandbox is meant; no settings but DIALSTOCK_HOME."""
     for name in _OURS:
         monkeypatch.delenv(name, raising=False)
-    # A command in this process comes too late for none of its turns where the machine stands still for some seconds.
+    # Where the machine stands still for some seconds, a command in this process loses neither its turn to call a
+    # provider nor its transaction.
     monkeypatch.setattr(pace, "WAKING", 10.0)
+    monkeypatch.setattr(connections, "FROZEN", 60.0)
     choose_sandbox(tmp_path)
     monkeypatch.setenv("DIALSTOCK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
