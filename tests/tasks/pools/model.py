@@ -18,7 +18,7 @@ from schemas.status import DEAD, SETTLED, Status
 from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger import resolve
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, version
 from tasks.lifecycle import release_and_sweep
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
@@ -171,7 +171,7 @@ class Played:
         ]
         settler = resolve.Settler(by="somebody", now=self.world.clock())
         with self.world.write() as conn:
-            resolve.resolve(conn, said, {row["id"]: row["revision"] for row in held}, settler)
+            assert len(resolve.resolve(conn, said, {row["id"]: version(row) for row in held}, settler)) == len(held)
 
     def work(self) -> None:
         self.timers(settles=True)

@@ -26,7 +26,7 @@ from tasks.ledger import resolve
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution, Settler
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, version
 from tasks.operator import retry_order
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import area
@@ -146,7 +146,8 @@ class Game(RuleBasedStateMachine):
             said = Verdict.BOUGHT if charged else Verdict.FAIL if verdict is Verdict.BOUGHT else verdict
             one = Resolution(purchase_id=row["id"], verdict=said, provider_number_id="x" if charged else None)
             with self.world.write() as conn:
-                resolve.resolve(conn, [one], {row["id"]: row["revision"]}, Settler(by="test", now=self.world.clock()))
+                settler = Settler(by="test", now=self.world.clock())
+                assert resolve.resolve(conn, [one], {row["id"]: version(row)}, settler)
 
     @invariant()
     def never_more_than_asked_and_nothing_twice(self) -> None:
