@@ -19,7 +19,7 @@ from tasks.call_times import CallTimes
 from tasks.ledger.queue.daily_limit import Account, accounts_of
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.providers.adapter import Adapter
 from tasks.watermark import Watermark
 

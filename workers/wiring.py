@@ -21,7 +21,7 @@ from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.adapter import Adapter
 from tasks.providers.registry import build, kinds_of
-from tasks.providers.rotating import rotating
+from tasks.providers.token_rotation import rotating
 from tasks.providers.transport.http import ssl_context
 from tasks.restored_database import detect
 from tasks.runtime import Binding, Runtime

@@ -27,7 +27,7 @@ from tasks.ledger.calls import looks
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, complete_finished
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.pools import stock
 from tasks.provider_reaction import react_to_looks
 from tasks.providers.adapter import Known

@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
 from schemas.status import DEAD, MOVES, Status, success_of
 from schemas.tables.purchases import EVENT, KEY, PURCHASE
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.traceparent import present
 
 Row = dict[str, Any]

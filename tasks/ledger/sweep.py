@@ -22,7 +22,7 @@ from tasks.ledger.orders.wishes import HAS_OPEN_WISH
 from tasks.ledger.rows import Row, emit, other_event, watched
 from tasks.policies.backoff import call_length
 from tasks.policies.retry import History, after_call
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.traceparent import within
 
 LOADING_PATIENCE = timedelta(minutes=10)

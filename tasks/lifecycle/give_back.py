@@ -29,7 +29,7 @@ from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
 from tasks.log_fields import about_release
-from tasks.policies.watch import seconds_spent
+from tasks.policies.watched_time import seconds_spent
 from tasks.pools import leaving
 from tasks.provider_reaction import react_to_looks
 from tasks.providers.adapter import Known, ProviderError, Releasing, releasing

@@ -19,7 +19,7 @@ from tasks.ledger.queue.pool_limits import Limits, PoolLimit
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.rows import Row, some_numbers
 from tasks.log_fields import about_provider
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.runtime import Binding, Message, Runtime
 
 log = logging.getLogger(__name__)

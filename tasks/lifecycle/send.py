@@ -13,7 +13,7 @@ from schemas.outcomes import Outcome, OutcomeKind
 from tasks.call_times import Call
 from tasks.ledger.calls.intents import Claim
 from tasks.policies.pace import SLEEPABLE, Later, Slot
-from tasks.policies.watch import seconds_spent
+from tasks.policies.watched_time import seconds_spent
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.deadline import Bounds, bounded
 from tasks.providers.transport.turns import Withheld, hearing

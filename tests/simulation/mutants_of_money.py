@@ -15,7 +15,7 @@ import tasks.providers.reading.lookups
 import tasks.providers.transport.session
 from schemas.outcomes import Look, LookKind
 from schemas.status import DEAD
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.freshness import Dates

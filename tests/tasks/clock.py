@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tasks.policies.watch import ALWAYS, Watch
+from tasks.policies.watched_time import ALWAYS, Watch
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tasks.policies import watch
+from tasks.policies import watched_time as watch
 from tasks.sandbox import SandboxServer
 from tasks.waits import WAITS
 from tests.servers import PostgresServer, RedisServer

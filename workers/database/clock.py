@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.runtime import Database, utc_now
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.backoff import longest_wait
 from tasks.policies.retry import Decision, History, after_look, after_poll
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 
 IN_DOUBT = (None, OutcomeKind.UNKNOWN)
 """Outcomes of calls that may have been executed."""

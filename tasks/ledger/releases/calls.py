@@ -22,7 +22,7 @@ from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_u
 from tasks.ledger.rows import Row, is_as_it_was
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.transactions import server_of
 from tasks.watermark import Newest
 

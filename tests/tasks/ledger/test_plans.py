@@ -25,7 +25,7 @@ from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.measures import measure
 from tasks.policies.retry import Decision
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.reports import queries
 from tasks.watermark import Mark
 from tests.tasks.clock import START

@@ -13,7 +13,7 @@ from schemas.status import Status
 from tasks.ledger.rows import Row
 from tasks.lifecycle import reconcile
 from tasks.policies.pace import Later, Slot
-from tasks.policies.watch import Watch
+from tasks.policies.watched_time import Watch
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.reading.lookups import unclear
 from tasks.providers.transport.turns import take_turn

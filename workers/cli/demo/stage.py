@@ -17,7 +17,7 @@ from tasks.sandbox import SandboxServer
 from workers.broker.app import broker_app
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.processes import children
-from workers.cli.processes.door import HOST, Door, door_at
+from workers.cli.processes.flower_address import HOST, Door, door_at
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from schemas.config.file import Config
 from workers.cli.processes import children
-from workers.cli.processes.door import HOST, Door, door_at
-from workers.cli.processes.following import follow
+from workers.cli.processes.flower_address import HOST, Door, door_at
+from workers.cli.processes.config_changes import follow
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.terminal.context import check_accounts
 from workers.cli.terminal.output import emit_json, error_console, say, show, show_fields

@@ -17,7 +17,7 @@ from tasks.sandbox import SandboxServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute
-from workers.cli.processes.door import Door
+from workers.cli.processes.flower_address import Door
 from workers.cli.processes.session import describe
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.processes.redis_supervisor import Files

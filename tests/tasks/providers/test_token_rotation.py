@@ -14,9 +14,9 @@ from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
-from tasks.providers import rotating as module
+from tasks.providers import token_rotation as module
 from tasks.providers.adapter import Adapter, Ask, PreparesTogether, ProviderError, Reserving, SearchQuery, TellsBalance
-from tasks.providers.rotating import rotating
+from tasks.providers.token_rotation import rotating
 from tasks.providers.transport.turns import in_turn
 from tasks.sandbox import SandboxServer
 from tests.tasks.providers.adapters import NUMBER, ask, config
