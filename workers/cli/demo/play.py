@@ -152,8 +152,8 @@ def _stay(stage: Stage, signals: Signals) -> None:
 
 
 def _address(stage: Stage) -> str:
-    door = stage.door.facts
-    return f"{door['url']}/dialstock/ (user {door['user']}, password {door['password']})"
+    pages = stage.flower.facts
+    return f"{pages['url']}/dialstock/ (user {pages['user']}, password {pages['password']})"
 
 
 def _moment(stage: Stage, order_id: str, wish_id: str, pool: PoolPlay) -> Moment:

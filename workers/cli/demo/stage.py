@@ -17,7 +17,7 @@ from tasks.sandbox import SandboxServer
 from workers.broker.app import broker_app
 from workers.cli.demo.script import FAULTS, NO_BALANCE, POLICY, POOL_TABLE
 from workers.cli.processes import children
-from workers.cli.processes.flower_address import HOST, Door, door_at
+from workers.cli.processes.flower_address import HOST, FlowerAddress, address_at
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.cli.terminal.output import say
@@ -51,7 +51,7 @@ class Stage:
     supervisor: Supervisor
     settings: Settings
     nodes: list[str]
-    door: Door
+    flower: FlowerAddress
 
 
 class Home:
@@ -82,8 +82,8 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
         programs = children.worker_programs(
             config, environ, count=WORKERS, concurrency=concurrency_for(config), log_level="INFO"
         )
-        door = door_at(0)
-        pages = children.flower_program(HOST, door.port, door.environ(environ), "INFO")
+        flower = address_at(0)
+        pages = children.flower_program(HOST, flower.port, flower.environ(environ), "INFO")
         supervisor = Supervisor([*programs.values(), pages], _Log(home.path / "workers.log", stack), say)
         stack.callback(lambda: _stop(supervisor, signals))
         supervisor.start(children.WORKERS)
@@ -97,7 +97,7 @@ def staged(home: Home, seed: int, signals: Signals) -> Iterator[Stage]:
             supervisor=supervisor,
             settings=settings,
             nodes=list(programs),
-            door=door,
+            flower=flower,
         )
 
 

@@ -16,7 +16,7 @@ _USER = "dialstock"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Door:
+class FlowerAddress:
     """Where Flower listens. `password` is a new one, or None where the environment has one already."""
 
     port: int
@@ -36,7 +36,7 @@ class Door:
         return {**environ, PASSWORD_VARIABLE: f"{_USER}:{self.password}"} if self.password else {**environ}
 
 
-def door_at(port: int) -> Door:
+def address_at(port: int) -> FlowerAddress:
     """One on *port*, 0 for any that is free. Raises Failure where it cannot be had."""
     check_password(HOST)
     with socket.socket() as probe:
@@ -47,4 +47,4 @@ def door_at(port: int) -> Door:
             mend = "is another `dialstock up` running? Else give --flower-port, or --no-flower"
             raise Failure(f"port {port}, for Flower, cannot be used ({exc.strerror}): {mend}") from exc
         port = probe.getsockname()[1]
-    return Door(port=port, password=None if PASSWORD_VARIABLE in os.environ else secrets.token_urlsafe(12))
+    return FlowerAddress(port=port, password=None if PASSWORD_VARIABLE in os.environ else secrets.token_urlsafe(12))

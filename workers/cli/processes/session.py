@@ -13,8 +13,8 @@ from rich.text import Text
 
 from schemas.config.file import Config
 from workers.cli.processes import children
-from workers.cli.processes.flower_address import HOST, Door, door_at
 from workers.cli.processes.config_changes import follow
+from workers.cli.processes.flower_address import HOST, FlowerAddress, address_at
 from workers.cli.processes.worker_beat_flower import PASSWORD_VARIABLE
 from workers.cli.terminal.context import check_accounts
 from workers.cli.terminal.output import emit_json, error_console, say, show, show_fields
@@ -51,14 +51,14 @@ class Options:
 def run(settings: Settings, source: Source, options: Options) -> bool:
     """Start everything, and stop it at a signal. True where all ended cleanly. Raises EmbeddedError or Failure."""
     config = source.config
-    door = None if options.flower_port is None else door_at(options.flower_port)
+    flower = None if options.flower_port is None else address_at(options.flower_port)
     with ExitStack() as stack, Signals() as signals:
         settings = children.start_servers(settings, os.environ, stack)
         check_accounts(settings, config)
-        nodes, programs = _programs(config, options, door)
+        nodes, programs = _programs(config, options, flower)
         supervisor = Supervisor(programs, _printer(programs), lambda text: say(f"up: {text}", "yellow"))
         follow(settings, source, supervisor, stack)
-        facts = describe(settings, config, door, show_urls=options.show_urls)
+        facts = describe(settings, config, flower, show_urls=options.show_urls)
         if not options.json:
             _show(facts, config)
         clean = _live(supervisor, signals, settings, nodes, facts, json=options.json)
@@ -67,12 +67,12 @@ def run(settings: Settings, source: Source, options: Options) -> bool:
     return clean
 
 
-def describe(settings: Settings, config: Config, door: Door | None, *, show_urls: bool) -> dict[str, Any]:
+def describe(settings: Settings, config: Config, flower: FlowerAddress | None, *, show_urls: bool) -> dict[str, Any]:
     """What there is to know about this run. Passwords of servers only where *show_urls*; Flower's new one always."""
     shown = (lambda url: url) if show_urls else redacted
     file = settings.home / "redis" / "url" if settings.embedded_redis else None
     return {
-        "flower": door.facts if door else None,
+        "flower": flower.facts if flower else None,
         "home": str(settings.home),
         "database": shown(settings.database_url),
         "redis": shown(settings.redis_url),
@@ -84,15 +84,15 @@ def describe(settings: Settings, config: Config, door: Door | None, *, show_urls
     }
 
 
-def _programs(config: Config, options: Options, door: Door | None) -> tuple[list[str], list[Program]]:
+def _programs(config: Config, options: Options, flower: FlowerAddress | None) -> tuple[list[str], list[Program]]:
     """The workers' node names, and everything to run. Only Flower gets to know its password."""
     environ = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
     level = options.log_level
     threads = options.concurrency or concurrency_for(config)
     workers = children.worker_programs(config, environ, count=options.workers, concurrency=threads, log_level=level)
     programs = [*workers.values(), children.beat_program(environ, level)]
-    if door is not None:
-        programs.append(children.flower_program(HOST, door.port, door.environ(os.environ), level))
+    if flower is not None:
+        programs.append(children.flower_program(HOST, flower.port, flower.environ(os.environ), level))
     return list(workers), programs
 
 

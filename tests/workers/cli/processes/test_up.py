@@ -17,7 +17,7 @@ from tasks.sandbox import SandboxServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute
-from workers.cli.processes.flower_address import Door
+from workers.cli.processes.flower_address import FlowerAddress
 from workers.cli.processes.session import describe
 from workers.cli.sandbox.serve import sandbox_toml
 from workers.processes.redis_supervisor import Files
@@ -200,5 +200,5 @@ def test_people_are_told_where_everything_is(tmp_path: Path) -> None:
 def test_passwords_of_servers_are_shown_on_request_only(tmp_path: Path, *, show_urls: bool) -> None:
     environ = {"DIALSTOCK_HOME": str(tmp_path), "DATABASE_URL": "postgresql://someone:hidden@db.test/dialstock"}
     settings = load_settings(environ).with_redis("redis://:hidden@127.0.0.1:1/0")
-    facts = describe(settings, sandbox_config(), Door(port=1, password=None), show_urls=show_urls)
+    facts = describe(settings, sandbox_config(), FlowerAddress(port=1, password=None), show_urls=show_urls)
     assert json.dumps(facts).count("hidden") == (3 if show_urls else 0)
