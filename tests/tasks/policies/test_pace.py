@@ -93,65 +93,60 @@ def test_a_lane_that_redis_does_not_know_starts_empty(redis: Redis) -> None:
     assert isinstance(first, Later)
     assert first.wait == pytest.approx(HORIZON + bench.lane.interval, abs=0.01)
     bench.pass_time(HORIZON)
-    waits = [bench.pace.reserve(bench.lane).wait for _ in range(3)]
+    goes = [found[1] for _ in range(3) if (found := bench.reserve())]
     # no burst is saved up
-    assert all(later - sooner > 0.9 * bench.lane.interval for sooner, later in pairwise(waits))
+    assert len(goes) == 3
+    assert all(later - sooner > 0.9 * bench.lane.interval * MICRO for sooner, later in pairwise(goes))
 
 
 def test_a_burst_goes_at_once_after_a_silence(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["10/second"], burst=5))
+    bench = Bench(redis, policy(rate_limits=["10/minute"], burst=5))
     assert [bench.pace.reserve(bench.lane).wait for _ in range(5)] == [0.0] * 5
-    assert bench.pace.reserve(bench.lane).wait > 0.1
+    assert bench.pace.reserve(bench.lane).wait > 5
 
 
 def test_beyond_the_horizon_nothing_is_taken(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
+    bench = Bench(redis, policy(rate_limits=["1/minute"], rate_guard=0))
     taken = [bench.pace.reserve(bench.lane) for _ in range(6)]
-    assert [type(one) for one in taken] == [Slot, Slot, Later, Later, Later, Later] or [type(one) for one in taken] == [
-        Slot,
-        Slot,
-        Slot,
-        Later,
-        Later,
-        Later,
-    ]
-    last = max(one.token for one in taken if isinstance(one, Slot))
-    bench.pass_time(1.0)
+    assert [type(one) for one in taken] == [Slot, Later, Later, Later, Later, Later]
+    first = taken[0]
+    assert isinstance(first, Slot)
+    bench.pass_time(60 - 0.9 * HORIZON)
     found = bench.reserve()
     assert found is not None
-    assert found[1] == last + MICRO
+    assert found[1] == first.token + 60 * MICRO
 
 
 def test_a_short_horizon_takes_only_what_is_near(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["1/second"]))
+    bench = Bench(redis, policy(rate_limits=["1/minute"]))
     assert isinstance(bench.pace.reserve(bench.lane, horizon=-1.0), Later)
     assert isinstance(bench.pace.reserve(bench.lane, horizon=0.0), Slot)
     assert isinstance(bench.pace.reserve(bench.lane, horizon=0.5), Later)
 
 
 def test_no_slot_is_nearer_than_its_notice_nor_beyond_the_horizon(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["100/second"], rate_guard=0))
+    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
     lane = bench.lane
-    first, second = bench.pace.reserve(lane, notice=0.5), bench.pace.reserve(lane, horizon=0.6, notice=0.5)
+    first, second = bench.pace.reserve(lane, notice=0.5), bench.pace.reserve(lane, horizon=1.6, notice=0.5)
     assert isinstance(first, Slot)
     assert isinstance(second, Slot)
     assert first.wait == pytest.approx(0.5, abs=0.001)
-    assert second.token - first.token == 10_000
-    bench.pass_time(1)
+    assert second.token - first.token == MICRO
+    bench.pass_time(10)
     near = bench.pace.reserve(lane, horizon=0.1, notice=0.5)
     assert isinstance(near, Slot)
     assert near.wait == pytest.approx(0.1, abs=0.001)
 
 
 def test_asking_when_takes_nothing(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["1/second"]))
+    bench = Bench(redis, policy(rate_limits=["1/minute"]))
     assert [bench.pace.next_in(bench.lane) for _ in range(3)] == [0.0] * 3
     assert bench.pace.reserve(bench.lane) != Later(0.0)
-    assert bench.pace.next_in(bench.lane) > 0.9
+    assert bench.pace.next_in(bench.lane) > 30
 
 
 def test_only_the_latest_slot_is_given_back_and_only_once(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["2/second"], rate_guard=0))
+    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
     first, second = bench.pace.reserve(bench.lane), bench.pace.reserve(bench.lane)
     assert isinstance(first, Slot)
     assert isinstance(second, Slot)
@@ -167,7 +162,7 @@ def test_a_penalty_holds_everything_back_and_is_never_shortened(redis: Redis) ->
     bench = Bench(redis, policy(rate_limits=["10/second"]))
     bench.pace.penalise(bench.lane, 30)
     bench.pace.penalise(bench.lane, 1)
-    assert bench.pace.next_in(bench.lane) == pytest.approx(30, abs=0.5)
+    assert bench.pace.next_in(bench.lane) == pytest.approx(30, abs=10)
     assert isinstance(bench.pace.reserve(bench.lane), Later)
 
 
@@ -181,11 +176,11 @@ def test_a_penalty_cools_this_process_at_once_and_its_lane_only(redis: Redis) ->
 
 
 def test_a_penalty_can_be_shown_and_lifted(redis: Redis) -> None:
-    bench = Bench(redis, policy(rate_limits=["1/second"], rate_guard=0))
-    assert [type(bench.pace.reserve(bench.lane)) for _ in range(4)] == [Slot, Slot, Slot, Later]
+    bench = Bench(redis, policy(rate_limits=["1/minute"], rate_guard=0))
+    assert [type(bench.pace.reserve(bench.lane)) for _ in range(4)] == [Slot, Later, Later, Later]
     assert bench.pace.cools_for(bench.lane) == 0.0
     bench.pace.penalise(bench.lane, 3600)
-    assert bench.pace.cools_for(bench.lane) == pytest.approx(3600, abs=1)
+    assert bench.pace.cools_for(bench.lane) == pytest.approx(3600, abs=10)
     assert bench.pace.lift(bench.lane)
     assert not bench.pace.lift(bench.lane)
     assert bench.pace.cools_for(bench.lane) == 0.0
