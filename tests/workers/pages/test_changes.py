@@ -189,3 +189,19 @@ def test_a_wrong_password_sees_nothing(light: Visitor) -> None:
         assert nobody.get("/dialstock/orders").status_code == 401
     assert light.get("/dialstock/orders", auth=("ann", "wrong")).status_code == 401
     assert light.get("/dialstock/held/settle").status_code == 405
+
+
+def test_an_account_of_an_accounts_file_is_paused_and_goes_on(cli: Cli, home: Path) -> None:
+    table = '[providers.customers]\nkind = "signalwire"\nbase_url = "https://x.example"\ntoken_env = "T"\n'
+    (home / "providers.toml").write_text(f'{table}accounts_file = "customers.toml"\n')
+    (home / "customers.toml").write_text('[acme]\nproject_id = "a"\n[beta]\nproject_id = "b"\n')
+    with flower_at() as address, Visitor(address) as visitor:
+        assert "customers:acme" in visitor.get("/dialstock/providers").text
+        for path in ("/providers/customers:acme", "/providers/customers%3Aacme"):
+            assert visitor.submit(f"{path}/pause", "/providers", reason="an outage").status_code == 303
+            rows = {row["provider"]: row["pause_cause"] for row in cli.json("provider", "list")}
+            assert rows == {"customers:acme": "person", "customers:beta": None}
+            assert visitor.submit(f"{path}/resume", "/providers").status_code == 303
+        order = cli.submit(simple_file(home, 2, "customers:beta"))
+        assert "customers:beta" in visitor.get(f"/dialstock/orders/{order}").text
+        assert visitor.get("/dialstock/purchases?provider=customers:beta").text.count("customers:beta") > 1
