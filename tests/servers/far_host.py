@@ -1,6 +1,7 @@
 """A host that vanishes without a word: its packets go nowhere, and no connection is refused or closed.
 
-It is a network namespace with an address of its own, in which a process hands connections on to PostgreSQL's socket.
+It is a network namespace with an address of its own, in which a process hands connections on to a socket of
+PostgreSQL or Redis.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy.engine import make_url
 
 from tests.servers.availability import unavailable
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import PORTS, free_port
+from tests.servers.redis import PORTS, RedisServer, free_port
 from tests.waiting import eventually
 
 PORT = 5432
@@ -29,10 +30,10 @@ _HOW = "it takes root and iproute2: `apt-get install iproute2`, and run the test
 
 
 class FarHost:
-    """A context manager; `url` leads to a database through it. It is there until it vanishes."""
+    """A context manager; `url` leads to the server through it. It is there until it vanishes."""
 
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
+    def __init__(self, server: PostgresServer | RedisServer) -> None:
+        self._socket = server.folder / ("socket" if isinstance(server, RedisServer) else f".s.PGSQL.{PORT}")
         self._name = f"ds{os.getpid()}x{next(_numbers)}"
         # Of the range for tests (RFC 2544): as no other process has the port, none has the addresses.
         number = free_port() - PORTS.start
@@ -64,7 +65,7 @@ class FarHost:
         shown = self._ip(f"-n {self._name} link show {far}").split()
         self._ip(f"neigh replace {self.address} lladdr {shown[shown.index('link/ether') + 1]} dev {near} nud permanent")
         self.come_back()
-        command = [sys.executable, str(_RELAY), self.address, str(PORT), str(self._server.folder / f".s.PGSQL.{PORT}")]
+        command = [sys.executable, str(_RELAY), self.address, str(PORT), str(self._socket)]
         self._process = subprocess.Popen(["ip", "netns", "exec", self._name, *command])
         eventually(self._answers, what="the far host takes connections")
 
@@ -77,7 +78,7 @@ class FarHost:
         self._ip(f"netns del {self._name}")
 
     def url(self, direct: str) -> str:
-        """The database of the URL *direct*, through this host."""
+        """The server of the URL *direct*, through this host."""
         return str(make_url(direct).set(query={}, host=self.address, port=PORT))
 
     def vanish(self) -> None:
