@@ -31,7 +31,7 @@ from tests.bench.windows import largest
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.pacing import saved_up
 from tests.tasks.support import World, make_world, number
-from tests.waiting import eventually
+from tests.waiting import eventually, lateness
 from workers.database import clock
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
@@ -129,7 +129,7 @@ def test_workers_that_are_two_hours_apart_buy_all_and_keep_the_limit(
 ) -> None:
     # A wide guard: all threads of both workers share this process.
     world = make_world(database, rate_limits=[f"{LIMIT}/second"], rate_guard=0.25, take_within=1)
-    with ExitStack() as stack:
+    with ExitStack() as stack, lateness() as late:
         provider = stack.enter_context(stub())
         client = stack.enter_context(Redis.from_url(redis_server.url))
         saved_up(client, world.binding.buying)
@@ -140,8 +140,10 @@ def test_workers_that_are_two_hours_apart_buy_all_and_keep_the_limit(
             stack.enter_context(working(world, DatabaseClock(database, off_by(off)), client, provider.url))
         eventually(lambda: bought(world) == NUMBERS)
         calls = provider.times()
+        # What the way to the provider takes at one time and not at another.
+        way = min(0.5, max(0.020, late()))
     assert len(calls) == NUMBERS
-    assert largest(calls, 1 - 0.020) <= LIMIT
+    assert largest(calls, 1 - way) <= LIMIT
 
 
 @contextmanager
