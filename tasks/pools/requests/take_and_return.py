@@ -20,6 +20,7 @@ from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
 from tasks.pools.requests.answers import Request, answered, done, refuse, remember, was_returned
 from tasks.pools.stock import CHUNK, any_ended, settle
 from tasks.runtime import Runtime
+from tasks.traceparent import present, within
 from tasks.transactions import Raced
 
 MAX_ID = 200
@@ -105,7 +106,7 @@ def known_as(message_id: str) -> str:
 
 def _once(runtime: Runtime, request: R, action: Action[R], alone: Action[R]) -> Row:
     """The answer of *action*, in a transaction with others; where it has none, that of *alone*."""
-    [answer] = runtime.database.transact(_together(runtime.now, action), [request])
+    [answer] = runtime.database.transact(_together(runtime.now, action), [(request, present())])
     if answer is None:
         answer = runtime.database.run(lambda conn: _by_itself(conn, runtime, request, alone))
     runtime.reached("recorded")
@@ -113,15 +114,20 @@ def _once(runtime: Runtime, request: R, action: Action[R], alone: Action[R]) -> 
 
 
 @cache
-def _together(now: Now, action: Action[R]) -> Callable[[Connection, Sequence[R]], list[Row | None]]:
+def _together(now: Now, action: Action[R]) -> Callable[[Connection, Sequence[tuple[R, str | None]]], list[Row | None]]:
     """Made once for each *action*: what threads ask for at the same time is done in one order.
 
-    In an order of their own, two processes with the same requests would wait for each other for ever.
+    In an order of their own, two processes with the same requests would wait for each other for ever. One thread does
+    it for all of them: each request comes with its caller's trace.
     """
 
-    def answer_all(conn: Connection, requests: Sequence[R]) -> list[Row | None]:
-        in_order = sorted(range(len(requests)), key=lambda n: _place(requests[n]))
-        answers = {n: action(conn, requests[n], now()) for n in in_order}
+    def answer(conn: Connection, request: R, traceparent: str | None) -> Row | None:
+        with within(traceparent):
+            return action(conn, request, now())
+
+    def answer_all(conn: Connection, requests: Sequence[tuple[R, str | None]]) -> list[Row | None]:
+        in_order = sorted(range(len(requests)), key=lambda n: _place(requests[n][0]))
+        answers = {n: answer(conn, *requests[n]) for n in in_order}
         return [answers[n] for n in range(len(requests))]
 
     return answer_all

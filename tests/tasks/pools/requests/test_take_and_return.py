@@ -256,7 +256,8 @@ def test_a_number_that_was_bought_again_after_its_release_is_given_back(world: W
 
 def test_a_refusal_in_a_shared_transaction_leaves_the_others_theirs(world: World) -> None:
     fill(world, 2)
-    asked = [TakeNumber(pool=POOL, request_id=one, count=count) for one, count in (("c", 1), ("b", 2), ("a", 1))]
+    wanted = (("c", 1), ("b", 2), ("a", 1))
+    asked = [(TakeNumber(pool=POOL, request_id=one, count=count), None) for one, count in wanted]
     with world.write() as conn:
         answers = take_and_return._together(world.clock, take_and_return._take_free)(conn, asked)
     codes = [(one["request_id"], one["error_code"]) for one in answers if one is not None]

@@ -17,8 +17,10 @@ from sqlalchemy import Connection, select, text
 
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.tables.pools import POOL_NUMBER
+from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
 from tasks.pools.requests import take_and_return
+from tasks.traceparent import within
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
 from tests.waiting import PATIENCE, eventually
@@ -57,6 +59,20 @@ def test_fifty_at_once_get_fifty_numbers(world: World) -> None:
     left = world.rows(select(POOL_NUMBER).where(POOL_NUMBER.c.status == "available"))
     # None was skipped.
     assert sorted(row["slot"] for row in left) == list(range(51, 61))
+
+
+def test_each_is_told_in_its_callers_trace(world: World) -> None:
+    """One thread writes for all that wait."""
+    fill(world, 30)
+    traces = {f"m{n}": f"00-{n + 1:032x}-00f067aa0ba902b7-01" for n in range(30)}
+
+    def traced(name: str) -> Row:
+        with within(traces[name]):
+            return take(world, name)
+
+    at_once(*[lambda name=name: traced(name) for name in traces])
+    told = world.rows(select(EVENT).where(EVENT.c.type == "dialstock.pool.taken"))
+    assert {row["data"]["request_id"]: row["traceparent"] for row in told} == traces
 
 
 def test_the_last_numbers_go_to_several_processes_once_each_and_the_others_hear_it(world: World) -> None:
