@@ -29,7 +29,9 @@ _OURS = (
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, in which only a file says that the sandbox is meant; no settings but DIALSTOCK_HOME."""
     for name in _OURS:
-        monkeypatch.delenv(name, raising=False)
+        # Set first, so that what a command sets, as `--sandbox` does, is gone after the test.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     # Where the machine stands still for some seconds, a command in this process loses neither its turn to call a
     # provider nor its transaction.
     monkeypatch.setattr(pace, "WAKING", 10.0)
