@@ -26,8 +26,10 @@ from tests.tasks.shops import Shop, bind
 from tests.tasks.support import World, number
 from workers.database.connections import SqlDatabase
 
-TURNS = 3
-"""Of so many the fewest count: a machine that stands still has a turn taken anew, and a script sent again."""
+TURNS = 10
+"""Of so many the fewest count: a machine that stands still has a turn taken anew, a script sent again, and another
+connection made, whose first claim looks at the marks.
+"""
 
 MOST = {
     "accept": (11, 0, 1),
