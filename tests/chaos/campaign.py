@@ -64,7 +64,9 @@ class Report:
     def _measures(self) -> list[str]:
         verdict = self.verdict
         busiest = ", ".join(f"{kind} {count}" for kind, count in verdict.busiest.items())
+        held = ", ".join(f"{why} {count}" for why, count in sorted(verdict.held.items()))
         return [
+            f"held, but for TimePay's: {held or 'none'}",
             f"calls {verdict.calls}, the most in a second: {busiest}",
             f"events {verdict.events}, published again {verdict.repeats}",
             f"calls that a worker was too late to make {verdict.too_late}, late answers kept {verdict.late_evidence}",

@@ -41,6 +41,7 @@ class Verdict:
     """
 
     table: dict[str, Counter[str]] = field(default_factory=dict)
+    held: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     suspects: set[tuple[str, str]] = field(default_factory=set)
     found_after: list[float] = field(default_factory=list)
@@ -84,6 +85,11 @@ def judge(world: World, asked: Iterable[Mapping[str, str]], limits: Mapping[str,
     _pace(verdict, world, limits)
     _lost_calls(verdict, attempts, history)
     verdict.wrong += story(world, verdict.suspects, purchases, attempts, history)
+    verdict.held.update(
+        f"{row['provider']} {row['error_code']}"
+        for row in purchases
+        if row["status"] == Status.HELD and row["provider"] != "timepay"
+    )
     verdict.too_late = sum(attempt["error_code"] == "too_late" for attempt in attempts)
     verdict.late_evidence = sum(
         attempt["outcome"] in ("purchased", "processing") and attempt["ended_at"] > attempt["deadline"]
