@@ -130,23 +130,33 @@ def test_many_runs_at_once_never_pass_the_target(world: Supplied, monkeypatch: p
     assert (world.level(), len(world.bought())) == (10, 10)
 
 
-def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # between the count and the insert: nobody can write there on SQLite
-    database = request.getfixturevalue("_postgres_database_of_the_session")
+def on_postgresql(request: pytest.FixtureRequest) -> SqlDatabase:
+    """For what comes between two statements of a transaction: nobody can write there on SQLite."""
+    database: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
     clear(database)
-    world = supplied(database)
+    return database
+
+
+def before_the_insert(world: Supplied, monkeypatch: pytest.MonkeyPatch, asked: BuyNumber) -> list[Any]:
+    """Have *asked* accepted between a run's first count and its insert. Returns the tries to insert, as they come."""
     accept_lines = ordering.accept_lines
-    tries = []
+    tries: list[Any] = []
 
     def meanwhile(*args: Any) -> Any:
         tries.append(args)
         if len(tries) == 1:
-            accept.accept_one(world.runtime, BuyNumber(number=area(415, 1)[0], provider="first"))
+            accept.accept_one(world.runtime, asked)
         return accept_lines(*args)
 
     monkeypatch.setattr(ordering, "accept_lines", meanwhile)
+    return tries
+
+
+def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = supplied(on_postgresql(request))
+    tries = before_the_insert(world, monkeypatch, BuyNumber(number=area(415, 1)[0], provider="first"))
     report = world.run()
     assert len(tries) == 2
     assert [offer.number for offer in report.candidates] == area(415, 10, 1)
@@ -155,10 +165,8 @@ def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
 
 
 def test_two_pools_never_have_one_number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    # between the look at the other pool's numbers and the order: nobody can write there on SQLite
-    database = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(database)
-    world = supplied(database, low=10)
+    # between the look at the other pool's numbers and the order
+    world = supplied(on_postgresql(request), low=10)
     ours = world.runtime.config.pools[NAME]
     pools = {
         NAME: ours.model_copy(update={"providers": ("first",)}),
@@ -187,20 +195,9 @@ def test_two_pools_never_have_one_number(request: pytest.FixtureRequest, monkeyp
 def test_a_key_that_somebody_uses_at_the_same_instant_is_passed_over(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(database)
-    world = supplied(database)
-    accept_lines = ordering.accept_lines
-    tries = []
-
-    def meanwhile(*args: Any) -> Any:
-        tries.append(args)
-        if len(tries) == 1:
-            foreign = BuyNumber(number=area(212, 1)[0], provider="first", idempotency_key="pool:support:1:1")
-            accept.accept_one(world.runtime, foreign)
-        return accept_lines(*args)
-
-    monkeypatch.setattr(ordering, "accept_lines", meanwhile)
+    world = supplied(on_postgresql(request))
+    foreign = BuyNumber(number=area(212, 1)[0], provider="first", idempotency_key="pool:support:1:1")
+    before_the_insert(world, monkeypatch, foreign)
     assert world.run().ordered == 10
     assert [place["tries"] for place in world.places()] == [2] + [1] * 9
 
