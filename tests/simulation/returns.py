@@ -16,6 +16,7 @@ from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.providers.registry import kinds
 from tasks.providers.signalwire.adapter import SignalWire
 from tasks.releases import giving_back
+from tasks.releases.stopped_releases import WENT_BACK
 from tasks.runtime import Message
 from tests.simulation.clockwork import Broken
 from tests.simulation.edits import desk, kind_of
@@ -255,10 +256,13 @@ class Returns:
         told = [json.loads(one["data"]) | {"type": one["type"]} for one in events]
         for release, key, status in self._world.judge.all(_ENDS):
             wanted = EventType.RELEASED if status == "released" else EventType.KEPT
-            mine = [one for one in told if (one.get("release_id"), one.get("idempotency_key")) == (release, key)]
-            ends = [one["type"] for one in mine if one["type"] in (EventType.RELEASED, EventType.KEPT)]
-            if ends != [wanted]:
-                raise Broken(f"the release {release} is {status}, and {key} was told {ends}")
+            its = [one for one in told if (one.get("release_id"), one.get("idempotency_key")) == (release, key)]
+            ends = [one for one in its if one["type"] in (EventType.RELEASED, EventType.KEPT)]
+            types = [one["type"] for one in ends]
+            # A call's own answer may come after its number was kept for a database that went back.
+            answered = types == [EventType.KEPT, EventType.RELEASED] and ends[0]["error_code"] == WENT_BACK[1]
+            if types != [wanted] and not answered:
+                raise Broken(f"the release {release} is {status}, and {key} was told {types}")
 
 
 _ACCEPTED = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purchase_id
