@@ -1,4 +1,4 @@
-"""What each step of a purchase did, as spans of its caller's trace, for OpenTelemetry where it is there.
+"""What each step of a purchase or a release did, as spans of its caller's trace, for OpenTelemetry where it is there.
 
 Spans are told once their step is over, from what is known then: no call waits for one, and one that fails changes
 nothing.
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from schemas.outcomes import Look, Outcome
+from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.ledger.calls.intents import Claim
 from tasks.runtime import Binding
 from tasks.traceparent import read, within
@@ -72,8 +73,23 @@ def tell_calls(step: Step, binding: Binding, calls: Sequence[tuple[Claim, Outcom
         _tell("buy", step, claim.row["traceparent"], said, failed=not outcome.yes)
 
 
+def tell_release(step: Step, binding: Binding, release: Fields, outcome: ReleaseOutcome) -> None:
+    """Tell of a call to give a number back, in the trace of its *release*, a row of that table."""
+    if _tracer is None:
+        return
+    said = {
+        **_about(binding, release),
+        "dialstock.attempt": release["attempts"],
+        "dialstock.outcome": str(outcome.kind),
+        "error.type": outcome.error_code,
+        "http.response.status_code": outcome.http_status,
+    }
+    gone = outcome.kind in (ReleaseKind.RELEASED, ReleaseKind.ACCEPTED)
+    _tell("release", step, release["traceparent"], said, failed=not gone)
+
+
 def tell_looks(step: Step, binding: Binding, looks: Iterable[tuple[Fields, Look]]) -> None:
-    """Tell of a look, in the trace of each purchase that the provider was asked about."""
+    """Tell of a look, in the trace of each purchase or release that the provider was asked about."""
     for row, look in () if _tracer is None else looks:
         said = {"dialstock.outcome": str(look.kind), "error.type": look.error_code}
         _tell("look", step, row["traceparent"], {**_about(binding, row), **said}, failed=look.error is not None)
@@ -87,9 +103,11 @@ def tell_events(step: Step, events: Iterable[Fields]) -> None:
 
 
 def _about(binding: Binding, row: Fields) -> dict[str, Any]:
+    of_release = "purchase_id" in row
     return {
-        "dialstock.purchase": row["id"],
-        "dialstock.order": row["order_id"],
+        "dialstock.purchase": row["purchase_id"] if of_release else row["id"],
+        "dialstock.release": row["id"] if of_release else None,
+        "dialstock.order": row.get("order_id"),
         "dialstock.provider": binding.alias,
         "dialstock.kind": binding.kind,
     }

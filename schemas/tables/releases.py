@@ -20,7 +20,7 @@ class NumberRelease(SQLModel, table=True):
     `provider_number_id` is what is released: the purchase's when it was asked for. `asked_for` is how many lines and
     keys pointed to the purchase then: where one came since, no further call is made. `doubt` is true while a call may
     have been executed: the next step is a look then. `looks` counts whole looks in a row that said `found`,
-    `look_failures` those that said nothing.
+    `look_failures` those that said nothing. `traceparent` is that of its caller's trace, or of our span in it.
     """
 
     __tablename__: ClassVar[str] = "number_release"
@@ -53,10 +53,11 @@ class NumberRelease(SQLModel, table=True):
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None = None
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class ReleaseKey(SQLModel, table=True):
-    """Every idempotency key that asked for a number to be given back, with its request's metadata.
+    """Every idempotency key that asked for a number to be given back, with its request's metadata and trace.
 
     `release_id` is the release that it was answered with. A key that an older program accepted stands in that alone.
     """
@@ -68,6 +69,7 @@ class ReleaseKey(SQLModel, table=True):
     release_id: str = Field(sa_column=Column(ID, nullable=False, index=True))
     extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))
     created_at: datetime
+    traceparent: str | None = Field(default=None, max_length=55)
 
 
 class ReleaseAttempt(SQLModel, table=True):

@@ -29,6 +29,7 @@ from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
 from tasks.log_fields import about_release
+from tasks.policies.giving_back import may_go_in
 from tasks.policies.watched_time import seconds_spent
 from tasks.pools import leaving
 from tasks.provider_reaction import react_to_looks
@@ -39,6 +40,7 @@ from tasks.reading_turns import Stopped, Turns
 from tasks.restored_database import detect, lost_calls
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
+from tasks.traces import Step, tell_looks, tell_release
 from tasks.watermark import Mark, Newest, Replaced
 
 T = TypeVar("T")
@@ -139,9 +141,13 @@ def _release(work: _Work) -> None:
     if intent is None:
         return
     runtime.reached("release_claimed")
-    outcome = _send(work, intent, gate)
+    with Step() as step:
+        outcome = _send(work, intent, gate)
     runtime.reached("release_answered")
-    _record(work, intent, outcome)
+    try:
+        _record(work, intent, outcome)
+    finally:
+        tell_release(step, work.binding, intent.row, outcome)
     runtime.reached("release_recorded")
 
 
@@ -268,25 +274,18 @@ def _written(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None
 
     def write(conn: Connection) -> Row | None:
         now = work.runtime.now()
-        wait = _may_go_in(work.adapter, row["bought_at"], now)
+        wait = may_go_in(work.adapter.keeps_for, row["bought_at"], now)
         return _with_place(conn, row, now, lambda: calls.record(conn, intent, outcome, policy, now, may_go_in=wait))
 
     return work.runtime.database.run(write)
 
 
-def _may_go_in(adapter: Releasing, bought_at: datetime | None, now: datetime) -> float:
-    """Seconds until the next date at which the provider may let the number go; 0 where there is none to come."""
-    if bought_at is None:
-        return 0.0
-    waits = [(bought_at - now).total_seconds() + kept for kept in adapter.keeps_for]
-    return next((wait for wait in waits if wait > 0), 0.0)
-
-
 def _look(work: _Work) -> None:
     runtime, row = work.runtime, work.taken.row
     number, known = row["number"], Known(number_id=row["provider_number_id"])
-    with in_turn(work.turns(lambda seconds: work.keep(LEASE + seconds))):
+    with Step() as step, in_turn(work.turns(lambda seconds: work.keep(LEASE + seconds))):
         found = work.binding.adapter.look({number: known})[number]
+    tell_looks(step, work.binding, [(row, found)])
     react_to_looks(runtime, work.binding, [found])
 
     def write(conn: Connection) -> Row | None:

@@ -7,7 +7,9 @@ A call that the provider accepted is carried out some time: *still there* ends n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from schemas.config.policy import Policy
@@ -145,6 +147,14 @@ def _still_there(past: Past, policy: Policy) -> Step:
     if past.wanted:
         return wanted_again()
     return _again(past, policy, 0.0, past.error, "not_executed")
+
+
+def may_go_in(keeps_for: Sequence[float], bought_at: datetime | None, now: datetime) -> float:
+    """Seconds until the next date at which the provider may let the number go; 0 where there is none to come."""
+    if bought_at is None:
+        return 0.0
+    waits = [(bought_at - now).total_seconds() + kept for kept in keeps_for]
+    return next((wait for wait in waits if wait > 0), 0.0)
 
 
 def wanted_again() -> Step:

@@ -12,12 +12,15 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from schemas.status import Status
 from tasks import traces
+from tasks.releases import giving_back
 from tasks.traceparent import present
+from tests.tasks.releasing import LOST, takes_back
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import NUMBER, World
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TASK = "dialstock.buy_number"
+RELEASE_TASK = "dialstock.release_number"
 
 
 @pytest.fixture
@@ -77,6 +80,26 @@ def test_a_call_in_doubt_and_its_looks_are_spans(world: World, told: InMemorySpa
     assert [one["dialstock.attempt"] for one in said] == [1, 2]
     assert [one["dialstock.outcome"] for one in said] == ["unknown", "purchased"]
     assert [one.status.status_code for one in spans if one.name == "buy"] == [StatusCode.ERROR, StatusCode.UNSET]
+    assert all(NUMBER not in str(one.attributes) for one in spans)
+
+
+def test_a_call_to_give_back_in_doubt_and_its_looks_are_spans(world: World, told: InMemorySpanExporter) -> None:
+    returns = takes_back(world)
+    row = returns.bought()
+    with traces.accepting(RELEASE_TASK, GIVEN):
+        wanted = {"number": NUMBER, "provider": "acme", "idempotency_key": "back"}
+        release = giving_back.release_number(returns.runtime, wanted, "message-1")
+    returns.provider.answers += [LOST]
+    assert returns.settle(row)["status"] == Status.RELEASED
+    first, *spans = told.get_finished_spans()
+    assert first.name == RELEASE_TASK
+    assert {one.parent and one.parent.span_id for one in spans} == {first.context.span_id}
+    said = [(one.attributes or {}) for one in spans]
+    assert {(one["dialstock.purchase"], one["dialstock.release"]) for one in said} == {(row["id"], release["id"])}
+    calls = [one.attributes or {} for one in spans if one.name == "release"]
+    assert [(one["dialstock.attempt"], one["dialstock.outcome"]) for one in calls] == [(1, "unknown"), (2, "released")]
+    assert [one.status.status_code for one in spans if one.name == "release"] == [StatusCode.ERROR, StatusCode.UNSET]
+    assert "look" in [one.name for one in spans]
     assert all(NUMBER not in str(one.attributes) for one in spans)
 
 

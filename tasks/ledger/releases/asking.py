@@ -19,6 +19,7 @@ from tasks.ledger.locking import locked
 from tasks.ledger.releases import keys
 from tasks.ledger.rows import Row, insert_once, move, new_id
 from tasks.policies.giving_back import Step, wanted_again
+from tasks.traceparent import present
 from tasks.transactions import Raced
 
 
@@ -167,6 +168,7 @@ def _request(asking: Asking) -> Row:
         "idempotency_key": asking.key,
         "fingerprint": asking.fingerprint,
         "metadata": dict(asking.metadata),
+        "traceparent": present(),
     }
 
 

@@ -27,7 +27,7 @@ def answered(conn: Connection, key: str) -> Row | None:
 
 
 def remember(conn: Connection, release_id: str, request: Row, now: datetime) -> None:
-    """Write down a request's `idempotency_key`, `fingerprint` and `metadata` with the release that answers it.
+    """Write down a request's key, fingerprint, metadata and `traceparent` with the release that answers it.
 
     The release's purchase is locked. Raises Raced where another transaction uses the key at this instant.
     """
@@ -39,7 +39,7 @@ def requesters(conn: Connection, release: Row) -> list[Row]:
     """The own data of those who asked for a release under a key, the first of them first."""
     at = RELEASE_KEY.c
     query = select(RELEASE_KEY).where(at.release_id == release["id"]).order_by(at.created_at, at.idempotency_key)
-    asked = {row["idempotency_key"]: row["metadata"] for row in conn.execute(query).mappings()}
+    asked = {row["idempotency_key"]: dict(row) for row in conn.execute(query).mappings()}
     if release["idempotency_key"] is not None:
-        asked = {release["idempotency_key"]: release["metadata"], **asked}
-    return [own_data(key, metadata, None) for key, metadata in asked.items()]
+        asked = {release["idempotency_key"]: release, **asked}
+    return [own_data(key, row["metadata"], None, row["traceparent"]) for key, row in asked.items()]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
+from schemas.events import EventType
 from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.purchases import EVENT
@@ -18,6 +19,7 @@ from tasks.messages.answered_before import accepted_before
 from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.policies.delivered_again import MAY_BE_LATE
 from tasks.releases import giving_back
+from tasks.traceparent import within
 from tests.tasks.releasing import REFUSED, Returns
 from tests.tasks.support import NUMBER, number
 
@@ -108,6 +110,23 @@ def test_each_is_told_of_the_end_under_its_own_key(returns: Returns) -> None:
     ]
     assert {one["status"] for one in told(returns, "released")} == {"released"}
     assert [one.get("release_id") for one in told(returns, "released")] == [None, release["id"], release["id"]]
+
+
+def test_each_is_told_of_the_end_in_its_own_trace(returns: Returns) -> None:
+    traces = {key: f"00-{n:032x}-00f067aa0ba902b7-01" for n, key in enumerate(("buyer", "first", "second"), start=1)}
+    with within(traces["buyer"]):
+        row = returns.bought(idempotency_key="buyer")
+    for key in ("first", "second"):
+        with within(traces[key]):
+            send(returns, key)
+    send(returns, "untraced")
+    returns.settle(row)
+    events = returns.world.rows(select(EVENT).where(EVENT.c.type == EventType.RELEASED).order_by(EVENT.c.seq))
+    assert {one["data"]["idempotency_key"]: one["traceparent"] for one in events} == {**traces, "untraced": None}
+    with within(traces["second"]):
+        send(returns, "first")
+    accepted = returns.world.rows(select(EVENT).where(EVENT.c.type == EventType.ACCEPTED).order_by(EVENT.c.seq))
+    assert accepted[-1]["traceparent"] == traces["second"]
 
 
 def test_each_is_told_why_the_provider_keeps_it(returns: Returns) -> None:
