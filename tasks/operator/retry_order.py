@@ -17,7 +17,7 @@ from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.chunks import chunks
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.ledger.orders.limits import MAY_BUY_MORE
-from tasks.ledger.orders.wishes import look_again, wishes_of
+from tasks.ledger.orders.wishes import lacking, look_again, wishes_of
 from tasks.ledger.requests.accept import Accepted, Entry, accept
 from tasks.ledger.requests.joining import BEING_RELEASED, releasing_among
 from tasks.ledger.rows import Row
@@ -25,6 +25,9 @@ from tasks.orders import CHUNK, OrderError
 from tasks.pools.reserved import pools_of
 from tasks.runtime import Runtime
 from tasks.transactions import Raced
+
+RETRIED = (Status.FAILED, Status.CANCELLED)
+"""What of an order is bought again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +73,22 @@ def retry(runtime: Runtime, order_id: str) -> Retried:
     return Retried(again=again, found=waiting + found, releasing=releasing)
 
 
+def would_retry(conn: Connection, order: Row, *, dead: bool) -> bool:
+    """Whether a retry of an order's row would do anything; *dead*: lines of it failed or were cancelled."""
+    if wishes_of(conn, order["id"]):
+        return bool(lacking(conn, order["id"]))
+    if refusal(conn, order["id"], more=dead) is not None:
+        return False
+    stopped = order["status"] == OrderStatus.OPEN and order["cancel_requested_at"] is not None
+    return dead or (stopped and left_to_others(conn, order["id"]) > 0)
+
+
 def _dead_lines(conn: Connection, order_id: str) -> list[Row]:
     at = PURCHASE.c
     query = (
         select(LINE.c.line, LINE.c.metadata.label("line_metadata"), PURCHASE)
         .join(PURCHASE, at.id == LINE.c.purchase_id)
-        .where(LINE.c.order_id == order_id, at.status.in_((Status.FAILED, Status.CANCELLED)))
+        .where(LINE.c.order_id == order_id, at.status.in_(RETRIED))
         .order_by(LINE.c.line)
     )
     return [dict(row) for row in conn.execute(query).mappings()]

@@ -26,7 +26,7 @@ ANSWERS = {
 }
 
 _SHOWN = ("id", "order_id", "number", "provider", "account", "error_code", "error", "doubt", "version", "updated_at")
-_CONDITIONS = ("provider", "account", "error_code")
+_CONDITIONS = ("provider", "account", "error_code", "number")
 
 
 class Held(Page):

@@ -22,7 +22,7 @@ from workers.pages.frame.templates import Document
 from workers.views.desk import Desk, worker_hint
 from workers.views.ids import order_id
 from workers.views.orders.export import export_order
-from workers.views.orders.order import as_shown, cancel_order, totals
+from workers.views.orders.order import as_shown, cancel_order, order_actions, totals
 from workers.views.orders.progress import summary
 from workers.views.words import count, short_id
 
@@ -90,6 +90,7 @@ class Order(Page):
                 lambda limit: order_results(conn, found, status, after=after, limit=limit), key="line"
             )
             left = left_to_others(conn, found) if progress.order["cancel_requested_at"] else 0
+            actions = order_actions(conn, progress)
         wishes = [
             {**wish, "criteria_in_words": str(Criteria.model_validate(wish["criteria"]))} for wish in progress.wishes
         ]
@@ -99,6 +100,7 @@ class Order(Page):
             "order": as_shown(progress.order),
             "over": progress.over,
             "left_to_others": left,
+            "actions": actions,
             "hint": worker_hint(desk.settings) if progress.waiting else None,
             "results": [{name: row[name] for name in _LINE} for row in lines],
             "next": more,

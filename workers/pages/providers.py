@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.status import Status
+from tasks.policies.pause import Cause
 from workers.pages.frame.drawing import bars
 from workers.pages.frame.handler import Change, Page
 from workers.pages.frame.templates import Document
@@ -31,12 +32,23 @@ class Providers(Page):
     def read(self, desk: Desk, *_: str) -> Document:
         """One row for each, and what waits under names that nobody buys for."""
         calls = self.desk.shared.get("calls", FRESH, lambda: calls_of_the_hour(desk.runtime))
-        rows = [{**row, "calls": calls.get(row["provider"], [0] * MINUTES)} for row in provider_rows(desk)]
+        rows = [
+            {**row, "calls": calls.get(row["provider"], [0] * MINUTES), "actions": _actions(row)}
+            for row in provider_rows(desk)
+        ]
         return {"providers": rows, "stranded": stranded_in_words(desk.runtime), "held": Status.HELD}
 
     def shown(self, document: Document) -> Document:
         """The pictures of the last hour, by provider."""
         return {**document, "drawings": {row["provider"]: _of_the_hour(row) for row in document["providers"]}}
+
+
+def _actions(row: Document) -> list[str]:
+    """What would change a provider: a person's pause stands already, that of a lost history is ended by an audit."""
+    cause = row["pause_cause"]
+    stops = cause or row["no_purchases_until"] or row["no_lookups_until"]
+    pause = [] if cause == Cause.PERSON else ["pause"]
+    return [*pause, *(["resume"] if stops and cause != Cause.BEHIND else [])]
 
 
 def _of_the_hour(row: Document) -> str:
@@ -59,9 +71,9 @@ class ChangeProvider(Change):
                 else f"{alias} was paused already: it stays so until a person resumes it."
             )
             return told, {"provider": alias, "paused": True}
-        ended, _ = resume_by_person(desk, alias)
-        told = f"{alias} goes on." if ended else f"{alias} was not paused: nothing was done."
-        return told, {"provider": alias, "paused": False, "was_paused": ended}
+        ended, cooled = resume_by_person(desk, alias)
+        told = f"{alias} goes on." if ended or cooled else f"{alias} was not paused: nothing was done."
+        return told, {"provider": alias, "paused": False, "was_paused": ended, "was_cooling": cooled}
 
     def shown_next(self, *_: str) -> str:
         """All of them."""

@@ -26,6 +26,9 @@ GAVE_WAY = "gave_way"
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
 _RUNNING = (Status.PURCHASING, Status.UNKNOWN)
 
+STOPPABLE = (*_WAITING, *_RUNNING)
+"""What a cancel has to do with: from PROCESSING on a purchase is bought."""
+
 
 def cancel(conn: Connection, purchase_id: str, now: datetime) -> Row | None:
     """Ask for a cancel. Returns the purchase after, unchanged where it is settled or accepted already.
@@ -45,7 +48,7 @@ def cancel_order(
     many of them were asked to stop.
     """
     at = PURCHASE.c
-    going_on = (at.order_id == order_id, at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
+    going_on = (at.order_id == order_id, at.status.in_(STOPPABLE), at.cancel_requested_at.is_(None))
     found = list(conn.execute(select(at.id).where(*going_on).limit(limit)).scalars())
     locked = locked_with_orders(conn, found)
     if cancelled and not still_cancelled(conn, order_id, now):
@@ -82,14 +85,13 @@ def _stop(conn: Connection, order_id: str, rows: Sequence[Row], now: datetime, *
 
 def _goes_on(row: Row, order_id: str) -> bool:
     """Whether it still is the order's to cancel, now that it is locked."""
-    waits = row["status"] in (*_WAITING, *_RUNNING)
-    return bool(waits and row["order_id"] == order_id and row["cancel_requested_at"] is None)
+    return bool(row["status"] in STOPPABLE and row["order_id"] == order_id and row["cancel_requested_at"] is None)
 
 
 def left_to_others(conn: Connection, order_id: str) -> int:
     """How many lines of a cancelled order wait for a purchase that goes on, because it is not the order's alone."""
     at = PURCHASE.c
-    going_on = (at.status.in_((*_WAITING, *_RUNNING)), at.cancel_requested_at.is_(None))
+    going_on = (at.status.in_(STOPPABLE), at.cancel_requested_at.is_(None))
     query = (
         select(func.count())
         .select_from(LINE)

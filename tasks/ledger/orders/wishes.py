@@ -217,26 +217,29 @@ def stop_wishes(conn: Connection, others: Collection[str], now: datetime) -> Non
             end(conn, wish, WishState.SHORT, _WENT_BACK, now)
 
 
+def lacking(conn: Connection, order_id: str) -> list[tuple[Row, Tally]]:
+    """The wishes of an order that ended with less than their count, each with what became of its lines."""
+    ended = [wish for wish in wishes_of(conn, order_id) if wish["state"] != WishState.OPEN]
+    found = tallies(conn, ended)
+    told = [(wish, found[wish["position"]]) for wish in ended]
+    return [(wish, tally) for wish, tally in told if replace(tally, forgiven=tally.cancelled).missing(wish["count"])]
+
+
 def look_again(conn: Connection, order_id: str, now: datetime) -> int:
     """Have the wishes of an order that came to less than their count look for the rest. Returns how many.
 
     A cancel of the order is taken back then.
     """
     conn.execute(select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
-    again = 0
-    wishes = wishes_of(conn, order_id)
-    for wish in wishes:
-        tally = tallies(conn, [wish])[wish["position"]]
-        if wish["state"] == WishState.OPEN or not replace(tally, forgiven=tally.cancelled).missing(wish["count"]):
-            continue
-        again += 1
+    again = lacking(conn, order_id)
+    for wish, tally in again:
         opened = {"state": str(WishState.OPEN), "reason": None, "finished_at": None, "fruitless": 0, "batch": 0}
         times = dict.fromkeys(("next_run_at", "search_at", "progress_at"), now)
         change(conn, wish, now, **opened, **times, forgiven=tally.cancelled)
     if again:
         reopened = {"status": str(OrderStatus.OPEN), "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(**reopened))
-    return again
+    return len(again)
 
 
 def add_lines(conn: Connection, order: Row, position: int, entries: Sequence[Entry], now: datetime) -> None:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from schemas.status import Status
+from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from tests.workers.pages.browsing import PATIENCE, PHONE, browser, serious_findings, tab
 from tests.workers.pages.serving import PASSWORDS, Visitor
@@ -110,6 +111,20 @@ def test_a_provider_is_paused_and_an_order_cancelled(tab: Page, desk: Desk, orde
     tab.get_by_role("button", name="Cancel this order").click()
     expect(tab.get_by_role("status").first).to_contain_text("1 line was asked to stop")
     assert purchases(desk)[NUMBERS[3]]["status"] == "cancelled"
+    expect(tab.get_by_role("button", name="Cancel this order")).to_have_count(0)
+    expect(tab.get_by_role("button", name="Retry this order")).to_be_visible()
+
+
+def test_an_order_that_is_over_offers_nothing_to_who_watches(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 1))
+    tab.goto(f"/dialstock/orders/{order}")
+    cancel = tab.get_by_role("button", name="Cancel this order")
+    expect(cancel).to_be_visible()
+    expect(tab.get_by_role("button", name="Retry this order")).to_have_count(0)
+    settle(desk, NUMBERS[0], Status.PURCHASED, success=True)
+    complete_finished(desk.runtime)
+    expect(cancel).to_have_count(0, timeout=PATIENCE)
+    expect(tab.get_by_role("region", name="Change the order")).to_have_count(0)
 
 
 def test_a_file_is_checked_before_it_is_bought(tab: Page, desk: Desk, home: Path) -> None:

@@ -9,10 +9,16 @@ import pytest
 from flower.options import default_options
 
 from schemas.status import Status
-from tests.waiting import at_once
+from tasks.ledger.queue import pausing
+from tasks.orders import complete_finished
+from tasks.policies.pace import Pace, buying_lane
+from tasks.policies.pause import Cause, Pause
+from tests.servers import RedisServer
+from tests.waiting import at_once, eventually
 from tests.workers.cli.running import NUMBERS, Cli, purchases, settle, simple_file
 from tests.workers.pages.serving import Visitor, flower_at
-from workers.views.desk import Desk
+from workers.cli.terminal.context import open_desk
+from workers.views.desk import Desk, open_redis
 
 
 @pytest.fixture
@@ -106,6 +112,43 @@ def test_an_order_is_cancelled_and_retried_by_who_is_sure(visitor: Visitor, both
     assert visitor.data(f"/orders/{order}")["waiting"] == 2
 
 
+def test_an_order_offers_what_can_still_be_done(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 3))
+
+    def offered() -> tuple[list[str], list[str]]:
+        shown = re.findall(rf'action="/dialstock/orders/{order}/(\w+)"', visitor.page(f"/orders/{order}"))
+        return visitor.data(f"/orders/{order}")["actions"], shown
+
+    assert offered() == (["cancel"],) * 2
+    settle(desk, NUMBERS[0], Status.FAILED, success=False, error="the number is taken", error_code="taken")
+    eventually(lambda: offered() == (["cancel", "retry"],) * 2, what="both are offered")
+    visitor.submit(f"/orders/{order}/retry", f"/orders/{order}", sure="yes")
+    assert offered() == (["cancel"],) * 2
+    for number in NUMBERS[:3]:
+        settle(desk, number, Status.PURCHASED, success=True)
+    complete_finished(desk.runtime)
+    eventually(lambda: offered() == ([], []), what="nothing is offered")
+    assert "Change the order" not in visitor.page(f"/orders/{order}")
+
+
+def test_an_order_by_criteria_offers_what_can_still_be_done(visitor: Visitor, both: Cli, desk: Desk) -> None:
+    key = re.search(r'name="key" value="([^"]+)"', visitor.page("/new"))
+    assert key is not None
+    visitor.submit("/new/want", "/new", key=key[1], count="5", country="US", prefix="415")
+    [order] = [one["id"] for one in visitor.data("/orders")["orders"]]
+    assert visitor.data(f"/orders/{order}")["actions"] == ["cancel"]
+    visitor.submit(f"/orders/{order}/cancel", f"/orders/{order}", sure="yes")
+    assert visitor.data(f"/orders/{order}")["actions"] == ["retry"]
+    visitor.submit(f"/orders/{order}/retry", f"/orders/{order}", sure="yes")
+    assert visitor.data(f"/orders/{order}")["actions"] == ["cancel"]
+
+
+def test_what_is_being_bought_offers_no_cancel(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 1))
+    settle(desk, NUMBERS[0], Status.PROCESSING)
+    assert visitor.data(f"/orders/{order}")["actions"] == []
+
+
 def test_a_provider_is_paused_and_goes_on(visitor: Visitor, both: Cli) -> None:
     assert visitor.submit("/providers/bird/pause", "/providers", reason=" ").status_code == 400
     assert visitor.submit("/providers/nobody/pause", "/providers", reason="why").status_code == 404
@@ -113,9 +156,42 @@ def test_a_provider_is_paused_and_goes_on(visitor: Visitor, both: Cli) -> None:
     assert done.status_code == 303
     rows = {row["provider"]: row for row in both.json("provider", "list")}
     assert (rows["bird"]["pause_cause"], rows["bird"]["pause_reason"]) == ("person", "an outage (ann)")
+    assert _offered(visitor) == ["resume"]
     visitor.submit("/providers/bird/resume", "/providers")
+    assert _offered(visitor) == ["pause"]
     rows = {row["provider"]: row for row in both.json("provider", "list")}
     assert rows["bird"]["paused_at"] is None
+
+
+def _offered(visitor: Visitor) -> list[str]:
+    """What the page offers for bird, as its JSON says too."""
+    [bird] = [row for row in visitor.data("/providers")["providers"] if row["provider"] == "bird"]
+    assert re.findall(r'action="/dialstock/providers/bird/(\w+)"', visitor.page("/providers")) == bird["actions"]
+    return list(bird["actions"])
+
+
+@pytest.mark.parametrize(
+    ("cause", "offered"),
+    [(Cause.FAILURES, ["pause", "resume"]), (Cause.BEHIND, ["pause"])],
+)
+def test_the_machine_s_pause_may_be_made_a_person_s(
+    visitor: Visitor, desk: Desk, cause: Cause, offered: list[str]
+) -> None:
+    began = Pause(cause=cause, reason="six calls failed in a row", cooldown=60.0)
+    desk.runtime.database.run(lambda conn: pausing.pause(conn, "bird", began, desk.runtime.now()))
+    assert _offered(visitor) == offered
+    assert visitor.submit("/providers/bird/pause", "/providers", reason="an outage").status_code == 303
+
+
+def test_a_cool_down_is_ended_by_a_resume(cli: Cli, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    with flower_at() as address, Visitor(address) as visitor, open_desk() as desk, open_redis(desk.settings) as redis:
+        bird = desk.runtime.config.providers["bird"]
+        Pace(redis).penalise(buying_lane(bird.account, bird.policy), 600.0)
+        assert _offered(visitor) == ["pause", "resume"]
+        done = visitor.submit("/providers/bird/resume", "/providers")
+        assert "bird goes on." in visitor.get(done.headers["location"]).text
+        assert _offered(visitor) == ["pause"]
 
 
 def test_who_only_reads_changes_nothing(

@@ -9,10 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
+from schemas.tables.wishes import WishState
 from tasks import orders
-from tasks.ledger.orders.cancel import left_to_others
+from tasks.ledger.orders.cancel import STOPPABLE, left_to_others
+from tasks.operator.retry_order import RETRIED, would_retry
 from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
+from workers.views.orders.progress import Progress
 
 
 def totals(conn: Connection, order_id: str) -> dict[str, int]:
@@ -32,6 +35,18 @@ def totals(conn: Connection, order_id: str) -> dict[str, int]:
 def as_shown(order: Mapping[str, Any]) -> dict[str, Any]:
     """The order's row. One that was opened again is not completed: the table keeps when it was the last time."""
     return {**order, "completed_at": None} if order["status"] == OrderStatus.OPEN else dict(order)
+
+
+def order_actions(conn: Connection, now: Progress) -> list[str]:
+    """What would change an order as it is: cancel, retry."""
+    order = now.order
+    stops = any(now.statuses.get(status) for status in STOPPABLE) or any(
+        wish["state"] == WishState.OPEN for wish in now.wishes
+    )
+    open_yet = order["status"] == OrderStatus.LOADING or (order["status"] == OrderStatus.OPEN and stops)
+    cancels = open_yet and order["cancel_requested_at"] is None
+    dead = any(now.statuses.get(status) for status in RETRIED)
+    return [*(["cancel"] if cancels else []), *(["retry"] if would_retry(conn, dict(order), dead=dead) else [])]
 
 
 def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -53,11 +53,12 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """An order at one moment."""
+    """An order at one moment; `statuses` are how many of its lines are in each."""
 
     order: Mapping[str, Any]
     parts: tuple[Part, ...]
     wishes: tuple[Row, ...] = ()
+    statuses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -93,7 +94,8 @@ class Sampler:
             states = provider_states(conn, self._runtime.accounts.values())
             wishes = wish_rows(conn, self._order_id)
             parts = [self._part(conn, alias, counts[alias], states.get(alias)) for alias in sorted(counts)]
-        return Progress(order=order, parts=tuple(self._timed(parts)), wishes=tuple(wishes))
+        statuses = sum(counts.values(), Counter())
+        return Progress(order=order, parts=tuple(self._timed(parts)), wishes=tuple(wishes), statuses=statuses)
 
     def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
         waiting = sum(counts[status] for status in UNSETTLED)
