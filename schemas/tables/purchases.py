@@ -184,6 +184,7 @@ class OutboxEvent(SQLModel, table=True):
     __table_args__ = (
         Index("outbox_event_unpublished", "seq", **where("published_at IS NULL")),
         Index("outbox_event_time", "time"),
+        Index("outbox_event_by_subject", "subject"),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))

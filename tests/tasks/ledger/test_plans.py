@@ -83,7 +83,7 @@ def _fill(conn: Connection) -> None:
     )
     told = {"type": "x", "source": "/x", "time": START, "data": {}}
     events = [{**told, "id": new_id(), "published_at": None if n % 200 == 0 else START} for n in range(ROWS)]
-    conn.execute(insert(EVENT), events)
+    conn.execute(insert(EVENT), [{**one, "subject": row["number"]} for one, row in zip(events, rows, strict=True)])
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +252,12 @@ def test_the_age_of_the_oldest_event_is_read_of_those_alone(filled: World) -> No
     told = _plan_of(filled, lambda: measure(filled.runtime))
     assert "outbox_event_unpublished" in told, told
     assert "outbox_event_time" not in told, told
+
+
+def test_what_was_told_of_a_purchase_is_found_by_its_number(filled: World) -> None:
+    purchase = {"created_at": START, "number": number(1), "provider": "acme", "id": new_id()}
+    told = plans(filled, lambda conn: queries.events_of(conn, purchase))
+    assert "outbox_event_by_subject" in told, told
 
 
 def test_cleaning_up_reads_only_what_is_old(filled: World) -> None:
