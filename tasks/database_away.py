@@ -58,8 +58,8 @@ def is_away(exc: BaseException) -> bool:
     return broken or getattr(exc.orig, "sqlstate", None) in _REFUSED
 
 
-def patiently(action: Callable[[], T], name: str) -> T:
-    """Run *action* until the database takes it. Raises what the database raised after five minutes.
+def patiently(action: Callable[[], T], name: str, go_on: Callable[[], bool] = lambda: True) -> T:
+    """Run *action* until the database takes it. Raises what it raised after five minutes, or once *go_on* says no.
 
     It is told by its *name* when the database begins to refuse it, and when it takes it.
     """
@@ -71,7 +71,7 @@ def patiently(action: Callable[[], T], name: str) -> T:
             if not is_away(exc):
                 raise
             WAITS.refused(name, exc)
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not go_on():
                 raise
             waited = True
             time.sleep(PAUSE)

@@ -92,7 +92,7 @@ def relay_token() -> str:
 
 
 class Relay:
-    """One worker's relay; `token` tells it from the others.
+    """One worker's relay; `token` tells it from the others. `holds` is whether it has the lease, as far as it knows.
 
     `trouble` is why the last mark could not be written, as long as it cannot.
     """
@@ -102,7 +102,7 @@ class Relay:
         self._runtime = runtime
         self._token = token
         self._length = stream_length
-        self._holds = self._refused = False
+        self.holds = self._refused = False
         self._ask_at = 0.0
         self._named = partial(named, runtime.redis)
         self._publish = runtime.redis.register_script(_PUBLISH)
@@ -142,7 +142,7 @@ class Relay:
             done, refused = self._publish(keys=keys, args=args)
         self._batch = []
         if done < 0:
-            self._holds, self._ask_at = False, 0.0
+            self.holds, self._ask_at = False, 0.0
             return None
         self._tell_channel(refused.decode())
         self._last = self._name
@@ -167,13 +167,13 @@ class Relay:
             if last not in (self._last, self._name):
                 # Another relay published since the batch was read.
                 self._batch = []
-            self._holds, self._last = bool(holds), last
+            self.holds, self._last = bool(holds), last
             self._ask_at = now + (LEASE / 3 if holds else STANDBY)
-        return self._holds
+        return self.holds
 
     def release(self) -> None:
         """Give the lease up, so that another relay takes over at once."""
-        key = self._named(LEASE_KEY)
+        self.holds, self._ask_at, key = False, 0.0, self._named(LEASE_KEY)
         if self._runtime.redis.get(key) == self._token.encode():
             self._runtime.redis.delete(key)
 

@@ -72,7 +72,12 @@ def buy_batch(
     if slot is None:
         return []
     runtime.reached("reserved")
-    claims = _claim(runtime, binding, wanted)
+    try:
+        claims = _claim(runtime, binding, wanted)
+    except SQLAlchemyError:
+        # Nothing is called for: without its database a worker would use up the pace of those that have theirs.
+        runtime.pace.refund(binding.buying, slot)
+        raise
     if not claims:
         runtime.pace.refund(binding.buying, slot)
         return []

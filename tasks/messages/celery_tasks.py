@@ -50,6 +50,7 @@ from tasks.messages.public_names import (
     body_of,
 )
 from tasks.pools.requests import reading, take_and_return
+from tasks.readiness import READINESS
 from tasks.releases import giving_back
 from tasks.replenish import replenish
 from tasks.reports.queries import numbers_of
@@ -64,6 +65,8 @@ log = logging.getLogger(__name__)
 AUDIT = "dialstock.internal.audit"
 BALANCE = "dialstock.internal.balance"
 REPLENISH = "dialstock.internal.replenish"
+
+AWAY = "this worker is without its database"
 
 TELL_EVERY = 60.0
 """Seconds between two lines in the log about messages that wait for a worker with another file."""
@@ -168,12 +171,19 @@ def find_numbers(order_id: str, position: int) -> None:
 
 @contextmanager
 def _left_for_later(name: str, who: Callable[[], str]) -> Iterator[None]:
-    """What a server refuses is due again soon, and is told of once, with *who* waits."""
+    """What a server refuses is due again soon, and is told of once, with *who* waits.
+
+    Raises Reject, which has another worker do it at once, where this one is without its database.
+    """
+    if not READINESS.ready:
+        raise Reject(AWAY, requeue=True)
     try:
         yield
     except (RedisError, SQLAlchemyError) as exc:
         if not isinstance(exc, RedisError) and not is_away(exc):
             raise
+        if not READINESS.ready:
+            raise Reject(AWAY, requeue=True) from exc
         WAITS.refused(name, exc, who)
     else:
         WAITS.done(name)
@@ -215,7 +225,7 @@ def _answered(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], answ
     """The answer, or a rejection that is kept and told. Raises Reject where the message goes back to the queue."""
     message_id = self.request.id
     try:
-        patiently(answer, self.name)
+        patiently(answer, self.name, lambda: READINESS.ready)
     except Outdated as exc:
         _tell_outdated(str(exc))
         raise Reject(LATER, requeue=True) from None
@@ -237,7 +247,11 @@ def _redelivered(self: Task[Any, Any]) -> bool:
 def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
     """Keep and tell it; where even that fails, the message goes back to its queue, later, so that it does not spin."""
     try:
-        patiently(lambda: accept.reject(runtime, self.name, self.request.id, body, exc), f"a rejection by {self.name}")
+        patiently(
+            lambda: accept.reject(runtime, self.name, self.request.id, body, exc),
+            f"a rejection by {self.name}",
+            lambda: READINESS.ready,
+        )
     except Exception as failed:
         if not is_away(failed):
             log.exception("a message of %s could not be kept, and goes back to the queue", self.name)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.integration.place import Place
 from tests.integration.test_going_back import statuses, submit
@@ -18,7 +19,9 @@ Numbers = Callable[[int], list[str]]
 RATE = 5
 ORDER = 25
 SLOW = 2 * PATIENCE
-"""Seconds: a worker without its database takes messages yet, which are sent anew."""
+"""Seconds: what either had in hand is waited for, and done again."""
+LEFT = 5
+"""Seconds in which a worker that listens asks for messages several times."""
 
 
 class Cut(Place):
@@ -48,6 +51,12 @@ def place(
         yield stack.enter_context(found)
 
 
+def silent(place: Cut) -> bool:
+    """Whether a worker that asked for messages asks for none any more."""
+    with Redis.from_url(place.redis.url) as redis:
+        return any(int(one["idle"]) >= LEFT for one in redis.client_list() if one["cmd"] == "brpop")
+
+
 @pytest.mark.parametrize("lost", ["Redis", "the database"])
 def test_the_other_host_goes_on_and_nothing_is_bought_twice(
     place: Cut, numbers: Numbers, lost: str, most_in_a_second: Callable[[Sequence[float]], int]
@@ -63,8 +72,11 @@ def test_the_other_host_goes_on_and_nothing_is_bought_twice(
     way.vanish()
     try:
         eventually(lambda: statuses(place, wanted) == {"purchased": ORDER}, seconds=SLOW, what="all are bought")
+        if lost == "the database":
+            eventually(lambda: silent(place), what="the other leaves messages to who can do what they ask")
     finally:
         way.come_back()
+    eventually(lambda: not silent(place), what="both ask for messages")
     later = numbers(RATE)
     submit(place, *later, provider="signalwire")
     eventually(lambda: statuses(place, later) == {"purchased": RATE}, what="the later ones are bought")

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from schemas.requests import RequestError
 from tasks.lifecycle.accept import reject
 from tasks.messages.public_names import PUBLIC
+from tasks.readiness import READINESS
 from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS
@@ -109,7 +110,7 @@ class _Message(Message):
 
 
 class KeepingChannel(ManyQueuesChannel):
-    """kombu's channel; an entry that is no message raises NotAMessage."""
+    """kombu's channel; an entry that is no message raises NotAMessage. It asks for none while the database is away."""
 
     Message = _Message
     QoS = HintQoS
@@ -122,6 +123,11 @@ class KeepingChannel(ManyQueuesChannel):
         if self._kept is None or self._kept.connection_pool is not self.pool:
             self._kept = super()._create_client()  # type: ignore[misc]
         return self._kept
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        # An answer that is under way is read all the same: it may hold a message, which goes back to its queue.
+        if READINESS.ready:
+            super()._brpop_start(timeout)
 
 
 class KeepingTransport(Transport):

@@ -12,12 +12,14 @@ from functools import partial
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks import orders, retention
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
 from tasks.pools import stock
+from tasks.readiness import READINESS
 from tasks.restored_database import detect
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
@@ -37,9 +39,12 @@ HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
 CALLS_EVERY = 5.0
+ASK_EVERY = 1.0
 CLEAN_EVERY = 60.0
 AWAY_WAIT = 1.0
 """Seconds to wait after the database or Redis was found away."""
+
+_ANSWER = select(1)
 
 
 class Timer:
@@ -106,6 +111,7 @@ class Timers:
             Timer("wishes", WISHES_EVERY, self._turn(due.look)),
             Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),
             Timer("relay", RELAY_EVERY, self._publish),
+            Timer("readiness", ASK_EVERY, partial(_ask, runtime)),
             Timer("calls", CALLS_EVERY, self._hand_over),
             Timer("clean", CLEAN_EVERY, partial(_clean, runtime, settings)),
         ]
@@ -127,6 +133,7 @@ class Timers:
         self._giving_back.stop()
         for timer in self._timers:
             timer.stop()
+        READINESS.forget()
         try:
             while self._relay.run_once():
                 pass
@@ -140,6 +147,10 @@ class Timers:
         return lambda: action(self._latest())
 
     def _publish(self) -> bool:
+        if not READINESS.ready:
+            if self._relay.holds:
+                self._relay.release()
+            return False
         # Each batch has its cost: while many events come, every second turn is left to gather them.
         if self._many:
             self._many = False
@@ -159,6 +170,13 @@ def _sweep(runtime: Runtime) -> bool:
     release_and_sweep.sweep_all(runtime)
     release_and_sweep.look_all(runtime)
     orders.complete_finished(runtime)
+    return False
+
+
+def _ask(runtime: Runtime) -> bool:
+    # Not by a transaction that reads: a replica takes those, too.
+    with READINESS.asking(), runtime.database.write() as conn:
+        conn.execute(_ANSWER)
     return False
 
 

@@ -10,10 +10,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
+from tasks.lifecycle import claim
 from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
 from tasks.providers.transport.http import Body, HttpClient
@@ -126,6 +128,18 @@ def test_a_slot_missed_before_the_claim_with_no_other_leaves_no_intent(world: Wo
     offer(world, past, far)
     world.work()
     assert (world.row(row["id"])["status"], world.attempts(row["id"])) == (Status.QUEUED, [])
+
+
+def test_a_claim_that_finds_no_database_gives_its_slot_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = world.accept()
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT", {}, ConnectionError("server closed the connection"))
+
+    monkeypatch.setattr(claim, "claim", away)
+    with pytest.raises(OperationalError):
+        world.work()
+    assert (len(world.pace.refunded), world.row(row["id"])) == (1, row)
 
 
 def test_a_call_that_stood_still_on_its_way_is_not_made(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,16 +15,20 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.config.pools import PoolConfig
 from schemas.events import EventType
+from schemas.requests import RequestError
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from schemas.tables.wishes import WISH
 from tasks import database_away, orders
+from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
+from tasks.readiness import READINESS
 from tasks.runtime import install
 from tasks.transactions import Raced, Unanswered
 from tests.tasks.clock import START
+from tests.tasks.messages.test_last_resort import deliver
 from tests.tasks.pools.stocking import FIRST, POOL, fill, take
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import World, number
@@ -34,6 +39,7 @@ TAKE = {"pool": POOL}
 RETURN = {"pool": POOL, "number": FIRST}
 ANSWERS = (EventType.ACCEPTED, EventType.POOL_TAKEN, EventType.POOL_RETURNED)
 FIND = {"count": 3, "providers": ["acme"], "metadata": {"team": "red"}}
+AWAY = OperationalError("SELECT", {}, ConnectionError("server closed the connection"))
 MISSPELT = {"count": 3, "prefix": "415", "provider": "acme"}
 SUBMIT = {"requests": [{"number": number(n), "provider": "acme"} for n in range(3)]}
 
@@ -228,3 +234,41 @@ def test_redis_away_leaves_the_purchase_to_the_sweep(world: World, caplog: pytes
     assert f"{row['number']} waits: Redis is away" in caplog.text
     assert world.row(row["id"])["status"] == Status.DISPATCHED
     assert world.attempts(row["id"]) == []
+
+
+@pytest.fixture
+def unready() -> Iterator[None]:
+    """This process's own way to the database is gone."""
+    with suppress(OperationalError), READINESS.asking():
+        raise AWAY
+    yield
+    READINESS.forget()
+
+
+@pytest.mark.usefixtures("unready")
+def test_a_worker_without_its_database_leaves_a_purchase_to_another_as_it_is(world: World) -> None:
+    row = world.accept()
+    [message] = world.sent
+    assert deliver(celery_tasks.buy, dict(message.kwargs)).requeue
+    assert (world.row(row["id"]), world.attempts(row["id"])) == (row, [])
+    READINESS.forget()
+    run(celery_tasks.buy, dict(message.kwargs))
+    assert world.row(row["id"])["status"] == Status.PURCHASED
+
+
+@pytest.mark.usefixtures("unready")
+def test_a_worker_without_its_database_gives_a_callers_message_back_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def away(*_: object) -> None:
+        tries.append(1)
+        raise AWAY if len(tries) == 1 else RequestError("asked again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(accept, "buy_number", away)
+        assert deliver(celery_tasks.buy_number, BUY).requeue
+    assert len(tries) == 1
+    run(celery_tasks.buy_number, BUY)
+    assert len(world.rows(select(PURCHASE))) == 1

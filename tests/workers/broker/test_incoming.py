@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import suppress
+from queue import Empty
 
 import pytest
 from kombu import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.readiness import READINESS
 from tests.servers import RedisServer
 
 SCRIPT = """
@@ -54,3 +58,25 @@ def test_messages_come_and_are_acknowledged_over_a_restart_of_the_server(
         got.ack()
         assert got.payload == "after"
         assert anew.default_channel.client.zcard("unacked_index") == 0
+
+
+def test_no_message_is_asked_for_while_the_database_is_away_and_none_is_left_half_way(connection: Connection) -> None:
+    with connection.SimpleQueue("q") as queue:
+        with pytest.raises(Empty):
+            queue.get(timeout=0.1)
+        try:
+            with suppress(SQLAlchemyError), READINESS.asking():
+                raise SQLAlchemyError
+            queue.put("asked for before")
+            got = queue.get(timeout=5)
+            got.ack()
+            assert got.payload == "asked for before"
+            queue.put("later")
+            with pytest.raises(Empty):
+                queue.get(timeout=1.5)
+            assert queue.qsize() == 1
+        finally:
+            READINESS.forget()
+        got = queue.get(timeout=5)
+        got.ack()
+        assert got.payload == "later"

@@ -19,8 +19,9 @@ from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import REJECTED
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
-from tasks.lifecycle.outbox_relay import LEASE_KEY
-from tests.servers import RedisServer
+from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay
+from tasks.readiness import READINESS
+from tests.servers import PostgresServer, RedisServer
 from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
 from workers.database.connections import SqlDatabase
@@ -235,3 +236,28 @@ def test_two_workers_timers_at_once_do_everything_once(world: World) -> None:
             one.stop()
     assert sorted(message.kwargs["purchase_id"] for message in world.sent) == sorted(row["id"] for row in rows)
     assert world.runtime.redis.xlen(STREAM) == 20
+
+
+def test_a_worker_without_its_database_says_so_and_leaves_the_events_to_another(
+    postgres_server: PostgresServer, postgres_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    database = SqlDatabase(postgres_url)
+    world = make_world(database)
+    object.__setattr__(world.runtime, "redis", redis)
+    running, other = Timers(world.runtime, SETTINGS), Relay(world.runtime, "other")
+    running.start()
+    try:
+        eventually(lambda: redis.exists(LEASE_KEY), what="it has the lease")
+        postgres_server.kill()
+        eventually(lambda: not READINESS.ready, what="it sees that its database is away")
+        eventually(other._has_lease, what="another has the lease")
+        postgres_server.restart()
+        eventually(lambda: READINESS.ready, what="it can work again")
+    finally:
+        postgres_server.restart()
+        running.stop()
+        database.close()
+    told = [record.getMessage() for record in caplog.records if record.name == "tasks.readiness"]
+    assert told[0].startswith("this process takes no messages until the database answers: it ")
+    assert told[1] == "this process takes messages again: the database answers"
