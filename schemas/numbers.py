@@ -87,6 +87,8 @@ def national_digits(number: str) -> str:
     return digits_only(number) if parsed is None else phonenumbers.national_significant_number(parsed)
 
 
+# On its way a number is read some thirty times, from rows and from answers.
+@lru_cache(maxsize=4096)
 def _international(text: str, given: str, without_trunk: str | None = None) -> str:
     """The number *given* with its plus, digit by digit; or *without_trunk* where that is its only E.164."""
     if len(given) > len("+") + _MAX_DIGITS:

@@ -61,6 +61,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "shows at the last look": (0.0, 0.0, 0.1, 0.4),
     "request arrives late": (0.0, 0.0, 0.03, 0.15),
     "pending for long": (0.0, 0.0, 0.1, 0.5),
+    # by number that is held, and was bought
+    "a person errs": (0.0, 0.0, 0.0, 0.8),
     # by claim
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
 }
@@ -83,19 +85,27 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
 }
 """The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
 
-THEMES: tuple[dict[str, float], ...] = (
-    *({},) * 6,
-    *({"gateway loses an answer": 0.4},) * 3,
-    {"gateway loses an answer": 0.3, "database's clock is set": 0.2},
-    {"database restored": 0.2},
-    {"database restored": 0.3, "pending for long": 0.5},
-    {"redis restored": 0.2, "redis starts anew": 0.1},
-    {"database's clock is set": 0.3, "shows at the last look": 0.4},
-    {"giving back fails": 0.5, "gateway loses an answer": 0.2},
-    {"stands still": 0.2},
-    {"replaced before the mark": 0.3, "message doubled": 0.5},
+THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
+    *(({}, ()),) * 4,
+    # Whose accounts may be told apart, so that an alias may be pointed at another one.
+    *(({}, ("signalwire", "bird")),) * 2,
+    *(({"gateway loses an answer": 0.4}, ()),) * 2,
+    ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
+    ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
+    ({"database restored": 0.2}, ()),
+    # Whose orders may stand in no list before they are delivered.
+    ({"database restored": 0.3, "pending for long": 0.5}, ("telnyx", "bandwidth")),
+    ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
+    ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
+    ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
+    # Who cannot be asked: what is in doubt is a person's at once.
+    ({"stands still": 0.2, "a person errs": 0.8}, ("timepay",)),
+    ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
 )
-"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
+"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
+
+One of the kinds beside it is in such a world.
+"""
 
 BESIDE_A_THEME = 0.3
 """The share that is left of all other rates in such a world."""
@@ -135,8 +145,8 @@ AFTER_THE_LAST_LOOK = 30.0
 LATE = (0.5, 1.5, 3.0, 4.5, 4.5, 20.0)
 """Seconds for which a request may be on its way."""
 
-BY_THE_LAST_LOOK = 4.5
-"""What shows so many seconds after it was sent is seen by the last look: that is 5 s after it at the earliest."""
+BY_THE_LAST_LOOK = 2.5
+"""What shows so many seconds after its call's time is over is seen by the last look: that is 3 s after it."""
 
 SENDING = "bytes go out"
 """Between the last look at the clock and the bytes nobody stands still: the README promises no more."""
@@ -150,7 +160,8 @@ class Faults:
         self._rng = world.chance("faults")
         self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
-        theme = self._rng.choice(THEMES)
+        theme, kinds = self._rng.choice(THEMES)
+        self.kinds = [self._rng.choice(kinds)] if kinds else []
         rest = BESIDE_A_THEME if theme else 1.0
         self.rates = {name: rest * self._rng.choice(rates) for name, rates in RATES.items()} | theme
         drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
@@ -249,7 +260,7 @@ class Faults:
             return False
         if not self.happens("shows after the last look"):
             if self.happens("shows at the last look"):
-                control.plan(kind, "late_show", seconds=BY_THE_LAST_LOOK)
+                control.plan(kind, "late_show", seconds=self._world.by_the_last_look)
             return False
         control.plan(kind, "late_show", seconds=AFTER_THE_LAST_LOOK)
         return True

@@ -94,6 +94,12 @@ class Idle:
         finally:
             self._resting.pop(me, None)
 
+    def clock_was_set(self) -> None:
+        """What is due by the rows is due at another moment now: nobody rests on what was known before."""
+        self._moved = None
+        self._nothing.clear()
+        self.stir()
+
     def stir(self) -> None:
         """Something was committed: who rests goes on earlier where something is due earlier."""
         if self._moved == self._world.files.moved:

@@ -223,8 +223,6 @@ class Judge:
         self._world.stocks.charged(kind, number)
         if (kind.partition("/")[0], number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
-        if late and (kind, number) in self.unseen:
-            return
         query = (
             "SELECT p.provider, p.account, p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
             "WHERE p.number = ? AND (a.outcome IS NULL OR ?)"
@@ -233,6 +231,8 @@ class Judge:
         if any(row["status"] in MAY_BE_CHARGED for row in rows):
             return
         if (kind, number) not in self._under_way:
+            if late and (kind, number) in self.unseen:
+                return
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
         self.adrift.add((kind, number))
         if self._under_way[kind, number] != self._world.store.forgot:

@@ -72,7 +72,14 @@ def doubt_forgotten() -> AbstractContextManager[Any]:
     def certain(said: Any, history: Any, *rest: Any) -> Decision:
         return refused(said, replace(history, doubt=False), *rest)
 
-    return patch.object(tasks.policies.retry, "_refused", certain)
+    def as_decided(decision: Decision, **changes: Any) -> Decision:
+        return decision if changes.get("status") is Status.UNKNOWN else replace(decision, **changes)
+
+    stack = ExitStack()
+    stack.enter_context(patch.object(tasks.policies.retry, "_refused", certain))
+    # What is written looks once more whether there is a doubt.
+    stack.enter_context(patch.object(tasks.ledger.calls.outcomes, "replace", as_decided))
+    return stack
 
 
 def intent_after_call() -> AbstractContextManager[Any]:

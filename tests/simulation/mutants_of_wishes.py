@@ -15,9 +15,9 @@ def wish_counted_once() -> AbstractContextManager[Any]:
     """A run writes down what was missing before its search."""
     careful = run._conclude
 
-    def conclude(conn: Any, this: Any, begun: Any, found: Any) -> None:
+    def conclude(conn: Any, this: Any, begun: Any, *found: Any) -> None:
         with patch.object(Tally, "missing", lambda *_: begun.missing):
-            careful(conn, this, begun, found)
+            careful(conn, this, begun, *found)
 
     return patch.object(run, "_conclude", conclude)
 

@@ -24,7 +24,6 @@ from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
 from tests.simulation.clockwork import MICRO, Process
 from tests.simulation.edits import desk
-from tests.simulation.faults import BY_THE_LAST_LOOK
 from tests.simulation.gateways import Gateways
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Network:
         """Seconds; who gives back looks as long as who buys, and sends again then."""
         if _buys(incoming):
             return self.world.faults.arrives_late()
-        return min(self.world.faults.arrives_late(), BY_THE_LAST_LOOK) if _gives_back(incoming) else 0.0
+        return min(self.world.faults.arrives_late(), self.world.by_the_last_look) if _gives_back(incoming) else 0.0
 
     def answer(self, incoming: Incoming, *, late: float = 0.0, forgotten: bool = False) -> Delivery:
         """What the provider does with it. One that is *late* is in nobody's pace.
@@ -116,7 +115,7 @@ class Network:
         gone = [one for one in ledger.returns[returned:] if one["executed"]]
         self._tell(incoming, delivery, [charge["number"] for charge in charges], [one["number"] for one in gone])
         for charge in charges:
-            if unseen or late + self._shows_in(kind, charge) > BY_THE_LAST_LOOK:
+            if unseen or late + self._shows_in(kind, charge) > world.by_the_last_look:
                 world.judge.unseen.add((desk(kind, charge["account"]), charge["number"]))
         for one in gone:
             world.returns.gone((desk(kind, one["account"]), one["number"]), late=late > 0, forgotten=forgotten)

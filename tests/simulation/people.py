@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 _BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 _LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
-ERRS = (0.0, 0.0, 0.0, 0.8)
-"""How often a person says of what was bought that it failed; a world has one of these."""
+ERRS = "a person errs"
+"""Says of what was bought that it failed."""
 AT_ONCE = 0.5
 """How often a person looks first after the accounts for which a restored database is behind."""
 _SAID_NO = (RequestError, ValueError, RedisError, SQLAlchemyError, Raced, ProviderError, ConfigError)
@@ -79,6 +79,7 @@ def person(world: World) -> None:
     ]
     # Some do little else than a few of these: what takes several in a row is met by chance too seldom.
     acts = rng.sample(acts, rng.choice((2, 4, len(acts))))
+    acts += [_resolve] * (len(acts) if world.faults.rates[ERRS] else 0)
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
         act = rng.choice(acts)
@@ -145,7 +146,7 @@ def _resolve(world: World) -> None:
     one = desk(kind_of(row.provider), row.account), row.number
     bought = world.judge.charged[one] > 0
     verdict = Verdict.BOUGHT if bought else world.clockwork.rng.choice((Verdict.RETRY, Verdict.FAIL))
-    if bought and world.clockwork.rng.random() < world.chance("who errs").choice(ERRS):
+    if bought and world.faults.happens(ERRS, about=[row.id]):
         verdict = Verdict.FAIL
         world.judge.misjudged[row.id] = one
         world.judge.unseen.add(one)

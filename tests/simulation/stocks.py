@@ -42,7 +42,7 @@ def draw(rng: Any, at: list[str]) -> dict[str, PoolConfig]:
         return {}
     target = rng.choice((2, 4, 8))
     some = tuple(rng.sample(searched, rng.randint(1, len(searched))))
-    limit = rng.choice((0, target, target + 3))
+    limit = rng.choice((0, max(1, target // 2), target, target + 3))
     runs = {"schedule": "10s", "max_per_run": rng.choice((2, 100)), "daily_limit": limit}
     return {POOL: PoolConfig(providers=some, prefix="415", low=rng.randint(1, target), target=target, **runs)}
 

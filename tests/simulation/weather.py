@@ -95,6 +95,7 @@ class Weather:
         world = self._world
         if world.faults.happens("database's clock is set", about=hit):
             world.clockwork.skew += self._chance.choice(STEPS) * MICRO
+            world.idle.clock_was_set()
         if world.faults.happens("redis's clock is set", about=hit):
             world.store.set_clock(self._chance.choice(REDIS_STEPS))
 

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import workers.periodic.timers
 from schemas.status import DEAD, Status
 from schemas.tables.wishes import WishState
+from tasks.providers.reading import search_pages
 from tasks.providers.registry import kinds
 from tasks.wishes import due, run
 from tests.simulation.clockwork import Broken
@@ -46,6 +47,7 @@ def in_seconds(world: World) -> Iterator[None]:
     with (
         patch.multiple(run, **times),
         patch.object(due, "RESEND", timedelta(seconds=4)),
+        patch.object(search_pages, "BARREN", 10),
         patch.object(workers.periodic.timers, "WISHES_EVERY", every),
     ):
         yield

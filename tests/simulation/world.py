@@ -17,7 +17,7 @@ from tests.simulation.balances import Balances
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
 from tests.simulation.edits import Edits, kind_of
-from tests.simulation.faults import Faults
+from tests.simulation.faults import BY_THE_LAST_LOOK, Faults
 from tests.simulation.handed_in import handed_in
 from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
@@ -89,13 +89,16 @@ class World:
         self.clockwork = Clockwork(seed)
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
-        self.kinds = sorted(rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))))
+        self.faults = Faults(self)
+        self.kinds = sorted({*rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))), *self.faults.kinds})
+        # Where a clock that is set ahead saves more of the wait than the looks after it take.
+        timeout = 8.0 if self.faults.rates["database's clock is set"] else 2.0
+        self.by_the_last_look = timeout + BY_THE_LAST_LOOK
         pools = stocks.draw(rng, self.kinds)
-        self.configs = [one.model_copy(update={"pools": pools}) for one in _configs(rng, self.kinds)]
+        self.configs = [one.model_copy(update={"pools": pools}) for one in _configs(rng, self.kinds, timeout)]
         self.stocks = stocks.Stocks(self, pools)
         # All together stay within the looser limit.
         self.config = max(self.configs, key=_looseness)
-        self.faults = Faults(self)
         self.clockwork.may_happen = self.faults.at_boundary
         self.weather = Weather(self)
         self.store = Store(line, self)
@@ -217,10 +220,11 @@ OUTSIDE = 9
 """The number of the director's database."""
 
 
-def _configs(rng: Any, kinds: list[str]) -> list[Config]:
+def _configs(rng: Any, kinds: list[str], timeout: float) -> list[Config]:
     """One configuration, or two of workers that run at the same time: they differ in limits."""
     same = {
         **POLICY,
+        "timeout": timeout,
         "rate_guard": rng.choice((0.025, 0.2)),
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
     }
