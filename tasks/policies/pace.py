@@ -5,8 +5,9 @@ GCRA with reservation, all windows of a provider at once, in one Lua script on R
 with burst b and guard g, calls are spaced (W + g) / (N - b + 1) seconds apart after the burst, so that no window of
 W + g seconds, wherever it begins, holds more than N. A limiter that Redis does not know (any more) starts empty:
 it waits until every slot that may have been given out before has passed, and has no burst saved up. So does one whose
-arrivals lie further ahead than its limit can bring them (a clock was set), and one that may have come back from the
-past: that of a promoted replica, or of a restored snapshot.
+arrivals lie further ahead than its limit can bring them (the clock was set back), one whose clock was seen to be set
+ahead (slots that were given before would have others beside them), and one that may have come back from the past: that
+of a promoted replica, or of a restored snapshot.
 
 Such a one is told by `master_replid`, which a server makes anew whenever it starts as a master and whenever it is
 promoted (https://redis.io/docs/latest/operate/oss_and_stack/management/replication, "Replication ID explained"), and
@@ -35,6 +36,7 @@ from schemas.config.policy import Policy
 from schemas.config.rates import RateLimit
 from tasks.chunks import chunks
 from tasks.policies.concurrency import Concurrency
+from tasks.policies.redis_clock import RedisClock
 from tasks.redis_keys import named
 
 HORIZON = 2.0
@@ -48,12 +50,6 @@ One that is missed costs another, and the limit a call.
 
 WAKING = 0.005
 """Seconds that a call may be late for its slot under any rate guard: what a busy process's threads take to wake up."""
-
-PROMPT = 0.05
-"""Seconds within which an answer tells Redis's time well enough to begin with."""
-
-TRIES = 5
-"""How often Redis is asked for its time before a process's first slot, until an answer is prompt."""
 
 SLEEPABLE = 0.0005
 """Seconds: below this a sleep takes longer than it says, and the rate guard covers it."""
@@ -149,11 +145,15 @@ class Lane:
 
 @dataclass(frozen=True)
 class Slot:
-    """The call may go `wait` seconds after `since` (time.monotonic). `token` gives the slot back."""
+    """The call may go `wait` seconds after `since` (time.monotonic), or up to `unsure` seconds before.
+
+    `token` gives the slot back.
+    """
 
     wait: float
     token: int
     since: float = field(default_factory=time.monotonic)
+    unsure: float = 0.0
 
     @property
     def at(self) -> float:
@@ -162,7 +162,7 @@ class Slot:
 
     def missed(self, guard: float) -> bool:
         """Whether it is too late for it under a rate guard of *guard* seconds: half of that is for the way."""
-        return time.monotonic() - self.at > max(WAKING, guard / 2)
+        return time.monotonic() - self.at > max(WAKING, guard / 2 - self.unsure)
 
 
 @dataclass(frozen=True)
@@ -192,19 +192,25 @@ class Pace:
         self.concurrency = Concurrency(redis)
         self._given = HORIZON + float(getattr(redis, "overlap", 0.0))
         self._local = threading.local()
-        self._ahead = -math.inf
+        self._clock = RedisClock()
+        self._steps: dict[str, int] = {}
         self._cool_at: dict[str, float] = {}
 
     def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
         """Take the next slot from *notice* seconds on, if it is at most *horizon* away (HORIZON at most)."""
-        if self._ahead == -math.inf:
-            self._ask_time(lane)
-        asked = time.monotonic()
+        if not self._clock.known:
+            self._clock.ask(lambda: int(self._run(lane, "cools", 0)[2]) / _MICRO)
+        steps, asked = self._clock.steps, time.monotonic()
         given, wait, token = self._run(lane, "reserve", _micro(min(horizon, HORIZON)), _micro(notice))
         if not given:
             return Later(wait / _MICRO)
-        since = self._our_time((int(token) - wait) / _MICRO, asked, time.monotonic())
-        return Slot(wait / _MICRO, int(token), since)
+        theirs = (int(token) - wait) / _MICRO
+        ahead = self._clock.hear(theirs, asked, time.monotonic())
+        if self._steps.get(lane.key, 0) < self._clock.steps:
+            self._forget(lane)
+        elif steps == self._clock.steps:
+            return Slot(wait / _MICRO, int(token), theirs - ahead.least, ahead.most - ahead.least)
+        return self.reserve(lane, horizon, notice=notice)
 
     def next_in(self, lane: Lane) -> float:
         """Seconds until the lane's next slot; takes nothing."""
@@ -241,23 +247,11 @@ class Pace:
         """Whether this process was told to wait: slots that it had before are not to be used. Asks nobody."""
         return time.monotonic() < self._cool_at.get(lane.key, 0.0)
 
-    def _ask_time(self, lane: Lane) -> None:
-        """Learn Redis's time. Else an answer to the first reservation that comes late would have its call go late."""
-        for _ in range(TRIES):
-            asked = time.monotonic()
-            theirs = int(self._run(lane, "cools", 0)[2]) / _MICRO
-            self._our_time(theirs, asked, heard := time.monotonic())
-            if heard - asked <= PROMPT:
-                return
-
-    def _our_time(self, theirs: float, asked: float, heard: float) -> float:
-        """What time.monotonic said at Redis's time *theirs*, between *asked* and *heard*; never too early.
-
-        An answer that came late, or waited for its thread, must not make the call late: the quickest answers tell
-        by how much Redis's clock is ahead. Where that contradicts the present answer, a clock was set.
-        """
-        ahead = self._ahead = min(max(self._ahead, theirs - heard), theirs - asked)
-        return theirs - ahead
+    def _forget(self, lane: Lane) -> None:
+        """Have the lane start empty, once for each time that the clock was set ahead."""
+        steps = self._clock.steps
+        self._redis.hdel(named(self._redis, lane.key), "replid")
+        self._steps[lane.key] = steps
 
     def _each(self, lanes: Iterable[Lane], mode: str) -> list[tuple[int, int, Any]]:
         """What takes nothing, of many lanes: a round trip for CHUNK of them."""

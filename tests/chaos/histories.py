@@ -16,6 +16,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
 from tasks.restored_database.lost_calls import lost_calls, newest_marks
 from tests.chaos.clock import STEP
+from tests.chaos.command import Done
 from tests.chaos.world import World
 from tests.servers.backups import Backup
 from tests.waiting import eventually
@@ -107,7 +108,13 @@ def _mend(world: World, alias: str) -> None:
     if alias == "timepay":
         _say(world, alias)
     else:
-        eventually(lambda: _adopted(world, alias), seconds=60, what=f"an audit of {alias} lets it go on")
+        said: list[Done] = []
+        try:
+            eventually(lambda: _adopted(world, alias, said), seconds=60)
+        except AssertionError as exc:
+            raise AssertionError(
+                f"no audit of {alias} lets it go on in 60 s, the last of {len(said)}: {said[-1]}"
+            ) from exc
 
 
 def _unknown(world: World) -> set[str]:
@@ -127,8 +134,9 @@ def _say(world: World, alias: str) -> None:
     assert done.status == 0, done
 
 
-def _adopted(world: World, alias: str) -> bool:
+def _adopted(world: World, alias: str, said: list[Done]) -> bool:
     done = world.command("audit", alias, "--adopt", "--json")
+    said.append(done)
     assert done.status in (0, 1), done
     if not done.stdout:
         # The list could not be read this time.

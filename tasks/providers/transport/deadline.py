@@ -2,14 +2,19 @@
 
 httpx bounds each connect, write and read by itself, so a server that drips one byte a second never times out.
 Here every socket operation gets what is left until the deadline, and no more.
+
+A request goes out whole, by one send: its head alone would say that the call came, and its body would follow whenever
+the thread runs again. Between the gate's word and that send the thread waits for nothing; where it lost its turn there,
+for other threads and processes want to run too, the gate is asked again.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +24,20 @@ import httpx
 
 Gate = Callable[[], Callable[[], None] | None]
 
+AT_ONCE = 0.002
+"""Seconds between the gate's word and the first byte, at the most."""
+
+PASSES = 10
+"""How often a call asks its gate, where it stood still behind it: a process that does so each time is no caller."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
     """What a thread's calls keep to, in time.monotonic: connected by `connected`, over by `end`.
 
-    `gate` is called when a call is connected, right before its first byte. It may sleep; what it raises comes out of
-    the call, and nothing was sent. The time it takes is not the call's. What it returns is called once the
-    call is over.
+    `gate` is called when a call is connected, right before its first byte; again, where more than AT_ONCE passed until
+    then. It may sleep; what it raises comes out of the call, and nothing was sent. The time it takes is not the call's.
+    What it returns is called once the call is over, and before the gate is asked again.
     """
 
     connected: float = float("inf")
@@ -94,11 +105,20 @@ class DeadlineTransport(httpx.HTTPTransport):
             connection.close()
         return any(map(bytes.strip, left.values()))
 
-    def pass_gate(self) -> None:
-        """Wait for the moment of the first byte."""
-        reached = time.monotonic()
-        self._leave = self._bounds.gate()
-        self._deadline += time.monotonic() - reached
+    def pass_gate(self, get_ready: Callable[[], object]) -> float:
+        """Wait for the moment of the first byte, and get ready for it. Returns what is left for the call then."""
+        for _ in range(PASSES):
+            reached = time.monotonic()
+            self._leave = self._bounds.gate()
+            passed = time.monotonic()
+            self._deadline += passed - reached
+            get_ready()
+            left = self.left(None, httpcore.WriteTimeout)
+            if time.monotonic() - passed <= AT_ONCE:
+                self.begun = True
+                return left
+            self.end()
+        raise httpcore.ConnectTimeout("the process stood still each time that the call was to go")
 
     def end(self) -> None:
         """The call is over."""
@@ -142,19 +162,35 @@ class _Backend(httpcore.SyncBackend):
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, clock: DeadlineTransport) -> None:
         self._stream = stream
+        self._socket: socket.socket | None = stream.get_extra_info("socket")
         self._clock = clock
+        self._request = b""
         self._used = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._request:
+            # Who closes before the request is whole may have answered it, as in httpcore.
+            with suppress(httpcore.WriteError):
+                self._send()
         return self._stream.read(max_bytes, self._clock.left(timeout, httpcore.ReadTimeout))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not self._clock.begun:
-            self._clock.pass_gate()
-            self._refuse_closed()
-        left = self._clock.left(timeout, httpcore.WriteTimeout)
-        self._clock.begun = self._used = True
-        self._stream.write(buffer, left)
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's
+        """Keep it for the request, which is whole once its answer is read."""
+        self._request += buffer
+
+    def _send(self) -> None:
+        request, self._request = self._request, b""
+        left = self._clock.pass_gate(self._get_ready)
+        self._used = True
+        sent = 0 if self._socket is None else _send_now(self._socket, request)
+        if sent < len(request):
+            self._stream.write(request[sent:], left)
+
+    def _get_ready(self) -> None:
+        """Do what may cost the thread its turn, so that nothing is left to do but to send."""
+        self._refuse_closed()
+        if self._socket is not None:
+            self._socket.settimeout(0)
 
     def _refuse_closed(self) -> None:
         """A connection that the server closed during the wait takes a request's bytes, and leaves a doubt."""
@@ -173,3 +209,13 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def _send_now(to: socket.socket, request: bytes) -> int:
+    """Send what goes without waiting; how much that was."""
+    try:
+        return to.send(request)
+    except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        return 0
+    except OSError as exc:
+        raise httpcore.WriteError(str(exc)) from exc

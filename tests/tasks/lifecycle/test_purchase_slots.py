@@ -18,6 +18,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks.lifecycle import claim
 from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
+from tasks.providers.transport import deadline
 from tasks.providers.transport.http import Body, HttpClient
 from tests.scripted import ScriptedServer, reply
 from tests.servers import RedisServer
@@ -184,6 +185,33 @@ def test_a_call_over_http_is_on_its_way_before_its_slot_and_sends_nothing_until_
         world.work()
         assert len(server.seen) == 1
     assert told == ["sleeps with 0 sent", "calls", "sleeps with 0 sent"]
+
+
+def test_a_call_over_http_that_stood_still_when_it_was_to_go_takes_another_slot(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(rate_guard=0)
+    world.accept()
+    asked = offer(world, soon, lambda: Slot(0.2, 2))
+    stalls, get_ready = [stall], deadline._Stream._get_ready
+
+    def stalled(stream: deadline._Stream) -> None:
+        get_ready(stream)
+        if stalls:
+            stalls.pop()()
+
+    monkeypatch.setattr(deadline._Stream, "_get_ready", stalled)
+    with ScriptedServer() as server:
+        calls = HttpClient(server.url, {}, connect_timeout=2.0, timeout=5.0)
+
+        def call(_: Sequence[Ask]) -> list[Outcome]:
+            server.queue(reply(200))
+            calls.request("POST", "/", Body(json={}))
+            return [UNKNOWN]
+
+        world.provider.buy = call  # type: ignore[method-assign]
+        world.work()
+        assert (len(server.seen), len(asked)) == (1, 2)
 
 
 def test_with_a_real_pace_a_number_is_bought(make: Make, redis: Redis) -> None:

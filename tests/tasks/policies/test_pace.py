@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from schemas.config.policy import Policy
 from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, buying_lane, looking_lane
+from tasks.policies.redis_clock import DRIFT, STEP, TRIES
 from tests.servers import RedisServer
 from tests.tasks.pacing import FROM_REDIS, MICRO, Bench, rules
 from tests.tasks.support import policy
@@ -258,10 +259,14 @@ class Answers:
         self.moment = 100.0
         self.before: Iterator[tuple[float, float]] = itertools.repeat((0.001, 0.001))
         self.pace = Pace(self)
+        self.forgotten: list[str] = []
         monkeypatch.setattr("tasks.policies.pace.time.monotonic", lambda: self.moment)
 
     def client(self) -> Answers:
         return self
+
+    def hdel(self, key: str, _: str) -> None:
+        self.forgotten.append(key)
 
     def register_script(self, _: str) -> Callable[..., tuple[int, int, str]]:
         def run(*, args: Sequence[object], **_: object) -> tuple[int, int, str]:
@@ -299,7 +304,7 @@ def test_a_redis_that_is_slow_at_first_is_asked_for_its_time_until_prompt(monkey
 
 def test_a_redis_that_is_always_slow_has_its_slots_late_and_never_early(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(monkeypatch)
-    answers.before = itertools.repeat((0.001, 0.2), 5)
+    answers.before = itertools.repeat((0.001, 0.2), TRIES)
     assert answers.since(ahead=5000.0, back=4.0) == 0.2
 
 
@@ -310,3 +315,25 @@ def test_a_redis_whose_clock_is_set_makes_no_slot_early(monkeypatch: pytest.Monk
     # not before it was asked, not after it was heard
     assert -0.001 <= answers.since(ahead=ahead) <= 0.001
     assert -0.001 <= answers.since(ahead=ahead, back=0.3) <= 0.001
+
+
+def test_a_clock_that_goes_a_little_quicker_was_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch)
+    answers.since(ahead=5000.0)
+    answers.moment += 3600.0
+    answers.since(ahead=5000.0 + 3600.0 * DRIFT / 2)
+    assert answers.forgotten == []
+    answers.since(ahead=5000.0 + 3600.0 * DRIFT / 2 + 2 * STEP)
+    assert len(answers.forgotten) == 1
+
+
+def test_a_call_is_late_sooner_where_its_slot_is_less_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(monkeypatch)
+    answers.before = itertools.repeat((0.0, 0.006))
+    answers.ahead, answers.there, answers.back = 5000.0, 0.0, 0.006
+    slot = answers.pace.reserve(buying_lane("account", policy()))
+    assert isinstance(slot, Slot)
+    assert slot.unsure == pytest.approx(0.006, abs=0.0001)
+    answers.moment = slot.at + 0.010
+    assert not slot.missed(guard=0.040)
+    assert slot.missed(guard=0.025)

@@ -12,7 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from tasks.policies.pace import HORIZON, Lane, Later, Pace, buying_lane
+from tasks.policies import pace as pace_module
+from tasks.policies.pace import HORIZON, Lane, Later, Pace, Slot, buying_lane
 from tests.servers import RedisServer
 from tests.servers.redis import free_port
 from tests.tasks.pacing import MICRO, Bench, names, saved_up
@@ -29,6 +30,8 @@ def replica(redis_server: RedisServer, _redis_program: str) -> Iterator[RedisSer
     server = RedisServer(_redis_program)
     with Redis.from_url(server.url) as client:
         client.replicaof("127.0.0.1", redis_server.url.split(":")[-1].split("/")[0])
+        # The first that follows a server gives it another master_replid.
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", what="the replica follows")
     yield server
     server.close()
 
@@ -159,3 +162,47 @@ def test_a_slot_from_before_the_clock_was_set_back_is_not_given_back(redis: Redi
     bench.set_back(3600)
     assert not bench.refund(*given[-1])
     starts_empty(redis)
+
+
+@pytest.fixture
+def set_ahead(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], object]:
+    """Sets the clock that Redis gives slots by, in seconds: a real one cannot be set."""
+    theirs = "time[1] * 1000000 + time[2]"
+    assert theirs in pace_module._SCRIPT
+    script = pace_module._SCRIPT.replace(theirs, f"{theirs} + (redis.call('GET', 'ahead') or 0)")
+    monkeypatch.setattr(pace_module, "_SCRIPT", script)
+    return lambda seconds: redis.set("ahead", round(seconds * MICRO))
+
+
+@pytest.mark.parametrize("seconds", [0.3, 3600.0])
+def test_a_clock_that_is_set_ahead_gives_no_slot_beside_those_before(
+    redis: Redis, set_ahead: Callable[[float], object], seconds: float
+) -> None:
+    saved_up(redis, LANE)
+    processes, slots = [Pace(redis), Pace(redis)], list[Slot]()
+    for step in range(60):
+        slot = processes[step % 2].reserve(LANE)
+        slots += [slot] if isinstance(slot, Slot) else []
+    assert len(slots) > 19
+    set_ahead(seconds)
+    for pace in processes:
+        assert isinstance(pace.reserve(LANE), Later)
+    for pace in processes * 5:
+        slots.append(eventually(lambda pace=pace: isinstance(slot := pace.reserve(LANE), Slot) and slot))  # type: ignore[misc]
+    slots.sort(key=lambda slot: slot.at)
+    for first, beyond in zip(slots, slots[10:], strict=False):
+        assert beyond.at - (first.at - first.unsure) >= 1.0
+
+
+def test_each_lane_of_a_clock_that_was_set_ahead_starts_empty_once(
+    redis: Redis, set_ahead: Callable[[float], object]
+) -> None:
+    other, pace = buying_lane("another", TEN), Pace(redis)
+    for lane in (LANE, other):
+        saved_up(redis, lane)
+        assert isinstance(pace.reserve(lane), Slot)
+    set_ahead(60.0)
+    for lane in (LANE, other):
+        assert isinstance(pace.reserve(lane), Later)
+        saved_up(redis, lane)
+        assert isinstance(pace.reserve(lane), Slot)

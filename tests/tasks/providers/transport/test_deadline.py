@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tasks.providers.transport.deadline import Bounds, bounded
+from tasks.providers.transport import deadline
+from tasks.providers.transport.deadline import AT_ONCE, PASSES, Bounds, bounded
 from tasks.providers.transport.http import Body, Doubtful, HttpClient, NotSent
 from tasks.sandbox import SandboxServer
 from tests.scripted import SILENCE, ScriptedServer, reply
@@ -100,3 +102,62 @@ def test_a_connection_that_the_server_closes_at_the_gate_leaves_no_doubt() -> No
         with bounded(gate(opened[0].close)), pytest.raises(NotSent) as caught:
             calls.request("POST", "/", Body(json={}))
     assert caught.value.reason == "connect_error"
+
+
+def test_a_request_goes_out_whole_in_one_piece() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        arrived: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                arrived.append(connection.recv(65536))
+                connection.sendall(reply(200))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        client(f"http://127.0.0.1:{listening.getsockname()[1]}").request("POST", "/", Body(json={"a": 1}))
+        thread.join()
+    assert arrived[0].endswith(b'{"a":1}')
+
+
+@pytest.fixture
+def stalls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds for which a call's thread stands still behind its gate, each time."""
+    seconds: list[float] = []
+    get_ready = deadline._Stream._get_ready
+
+    def stalled(stream: deadline._Stream) -> None:
+        get_ready(stream)
+        if seconds:
+            time.sleep(seconds.pop(0))
+
+    monkeypatch.setattr(deadline._Stream, "_get_ready", stalled)
+    return seconds
+
+
+def test_a_call_that_stood_still_behind_its_gate_asks_it_again(server: ScriptedServer, stalls: list[float]) -> None:
+    server.queue(reply(200))
+    stalls += [2 * AT_ONCE, 2 * AT_ONCE]
+    steps: list[str] = []
+
+    def passing() -> Callable[[], None]:
+        steps.append(f"goes with {len(server.seen)} sent")
+        return lambda: steps.append("leaves")
+
+    with bounded(Bounds(gate=passing)):
+        assert client(server.url).request("POST", "/", Body(json={})).status == 200
+    # More often, where the machine stands still by itself.
+    assert len(steps) >= 6
+    assert steps == ["goes with 0 sent", "leaves"] * (len(steps) // 2)
+    assert len(server.seen) == 1
+
+
+def test_a_call_that_stands_still_behind_its_gate_each_time_is_not_sent(
+    server: ScriptedServer, stalls: list[float]
+) -> None:
+    stalls += [2 * AT_ONCE] * PASSES
+    asked: list[None] = []
+    with bounded(gate(lambda: asked.append(None))), pytest.raises(NotSent):
+        client(server.url).request("POST", "/", Body(json={}))
+    assert (len(asked), server.seen) == (PASSES, [])
