@@ -48,6 +48,11 @@ class CheckFile(Change):
     template = "checked_file"
     tab = "dialstock_orders"
 
+    def set_default_headers(self) -> None:
+        """What was refused before it was read cannot be followed by another request."""
+        super().set_default_headers()
+        self.set_header("Connection", "close")
+
     def prepare(self) -> None:
         """Called once the headers are here. Raises Refusal."""
         self._body, self._too_long = bytearray(), False

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from schemas.settling import Verdict
 from schemas.status import Status
 from tasks.ledger.resolve import Resolution, resolutions_of
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, find
 from tasks.operator.resolve import ResolveError, resolve
 from tasks.reports.queries import last_attempts, list_purchases
 from tasks.runtime import Runtime
 from workers.pages.frame.handler import Change, Page, Refusal, refused
-from workers.pages.frame.listing import before, page_of
+from workers.pages.frame.listing import before, number_of, page_of
 from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.operator import MAX_NOTE
@@ -26,7 +26,7 @@ ANSWERS = {
 }
 
 _SHOWN = ("id", "order_id", "number", "provider", "account", "error_code", "error", "doubt", "version", "updated_at")
-_CONDITIONS = ("provider", "account", "error_code", "number")
+_CONDITIONS = ("provider", "account", "error_code")
 
 
 class Held(Page):
@@ -36,8 +36,9 @@ class Held(Page):
     tab = "dialstock_held"
 
     def read(self, desk: Desk, *_: str) -> Document:
-        """A page of them; those of a provider, an account, an error code."""
-        equal = {name: value for name in _CONDITIONS if (value := self.query(name)) is not None}
+        """A page of them; those of a provider, an account, an error code, a number."""
+        wanted = {**{name: self.query(name) for name in _CONDITIONS}, "number": number_of(self)}
+        equal = {name: value for name, value in wanted.items() if value is not None}
         begin = before(self)
         with desk.runtime.database.read() as conn:
             rows, more = page_of(lambda limit: list_purchases(conn, limit, before=begin, status=Status.HELD, **equal))
@@ -62,11 +63,9 @@ class Settle(Change):
         try:
             done = resolve(desk.runtime, wanted, self.who)
         except ResolveError as exc:
-            raise Refusal(
-                HTTPStatus.CONFLICT, _by_another(desk.runtime, str(exc), exc.problems[0].resolution)
-            ) from None
+            raise _unsettled(desk.runtime, str(exc), exc.problems[0].resolution) from None
         if done.moved and not done.settled:
-            raise Refusal(HTTPStatus.CONFLICT, _by_another(desk.runtime, "it moved on meanwhile", done.moved[0]))
+            raise _unsettled(desk.runtime, "it moved on meanwhile", done.moved[0])
         settled = [{"purchase_id": one.purchase_id, "status": one.status} for one in done.settled]
         document = {"settled": settled, "moved": [one.purchase_id for one in done.moved], "by": self.who}
         moved = f" {count(len(done.moved), 'other')} moved on meanwhile: left as they are." if done.moved else ""
@@ -97,12 +96,14 @@ def _resolution(text: str, verdict: Verdict, note: str | None) -> Resolution:
     return Resolution(purchase_id=identity, verdict=verdict, note=note, version=version)
 
 
-def _by_another(runtime: Runtime, why: str, one: Resolution) -> str:
+def _unsettled(runtime: Runtime, why: str, one: Resolution) -> Refusal:
     """Why nothing was settled; where somebody else was first, what he did."""
     with runtime.database.read() as conn:
+        there = find(conn, one.purchase_id) is not None
         earlier = resolutions_of(conn, one.purchase_id)[-1:]
     did = "".join(f" {_did(last)}" for last in earlier)
-    return f"nothing was settled: {why}.{did}"
+    status = HTTPStatus.CONFLICT if there else HTTPStatus.NOT_FOUND
+    return Refusal(status, f"nothing was settled: {why}.{did}")
 
 
 def _did(one: Row) -> str:

@@ -18,6 +18,7 @@ from workers.pages.asyncapi import AsyncApi, AsyncApiFile
 from workers.pages.files import CheckFile, SubmitFile
 from workers.pages.frame import access, templates
 from workers.pages.frame.desk import PagesDesk
+from workers.pages.frame.handler import Nowhere
 from workers.pages.frame.templates import Templates, missing_parts
 from workers.pages.held import Held, Settle
 from workers.pages.metrics import Measured, Metrics
@@ -110,6 +111,7 @@ def _handlers(desk: PagesDesk) -> list[Any]:
         ("/providers/([^/]+)/(pause|resume)", ChangeProvider, "dialstock_change_provider"),
         ("/asyncapi", AsyncApi, "dialstock_asyncapi"),
         ("/asyncapi.json", AsyncApiFile, "dialstock_asyncapi_file"),
+        ("/.*", Nowhere, "dialstock_nowhere"),
     ]
     static = url(rf"{ROOT}/static/(.*)", StaticFileHandler, {"path": str(_STATIC)}, name="dialstock_static")
     return [static, *(url(ROOT + path, handler, given, name=name) for path, handler, name in pages)]

@@ -86,4 +86,5 @@ class Want(Change):
             "max_spend": self.form("max_spend"),
         }
         key = f"page:{key}"
-        return {"idempotency_key": key, "metadata": {}, **{name: one for name, one in fields.items() if one}}
+        given = {name: one for name, one in fields.items() if one not in ("", [])}
+        return {"idempotency_key": key, "metadata": {}, **given}

@@ -14,7 +14,6 @@ from workers.views.providers.rows import (
     pause_by_person,
     provider_rows,
     resume_by_person,
-    said,
     stranded_in_words,
 )
 from workers.views.words import count
@@ -64,7 +63,7 @@ class ChangeProvider(Change):
         """By the form's `reason`."""
         alias, what = names
         if what == "pause":
-            fresh = pause_by_person(desk.runtime, alias, f"{said(self.form('reason'))} ({self.who})")
+            fresh = pause_by_person(desk.runtime, alias, self.form("reason"), self.who)
             told = (
                 f"{alias} is paused."
                 if fresh

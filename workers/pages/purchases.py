@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.numbers import NumberError, read_number
 from schemas.status import Status
 from tasks.reports.queries import list_purchases
-from workers.pages.frame.handler import Page, refused
-from workers.pages.frame.listing import SIZE, before, page_of, status_of
+from workers.pages.frame.handler import Page
+from workers.pages.frame.listing import SIZE, before, number_of, page_of, status_of
 from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.ids import purchase_id
@@ -25,7 +24,8 @@ class Purchases(Page):
 
     def read(self, desk: Desk, *_: str) -> Document:
         """A page of them."""
-        equal = self._wanted()
+        wanted = {"status": status_of(self), "provider": self.query("provider"), "number": number_of(self)}
+        equal = {name: value for name, value in wanted.items() if value is not None}
         begin = before(self)
         with desk.runtime.database.read() as conn:
             rows, more = page_of(lambda limit: list_purchases(conn, limit, before=begin, **equal))
@@ -38,15 +38,6 @@ class Purchases(Page):
             "providers": sorted(desk.runtime.providers),
             "size": SIZE,
         }
-
-    def _wanted(self) -> dict[str, Any]:
-        wanted: dict[str, Any] = {"status": status_of(self), "provider": self.query("provider")}
-        if (number := self.query("number")) is not None:
-            try:
-                wanted["number"] = read_number(number)
-            except NumberError as exc:
-                raise refused(f"number {exc}") from None
-        return {name: value for name, value in wanted.items() if value is not None}
 
 
 class Purchase(Page):

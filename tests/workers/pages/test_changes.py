@@ -86,6 +86,7 @@ def test_a_page_that_is_older_than_the_purchase_decides_nothing(
         ({"purchase": "x y"}, "is not known"),
         ({"decision": "bought", "purchase": "0190a0a0-0000-7000-8000-000000000001"}, "without its version"),
         ({"decision": "bought", "purchase": "x y", "note": "a\nb"}, "one line"),
+        ({"decision": "bought", "purchase": "x y", "note": "\u202eb"}, "one line"),
     ],
 )
 def test_a_form_that_says_nothing_is_refused(
@@ -97,6 +98,20 @@ def test_a_form_that_says_nothing_is_refused(
     assert answer.status_code == 400
     assert words in answer.text.replace("&#x27;", "'")
     assert statuses(desk) == ["held"]
+
+
+def test_what_is_not_there_is_settled_by_nobody(visitor: Visitor, desk: Desk, held: list[str]) -> None:
+    boxes = ["01900000-0000-7000-8000-000000000000 1", *chosen(visitor)]
+    answer = visitor.submit("/held/settle", "/held", purchase=boxes, decision="bought")
+    assert answer.status_code == 404
+    assert "there is no purchase 01900000" in answer.text
+    assert statuses(desk) == ["held"] * 3
+
+
+def test_one_that_is_held_is_found_from_its_own_page(visitor: Visitor, held: list[str]) -> None:
+    link = re.search(r'href="/dialstock(/held\?number=[^"]+)"', visitor.page(f"/purchases/{held[1]}"))
+    assert link is not None
+    assert [row["id"] for row in visitor.data(link[1])["held"]] == [held[1]]
 
 
 def test_an_order_is_cancelled_and_retried_by_who_is_sure(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
@@ -150,7 +165,9 @@ def test_what_is_being_bought_offers_no_cancel(visitor: Visitor, both: Cli, desk
 
 
 def test_a_provider_is_paused_and_goes_on(visitor: Visitor, both: Cli) -> None:
-    assert visitor.submit("/providers/bird/pause", "/providers", reason=" ").status_code == 400
+    for reason in (" ", "x" * 501, "\u202eb"):
+        answer = visitor.submit("/providers/bird/pause", "/providers", reason=reason)
+        assert (answer.status_code, "the reason must be one line of 1 to 500" in answer.text) == (400, True)
     assert visitor.submit("/providers/nobody/pause", "/providers", reason="why").status_code == 404
     done = visitor.submit("/providers/bird/pause", "/providers", reason="an outage")
     assert done.status_code == 303
@@ -202,8 +219,9 @@ def test_who_only_reads_changes_nothing(
     [box] = chosen(light)
     monkeypatch.setenv("DIALSTOCK_OPERATORS", "carol, bob")
     assert "Settle" not in light.page("/held")
-    assert 'name="purchase"' not in light.page("/held")
-    answer = light.submit("/held/settle", "/held", purchase=box, decision="fail")
+    assert 'method="post"' not in light.page("/held")
+    fields = {"_xsrf": light.cookies["_xsrf"], "purchase": box, "decision": "fail"}
+    answer = light.post("/dialstock/held/settle", data=fields)
     assert answer.status_code == 403
     assert "ann may look and change nothing" in answer.text
     assert statuses(desk) == ["held"]

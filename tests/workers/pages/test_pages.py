@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
 from schemas.status import Status
+from schemas.tables.purchases import ATTEMPT, ORDER, PROVIDER, PURCHASE, RESOLUTION
 from tasks.orders import begin
 from tests.waiting import eventually
-from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
+from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle, simple_file
 from tests.workers.pages.serving import Visitor
 from workers.pages.frame.listing import SIZE
 from workers.views.desk import Desk
@@ -167,13 +169,30 @@ def test_pools(visitor: Visitor, home: Path) -> None:
         ("/purchases?number=12", 400, "number"),
         ("/purchases/+14155559999", 404, "there is no purchase of +14155559999"),
         ("/pools/what", 404, "is not configured"),
-        ("/nothing", 404, ""),
+        ("/held?number=12", 400, "number"),
+        ("/orders?before=%ff", 400, "Invalid unicode"),
+        ("/orders/%ff", 400, "Invalid unicode"),
+        ("/nothing", 404, "there is no page at this address"),
+        ("/pools/a/b", 404, "there is no page at this address"),
+        ("/providers/bird/delete", 404, "there is no page at this address"),
     ],
 )
 def test_what_cannot_be_shown_is_told_in_words(light: Visitor, path: str, status: int, words: str) -> None:
     assert words in light.page(path, status=status)
+    assert light.get(f"/dialstock{path}", auth=None).status_code in (400, 401)
     if words:
         assert words in light.data(path, status=status)["error"]
+
+
+def test_a_query_that_is_no_text_is_refused_where_nothing_reads_it(light: Visitor) -> None:
+    assert "Invalid unicode" in light.page("/orders?other=%ff", status=400)
+
+
+def test_an_error_that_nobody_foresaw_is_told_as_that(light: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.pages.pools.pool_rows", lambda _: {}["a bug"])
+    assert "nobody foresaw" in light.data("/pools", status=500)["error"]
+    assert "a bug" not in light.data("/pools", status=500)["error"]
+    assert light.get("/dialstock/pools").status_code == 500
 
 
 def test_a_line_beyond_the_end_is_an_empty_page(light: Visitor, cli: Cli, home: Path) -> None:
@@ -184,18 +203,31 @@ def test_a_line_beyond_the_end_is_an_empty_page(light: Visitor, cli: Cli, home: 
 
 
 def test_what_others_wrote_is_data(light: Visitor, cli: Cli, desk: Desk, home: Path) -> None:
-    odd = "<script>alert(1)</script>\u202e\x1b[31m\"'&"
-    path = csv_file(home, [f"{NUMBERS[0]},timepay"], name="<b>&.csv")
-    order = cli.submit(path)
-    settle(desk, NUMBERS[0], Status.HELD, error=odd, error_code="odd")
-    purchase = purchases(desk)[NUMBERS[0]]["id"]
-    for page in ("/orders", f"/orders/{order}", "/held", "/purchases", f"/purchases/{purchase}"):
-        text = light.get(f"/dialstock{page}").text
-        assert "<script>alert" not in text
-        assert "<b>&" not in text
-        assert "\u202e" not in text
-        assert "\x1b" not in text
-    assert "&lt;script&gt;alert(1)" in light.get("/dialstock/held").text
+    odd = "<script>alert(1)</script>\u202e\u2066\x1b[31m\x07\"'&"
+    order = cli.submit(csv_file(home, [f"{NUMBERS[0]},timepay"], name="<b>&.csv"))
+    purchase = settle(desk, NUMBERS[0], Status.HELD)["id"]
+    cli.ok("provider", "pause", "timepay", "--reason", "an outage")
+    written = {
+        PURCHASE: dict.fromkeys(("error", "error_code", "provider_number_id"), odd) | {"metadata": {odd: odd}},
+        ORDER: {"name": odd, "metadata": {odd: [odd]}},
+        PROVIDER: {"reason": odd},
+    }
+    call = {"purchase_id": purchase, "revision": 1, "outcome": odd[:12], "detail": odd, "error_code": odd}
+    now = dict.fromkeys(("started_at", "ended_at", "deadline"), desk.runtime.now())
+    settled = {"purchase_id": purchase, "revision": 1, "decision": "fail", "by": odd, "note": odd}
+    with desk.runtime.database.write() as conn:
+        for table, values in written.items():
+            conn.execute(update(table).values(**values))
+        conn.execute(insert(ATTEMPT).values(**call, **now))
+        conn.execute(insert(RESOLUTION).values(**settled, at=desk.runtime.now()))
+    shown = {
+        page: light.get(f"/dialstock{page}", headers={"Accept": "text/html"}).text
+        for page in ("/orders", f"/orders/{order}", "/held", "/purchases", f"/purchases/{purchase}", "/providers")
+    }
+    for page, text in shown.items():
+        assert "&lt;script&gt;alert(1)" in text, page
+        for raw in ("<script>alert", "<b>&", "\u202e", "\u2066", "\x1b", "\x07"):
+            assert raw not in text, (page, raw)
 
 
 def test_links_stand_first_in_flower_s_bar_and_its_own_pages_go_on(light: Visitor) -> None:

@@ -87,10 +87,13 @@ class Page(BaseHandler):  # type: ignore[misc]
             **self.shown(document),
             said=said.decode() if said else None,
             operator=self.is_operator,
-            words=words,
             address=self.address,
             tab=self.tab,
         )
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """What every template has, the parts of pages too."""
+        return {**super().get_template_namespace(), "words": words}
 
     def shown(self, document: Document) -> Document:
         """What the template needs beside; JSON has the data alone."""
@@ -105,7 +108,7 @@ class Page(BaseHandler):  # type: ignore[misc]
 
     def address(self, **changed: str | None) -> str:
         """This page's address with other queries; None takes one out."""
-        kept = {name: values[-1].decode() for name, values in self.request.query_arguments.items()}
+        kept = {name: self.get_query_arguments(name)[-1] for name in self.request.query_arguments}
         asked = {name: value for name, value in {**kept, **changed}.items() if value}
         return str(tornado.httputil.url_concat(self.request.path, asked))
 
@@ -153,15 +156,22 @@ class Page(BaseHandler):  # type: ignore[misc]
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """What is wrong, in words, as HTML or JSON."""
         exc = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(exc, Refusal):
+        status = exc.status if isinstance(exc, Refusal) else HTTPStatus(status_code)
+        told = isinstance(exc, Refusal | tornado.web.HTTPError)
+        # Flower's own asks for the password.
+        if status is HTTPStatus.UNAUTHORIZED or not (told or self.wants_json):
             super().write_error(status_code, **kwargs)
             return
-        self.set_status(exc.status)
+        if not hasattr(self, "_current_user"):
+            # It went wrong before anybody was asked for: nobody is while this is told.
+            self.current_user = None
+        message = str(exc) if told else "this ended in an error that nobody foresaw: Flower's log has it"
+        self.set_status(status)
         if self.wants_json:
             self.set_header("Content-Type", "application/json; charset=UTF-8")
-            self.finish(as_json({"error": str(exc)}))
+            self.finish(as_json({"error": message}))
         else:
-            self.render("dialstock/refused.html", message=str(exc), status=exc.status, words=words)
+            self.render("dialstock/refused.html", message=message, status=status)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """What is refused is no fault of ours."""
@@ -169,6 +179,14 @@ class Page(BaseHandler):  # type: ignore[misc]
             log.info("%s %s: %s", self.request.method, self.request.path, value)
         else:
             super().log_exception(typ, value, tb)
+
+
+class Nowhere(Page):
+    """An address that none of our pages has."""
+
+    def read(self, _desk: Desk, *_: str) -> Document:
+        """Raises Refusal."""
+        raise Refusal(HTTPStatus.NOT_FOUND, "there is no page at this address: the bar above leads to those there are")
 
 
 class Change(Page):

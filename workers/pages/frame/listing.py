@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from schemas.numbers import NumberError, read_number
 from schemas.status import Status
 from tasks.ledger.rows import Row
 from workers.pages.frame.handler import Page, refused
@@ -34,6 +35,15 @@ def line_after(page: Page) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise refused(f"after={text!r} is no line: follow the links from one page to the next")
     return int(text)
+
+
+def number_of(page: Page) -> str | None:
+    """The number that the page's address asks for; None where it asks for none. Raises Refusal."""
+    text = page.query("number")
+    try:
+        return text and read_number(text)
+    except NumberError as exc:
+        raise refused(f"number {exc}") from None
 
 
 def status_of(page: Page) -> str | None:

@@ -12,6 +12,7 @@ import tornado.template
 FLOWERS_TEMPLATES = Path(flower.__file__).parent / "templates"
 OURS = Path(__file__).parents[1] / "templates"
 
+_OURS_BEGIN = "dialstock/"
 _BAR = "navbar.html"
 _LINKS = "dialstock/links.html"
 _FIRST_IN_BAR = '<ul class="app-nav navbar-nav">'
@@ -40,11 +41,12 @@ class Templates(tornado.template.BaseLoader):
         return name
 
     def _create_template(self, name: str) -> tornado.template.Template:
-        return tornado.template.Template(_source(name), name=name, loader=self)
+        escape = "words.text" if name.startswith(_OURS_BEGIN) else "xhtml_escape"
+        return tornado.template.Template(_source(name), name=name, loader=self, autoescape=escape)
 
 
 def _source(name: str) -> str:
-    if name.startswith("dialstock/"):
+    if name.startswith(_OURS_BEGIN):
         return (OURS / name).read_text()
     text = (FLOWERS_TEMPLATES / name).read_text()
     if name == _BAR:

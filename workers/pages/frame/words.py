@@ -12,9 +12,14 @@ from tornado.escape import xhtml_escape
 
 from workers.views.words import as_json, duration, moment, plain, short_id
 
-__all__ = ["as_json", "duration", "marked", "moment", "number", "said", "short_id", "time", "value"]
+__all__ = ["as_json", "duration", "marked", "moment", "number", "said", "short_id", "text", "time", "value"]
 
 _CODE = re.compile("`([^`]+)`")
+
+
+def text(value: object) -> str:
+    """A value as it stands in a page or in an attribute: escaped, and without what steers a terminal or a direction."""
+    return xhtml_escape(plain(value.decode() if isinstance(value, bytes) else str(value)))
 
 
 def said(text: object) -> str:

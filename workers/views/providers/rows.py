@@ -57,14 +57,15 @@ def stranded_in_words(runtime: Runtime) -> list[str]:
     return identity.stranded_in_words(runtime)
 
 
-def pause_by_person(runtime: Runtime, alias: str, reason: str) -> bool:
-    """Pause a provider until a person resumes it. True where it was not paused before.
+def pause_by_person(runtime: Runtime, alias: str, reason: str, by: str | None = None) -> bool:
+    """Pause a provider until a person resumes it; *by* stands behind the reason. True where it was not paused before.
 
     One whose database went back in time waits for both from then on. Raises Failure.
     """
     known_provider(runtime.config, alias)
     account = runtime.accounts[runtime.providers[alias].account]
-    wanted = Pause(cause=Cause.PERSON, reason=said(reason), cooldown=None)
+    why = said(reason)
+    wanted = Pause(cause=Cause.PERSON, reason=f"{why} ({by})" if by else why, cooldown=None)
 
     def pause(conn: Connection) -> bool:
         former = standing.former(standing.read(conn, account), account.aliases)
@@ -77,7 +78,7 @@ def said(reason: str) -> str:
     """*reason* as it is written down. Raises Failure for what is none."""
     reason = reason.strip()
     if not reason or len(reason) > MAX_REASON or not reason.isprintable():
-        raise Failure(f"--reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
+        raise Failure(f"the reason must be one line of 1 to {MAX_REASON} characters: say why, for those who find it")
     return reason
 
 

@@ -62,7 +62,7 @@ def test_why_a_provider_goes_on_is_shown(cli: Cli) -> None:
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\nb"])
 def test_a_pause_needs_a_reason(cli: Cli, reason: str) -> None:
-    assert "--reason must be one line" in cli.refused("provider", "pause", "bird", "--reason", reason)
+    assert "the reason must be one line" in cli.refused("provider", "pause", "bird", "--reason", reason)
 
 
 def test_check_proves_each_provider(cli: Cli, sandbox: SandboxServer) -> None:

@@ -148,7 +148,7 @@ def test_resume_alone_does_not_do(both: Cli, lose: Lose) -> None:
     # No audit is advised, for it would be refused.
     assert "dialstock audit" not in told + state(both, "timepay")
     assert state(both, "timepay").endswith("until `dialstock provider resume timepay --lost-history --reason WHY`")
-    assert "--reason must be one line" in both.refused("provider", "resume", "timepay", "--lost-history")
+    assert "the reason must be one line" in both.refused("provider", "resume", "timepay", "--lost-history")
     assert "database_behind" in state(both, "timepay")
 
 
