@@ -57,7 +57,7 @@ def reply(status: int, body: Any = None, headers: Mapping[str, str] | None = Non
 class ScriptedServer:
     """Answers with what `queue` holds, in order; CUT closes without an answer, SILENCE says nothing until the end.
 
-    What is not in the queue is answered by `otherwise`.
+    What is not in the queue is answered by `otherwise`. `connected` counts the connections that there were.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class ScriptedServer:
         self._answers: deque[bytes | None] = deque()
         self._over = threading.Event()
         self._open: set[socket.socket] = set()
+        self.connected = 0
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -73,6 +74,7 @@ class ScriptedServer:
 
             def handle(self) -> None:
                 outer._open.add(self.connection)
+                outer.connected += 1
                 try:
                     while not outer._over.is_set() and outer._serve(self):
                         pass

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 Now = Callable[[], datetime]
 Claims = list[Claim | None]
-Claiming = Callable[[Connection, Sequence[Wanted]], Claims]
+Found = Sequence[Claim | Unvouched | None]
+Claiming = Callable[[Connection, Sequence[Wanted]], Found]
+Marking = Callable[[Found], Found]
 
 
 def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims:
@@ -45,14 +47,14 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
         while True:
             done = look.done
             try:
-                return runtime.database.transact(usual, items, marking)
+                return _claimed(runtime.database.transact(usual, items, marking))
             except Unvouched as exc:
                 with look.lock:
                     if look.done == done:
                         # Read outside of any transaction: Redis may take its time.
                         newest = lost_calls.look(runtime, binding.account, exc.server)
                         try:
-                            claims = runtime.database.transact(claiming(newest), items, marking)
+                            claims = _claimed(runtime.database.transact(claiming(newest), items, marking))
                         except Unvouched:
                             # Of two servers one has replaced the other.
                             runtime.database.renew()
@@ -77,11 +79,25 @@ _looks: defaultdict[str, _Look] = defaultdict(_Look)
 
 
 def _claiming(now: Now, account: str, seconds: float, newest: Newest | None = None) -> Claiming:
-    def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Claims:
-        vouch(conn, account, newest)
+    def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Found:
+        try:
+            vouch(conn, account, newest)
+        except Unvouched as exc:
+            # Nothing is written yet, and other accounts share the transaction: raised, it would be rolled back.
+            return [exc] * len(wanted)
         return intents.claim(conn, wanted, now(), seconds)
 
     return claiming
+
+
+def _claimed(found: Found) -> Claims:
+    """The claims. Raises Unvouched where none could be made for that."""
+    claims = []
+    for one in found:
+        if isinstance(one, Unvouched):
+            raise one
+        claims.append(one)
+    return claims
 
 
 _usual = cache(_claiming)
@@ -89,13 +105,11 @@ _usual = cache(_claiming)
 
 
 @cache
-def _marking(
-    watermark: Watermark, account: str, renew: Callable[[], None]
-) -> Callable[[Sequence[Claim | None]], Claims]:
+def _marking(watermark: Watermark, account: str, renew: Callable[[], None]) -> Marking:
     """Marks what was committed together, on one server, by one write to Redis."""
 
-    def marking(claims: Sequence[Claim | None]) -> Claims:
-        made = [one for one in claims if one is not None]
+    def marking(claims: Found) -> Found:
+        made = [one for one in claims if isinstance(one, Claim)]
         why = ""
         try:
             if made:
@@ -108,8 +122,8 @@ def _marking(
         if why:
             numbers = some_numbers([one.row for one in made])
             log.warning("no call is made for %s, intents cannot be marked: %s", numbers, why)
-            return list(claims)
-        return [one and replace(one, marked=True) for one in claims]
+            return claims
+        return [replace(one, marked=True) if isinstance(one, Claim) else one for one in claims]
 
     return marking
 

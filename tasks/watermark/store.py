@@ -119,7 +119,15 @@ class Watermark:
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of each kind of *account* under each of its names, the newest first."""
-        return marks_of([self._redis.lrange(key, 0, count - 1) for key in self._lists(account, others)])
+        key = self._key(account)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.exists(f"{key}:names")
+            for one in (key, _releases(key)):
+                pipe.lrange(one, 0, count - 1)
+            linked, *lists = pipe.execute()
+        if linked:
+            lists = [self._redis.lrange(one, 0, count - 1) for one in self._lists(account, others)]
+        return marks_of(lists)
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         """Which pools the marked calls of *account* were for, by purchase."""

@@ -26,6 +26,8 @@ Item = TypeVar("Item")
 
 SQLITE_TIMEOUT = 30.0
 SQLITE_CONNECTIONS = 20
+_SAME_AGAIN = {"pool_use_lifo": True}
+"""The connection that was given back last is taken first: on each the marks of each account are looked up once."""
 FROZEN = 5.0
 """Seconds that a PostgreSQL transaction may stand still before the server ends it and gives its locks back."""
 LOCKED = 10.0
@@ -123,6 +125,7 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
+        **_SAME_AGAIN,
     )
     use_answering_connections(engine)
 
@@ -216,11 +219,12 @@ def _pinned(search_path: str | None, *, limits: bool) -> str:
 
 def _sqlite_engine(url: str) -> Engine:
     database = make_url(url).database
+    reuse: dict[str, bool] = {}
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url, connect_args={"timeout": SQLITE_TIMEOUT, "check_same_thread": False}, pool_size=SQLITE_CONNECTIONS
-    )
+        reuse = _SAME_AGAIN
+    options = {"timeout": SQLITE_TIMEOUT, "check_same_thread": False}
+    engine = create_engine(url, connect_args=options, pool_size=SQLITE_CONNECTIONS, **reuse)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

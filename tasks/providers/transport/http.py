@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import ssl
 import threading
@@ -29,6 +30,8 @@ from tasks.providers.transport.xml import XML_TYPE, read_xml
 
 # A server's own idle limit is 5 s in common defaults; a POST on a connection it just closed would be a doubt.
 KEEPALIVE_EXPIRY = 3.0
+CONNECTIONS = 10
+"""The most that a thread keeps open: with one for each account, a thousand accounts would have a process run out."""
 
 
 class ExchangeError(Exception):
@@ -76,18 +79,35 @@ class Answer:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+class _Lines(threading.local):
+    """This thread's ways out that no call is on: one, but where calls are made within a call."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Line] = []
+
+
 @dataclass(frozen=True)
 class _Line:
-    """One thread's way out."""
-
     transport: DeadlineTransport
+
+
+_lines = _Lines()
+
+
+def _forget_lines() -> None:
+    """In a forked process: of a connection that two write to, the one would read what the other is answered."""
+    _lines.idle.clear()
+
+
+os.register_at_fork(after_in_child=_forget_lines)
 
 
 class HttpClient:
     """Calls one provider, from any thread.
 
-    One httpx transport for each thread, all on one SSL context: one shared by 100 threads is three times slower.
-    Without httpx's client, which adds redirects, cookies and authentication to it, and a sixth to its cost.
+    One httpx transport for each thread, whichever accounts it calls for, all on one SSL context: one shared by 100
+    threads is three times slower. Without httpx's client, which adds redirects, cookies and authentication to it, and
+    a sixth to its cost.
     `timeout` is for the whole call in seconds. With `xml` answers are XML, and what is none has no body.
     """
 
@@ -102,13 +122,13 @@ class HttpClient:
         self._fresh = {**self._headers, "Cache-Control": "no-cache"}
         self._timeouts = {"timeout": httpx.Timeout(timeout, connect=connect_timeout).as_dict()}
         self._seconds = timeout
-        self._local = threading.local()
 
     def request(
         self, method: str, path: str, body: Body = NOTHING, *, params: Mapping[str, Any] | None = None
     ) -> Answer:
         """Exchange once. Raises NotSent or Doubtful, and what a gate raises (`deadline.Bounds`)."""
-        transport = self._line().transport
+        line = _lines.idle.pop() if _lines.idle else _new_line()
+        transport = line.transport
         transport.begin(self._seconds)
         url = f"{self._base_url}{path}"
         try:
@@ -126,15 +146,15 @@ class HttpClient:
             raise error(_reason(exc), _describe(exc)) from exc
         finally:
             transport.end()
+            _lines.idle.append(line)
 
-    def _line(self) -> _Line:
-        line: _Line | None = getattr(self._local, "line", None)
-        if line is None:
-            limits = httpx.Limits(max_connections=2, keepalive_expiry=KEEPALIVE_EXPIRY)
-            line = self._local.line = _Line(DeadlineTransport(verify=ssl_context(), limits=limits))
-            # Connections go with their thread, with this object, or at the end of the process.
-            weakref.finalize(line, line.transport.close)
-        return line
+
+def _new_line() -> _Line:
+    limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE_EXPIRY)
+    line = _Line(DeadlineTransport(verify=ssl_context(), limits=limits))
+    # Connections go with their thread, or at the end of the process.
+    weakref.finalize(line, line.transport.close)
+    return line
 
 
 @functools.cache

@@ -10,11 +10,14 @@ from itertools import cycle
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import insert, select
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
+from schemas.tables.purchases import PROVIDER
 from tasks.ledger import history
-from tasks.lifecycle import purchase
+from tasks.ledger.calls import intents
+from tasks.lifecycle import claim, purchase
 from tasks.watermark import Mark, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
 from workers.database import group_commit
@@ -145,3 +148,17 @@ def test_threads_that_come_to_a_new_connection_at_once_do_not_each_read_the_mark
     assert [one.result() for one in buy] == [[Status.PURCHASED]] * len(rows)
     assert len(world.provider.charged) == len(rows)
     assert watched.read <= world.runtime.database.engine.pool.checkedin()  # type: ignore[attr-defined]
+
+
+def test_an_account_that_nobody_looked_at_rolls_back_nothing_that_shares_its_transaction(
+    world: World, watched: Watched
+) -> None:
+    row = world.accept()
+    wanted = intents.Wanted(row["id"], row["revision"], world.binding.account, None)
+    with world.write() as conn:
+        conn.execute(insert(PROVIDER).values(provider="another", updated_at=world.clock()))
+        [found] = claim._usual(world.runtime.now, world.binding.account, 30.0)(conn, [wanted])
+    assert isinstance(found, history.Unvouched)
+    assert "another" in [one["provider"] for one in world.rows(select(PROVIDER))]
+    assert world.row(row["id"]) == row
+    assert watched.read == 0

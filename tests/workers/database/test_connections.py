@@ -70,6 +70,16 @@ def test_reading_waits_for_no_writer_and_sees_only_what_is_committed(database: S
     assert aliases(database) == {"soon"}
 
 
+def test_who_asks_one_after_the_other_has_the_same_connection(database: SqlDatabase) -> None:
+    with database.read(), database.read(), database.read():
+        pass
+    used = set()
+    for _ in range(3):
+        with database.read() as conn:
+            used.add(conn.connection.dbapi_connection)
+    assert len(used) == 1
+
+
 def test_times_come_back_in_utc(database: SqlDatabase) -> None:
     with database.write() as conn:
         add(conn, ["a"])

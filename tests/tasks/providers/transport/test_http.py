@@ -2,18 +2,32 @@ from __future__ import annotations
 
 import gc
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
 from tasks.providers.transport.deadline import Bounds, bounded
-from tasks.providers.transport.http import Body, Doubtful, ExchangeError, HttpClient, NotSent
+from tasks.providers.transport.http import CONNECTIONS, Body, Doubtful, ExchangeError, HttpClient, NotSent
 from tasks.sandbox import SandboxServer
-from tests.scripted import SILENCE, ScriptedServer, reply
+from tests.scripted import CUT, SILENCE, ScriptedServer, reply
+from tests.waiting import eventually
+
+FORKED = """
+import os, sys
+from tasks.providers.transport.http import HttpClient
+calls = HttpClient(sys.argv[1], {}, connect_timeout=10.0, timeout=20.0)
+calls.request("GET", "/")
+child = os.fork()
+calls.request("GET", "/")
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
 
 
 def client(url: str, **changes: Any) -> HttpClient:
@@ -175,13 +189,47 @@ def test_nothing_is_sent_after_the_last_moment_for_it_on_an_open_connection_eith
         assert calls.request("POST", "/api/phone_numbers", Body(json={})).status == 401
 
 
-def test_connections_close_with_their_thread_and_their_client() -> None:
+def test_connections_close_with_their_thread() -> None:
     """One that stays open fails this test as a ResourceWarning."""
     with SandboxServer(port=0) as sandbox:
         calls = client(f"{sandbox.url}/vogent")
         thread = threading.Thread(target=calls.request, args=("GET", "/api/phone_numbers"))
         thread.start()
         thread.join()
-        assert calls.request("GET", "/api/phone_numbers").status == 401
-        del calls
         gc.collect()
+
+
+def test_a_thread_calls_for_all_accounts_of_a_provider_on_one_connection(server: ScriptedServer) -> None:
+    server.otherwise = lambda _: reply(200)
+    for number in range(20):
+        HttpClient(server.url, {"Account": str(number)}, connect_timeout=10.0, timeout=20.0).request("GET", "/")
+    assert [seen.headers["account"] for seen in server.seen] == [str(number) for number in range(20)]
+    assert server.connected == 1
+
+
+def test_a_thread_that_calls_many_providers_keeps_few_connections() -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer()) for _ in range(2 * CONNECTIONS)]
+        for server in servers:
+            server.otherwise = lambda _: reply(200)
+            client(server.url).request("GET", "/")
+        eventually(lambda: sum(len(server._open) for server in servers) <= CONNECTIONS, what="the others are closed")
+
+
+def test_a_call_at_the_gate_of_another_leaves_that_as_it_was(server: ScriptedServer) -> None:
+    server.queue(reply(200), CUT)
+    calls = client(server.url)
+
+    def call() -> None:
+        with bounded(Bounds()):
+            calls.request("GET", "/first")
+
+    with bounded(Bounds(gate=call)), pytest.raises(Doubtful):
+        calls.request("POST", "/second", Body(json={}))
+    assert [seen.path for seen in server.seen] == ["/first", "/second"]
+
+
+def test_a_forked_process_calls_on_a_connection_of_its_own(server: ScriptedServer) -> None:
+    server.otherwise = lambda _: reply(200)
+    subprocess.run([sys.executable, "-c", FORKED, server.url], check=True)
+    assert (len(server.seen), server.connected) == (3, 2)
