@@ -25,6 +25,7 @@ _ACCOUNTS = {"signalwire": "project_id", "bird": "workspace_id"}
 _OLD, _NEW, _OTHER = "", "-new", "-two"
 _LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' ORDER BY id"
 
+_UNDER_IT = "SELECT id FROM purchase WHERE provider = ? ORDER BY id"
 _UNDER_WAY = "SELECT 1 FROM purchase WHERE provider = ? AND status = ?"
 
 
@@ -81,7 +82,8 @@ class Edits:
         if self.kind is None or not self._world.faults.on:
             return
         self.done = True
-        self._world.faults.met(f"alias {self.how}")
+        under = [row["id"] for row in self._world.judge.all(_UNDER_IT, self.kind)]
+        self._world.faults.met(f"alias {self.how}", about=under)
         for number in range(len(self._world.staff.lives)):
             self._world.clockwork.sleep(self._rng.choice((0.1, 1.0, 3.0)))
             self._wait_for_a_call()

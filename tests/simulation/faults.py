@@ -25,6 +25,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "stands still": (0.0, 0.02, 0.1),
     # by search for a wish, which another one makes meanwhile
     "stands still over a search": (0.0, 0.4),
+    # by answer to a purchase
+    "stands still with an answer": (0.0, 0.0, 0.05, 0.3),
     # by message
     "message lost": (0.0, 0.05, 0.3),
     "message doubled": (0.0, 0.1, 0.5),
@@ -99,7 +101,8 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
     ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
     # Who cannot be asked: what is in doubt is a person's at once.
-    ({"stands still": 0.2, "a person errs": 0.8}, ("timepay",)),
+    ({"stands still with an answer": 0.4, "a person errs": 0.8}, ("timepay",)),
+    ({"stands still": 0.2}, ()),
     ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
@@ -122,8 +125,12 @@ ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
 STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0, 25.0)
 """Seconds for which an actor stands still."""
 
-OVER_A_SEARCH = 20.0
-"""The same for who has found numbers for a wish: longer than its lease."""
+OVER_A_SEARCH = (8.0, 10.0, 12.0, 20.0)
+"""The same for who has found numbers for a wish: its lease lapses, and what another orders meanwhile is bought, or not
+yet."""
+
+WITH_AN_ANSWER = (8.0, 12.0, 25.0)
+"""The same for who has a purchase's answer: longer than its call may take, so that others settle it meanwhile."""
 
 IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
@@ -200,7 +207,9 @@ class Faults:
         if self.happens("killed", share):
             return -1.0
         if what == "searched" and self.happens("stands still over a search"):
-            return OVER_A_SEARCH
+            return self._rng.choice(OVER_A_SEARCH)
+        if what == "answered" and self.happens("stands still with an answer"):
+            return self._rng.choice(WITH_AN_ANSWER)
         if what != SENDING and self.happens("stands still", share):
             return self._rng.choice(STILL)
         return 0.0

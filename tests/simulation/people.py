@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -79,16 +80,27 @@ def person(world: World) -> None:
     ]
     # Some do little else than a few of these: what takes several in a row is met by chance too seldom.
     acts = rng.sample(acts, rng.choice((2, 4, len(acts))))
-    acts += [_resolve] * (len(acts) if world.faults.rates[ERRS] else 0)
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
         act = rng.choice(acts)
         if world.weather.went_back and rng.random() < AT_ONCE:
             act = _audit_what_is_behind
-        try:
-            act(world)
-        except _SAID_NO as exc:
-            world.clockwork.note(f"{act.__name__} is answered with {type(exc).__name__}")
+        _do(world, act)
+
+
+def settler(world: World) -> None:
+    """Someone who settles what is held, soon after it is: the call's own answer may be on its way."""
+    rng = world.chance("settler")
+    while world.faults.on:
+        world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
+        _do(world, _resolve)
+
+
+def _do(world: World, act: Callable[[World], None]) -> None:
+    try:
+        act(world)
+    except _SAID_NO as exc:
+        world.clockwork.note(f"{act.__name__} is answered with {type(exc).__name__}")
 
 
 def _order_at_most(world: World) -> None:

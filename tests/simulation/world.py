@@ -31,7 +31,7 @@ from tests.simulation.wishes import Wishes
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
 BEATS = ("beat", "beat 2")
-ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookkeeper", "beat 2", "deployer")
+ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookkeeper", "beat 2", "deployer", "settler")
 """Who may be left out."""
 KINDS = tuple(all_kinds())
 POLICY: dict[str, Any] = {
@@ -105,7 +105,8 @@ class World:
         self.broker = Broker(self)
         self.network = Network(self)
         self.network.control.rates(seed, _at_most_one(self.faults.provider))
-        self.network.control.list_pending(self.chance("lists").random() < 0.5)
+        seldom = 0.5 - self.faults.rates["pending for long"] / 2
+        self.network.control.list_pending(self.chance("lists").random() < seldom)
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
         self.staff = staff.Staff(self)
@@ -147,6 +148,7 @@ class World:
             ("supervisor", self.staff.watch),
             ("weather", self.weather.happens),
             ("director", self._direct),
+            *((("settler", lambda: people.settler(self)),) if self.faults.rates[people.ERRS] else ()),
             *((("deployer", self.edits.deploy),) if self.edits.kind else ()),
             *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
             *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
@@ -164,10 +166,10 @@ class World:
         process = Process(name, mortal=False)
 
         def begin() -> None:
-            self.staff.runtimes[process] = staff.runtime_of(self, OUTSIDE)
+            self.staff.runtimes[process] = staff.runtime_of(self, OUTSIDE[name])
             body()
 
-        self.clockwork.spawn(name, process, begin if name == "director" else body)
+        self.clockwork.spawn(name, process, begin if name in OUTSIDE else body)
 
     def _direct(self) -> None:
         """Faults for a while; then none, and everything must come to its end."""
@@ -179,7 +181,7 @@ class World:
         self.network.control.planner.clear()
         me = self.clockwork.me
         assert me is not None
-        self.staff.runtimes[me.process] = staff.runtime_of(self, OUTSIDE)
+        self.staff.runtimes[me.process] = staff.runtime_of(self, OUTSIDE["director"])
         began = self.clockwork.seconds()
         while left := self._left():
             people.mend_all(self)
@@ -216,8 +218,8 @@ class World:
         )
 
 
-OUTSIDE = 9
-"""The number of the director's database."""
+OUTSIDE = {"director": 9, "settler": 10}
+"""Who has a database beside the processes that die, and its number."""
 
 
 def _configs(rng: Any, kinds: list[str], timeout: float) -> list[Config]:
