@@ -126,7 +126,7 @@ def prepare_providers(runtime: Runtime) -> None:
 def _prime_pace(runtime: Runtime) -> None:
     """Let limiters that Redis does not know begin to fill now, and not at the first purchase."""
     try:
-        runtime.pace.begin(lane for one in runtime.providers.values() for lane in (one.buying, one.looking))
+        runtime.pace.all_next_in(lane for one in runtime.providers.values() for lane in (one.buying, one.looking))
     except redis.exceptions.RedisError as exc:
         log.warning("Redis %s", explained(exc))
 

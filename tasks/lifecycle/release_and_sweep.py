@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -12,11 +13,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.config.policy import Policy
+from tasks.chunks import chunks
 from tasks.ledger import due, sweep
 from tasks.ledger.calls import looks
+from tasks.ledger.orders.limits import Limited, lock_limited
 from tasks.ledger.queue import dispatch, pausing, pool_limits, release, requeue, standing
 from tasks.ledger.queue.pool_limits import Limits, PoolLimit
 from tasks.ledger.queue.pool_money import purse
+from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, some_numbers
 from tasks.log_fields import about_provider
 from tasks.policies.watched_time import Watch
@@ -26,6 +30,9 @@ log = logging.getLogger(__name__)
 
 LOOKAHEAD = 0.5
 """Seconds: purchases are released for the calls that the pace allows in this time."""
+
+TOGETHER = 8
+"""Providers that share a release's transaction: short enough that a purchase hardly waits for it on SQLite."""
 
 LOOK_LEASE = 8.0
 """Seconds until a look whose message no worker took is due again."""
@@ -66,55 +73,83 @@ def _batch_message(binding: Binding, rows: Sequence[Row]) -> Message:
     return Message(task=BUY_BATCH, queue=binding.queue, kwargs={"provider": binding.alias, "items": items})
 
 
-def release_due(runtime: Runtime, binding: Binding) -> int:
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What is due for a provider: its lanes, the calls that the pace allows soon, and the lanes' limits."""
+
+    binding: Binding
+    lanes: list[str | None]
+    soon: int
+    limits: Limits
+
+
+def release_due(runtime: Runtime, *bindings: Binding) -> int:
     """Release queued purchases that are due, as many as there is room for. Returns how many.
 
     Raises redis.RedisError where Redis is away: without pace nothing is released.
     """
-    lane = binding.buying
-    soon = lane.calls_within(LOOKAHEAD) * binding.batch
     with runtime.database.read() as conn:
-        lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
-        if lanes:
-            lanes = _with_room(conn, runtime, binding, lanes, soon)
-        limits = _pool_limits(conn, runtime, lanes)
-        lanes = _within(conn, runtime, binding, lanes, limits)
-        if not lanes:
-            return 0
-    if runtime.pace.next_in(lane) > LOOKAHEAD:
+        found = [one for binding in bindings if (one := _wanted(conn, runtime, binding)).lanes]
+    if not found:
         return 0
+    waits = runtime.pace.all_next_in(one.binding.buying for one in found)
+    ready = [one for one, wait in zip(found, waits, strict=True) if wait <= LOOKAHEAD]
+    messages = runtime.database.run(lambda conn: _release_all(conn, runtime, ready)) if ready else []
+    if messages:
+        runtime.reached("released")
+        runtime.send(messages)
+    return sum(len(one.kwargs.get("items", [one])) for one in messages)
+
+
+def _wanted(conn: Connection, runtime: Runtime, binding: Binding) -> _Wanted:
+    soon = binding.buying.calls_within(LOOKAHEAD) * binding.batch
+    lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
+    if lanes:
+        lanes = _with_room(conn, runtime, binding, lanes, soon)
+    limits = _pool_limits(conn, runtime, lanes)
+    lanes = _within(conn, runtime, binding, lanes, limits)
     # With room for fewer than there are lanes, each has its turn by chance.
     random.shuffle(lanes)
-    rows, probe = runtime.database.run(lambda conn: _release(conn, runtime, binding, lanes, soon=soon, limits=limits))
-    if rows:
-        runtime.reached("released")
-        runtime.send(purchase_messages(binding, rows, probe=probe))
-    return len(rows)
+    return _Wanted(binding=binding, lanes=lanes, soon=soon, limits=limits)
+
+
+def _release_all(conn: Connection, runtime: Runtime, wanted: Sequence[_Wanted]) -> list[Message]:
+    """Release of each what there is room for; all that is locked is, in the ledger's order, before the first."""
+    now = runtime.now()
+    locked = [
+        (one, standing)
+        for one in sorted(wanted, key=lambda one: (one.binding.account, one.binding.alias))
+        if (standing := dispatch.lock_provider(conn, one.binding.alias, runtime.accounts[one.binding.account], now))
+    ]
+    limited = lock_limited(conn, sorted({lane for one, _ in locked for lane in one.lanes if lane is not None}))
+    return [
+        message
+        for one, standing in locked
+        for message in _release(conn, runtime, one, standing, limited=limited, now=now)
+    ]
 
 
 def _release(
-    conn: Connection, runtime: Runtime, binding: Binding, lanes: Sequence[str | None], *, soon: int, limits: Limits
-) -> tuple[list[Row], bool]:
-    """Release from *lanes* what there is room for. Returns it, and whether it is a paused provider's probe."""
-    now, account = runtime.now(), runtime.accounts[binding.account]
-    locked = dispatch.lock_provider(conn, binding.alias, account, now)
-    if locked is None:
-        return [], False
-    room = dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon)
+    conn: Connection, runtime: Runtime, one: _Wanted, standing: Standing, *, limited: Limited, now: datetime
+) -> list[Message]:
+    """Release what there is room for; the provider and the orders with a limit of their own are locked."""
+    binding, account = one.binding, runtime.accounts[one.binding.account]
+    room = dispatch.room(conn, binding.policy, standing, account, now=now, soon=one.soon)
     if not (room.free or room.again):
-        return [], False
+        return []
     rows = release.release(
         conn,
         binding.alias,
         binding.account,
-        lanes,
+        one.lanes,
         count=room.free or room.again,
         now=now,
         take_within=binding.policy.take_within,
         counted=not room.free,
-        limits=limits,
+        limits=one.limits,
+        limited=limited,
     )
-    return rows, locked.paused
+    return purchase_messages(binding, rows, probe=standing.paused)
 
 
 def _with_room(
@@ -193,7 +228,7 @@ def _take_looks(conn: Connection, runtime: Runtime, binding: Binding, limit: int
 
 def release_all(runtime: Runtime) -> int:
     """Release what is due, of all providers: aliases of one account share its limits, each has its turn by chance."""
-    return sum(release_due(runtime, binding) for binding in _shuffled(runtime, due.to_buy))
+    return sum(release_due(runtime, *some) for some in chunks(_shuffled(runtime, due.to_buy), TOGETHER))
 
 
 def look_all(runtime: Runtime) -> int:

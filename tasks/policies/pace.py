@@ -214,11 +214,11 @@ class Pace:
 
     def next_in(self, lane: Lane) -> float:
         """Seconds until the lane's next slot; takes nothing."""
-        return float(self._run(lane, "peek", 0)[1]) / _MICRO
+        return self.all_next_in([lane])[0]
 
-    def begin(self, lanes: Iterable[Lane]) -> None:
-        """Have Redis know all *lanes*: one that it does not know starts empty now, and not at its first call."""
-        self._each(lanes, "peek")
+    def all_next_in(self, lanes: Iterable[Lane]) -> list[float]:
+        """The same of each of *lanes*: one that Redis does not know starts empty now, and not at its first call."""
+        return [float(wait) / _MICRO for _, wait, _ in self._each(lanes, "peek")]
 
     def refund(self, lane: Lane, slot: Slot) -> bool:
         """Give back a slot that was not used; only the latest one can be."""

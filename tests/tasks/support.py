@@ -87,8 +87,8 @@ class OpenPace(Pace):
     def reserve(self, lane: Lane, horizon: float = 2.0, *, notice: float = 0.0) -> Slot:
         return OpenSlot()
 
-    def next_in(self, lane: Lane) -> float:
-        return 0.0
+    def all_next_in(self, lanes: Iterable[Lane]) -> list[float]:
+        return [0.0 for _ in lanes]
 
     def refund(self, lane: Lane, slot: Slot) -> bool:
         self.refunded.append(slot)
@@ -97,9 +97,6 @@ class OpenPace(Pace):
     def penalise(self, lane: Lane, seconds: float) -> None:
         self.penalties.append(seconds)
         self.cooled.append(lane.key.rpartition(":")[2])
-
-    def begin(self, lanes: Iterable[Lane]) -> None:
-        """None has to fill."""
 
     def cooling(self, lane: Lane) -> bool:
         return False

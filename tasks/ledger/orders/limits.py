@@ -5,7 +5,8 @@ What may be spent on them is a further one, of orders by criteria, which have th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
 
@@ -45,8 +46,16 @@ _USED_UP = select(ORDER.c.id).where(
 )
 
 
-def lock_limited(conn: Connection, order_ids: Sequence[str]) -> dict[str | None, Money | None]:
+Limited = Mapping[str | None, Money | None]
+"""Orders with a limit, by id, and what each may spend, None for any."""
+
+NONE_LIMITED: Limited = MappingProxyType({})
+
+
+def lock_limited(conn: Connection, order_ids: Sequence[str]) -> Limited:
     """Those of the orders that have a limit, locked by id, and what each may spend, None for any."""
+    if not order_ids:
+        return NONE_LIMITED
     found = conn.execute(_LOCK_LIMITED, {"ids": list(order_ids)})
     return {row.id: None if row.max_spend is None else parse_money(row.max_spend) for row in found}
 

@@ -14,7 +14,7 @@ from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.purchases import DOUBTFUL, PURCHASE, QUEUED
 from tasks.ledger.among import among
-from tasks.ledger.orders.limits import allowance, lock_limited
+from tasks.ledger.orders.limits import NONE_LIMITED, Limited, allowance
 from tasks.ledger.orders.money import left_for_calls
 from tasks.ledger.queue.daily_limit import DAY
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
@@ -85,27 +85,34 @@ def release(
     take_within: float,
     counted: bool = False,
     limits: Limits = NO_LIMITS,
+    limited: Limited = NONE_LIMITED,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what the daily limit counts already.
-    *limits* are the pools'. Returns rows of id, number, revision, attempts and doubt.
+    *limits* are the pools', *limited* what `lock_limited` says of these orders. Returns rows of id, number, revision,
+    attempts and doubt.
     """
     rows: list[Row] = []
     values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
     values["until"] = now + timedelta(seconds=take_within)
-    orders = [lane for lane in lanes if lane is not None]
-    limited = lock_limited(conn, orders) if orders and not counted else {}
+    empty: set[str | None] = set()
     for index, lane in enumerate([*lanes, *lanes]):
-        if share := -(-(count - len(rows)) // max(1, len(lanes) - index)):
-            here = {**values, "lane": lane}
-            if counted:
-                every = _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED
-                rows += _released(conn, every, share, here)
-            elif lane in limited:
-                rows += _release_of_order(conn, lane, limited[lane], share, here)
-            else:
-                rows += _release_of_pool(conn, lane, limits.get(lane), share, here)
+        share = -(-(count - len(rows)) // max(1, len(lanes) - index))
+        if not share or lane in empty:
+            continue
+        here = {**values, "lane": lane}
+        if counted:
+            every = _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED
+            found = _released(conn, every, share, here)
+        elif lane in limited:
+            found = _release_of_order(conn, lane, limited[lane], share, here)
+        else:
+            found = _release_of_pool(conn, lane, limits.get(lane), share, here)
+        rows += found
+        # Within a limit on spending, more may be found among more.
+        if len(found) < share and lane not in limited and lane not in limits:
+            empty.add(lane)
     return rows
 
 

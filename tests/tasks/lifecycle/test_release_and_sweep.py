@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import event, select
 
 from schemas.status import Status
+from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.ledger.queue import dispatch
 from tasks.lifecycle import release_and_sweep
 from tests.servers import RedisServer
 from tests.tasks.scripted_provider import UNKNOWN
-from tests.tasks.support import World, number
+from tests.tasks.support import World, make_world, number
+from workers.database.connections import SqlDatabase
 
 Make = Callable[..., World]
 
@@ -125,3 +130,57 @@ def test_a_provider_is_named_in_its_own_queue_only(world: World) -> None:
     world.accept(number(1), provider="twin")
     assert release_and_sweep.release_due(world.runtime, world.runtime.providers["twin"]) == 0
     assert [message.queue for message in world.sent] == ["purchases.twin"]
+
+
+def many(world: World, count: int) -> list[str]:
+    """Accounts of their own, each with a purchase that is due."""
+    names = [f"account{n}" for n in range(count)]
+    world.runtime = replace(
+        world.runtime, providers={name: replace(world.binding, alias=name, account=name) for name in names}
+    )
+    for n, name in enumerate(names):
+        world.queued(number(n), name)
+    return names
+
+
+def test_what_is_due_of_many_accounts_is_released_in_few_transactions(world: World) -> None:
+    names = many(world, release_and_sweep.TOGETHER)
+    ended: list[object] = []
+
+    @event.listens_for(world.runtime.database.engine, "commit")  # type: ignore[attr-defined]
+    def _count(connection: object) -> None:
+        ended.append(connection)
+
+    assert release_and_sweep.release_all(world.runtime) == len(names)
+    # Who has something due, what that is, and its release.
+    assert len(ended) == 3
+    assert sorted(message.queue for message in world.sent) == [f"purchases.{name}" for name in names]
+    assert {row["status"] for row in world.rows(select(PURCHASE))} == {Status.DISPATCHED}
+
+
+def test_more_accounts_than_share_a_release_are_all_released(world: World) -> None:
+    names = many(world, 2 * release_and_sweep.TOGETHER + 1)
+    assert release_and_sweep.release_all(world.runtime) == len(names)
+    assert release_and_sweep.release_all(world.runtime) == 0
+
+
+def test_two_names_of_one_account_share_its_room_in_one_release_too(make: Make) -> None:
+    world = make(max_in_flight=3)
+    for n in range(4):
+        world.queued(number(n), "acme")
+        world.queued(number(10 + n), "twin")
+    assert release_and_sweep.release_all(world.runtime) == 3
+    assert release_and_sweep.release_all(world.runtime) == 0
+
+
+def test_a_provider_that_another_worker_releases_holds_up_no_other(postgres_url: str) -> None:
+    database = SqlDatabase(postgres_url)
+    world = make_world(database)
+    names = many(world, 3)
+    with world.write() as conn:
+        dispatch.ensure_providers(conn, names, world.clock())
+    with database.write() as other:
+        other.execute(select(PROVIDER).where(PROVIDER.c.provider == names[1]).with_for_update())
+        assert release_and_sweep.release_all(world.runtime) == 2
+    assert release_and_sweep.release_all(world.runtime) == 1
+    database.close()

@@ -74,7 +74,7 @@ def test_no_more_is_released_than_the_pace_lets_through_soon(make: Make) -> None
 
 def test_nothing_is_released_while_the_pace_is_far_away(world: World) -> None:
     many(world, 1)
-    world.pace.next_in = lambda _: release_and_sweep.LOOKAHEAD + 1
+    world.pace.all_next_in = lambda lanes: [release_and_sweep.LOOKAHEAD + 1 for _ in lanes]
     assert world.release() == 0
 
 
