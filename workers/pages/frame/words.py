@@ -29,7 +29,7 @@ def said(text: object) -> str:
 
 def marked(text: str) -> str:
     """A text of ours as HTML: what stands between backticks there is code."""
-    return _CODE.sub(r"<code>\1</code>", xhtml_escape(text))
+    return _CODE.sub(r"<code>\1</code>", said(text))
 
 
 def time(at: datetime | None) -> str:
