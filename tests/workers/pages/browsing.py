@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,6 +15,9 @@ from tests.servers import unavailable
 from tests.workers.pages.serving import PASSWORDS, Visitor
 
 PHONE = {"width": 390, "height": 844}
+PICTURES = Path(os.environ.get("PICTURES", "")).absolute()
+"""Where those of the README go: tests work in folders of their own, and the name is from where they were started."""
+
 PATIENCE = 60_000.0
 """Milliseconds that a page may take for what it does in a moment on a quiet machine."""
 

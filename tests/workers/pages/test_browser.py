@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from schemas.status import Status
 from tasks.orders import complete_finished
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
-from tests.workers.pages.browsing import PATIENCE, PHONE, browser, serious_findings, tab
+from tests.workers.pages.browsing import PATIENCE, PHONE, PICTURES, browser, serious_findings, tab
 from tests.workers.pages.serving import PASSWORDS, Visitor
 from workers.views.desk import Desk
 
@@ -54,7 +54,7 @@ def test_pictures(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
     tab.set_viewport_size({"width": 1200, "height": 720})
     for name, path in (("order", f"orders/{order}"), ("held", "held")):
         tab.goto(f"/dialstock/{path}")
-        tab.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}.png")
+        tab.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_each_page_reads_well_for_everybody(tab: Page, order: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from schemas.tables.pools import POOL_REQUEST
 from tests.workers.cli.running import Cli
-from tests.workers.pages.browsing import PHONE, browser, serious_findings, tab
+from tests.workers.pages.browsing import PHONE, PICTURES, browser, serious_findings, tab
 from tests.workers.pages.serving import Visitor
 from tests.workers.pages.test_pictures import stocked
 from workers.views.desk import Desk
@@ -50,4 +50,4 @@ def test_pictures_of_a_pool(tab: Page, both: Cli, desk: Desk, visitor: Visitor, 
     desk.runtime.database.run(lambda conn: conn.execute(insert(POOL_REQUEST), asked))
     tab.set_viewport_size({"width": 1200, "height": 560})
     tab.goto("/dialstock/pools/new-york")
-    tab.screenshot(path=Path(os.environ["PICTURES"]) / "pool.png")
+    tab.screenshot(path=PICTURES / "pool.png")

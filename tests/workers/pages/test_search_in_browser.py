@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.conftest import sandbox
 from tests.workers.cli.running import Cli, purchases
-from tests.workers.pages.browsing import PHONE, browser, serious_findings, tab
+from tests.workers.pages.browsing import PHONE, PICTURES, browser, serious_findings, tab
 from workers.views.desk import Desk
 
 __all__ = ["browser", "sandbox", "tab"]
@@ -67,4 +66,4 @@ def test_what_was_found_reads_well_on_a_telephone_and_in_the_dark(both: Cli, san
 def test_pictures_of_a_search(both: Cli, sandbox: SandboxServer, tab: Page) -> None:
     tab.set_viewport_size({"width": 1200, "height": 720})
     tab.goto(FOUND)
-    tab.screenshot(path=Path(os.environ["PICTURES"]) / "search.png")
+    tab.screenshot(path=PICTURES / "search.png")
