@@ -103,6 +103,7 @@ class Concurrency:
     """Places in Redis, for all threads of a process."""
 
     redis: Any
+    _local: threading.local = field(default_factory=threading.local)
     _asking: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def take(self, places: Places, until: float, sleep: Callable[[float], None]) -> Callable[[], None] | None:
@@ -129,8 +130,14 @@ class Concurrency:
             self._run(places, place, 0)
 
     def _run(self, places: Places, place: str, limit: int) -> int:
-        script = self.redis.register_script(_SCRIPT)
-        return int(script(keys=[named(self.redis, places.key)], args=[place, limit, self._longest(places)]))
+        return int(self._script()(keys=[named(self.redis, places.key)], args=[place, limit, self._longest(places)]))
+
+    def _script(self) -> Any:
+        """On a connection for each thread, as the pace's: who waits asks often."""
+        script = getattr(self._local, "script", None)
+        if script is None:
+            script = self._local.script = self.redis.client().register_script(_SCRIPT)
+        return script
 
     def _longest(self, places: Places) -> int:
         # Behind Sentinel, a server that another one took over from may still give places.

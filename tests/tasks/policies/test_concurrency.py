@@ -145,6 +145,17 @@ def test_without_redis_there_is_no_place(redis_server: RedisServer) -> None:
         take(away)
 
 
+def test_a_thread_that_had_a_place_gets_another_after_a_restart(redis: Redis, redis_server: RedisServer) -> None:
+    opened(redis)
+    process, short = Concurrency(redis), Places(key=PLACES.key, limit=1, longest=0.3)
+    assert process.take(short, time.monotonic() + 20, nap) is not None
+    redis_server.kill()
+    with pytest.raises(RedisError):
+        process.take(short, time.monotonic() + 20, nap)
+    redis_server.restart()
+    assert process.take(short, time.monotonic() + 20, nap) is not None
+
+
 def test_a_place_that_cannot_be_given_back_does_not_fail_the_call(redis: Redis, redis_server: RedisServer) -> None:
     opened(redis)
     leave = take(redis)
