@@ -155,6 +155,9 @@ class ProcessRedis:
     def set(self, key: str, value: str) -> Any:
         return self._call("redis set", "SET", key, value)
 
+    def hdel(self, key: str, *fields: str) -> Any:
+        return self._call("redis hdel", "HDEL", key, *fields)
+
     def exists(self, key: str) -> Any:
         return self._call("redis exists", "EXISTS", key)
 

@@ -24,7 +24,7 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-SEEDS = (13, 51, 75, 205, 208, 212, 213, 219, 220)
+SEEDS = (13, 51, 55, 75, 205, 208, 212, 213, 219, 220)
 RESTORED = 52
 """A world whose database is restored."""
 TRACE = (
