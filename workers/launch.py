@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 from celery.__main__ import main as celery
 
 from workers.redis_access.sentinel_url import is_sentinel
+
+log = logging.getLogger(__name__)
 
 WITH_PARENT = "--with-parent"
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +39,23 @@ def stop_with(parent: int) -> None:
         sys.exit(0)
 
 
+def mount_pages() -> None:
+    """Have Flower serve our pages; without them, and with a line in the log, where it lacks what they build on."""
+    import workers.app  # noqa: PLC0415
+
+    try:
+        from workers.pages.mount import mount  # noqa: PLC0415 - no other process needs it
+
+        desk = mount(workers.app.settings, workers.app.source)
+    except (ImportError, AttributeError) as exc:
+        lacks = "the pages under /dialstock/ are not there: this Flower lacks what they build on"
+        mend = "The rest of Flower goes on; for the pages install the release that requirements.lock names."
+        log.error("%s (%s). %s", lacks, exc, mend)  # noqa: TRY400 - one line says it
+        return
+    if desk is not None:
+        atexit.register(desk.close)
+
+
 def main(arguments: list[str]) -> None:
     """Run Celery; ends with its exit status, or 2 where settings or configuration are wrong, 3 without a server."""
     if arguments[:1] == [WITH_PARENT]:
@@ -52,12 +72,9 @@ def main(arguments: list[str]) -> None:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")
         from workers.logs import dress_flower  # noqa: PLC0415
-        from workers.pages.mount import mount  # noqa: PLC0415
 
         dress_flower()
-
-        if desk := mount(workers.app.settings, workers.app.source):
-            atexit.register(desk.close)
+        mount_pages()
         if is_sentinel(workers.app.settings.broker_url):
             from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
 

@@ -68,6 +68,28 @@ def test_garbage_is_searched_for_once_all_is_imported_and_not_in_that(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("import flower.views.monitor; del flower.views.monitor.Metrics", "cannot import name 'Metrics'"),
+        ("del flower.urls.handlers", "has no attribute 'handlers'"),
+        ("del flower.options.options._options['read-only']", "the option read_only"),
+    ],
+)
+def test_a_flower_that_lacks_what_the_pages_build_on_goes_on_without_them(
+    tmp_path: Path, lacks: str, told: str
+) -> None:
+    choose_sandbox(tmp_path)
+    environ = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0", "DIALSTOCK_HOME": str(tmp_path)}
+    script = f"import flower.options, flower.urls; {lacks}; from workers.launch import mount_pages; mount_pages()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert told in done.stderr
+    assert "The rest of Flower goes on" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("environ", "status", "message"),
     [
         ({"REDIS_URL": "http://127.0.0.1"}, 2, "scheme 'http' is not supported"),

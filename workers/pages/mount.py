@@ -10,6 +10,7 @@ from typing import Any
 import flower
 import flower.urls
 import flower.views
+from flower.options import default_options
 from tornado.routing import URLSpec
 from tornado.web import HTTPError, RequestHandler, StaticFileHandler, url
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 ROOT = "/dialstock"
 METRICS = "/metrics"
+_OPTIONS = ("auth", "basic_auth", "read_only", "url_prefix")
 _STATIC = Path(__file__).with_name("static")
 
 
@@ -43,6 +45,7 @@ def mount(settings: Settings, source: Source) -> PagesDesk | None:
     A Flower that lacks what they build on is told of in the log, and goes on without them.
     """
     missing = missing_parts(templates.FLOWERS_TEMPLATES)
+    missing += [f"the option {name}" for name in _OPTIONS if name not in default_options]
     if missing:
         log.error(
             "the pages under %s/ are not there: Flower %s lacks %s, which they build on. The rest of Flower goes on; "

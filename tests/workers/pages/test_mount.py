@@ -33,6 +33,20 @@ def test_a_flower_without_what_the_pages_build_on_goes_on_without_them(
     assert "The rest of Flower goes on" in caplog.text
 
 
+def test_a_database_without_tables_is_told(
+    home: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("DIALSTOCK_EMBEDDED", "no")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    with flower_at() as address, Visitor(address) as visitor:
+        for page in ("/orders", "/held", "/new", "/search"):
+            assert "has no tables yet: run dialstock migrate" in visitor.page(page, status=503)
+            assert "dialstock migrate" in visitor.data(page, status=503)["error"]
+        assert "dialstock_database_up 0.0" in visitor.get("/metrics").text
+        assert visitor.get("/workers").status_code == 200
+
+
 def test_under_a_prefix_all_links_lead_there(cli: Cli, home: Path) -> None:
     order = cli.submit(simple_file(home, 1))
     with flower_at(prefix="flower") as address, Visitor(f"{address}/flower") as visitor:
