@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_celery import CeleryWorkerContainer, RedisContainer
 
+from tests import forked
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE, eventually
 
@@ -82,7 +83,7 @@ class LocalProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            return forked.start(
                 self._command,
                 env=self._environ,
                 cwd=self._log.parent,

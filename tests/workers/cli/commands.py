@@ -3,18 +3,17 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from schemas.config.provider import SANDBOX_URL
+from tests import forked
+from tests.forked import DIALSTOCK
 from tests.waiting import PATIENCE
 from workers.cli.sandbox.serve import sandbox_toml
 
 PROJECT = Path(__file__).parents[3]
-# What the console script does, without the working directory on the path.
-COMMAND = [sys.executable, "-P", "-c", "from workers.cli import main; main()"]
 _OURS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DIALSTOCK_", "FLOWER_", "LOG_LEVEL", "WORKER_CONCURRENCY")
 
 
@@ -28,15 +27,15 @@ def execute(
     *arguments: str, home: Path, cwd: Path, timeout: float = PATIENCE, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(home, **extra),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    command = [*DIALSTOCK, *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with forked.start(command, env=environment(home, **extra), cwd=cwd, text=True, **pipes) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def choose_sandbox(folder: Path, url: str = SANDBOX_URL) -> None:
@@ -50,8 +49,8 @@ class Running:
     def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str]) -> None:
         self._log = cwd / f"{arguments[0]}.log"
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, *arguments], env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=log, text=True
+            self.process = forked.start(
+                [*DIALSTOCK, *arguments], env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=log, text=True
             )
 
     @property

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import forked
+from tests.forked import DIALSTOCK
+from tests.waiting import PATIENCE, eventually
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process is a fresh one")
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], **_settings(), "DIALSTOCK_HOME": str(tmp_path), **more}
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+
+
+def is_fresh(process: subprocess.Popen[str]) -> bool:
+    return forked.__file__ not in psutil.Process(process.pid).cmdline()
+
+
+@ON_LINUX
+def test_a_command_has_an_environment_a_folder_and_files_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "providers.toml").write_text("[provider.x]")
+    told: list[tuple[int, str, str]] = []
+    for start in (forked.start, subprocess.Popen):
+        process = start(
+            [*DIALSTOCK, "order", "list"],
+            env=environment(tmp_path, DATABASE_URL="mysql://here"),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        said, errors = process.communicate(timeout=PATIENCE)
+        told.append((process.returncode, said, errors))
+    assert told[0] == told[1]
+    assert told[0][0] == 2
+    assert "mysql" in told[0][2]
+
+
+@ON_LINUX
+def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None:
+    command = [*DIALSTOCK, "sandbox", "--port", "0"]
+    process = forked.start(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert not is_fresh(process)
+        assert psutil.Process(process.pid).ppid() == os.getpid()
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert process.poll() is None
+        process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    eventually(lambda: not psutil.pid_exists(process.pid), what="it is gone")
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ([sys.executable, "-c", "input()"], {}),
+        (["sh", "-c", "read line"], {}),
+        ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONPATH": "/nowhere"}),
+        ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONWARNINGS": "ignore"}),
+    ],
+)
+def test_what_would_not_be_the_same_is_started_afresh(tmp_path: Path, command: list[str], more: dict[str, str]) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with forked.start(command, env=environment(tmp_path, **more), cwd=tmp_path, text=True, **pipes) as process:
+        assert is_fresh(process)
+        process.kill()
