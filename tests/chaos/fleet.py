@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import forked
 from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +104,8 @@ class Fleet:
 
     def _start(self, name: str) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
-            started = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "tests.chaos.app:app", *self._commands[name]],
+            started = forked.start(
+                ["celery", "-A", "tests.chaos.app:app", *self._commands[name]],
                 env=self._environ,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -150,14 +150,14 @@ def test_a_list_without_a_filter_shows_any_number(kind: str, provider: Adapter, 
 def test_a_list_that_a_cache_has_kept_leaves_a_look_unclear(
     kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
+    """Each header at one of the pages, at another for the next kind: each at each of them, and each for each kind."""
     pages = listed(kind, [OTHER], [THIRD]) * 2
     said = [*((one, LookKind.UNCLEAR) for one in KEPT), *((one, LookKind.ABSENT) for one in FRESH)]
-    for headers, found in said:
-        for index in range(len(pages)):
-            server.clear()
-            kept = [reply(one.status, one.body, headers if n == index else {}) for n, one in enumerate(pages)]
-            server.queue(*(one.raw for one in gets(kind)), *kept)
-            assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is found, headers
+    for index, (headers, found) in enumerate(said, LOOKS.index(kind)):
+        server.clear()
+        kept = [reply(one.status, one.body, headers if n == index % 4 else {}) for n, one in enumerate(pages)]
+        server.queue(*(one.raw for one in gets(kind)), *kept)
+        assert provider.look({NUMBER: Known(number_id=ID)})[NUMBER].kind is found, headers
     assert {seen.headers["cache-control"] for seen in server.seen} == {"no-cache"}
 
 
