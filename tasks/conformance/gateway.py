@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from tasks.providers.transport.http import ssl_context
 from tasks.providers.transport.xml import XML_TYPE, read_xml, write_xml
 
 _TIMEOUT = 30.0
@@ -174,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fetch(self) -> Answer:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         sent = {name: value for name, value in self.headers.items() if name.lower() not in (*_DROPPED, "host")}
-        with httpx.Client(trust_env=False, timeout=_TIMEOUT) as client:
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=ssl_context()) as client:
             got = client.request(self.command, f"{self.target}{self.path}", content=body, headers=sent)
         headers = {name: value for name, value in got.headers.items() if name not in (*_DROPPED, "content-type")}
         if got.headers["content-type"].startswith(XML_TYPE):

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from tasks.providers.transport.http import ssl_context
+
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "plivo", "vonage")
 CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
 BEARER = {"Authorization": "Bearer sandbox"}
@@ -24,7 +26,7 @@ class Shopper:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = httpx.Client(base_url=url, trust_env=False, timeout=10)
+        self.client = httpx.Client(base_url=url, trust_env=False, timeout=10, verify=ssl_context())
 
     def buy(self, kind: str, *numbers: str, timeout: float = 10) -> httpx.Response:
         """One purchase call; only TimePay and Bird take more than one number."""
