@@ -16,6 +16,7 @@ from tasks.policies.pace import Pace, buying_lane
 from tasks.providers.configured import parse_config, sandbox_config
 from tasks.providers.registry import kinds
 from tests.servers import RedisServer
+from tests.servers.redis import free_port
 from tests.workers.cli.commands import PROJECT, choose_sandbox, execute
 from workers.cli.doctor import servers
 from workers.cli.doctor.findings import Finding, Level, exit_status, fail, ok, warn
@@ -91,7 +92,7 @@ def test_a_bad_configuration(tmp_path: Path, environ: dict[str, str], message: s
 
 
 def test_a_token_is_never_shown(tmp_path: Path) -> None:
-    choose_sandbox(tmp_path)
+    choose_sandbox(tmp_path, f"http://127.0.0.1:{free_port()}")
     done = execute("doctor", "--json", home=tmp_path / "home", cwd=tmp_path, DIALSTOCK_SANDBOX_TOKEN="hidden")
     assert done.returncode == 0
     assert f"tokens of all {len(kinds())}" in done.stdout
