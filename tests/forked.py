@@ -102,6 +102,8 @@ class _Source:
                 _adopt(0)
 
     def _close(self) -> None:
+        # Closing alone does not end it while a copy of this process has the socket too.
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._process.wait()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tasks.policies import pace
 from tasks.sandbox import SandboxServer
+from tests import forked
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
 from workers.cli.terminal.context import open_desk
@@ -78,10 +78,8 @@ def start(cli: Cli) -> Iterator[type[subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
-        program = [sys.executable, "-c", "from workers.cli import main; main()", *arguments]
-        process = subprocess.Popen(
-            program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = forked.start([*forked.DIALSTOCK, *arguments], text=True, env=dict(os.environ), **pipes)
         running.append(process)
         return process
 
