@@ -50,6 +50,17 @@ def start(command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> 
     return kind(command, env=env, **options)
 
 
+def run(command: Sequence[str], *, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end as `subprocess.run` does, with what it prints as text."""
+    with start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
+        try:
+            said = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+
 def _arguments(command: Sequence[str]) -> list[str] | None:
     """As `sys.argv` has them; None for another program."""
     if command[0] in ("celery", "dialstock"):

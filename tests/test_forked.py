@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -31,22 +32,13 @@ def is_fresh(process: subprocess.Popen[str]) -> bool:
 @ON_LINUX
 def test_a_command_has_an_environment_a_folder_and_files_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "providers.toml").write_text("[provider.x]")
-    told: list[tuple[int, str, str]] = []
-    for start in (forked.start, subprocess.Popen):
-        process = start(
-            [*DIALSTOCK, "order", "list"],
-            env=environment(tmp_path, DATABASE_URL="mysql://here"),
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        said, errors = process.communicate(timeout=PATIENCE)
-        told.append((process.returncode, said, errors))
-    assert told[0] == told[1]
-    assert told[0][0] == 2
-    assert "mysql" in told[0][2]
+    command = [*DIALSTOCK, "order", "list"]
+    options: dict[str, Any] = {"env": environment(tmp_path, DATABASE_URL="mysql://here"), "cwd": tmp_path}
+    forked_one = forked.run(command, timeout=PATIENCE, **options)
+    fresh_one = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
+    assert vars(forked_one) == vars(fresh_one)
+    assert forked_one.returncode == 2
+    assert "mysql" in forked_one.stderr
 
 
 @ON_LINUX

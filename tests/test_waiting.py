@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from tests import waiting
 from tests.waiting import eventually, fair_clock
 
 SCRIPT = """
@@ -43,3 +46,17 @@ def test_the_seconds_of_a_machine_that_is_not_held_up_are_counted() -> None:
         began = time.monotonic()
         eventually(lambda: clock() > 1.0, what="a second passes")
     assert clock() <= time.monotonic() - began
+
+
+def test_what_computes_for_long_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(waiting.time, "sleep", slept.append)
+
+    def compute() -> bool:
+        until = time.thread_time() + 0.05 * len(slept)
+        while time.thread_time() < until:
+            pass
+        return len(slept) == 2
+
+    eventually(compute)
+    assert slept[0] < 0.2 <= slept[1]

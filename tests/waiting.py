@@ -23,12 +23,16 @@ _WORK = bytes(16 * 1024 * 1024)
 
 
 def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str = "") -> T:
-    """The first true value of *check*, asked again and again; fails after *seconds*."""
+    """The first true value of *check*, asked again and again; fails after *seconds*.
+
+    One that computes for long is asked less often: what is waited for needs the processor.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        began = time.thread_time()
         if value := check():
             return value
-        time.sleep(0.02)
+        time.sleep(max(0.02, 4 * (time.thread_time() - began)))
     raise AssertionError(f"did not happen in {seconds:g} s: {what or check}")
 
 

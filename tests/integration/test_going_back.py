@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from schemas.tables.purchases import PROVIDER
+from sqlalchemy import select
+
+from schemas.tables.purchases import PROVIDER, PURCHASE
+from tests import forked
 from tests.integration.place import Place
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.backups import Backup
@@ -22,15 +25,7 @@ WATCHED = 4.0
 
 
 def dialstock(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["dialstock", *arguments],
-        env=place.environ,
-        cwd=place.home,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return forked.run(["dialstock", *arguments], env=place.environ, cwd=place.home, timeout=PATIENCE)
 
 
 def submit(place: Place, *numbers: str, provider: str) -> None:
@@ -42,7 +37,10 @@ def submit(place: Place, *numbers: str, provider: str) -> None:
 
 
 def statuses(place: Place, numbers: list[str]) -> Counter[str]:
-    return Counter(place.purchase(one)["status"] for one in numbers)
+    """Of the newest purchase of each."""
+    query = select(PURCHASE.c.number, PURCHASE.c.status).where(PURCHASE.c.number.in_(numbers)).order_by(PURCHASE.c.id)
+    with place.database.read() as conn:
+        return Counter({row.number: row.status for row in conn.execute(query)}.values())
 
 
 def paused(place: Place, alias: str) -> bool:

@@ -27,15 +27,7 @@ def execute(
     *arguments: str, home: Path, cwd: Path, timeout: float = PATIENCE, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    command = [*DIALSTOCK, *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with forked.start(command, env=environment(home, **extra), cwd=cwd, text=True, **pipes) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+    return forked.run([*DIALSTOCK, *arguments], env=environment(home, **extra), cwd=cwd, timeout=timeout)
 
 
 def choose_sandbox(folder: Path, url: str = SANDBOX_URL) -> None:
