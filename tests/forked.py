@@ -45,7 +45,7 @@ _LONGEST = 2**18
 
 def start(command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
     """Start a command as `subprocess.Popen` does."""
-    ours = _arguments(command) is not None and _settings(env) == _settings(os.environ)
+    ours = _arguments(command) is not None and _settings(env) == _OWN
     kind = _Forked if ours and sys.platform == "linux" else subprocess.Popen
     return kind(command, env=env, **options)
 
@@ -74,6 +74,10 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in environ if name.startswith("PYTHON") and name not in _SAME}
 
 
+# As they are before a test changes them.
+_OWN = _settings(os.environ)
+
+
 class _Forked(subprocess.Popen[Any]):
     """Like any other, but for its start."""
 
@@ -97,7 +101,8 @@ class _Source:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-P", __file__, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            env = {name: value for name, value in os.environ.items() if name not in _settings(os.environ)} | _OWN
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=env)
         self._lock = threading.Lock()
         atexit.register(self._close)
 

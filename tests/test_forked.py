@@ -65,8 +65,12 @@ def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None
         ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONWARNINGS": "ignore"}),
     ],
 )
-def test_what_would_not_be_the_same_is_started_afresh(tmp_path: Path, command: list[str], more: dict[str, str]) -> None:
+def test_what_would_not_be_the_same_is_started_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], more: dict[str, str]
+) -> None:
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with forked.start(command, env=environment(tmp_path, **more), cwd=tmp_path, text=True, **pipes) as process:
+    with forked.start(command, env=environment(tmp_path), cwd=tmp_path, text=True, **pipes) as process:
         assert is_fresh(process)
         process.kill()
