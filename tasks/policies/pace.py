@@ -80,7 +80,8 @@ if mode == 'penalise' then
   return {1, 0, now}
 end
 if mode == 'lift' then redis.call('HDEL', lane, 'until', 'penalty') end
-if mode == 'lift' or mode == 'cools' then return {until_ > now, math.max(0, until_ - now), now} end
+if mode == 'forget' then redis.call('HDEL', lane, 'replid') end
+if mode == 'lift' or mode == 'forget' or mode == 'cools' then return {until_ > now, math.max(0, until_ - now), now} end
 local info = redis.call('INFO', 'replication')
 local found, ends = string.find(info, 'master_replid:', 1, true)
 if not found then return redis.error_reply('ERR this server tells no master_replid in INFO replication') end
@@ -250,7 +251,7 @@ class Pace:
     def _forget(self, lane: Lane) -> None:
         """Have the lane start empty, once for each time that the clock was set ahead."""
         steps = self._clock.steps
-        self._redis.hdel(named(self._redis, lane.key), "replid")
+        self._run(lane, "forget", 0)
         self._steps[lane.key] = steps
 
     def _each(self, lanes: Iterable[Lane], mode: str) -> list[tuple[int, int, Any]]:
