@@ -152,14 +152,17 @@ class Idle:
         return skip
 
     def _if_due(self, ask: Callable[..., int], query: str) -> Callable[..., int]:
-        def skip(runtime: Any, *binding: Any) -> int:
-            clockwork = self._world.clockwork
-            given = (binding[0].alias,) if binding else ()
-            if self._finds_nothing(ask, given, query) and clockwork.rng.random() >= ALL_THE_SAME:
+        def skip(runtime: Any, *bindings: Any) -> int:
+            clockwork, stood = self._world.clockwork, {}
+            for given in [(one.alias,) for one in bindings] or [()]:
+                if not self._finds_nothing(ask, given, query) or clockwork.rng.random() < ALL_THE_SAME:
+                    stood[given] = self._stood(given)
+            if not stood:
                 return 0
-            stood, found = self._stood(given), ask(runtime, *binding)
+            found = ask(runtime, *(one for one in bindings if (one.alias,) in stood))
             if not found:
-                self._nothing[self._place(ask, given)] = stood, clockwork.seconds() + FOUND_NOTHING
+                for given, before in stood.items():
+                    self._nothing[self._place(ask, given)] = before, clockwork.seconds() + FOUND_NOTHING
             return found
 
         return skip

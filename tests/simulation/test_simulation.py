@@ -114,10 +114,10 @@ def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractCon
 
 def test_a_finding_is_made_smaller_and_what_is_left_out_repeats_it(stage: Stage) -> None:
     with mutants.intent_after_call():
-        found = stage.live(8)
+        found = stage.live(4)
         # it is as small as it gets within some twenty worlds: seconds, where the machine has the time
-        small = shrink(lambda without: stage.live(8, without), found, 300.0)
-        again = stage.live(8, small.without)
+        small = shrink(lambda without: stage.live(4, without), found, 300.0)
+        again = stage.live(4, small.without)
     assert len(small.trace) < len(found.trace) / 2
     assert again.trace == small.trace
     assert kind_of(again) == kind_of(found)
