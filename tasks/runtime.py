@@ -17,6 +17,7 @@ from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
 from tasks.ledger.queue.daily_limit import Account, accounts_of
+from tasks.lifecycle.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watched_time import Watch
@@ -127,7 +128,8 @@ class Runtime:
 
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
-    `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls.
+    `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, and
+    `claims` tells what its claims take.
     """
 
     config: Config
@@ -144,6 +146,7 @@ class Runtime:
     reached: Callable[[str], None] = lambda _point: None
     file_differs: Callable[[], bool] = lambda: False
     calls: CallTimes = field(default_factory=CallTimes)
+    claims: ClaimTime = field(default_factory=ClaimTime)
 
     def watched(self) -> Watch:
         """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""

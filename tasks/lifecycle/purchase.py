@@ -22,8 +22,9 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
+from tasks.lifecycle.claim_time import MOST_AHEAD
 from tasks.lifecycle.record import about_call, told, write_answer
-from tasks.lifecycle.send import CLAIM_AHEAD, missed, send, sleep
+from tasks.lifecycle.send import missed, send, sleep
 from tasks.log_fields import about_provider
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
@@ -144,13 +145,14 @@ def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
     """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
-    slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
+    notice = max(NOTICE, min(runtime.claims.longest, MOST_AHEAD))
+    slot = runtime.pace.reserve(binding.buying, notice=notice)
     while isinstance(slot, Slot):
-        sleep(runtime, slot.at - time.monotonic() - CLAIM_AHEAD)
+        sleep(runtime, slot.at - time.monotonic() - runtime.claims.ahead(binding.policy))
         if not missed(binding, slot):
             return slot
         runtime.pace.refund(binding.buying, slot)
-        slot = runtime.pace.reserve(binding.buying, notice=NOTICE)
+        slot = runtime.pace.reserve(binding.buying, notice=notice)
     runtime.database.run(partial(_postpone, wanted=wanted, now=runtime.now(), seconds=slot.wait))
     return None
 
@@ -163,7 +165,9 @@ def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, sec
 def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> list[tuple[Claim, _Wanted]]:
     # What is known not to be called for has no place in the call that has the name: no order of that name tells of it.
     items = [replace(one.item, reference=None) if isinstance(one.prepared, Outcome) else one.item for one in wanted]
+    began = time.monotonic()
     claims = claiming.claim(runtime, binding, items)
+    runtime.claims.took(time.monotonic() - began)
     return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
 
 

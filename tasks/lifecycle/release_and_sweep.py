@@ -29,7 +29,13 @@ from tasks.runtime import Binding, Message, Runtime
 log = logging.getLogger(__name__)
 
 LOOKAHEAD = 0.5
-"""Seconds: purchases are released for the calls that the pace allows in this time."""
+"""Seconds: purchases are released for the calls that the pace allows in this time, near the servers."""
+
+MOST_LOOKAHEAD = 1.5
+"""The same where the servers are far: less than the longest that a task sleeps for its slot."""
+
+WAYS = 4
+"""From its release to its claim a purchase takes so many times as long as a claim: to release, send, take and claim."""
 
 TOGETHER = 8
 """Providers that share a release's transaction: short enough that a purchase hardly waits for it on SQLite."""
@@ -102,7 +108,7 @@ def release_due(runtime: Runtime, *bindings: Binding) -> int:
 
 
 def _wanted(conn: Connection, runtime: Runtime, binding: Binding) -> _Wanted:
-    soon = binding.buying.calls_within(LOOKAHEAD) * binding.batch
+    soon = binding.buying.calls_within(_lookahead(runtime)) * binding.batch
     lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
     if lanes:
         lanes = _with_room(conn, runtime, binding, lanes, soon)
@@ -127,6 +133,11 @@ def _release_all(conn: Connection, runtime: Runtime, wanted: Sequence[_Wanted]) 
         for one, standing in locked
         for message in _release(conn, runtime, one, standing, limited=limited, now=now)
     ]
+
+
+def _lookahead(runtime: Runtime) -> float:
+    """Seconds whose calls purchases are released for: far from the servers a part of it goes by until their claim."""
+    return min(MOST_LOOKAHEAD, LOOKAHEAD + WAYS * runtime.claims.longest)
 
 
 def _release(

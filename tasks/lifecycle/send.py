@@ -20,9 +20,6 @@ from tasks.providers.transport.turns import Withheld, hearing
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 
-CLAIM_AHEAD = 0.1
-"""Seconds before its slot that a call is claimed and connects: a slow commit or handshake does not miss the slot."""
-
 
 class _HeldBack(Withheld):
     """The call is not made: nothing was sent. `code` is a short word for programs."""
@@ -64,7 +61,7 @@ def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot)
 
     Returns what gives its place back, where there are only so many.
     """
-    sleep(runtime, min(CLAIM_AHEAD, slot.at - time.monotonic()))
+    sleep(runtime, slot.at - time.monotonic())
     leave = _take_place(runtime, binding, claim)
     try:
         _keep_slot(runtime, binding, claim, slot)

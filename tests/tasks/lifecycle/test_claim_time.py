@@ -1,0 +1,37 @@
+"""How long before its slot a call is claimed."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.config.policy import Policy
+from tasks.lifecycle.claim_time import CLAIM_AHEAD, CONNECT, MOST_AHEAD, ClaimTime
+
+
+def after(*seconds: float) -> ClaimTime:
+    claims = ClaimTime()
+    for one in seconds:
+        claims.took(one)
+    return claims
+
+
+def test_near_the_servers_it_is_as_long_as_a_slow_commit_takes() -> None:
+    assert after().ahead(Policy()) == CLAIM_AHEAD
+    assert after(*[0.02] * 50).ahead(Policy()) == CLAIM_AHEAD
+
+
+def test_far_from_them_it_is_what_claims_take() -> None:
+    assert after(*[0.3] * 50).ahead(Policy()) == pytest.approx(0.3 + CONNECT, abs=0.01)
+    uneven = after(*[0.2, 0.4] * 50)
+    assert uneven.ahead(Policy()) > 0.4
+    assert uneven.longest < 1.0
+
+
+def test_it_comes_back_after_a_claim_that_hung() -> None:
+    assert after(*[0.02] * 50, 60.0).longest > MOST_AHEAD
+    assert after(*[0.02] * 50, 60.0, *[0.02] * 60).ahead(Policy()) == CLAIM_AHEAD
+
+
+@pytest.mark.parametrize(("send_within", "most"), [(30.0, MOST_AHEAD), (1.0, 0.5), (0.1, CLAIM_AHEAD)])
+def test_the_intent_is_fresh_at_the_slot_still(send_within: float, most: float) -> None:
+    assert after(*[9.0] * 50).ahead(Policy(send_within=send_within)) == most
