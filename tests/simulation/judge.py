@@ -117,8 +117,13 @@ class Judge:
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self._may_be_charged - excused):
-            if one not in standing or one not in self.unseen:
+            if one not in self.unseen or not (one in standing or self._given_back(one)):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+
+    def _given_back(self, one: tuple[str, str]) -> bool:
+        """Whether it was released: what does not show yet may be taken for gone then."""
+        rows = self.all("SELECT provider, account FROM purchase WHERE number = ? AND status = 'released'", one[1])
+        return any(desk(kind_of(alias), account) == one[0] for alias, account in rows)
 
     def standing(self) -> dict[tuple[str, str], str]:
         """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
