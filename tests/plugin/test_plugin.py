@@ -132,7 +132,7 @@ def up(site: Path, tmp_path: Path) -> Iterator[Path]:
     config = tmp_path / "providers.toml"
     with running(site, tmp_path, "sandbox", "--port", "0", "--write-config", str(config)):
         eventually(config.exists, what="the sandbox's configuration")
-        with running(site, tmp_path, "up"):
+        with running(site, tmp_path, "up", "--no-flower"):
             yield tmp_path
 
 
