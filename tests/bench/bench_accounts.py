@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import report
+from tests.bench import pictures, report
 from tests.bench.candidates import APP, Bench, folder
 from tests.bench.dialing import bought_in_all, consecutive, dialstock, dialstock_environ, provider, submit_file
 from tests.bench.harness import PATIENCE, celery, cpu_seconds, memory, rounds, running, setting, stub
@@ -28,6 +28,9 @@ LATENCY = 0.05
 SETTLES, IDLE = 3.0, 10.0
 """Seconds after a start until a worker is idle, and for how long it is measured then."""
 
+BEFORE = {"5 accounts": 0.05, "100 accounts": 0.22, "500 accounts": 0.63}
+"""An idle worker's share of a core on this machine as it asked each account, to be seen beside what it is."""
+
 NAME = "accounts@bench"
 
 
@@ -37,6 +40,10 @@ def bench_accounts(redis_server: RedisServer, postgres_server: PostgresServer) -
     runs = {_name(count): _Run(bench, count) for count in counts}
     results = rounds({name: run.measure for name, run in runs.items()})
     base = results[_name(1)]
+    costs = {
+        name: tuple(statistics.median(of) for of in zip(*((one.idle, one.rate) for one in found), strict=True))
+        for name, found in results.items()
+    }
     report.publish(
         "Accounts",
         ("", "idle, cores", "memory, MB", "ratio", "start, s", "provider list, s", "doctor, s", "numbers/s", "ratio"),
@@ -46,6 +53,7 @@ def bench_accounts(redis_server: RedisServer, postgres_server: PostgresServer) -
             f"over {IDLE:.0f} s. {bench.count} numbers, evenly over the accounts, from the first call to the last. "
             f"Ratios to one account; medians of {setting('ROUNDS', 3)} rounds."
         ),
+        picture=pictures.accounts(costs, BEFORE),
     )
 
 

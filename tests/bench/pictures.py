@@ -52,6 +52,21 @@ def peers(results: Mapping[str, Measure], yardstick: str) -> Path:
     return _save(figure, "peers")
 
 
+def accounts(costs: Mapping[str, tuple[float, float]], before: Mapping[str, float]) -> Path:
+    """An idle worker's share of a core and the numbers bought in a second, by accounts; and what the share was once."""
+    names = list(costs)[::-1]
+    figure = Figure(figsize=(8.4, 2.8), layout="constrained")
+    figure.suptitle("One worker process for many accounts, on SQLite")
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.barh(names, [before.get(name, 0.0) for name in names], color=THEIRS, label="before")
+    left.barh(names, [costs[name][0] for name in names], height=0.4, color=OURS, label="now")
+    left.set(title="Idle", xlabel="share of a core")
+    left.legend(loc="upper right", frameon=False)
+    _draw_bars(right, names, [costs[name][1] for name in names], [OURS] * len(names), "{:.0f}")
+    right.set(title="Throughput", xlabel="numbers per second")
+    return _save(figure, "accounts")
+
+
 def _draw_calls(axes: Axes, times: Sequence[float], rate: int) -> None:
     counts = by_second(times)
     axes.stairs(counts, fill=True, color=OURS, alpha=0.75, label="calls")
