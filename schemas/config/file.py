@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from schemas.config.accounts_file import MISNAMED, Contents, expand, read_contents
 from schemas.config.errors import ConfigError, Problem, Text, describe, did_you_mean, heading, not_toml, report
-from schemas.config.kinds import Kind, policy_for
+from schemas.config.kinds import Kind, currency_problem, policy_for
 from schemas.config.policy import Policy
 from schemas.config.pools import PoolConfig, read_pools
 from schemas.config.provider import ProviderConfig
@@ -189,6 +189,8 @@ def _provider(
     if policy.max_batch > kind.max_batch:
         message = f"policy.max_batch: {kind.name} takes {kind.max_batch} in a call: lower it"
         problems.append(Problem((*path, "policy", "max_batch"), message))
+    if other := currency_problem(kind, policy.max_spend):
+        problems.append(Problem((*path, "policy", "max_spend"), f"policy.max_spend: {kind.name} {other}"))
     # with a wrong policy too, so that one reading of the file tells everything
     try:
         provider = kind.config.model_validate({**table, "policy": policy})

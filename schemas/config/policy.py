@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.config.rates import Rate, Seconds, parse_rate
+from schemas.money import Money, MostMoney
 
 
 class Policy(BaseModel):
@@ -20,7 +21,9 @@ class Policy(BaseModel):
     lookup_rate_limits: the same for calls that only read. max_in_flight: purchases released to workers at once.
     max_concurrent_calls: calls of all kinds that are under way at once, over all workers; none for no such limit. After
     a restart of Redis, or a failover, none is made until those that it does not know of are over.
-    daily_limit: purchases in 24 hours, 0 for none. Aliases of one account share all limits.
+    daily_limit: purchases in 24 hours, 0 for none. max_spend: the most that is spent in any 24 hours, on each number
+    its setup and first month; one that does not tell both counts as cost_if_unknown. Aliases of one account share all
+    limits.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
     long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
     max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted. A call
@@ -43,6 +46,8 @@ class Policy(BaseModel):
     max_in_flight: int = Field(default=20, ge=1, le=10_000, strict=True)
     max_concurrent_calls: int | None = Field(default=None, ge=1, le=1000, strict=True)
     daily_limit: int = Field(default=0, ge=0, strict=True)
+    max_spend: MostMoney | None = None
+    cost_if_unknown: MostMoney | None = None
     connect_timeout: float = Field(default=5.0, gt=0, le=60, strict=True)
     timeout: float = Field(default=30.0, gt=0, le=300, strict=True)
     send_within: float = Field(default=2.0, gt=0, le=30, strict=True)
@@ -80,7 +85,19 @@ class Policy(BaseModel):
             raise ValueError(f"backoff_max: {self.backoff_max:g} is below backoff_initial: raise it")
         if any(later <= sooner for sooner, later in pairwise(self.reconcile_after)):
             raise ValueError("reconcile_after: must rise: these are the times of the looks")
+        _refuse_uncounted(self.max_spend, self.cost_if_unknown)
         return self
+
+
+def _refuse_uncounted(most: Money | None, if_unknown: Money | None) -> None:
+    if most is None:
+        return
+    if if_unknown is None:
+        raise ValueError("max_spend: needs cost_if_unknown beside it, what a number counts as that tells no price")
+    if if_unknown.currency != most.currency:
+        raise ValueError(f"cost_if_unknown: is in {if_unknown.currency}, and max_spend in {most.currency}: write one")
+    if if_unknown.amount > most.amount:
+        raise ValueError(f"cost_if_unknown: {if_unknown} is above max_spend, {most}: nothing without a price is bought")
 
 
 def _refuse_contradictions(rates: tuple[Any, ...], field: str) -> None:

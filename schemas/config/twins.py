@@ -8,7 +8,10 @@ from schemas.config.accounts_file import is_in_file, name_of
 from schemas.config.errors import Problem
 from schemas.config.policy import Policy
 
-_SHARED = ("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight", "daily_limit")
+_SHARED = (
+    *("rate_limits", "burst", "rate_guard", "lookup_rate_limits", "max_in_flight"),
+    *("daily_limit", "max_spend", "cost_if_unknown"),
+)
 
 
 def between(providers: dict[str, Any]) -> list[Problem]:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from schemas.events import EventType
+from schemas.money import price_of
 from schemas.outcomes import clip
 from schemas.plain import shown, storable, written
 from schemas.requests import BuyNumber, Key, RequestError, key_of_message, parse_buy
@@ -89,7 +90,8 @@ def _release_at_once(conn: Connection, binding: Binding, accepted: Accepted, run
     if locked is None or locked.paused:
         return None
     soon = binding.buying.calls_within(LOOKAHEAD)
-    if dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon).free < 1:
+    room = dispatch.room(conn, binding.policy, locked, account, now=now, soon=soon)
+    if room.free < 1 or (room.day is not None and not room.day.covers(price_of(accepted.row))):
         return None
     until = now + timedelta(seconds=binding.policy.take_within)
     return move(conn, accepted.row, Status.DISPATCHED, now, due_at=until)

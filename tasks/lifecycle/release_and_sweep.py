@@ -159,6 +159,7 @@ def _release(
         counted=not room.free,
         limits=one.limits,
         limited=limited,
+        day=room.day,
     )
     return purchase_messages(binding, rows, probe=standing.paused)
 

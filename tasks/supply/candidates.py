@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,15 +14,16 @@ from schemas.money import Money, readable
 from schemas.outcomes import Candidate, OutcomeKind
 from schemas.wishes import cannot
 from tasks.chunks import chunks
+from tasks.ledger.queue.day_spend import DaySpend
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.search_pages import SearchPages
 from tasks.providers.reading.searches import offered
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
-from tasks.supply.budgets import Budget, budgets, closed_providers
+from tasks.supply.budgets import Budget, budgets, closed_providers, day_spends
 from tasks.supply.fitting import fits, is_cheap, query_of
-from tasks.supply.offers import Offer, usable
+from tasks.supply.offers import Offer, usable, within_day
 
 SPARE = 100
 """Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
@@ -75,15 +77,16 @@ def find(
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
     the preferred one's next page may have the rest. The cheapest are looked for among all. Each provider's part of
     *listed*, where it is given, goes before its search. Nothing is searched where *kept*, which searches by the same
-    criteria showed before, has a good part. A provider offers no more than its daily limit leaves; what has to share
-    that with others that wait there comes last. One that costs more than *spend*, setup and first month, or does not
-    tell both, is passed over.
+    criteria showed before, has a good part. A provider offers no more than its limits of a day leave; what has to
+    share its daily limit with others that wait there comes last. One that costs more than *spend*, setup and first
+    month, or does not tell both, is passed over.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
     here = [alias for alias in criteria.providers if alias in runtime.providers]
     with runtime.database.read() as conn:
         closed = closed_providers(conn, runtime, here)
-        left = budgets(conn, runtime, [alias for alias in here if alias not in closed])
+        open_ones = [alias for alias in here if alias not in closed]
+        left, days = budgets(conn, runtime, open_ones), day_spends(conn, runtime, open_ones, waiting=True)
     hunt = _Hunt(
         runtime=runtime,
         criteria=criteria,
@@ -91,6 +94,7 @@ def find(
         urgent=count if urgent is None else urgent,
         closed=closed,
         budgets=left,
+        days=days,
         listed=listed,
         spend=spend,
     )
@@ -106,7 +110,7 @@ class _Hunt:
     """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones.
 
     `closed` tells why a provider buys nothing now. `shared` are offers at providers whose daily limit may go to others
-    that wait there.
+    that wait there. `days` are the max_spend of those that have one, and `dear` how many offers they leave out.
     """
 
     runtime: Runtime
@@ -115,10 +119,12 @@ class _Hunt:
     urgent: int
     closed: Mapping[str, str]
     budgets: Mapping[str, Budget]
+    days: Mapping[str, DaySpend]
     listed: Sequence[Offer] | None
     spend: Money | None
     found: Found = field(default_factory=Found)
     shared: list[Offer] = field(default_factory=list)
+    dear: Counter[str] = field(default_factory=Counter)
 
     @property
     def enough(self) -> bool:
@@ -153,6 +159,8 @@ class _Hunt:
             if not self.enough and self._left(alias).idle < 1:
                 limit = self.runtime.providers[alias].policy.daily_limit
                 self._none_now(alias, f"its daily_limit of {limit} leaves no more beside what waits there")
+            elif not self.enough and self.dear[alias]:
+                self._none_now(alias, f"its max_spend leaves no more: {self.days[alias]}, beside what waits there")
 
     def share(self) -> None:
         """Add, where there are too few, what has to share a daily limit."""
@@ -230,6 +238,10 @@ class _Hunt:
         """Add those of *offers* that can be ordered; whether there were any, and may be more."""
         with self.runtime.database.read() as conn:
             fresh = usable(conn, self.runtime, offers, self.found.offers)
+        if alias in self.days:
+            before = len(fresh)
+            fresh = within_day(fresh, self.days[alias], self._at_account(alias, [*self.found.offers, *self.shared]))
+            self.dear[alias] += before - len(fresh)
         left = self._left(alias)
         alone = max(0, min(left))
         self.found.offers.extend(fresh[:alone])
@@ -237,14 +249,14 @@ class _Hunt:
         return 0 < len(fresh) < alone
 
     def _left(self, alias: str) -> Budget:
-        """The provider's budget without what was found at its account."""
+        """The provider's daily limit without what was found at its account."""
         most, idle = self.budgets[alias]
-        found = self._at_account(alias, self.found.offers)
-        return Budget(most - found - self._at_account(alias, self.shared), idle - found)
+        found = len(self._at_account(alias, self.found.offers))
+        return Budget(most - found - len(self._at_account(alias, self.shared)), idle - found)
 
-    def _at_account(self, alias: str, offers: Sequence[Offer]) -> int:
+    def _at_account(self, alias: str, offers: Sequence[Offer]) -> list[Offer]:
         providers = self.runtime.providers
-        return sum(providers[offer.provider].account == providers[alias].account for offer in offers)
+        return [one for one in offers if providers[one.provider].account == providers[alias].account]
 
     def _cheapest_first(self) -> None:
         """Order what was found by price: of the currency that the first provider tells it in, unless one was named."""
@@ -262,7 +274,7 @@ class _Hunt:
         """Whether more of the provider's numbers would be of no use."""
         left = self._left(alias)
         plenty = len(self.found.offers) + len(self.shared) >= self.count
-        return self.enough or left.most < 1 or (left.idle < 1 and plenty)
+        return self.enough or left.most < 1 or bool(self.dear[alias]) or (left.idle < 1 and plenty)
 
 
 def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, or_, select
 from schemas.money import Money, Price
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks.ledger.queue.purses import affordable, cost
+from tasks.ledger.queue.purses import Bound, affordable, cost
 from tasks.pools.counting import DAY
 from tasks.pools.stock import in_pools
 from tasks.runtime import Runtime
@@ -52,6 +52,14 @@ def within(offers: Sequence[Offer], spend: Money | None) -> Sequence[Offer]:
     if spend is None:
         return offers
     return [offers[place] for place in affordable([one.price for one in offers], spend, spend.amount)]
+
+
+def within_day(offers: Sequence[Offer], day: Bound, chosen: Sequence[Offer]) -> list[Offer]:
+    """Those of *offers* that fit into what is left of a *day* beside the *chosen*."""
+    left = replace(day)
+    for one in chosen:
+        left.take(one.price)
+    return [one for one in offers if left.take(one.price)]
 
 
 def less(spend: Money, chosen: Sequence[Offer]) -> Money:

@@ -73,9 +73,14 @@ def limit_families(providers: Iterable[Binding]) -> Iterator[Metric]:
         "dialstock_limit_calls_per_second", "Calls a second that are made at most.", labels=("provider", "call")
     )
     day = GaugeMetricFamily("dialstock_limit_24h", "Purchases in 24 hours at most.", labels=("provider",))
+    spend = GaugeMetricFamily(
+        "dialstock_max_spend_24h", "What is spent in 24 hours at most.", labels=("provider", "currency")
+    )
     for one in providers:
         pace.add_metric((one.alias, "buy"), 1 / one.buying.interval)
         pace.add_metric((one.alias, "read"), 1 / one.looking.interval)
         if one.policy.daily_limit:
             day.add_metric((one.alias,), one.policy.daily_limit)
-    yield from (pace, day)
+        if most := one.policy.max_spend:
+            spend.add_metric((one.alias, most.currency), float(most.amount))
+    yield from (pace, day, spend)

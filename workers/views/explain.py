@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,8 +101,16 @@ def _queued(purchase: Row, around: Around) -> str:
     if due is not None and due > around.now:
         return f"Backs off: {again.lower()} {when(due, around.now)} ({tries})."
     rates = " and ".join(map(str, around.policy.rate_limits))
-    daily = f", {around.policy.daily_limit:,} in 24 h" if around.policy.daily_limit else ""
+    daily = "".join(f", {told}" for told in _limits_of_a_day(around.policy))
     return f"{again} as soon as a worker has room for it ({tries}); the provider's pace is {rates}{daily}."
+
+
+def _limits_of_a_day(policy: Policy) -> Iterator[str]:
+    """What a provider's account may buy in 24 hours at the most, and for how much."""
+    if policy.daily_limit:
+        yield f"{policy.daily_limit:,} in 24 h"
+    if policy.max_spend:
+        yield f"{policy.max_spend} in 24 h"
 
 
 def _stranded(purchase: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
@@ -21,17 +22,25 @@ RECOUNT_ELSEWHERE = timedelta(minutes=1)
 """The same of what an account bought under aliases that are another account by now."""
 
 
+_AT = PURCHASE.c
+_SURELY = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASING, Status.RELEASED)
+CHARGED = or_(_AT.status.in_(_SURELY), and_(_AT.status == Status.QUEUED, _AT.doubt))
+"""Whether a purchase was, or may have been, charged by a call that is over."""
+
+
 @dataclass
 class Account:
     """The aliases of the file that share one account's limits; when, and at what, its last day was counted last.
 
-    `elsewhere` is the same of what stands under aliases that are another account by now.
+    `elsewhere` is the same of what stands under aliases that are another account by now, and `spent_elsewhere` what
+    that cost, and of how many it is not known.
     """
 
     name: str
     aliases: tuple[str, ...]
     counted: tuple[datetime, int] | None = None
     elsewhere: tuple[datetime, int] | None = None
+    spent_elsewhere: tuple[datetime, Decimal, int] | None = None
 
 
 def accounts_of(aliases: Iterable[tuple[str, str]]) -> dict[str, Account]:
@@ -66,11 +75,15 @@ def _elsewhere(conn: Connection, account: Account, names: Collection[str], limit
     The days of all other accounts are read for it, so it is remembered for longer; a changed file is counted anew.
     """
     if account.elsewhere is None or not timedelta(0) <= now - account.elsewhere[0] < RECOUNT_ELSEWHERE:
-        at = PURCHASE.c
-        others = at.provider.in_(select(PROVIDER.c.provider).where(PROVIDER.c.provider.not_in(names)))
-        its = at.account.in_(_names_of(conn, account.name))
-        account.elsewhere = now, _bought_today(conn, and_(others, its), limit, now)
+        account.elsewhere = now, _bought_today(conn, under_others(conn, account, names), limit, now)
     return account.elsewhere[1]
+
+
+def under_others(conn: Connection, account: Account, names: Collection[str]) -> ColumnElement[bool]:
+    """Whether a purchase is the account's, and stands under none of its *names*."""
+    at = PURCHASE.c
+    others = at.provider.in_(select(PROVIDER.c.provider).where(PROVIDER.c.provider.not_in(names)))
+    return and_(others, at.account.in_(_names_of(conn, account.name)))
 
 
 def _names_of(conn: Connection, account: str) -> set[str]:
@@ -86,16 +99,5 @@ def _names_of(conn: Connection, account: str) -> set[str]:
 
 def _bought_today(conn: Connection, where: ColumnElement[bool], limit: int, now: datetime) -> int:
     """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
-    at = PURCHASE.c
-    charged = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASING, Status.RELEASED)
-    inner = (
-        select(at.id)
-        .where(
-            where,
-            at.call_deadline > now - DAY,
-            or_(at.status.in_(charged), and_(at.status == Status.QUEUED, at.doubt)),
-        )
-        .limit(limit)
-        .subquery()
-    )
+    inner = select(PURCHASE.c.id).where(where, PURCHASE.c.call_deadline > now - DAY, CHARGED).limit(limit).subquery()
     return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())

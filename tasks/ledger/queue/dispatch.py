@@ -25,12 +25,16 @@ from tasks.ledger.among import among
 from tasks.ledger.orders.limits import MAY_BUY_MORE
 from tasks.ledger.queue import standing as standings
 from tasks.ledger.queue.daily_limit import DAY, Account, left_today
+from tasks.ledger.queue.day_spend import DaySpend, day_spend
 from tasks.ledger.queue.release import COUNTED, OF, due
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, insert_new
 
 MAX_LANES = 50
 """Orders that share one release."""
+
+DAILY_LIMIT, MAX_SPEND = "daily_limit", "max_spend"
+"""Why there is no room: an account's limits of a day."""
 
 _AT = PURCHASE.c
 # Asked ten times a second by every worker, so built once.
@@ -67,12 +71,14 @@ _DUE_ORDERS = (
 class Room:
     """What a provider has room for now. `free` is how many purchases may be released; `why` if none.
 
-    `again` is how many may all the same that the daily limit counts already: an earlier call may have been charged.
+    `again` is how many may all the same that the account's limits of a day count already: an earlier call may have been
+    charged. `day` is what those that are released may cost, None for any.
     """
 
     free: int
     again: int = 0
     why: str | None = None
+    day: DaySpend | None = None
 
 
 def due_lanes(conn: Connection, provider: str, account: str, now: datetime) -> list[str | None]:
@@ -96,7 +102,7 @@ def due_singles(conn: Connection, provider: str, account: str, now: datetime, *,
 def counted_lanes(
     conn: Connection, provider: str, account: str, lanes: Sequence[str | None], now: datetime
 ) -> list[str | None]:
-    """Those of *lanes*, and of the single purchases, that have something due that the daily limit counts already."""
+    """Those of *lanes*, and of the single purchases, that have something due that a day's limits count already."""
     orders = [lane for lane in lanes if lane is not None]
     found = conn.execute(_COUNTED_LANES, {"lanes": orders, "now": now, "since": now - DAY})
     return [order_id for *of, order_id in found if of == [provider, account]]
@@ -135,9 +141,12 @@ def room(conn: Connection, policy: Policy, standing: Standing, account: Account,
         since = policy.in_flight + 2 * soon * policy.max_batch
         left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + running + since)
         if left <= running:
-            return Room(free=0, again=free, why="daily limit")
+            return Room(free=0, again=free, why=DAILY_LIMIT)
         free = min(free, left - running)
-    return Room(free=1, why="probe") if standing.paused else Room(free=free)
+    day = day_spend(conn, account, standing.names, policy, now)
+    if day is not None and not day.left:
+        return Room(free=0, again=free, why=MAX_SPEND, day=day)
+    return Room(free=1, why="probe", day=day) if standing.paused else Room(free=free, day=day)
 
 
 def _running(conn: Connection, names: Collection[str]) -> Counter[tuple[str, str]]:

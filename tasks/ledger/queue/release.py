@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, literal, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from schemas.money import Money
+from schemas.money import Money, price_of
 from schemas.status import Status
 from schemas.tables.purchases import DOUBTFUL, PURCHASE, QUEUED
 from tasks.ledger.among import among
@@ -19,8 +19,11 @@ from tasks.ledger.orders.money import left_for_calls
 from tasks.ledger.queue.daily_limit import DAY
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
 from tasks.ledger.queue.pool_money import purse
-from tasks.ledger.queue.purses import affordable_ids
+from tasks.ledger.queue.purses import Bound, fitting_ids
 from tasks.ledger.rows import Row
+
+DEAR_AGAIN = timedelta(minutes=1)
+"""Until what costs more than is left of a day is looked at again."""
 
 _AT = PURCHASE.c
 # An alias that is another account now leaves the old one's purchases alone.
@@ -58,20 +61,33 @@ def _release_those(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
 
 
+@dataclass(frozen=True)
+class _Lane:
+    """What is released of a lane: all that is due, or what a limit of a day counts already. `priced` is what is due."""
+
+    every: ReturningUpdate[Any]
+    counted: ReturningUpdate[Any]
+    priced: Select[Any]
+
+
+def _lane(which: ColumnElement[bool]) -> _Lane:
+    priced = due(which).add_columns(_AT.monthly_price, _AT.setup_price, _AT.currency)
+    return _Lane(
+        every=_release(which),
+        counted=_release(and_(which, COUNTED)),
+        priced=priced.with_for_update(skip_locked=True, key_share=True),
+    )
+
+
+# What a limit of a day counts already.
+COUNTED = and_(DOUBTFUL, _AT.call_deadline > bindparam("since"))
+_OF_ORDER: ColumnElement[bool] = _AT.order_id == bindparam("lane")
 # Asked ten times a second by every worker, so built once.
 _RELEASE_IDS = _release_those(among(_AT.id, "ids"))
-_RELEASE_SINGLES = _release(_AT.order_id.is_(None))
-_RELEASE_LANE = _release(_AT.order_id == bindparam("lane"))
-_RELEASE_DOUBTFUL = _release(and_(_AT.order_id == bindparam("lane"), DOUBTFUL))
-_DUE_PRICED = (
-    due(_AT.order_id == bindparam("lane"))
-    .add_columns(_AT.monthly_price, _AT.setup_price, _AT.currency)
-    .with_for_update(skip_locked=True, key_share=True)
-)
-# What a daily limit counts already.
-COUNTED = and_(DOUBTFUL, _AT.call_deadline > bindparam("since"))
-_RELEASE_COUNTED_SINGLES = _release(and_(_AT.order_id.is_(None), COUNTED))
-_RELEASE_COUNTED = _release(and_(_AT.order_id == bindparam("lane"), COUNTED))
+_SINGLES = _lane(_AT.order_id.is_(None))
+_ORDER = _lane(_OF_ORDER)
+_DOUBTFUL = _lane(and_(_OF_ORDER, DOUBTFUL))
+_PUT_OFF = update(PURCHASE).where(among(_AT.id, "ids"), QUEUED).values(due_at=bindparam("later"))
 
 
 def release(
@@ -86,12 +102,13 @@ def release(
     counted: bool = False,
     limits: Limits = NO_LIMITS,
     limited: Limited = NONE_LIMITED,
+    day: Bound | None = None,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
-    Untaken after *take_within* seconds they are due again. *counted* releases only what the daily limit counts already.
-    *limits* are the pools', *limited* what `lock_limited` says of these orders. Returns rows of id, number, revision,
-    attempts and doubt.
+    Untaken after *take_within* seconds they are due again. *counted* releases only what a day's limits count already.
+    *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend.
+    Returns rows of id, number, revision, attempts and doubt.
     """
     rows: list[Row] = []
     values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
@@ -103,56 +120,76 @@ def release(
             continue
         here = {**values, "lane": lane}
         if counted:
-            every = _RELEASE_COUNTED_SINGLES if lane is None else _RELEASE_COUNTED
-            found = _released(conn, every, share, here)
+            found = _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
         elif lane in limited:
-            found = _release_of_order(conn, lane, limited[lane], share, here)
+            found = _release_of_order(conn, lane, limited[lane], share, here, day=day)
         else:
-            found = _release_of_pool(conn, lane, limits.get(lane), share, here)
+            found = _release_of_pool(conn, lane, limits.get(lane), share, here, day=day)
         rows += found
         # Within a limit on spending, more may be found among more.
-        if len(found) < share and lane not in limited and lane not in limits:
+        if len(found) < share and lane not in limited and lane not in limits and day is None:
             empty.add(lane)
     return rows
 
 
-def _release_of_order(conn: Connection, lane: str | None, spend: Money | None, count: int, values: Row) -> list[Row]:
+def _release_of_order(
+    conn: Connection, lane: str | None, spend: Money | None, count: int, values: Row, *, day: Bound | None
+) -> list[Row]:
     """Release within the order's own limits; the order is locked."""
     most = allowance(conn, lane)
     if lane is None or most is None or (most >= count and spend is None):
-        return _released(conn, _RELEASE_LANE, count, values)
+        return _release_of_lane(conn, _ORDER, count, values, day=day)
     # What may have been bought is counted already: it goes first, and takes nothing from the limit.
-    rows = _released(conn, _RELEASE_DOUBTFUL, count, values)
+    rows = _release_of_lane(conn, _DOUBTFUL, count, values, day=day)
     count = min(count - len(rows), most)
     if spend is None:
-        return rows + _released(conn, _RELEASE_LANE, count, values)
-    return rows + _released_within(conn, spend, left_for_calls(conn, lane, spend), count, values)
+        return rows + _release_of_lane(conn, _ORDER, count, values, day=day)
+    its = Bound(spend, left_for_calls(conn, lane, spend))
+    return rows + _released_within(conn, _ORDER, [its], count, values, day=day)
 
 
-def _release_of_pool(conn: Connection, lane: str | None, limit: PoolLimit | None, count: int, values: Row) -> list[Row]:
+def _release_of_pool(
+    conn: Connection, lane: str | None, limit: PoolLimit | None, count: int, values: Row, *, day: Bound | None
+) -> list[Row]:
     """Release within the limits of the pool that ordered it, if one did."""
-    every = _RELEASE_SINGLES if lane is None else _RELEASE_LANE
+    every = _SINGLES if lane is None else _ORDER
     if limit is None:
-        return _released(conn, every, count, values)
+        return _release_of_lane(conn, every, count, values, day=day)
     rows: list[Row] = []
     most, spend = lock_left(conn, limit, values["now"]), limit.spend
     if most < count or spend is not None:
-        rows = _released(conn, _RELEASE_COUNTED, count, values)
+        rows = _released(conn, every.counted, count, values)
         count = min(count - len(rows), most)
     if spend is None:
-        return rows + _released(conn, every, count, values)
+        return rows + _release_of_lane(conn, every, count, values, day=day)
     if count <= 0:
         return rows
-    left = purse(conn, limit.pool, spend, values["now"], waiting=False).left
-    return rows + _released_within(conn, spend, left, count, values)
+    its = Bound(spend, purse(conn, limit.pool, spend, values["now"], waiting=False).left)
+    return rows + _released_within(conn, every, [its], count, values, day=day)
 
 
-def _released_within(conn: Connection, bound: Money, left: Decimal, count: int, values: Row) -> list[Row]:
-    """Release what fits into what is *left* of a bound, whose pool or order is locked."""
+def _release_of_lane(conn: Connection, lane: _Lane, count: int, values: Row, *, day: Bound | None) -> list[Row]:
+    """Release within what the account may spend in a *day*: what that counts already goes first, and takes nothing."""
+    if day is None:
+        return _released(conn, lane.every, count, values)
+    rows = _released(conn, lane.counted, count, values)
+    return rows + _released_within(conn, lane, [], count - len(rows), values, day=day)
+
+
+def _released_within(
+    conn: Connection, lane: _Lane, bounds: Sequence[Bound], count: int, values: Row, *, day: Bound | None
+) -> list[Row]:
+    """Release what fits into what is left of *bounds*, whose pool or order is locked, and of the *day*.
+
+    What does not fit into the day is put off: it would stand before what does.
+    """
     if count <= 0:
         return []
-    rows = conn.execute(_DUE_PRICED, {**values, "most": count}).mappings()
-    ids = affordable_ids([*map(dict, rows)], bound, left)
+    rows = [dict(row) for row in conn.execute(lane.priced, {**values, "most": count}).mappings()]
+    ids = fitting_ids(rows, bounds if day is None else [*bounds, day])
+    dear = [row["id"] for row in rows if row["id"] not in ids and day is not None and not day.covers(price_of(row))]
+    if dear:
+        conn.execute(_PUT_OFF, {"ids": dear, "later": values["now"] + DEAR_AGAIN})
     return _released(conn, _RELEASE_IDS, len(ids), {**values, "ids": ids}) if ids else []
 
 

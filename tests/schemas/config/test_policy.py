@@ -73,6 +73,24 @@ def test_the_longest_backoff_is_not_below_the_first():
 
 
 @pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"max_spend": "9 USD"}, "max_spend: needs cost_if_unknown beside it"),
+        ({"max_spend": "9 USD", "cost_if_unknown": "2 EUR"}, "cost_if_unknown: is in EUR, and max_spend in USD"),
+        (
+            {"max_spend": "9 USD", "cost_if_unknown": "10 USD"},
+            "10.00 USD is above max_spend, 9.00 USD",
+        ),
+        ({"max_spend": "9", "cost_if_unknown": "2 USD"}, "write an amount and its currency"),
+        ({"max_spend": "0 USD", "cost_if_unknown": "2 USD"}, "would buy nothing"),
+    ],
+)
+def test_what_may_be_spent_a_day_says_how_a_number_without_a_price_counts(fields, told):
+    assert told in refusal(**fields)
+    assert str(Policy(max_spend="9 USD", cost_if_unknown="2 USD").max_spend) == "9.00 USD"
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("burst", 0),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, insert, select
 
+from schemas.config.policy import Policy
+from schemas.money import parse_money
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, LINE, ORDER, PURCHASE, RUNNING
@@ -20,6 +24,7 @@ from tasks.ledger.calls import intents, looks, outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.orders import cancel, cancelled, limits
 from tasks.ledger.queue import daily_limit, dispatch, release, requeue, standing
+from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
@@ -98,6 +103,15 @@ def filled(file_url: str) -> Iterator[World]:
     database.close()
 
 
+def _counted_elsewhere() -> daily_limit.Account:
+    return replace(ACCOUNT, spent_elsewhere=(MUCH_LATER, Decimal(0), 0))
+
+
+def _spending(world: World) -> Policy:
+    spends = {"max_spend": parse_money("9 USD"), "cost_if_unknown": parse_money("2 USD")}
+    return world.binding.policy.model_copy(update=spends)
+
+
 def plans(world: World, action: Callable[[Connection], Any]) -> str:
     """How the database ran what *action* asked; all of it is undone."""
     asked: list[tuple[str, Any]] = []
@@ -147,6 +161,7 @@ def _mark() -> Mark:
 ACCOUNT = daily_limit.Account("acme-account", ("acme", "twin"))
 STANDS = standing.standing([], "acme", ACCOUNT)
 LATER = START + timedelta(hours=1)
+MUCH_LATER = START + timedelta(days=55)
 JUST_SET = Watch(now=LATER, since=LATER)
 
 QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
@@ -166,6 +181,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "keep": ("autoindex_purchase_1|purchase_pkey", lambda w, c: intents.keep(c, _dispatched(w), LATER)),
     "record": ("autoindex_purchase_1|purchase_pkey", lambda w, c: outcomes.record_all(c, _answers(w, c), LATER)),
     "history": ("purchase_attempt_(1|pkey)", lambda w, c: history.lost(c, [_mark() for _ in range(3)], account="x")),
+    "day_spend": (
+        "purchase_last_call",
+        lambda w, c: day_spend(c, _counted_elsewhere(), ACCOUNT.aliases, _spending(w), MUCH_LATER),
+    ),
     "running": (
         "purchase_running|purchase_by_order",
         lambda w, c: dispatch.room(

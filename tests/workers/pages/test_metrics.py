@@ -70,6 +70,7 @@ def test_what_was_spent_and_how_much_of_the_limits_is_used(visitor: Visitor, bot
     assert found["dialstock_spent_24h", "USD", "timepay"] == pytest.approx(3.3)
     assert found["dialstock_bought_24h", "timepay"] == 2
     assert ("dialstock_limit_24h", "timepay") not in found, "it has none"
+    assert ("dialstock_max_spend_24h", "USD", "timepay") not in found
     assert found["dialstock_limit_calls_per_second", "buy", "timepay"] > 0
 
 

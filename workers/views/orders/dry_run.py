@@ -73,16 +73,22 @@ def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], l
                 countries.setdefault(country, InCountry(country)).add(alive.get(number))
                 plans.setdefault(alias, Plan(alias)).add(alive.get(number))
     for alias, one in plans.items():
-        one.seconds = least_seconds(runtime.providers[alias], one.to_buy)
+        one.seconds = least_seconds(runtime.providers[alias], one.to_buy, unpriced=True)
     first = sorted(countries.values(), key=lambda one: (-one.to_buy, one.country or "~"))
     return [plans[alias] for alias in sorted(plans)], first
 
 
-def least_seconds(binding: Binding, purchases: int) -> float:
-    """The least time for so many purchases at the provider's pace and daily limit, from an idle start."""
+def least_seconds(binding: Binding, purchases: int, *, unpriced: bool = False) -> float:
+    """The least time for so many purchases at the provider's pace and its limits of a day, from an idle start.
+
+    What is *unpriced* counts for max_spend as cost_if_unknown.
+    """
     policy = binding.policy
     interval = buying_lane(binding.account, policy).interval
-    if not policy.daily_limit or purchases <= policy.daily_limit:
+    a_day = [policy.daily_limit] if policy.daily_limit else []
+    if unpriced and policy.max_spend and policy.cost_if_unknown:
+        a_day.append(int(policy.max_spend.amount // policy.cost_if_unknown.amount))
+    if purchases <= min(a_day, default=purchases):
         return purchases * interval
-    whole_days, rest = divmod(purchases - 1, policy.daily_limit)
+    whole_days, rest = divmod(purchases - 1, min(a_day))
     return whole_days * DAY + rest * interval

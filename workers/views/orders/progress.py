@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks.ledger.queue import daily_limit, dispatch, standing
+from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.rows import Row
 from tasks.policies.pace import buying_lane
 from tasks.reports.queries import find_order, next_due, order_counts, provider_states
@@ -136,9 +137,10 @@ class Sampler:
             return "not configured any more: see `dialstock provider list` for the mend, or cancel the order"
         if paused := pause_in_words(state, now, binding.kind):
             return paused
+        account = self._runtime.accounts[binding.account]
         if due is not None and due > now:
-            return f"backing off, next try {when(due, now)}"
-        return _why_due(conn, binding, self._runtime.accounts[binding.account], now)
+            return "; ".join([f"backing off, next try {when(due, now)}", *_why_put_off(conn, binding, account, now)])
+        return _why_due(conn, binding, account, now)
 
     def _timed(self, parts: list[Part]) -> list[Part]:
         now = time.monotonic()
@@ -196,6 +198,15 @@ def _why_due(conn: Connection, binding: Binding, account: daily_limit.Account, n
     policy = binding.policy
     stands = standing.unpaused(standing.read(conn, account), binding.alias, account)
     room = dispatch.room(conn, policy, stands, account, now=now, soon=policy.in_flight)
-    if room.why == "daily limit":
+    if room.why == dispatch.DAILY_LIMIT:
         return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
+    if room.why == dispatch.MAX_SPEND:
+        return f"max_spend: {room.day}"
     return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"
+
+
+def _why_put_off(conn: Connection, binding: Binding, account: daily_limit.Account, now: datetime) -> Iterator[str]:
+    """What costs more than is left of a day is tried again each minute."""
+    names = standing.standing(standing.read(conn, account), binding.alias, account).names
+    if day := day_spend(conn, account, names, binding.policy, now):
+        yield f"max_spend: {day}"

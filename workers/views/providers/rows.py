@@ -7,14 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
+from schemas.money import Money
 from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
 from tasks.ledger.queue import pausing, standing
+from tasks.ledger.queue.day_spend import DaySpend
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
 from tasks.reports.calls_made import calls_by_minute
 from tasks.reports.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
+from tasks.supply.budgets import day_spends
 from workers.views.desk import Desk, known_provider
 from workers.views.errors import Failure
 from workers.views.explain import mend_of, pause_in_words
@@ -30,6 +33,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
     runtime = desk.runtime
     with runtime.database.read() as conn:
         counts, states = open_counts(conn), provider_states(conn, runtime.accounts.values())
+        spends = day_spends(conn, runtime, runtime.providers, waiting=False)
         balances = {row["account"]: row for row in conn.execute(select(BALANCE_CHECK)).mappings()}
     cooling = cool_downs(desk.settings, runtime.config)
     return [
@@ -40,6 +44,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
                 **_balance(balances.get(binding.account)),
                 **_state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind),
             },
+            spends.get(alias),
         )
         for alias, binding in sorted(runtime.providers.items())
     ]
@@ -95,16 +100,19 @@ def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
     return paused, lift_cool_down(desk.settings, provider)
 
 
-def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any]) -> dict[str, Any]:
+def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any], spend: DaySpend | None) -> dict[str, Any]:
     policy = binding.policy
     limits = [str(rate) for rate in policy.rate_limits]
     if policy.daily_limit:
         limits.append(f"{policy.daily_limit:,} in 24 h")
+    if spend is not None:
+        limits.append(str(spend))
     return {
         "provider": binding.alias,
         "kind": binding.kind,
         "account": binding.account,
         "limits": ", ".join(limits),
+        "max_spend_left": spend and str(Money(spend.left, spend.most.currency)),
         "seconds_per_purchase": buying_lane(binding.account, policy).interval,
         "queued": counts.get("queued", 0),
         "in flight": counts.get("running", 0),

@@ -27,6 +27,13 @@ def test_the_slowest_window_sets_the_pace() -> None:
     assert least_seconds(binding, 0) == 0
 
 
+def test_what_may_be_spent_a_day_takes_days() -> None:
+    binding = bound(rate_limits=["10/second"], daily_limit=1000, max_spend="25 USD", cost_if_unknown="2.50 USD")
+    assert least_seconds(binding, 11) == pytest.approx(1.1)
+    assert least_seconds(binding, 10, unpriced=True) == pytest.approx(1)
+    assert least_seconds(binding, 25, unpriced=True) == pytest.approx(2 * DAY + 0.4)
+
+
 def test_a_daily_limit_takes_days() -> None:
     binding = bound(rate_limits=["10/second"], daily_limit=1000)
     assert least_seconds(binding, 1000) == pytest.approx(100)

@@ -68,6 +68,26 @@ def test_the_daily_limit(cli: Cli, home: Path) -> None:
     assert part.left == pytest.approx(86400, rel=0.01)
 
 
+def test_what_may_be_spent_a_day(cli: Cli, home: Path) -> None:
+    """Seen by the order, `provider list` and the doctor."""
+    bound = 'max_spend = "3 USD"\ncost_if_unknown = "2 USD"'
+    text = sandbox_config_text("http://127.0.0.1:9").replace("daily_limit = 0", bound, 1)
+    (home / "providers.toml").write_text(text)
+    order = cli.submit(simple_file(home, 3))
+    with open_desk() as desk:
+        now = desk.runtime.now()
+        settle(desk, NUMBERS[0], Status.PURCHASED, call_deadline=now)
+        for number in NUMBERS[1:3]:
+            due_in(desk, number, 60)
+        assert only(desk, order).why[0].endswith("; max_spend: 1.00 USD of 3.00 USD is left in 24 h")
+        settle(desk, NUMBERS[1], Status.PURCHASED, call_deadline=now)
+        due_in(desk, NUMBERS[2], 0)
+        assert only(desk, order).why == ("max_spend: 0.00 USD of 3.00 USD is left in 24 h",)
+    [row] = [one for one in cli.json("provider", "list") if one["queued"]]
+    assert row["max_spend_left"] == "0.00 USD"
+    assert row["limits"].endswith("/second, 0.00 USD of 3.00 USD is left in 24 h")
+
+
 def test_a_provider_that_is_gone_from_the_configuration(cli: Cli, home: Path) -> None:
     order = cli.submit(simple_file(home, 1))
     text = sandbox_config_text("http://127.0.0.1:9").replace("[providers.timepay", "[providers.other")

@@ -22,6 +22,7 @@ from workers.cli.doctor.tables.accounts import examine_accounts
 from workers.cli.doctor.tables.pools import examine_pools
 from workers.cli.doctor.tables.processes import examine_processes
 from workers.cli.doctor.tables.releases import examine_releases
+from workers.cli.doctor.tables.spending import examine_spending
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
 from workers.views.explain import mend_of
@@ -52,6 +53,7 @@ def read(url: str, config: Config | None) -> Reading:
             findings += examine_releases(conn, now)
             if config is not None:
                 findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config)]
+                findings += examine_spending(conn, config, now)
             findings += examine_processes(conn, config.digest if config else None, now)
             return Reading(waiting=waiting, findings=findings)
     finally:
