@@ -190,9 +190,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
     offers, why, waits = _fitting(conn, this, order, found)
     if tally.found == 0 and len(offers) < wish["at_least"]:
         few = f"{len(offers)} were found{why}, and at_least is {wish['at_least']}: nothing was bought"
-        _none(
-            conn, wish, _with_reasons(few, found), now, final=not waits, state=WishState.FAILED, fails=bool(found.later)
-        )
+        _too_few(conn, wish, _with_reasons(few, found), now, empty=not waits, state=WishState.FAILED, found=found)
     elif chosen := _in_place_of(conn, this, begun, found) if begun.closed else offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
@@ -204,11 +202,10 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
         again = {"search_at": search_at, "next_run_at": now, "leased_until": None, "progress_at": now}
         wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=told and told[:MAX_REASON])
     elif not settle(conn, wish, tally, now):
-        # Twice: a list may show for a while what was just bought, and not yet what else there is.
-        final = begun.settled and not (tally.unsettled or waits or offers) and wish["fruitless"] > 0
+        empty = begun.settled and not (tally.unsettled or waits or offers)
         stuck = stuck_lines(conn, wish, begun.closed, now)
         told = _with_reasons(f"{_lacking(missing, stuck, begun.closed)}{why}", found)
-        _none(conn, wish, told, now, final=final, state=WishState.SHORT, fails=bool(found.later))
+        _too_few(conn, wish, told, now, empty=empty, state=WishState.SHORT, found=found)
     this.runtime.reached("ordering")
 
 
@@ -259,6 +256,18 @@ def _fitting(conn: Connection, this: _This, order: Row, found: Found) -> tuple[l
 
 def _with_reasons(why: str, found: Found) -> str:
     return "; ".join([why, *(f"{alias}: {told}" for alias, told in found.reasons.items())])
+
+
+def _too_few(
+    conn: Connection, wish: Row, reason: str, now: datetime, *, empty: bool, state: WishState, found: Found
+) -> None:
+    """A search showed too few; *empty* is whether that was all there is. A wish ends where the one before said so too.
+
+    A list may show for a while what was just bought, and not yet what else there is; and a gateway may show none.
+    """
+    before = wish["empty_at"] is not None and wish["empty_at"] >= wish["progress_at"]
+    _none(conn, wish, reason, now, final=empty and before, state=state, fails=bool(found.later))
+    wishes.change(conn, wish, now, empty_at=now if empty else None)
 
 
 def _none(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 
@@ -67,6 +69,45 @@ def test_too_few_at_the_first_search_buy_nothing(world: Wishing) -> None:
     state, reason = world.state()
     assert (state, world.lines(), world.alive()) == ("failed", [], [])
     assert (reason or "").startswith("120 were found, and at_least is 121: nothing was bought; first: the search finds")
+
+
+def turns_until(world: Wishing, check: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if check():
+            return
+        world.turn()
+    pytest.fail("did not happen in 100 s")
+
+
+@pytest.mark.parametrize("at_least", [1, 3])
+def test_an_empty_list_is_asked_for_again_before_it_is_believed(world: Wishing, at_least: int) -> None:
+    """A gateway's is not to be told from the truth."""
+    world.market("second").offers, offers = [], world.market().offers
+    world.market().offers = offers[: at_least - 1]
+    order = world.wish(5, at_least=at_least)
+    world.turn()
+    assert (world.state()[0], world.lines()) == ("open", [])
+    assert f"at_least is {at_least}: nothing was bought" in str(world.state()[1])
+    world.market().offers = offers
+    world.until_completed(order)
+    assert len(world.alive()) == 5
+
+
+@pytest.mark.parametrize("found", [0, 3])
+def test_an_empty_list_after_a_failed_search_is_asked_for_again(world: Wishing, found: int) -> None:
+    world.market("second").offers, offers = [], world.market().offers
+    world.market().offers = offers[:found]
+    order = world.wish(5)
+    for _ in range(5):
+        world.turn()
+    world.market().failing = UNKNOWN
+    turns_until(world, lambda: world.wishes()[0]["fruitless"] == 2)
+    world.market().failing, searches = None, len(world.market().searches)
+    turns_until(world, lambda: len(world.market().searches) > searches)
+    assert world.state()[0] == "open"
+    world.market().offers = offers
+    world.until_completed(order)
+    assert len(world.alive()) == 5
 
 
 def test_enough_at_the_first_search_is_found_over_all_providers(world: Wishing) -> None:
