@@ -24,15 +24,10 @@ from tasks.runtime import Binding, Runtime
 from tasks.supply.budgets import Budget, budgets, closed_providers, day_spends
 from tasks.supply.fitting import fits, is_cheap, query_of
 from tasks.supply.offers import Offer, usable, within_day
+from tasks.supply.reach import MOST_PAGES, is_enough
 
 SPARE = 100
 """Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
-
-MAX_PAGES = 20
-"""Pages of one provider's search in one run: the next run may see more of them."""
-
-MOST_PAGES = 1_000
-"""The same while nothing is found that can be ordered, or less than is urgent."""
 
 SEARCH_PATIENCE = 30.0
 """Seconds that a search waits for its turn among the provider's other reading calls."""
@@ -208,7 +203,8 @@ class _Hunt:
                 dear += [one for one in fitting if not is_cheap(one, self.criteria, self.spend)]
                 more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
                 enough = more and len(self.found.offers) >= self.urgent
-                if self._full(alias) or (seen >= MAX_PAGES and enough):
+                here = len(self._at_account(alias, self.found.offers))
+                if self._full(alias) or (enough and is_enough(binding, seen, here)):
                     break
         except Unsupported as exc:
             reasons[alias] = f"the search failed: {exc}"
