@@ -17,6 +17,7 @@ MAX_CELLS = 8_000_000
 MAX_BROKEN = 100_000
 
 _REF = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_SPANS = ("table:number-rows-spanned", "table:number-columns-spanned")
 _NO_VALUE = "has a formula whose value is not stored: open the file in a spreadsheet, and save it"
 _ERROR = "has the error {}: mend the formula"
 _HIDDEN = (
@@ -163,6 +164,8 @@ class OdsScan(Scan):
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
+        if name == "text:p":
+            return
         if name == "table:table":
             self.settle()
             self._begin(attributes.get("table:name", ""))
@@ -207,7 +210,7 @@ class OdsScan(Scan):
     def _cell(self, attributes: dict[str, str]) -> None:
         column, times = self._next, _times(attributes, "table:number-columns-repeated")
         self._next += times
-        if self._within and any(_times(attributes, f"table:number-{one}-spanned") > 1 for one in ("rows", "columns")):
+        if self._within and (_times(attributes, _SPANS[0]) > 1 or _times(attributes, _SPANS[1]) > 1):
             raise ScanError(f"has merged cells in row {self._row + 1:,}: unmerge them, and fill each")
         value = attributes.get("office:value-type") or attributes.get("calcext:value-type")
         if value is None and "table:formula" not in attributes:
