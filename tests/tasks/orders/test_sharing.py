@@ -17,6 +17,7 @@ from schemas.tables.purchases import ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.calls.outcomes import record
 from tasks.ledger.locking import locked_with_orders
+from tasks.ledger.orders import limits
 from tasks.ledger.orders.cancel import cancel_order, left_to_others
 from tasks.ledger.queue import release as releasing
 from tasks.ledger.requests.accept import Entry, accept_lines
@@ -268,8 +269,10 @@ def test_a_release_that_waits_for_an_order_holds_no_other_meanwhile(postgres: Wo
 
     def release() -> None:
         with postgres.write() as conn:
-            lanes, now = [second, first], postgres.clock()
-            assert len(releasing.release(conn, "acme", ACCOUNT, lanes, count=2, now=now, take_within=8.0)) == 2
+            lanes, held = [second, first], limits.lock_limited(conn, [second, first])
+            assert held.keys() == {first, second}
+            due = {"count": 2, "now": postgres.clock(), "take_within": 8.0, "limited": held}
+            assert len(releasing.release(conn, "acme", ACCOUNT, lanes, **due)) == 2
 
     with beside(postgres, release, meanwhile=lambda conn: lock(conn, second)) as conn:
         lock(conn, first)
