@@ -69,8 +69,7 @@ def built_image(scratch: Path) -> Iterator[Image]:
     with (_KEPT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         builder = _Builder(scratch)
-        builder.make_base()
-        builder.build()
+        builder.make()
         [container] = builder.buildah("from", "--pull-never", NAME).split()
         try:
             root = Path(builder.buildah("mount", container).strip())
@@ -105,13 +104,33 @@ class _Builder:
         assert done.returncode == 0, f"buildah {arguments[0]}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
-    def make_base(self) -> None:
+    def make(self) -> None:
+        """Build it with the layers that are kept; anew, where a build that was killed left them broken."""
+        kept = self._store.exists()
+        try:
+            self._make_base()
+            self._build()
+        except AssertionError:
+            if not kept:
+                raise
+            self._throw_away()
+            self._make_base()
+            self._build()
+
+    def _throw_away(self) -> None:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        for place in (line.split()[4] for line in reversed(mounts)):
+            if Path(place).is_relative_to(self._store):
+                subprocess.run(["umount", "--lazy", place], check=True)
+        shutil.rmtree(self._store)
+
+    def _make_base(self) -> None:
         """What stands in for the image that the Dockerfile begins with."""
         base = self._debian()
         [name] = {line.split()[1] for line in (ROOT / "deploy" / "Dockerfile").read_text().splitlines() if _from(line)}
         made = self._store / base.name
         if self._store.exists() and (not made.exists() or _size(self._store) > _MUCH):
-            shutil.rmtree(self._store)
+            self._throw_away()
         if made.exists():
             return
         container = self.buildah("from", "scratch").strip()
@@ -122,7 +141,7 @@ class _Builder:
         self.buildah("commit", "--quiet", "--rm", container, f"docker.io/library/{name}")
         made.touch()
 
-    def build(self) -> None:
+    def _build(self) -> None:
         """As `docker build` does; layers are kept where a layer is not a whole copy."""
         layers = "true" if self._driver == "overlay" else "false"
         volumes = [part for volume in self._pip_volumes() for part in ("--volume", volume)]
