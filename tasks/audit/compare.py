@@ -258,7 +258,9 @@ def _known(
 
 
 def _is_gone(finding: Finding, said: LookKind) -> bool:
-    return said is LookKind.ABSENT or (said is LookKind.LOST and finding.kind is FindingKind.MISSING)
+    """What the provider gave up on after it took the order may have been paid for: that is a person's to say."""
+    given_up = said is LookKind.LOST and finding.kind is FindingKind.MISSING
+    return given_up or said in (LookKind.ABSENT, LookKind.REFUSED)
 
 
 def release(conn: Connection, missing: Sequence[Finding], settler: Settler, shows_by: datetime) -> list[Row]:

@@ -52,6 +52,13 @@ def write_found(conn: Connection, row: Mapping[str, Any], look: Look, now: datet
     return int(call.revision)
 
 
+def write_refused(conn: Connection, row: Row, look: Look, now: datetime) -> None:
+    """Write that the order which the last call of *row* brought ended without the number: that call bought nothing."""
+    refused = {"outcome": str(OutcomeKind.REFUSED), "error_code": clip(look.error_code, 80), "detail": clip(look.error)}
+    taken = ATTEMPT.c.outcome == OutcomeKind.PROCESSING
+    conn.execute(_at(row["id"], last_call(conn, row)).where(taken).values(**refused, ended_at=now))
+
+
 def put_aside(conn: Connection, row: Mapping[str, Any], known: str | None) -> str | None:
     """Make room in the call that *row* is claimed for, whose own yes is of the id *known*.
 
@@ -96,5 +103,5 @@ def bought_before(conn: Connection, row: Row) -> Decision | None:
     return Decision(status=Status.PURCHASED, provider_number_id=earlier["provider_number_id"])
 
 
-def _at(purchase_id: str, revision: int) -> Update:
+def _at(purchase_id: str, revision: int | None) -> Update:
     return update(ATTEMPT).where(ATTEMPT.c.purchase_id == purchase_id, ATTEMPT.c.revision == revision)

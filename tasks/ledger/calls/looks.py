@@ -12,7 +12,7 @@ from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
 from tasks.ledger.calls.attempts import YES
-from tasks.ledger.calls.found import bought_before, write_found
+from tasks.ledger.calls.found import bought_before, write_found, write_refused
 from tasks.ledger.calls.given_back import believed
 from tasks.ledger.calls.outcomes import settle, take_evidence
 from tasks.ledger.locking import reserve
@@ -97,6 +97,8 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     history = _history(conn, present, present["tried_seconds"] + waited)
     if present["status"] == Status.PROCESSING:
         decision = after_poll(look, history, policy)
+        if look.kind is LookKind.REFUSED:
+            write_refused(conn, present, look, now)
         if decision.status in (Status.FAILED, Status.HELD):
             decision = bought_before(conn, present) or decision
         return settle(conn, present, decision, now, tried_seconds=history.processing_for)

@@ -68,6 +68,12 @@ def test_only_a_look_that_says_so_tells_that_a_number_is_not_ours(behind: Past, 
     assert (behind.charged(), behind.causes()) == (TWO, [Cause.BEHIND] * 2)
 
 
+def test_a_lost_call_whose_order_was_refused_bought_nothing(behind: Past) -> None:
+    listing(behind, [TWO[0]])
+    behind.world.provider.looks.append(Look(kind=LookKind.REFUSED))
+    assert audit(behind) == GoingOn(settled=True, aliases=("acme", "twin"), unseen=(TWO[1],))
+
+
 @pytest.mark.parametrize("walks", [([TWO[0]], TWO), (TWO, [TWO[0]])])
 def test_a_list_that_changes_while_it_is_read_is_read_once_more(behind: Past, walks: Sequence[Sequence[str]]) -> None:
     """Redis has lost the marks: there is nothing to ask for."""
