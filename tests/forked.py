@@ -2,7 +2,7 @@
 
 Each has its own environment, working directory and files, runs the same program to its end, and is a child of the
 test's process, as a fresh one is. A fresh one is started where that would make a difference: for other programs than
-Celery's and ours, with other settings of Python, and where there is no Linux.
+Celery's and ours, with other settings of Python or of the dynamic linker, and where there is no Linux.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _arguments(command: Sequence[str]) -> list[str] | None:
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in environ if name.startswith("PYTHON") and name not in _SAME}
+    return {name: environ[name] for name in environ if name.startswith(("PYTHON", "LD_")) and name not in _SAME}
 
 
 # As they are before a test changes them.

@@ -22,7 +22,7 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 
 
 def _settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    return {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LD_"))}
 
 
 def is_fresh(process: subprocess.Popen[str]) -> bool:
@@ -63,6 +63,7 @@ def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None
         (["sh", "-c", "read line"], {}),
         ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONPATH": "/nowhere"}),
         ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONWARNINGS": "ignore"}),
+        ([*DIALSTOCK, "sandbox", "--port", "0"], {"LD_BIND_NOW": "1"}),
     ],
 )
 def test_what_would_not_be_the_same_is_started_afresh(

@@ -19,6 +19,7 @@ from tests.integration.test_going_back import dialstock, statuses, submit
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually
+from workers.cli.terminal.context import NO_BEAT
 
 Numbers = Callable[[int], list[str]]
 README = Path(__file__).parents[2] / "deploy" / "README.md"
@@ -118,6 +119,7 @@ def test_they_are_enough_for_everything(place: LeastRights, numbers: Numbers) ->
             place.run(*command.split())
         for page in ("", "workers", "tasks", "broker"):
             eventually(lambda page=page: opens(f"http://127.0.0.1:{port}/{page}"), what=page)
+        eventually(lambda: NO_BEAT not in dialstock(place, "doctor").stdout, what="beat runs")
         place.run("doctor")
         for worker in workers:
             worker.teardown()
