@@ -129,7 +129,8 @@ class Runtime:
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
     `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, and
-    `claims` tells what its claims take.
+    `claims` tells what its claims take. `overtaken` are the aliases whose last message here came too late: it is looked
+    whether the next has too, before it takes a slot.
     """
 
     config: Config
@@ -147,6 +148,7 @@ class Runtime:
     file_differs: Callable[[], bool] = lambda: False
     calls: CallTimes = field(default_factory=CallTimes)
     claims: ClaimTime = field(default_factory=ClaimTime)
+    overtaken: set[str] = field(default_factory=set)
 
     def watched(self) -> Watch:
         """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""

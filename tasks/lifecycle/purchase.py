@@ -68,7 +68,10 @@ def buy_batch(
         log.error(words, len(items), provider, extra=about_provider(provider))
         return []
     runtime.reached("taken")
-    wanted = _prepare(runtime, binding, _items(binding, items))
+    own = _items(binding, items)
+    if _overtaken(runtime, binding, own):
+        return []
+    wanted = _prepare(runtime, binding, own)
     slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
         return []
@@ -80,6 +83,7 @@ def buy_batch(
         runtime.pace.refund(binding.buying, slot)
         raise
     if not claims:
+        runtime.overtaken.add(binding.alias)
         runtime.pace.refund(binding.buying, slot)
         return []
     runtime.reached("claimed")
@@ -90,6 +94,20 @@ def buy_batch(
         return _conclude(runtime, binding, outcomes, probe=probe)
     finally:
         tell_calls(step, binding, outcomes)
+
+
+def _overtaken(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> bool:
+    """Whether all have moved on, by a read: a pause leaves many such messages, and each would cost a slot and a write.
+
+    Asked only after one that came too late, for a purchase alone has no read to spare.
+    """
+    if binding.alias not in runtime.overtaken:
+        return False
+    with runtime.database.read() as conn:
+        if not intents.any_waits(conn, items):
+            return True
+    runtime.overtaken.discard(binding.alias)
+    return False
 
 
 def _items(binding: Binding, items: Sequence[tuple[str, int]]) -> list[intents.Wanted]:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, literal, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
@@ -26,8 +27,8 @@ _DISPATCHED = (
     select(PURCHASE)
     .where(among(_AT.id, "ids"), _AT.status == literal(str(Status.DISPATCHED)), ~OUTDATED)
     .order_by(_AT.id)
-    .with_for_update(key_share=True)
 )
+_LOCKED = _DISPATCHED.with_for_update(key_share=True)
 _KEEP = update(PURCHASE).where(among(_AT.id, "ids")).values(due_at=bindparam("until"))
 _CLAIM = (
     update(PURCHASE)
@@ -82,6 +83,11 @@ class Claim:
     marked: bool = False
 
 
+def any_waits(conn: Connection, wanted: Sequence[Wanted]) -> bool:
+    """Whether any could be claimed: asked without a lock."""
+    return bool(_found(conn, wanted, _DISPATCHED))
+
+
 def keep(conn: Connection, wanted: Sequence[Wanted], until: datetime) -> dict[Wanted, Row]:
     """Let the sweep leave dispatched purchases alone until *until*: a search precedes the claim.
 
@@ -133,7 +139,11 @@ def extend(conn: Connection, claimed: Claim, until: datetime) -> None:
 
 def _lock(conn: Connection, wanted: Sequence[Wanted]) -> dict[Wanted, Row]:
     """Those of the wanted that are dispatched, at their revision and of their account still, locked."""
-    rows = map(dict, conn.execute(_DISPATCHED, {"ids": _ids(wanted)}).mappings())
+    return _found(conn, wanted, _LOCKED)
+
+
+def _found(conn: Connection, wanted: Sequence[Wanted], query: Select[Any]) -> dict[Wanted, Row]:
+    rows = map(dict, conn.execute(query, {"ids": _ids(wanted)}).mappings())
     found = {Wanted(row["id"], row["revision"], row["account"]): row for row in rows}
     return {one: found[one] for one in wanted if one in found}
 

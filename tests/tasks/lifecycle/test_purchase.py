@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks import database_away
-from tasks.lifecycle import purchase
+from tasks.ledger.queue import requeue
+from tasks.lifecycle import purchase, release_and_sweep
 from tasks.policies.pace import Later
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, TOO_MANY, UNCLEAR, UNKNOWN
 from tests.tasks.support import OpenSlot, World, number
@@ -35,6 +36,20 @@ def test_a_message_delivered_twice_buys_once(world: World) -> None:
     assert world.row(row["id"]) == before
     assert (len(world.provider.charged), world.attempts(row["id"])) == (1, ["purchased"])
     assert len(world.pace.refunded) == 1
+
+
+def test_after_a_message_that_came_too_late_the_next_takes_no_slot_unless_its_purchase_waits(world: World) -> None:
+    late = [world.accept(number(index)) for index in range(3)]
+    messages = [*world.sent]
+    world.sent.clear()
+    with world.write() as conn:
+        requeue.take_back(conn, "acme", world.clock(), overdue=False)
+    assert [world.deliver(message) for message in messages] == [None] * 3
+    assert len(world.pace.refunded) == 1
+    release_and_sweep.release_due(world.runtime, world.binding)
+    assert [world.deliver(message) for message in world.sent] == [Status.PURCHASED] * 3
+    assert {one for one, _ in world.provider.charged} == {row["number"] for row in late}
+    assert (len(world.pace.refunded), world.runtime.overtaken) == (1, set())
 
 
 def test_a_message_delivered_during_its_own_call_buys_once(world: World) -> None:
