@@ -210,6 +210,7 @@ def test_a_call_over_http_that_stood_still_when_it_was_to_go_takes_another_slot(
             stalls.pop()()
 
     monkeypatch.setattr(deadline._Stream, "_get_ready", stalled)
+    monkeypatch.setattr(deadline, "AT_ONCE", AHEAD)
     with ScriptedServer() as server:
         calls = HttpClient(server.url, {}, connect_timeout=2.0, timeout=5.0)
 
