@@ -12,7 +12,10 @@ from schemas.status import Status
 from tasks.audit import compare, schedule
 from tasks.ledger.resolve import Resolution, Settler, resolve, standing
 from tasks.ledger.rows import Row
+from tasks.restored_database.go_on import GoingOn
 from tasks.sandbox import SandboxServer
+from tests.tasks.past import Past
+from tests.tasks.restored_database.test_answering import take_in
 from tests.tasks.shops import bind
 from tests.tasks.support import ACCOUNT, NUMBER, World, number
 
@@ -59,3 +62,16 @@ def test_what_is_bought_anew_after_it_was_not_charged_twice(world: World, sandbo
     assert world.settle(row["id"])["status"] == Status.PURCHASED
     report = compare.audit(world.runtime, world.binding)
     assert report.of(FindingKind.CHARGED_TWICE) == []
+
+
+def test_a_lost_call_whose_order_was_refused_holds_up_no_account(past: Past, sandbox: SandboxServer) -> None:
+    sold_by(past.world, sandbox, "bandwidth")
+    past.keep()
+    sandbox.control.plan("bandwidth", "refuse", NUMBER)
+    past.world.queued()
+    past.world.tick()
+    past.go_back()
+    past.compare()
+    past.world.clock.advance(3600)
+    found = take_in(past.world.runtime, past.world.binding)
+    assert found == GoingOn(settled=True, aliases=("acme",), unseen=(NUMBER,))
