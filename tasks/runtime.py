@@ -17,7 +17,7 @@ from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
 from tasks.ledger.queue.daily_limit import Account, accounts_of
-from tasks.lifecycle.claim_time import ClaimTime
+from tasks.policies.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watched_time import Watch

@@ -22,10 +22,10 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
-from tasks.lifecycle.claim_time import MOST_AHEAD
 from tasks.lifecycle.record import about_call, told, write_answer
 from tasks.lifecycle.send import missed, send, sleep
 from tasks.log_fields import about_provider
+from tasks.policies.claim_time import MOST_AHEAD
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks

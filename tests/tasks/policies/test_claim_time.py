@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.config.policy import Policy
-from tasks.lifecycle.claim_time import CLAIM_AHEAD, CONNECT, MOST_AHEAD, ClaimTime
+from tasks.policies.claim_time import CLAIM_AHEAD, CONNECT, MOST_AHEAD, ClaimTime
 
 
 def after(*seconds: float) -> ClaimTime:
