@@ -27,6 +27,7 @@ _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
 _UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id WHERE a.outcome IS NULL ORDER BY p.id"""
+_CANCELLED = "SELECT id, provider, account, number FROM purchase WHERE status = 'cancelled'"
 _YES_AND_DEAD = """SELECT p.provider, p.account, p.number, p.status FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id
     WHERE p.status IN ('failed', 'cancelled') AND a.outcome = 'purchased'"""
@@ -42,7 +43,8 @@ class Judge:
 
     `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
     is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
-    what nobody can tell it. `misjudged` are purchases that a person said to have failed, though they were charged.
+    what nobody can tell it. `misjudged` are purchases that a person said to have failed, though they were charged, and
+    `called_off` those that were cancelled while they were adrift.
     """
 
     def __init__(self, world: World) -> None:
@@ -53,6 +55,7 @@ class Judge:
         self.adrift: set[tuple[str, str]] = set()
         self.untold: set[tuple[str, str]] = set()
         self.misjudged: dict[str, tuple[str, str]] = {}
+        self.called_off: set[str] = set()
         self._under_way: dict[tuple[str, str], int | None] = {}
         self._forgot: int | None = None
         self._moved: object = None
@@ -114,6 +117,9 @@ class Judge:
         self._world.wishes.after_commit()
         standing = self.standing()
         self._world.returns.after_commit(standing)
+        for purchase, alias, account, number in self.all(_CANCELLED) if self.adrift else ():
+            if (desk(kind_of(alias), account), number) in self.adrift:
+                self.called_off.add(purchase)
         self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self._may_be_charged - excused):
@@ -290,6 +296,8 @@ class Judge:
                 wanted = _ends(row["status"])
                 if row["id"] in self.misjudged and row["status"] != Status.FAILED:
                     found = [status for status in found if status != Status.FAILED]
+                if row["id"] in self.called_off and row["status"] != Status.CANCELLED:
+                    found = [status for status in found if status != Status.CANCELLED]
                 if found != wanted:
                     raise Broken(f"{row['number']} at {row['provider']} is {row['status']}; {key} was told {found}")
 
