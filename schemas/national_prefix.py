@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 
@@ -72,3 +73,34 @@ def _elsewhere(country: str, prefix: str) -> str | None:
         f"is shared by countries, and its numbers count as of {owner}" if shared else f"is of {owner}, not of {country}"
     )
     return f"{what}: write country = {owner!r}, or another prefix"
+
+
+_IN_USE = (
+    "fixed_line",
+    "mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "personal_number",
+    "voip",
+    "pager",
+    "uan",
+    "voicemail",
+)
+
+
+@lru_cache(maxsize=1000)
+def unused(country: str, prefix: str) -> str | None:
+    """Why no number of *country* begins with *prefix*, of those that libphonenumber knows to be in use; else None.
+
+    Asked of what is wanted now, and of no row or pool: those go on when another release of it knows other ranges.
+    """
+    import phonenumbers  # noqa: PLC0415 - slow to import
+    import regex  # noqa: PLC0415 - it alone can match a beginning
+
+    metadata: Any = phonenumbers.PhoneMetadata.metadata_for_region(country)
+    ranges = [one.national_number_pattern for kind in _IN_USE if (one := getattr(metadata, kind)) is not None]
+    if any(one and regex.fullmatch(one, prefix, partial=True) for one in ranges):
+        return None
+    newer = "for a range that was opened lately, install a newer phonenumberslite"
+    return f"begins no number of {country} that is in use: mend it; {newer} than {phonenumbers.__version__}"

@@ -21,6 +21,7 @@ from schemas.config.kinds import Kind, currency_problem
 from schemas.criteria import Criteria
 from schemas.metadata import Metadata
 from schemas.money import Money, MostMoney
+from schemas.national_prefix import unused
 from schemas.requests import E164, Alias, Key, RequestError, digest, problems_of, refusal, unknown_provider
 
 MAX_COUNT = 100_000
@@ -140,13 +141,15 @@ def parse_numbers_order(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) ->
 
 
 def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind], max_spend: Money | None = None) -> None:
-    """Raise RequestError where they are too many, or name a provider that cannot do what they ask of it.
+    """Raise RequestError where they are too many, of no numbers in use, or of a provider that cannot do what they ask.
 
     *max_spend* is what all of them may cost.
     """
     if (total := sum(one.count for one in wishes)) > MAX_COUNT:
         raise _refused("count", f"{total:,} numbers in all: {MAX_COUNT:,} at most in one order, split it")
     for criteria in dict.fromkeys(one.criteria for one in wishes):
+        if problem := unused(criteria.country, criteria.prefix):
+            raise _refused("prefix", f"{criteria.prefix!r} {problem}")
         price = criteria.max_price
         if max_spend and price and price.currency != max_spend.currency:
             raise _refused(

@@ -16,6 +16,7 @@ from schemas.config.errors import ConfigError
 from schemas.config.provider import read_token
 from schemas.criteria import Criteria
 from schemas.money import price_columns, read_price
+from schemas.national_prefix import unused
 from schemas.outcomes import Candidate
 from schemas.requests import problems_of
 from schemas.wishes import cannot
@@ -178,9 +179,12 @@ def _shown(desk: Desk, alias: str, found: Found) -> list[Document]:
 def _criteria(asked: Mapping[str, Any]) -> Criteria:
     fields = {name: asked[name] for name in _CRITERIA if name in asked}
     try:
-        return Criteria.model_validate({**fields, "country": fields.get("country", "US").upper()})
+        criteria = Criteria.model_validate({**fields, "country": fields.get("country", "US").upper()})
     except ValidationError as exc:
         raise refused("; ".join(f"{place}: {message}" for place, message in problems_of(exc, Criteria))) from None
+    if problem := unused(criteria.country, criteria.prefix):
+        raise refused(f"prefix: {criteria.prefix!r} {problem}")
+    return criteria
 
 
 def _limit(text: str | None) -> int:

@@ -63,6 +63,7 @@ def test_json_and_ndjson_have_them_too() -> None:
         ("count,prefix\n1e3,415\n", "2 count: must be a whole number"),
         ("count,prefix\n999999999999,415\n", "2 count: must be a whole number"),
         ("count,prefix\n5,115\n", "2 prefix: '115' begins no number of US"),
+        ("count,prefix\n5,999\n", "2 prefix: '999' begins no number of US that is in use: mend it; for a range"),
         ("count,prefix,at_least\n5,415,6\n", "2 at_least: must be a whole number from 1 to the count, 5"),
         ("count,max_price\n5,1.50\n", "2 max_price: '1.50' is no price"),
         ("count,provider\n5,birb\n", "2 provider: 'birb' is not configured: did you mean 'bird'?"),

@@ -78,7 +78,9 @@ def test_the_version_is_that_of_the_installed_package(cli: Cli) -> None:
         (["provider", "resume", "frob"], "'frob' is not configured"),
         (["provider", "check", "frob"], "'frob' is not configured"),
         (["number", "search", "--provider", "frob"], "'frob' is not configured"),
-        (["number", "search", "--provider", "bird", "--prefix", "4a"], "is not made of digits"),
+        (["number", "search", "--provider", "bird", "--prefix", "4a"], "must be digits alone"),
+        (["number", "search", "--provider", "bird", "--prefix", "1415"], "write the area code without 1, like 415"),
+        (["number", "search", "--provider", "bird", "--prefix", "999"], "begins no number of US that is in use"),
         (["number", "search", "--provider", "bird", "--csv", "--json"], "both given"),
     ],
 )

@@ -76,7 +76,8 @@ def search(
 
     _one_way({"--csv": csv, "--json": json, "--output": output is not None})
     refuse_replacing(output, format_of(output, json=False), overwrite=overwrite)
-    query = SearchQuery(country=country_code(country) or country, prefix=_digits(prefix), limit=limit or DEFAULT)
+    within = country_code(country) or country
+    query = SearchQuery(country=within, prefix=_national(prefix, within), limit=limit or DEFAULT)
     try:
         found = _find(provider, query)
     except Unsupported as exc:
@@ -92,9 +93,15 @@ def search(
         raise typer.Exit(0 if limit is None else SOME_FAILED)
 
 
-def _digits(prefix: str) -> str:
-    if not (prefix.isascii() and prefix.isdigit()) and prefix:
-        raise Failure(f"--prefix {prefix!r} is not made of digits: give the beginning of the national number, like 415")
+def _national(prefix: str, country: str) -> str:
+    from schemas.national_prefix import check_prefix, unused
+
+    try:
+        check_prefix(prefix, country)
+    except ValueError as exc:
+        raise Failure(f"--prefix: {exc}") from exc
+    if problem := unused(country, prefix):
+        raise Failure(f"--prefix: {prefix!r} {problem}")
     return prefix
 
 

@@ -29,6 +29,7 @@ __all__ = ["worker"]
         (["--count", "many"], "Invalid value for '--count'"),
         (["--count", "9", "--prefix", "115"], "prefix: '115' begins no number of US"),
         (["--count", "9", "--prefix", "204"], "'204' is of CA, not of US"),
+        (["--count", "9", "--prefix", "415", "--prefix", "999:3"], "'999' begins no number of US that is in use"),
         (["--count", "9", "--prefix", "415:x"], "prefix: '415:x' has no count from 1 to 100,000 after its colon"),
         (["--count", "9", "--prefix", "415:0"], "prefix: '415:0' has no count"),
         (["--count", "9", "--prefix", "415", "--prefix", "415:3"], "prefix: '415' is there twice"),
