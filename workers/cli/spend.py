@@ -46,6 +46,8 @@ def spend(*, since: Since = "30d", until: Until = None, by: GroupBy = "provider"
         now = desk.runtime.now()
         begin = point_in_time(since, "--since", now)
         end = now if until is None else point_in_time(until, "--until", now)
+        if until is None and begin >= now:
+            raise Failure(f"--since {since!r} is not past yet: write an earlier time")
         if end <= begin:
             raise Failure(f"--until {until!r} is not after --since {since!r}: nothing lies between them")
         with desk.runtime.database.read() as conn:

@@ -46,4 +46,7 @@ def test_nothing_was_bought_then(both: Cli, desk: Desk, home: Path) -> None:
 def test_wrong_use_is_said(both: Cli, desk: Desk) -> None:
     assert "is no time" in both.refused("spend", "--since", "soon")
     assert "nothing lies between them" in both.refused("spend", "--since", "1d", "--until", "2d")
+    assert "--since '2999-01-01' is not past yet: write an earlier time" in both.refused(
+        "spend", "--since", "2999-01-01"
+    )
     assert "supplier" in both.refused("spend", "--by", "supplier")

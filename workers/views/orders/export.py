@@ -19,11 +19,18 @@ from workers.views.errors import Failure
 
 _SUFFIXES: dict[str, ExportFormat] = {".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
+_OTHER_SPREADSHEETS = frozenset({".ods", ".xls", ".xlsb", ".xlsm"})
+
 
 def format_of(output: Path | None, *, json: bool) -> ExportFormat:
-    """The format by the file's name; CSV unless *json* asks for a document on standard output."""
+    """The format by the file's name; CSV unless *json* asks for a document on standard output.
+
+    Raises Failure for the name of a spreadsheet that is not written here.
+    """
     if output is not None:
-        return _SUFFIXES.get(output.suffix.lower(), "csv")
+        if (suffix := output.suffix.lower()) in _OTHER_SPREADSHEETS:
+            raise Failure(f"{output}: no {suffix} is written: name it .xlsx, .csv, .json or .ndjson")
+        return _SUFFIXES.get(suffix, "csv")
     return "json" if json else "csv"
 
 

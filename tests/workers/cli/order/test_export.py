@@ -46,3 +46,12 @@ def test_a_slow_reader_of_lines_holds_nothing_up(
         1,
         1,
     ]
+
+
+@pytest.mark.parametrize("name", ["found.ods", "found.XLS", "found.xlsb", "found.xlsm"])
+def test_no_csv_is_written_under_a_spreadsheets_name(cli: Cli, tmp_path: Path, name: str) -> None:
+    """What opens it by its name would call it damaged, and so do we."""
+    path = tmp_path / name
+    for command in (["number", "search", "--provider", "bird"], ["order", "export", "0"]):
+        assert "name it .xlsx, .csv, .json or .ndjson" in cli.refused(*command, "-o", str(path))
+    assert not path.exists()
