@@ -93,10 +93,7 @@ def find(
         listed=listed,
         spend=spend,
     )
-    for alias in () if hunt.recall(kept) else criteria.providers:
-        if not hunt.over:
-            hunt.at(alias)
-    hunt.share()
+    hunt.follow(kept)
     return hunt.found
 
 
@@ -130,6 +127,13 @@ class _Hunt:
         if self.criteria.prefer:
             return False
         return self.enough or (bool(self.found.searched) and len(self.found.offers) >= self.urgent)
+
+    def follow(self, kept: Sequence[Offer]) -> None:
+        """Go from provider to provider, where *kept* is not a good part of what is missing."""
+        for alias in () if self.recall(kept) else self.criteria.providers:
+            if not self.over:
+                self.at(alias)
+        self.share()
 
     def recall(self, kept: Sequence[Offer]) -> bool:
         """Add those of *kept* that can be ordered where they are a good part of what is missing; whether they are."""

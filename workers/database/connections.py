@@ -144,14 +144,15 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
         record.info["begin"] = _begin_writing(level) + pinned
         record.info["begin_reading"] = _begin_reading() + pinned
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
-            reading = options.get("dialstock_read", False)
-            connection.exec_driver_sql(connection.info["begin_reading" if reading else "begin"])
-
+    event.listen(engine, "begin", _begin_as_said)
     return engine
+
+
+def _begin_as_said(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        reading = options.get("dialstock_read", False)
+        connection.exec_driver_sql(connection.info["begin_reading" if reading else "begin"])
 
 
 # What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds
