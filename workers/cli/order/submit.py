@@ -208,6 +208,11 @@ def _refuse_bad(checked: Checked, given: Submitted) -> None:
     list_problems(checked.problems, given.max_problems_shown)
     if goes_on:
         return
+    if any(one["message"].startswith("unknown column") for one in checked.problems):
+        say(
+            "Say what such a column is (--column number=NAME), keep it (--other-columns metadata) or pass it over "
+            "(--ignore-other-columns)"
+        )
     if given.json:
         document = {"accepted": False, "good_rows": right, "bad_rows": checked.bad_rows}
         emit_json({**document, "problems": list(checked.problems)})

@@ -18,7 +18,10 @@ NAMED = ("--column", "number=T\u00e9l\u00e9phone", "--column", "provider=Fournis
 
 
 def test_columns_are_named_at_the_command_line(cli: Cli, desk: Desk, home: Path) -> None:
-    assert "unknown column" in cli.refused("order", "submit", french(home))
+    said = cli.refused("order", "submit", french(home))
+    assert "unknown column" in said
+    for mend in ("--column number=NAME", "--other-columns metadata", "--ignore-other-columns"):
+        assert mend in said
     assert cli.json("order", "submit", french(home), *NAMED)["lines"] == 1
     assert set(purchases(desk)) == {NUMBERS[0]}
 
