@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from threading import BoundedSemaphore
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -59,6 +60,10 @@ class Database(Protocol):
 
     def renew(self) -> None:
         """Have fresh connections from now on."""
+
+
+SEARCHES = 8
+"""Searches that a worker's messages make at once: it has at least twice as many threads, and one may take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,7 @@ class Runtime:
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
     `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, and
     `claims` tells what its claims take. `overtaken` are the aliases whose last message here came too late: it is looked
-    whether the next has too, before it takes a slot.
+    whether the next has too, before it takes a slot. `searches` has a place for each that messages may make at once.
     """
 
     config: Config
@@ -149,6 +154,7 @@ class Runtime:
     calls: CallTimes = field(default_factory=CallTimes)
     claims: ClaimTime = field(default_factory=ClaimTime)
     overtaken: set[str] = field(default_factory=set)
+    searches: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SEARCHES))
 
     def watched(self) -> Watch:
         """The time now, asked for anew, and since when it passes. Raises SQLAlchemyError while the database is away."""

@@ -155,8 +155,9 @@ def replenish_pool(pool: str) -> None:
         return
     name = f"pool {pool}"
     try:
-        with _left_for_later(name, lambda: name):
-            replenish.run(runtime, pool)
+        with _left_for_later(name, lambda: name), _searching(runtime) as may:
+            if may:
+                replenish.run(runtime, pool)
     except (replenish.NotNow, replenish.RunFailed) as exc:
         log.debug("%s", exc)
 
@@ -165,8 +166,24 @@ def replenish_pool(pool: str) -> None:
 def find_numbers(order_id: str, position: int) -> None:
     """Look for what a wish is missing. Run twice, the second finds that the first has it, or that nothing is."""
     name = f"wish {position} of order {order_id}"
-    with _left_for_later(name, lambda: name):
-        run.run(current(), order_id, position)
+    runtime = current()
+    with _left_for_later(name, lambda: name), _searching(runtime) as may:
+        if may:
+            run.run(runtime, order_id, position)
+
+
+@contextmanager
+def _searching(runtime: Runtime) -> Iterator[bool]:
+    """Whether there is a place for one more search, which the block has then; else it is due again soon.
+
+    What buys never waits for a thread that all searches hold.
+    """
+    may = runtime.searches.acquire(blocking=False)
+    try:
+        yield may
+    finally:
+        if may:
+            runtime.searches.release()
 
 
 @contextmanager

@@ -64,6 +64,11 @@ def set_lease(conn: Connection, name: str, until: datetime | None) -> None:
     conn.execute(update(POOL).where(POOL.c.name == name).values(leased_until=until))
 
 
+def renew_lease(conn: Connection, name: str, until: datetime) -> None:
+    """Have whoever has a pool keep it until then."""
+    conn.execute(update(POOL).where(POOL.c.name == name, POOL.c.leased_until.is_not(None)).values(leased_until=until))
+
+
 def end_run(conn: Connection, name: str, now: datetime, next_run: datetime) -> None:
     """Give a pool back whose run is over, however it ended."""
     ended = {"last_run_at": now, "next_run_at": next_run, "leased_until": None}

@@ -20,13 +20,12 @@ from tasks.pools.counting import Supply
 from tasks.pools.former import former_of
 from tasks.runtime import Runtime
 from tasks.supply.budgets import closed_providers
-from tasks.supply.candidates import search_time
 
 DAILY = " of these 24 hours"
 """The numbers that a pool's bounds count."""
 
-LEASE = 30.0
-"""Seconds, beside its searches, that a run may take before another one takes its place."""
+LEASE = timedelta(seconds=30)
+"""After a run's last word until another one takes its place: a search may be long, and a worker may die over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +37,6 @@ class Run:
     pool: PoolConfig
     by_person: bool
     with_held: bool
-
-    @property
-    def lease(self) -> timedelta:
-        """Every provider may be searched, and answer as late as it may; a run that takes longer does no harm."""
-        return timedelta(seconds=LEASE + search_time(self.runtime, self.pool.providers))
 
 
 @dataclass(frozen=True, kw_only=True)

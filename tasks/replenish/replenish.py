@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
+from tasks.audit.renewed_claim import renewed
 from tasks.database_away import is_away
 from tasks.ledger.queue.purses import Purse, affordable
 from tasks.ledger.rows import Row, new_id
 from tasks.pools import stock
 from tasks.pools.counting import Supply
 from tasks.replenish.candidates import STOCK_FILE, find
-from tasks.replenish.needs import DAILY, Need, Run, count_need
+from tasks.replenish.needs import DAILY, LEASE, Need, Run, count_need
 from tasks.replenish.ordering import give_way, order_numbers
 from tasks.replenish.standing import Standing, broken, exhausted, judge, tells_of_failure, write_standing
 from tasks.runtime import Runtime
@@ -111,7 +112,8 @@ def _top_up(this: Run) -> Report:
         return begun
     this.runtime.reached("leased")
     try:
-        found = find(this.runtime, this.pool, begun.most, urgent=begun.low_by)
+        with renewed(LEASE.total_seconds() / 3, lambda: this.runtime.database.run(lambda conn: _renew(conn, this))):
+            found = find(this.runtime, this.pool, begun.most, urgent=begun.low_by)
         this.runtime.reached("searched")
         return this.runtime.database.run(lambda conn: _conclude(conn, this, found))
     except Exception:
@@ -142,8 +144,12 @@ def _begin(conn: Connection, this: Run) -> Report | Need:
     need = count_need(conn, this, now)
     if need.most == 0:
         return _finish(conn, this, need, Found(), now)
-    stock.set_lease(conn, this.name, now + this.lease)
+    stock.set_lease(conn, this.name, now + LEASE)
     return need
+
+
+def _renew(conn: Connection, this: Run) -> None:
+    stock.renew_lease(conn, this.name, this.runtime.now() + LEASE)
 
 
 def _give_up(this: Run) -> None:

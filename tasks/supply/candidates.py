@@ -52,11 +52,6 @@ class Found:
     later: set[str] = field(default_factory=set)
 
 
-def search_time(runtime: Runtime, providers: Sequence[str]) -> float:
-    """Seconds that a search of each may take, answered as late as it may be."""
-    return sum(runtime.providers[alias].policy.timeout for alias in providers if alias in runtime.providers)
-
-
 def find(
     runtime: Runtime,
     criteria: Criteria,

@@ -1,4 +1,4 @@
-"""How far one search goes: to as many pages as keep its provider busy, and no further than a lease lasts."""
+"""How far one search goes: to as many pages as keep its provider busy, and no further than a run should last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BUSY = 60.0
 """Seconds of purchases that a search finds at once: buying may stand still for a moment until the next one is over."""
 
 _PATIENCE = 15.0
-"""Seconds of pages, at the limit of look-ups: a run has its wish for itself for longer."""
+"""Seconds of pages, at the limit of look-ups: what was found waits meanwhile."""
 
 
 def is_enough(binding: Binding, pages: int, found: int) -> bool:

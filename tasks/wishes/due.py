@@ -12,7 +12,7 @@ from tasks.ledger.orders import wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.rows import Row
 from tasks.runtime import PUBLIC_QUEUE, Message, Runtime
-from tasks.wishes import run as runs
+from tasks.wishes.settling import settle
 from tasks.wishes.stuck import closed_for_long, stuck_lines
 
 FIND_NUMBERS = "dialstock.internal.find_numbers"
@@ -79,7 +79,7 @@ def _end(runtime: Runtime, wish: Row) -> None:
     def ended(conn: Connection) -> None:
         now = runtime.now()
         if (locked := wishes.lock_open(conn, wish["order_id"], wish["position"], now)) is not None:
-            runs.settle(conn, locked[1], locked[2], now)
+            settle(conn, locked[1], locked[2], now)
 
     runtime.database.run(ended)
 

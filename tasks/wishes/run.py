@@ -8,7 +8,7 @@ so it is not replaced before its doubt is settled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,19 +19,21 @@ from schemas.criteria import Criteria
 from schemas.money import Money
 from schemas.requests import BuyNumber
 from schemas.tables.wishes import WishState
+from tasks.audit.renewed_claim import renewed
 from tasks.ledger.orders import money, wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.requests.accept import Entry
 from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
-from tasks.supply.candidates import Found, find, search_time
+from tasks.supply.candidates import Found, find
 from tasks.supply.offers import Offer, usable, within
 from tasks.wishes.kept import Kept, kept_for, offers_of, rows_of
 from tasks.wishes.reserving import reserve
+from tasks.wishes.settling import settle
 from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, in_words, stuck_lines, with_freed
 
-LEASE = 30.0
-"""Seconds, beside its searches, that a run may take before another one takes its place."""
+LEASE = timedelta(seconds=30)
+"""After a run's last word until another one takes its place: a search may be long, and a worker may die over it."""
 
 SEARCH_AGAIN = timedelta(seconds=10)
 """Between two searches while numbers are being bought: what was found is sold by then, and a search shows others."""
@@ -65,12 +67,13 @@ class _This:
 class _Begun:
     """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may.
 
-    `closed` are paused providers at which lines are stuck, and why: their numbers are looked for at others.
-    `reserve` is whether what it finds is reserved before it is written down, `kept` what earlier searches showed.
+    `run` counts the wish's searches. `closed` are paused providers at which lines are stuck, and why: their numbers are
+    looked for at others. `reserve` is whether what it finds is reserved before it is written down, `kept` what earlier
+    searches showed.
     """
 
     at: datetime
-
+    run: int
     criteria: Criteria
     missing: int
     urgent: int
@@ -93,39 +96,29 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
         return
     runtime.reached("leased")
     try:
-        found = _find(runtime, begun)
+        with _leased(this, begun):
+            found = _find(runtime, begun)
         runtime.reached("searched")
-        told = _reserve(runtime, begun, found)
+        with _leased(this, begun):
+            told = _reserve(runtime, begun, found)
         runtime.database.run(lambda conn: _conclude(conn, this, begun, found, told))
     except Exception as exc:
-        _fail(this, type(exc).__name__)
+        _fail(this, begun, type(exc).__name__)
         raise
+
+
+def _leased(this: _This, begun: _Begun) -> AbstractContextManager[None]:
+    """The wish stays this run's in the block, however long its calls take."""
+    return renewed(LEASE.total_seconds() / 3, lambda: this.runtime.database.run(lambda conn: _renew(conn, this, begun)))
+
+
+def _renew(conn: Connection, this: _This, begun: _Begun) -> None:
+    wishes.set_lease(conn, this.order_id, this.position, begun.run, this.runtime.now() + LEASE)
 
 
 def _find(runtime: Runtime, begun: _Begun) -> Found:
     kept = offers_of(begun.kept)
     return find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, kept=kept, spend=begun.spend)
-
-
-def settle(conn: Connection, wish: Row, tally: Tally, now: datetime) -> bool:
-    """End a locked wish that is missing nothing, and of which all is settled. Whether it ended."""
-    if tally.missing(wish["count"]) or tally.unsettled:
-        return False
-    less = wish["count"] - tally.bought - tally.held
-    state = WishState.SHORT if less > 0 else WishState.REACHED
-    wishes.end(conn, wish, state, _told_at_end(tally, less), now)
-    return True
-
-
-def _told_at_end(tally: Tally, less: int) -> str | None:
-    told = []
-    if tally.held:
-        told.append(f"{tally.held} are held for a person, and not replaced before: dialstock purchase resolve")
-    if less > 0:
-        told.append(f"{less} were cancelled by a person")
-    if less < 0:
-        told.append(f"{-less} more than asked for are ours, by a yes that came late: dialstock release gives them back")
-    return "; ".join(told) or None
 
 
 def _begin(conn: Connection, this: _This) -> _Begun | None:
@@ -150,12 +143,12 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     if stuck:
         others = tuple(alias for alias in criteria.providers if alias not in closed)
         criteria = criteria.model_copy(update={"providers": others})
-    lease = timedelta(seconds=LEASE + search_time(this.runtime, criteria.providers))
-    wishes.change(conn, wish, now, leased_until=now + lease, searches=wish["searches"] + 1)
+    wishes.change(conn, wish, now, leased_until=now + LEASE, searches=wish["searches"] + 1)
     # The preferred provider's next page may have the rest; but whether there is enough is judged at once.
     urgent = wish["at_least"] if tally.found == 0 else 1
     return _Begun(
         at=now,
+        run=wish["searches"] + 1,
         criteria=criteria,
         missing=missing + len(stuck),
         urgent=urgent,
@@ -186,6 +179,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
     if locked is None:
         return
     order, wish, tally = locked
+    wishes.set_lease(conn, this.order_id, this.position, begun.run, None)
     missing = tally.missing(wish["count"])
     offers, why, waits = _fitting(conn, this, order, found)
     if tally.found == 0 and len(offers) < wish["at_least"]:
@@ -199,7 +193,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
         wishes.keep_offers(conn, wish, rows_of(this.runtime, beyond, begun.kept, begun.at))
         # Until the most of it is bought, a search would show it again.
         search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER
-        again = {"search_at": search_at, "next_run_at": now, "leased_until": None, "progress_at": now}
+        again = {"search_at": search_at, "next_run_at": now, "progress_at": now}
         wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=told and told[:MAX_REASON])
     elif not settle(conn, wish, tally, now):
         empty = begun.settled and not (tally.unsettled or waits or offers)
@@ -280,12 +274,13 @@ def _none(
         _later(conn, wish, reason, now, fails=fails)
 
 
-def _fail(this: _This, error: str) -> None:
+def _fail(this: _This, begun: _Begun, error: str) -> None:
     """Give the lease back, where that can be done now."""
 
     def failed(conn: Connection) -> None:
         now = this.runtime.now()
         if (locked := this.locked(conn, now)) is not None:
+            wishes.set_lease(conn, this.order_id, this.position, begun.run, None)
             _later(conn, locked[1], f"a search failed with {error}: a worker's log tells more", now, fails=True)
 
     with suppress(SQLAlchemyError):
@@ -294,5 +289,5 @@ def _fail(this: _This, error: str) -> None:
 
 def _later(conn: Connection, wish: Row, reason: str, now: datetime, *, fails: bool) -> None:
     wait = min(SEARCH_AGAIN * 2 ** min(wish["fruitless"], 10), LONGEST_WAIT) if fails else SEARCH_AGAIN
-    again = {"search_at": now + wait, "next_run_at": now, "leased_until": None}
+    again = {"search_at": now + wait, "next_run_at": now}
     wishes.change(conn, wish, now, **again, fruitless=wish["fruitless"] + 1, reason=reason[:MAX_REASON])

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import tasks.runtime
 import workers.periodic.timers
 from schemas.status import DEAD, Status
 from schemas.tables.wishes import WishState
-from tasks.providers.reading import search_pages
 from tasks.providers.registry import kinds
 from tasks.wishes import due, run
 from tests.simulation.clockwork import Broken
@@ -42,12 +42,13 @@ _WAITING = "SELECT number FROM purchase WHERE provider = ? AND status IN ('queue
 @contextmanager
 def in_seconds(world: World) -> Iterator[None]:
     """Searches, their leases and their minutes are seconds."""
-    times = {"SEARCH_AGAIN": timedelta(seconds=2), "LONGEST_WAIT": timedelta(seconds=5), "LEASE": 5.0}
+    times = {"SEARCH_AGAIN": timedelta(seconds=2), "LONGEST_WAIT": timedelta(seconds=5), "LEASE": timedelta(seconds=5)}
     every = world.chance("wishes timer").choice((0.5, 2.0))
     with (
         patch.multiple(run, **times),
         patch.object(due, "RESEND", timedelta(seconds=4)),
-        patch.object(search_pages, "BARREN", 10),
+        # Half of a worker's threads.
+        patch.object(tasks.runtime, "SEARCHES", 1),
         patch.object(workers.periodic.timers, "WISHES_EVERY", every),
     ):
         yield

@@ -175,6 +175,12 @@ def change(conn: Connection, wish: Row, now: datetime, **values: Any) -> None:
     conn.execute(update(WISH).where(*here).values(**values, updated_at=now))
 
 
+def set_lease(conn: Connection, order_id: str, position: int, run: int, until: datetime | None) -> None:
+    """Have the *run*-th search keep its wish until then, or give it back; nothing where a later one has it by now."""
+    mine = (_AT.order_id == order_id, _AT.position == position, _AT.searches == run, OPEN_WISH)
+    conn.execute(update(WISH).where(*mine).values(leased_until=until))
+
+
 def kept_offers(conn: Connection, wish: Row) -> list[Row]:
     """What `keep_offers` wrote for a locked wish."""
     here = (OFFERS.c.order_id == wish["order_id"], OFFERS.c.position == wish["position"])

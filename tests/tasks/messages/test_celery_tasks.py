@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.pools.stock import ensure_pools
 from tasks.readiness import READINESS
-from tasks.runtime import install
+from tasks.runtime import SEARCHES, install
 from tasks.transactions import Raced, Unanswered
 from tests.tasks.clock import START
 from tests.tasks.messages.test_last_resort import deliver
@@ -109,6 +109,25 @@ def test_a_search_that_comes_twice_or_for_nothing_changes_nothing(world: World) 
     for _ in range(2):
         run(celery_tasks.find_numbers, {"order_id": world.rows(select(ORDER))[0]["id"], "position": 1})
     assert everything(world) == before
+
+
+def test_a_worker_that_searches_enough_keeps_its_threads_for_what_buys(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.provider, "search", lambda _: [])
+    run(celery_tasks.order_numbers, FIND)
+    search = {"order_id": world.rows(select(ORDER))[0]["id"], "position": 1}
+    with ExitStack() as searching:
+        for _ in range(SEARCHES):
+            searching.enter_context(world.runtime.searches)
+        run(celery_tasks.find_numbers, search)
+        assert world.rows(select(WISH))[0]["searches"] == 0
+    run(celery_tasks.find_numbers, search)
+    assert world.rows(select(WISH))[0]["searches"] == 1
+    with ExitStack() as searching:
+        # The place was given back.
+        for _ in range(SEARCHES):
+            searching.enter_context(world.runtime.searches)
 
 
 def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.status import Status
-from tasks.replenish.needs import LEASE, Need, Run, count_need
+from tasks.replenish.needs import Need, Run, count_need
 from tests.tasks.pools.supplying import NAME, Supplied, supplied
 from workers.database.connections import SqlDatabase
 
@@ -84,7 +84,3 @@ def test_numbers_that_are_there_already_have_none_give_way(world: Supplied) -> N
     world.stop_provider()
     world.configure(low=3, target=7)
     assert (need(world).movable, len(need(world).stuck)) == (0, 2)
-
-
-def test_a_lease_is_longer_than_all_searches(world: Supplied) -> None:
-    assert this(world).lease.total_seconds() == LEASE + 2 * 30

@@ -19,6 +19,7 @@ from tasks.pools import stock
 from tasks.replenish import replenish
 from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes
+from tests.waiting import eventually
 
 
 def test_a_changed_schedule_is_followed(world: Supplied) -> None:
@@ -48,6 +49,21 @@ def test_who_holds_the_pool_is_told_with_the_end_of_it(world: Supplied) -> None:
         conn.execute(update(POOL).values(leased_until=until))
     with pytest.raises(NotNow, match=f"until {until:%H:%M:%S} UTC at most"):
         replenish.run(world.runtime, NAME, by_person=True)
+
+
+def test_a_run_keeps_its_pool_for_as_long_as_its_search_takes(world: Supplied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replenish, "LEASE", timedelta(seconds=0.3))
+    kept: list[bool] = []
+
+    def slowly() -> None:
+        world.clock.advance(3600)
+        kept.append(eventually(lambda: world.pool()["leased_until"] > world.clock.moment))
+        with pytest.raises(NotNow, match="topped up already"):
+            replenish.run(world.runtime, NAME)
+
+    world.shop().happens.append(slowly)
+    world.run()
+    assert (kept, world.pool()["leased_until"]) == ([True], None)
 
 
 @pytest.mark.parametrize("deleted", [False, True])
