@@ -222,6 +222,8 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
     with runtime.database.read() as conn:
         if not looks.any_due(conn, binding.alias, binding.account, runtime.now()):
             return 0
+    # Raises where Redis is away: who cannot send their messages leaves them to who can.
+    runtime.pace.all_next_in([binding.looking])
     rows = runtime.database.run(lambda conn: _take_looks(conn, runtime, binding, limit))
     items = [[row["id"], row["revision"]] for row in rows]
     batches = [items] if walk else [[item] for item in items]

@@ -94,6 +94,21 @@ def test_without_redis_nothing_is_released(make: Make, redis: Redis, redis_serve
     assert world.row(row["id"])["status"] == Status.QUEUED
 
 
+def test_without_redis_a_look_is_left_to_who_can_send_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    doubts(world, 1)
+    before = world.rows(select(PURCHASE))
+
+    def away(_: object) -> None:
+        raise RedisConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.pace, "all_next_in", away)
+        with pytest.raises(RedisConnectionError):
+            world.look()
+    assert world.rows(select(PURCHASE)) == before
+    assert world.look() == 1
+
+
 def test_a_broker_that_is_away_leaves_what_was_released_to_the_sweep(world: World) -> None:
     row = world.queued()
 
