@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import update
 
 from schemas.money import Price, read_price
@@ -25,10 +24,10 @@ from tests.tasks.pools.test_daily_limit import (
     empty,
     live,
     old,
+    over_days,
     record,
     release_at_once,
     say,
-    steps,
 )
 from tests.tasks.support import clear
 from workers.database.connections import SqlDatabase
@@ -119,14 +118,7 @@ def test_releases_at_two_providers_at_once_keep_to_it(make: Make, attempt: int) 
 
 
 def test_it_holds_in_any_24_hours(database: SqlDatabase) -> None:
-    quick = database.engine.dialect.name == "sqlite"
-    limited = settings(
-        max_examples=12 if quick else 3,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.reuse, Phase.generate],
-    )
-    limited(given(days=steps)(lambda days: keeps_to_it(database, days)))()
+    over_days(database, keeps_to_it)
 
 
 def keeps_to_it(database: SqlDatabase, days: list[tuple[float, str, str]]) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import insert, select, update
 
 from schemas.money import Price, parse_money, read_price
@@ -22,7 +21,7 @@ from tasks.operator import resolve
 from tests.tasks.clock import START
 from tests.tasks.ledger.queue.test_dispatch import Make, many, order, release_both, twins
 from tests.tasks.pools.supplying import supplied
-from tests.tasks.pools.test_daily_limit import DAY, HOUR, live, resume, steps
+from tests.tasks.pools.test_daily_limit import DAY, HOUR, live, over_days, resume
 from tests.tasks.pools.test_max_spend import at, offer, spending
 from tests.tasks.scripted_provider import REFUSED, THROTTLED, UNKNOWN
 from tests.tasks.support import ACCOUNT, World, clear, number
@@ -239,14 +238,7 @@ def test_a_number_that_does_not_tell_its_price_counts_as_no_less_than_what_it_te
 
 
 def test_it_holds_in_any_24_hours_over_pools(database: SqlDatabase) -> None:
-    quick = database.engine.dialect.name == "sqlite"
-    limited = settings(
-        max_examples=10 if quick else 3,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.reuse, Phase.generate],
-    )
-    limited(given(days=steps)(lambda days: keeps_to_it(database, days)))()
+    over_days(database, keeps_to_it, examples=10)
 
 
 def keeps_to_it(database: SqlDatabase, days: list[tuple[float, str, str]]) -> None:
