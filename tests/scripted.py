@@ -1,4 +1,7 @@
-"""A tiny HTTP server on a real socket that answers what a test tells it, byte for byte, and records what it got."""
+"""A tiny HTTP server on a real socket that answers what a test tells it, and records what it got.
+
+What it sends is the test's, byte for byte, but for a header that says whether the connection closes.
+"""
 
 from __future__ import annotations
 
@@ -130,8 +133,16 @@ class ScriptedServer:
             self._over.wait(30)
             return False
         kept = isinstance(answer, Whole)
-        handler.wfile.write(answer.replace(_CLOSES, b"", 1) if kept else answer)
+        handler.wfile.write(answer.replace(_CLOSES, b"", 1) if kept else _says_that_it_closes(answer))
         return kept
+
+
+def _says_that_it_closes(answer: bytes) -> bytes:
+    """Who is not told would send the next request on a connection that is about to close."""
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    if not head.startswith(b"http/1.1 ") or b"\r\nconnection:" in head:
+        return answer
+    return answer.replace(b"\r\n", b"\r\n" + _CLOSES, 1)
 
 
 def _headers(handler: socketserver.StreamRequestHandler) -> Any:
