@@ -12,10 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from schemas.config.kinds import Kind
 from schemas.metadata import Metadata
-from schemas.numbers import parse_e164
+from schemas.numbering.numbers import parse_e164
+from schemas.numbering.spelling import quoted
 from schemas.outcomes import clip
 from schemas.plain import is_storable
-from schemas.spelling import quoted
 from schemas.wording import listed, plain_words
 
 MAX_ORDER = 10_000

@@ -10,11 +10,11 @@ from redis.exceptions import RedisError
 from schemas.config.balances import Balance
 from tasks.ledger import balances
 from tasks.ledger.balances import Claim
-from tasks.log_fields import about_provider
 from tasks.providers.adapter import ProviderError, TellsBalance, tells_balance
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import PATIENCE, Stopped, Turns
 from tasks.runtime import Binding, Runtime
+from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)
 

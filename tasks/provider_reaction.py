@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from schemas.outcomes import Look, Outcome, OutcomeKind
 from tasks.ledger.queue import pausing
-from tasks.log_fields import about_provider
 from tasks.policies.pace import Lane
 from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
+from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from workers.broker.incoming import use_keeping_transport
 from workers.broker.listening import Listening
 from workers.config_file import LOOK_EVERY, ConfigFile, read_source
 from workers.health import check_database, check_usable, tell_if_older
-from workers.logs import dress_celery
 from workers.periodic.beat_schedule import PUBLIC_QUEUE, beat_schedule
 from workers.periodic.heartbeat import Heartbeat, kept_for
 from workers.periodic.presence import Presence, presence_at
@@ -35,8 +34,9 @@ from workers.processes.signs import SIGNS, write_signs
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
+from workers.telemetry.logs import dress_celery
+from workers.telemetry.traces import set_up_traces
 from workers.threads import tell_threads
-from workers.traces import set_up_traces
 from workers.wiring import Wiring, prepare_providers, wire, with_config
 
 VISIBILITY_TIMEOUT = 1800

@@ -64,14 +64,14 @@ def main(arguments: list[str]) -> None:
     # What is imported stays: to search it for garbage again and again takes a sixth of the start.
     gc.disable()
     import workers.app  # noqa: PLC0415 - ends the process where settings or configuration are wrong
-    from workers.logs import wants_json  # noqa: PLC0415
     from workers.processes.signs import write_signs  # noqa: PLC0415
+    from workers.telemetry.logs import wants_json  # noqa: PLC0415
 
     gc.enable()
     if "flower" in arguments:
         # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
         write_signs("flower")
-        from workers.logs import dress_flower  # noqa: PLC0415
+        from workers.telemetry.logs import dress_flower  # noqa: PLC0415
 
         dress_flower()
         mount_pages()

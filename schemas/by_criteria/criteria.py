@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from schemas.by_criteria.preference import Preference
 from schemas.money import MostMoney
-from schemas.national_prefix import check_country, check_prefix
-from schemas.preference import Preference
+from schemas.numbering.national_prefix import check_country, check_prefix
 
 NumberType = Literal["local", "mobile", "toll-free"]
 Feature = Literal["voice", "sms", "mms"]

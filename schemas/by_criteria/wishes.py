@@ -17,11 +17,11 @@ from pydantic import (
     field_validator,
 )
 
+from schemas.by_criteria.criteria import Criteria
 from schemas.config.kinds import Kind, currency_problem
-from schemas.criteria import Criteria
 from schemas.metadata import Metadata
 from schemas.money import Money, MostMoney
-from schemas.national_prefix import unused
+from schemas.numbering.national_prefix import unused
 from schemas.requests import E164, Alias, Key, RequestError, digest, problems_of, refusal, unknown_provider
 
 MAX_COUNT = 100_000

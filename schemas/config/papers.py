@@ -14,7 +14,7 @@ import phonenumbers
 from phonenumbers import PhoneNumberType
 from pydantic import AfterValidator, Field
 
-from schemas.regions import known_country, region_of
+from schemas.numbering.regions import known_country, region_of
 
 _TYPES = {
     PhoneNumberType.FIXED_LINE: "local",

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from schemas.by_criteria.preference import Preference
 from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
 from schemas.config.kinds import Kind, currency_problem
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
 from schemas.money import Money, MostMoney, parse_money
-from schemas.national_prefix import check_country, check_prefix
-from schemas.preference import Preference
+from schemas.numbering.national_prefix import check_country, check_prefix
 
 __all__ = ["PoolConfig", "Schedule", "read_pools"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 def check_country(value: str) -> str:
     """The ISO 3166-1 alpha-2 code *value*. Raises ValueError for what is none."""
-    from schemas.regions import known_country  # noqa: PLC0415 - phonenumbers is slow to import
+    from schemas.numbering.regions import known_country  # noqa: PLC0415 - phonenumbers is slow to import
 
     if not known_country(value):
         hint = f"did you mean {value.upper()!r}?" if known_country(value.upper()) else "write it like US"

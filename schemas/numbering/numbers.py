@@ -24,8 +24,8 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-from schemas.regions import NANP, region_of, told_region
-from schemas.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
+from schemas.numbering.regions import NANP, region_of, told_region
+from schemas.numbering.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
 
 __all__ = ["NumberError", "digits_only", "national_digits", "parse_e164", "read_number"]
 

@@ -20,11 +20,11 @@ from tasks.chunks import chunks
 from tasks.ledger.audit import findings, ids, runs
 from tasks.ledger.audit.differences import Walks
 from tasks.ledger.resolve import Settler
-from tasks.log_fields import about_provider
 from tasks.orders import CHUNK
 from tasks.providers.adapter import ProviderError
 from tasks.reading_turns import Stopped
 from tasks.runtime import Binding, Runtime
+from tasks.telemetry.log_fields import about_provider
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, 
 from schemas.status import DEAD, MOVES, Status, success_of
 from schemas.tables.purchases import EVENT, KEY, PURCHASE
 from tasks.policies.watched_time import Watch
-from tasks.traceparent import present
+from tasks.telemetry.traceparent import present
 
 Row = dict[str, Any]
 

@@ -23,7 +23,7 @@ from tasks.ledger.rows import Row, emit, other_event, watched
 from tasks.policies.backoff import call_length
 from tasks.policies.retry import History, after_call
 from tasks.policies.watched_time import Watch
-from tasks.traceparent import within
+from tasks.telemetry.traceparent import within
 
 LOADING_PATIENCE = timedelta(minutes=10)
 """How long an order may stand in *loading* without a new line before it is given up."""

@@ -23,10 +23,10 @@ from tasks.ledger.queue import dispatch
 from tasks.ledger.requests.accept import Accepted, Entry, accept, tell_accepted
 from tasks.ledger.rows import Row, emit, insert_once, move, new_id, other_event
 from tasks.lifecycle.release_and_sweep import LOOKAHEAD, purchase_message
-from tasks.log_fields import about
 from tasks.pools.reserved import refuse_reserved
 from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import explained
+from tasks.telemetry.log_fields import about
 from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from sqlalchemy.exc import DataError
 from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.call_times import Call
-from tasks.database_away import until_written
 from tasks.ledger import due
 from tasks.ledger.calls import looks
 from tasks.ledger.history import Unvouched, WentBack
@@ -28,7 +27,7 @@ from tasks.ledger.queue import pausing, standing
 from tasks.ledger.releases import calls
 from tasks.ledger.releases.calls import Intent, Taken
 from tasks.ledger.rows import Row
-from tasks.log_fields import about_release
+from tasks.outages.database_away import until_written
 from tasks.policies.giving_back import may_go_in
 from tasks.policies.watched_time import seconds_spent
 from tasks.pools import leaving
@@ -40,7 +39,8 @@ from tasks.reading_turns import Stopped, Turns
 from tasks.restored_database import detect, lost_calls
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
-from tasks.traces import Step, tell_looks, tell_release
+from tasks.telemetry.log_fields import about_release
+from tasks.telemetry.traces import Step, tell_looks, tell_release
 from tasks.watermark import Mark, Newest, Replaced
 
 T = TypeVar("T")

@@ -33,7 +33,7 @@ from tasks.ledger.among import among
 from tasks.redis_keys import named
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
-from tasks.traces import Step, tell_events
+from tasks.telemetry.traces import Step, tell_events
 from tasks.transactions import with_retry
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,6 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.record import about_call, told, write_answer
 from tasks.lifecycle.send import missed, send, sleep
-from tasks.log_fields import about_provider
 from tasks.policies.claim_time import MOST_AHEAD
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
@@ -33,7 +32,8 @@ from tasks.providers.adapter import Ask, Known, prepares_together
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
-from tasks.traces import Step, tell_calls
+from tasks.telemetry.log_fields import about_provider
+from tasks.telemetry.traces import Step, tell_calls
 
 log = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ from sqlalchemy.exc import DataError
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from tasks.audit.renewed_claim import renewed
-from tasks.database_away import patiently
 from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
-from tasks.log_fields import about, about_provider
+from tasks.outages.database_away import patiently
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider, react_to_looks
 from tasks.providers.adapter import Known
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
 from tasks.runtime import Binding, Runtime
-from tasks.traces import Step, tell_looks
+from tasks.telemetry.log_fields import about, about_provider
+from tasks.telemetry.traces import Step, tell_looks
 
 log = logging.getLogger(__name__)
 

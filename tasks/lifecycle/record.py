@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Outcome, clip
-from tasks.database_away import until_written
 from tasks.ledger.calls import outcomes
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.rows import Row
-from tasks.log_fields import about
+from tasks.outages.database_away import until_written
 from tasks.runtime import Runtime
+from tasks.telemetry.log_fields import about
 
 log = logging.getLogger(__name__)
 

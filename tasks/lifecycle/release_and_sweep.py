@@ -22,9 +22,9 @@ from tasks.ledger.queue.pool_limits import Limits, PoolLimit
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, some_numbers
-from tasks.log_fields import about_provider
 from tasks.policies.watched_time import Watch
 from tasks.runtime import Binding, Message, Runtime
+from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, select
 
+from schemas.by_criteria.wishes import OrderNumbers
 from schemas.plain import is_storable, shown, written
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.releasing import ReleaseNumber
@@ -15,7 +16,6 @@ from schemas.requests import BuyNumber, RequestError, SubmitOrder, parse_buy, pa
 from schemas.status import OrderStatus
 from schemas.tables.pools import POOL_REQUEST
 from schemas.tables.purchases import KEY, ORDER, REJECTED
-from schemas.wishes import OrderNumbers
 from tasks.ledger.releases.keys import ASKED
 from tasks.lifecycle.accept import MAX_BODY
 from tasks.messages.public_names import (

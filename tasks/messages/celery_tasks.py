@@ -29,9 +29,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
-from tasks import balances, orders, traces
+from tasks import balances, orders
 from tasks.audit import schedule
-from tasks.database_away import is_away, patiently
 from tasks.ledger.outdated import Outdated
 from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
@@ -49,14 +48,16 @@ from tasks.messages.public_names import (
     TAKE_NUMBER,
     body_of,
 )
+from tasks.outages.database_away import is_away, patiently
+from tasks.outages.readiness import READINESS
+from tasks.outages.waits import WAITS
 from tasks.pools.requests import reading, take_and_return
-from tasks.readiness import READINESS
 from tasks.releases import giving_back
 from tasks.replenish import replenish
 from tasks.reports.queries import numbers_of
 from tasks.runtime import Runtime, current
+from tasks.telemetry import traces
 from tasks.transactions import Raced
-from tasks.waits import WAITS
 from tasks.wishes import accepting, run
 from tasks.wishes.due import FIND_NUMBERS
 

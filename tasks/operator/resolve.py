@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.settling import Verdict
 from schemas.status import Status
 from tasks.chunks import chunks

@@ -17,8 +17,8 @@ from itertools import zip_longest
 from typing import Any, BinaryIO
 from uuid import UUID
 
+from schemas.numbering.spelling import visible
 from schemas.settling import Verdict
-from schemas.spelling import visible
 from tasks.ledger.resolve import Resolution
 from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.export import unquoted_result

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.config.kinds import Kind
 from schemas.metadata import Metadata
-from schemas.numbers import NumberError, read_number
+from schemas.numbering.numbers import NumberError, read_number
+from schemas.numbering.spelling import visible
 from schemas.requests import Alias, BuyNumber, Key, RequestError, check_provider, problems_of
-from schemas.spelling import visible
 from tasks.orderfile.objects import Exponential
 from tasks.orderfile.values import Line, Problem, Row
 from tasks.orderfile.wishes import Take, WishChecker

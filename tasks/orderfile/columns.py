@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
-from schemas.spelling import quoted, visible
+from schemas.numbering.spelling import quoted, visible
 from tasks.providers.registry import kinds
 
 EXPORT_COLUMNS = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from schemas.spelling import visible
+from schemas.numbering.spelling import visible
 from tasks.orderfile.text import Text
 
 _DELIMITERS = (",", ";", "\t")

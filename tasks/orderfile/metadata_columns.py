@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from schemas.spelling import visible
+from schemas.numbering.spelling import visible
 from tasks.orderfile.columns import EXPORT_COLUMNS
 from tasks.orderfile.export import FORMULA
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from schemas.spelling import quoted, visible
+from schemas.numbering.spelling import quoted, visible
 from tasks.orderfile.columns import OBJECT_COLUMNS, RESULT_COLUMNS, Naming, folded, unknown
 from tasks.orderfile.export import could_be_quoted, unquoted
 from tasks.orderfile.values import Problem, Row

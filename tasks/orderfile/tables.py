@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-from schemas.spelling import visible
+from schemas.numbering.spelling import visible
 from tasks.orderfile.columns import Naming
 from tasks.orderfile.heading import read_heading
 from tasks.orderfile.rows import Header, table_rows

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import MAX_COUNT, MAX_WISHES, Wish, check_wishes
 from schemas.config.kinds import Kind
-from schemas.criteria import Criteria
 from schemas.metadata import Metadata
+from schemas.numbering.spelling import visible
 from schemas.requests import RequestError, problems_of
-from schemas.spelling import visible
-from schemas.wishes import MAX_COUNT, MAX_WISHES, Wish, check_wishes
 from tasks.orderfile.values import Problem, Row
 
 Take = Callable[[int, Wish], None]

@@ -17,10 +17,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from tasks.outages.waits import WAITS
 from tasks.runtime import Database
 from tasks.server_errors import explained
 from tasks.transactions import Raced, Unanswered
-from tasks.waits import WAITS
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
+from schemas.by_criteria.criteria import Feature, NumberType
 from schemas.config.balances import Balance
-from schemas.criteria import Feature, NumberType
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 

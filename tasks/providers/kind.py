@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.by_criteria.criteria import Criterion
 from schemas.config.kinds import Options, policy_for
 from schemas.config.provider import ProviderConfig
-from schemas.criteria import Criterion
 from tasks.providers.adapter import Adapter, releasing, reserving
 from tasks.providers.sandbox.api import SandboxApi
 

@@ -19,7 +19,6 @@ from schemas.config.balances import Balance
 from schemas.config.errors import ConfigError
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks.log_fields import about_provider
 from tasks.providers.adapter import (
     Adapter,
     Ask,
@@ -35,6 +34,7 @@ from tasks.providers.adapter import (
     reserving,
     tells_balance,
 )
+from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)
 

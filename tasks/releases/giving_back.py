@@ -27,7 +27,7 @@ from tasks.orders import complete_finished
 from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
 from tasks.pools import leaving
 from tasks.runtime import Runtime
-from tasks.traceparent import present
+from tasks.telemetry.traceparent import present
 
 BY_MESSAGE = "message"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from schemas.by_criteria.criteria import Criteria
 from schemas.config.pools import PoolConfig
-from schemas.criteria import Criteria
 from tasks.replenish.stock_file import StockFileError, read_stock
 from tasks.runtime import Runtime
 from tasks.supply import candidates

@@ -21,9 +21,9 @@ from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
 from tasks.audit.renewed_claim import renewed
-from tasks.database_away import is_away
 from tasks.ledger.queue.purses import Purse, affordable
 from tasks.ledger.rows import Row, new_id
+from tasks.outages.database_away import is_away
 from tasks.pools import stock
 from tasks.pools.counting import Supply
 from tasks.replenish.candidates import STOCK_FILE, find

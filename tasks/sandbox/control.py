@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.numbers import parse_e164
+from schemas.numbering.numbers import parse_e164
 from tasks.providers.sandbox.inventory import Inventory
 from tasks.providers.sandbox.ledger import Call, Charge, Ledger, Return, new_record, of_kind
 from tasks.sandbox.faults import NOT_FOR_READS, Planner, make_fault

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import cannot
 from schemas.money import Money, readable
 from schemas.outcomes import Candidate, OutcomeKind
-from schemas.wishes import cannot
 from tasks.chunks import chunks
 from tasks.ledger.queue.day_spend import DaySpend
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported

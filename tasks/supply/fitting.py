@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.criteria import Criteria, may_be
+from schemas.by_criteria.criteria import Criteria, may_be
 from schemas.money import Money
 from schemas.outcomes import Candidate
 from tasks.ledger.queue.purses import affordable

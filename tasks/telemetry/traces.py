@@ -16,7 +16,7 @@ from schemas.outcomes import Look, Outcome
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.ledger.calls.intents import Claim
 from tasks.runtime import Binding
-from tasks.traceparent import read, within
+from tasks.telemetry.traceparent import read, within
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import Wish, cannot, fingerprint_of, parse_numbers_order
 from schemas.money import Money
 from schemas.requests import RequestError, key_of_message
-from schemas.wishes import Wish, cannot, fingerprint_of, parse_numbers_order
 from tasks.ledger.orders.wishes import insert_wishes
 from tasks.ledger.requests.accept import begin_order, open_order
 from tasks.ledger.rows import Row, new_id

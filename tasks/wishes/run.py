@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
 from schemas.money import Money
 from schemas.requests import BuyNumber
 from schemas.tables.wishes import WishState

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, read_number
+from schemas.numbering.numbers import NumberError, digits_only, read_number
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 

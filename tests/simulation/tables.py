@@ -242,7 +242,7 @@ def _name_of(frame: FrameType) -> tuple[str, bool]:
     module = frame.f_globals.get("__name__", "")
     if not module.startswith(_OURS):
         return "", False
-    domain = module.startswith("tasks.") and module not in ("tasks.transactions", "tasks.database_away")
+    domain = module.startswith("tasks.") and module not in ("tasks.transactions", "tasks.outages.database_away")
     return f"{module.removeprefix('tasks.') if domain else module}.{frame.f_code.co_name}", domain
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tasks.outages.waits import WAITS
 from tasks.policies import watched_time as watch
 from tasks.sandbox import SandboxServer
-from tasks.waits import WAITS
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from schemas.requests import RequestError
 from tasks.lifecycle.accept import reject
 from tasks.messages.public_names import PUBLIC
-from tasks.readiness import READINESS
+from tasks.outages.readiness import READINESS
 from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS

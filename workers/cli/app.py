@@ -72,7 +72,7 @@ def _tell(exc: Exception) -> int:
         raise exc
     failure = failure_of(exc)
     if failure is None:
-        from workers.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
+        from workers.telemetry.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
 
         say(f"dialstock: a bug: {type(exc).__name__}: {cleaned_of_settings(str(exc))}", "red")
         say(f"Run it again with {TRACEBACK}=1 to see where, and report that.")
@@ -125,7 +125,7 @@ def root(
 ) -> None:
     """Have the whole process, and what it starts, take the sandbox where that is asked for."""
     if os.environ.get("DIALSTOCK_LOG"):
-        from workers.logs import dress_command  # noqa: PLC0415 - so that --help is quick
+        from workers.telemetry.logs import dress_command  # noqa: PLC0415 - so that --help is quick
 
         dress_command()
     if sandbox and ctx.invoked_subcommand not in ("sandbox", "demo"):

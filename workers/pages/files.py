@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 import tornado.web
 from tornado.httputil import HTTPInputError, parse_body_arguments
 
+from schemas.by_criteria.wishes import check_wishes
+from schemas.numbering.regions import known_country
 from schemas.outcomes import clip
-from schemas.regions import known_country
-from schemas.wishes import check_wishes
 from tasks.accounts import identity
 from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting

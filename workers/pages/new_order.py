@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import Any
 
-from schemas.wishes import parse_numbers_order
+from schemas.by_criteria.wishes import parse_numbers_order
 from tasks.accounts import identity
 from tasks.wishes import accepting
 from workers.pages.files import MOST_BYTES

@@ -10,7 +10,7 @@ from typing import Any
 
 import tornado.web
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
 from schemas.status import Status
 from tasks.ledger.orders.cancel import left_to_others
 from tasks.operator import retry_order

@@ -12,14 +12,14 @@ from typing import Any
 import tornado.web
 from pydantic import ValidationError
 
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import cannot
 from schemas.config.errors import ConfigError
 from schemas.config.provider import read_token
-from schemas.criteria import Criteria
 from schemas.money import price_columns, read_price
-from schemas.national_prefix import unused
+from schemas.numbering.national_prefix import unused
 from schemas.outcomes import Candidate
 from schemas.requests import problems_of
-from schemas.wishes import cannot
 from tasks.providers.adapter import ProviderError, Unsupported
 from tasks.reports.queries import alive_purchases
 from tasks.supply.fitting import fits, is_cheap, query_of

@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.lifecycle import give_back
+from tasks.outages.waits import WAITS
 from tasks.runtime import Binding, Runtime
-from tasks.waits import WAITS
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from tasks import orders, retention
 from tasks.lifecycle import outbox_relay, release_and_sweep
 from tasks.lifecycle.outbox_relay import Relay, relay_token
+from tasks.outages.readiness import READINESS
 from tasks.pools import stock
-from tasks.readiness import READINESS
 from tasks.restored_database import detect
 from tasks.runtime import Runtime
 from tasks.server_errors import explained

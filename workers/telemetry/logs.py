@@ -13,7 +13,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from tasks.log_fields import FIELDS
+from tasks.telemetry.log_fields import FIELDS
 from workers.server_urls import SettingsError
 
 LOG = "DIALSTOCK_LOG"

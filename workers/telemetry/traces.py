@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from tasks import traces
+from tasks.telemetry import traces
 
 log = logging.getLogger(__name__)
 

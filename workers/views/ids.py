@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table
 
-from schemas.numbers import NumberError, read_number
+from schemas.numbering.numbers import NumberError, read_number
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import ORDER, PURCHASE
 from tasks.reports.queries import ids_between, ids_like, latest_id, list_purchases

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from schemas.config.policy import Policy
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE

@@ -24,8 +24,8 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, find, is_as_it_was, lock, move, move_all
-from tasks.log_fields import about
 from tasks.policies.retry import Decision
+from tasks.telemetry.log_fields import about
 from tasks.transactions import Raced
 
 log = logging.getLogger(__name__)

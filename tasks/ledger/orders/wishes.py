@@ -21,7 +21,7 @@ from schemas.tables.wishes import OFFERS, OPEN_WISH, WISH, WishState
 from tasks.ledger.orders.cancel import GAVE_WAY
 from tasks.ledger.requests.accept import Entry, accept, line_row
 from tasks.ledger.rows import Row
-from tasks.traceparent import within
+from tasks.telemetry.traceparent import within
 from tasks.transactions import Raced
 
 _AT = WISH.c

@@ -19,7 +19,7 @@ from tasks.ledger.locking import locked
 from tasks.ledger.releases import keys
 from tasks.ledger.rows import Row, insert_once, move, new_id
 from tasks.policies.giving_back import Step, wanted_again
-from tasks.traceparent import present
+from tasks.telemetry.traceparent import present
 from tasks.transactions import Raced
 
 

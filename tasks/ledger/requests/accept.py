@@ -19,7 +19,7 @@ from tasks.ledger.outdated import require_current
 from tasks.ledger.requests.joining import join, keep_keys, refuse_releasing, remember_keys, require_standing
 from tasks.ledger.requests.takeover import change_hands
 from tasks.ledger.rows import Row, emit, insert_new, lock, new_id, own_data, purchase_event, status_event
-from tasks.traceparent import present
+from tasks.telemetry.traceparent import present
 from tasks.transactions import Raced
 
 _LOADING = and_(ORDER.c.status == OrderStatus.LOADING, ORDER.c.cancel_requested_at.is_(None))

@@ -12,7 +12,7 @@ from schemas.status import DEAD, OrderStatus, Status
 from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, UNFINISHED
 from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row
-from tasks.traceparent import present
+from tasks.telemetry.traceparent import present
 from tasks.transactions import Raced
 
 BEING_RELEASED = "being_released"

@@ -12,7 +12,7 @@ from xml.parsers.expat import ExpatError
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
-from schemas.spelling import quoted, visible
+from schemas.numbering.spelling import quoted, visible
 from tasks.orderfile.columns import Naming
 from tasks.orderfile.rows import Header, letters
 from tasks.orderfile.spreadsheets.archive import CONTENT, STYLES, Archive

@@ -20,7 +20,7 @@ from tasks.policies.delivered_again import MAY_BE_LATE, UNCLEAR
 from tasks.pools.requests.answers import Request, answered, done, refuse, remember, was_returned
 from tasks.pools.stock import CHUNK, any_ended, settle
 from tasks.runtime import Runtime
-from tasks.traceparent import present, within
+from tasks.telemetry.traceparent import present, within
 from tasks.transactions import Raced
 
 MAX_ID = 200

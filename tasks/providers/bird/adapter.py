@@ -18,9 +18,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
+from schemas.numbering.regions import region_of
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
-from schemas.regions import region_of
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.bird import records as bird_records
 from tasks.providers.bird.config import BirdConfig

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import phonenumbers
 
-from schemas.regions import known_country, region_of
+from schemas.numbering.regions import known_country, region_of
 from tasks.providers.sandbox.api import AccountReason, Line, Order, RefusalReason, SandboxApi, route
 from tasks.providers.sandbox.exchange import Check, Incoming, Invalid, Problem, Refusal, Reply, check_object, is_uuid
 from tasks.providers.sandbox.ledger import Record

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from schemas.config.balances import Balance
 from schemas.config.papers import paper_for, papers_mend
 from schemas.money import Price, read_price
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Shown

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
 
-from schemas.numbers import digits_only
-from schemas.regions import known_country, region_of
+from schemas.numbering.numbers import digits_only
+from schemas.numbering.regions import known_country, region_of
 from tasks.providers.sandbox.api import (
     AccountReason,
     Line,

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from schemas.numbers import digits_only, national_digits
-from schemas.spelling import visible
+from schemas.numbering.numbers import digits_only, national_digits
+from schemas.numbering.spelling import visible
 
 _FEWEST_DIGITS = 7
 _BETWEEN = r"[\s()\[\]./_\-\u2010-\u2015\u2212\u00b7]*"

@@ -11,8 +11,8 @@ from typing import Any
 import phonenumbers
 
 from schemas.money import Price
+from schemas.numbering.regions import region_of
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
-from schemas.regions import region_of
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Shown, Unsupported
 from tasks.providers.transport.answers import e164, same_number
 

@@ -9,7 +9,7 @@ from uuid import NAMESPACE_OID, uuid5
 import phonenumbers
 from phonenumbers import ValidationResult
 
-from schemas.regions import known_country, region_of
+from schemas.numbering.regions import known_country, region_of
 
 # A search with a filter looks at this many candidates and no more.
 MAX_CANDIDATES = 20_000

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported

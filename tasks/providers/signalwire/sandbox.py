@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
-from schemas.regions import region_of
+from schemas.numbering.regions import region_of
 from tasks.providers.sandbox.api import AccountReason, Order, RefusalReason, SingleNumberApi, basic_credentials, route
 from tasks.providers.sandbox.exchange import E164, Incoming, Invalid, Problem, Refusal, Reply, check_object
 from tasks.providers.sandbox.ledger import Record

@@ -25,9 +25,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
-from schemas.numbers import digits_only, national_digits
+from schemas.numbering.numbers import digits_only, national_digits
+from schemas.numbering.regions import region_of
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from schemas.regions import region_of
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery
 from tasks.providers.reading import lookups, searches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.criteria import NumberType
+from schemas.by_criteria.criteria import NumberType
 from schemas.money import Price, read_price
 from schemas.outcomes import Candidate
 from tasks.providers.adapter import SearchQuery

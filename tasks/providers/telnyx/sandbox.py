@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from schemas.regions import region_of
+from schemas.numbering.regions import region_of
 from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, route
 from tasks.providers.sandbox.exchange import (
     E164,

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from schemas.config.papers import number_type
-from schemas.regions import region_of
+from schemas.numbering.regions import region_of
 from tasks.providers.sandbox.ledger import Record
 
 ORDER_FIELDS = ("connection_id", "messaging_profile_id", "billing_group_id", "customer_reference")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import Candidate, Check, Look, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported
 from tasks.providers.timepay.config import TimePayConfig

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from schemas.numbers import NumberError, parse_e164
+from schemas.numbering.numbers import NumberError, parse_e164
 
 MAX_RETRY_AFTER = 86_400.0
 MAX_ID = 200

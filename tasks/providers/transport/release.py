@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.transport.http import Answer

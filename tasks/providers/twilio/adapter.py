@@ -21,9 +21,9 @@ from itertools import tee
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
+from schemas.by_criteria.criteria import NumberType
 from schemas.config.balances import Balance
 from schemas.config.papers import paper_for
-from schemas.criteria import NumberType
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery, Unsupported

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from schemas.regions import region_of
+from schemas.numbering.regions import region_of
 from tasks.providers.sandbox.api import (
     AccountReason,
     Line,

@@ -21,9 +21,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from schemas.config.balances import Balance
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
+from schemas.numbering.regions import told_region
 from schemas.outcomes import WRONG_NUMBER, Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
-from schemas.regions import told_region
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, SearchQuery
 from tasks.providers.reading import lookups

@@ -9,7 +9,7 @@ from pydantic import field_validator
 from schemas.config.kinds import Options
 from schemas.config.provider import ProviderConfig
 from schemas.config.shapes import shaped
-from schemas.regions import known_country
+from schemas.numbering.regions import known_country
 
 
 class VonageConfig(ProviderConfig):

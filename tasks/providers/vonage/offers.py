@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.criteria import NumberType
+from schemas.by_criteria.criteria import NumberType
 from schemas.money import Price, read_price
-from schemas.numbers import digits_only
+from schemas.numbering.numbers import digits_only
 from schemas.outcomes import Candidate
 from tasks.providers.adapter import SearchQuery, Shown
 from tasks.providers.reading import searches

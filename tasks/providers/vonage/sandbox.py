@@ -12,8 +12,8 @@ from typing import Any
 
 import phonenumbers
 
-from schemas.numbers import digits_only
-from schemas.regions import known_country, region_of
+from schemas.numbering.numbers import digits_only
+from schemas.numbering.regions import known_country, region_of
 from tasks.providers.sandbox.api import (
     AccountReason,
     Line,

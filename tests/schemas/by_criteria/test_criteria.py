@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.criteria import Criteria, NumberType, may_be
+from schemas.by_criteria.criteria import Criteria, NumberType, may_be
 
 
 @pytest.mark.parametrize(

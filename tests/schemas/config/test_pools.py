@@ -18,7 +18,7 @@ from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.pools import PoolConfig
 from schemas.money import Money
-from schemas.national_prefix import contradiction
+from schemas.numbering.national_prefix import contradiction
 from tasks.providers.configured import load_config, parse_config, sandbox_config
 
 SHORT = [first + "".join(rest) for first in "01" for more in range(3) for rest in product("0123456789", repeat=more)]

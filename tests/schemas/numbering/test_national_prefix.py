@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMetadata, PhoneNumberType
 
-from schemas.national_prefix import unused
+from schemas.numbering.national_prefix import unused
 
 REGIONS = sorted(SUPPORTED_REGIONS)
 

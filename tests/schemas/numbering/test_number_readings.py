@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, parse_e164, read_number
-from schemas.regions import region_of
+from schemas.numbering.numbers import NumberError, digits_only, parse_e164, read_number
+from schemas.numbering.regions import region_of
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 SEPARATORS = st.sampled_from(["", "", "", " ", "-", ".", " - ", ") ", " (", "/", ",", "'"])

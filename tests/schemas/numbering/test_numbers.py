@@ -1,4 +1,4 @@
-"""schemas.numbers: what is read as a number, what is refused, and that reading twice changes nothing."""
+"""schemas.numbering.numbers: what is read as a number, what is refused, and that reading twice changes nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, digits_only, parse_e164, read_number
-from schemas.regions import known_country, region_of, told_region
+from schemas.numbering.numbers import NumberError, digits_only, parse_e164, read_number
+from schemas.numbering.regions import known_country, region_of, told_region
 
 DIGITS = st.text("0123456789", min_size=6, max_size=15)
 

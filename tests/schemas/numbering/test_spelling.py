@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.numbers import NumberError, read_number
-from schemas.spelling import plain_spelling, quoted, visible
+from schemas.numbering.numbers import NumberError, read_number
+from schemas.numbering.spelling import plain_spelling, quoted, visible
 
 BLANKS = [*(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Zs"), "\t"]
 UNSEEN = [

@@ -28,10 +28,10 @@ from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
-from tasks.measures import measure
 from tasks.policies.retry import Decision
 from tasks.policies.watched_time import Watch
 from tasks.reports import queries
+from tasks.telemetry.measures import measure
 from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry

@@ -10,9 +10,9 @@ from sqlalchemy.exc import OperationalError
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
-from tasks import database_away
 from tasks.ledger.queue import requeue
 from tasks.lifecycle import purchase, release_and_sweep
+from tasks.outages import database_away
 from tasks.policies.pace import Later
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, TOO_MANY, UNCLEAR, UNKNOWN
 from tests.tasks.support import OpenSlot, World, number

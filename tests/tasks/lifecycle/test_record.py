@@ -13,9 +13,9 @@ from sqlalchemy.exc import DataError, ProgrammingError, SQLAlchemyError
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks import database_away
 from tasks.ledger.calls import intents, outcomes
 from tasks.lifecycle import purchase, record
+from tasks.outages import database_away
 from tests.tasks.scripted_provider import REFUSED
 from tests.tasks.support import NUMBER, Killed, World, make_world, number
 from workers.database.connections import SqlDatabase, migrate

@@ -20,11 +20,12 @@ from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PURCHASE, REJECTED
 from schemas.tables.wishes import WISH
-from tasks import database_away, orders
+from tasks import orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
+from tasks.outages import database_away
+from tasks.outages.readiness import READINESS
 from tasks.pools.stock import ensure_pools
-from tasks.readiness import READINESS
 from tasks.runtime import SEARCHES, install
 from tasks.transactions import Raced, Unanswered
 from tests.tasks.clock import START

@@ -14,11 +14,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from schemas.requests import RequestError
 from schemas.tables.purchases import EVENT, KEY, PROVIDER, PURCHASE, REJECTED
-from tasks import database_away, orders
+from tasks import orders
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
 from tasks.messages.answered_before import accepted_before, rejected_before
 from tasks.messages.public_names import BUY_NUMBER, LATER, ORDER_NUMBERS, PUBLIC, SUBMIT_ORDER, TAKE_NUMBER
+from tasks.outages import database_away
 from tasks.pools.requests import take_and_return
 from tasks.providers.registry import kinds
 from tasks.releases import giving_back

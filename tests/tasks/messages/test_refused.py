@@ -14,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE, REJECTED
-from tasks import database_away, waits
-from tasks.database_away import is_away
 from tasks.lifecycle import accept
 from tasks.messages import celery_tasks
+from tasks.outages import database_away, waits
+from tasks.outages.database_away import is_away
 from tasks.runtime import install
 from tests.servers import PostgresServer
 from tests.tasks.messages.test_last_resort import deliver

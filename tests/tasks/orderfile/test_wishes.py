@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from schemas.wishes import Wish
+from schemas.by_criteria.wishes import Wish
 from tasks.orderfile import Line, OrderFileError, Problem, read_order
 from tasks.orderfile.text import Format
 from tasks.providers.registry import kinds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tasks.readiness import SILENT, Readiness
+from tasks.outages.readiness import SILENT, Readiness
 
 GONE = OperationalError("SELECT 1", {}, ConnectionError("server closed the connection"))
 

@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.exc import OperationalError
 
-from tasks.waits import QUIET, TOLD_AGAIN, Waits
+from tasks.outages.waits import QUIET, TOLD_AGAIN, Waits
 
 AWAY = OperationalError("", {}, Exception("gone"))
 

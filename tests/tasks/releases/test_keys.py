@@ -19,7 +19,7 @@ from tasks.messages.answered_before import accepted_before
 from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.policies.delivered_again import MAY_BE_LATE
 from tasks.releases import giving_back
-from tasks.traceparent import within
+from tasks.telemetry.traceparent import within
 from tests.tasks.releasing import REFUSED, Returns
 from tests.tasks.support import NUMBER, number
 

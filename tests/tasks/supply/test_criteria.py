@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tasks.supply.candidates import Found, find

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from schemas.events import cloud_event
 from schemas.tables.purchases import EVENT, KEY
 from tasks import orders
-from tasks.traceparent import present, read, within
+from tasks.telemetry.traceparent import present, read, within
 from tests.tasks.orders.test_orders import run
 from tests.tasks.support import World, number
 

@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from schemas.status import Status
-from tasks import traces
 from tasks.releases import giving_back
-from tasks.traceparent import present
+from tasks.telemetry import traces
+from tasks.telemetry.traceparent import present
 from tests.tasks.releasing import LOST, takes_back
 from tests.tasks.scripted_provider import UNKNOWN
 from tests.tasks.support import NUMBER, World

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from schemas.outcomes import Candidate
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
-from tasks.traceparent import within
+from tasks.telemetry.traceparent import within
 from tests.schemas.prices import a_month
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import UNKNOWN

@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.readiness import READINESS
+from tasks.outages.readiness import READINESS
 from tests.servers import RedisServer
 
 SCRIPT = """

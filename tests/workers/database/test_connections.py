@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from schemas.tables.purchases import PROVIDER
-from tasks.database_away import DATABASE_AWAY
+from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
 from tests.waiting import PATIENCE, at_once

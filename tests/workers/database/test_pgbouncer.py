@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.tables.purchases import PROVIDER
-from tasks.database_away import DATABASE_AWAY
+from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PgBouncer, PostgresServer
 from tests.waiting import at_once, eventually

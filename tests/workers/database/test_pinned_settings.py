@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from schemas.tables.purchases import PROVIDER
-from tasks.database_away import DATABASE_AWAY
+from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
 from tests.workers.cli.commands import choose_sandbox, execute

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from tasks.database_away import DATABASE_AWAY
+from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PostgresServer
 from tests.servers.far_host import FarHost

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from schemas.status import Status
-from tasks import waits
 from tasks.lifecycle import give_back
+from tasks.outages import waits
 from tests.tasks.releasing import DONE, Returns, make_returns
 from tests.waiting import eventually
 from workers.database.connections import SqlDatabase

@@ -20,7 +20,7 @@ from schemas.tables.purchases import REJECTED
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
 from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay
-from tasks.readiness import READINESS
+from tasks.outages.readiness import READINESS
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.support import World, make_world, number
 from tests.waiting import eventually
@@ -258,6 +258,6 @@ def test_a_worker_without_its_database_says_so_and_leaves_the_events_to_another(
         postgres_server.restart()
         running.stop()
         database.close()
-    told = [record.getMessage() for record in caplog.records if record.name == "tasks.readiness"]
+    told = [record.getMessage() for record in caplog.records if record.name == "tasks.outages.readiness"]
     assert told[0].startswith("this process takes no messages until the database answers: it ")
     assert told[1] == "this process takes messages again: the database answers"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tasks.log_fields import about, about_provider
+from tasks.telemetry.log_fields import about, about_provider
 from tests.workers.cli.commands import execute
-from workers.logs import LOG, dress, wants_json
 from workers.server_urls import SettingsError
+from workers.telemetry.logs import LOG, dress, wants_json
 
 
 class Lines:

@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from tasks import traces
-from workers.traces import set_up_traces
+from tasks.telemetry import traces
+from workers.telemetry.traces import set_up_traces
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 WITHOUT = """
 import sys
 sys.modules["opentelemetry"] = None
 import tasks.messages.celery_tasks, workers.cli, workers.wiring
-from workers.traces import set_up_traces
+from workers.telemetry.traces import set_up_traces
 set_up_traces({})
 assert not [name for name in sys.modules if name.startswith("opentelemetry.")]
 set_up_traces({"OTEL_TRACES_EXPORTER": "otlp"})

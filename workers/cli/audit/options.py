@@ -90,7 +90,7 @@ def _refuse(wrong: object, message: str) -> None:
 
 
 def _read(option: str, numbers: Sequence[str] | None) -> list[str]:
-    from schemas.numbers import NumberError, read_number
+    from schemas.numbering.numbers import NumberError, read_number
 
     try:
         return [read_number(one) for one in numbers or ()]

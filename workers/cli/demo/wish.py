@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import Wish
 from schemas.status import OrderStatus
-from schemas.wishes import Wish
 from tasks.ledger.orders.wishes import summary
 from tasks.reports.queries import find_order
 from tasks.sandbox.control import Control

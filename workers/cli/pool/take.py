@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from schemas.numbers import NumberError, read_number
+from schemas.numbering.numbers import NumberError, read_number
 from tasks.ledger.rows import Row, new_id
 from tasks.pools.requests import take_and_return
 from tasks.pools.requests.reading import former_pools, read_return, read_take

@@ -56,7 +56,7 @@ def worker(
     Further arguments go to Celery's worker: -Q purchases.NAME does that provider's work only.
     """
     from workers.cli.terminal.spending import sellers
-    from workers.logs import wants_json
+    from workers.telemetry.logs import wants_json
 
     _, config = checked()
     buying = f"Buying from {sellers(config)}"

@@ -94,7 +94,7 @@ def search(
 
 
 def _national(prefix: str, country: str) -> str:
-    from schemas.national_prefix import check_prefix, unused
+    from schemas.numbering.national_prefix import check_prefix, unused
 
     try:
         check_prefix(prefix, country)

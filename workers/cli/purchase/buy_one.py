@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.numbers import NumberError, read_number
+from schemas.numbering.numbers import NumberError, read_number
 from schemas.requests import BuyNumber, parse_buy
 from schemas.status import SETTLED, Status
 from tasks.ledger.rows import Row, find, new_id

@@ -56,7 +56,7 @@ def list_purchases(
     json: Json = False,
 ) -> None:
     """List purchases, newest first."""
-    from schemas.numbers import NumberError, read_number
+    from schemas.numbering.numbers import NumberError, read_number
     from tasks.reports import queries
     from workers.cli.terminal.context import open_desk
     from workers.views.errors import Failure

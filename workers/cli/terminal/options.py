@@ -60,7 +60,7 @@ def country_code(given: str | None) -> str | None:
     """An ISO 3166-1 alpha-2 code in capitals. Raises Failure for one that libphonenumber does not know."""
     if given is None:
         return None
-    from schemas.regions import known_country
+    from schemas.numbering.regions import known_country
 
     code = given.strip().upper()
     if not known_country(code):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from schemas.numbers import NumberError, read_number
+from schemas.numbering.numbers import NumberError, read_number
 from schemas.status import Status
 from tasks.ledger.rows import Row
 from workers.pages.frame.handler import Page, refused

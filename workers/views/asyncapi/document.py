@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
+from schemas.by_criteria.wishes import OrderNumbers
 from schemas.event_data import EVENTS, Told
 from schemas.events import CHANNEL, STREAM, EventType
-from schemas.wishes import OrderNumbers
 from workers.views.asyncapi import samples
 from workers.views.asyncapi.tasks import EMBEDDED, HEADERS, TASKS, TRACEPARENT, PublicTask
 

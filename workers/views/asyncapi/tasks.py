@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from schemas.by_criteria.wishes import OrderNumbers
 from schemas.events import EventType
 from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.releasing import ReleaseNumber
 from schemas.requests import BuyNumber, SubmitOrder
-from schemas.wishes import OrderNumbers
 from tasks.messages.public_names import (
     BUY_NUMBER,
     ORDER_NUMBERS,

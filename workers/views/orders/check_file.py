@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.by_criteria.wishes import Wish
 from schemas.metadata import Metadata
 from schemas.requests import BuyNumber
-from schemas.wishes import Wish
 from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
 from tasks.orderfile import Line, Problem, read_order

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.regions import region_of
+from schemas.numbering.regions import region_of
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from tasks.chunks import chunks

@@ -20,7 +20,7 @@ from schemas.tables.pools import POOL_NUMBER
 from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
 from tasks.pools.requests import take_and_return
-from tasks.traceparent import within
+from tasks.telemetry.traceparent import within
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
 from tests.waiting import PATIENCE, eventually

@@ -5,7 +5,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
-from schemas.numbers import parse_e164
+from schemas.numbering.numbers import parse_e164
 from tasks.providers.sandbox.inventory import Inventory, is_possible
 
 NUMBER = "+14155550100"

@@ -13,12 +13,12 @@ import pytest
 from celery import Celery
 from jsonschema import Draft7Validator
 
+from schemas.by_criteria.wishes import parse_numbers_order
 from schemas.event_data import EVENTS, PurchaseData
 from schemas.events import EventType, cloud_event, purchase_data
 from schemas.pool_requests import parse_return, parse_take
 from schemas.releasing import ReleaseNumber
 from schemas.requests import RequestError, parse_buy, parse_order
-from schemas.wishes import parse_numbers_order
 from tasks.messages.public_names import (
     BUY_NUMBER,
     ORDER_NUMBERS,

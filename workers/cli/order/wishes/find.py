@@ -16,8 +16,8 @@ from workers.views.words import count
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from schemas.by_criteria.wishes import Wish
     from schemas.money import Money
-    from schemas.wishes import Wish
     from workers.views.desk import Desk
 
 Count = Annotated[
@@ -114,7 +114,7 @@ def find(wanted: Wanted) -> None:
     quicker, is replaced, from the next provider where one has no more; never are more than --count bought. A number in
     doubt is not replaced before that is settled. The order is completed when all are bought, or when nobody has more.
     """
-    from schemas.wishes import parse_numbers_order
+    from schemas.by_criteria.wishes import parse_numbers_order
     from workers.cli.terminal.context import open_desk
 
     with open_desk(buys=True) as desk:
@@ -183,7 +183,7 @@ def submit_wishes(
     json: bool,
 ) -> None:
     """Take the wishes of a file as one order, or tell what they would come to. Raises RequestError."""
-    from schemas.wishes import check_wishes, read_max_spend
+    from schemas.by_criteria.wishes import check_wishes, read_max_spend
 
     bound = read_max_spend(max_spend)
     check_wishes(wishes, desk.runtime.kinds, bound)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from schemas.by_criteria.wishes import Wish
 from schemas.money import Money
-from schemas.wishes import Wish
 from tasks.runtime import Runtime
 from tasks.supply.candidates import find
 from tasks.supply.offers import less, within

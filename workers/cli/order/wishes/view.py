@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.criteria import Criteria
+from schemas.by_criteria.criteria import Criteria
 from schemas.tables.wishes import WishState
 from tasks.ledger.rows import Row
 from workers.cli.terminal.output import show_table

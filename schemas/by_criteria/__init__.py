@@ -1,0 +1,1 @@
+"""Numbers that nobody names: which are wanted, from whom first, and the order for them."""
