@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from schemas.settling import Finding, FindingKind
 from tasks.audit.compare import Report, audit, gone_among, proves_absence
-from tasks.audit.renewed_claim import renewed
 from tasks.chunks import chunks
 from tasks.ledger.audit import findings, ids, runs
 from tasks.ledger.audit.differences import Walks
@@ -23,6 +22,7 @@ from tasks.ledger.resolve import Settler
 from tasks.orders import CHUNK
 from tasks.providers.adapter import ProviderError
 from tasks.reading_turns import Stopped
+from tasks.renewed_claim import renewed
 from tasks.runtime import Binding, Runtime
 from tasks.telemetry.log_fields import about_provider
 

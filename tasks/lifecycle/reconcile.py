@@ -11,7 +11,6 @@ from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Look, LookKind
 from schemas.status import Status
-from tasks.audit.renewed_claim import renewed
 from tasks.ledger.calls import looks
 from tasks.ledger.rows import Row
 from tasks.outages.database_away import patiently
@@ -20,6 +19,7 @@ from tasks.provider_reaction import pause_provider, react_to_looks
 from tasks.providers.adapter import Known
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Stopped, Turns
+from tasks.renewed_claim import renewed
 from tasks.runtime import Binding, Runtime
 from tasks.telemetry.log_fields import about, about_provider
 from tasks.telemetry.traces import Step, tell_looks

@@ -20,12 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from schemas.money import Money
 from schemas.status import Status
 from schemas.tables.pools import POOL_RUN, PoolStatus
-from tasks.audit.renewed_claim import renewed
 from tasks.ledger.queue.purses import Purse, affordable
 from tasks.ledger.rows import Row, new_id
 from tasks.outages.database_away import is_away
 from tasks.pools import stock
 from tasks.pools.counting import Supply
+from tasks.renewed_claim import renewed
 from tasks.replenish.candidates import STOCK_FILE, find
 from tasks.replenish.needs import DAILY, LEASE, Need, Run, count_need
 from tasks.replenish.ordering import give_way, order_numbers

@@ -19,11 +19,11 @@ from schemas.by_criteria.criteria import Criteria
 from schemas.money import Money
 from schemas.requests import BuyNumber
 from schemas.tables.wishes import WishState
-from tasks.audit.renewed_claim import renewed
 from tasks.ledger.orders import money, wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.requests.accept import Entry
 from tasks.ledger.rows import Row
+from tasks.renewed_claim import renewed
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find
 from tasks.supply.offers import Offer, usable, within

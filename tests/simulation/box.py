@@ -19,7 +19,6 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-import tasks.audit.renewed_claim
 import tasks.ledger.rows
 import tasks.lifecycle.claim
 import tasks.lifecycle.record
@@ -27,6 +26,7 @@ import tasks.messages.celery_tasks
 import tasks.provider_reaction
 import tasks.providers.sandbox.ledger
 import tasks.providers.transport.answers
+import tasks.renewed_claim
 import workers.database.clock
 import workers.database.connections
 import workers.database.group_commit
@@ -37,7 +37,7 @@ from tests.simulation.threads import Threads
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = (
     tasks.lifecycle.claim,
-    tasks.audit.renewed_claim,
+    tasks.renewed_claim,
     workers.database.clock,
     workers.database.connections,
     workers.database.group_commit,

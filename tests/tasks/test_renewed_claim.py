@@ -6,7 +6,7 @@ import threading
 
 from sqlalchemy.exc import OperationalError
 
-from tasks.audit.renewed_claim import renewed
+from tasks.renewed_claim import renewed
 from tests.waiting import eventually
 
 
