@@ -16,7 +16,7 @@ from workers.pages.frame.listing import before, number_of, page_of
 from workers.pages.frame.templates import Document
 from workers.views.desk import Desk
 from workers.views.operator import MAX_NOTE
-from workers.views.purchases import describe
+from workers.views.purchases import describe_each
 from workers.views.words import count, moment
 
 ANSWERS = {
@@ -43,14 +43,11 @@ class Held(Page):
         with desk.runtime.database.read() as conn:
             rows, more = page_of(lambda limit: list_purchases(conn, limit, before=begin, status=Status.HELD, **equal))
             calls = last_attempts(conn, [row["id"] for row in rows])
-            shown = [
-                {
-                    **{name: row[name] for name in _SHOWN},
-                    "last_call": calls.get(row["id"]),
-                    "next": describe(desk.runtime, conn, row),
-                }
-                for row in rows
-            ]
+            steps = describe_each(desk.runtime, conn, rows)
+        shown = [
+            {**{name: row[name] for name in _SHOWN}, "last_call": calls.get(row["id"]), "next": step}
+            for row, step in zip(rows, steps, strict=True)
+        ]
         return {"held": shown, "next": more, "asked": equal, "answers": ANSWERS}
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import tornado.web
+from sqlalchemy import Connection
 
 from schemas.by_criteria.criteria import Criteria
-from schemas.status import Status
+from schemas.status import OrderStatus, Status
 from tasks.ledger.orders.cancel import left_to_others
+from tasks.ledger.rows import Row
 from tasks.operator import retry_order
 from tasks.orderfile import ExportFormat
 from tasks.reports.queries import list_orders, order_results
+from workers.pages.frame.desk import FRESH
 from workers.pages.frame.handler import Change, Page, Refusal, refused
 from workers.pages.frame.listing import before, line_after, page_of, status_of
 from workers.pages.frame.templates import Document
@@ -31,6 +34,9 @@ COUNTED = 50_000
 
 COUNTED_IN_ALL = 250_000
 """The most lines of a page of the list that are counted, its latest orders' first: a quarter of a second."""
+
+SELDOM = 15.0
+"""Seconds for which the counts of an order that is over are shown again: only a release or an audit changes them."""
 
 _LINE = (
     "line",
@@ -69,8 +75,13 @@ class Orders(Page):
             for row in rows:
                 counted = row["lines"] <= min(COUNTED, left)
                 left -= row["lines"] if counted else 0
-                orders.append({**as_shown(row), "counts": totals(conn, row["id"]) if counted else None})
+                orders.append({**as_shown(row), "counts": self._counts(conn, row) if counted else None})
         return {"orders": orders, "next": more}
+
+    def _counts(self, conn: Connection, order: Row) -> dict[str, int]:
+        over = order["status"] == OrderStatus.COMPLETED
+        asked = ("totals", order["id"], order["status"], order["completed_at"])
+        return self.desk.shared.get(asked, SELDOM if over else FRESH, lambda: totals(conn, order["id"]))
 
 
 class Order(Page):

@@ -19,7 +19,7 @@ from workers.views.providers.rows import (
 from workers.views.words import count
 
 FRESH = 10.0
-"""Seconds for which calls that were counted are shown again."""
+"""Seconds for which what takes long to count is shown again: calls, and what waits under names of old."""
 
 
 class Providers(Page):
@@ -35,7 +35,10 @@ class Providers(Page):
             {**row, "calls": calls.get(row["provider"], [0] * MINUTES), "actions": _actions(row)}
             for row in provider_rows(desk)
         ]
-        return {"providers": rows, "stranded": stranded_in_words(desk.runtime), "held": Status.HELD}
+        stranded = self.desk.shared.get(
+            ("stranded", desk.runtime.config.digest), FRESH, lambda: stranded_in_words(desk.runtime)
+        )
+        return {"providers": rows, "stranded": stranded, "held": Status.HELD}
 
     def shown(self, document: Document) -> Document:
         """The pictures of the last hour, by provider."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,12 +17,20 @@ from workers.views.explain import Around, next_step
 
 def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
     """What the purchase waits for, and what happens next."""
+    return describe_each(runtime, conn, [row])[0]
+
+
+def describe_each(runtime: Runtime, conn: Connection, rows: Sequence[Row]) -> list[str]:
+    """The same of many, in their order."""
+    states = provider_states(conn, runtime.accounts.values()) if rows else {}
+    return [next_step(row, _around(runtime, row, states.get(row["provider"]))) for row in rows]
+
+
+def _around(runtime: Runtime, row: Row, state: Row | None) -> Around:
     binding = runtime.providers.get(row["provider"])
     policy = binding.policy if binding is not None and binding.account == row["account"] else None
     kind = binding.kind if binding is not None else None
-    state = provider_states(conn, runtime.accounts.values()).get(row["provider"])
-    around = Around(policy=policy, state=state, now=runtime.now(), kind=kind)
-    return next_step(row, around)
+    return Around(policy=policy, state=state, now=runtime.now(), kind=kind)
 
 
 def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import Engine, event, insert, update
 
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, ORDER, PROVIDER, PURCHASE, RESOLUTION
@@ -107,6 +107,44 @@ def test_only_so_many_lines_are_counted_for_a_list(
         both.submit(csv_file(home, [f"{number},vogent" for number in NUMBERS[first:end]]))
     orders = visitor.data("/orders")["orders"]
     assert [order["counts"] and order["counts"]["waiting"] for order in orders] == [3, None, 1]
+
+
+def test_what_a_page_asks_the_database_does_not_grow_with_its_rows(
+    visitor: Visitor, both: Cli, desk: Desk, home: Path
+) -> None:
+    both.submit(simple_file(home, 4))
+    visitor.data("/held")
+    asked = []
+    for number in NUMBERS[:4]:
+        settle(desk, number, Status.HELD, doubt=True)
+        asked.append(_statements(visitor, "/held"))
+    assert asked[0] > 0
+    assert asked == asked[:1] * 4
+
+
+def test_an_order_that_ten_people_see_in_the_list_is_counted_once(
+    visitor: Visitor, both: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.pages.orders.FRESH", 600.0)
+    both.submit(simple_file(home, 2))
+    visitor.data("/orders")
+    assert _statements(visitor, "/orders", "GROUP BY") == 0
+
+
+def _statements(visitor: Visitor, path: str, words: str = "") -> int:
+    """How many statements with *words* a page takes."""
+    found: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if words in statement:
+            found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        visitor.data(path)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return len(found)
 
 
 def test_a_purchase_with_its_whole_trail(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
