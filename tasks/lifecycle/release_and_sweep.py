@@ -99,7 +99,8 @@ def release_due(runtime: Runtime, *bindings: Binding) -> int:
     if not found:
         return 0
     waits = runtime.pace.all_next_in(one.binding.buying for one in found)
-    ready = [one for one, wait in zip(found, waits, strict=True) if wait <= LOOKAHEAD]
+    soon = _lookahead(runtime)
+    ready = [one for one, wait in zip(found, waits, strict=True) if wait <= soon]
     messages = runtime.database.run(lambda conn: _release_all(conn, runtime, ready)) if ready else []
     if messages:
         runtime.reached("released")
@@ -136,7 +137,10 @@ def _release_all(conn: Connection, runtime: Runtime, wanted: Sequence[_Wanted]) 
 
 
 def _lookahead(runtime: Runtime) -> float:
-    """Seconds whose calls purchases are released for: far from the servers a part of it goes by until their claim."""
+    """Seconds whose calls purchases are released for: far from the servers a part of it goes by until their claim.
+
+    By then the calls before them, claimed that far ahead, have the nearer slots.
+    """
     return min(MOST_LOOKAHEAD, LOOKAHEAD + WAYS * runtime.claims.longest)
 
 

@@ -78,6 +78,15 @@ def test_nothing_is_released_while_the_pace_is_far_away(world: World) -> None:
     assert world.release() == 0
 
 
+def test_who_is_far_releases_for_the_slots_that_claims_ahead_leave(world: World) -> None:
+    """Calls that are claimed a second ahead have their slots by then: the next is no nearer than that."""
+    many(world, 1)
+    world.pace.all_next_in = lambda lanes: [release_and_sweep.LOOKAHEAD + 0.5 for _ in lanes]
+    assert world.release() == 0
+    world.runtime.claims.took(0.3)
+    assert world.release() == 1
+
+
 def test_what_is_not_due_waits(world: World) -> None:
     row = world.queued()
     with world.write() as conn:
