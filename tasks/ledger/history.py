@@ -18,7 +18,7 @@ from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
 from tasks.chunks import chunks
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
-from tasks.ledger.calls.attempts import close_attempt
+from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, close_attempt
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
 from tasks.transactions import NotHere, server_of
@@ -28,6 +28,7 @@ _CHUNK = 500
 _VOUCHED = "dialstock_vouched"
 _STANDS = (Status.PURCHASED, Status.RELEASING)
 _BOUGHT = (*_STANDS, Status.PROCESSING)
+_WAITING = (Status.QUEUED, Status.DISPATCHED)
 _LOST = "history_lost"
 _UNTOLD = Outcome(
     kind=OutcomeKind.UNKNOWN, error_code=_LOST, error="the database went back in time while the call was under way"
@@ -169,6 +170,25 @@ def vouched(conn: Connection) -> set[str]:
     """
     found: set[str] = conn.info.setdefault(_VOUCHED, set())
     return found
+
+
+def doubt(conn: Connection, *, account: str, numbers: Sequence[str]) -> None:
+    """Remember of what waits for *numbers*, which lost calls were made for, that it may have been bought."""
+    _set_doubt(conn, list(_alive(conn, account, numbers).values()), doubt=True)
+
+
+def doubt_no_more(conn: Connection, *, account: str, numbers: Sequence[str]) -> None:
+    """Forget it where the provider says that *numbers* are not ours, and no call that is known may have bought them."""
+    at = ATTEMPT.c
+    rows = [row for row in _alive(conn, account, numbers).values() if row["status"] in _WAITING]
+    called = (at.purchase_id.in_([row["id"] for row in rows]), MAY_BE_EXECUTED)
+    known = set(conn.execute(select(at.purchase_id).where(*called)).scalars())
+    _set_doubt(conn, [row for row in rows if row["id"] not in known], doubt=False)
+
+
+def _set_doubt(conn: Connection, rows: Sequence[Row], *, doubt: bool) -> None:
+    ids = [row["id"] for row in rows if bool(row["doubt"]) is not doubt]
+    conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(doubt=doubt))
 
 
 def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, settler: Settler, why: str) -> list[Row]:

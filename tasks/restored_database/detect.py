@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
+from tasks.chunks import chunks
 from tasks.ledger import accounts, history
 from tasks.ledger.orders.wishes import stop_wishes
 from tasks.ledger.queue import standing
 from tasks.ledger.rows import some_numbers
+from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.releases.stopped_releases import WENT_BACK, keep_all
@@ -52,18 +55,21 @@ def _stop(runtime: Runtime, of: str) -> None:
     going = [alias for alias in account.aliases if alias not in behind]
     lost = all_lost(runtime, of) if going else None
     if lost is not None and lost.calls:
-        stop_wishes_of(runtime, lost)
+        doubt_lost(runtime, lost)
         wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
             pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
         keep_numbers(runtime, of)
 
 
-def stop_wishes_of(runtime: Runtime, lost: Lost) -> None:
-    """Look for no more numbers of orders by criteria: they would be bought beside those whose lines are lost.
+def doubt_lost(runtime: Runtime, lost: Lost) -> None:
+    """What waits for a lost call's number is in doubt: a cancel holds it. And look for no more numbers of orders by
+    criteria: they would be bought beside those whose lines are lost.
 
-    Once, as it is found out: who has them go on since has counted.
+    Once, as it is found out: who has these go on since has counted.
     """
+    for chunk in chunks(lost.numbers, CHUNK):
+        runtime.database.run(partial(history.doubt, account=lost.account, numbers=chunk))
     if lost.numbers:
         others = [one.alias for one in runtime.providers.values() if one.account != lost.account]
         now = runtime.now()

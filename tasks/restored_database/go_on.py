@@ -21,7 +21,7 @@ from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause
-from tasks.restored_database.detect import keep_numbers, stop_wishes_of
+from tasks.restored_database.detect import doubt_lost, keep_numbers
 from tasks.restored_database.lost_calls import Lost, all_lost
 from tasks.runtime import Binding, Runtime
 
@@ -61,7 +61,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if not (lost.calls or began):
         return None
     if not began:
-        stop_wishes_of(runtime, lost)
+        doubt_lost(runtime, lost)
     shows = max([*began.values(), *(mark.deadline for mark in lost.calls)])
     if report.walks.shows_by < shows:
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
@@ -77,6 +77,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, lost, unseen):
         return GoingOn(unclear=tuple(unclear))
     keep_numbers(runtime, binding.account, even_under_way=True)
+    for chunk in chunks(unseen, CHUNK):
+        runtime.database.run(partial(history.doubt_no_more, account=lost.account, numbers=chunk))
     _answer(runtime, lost)
     aliases = _go_on(runtime, binding.account, began, by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
@@ -119,7 +121,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     account = binding.account
     lost, began = all_lost(runtime, account), _behind(runtime, account)
     if not began:
-        stop_wishes_of(runtime, lost)
+        doubt_lost(runtime, lost)
     held = []
     for chunk in chunks(lost.calls, CHUNK):
         settler = Settler(by=by, now=runtime.now())

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tests.simulation.requests import Request
     from tests.simulation.world import World
 
-MAY_BE_CHARGED = (
-    *(Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING),
-    *(Status.PURCHASED, Status.RELEASING, Status.HELD),
-)
+IN_DOUBT = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING)
+"""What a row says of its newest call, and of no other."""
+MAY_BE_CHARGED = (*IN_DOUBT, Status.PURCHASED, Status.RELEASING, Status.HELD)
+BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 NOTHING = "nothing"
 """The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
@@ -27,6 +27,8 @@ _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
 _ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
 _UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id WHERE a.outcome IS NULL ORDER BY p.id"""
+_CALLS = """SELECT p.provider, p.account, p.status, a.purchase_id, a.revision, a.started_at, a.outcome FROM purchase p
+    JOIN purchase_attempt a ON a.purchase_id = p.id WHERE p.number = ?"""
 _CANCELLED = "SELECT id, provider, account, number FROM purchase WHERE status = 'cancelled'"
 _YES_AND_DEAD = """SELECT p.provider, p.account, p.number, p.status FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id
@@ -44,7 +46,7 @@ class Judge:
     `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
     is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
     what nobody can tell it. `misjudged` are purchases that a person said to have failed, though they were charged, and
-    `called_off` those that were cancelled while they were adrift.
+    `called_off` those that were cancelled while they were adrift, and nobody had noticed.
     """
 
     def __init__(self, world: World) -> None:
@@ -56,6 +58,9 @@ class Judge:
         self.untold: set[tuple[str, str]] = set()
         self.misjudged: dict[str, tuple[str, str]] = {}
         self.called_off: set[str] = set()
+        self._cancelled: set[str] = set()
+        self._charged_by: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._calls_before: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
         self._under_way: dict[tuple[str, str], int | None] = {}
         self._forgot: int | None = None
         self._moved: object = None
@@ -99,7 +104,13 @@ class Judge:
         """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
         self._world.returns.restored()
         standing = self.standing()
-        self.adrift |= {one for one in self.charged if standing.get(one) not in MAY_BE_CHARGED}
+        for one in self.charged:
+            calls = {_call(row) for row in self._calls(one)}
+            by_another = standing.get(one) in IN_DOUBT and self._charged_by.get(one) not in calls
+            if by_another:
+                self._calls_before[one] = calls
+            if by_another or standing.get(one) not in MAY_BE_CHARGED:
+                self.adrift.add(one)
         if self._forgot != self._world.store.forgot:
             self.forgot()
         self._world.stocks.restored()
@@ -117,14 +128,32 @@ class Judge:
         self._world.wishes.after_commit()
         standing = self.standing()
         self._world.returns.after_commit(standing)
-        for purchase, alias, account, number in self.all(_CANCELLED) if self.adrift else ():
-            if (desk(kind_of(alias), account), number) in self.adrift:
-                self.called_off.add(purchase)
-        self.adrift = {one for one in self.adrift if standing.get(one) not in MAY_BE_CHARGED}
+        self._note_cancelled()
+        self.adrift = {one for one in self.adrift if self._is_adrift(one, standing)}
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self._may_be_charged - excused):
             if one not in self.unseen or not (one in standing or self._given_back(one)):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
+
+    def _note_cancelled(self) -> None:
+        """The first restore is noticed with the pause. A later one may be to a copy that has it."""
+        cancelled = {row["id"]: row for row in self.all(_CANCELLED)} if self.adrift else {}
+        for purchase in cancelled.keys() - self._cancelled:
+            _, alias, account, number = cancelled[purchase]
+            one = desk(kind_of(alias), account), number
+            noticed = self._world.weather.went_back == 1 and self.one(BEHIND, alias) and one not in self.untold
+            if one in self.adrift and not noticed:
+                self.called_off.add(purchase)
+        self._cancelled |= cancelled.keys()
+
+    def _is_adrift(self, one: tuple[str, str], standing: dict[tuple[str, str], str]) -> bool:
+        """Whether its row tells of no call that may have charged it: what is in doubt may be so for an earlier one."""
+        if standing.get(one) not in IN_DOUBT:
+            return standing.get(one) not in MAY_BE_CHARGED
+        return one in self._calls_before and {_call(row) for row in self._calls(one)} == self._calls_before[one]
+
+    def _calls(self, one: tuple[str, str]) -> list[Any]:
+        return [row for row in self.all(_CALLS, one[1]) if desk(kind_of(row["provider"]), row["account"]) == one[0]]
 
     def _given_back(self, one: tuple[str, str]) -> bool:
         """Whether it was released: what does not show yet may be taken for gone then."""
@@ -234,12 +263,9 @@ class Judge:
         self._world.stocks.charged(kind, number)
         if (kind.partition("/")[0], number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")
-        query = (
-            "SELECT p.provider, p.account, p.status FROM purchase p JOIN purchase_attempt a ON a.purchase_id = p.id "
-            "WHERE p.number = ? AND (a.outcome IS NULL OR ?)"
-        )
-        rows = [row for row in self.all(query, number, late) if desk(kind_of(row["provider"]), row["account"]) == kind]
-        if any(row["status"] in MAY_BE_CHARGED for row in rows):
+        calls = [row for row in self._calls((kind, number)) if row["outcome"] is None or late]
+        if may := [_call(row) for row in calls if row["status"] in MAY_BE_CHARGED]:
+            self._charged_by[kind, number] = max(may)
             return
         if (kind, number) not in self._under_way:
             if late and (kind, number) in self.unseen:
@@ -306,6 +332,11 @@ class Judge:
             wanted = int(order["status"] == OrderStatus.COMPLETED)
             if completed[order["id"]] != wanted:
                 raise Broken(f"order {order['id']} is {order['status']}, completed by {completed[order['id']]} events")
+
+
+def _call(row: Any) -> tuple[Any, ...]:
+    """What tells a call from all others, also from one that was lost, at the same revision; the newest is the last."""
+    return row["started_at"], row["purchase_id"], row["revision"]
 
 
 def _ends(status: str) -> list[str]:

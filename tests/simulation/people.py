@@ -29,12 +29,12 @@ from tasks.transactions import Raced
 from tests.simulation import returns
 from tests.simulation.box import START
 from tests.simulation.edits import desk, kind_of
+from tests.simulation.judge import BEHIND
 from tests.simulation.requests import PATIENCE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 _LEFT_LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' AND idempotency_key IS NULL ORDER BY id"
 _PAUSED = "SELECT provider FROM provider_state WHERE paused_at IS NOT NULL ORDER BY provider"
 ERRS = "a person errs"
@@ -204,7 +204,7 @@ def _audit(world: World) -> None:
 
 def _audit_what_is_behind(world: World) -> None:
     for alias in sorted(world.staff.runtime.providers):
-        if world.judge.one(_BEHIND, alias):
+        if world.judge.one(BEHIND, alias):
             take_in(world, alias)
 
 
@@ -220,7 +220,7 @@ def take_in(world: World, alias: str) -> None:
     binding = runtime.providers[alias]
     # Vonage shows an account without numbers as no list at all.
     if not world.can_look(alias) or (alias == "vonage" and not world.network.control.ledger.everywhere(alias)):
-        if world.judge.one(_BEHIND, alias):
+        if world.judge.one(BEHIND, alias):
             world.clockwork.note(f"a person answers for what the database has lost at {alias}")
             go_on.believe(runtime, binding, "a person", "looked at the dashboard")
         return
@@ -249,7 +249,7 @@ def mend_all(world: World) -> None:
         world.edits.give_up()
         world.edits.settle()
         for alias in sorted(world.staff.runtime.providers):
-            if world.judge.one(_BEHIND, alias) or world.judge.adrift:
+            if world.judge.one(BEHIND, alias) or world.judge.adrift:
                 take_in(world, alias)
     except _SAID_NO as exc:
         world.clockwork.note(f"what was to be mended is answered with {type(exc).__name__}")

@@ -33,6 +33,8 @@ CLOSE = (
 )
 
 YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
+MAY_BE_EXECUTED = or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.in_((OutcomeKind.UNKNOWN, *YES)))
+"""The attempts that the provider may have executed, or did."""
 _CLOSE_NO = CLOSE.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
 WITHOUT = (Status.FAILED, Status.CANCELLED)
 """Statuses of purchases that ended without their number."""

@@ -11,7 +11,7 @@ from schemas.config.policy import Policy
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
-from tasks.ledger.calls.attempts import YES
+from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, YES
 from tasks.ledger.calls.found import bought_before, write_found, write_refused
 from tasks.ledger.calls.given_back import believed
 from tasks.ledger.calls.outcomes import settle, take_evidence
@@ -122,8 +122,8 @@ def _late_look(
 def references(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Our names of the calls for each of these purchases that may have been executed, or were."""
     at = ATTEMPT.c
-    may = or_(at.outcome.is_(None), at.outcome.in_((OutcomeKind.UNKNOWN, *YES)))
-    query = select(at.purchase_id, at.reference).where(at.purchase_id.in_(ids), at.reference.is_not(None), may)
+    called = (at.purchase_id.in_(ids), at.reference.is_not(None), MAY_BE_EXECUTED)
+    query = select(at.purchase_id, at.reference).where(*called)
     found: dict[str, tuple[str, ...]] = {}
     for purchase_id, reference in conn.execute(query.order_by(at.revision.desc())):
         found[purchase_id] = (*found.get(purchase_id, ()), reference)
