@@ -50,7 +50,7 @@ MOVES: dict[Status, frozenset[Status]] = {
     S.PURCHASING: frozenset({S.PURCHASED, S.PROCESSING, S.FAILED, S.QUEUED, S.UNKNOWN, S.HELD, S.CANCELLED}),
     S.PROCESSING: frozenset({S.PURCHASED, S.FAILED, S.HELD}),
     S.UNKNOWN: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.HELD, S.FAILED}),
-    S.HELD: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.FAILED}),
+    S.HELD: frozenset({S.PURCHASED, S.PROCESSING, S.QUEUED, S.FAILED, S.CANCELLED}),
     S.PURCHASED: frozenset({S.RELEASING, S.RELEASED}),
     S.RELEASING: frozenset({S.PURCHASED, S.RELEASED}),
     S.FAILED: frozenset({S.PURCHASED, S.PROCESSING}),
@@ -60,8 +60,8 @@ MOVES: dict[Status, frozenset[Status]] = {
 """From each status, the statuses that may follow. From *queued* and *dispatched*, *held* is the end of a cancel that
 meets a doubt: the machine never cancels what may have been bought; *purchased* and *processing* are late evidence, and
 so they are from *failed* and *cancelled*: the number is ours and paid for, whatever a person said of it. From *held* to
-*failed* goes what a person, or an audit much later, found not to be ours. From *releasing* back to *purchased* goes
-what the provider keeps."""
+*failed* goes what a person, or an audit much later, found not to be ours, and to *cancelled* what such an audit found
+where a cancel was asked for. From *releasing* back to *purchased* goes what the provider keeps."""
 
 SUCCESS: dict[Status, bool] = {
     S.PURCHASED: True,

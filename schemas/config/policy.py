@@ -32,8 +32,9 @@ class Policy(BaseModel):
     on_unknown: ask the provider, or hold for a person. poll_every, poll_for: how an accepted number is followed
     until it is usable. pause_cooldown: after an account's refusal, until one purchase is let through as a probe.
     audit_every: the provider's list of owned numbers is compared with the table this often; 0 never. settle_after: what
-    is held after a refusal, or after every look said no, fails by that audit once the whole list, read this long after
-    its last call, does not show it; 0 leaves it to a person, and so does on_unknown = "hold".
+    is held in doubt after a refusal, a cancel, or looks that said no or failed, is settled as not bought by that audit
+    once the whole list, read this long after its last call, does not show it; 0 leaves it to a person, and so does
+    on_unknown = "hold".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

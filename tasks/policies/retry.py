@@ -13,12 +13,11 @@ GIVEN_BACK = "given_back"
 """The error_code of a look that shows what was given back before: it is not known whether that is the number again."""
 
 MAX_LOOK_FAILURES = 8
-"""Look-ups that fail in a row before a person is asked."""
+"""Look-ups that fail in a row before a doubt is held: the audit asks again then."""
 
-
-REFUSED, GAVE_UP = "refused", "gave_up"
-NOT_BOUGHT = (REFUSED, GAVE_UP)
-"""The error_codes of what is held though every look after its last doubtful call said that it is not ours."""
+REFUSED, GAVE_UP, LOOK_FAILED, CANCELLED_IN_DOUBT = "refused", "gave_up", "look_failed", "cancelled_in_doubt"
+NOT_BOUGHT = (REFUSED, GAVE_UP, LOOK_FAILED, CANCELLED_IN_DOUBT)
+"""The error_codes of what is held in doubt though nothing says that it was bought: the provider can tell, later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +131,13 @@ def after_poll(look: Look, history: History, policy: Policy) -> Decision:
         case LookKind.PROCESSING if look.compliance:
             return _ordered(look, again)
         case LookKind.UNCLEAR if not look.unsent:
-            failures = history.look_failures + _failed(look)
-            if failures >= MAX_LOOK_FAILURES:
-                return _hold(f"the provider could not be asked: {look.error}", "look_failed")
-            return replace(again, look_failures=failures)
+            failed = _failed(look)
+            again = replace(again, look_failures=history.look_failures + failed)
+            if not failed:
+                return again
     if history.processing_for >= policy.poll_for:
-        return _hold("accepted by the provider, and not usable in time", "processing_too_long")
+        said = f"; it could not be asked: {look.error}" if look.kind is LookKind.UNCLEAR else ""
+        return _hold(f"accepted by the provider, and not usable in time{said}", "processing_too_long")
     return replace(again, look_failures=history.look_failures) if look.unsent else again
 
 
@@ -263,7 +263,7 @@ def _absent(history: History, policy: Policy) -> Decision:
 def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
     failures = history.look_failures + _failed(look)
     if failures >= MAX_LOOK_FAILURES or (look.unsent and history.tried_seconds > policy.give_up_after):
-        return _hold(f"may have been bought, and the provider could not be asked: {look.error}", "look_failed")
+        return _hold(f"may have been bought, and the provider could not be asked: {look.error}", LOOK_FAILED)
     if look.retry_after is not None:
         wait = look.retry_after
     elif look.unsent:

@@ -40,6 +40,8 @@ POLICY: dict[str, Any] = {
     "rate_limits": ["50/second"],
     "rate_guard": 0.2,
     "lookup_rate_limits": ["50/second"],
+    "audit_every": 10.0,
+    "settle_after": 10.0,
 }
 """The defaults' minutes as seconds. A sandbox shows a purchase 2 s late at most, before the last look. The guard is
 wide: on a busy machine a call's way to the provider takes long now and then."""

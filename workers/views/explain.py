@@ -161,7 +161,8 @@ def _held(purchase: Row, around: Around) -> str:
         return text
     if purchase["error_code"] not in NOT_BOUGHT:
         return text
-    return f"{text} Not listed as ours {duration(policy.settle_after)} after its call, it fails by the audit."
+    after = duration(policy.settle_after)
+    return f"{text} Not listed as ours {after} after its call, the audit says that it was not bought."
 
 
 def _releasing(purchase: Row, around: Around) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, or_, select
 
-from schemas.outcomes import OutcomeKind, OwnedNumber
+from schemas.outcomes import WRONG_NUMBER, OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
 from schemas.tables.audits import FINDING
@@ -132,13 +132,14 @@ def _absent(conn: Connection, walks: Walks) -> Iterator[Any]:
 
 
 def not_bought(settles_by: datetime) -> tuple[ColumnElement[bool] | TextClause, ...]:
-    """Held purchases of which nothing says that they were bought: the machine gave up when every look had said no.
+    """Held purchases of which nothing says that they were bought: every look said no, or none could be had.
 
-    No call of theirs was executed as far as the provider said, no order of theirs was taken, and no person, cancel or
-    look that failed is in the way; their last call was over by *settles_by*.
+    No call of theirs was executed as far as the provider said, nor answered with another number, no order of theirs was
+    taken, and no person is in the way; their last call was over by *settles_by*.
     """
     at, call = PURCHASE.c, ATTEMPT.c
-    executed = exists().where(call.purchase_id == at.id, call.outcome.in_(_YES))
+    sold = or_(call.outcome.in_(_YES), call.error_code == WRONG_NUMBER)
+    executed = exists().where(call.purchase_id == at.id, sold)
     nothing_said = (at.provider_number_id.is_(None), at.error_code.in_(NOT_BOUGHT), ~executed)
     return (HELD, at.call_deadline <= settles_by, *nothing_said)
 

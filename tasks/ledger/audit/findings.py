@@ -87,7 +87,10 @@ def release_missing(conn: Connection, missing: Sequence[Finding], settler: Settl
 
 
 def fail_absent(conn: Connection, absent: Sequence[Finding], settler: Settler, walks: Walks) -> list[Finding]:
-    """Fail held purchases whose number is not ours, long after their last call. Returns which were."""
+    """End held purchases whose number is not ours, long after their last call. Returns which were.
+
+    One that a person cancelled is cancelled, so that no wish replaces it; the others fail.
+    """
     if walks.settles_by is None:
         return []
     by_id = {one.purchase_id: one for one in absent if one.purchase_id}
@@ -98,17 +101,18 @@ def fail_absent(conn: Connection, absent: Sequence[Finding], settler: Settler, w
     wanted = set(conn.execute(still).scalars())
     for row in rows:
         if row["id"] in wanted:
-            _fail(conn, row, settler, walks)
+            _end(conn, row, settler, walks)
             failed.append(by_id[row["id"]])
     reopen_orders(conn, [one.purchase_id for one in failed if one.purchase_id], settler.now)
     return failed
 
 
-def _fail(conn: Connection, row: Row, settler: Settler, walks: Walks) -> None:
+def _end(conn: Connection, row: Row, settler: Settler, walks: Walks) -> None:
     shown = f"{len(walks.last.ids):,} numbers, read twice from {walks.began:{_MINUTE}} UTC on"
     note = f"not in the provider's whole list of {shown}; its last call was over by {row['call_deadline']:{_MINUTE}}"
     error = clip(f"not bought: {note} ({row['error']})")
-    after = move(conn, row, Status.FAILED, settler.now, error=error, error_code="not_owned")
+    to = Status.FAILED if row["cancel_requested_at"] is None else Status.CANCELLED
+    after = move(conn, row, to, settler.now, error=error, error_code="not_owned")
     if after is None:
         raise RuntimeError(f"purchase {row['id']} moved while it was locked")
     write_down(conn, after, Verdict.ABSENT, settler, note)

@@ -24,7 +24,7 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, find, is_as_it_was, lock, move, move_all
-from tasks.policies.retry import Decision
+from tasks.policies.retry import CANCELLED_IN_DOUBT, Decision
 from tasks.telemetry.log_fields import about
 from tasks.transactions import Raced
 
@@ -139,7 +139,7 @@ def cancelled_changes(row: Mapping[str, Any]) -> tuple[Status, Row]:
 def _cancelled(*, doubt: bool) -> Row:
     if doubt:
         error = "cancelled, but an earlier call may have been executed: look at the provider, then settle it"
-        return {"error": error, "error_code": "cancelled_in_doubt"}
+        return {"error": error, "error_code": CANCELLED_IN_DOUBT}
     return {"error": "cancelled before it was bought", "error_code": "cancelled"}
 
 

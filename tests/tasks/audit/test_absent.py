@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.audits import FINDING
 from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE, RESOLUTION
 from tasks import orders
 from tasks.audit import compare, schedule
+from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import take_turn
@@ -107,6 +109,52 @@ def test_what_could_not_be_sent_again_is_settled_too(make: Make) -> None:
     assert scheduled(world) == 1
 
 
+def test_what_could_not_be_asked_for_is_asked_for_again(world: World) -> None:
+    listing(world)
+    world.provider.looks += [Look(kind=LookKind.UNCLEAR, error="503")] * 100
+    row = held(world, UNKNOWN)
+    assert row["error_code"] == "look_failed"
+    wait(world, row)
+    assert scheduled(world) == 0
+    world.provider.looks.clear()
+    wait(world, row, 3 * DAY)
+    assert scheduled(world) == 1
+    assert world.row(row["id"])["status"] == Status.FAILED
+
+
+def test_what_was_answered_with_another_number_is_a_persons_to_settle(world: World) -> None:
+    """That number may be sold now, also where every look failed."""
+    listing(world)
+    world.provider.looks += [Look(kind=LookKind.UNCLEAR, error="503")] * 100
+    row = held(world, replace(UNKNOWN, error_code=WRONG_NUMBER))
+    assert row["error_code"] == "look_failed"
+    world.provider.looks.clear()
+    wait(world, row, 3 * DAY)
+    assert scheduled(world) == 0
+    assert world.row(row["id"])["status"] == Status.HELD
+
+
+@pytest.mark.parametrize(("calls", "code"), [(1, "cancelled_in_doubt"), (2, "refused")])
+def test_what_was_cancelled_in_doubt_is_cancelled(world: World, calls: int, code: str) -> None:
+    """Not failed: a wish would buy another one in its place."""
+    listing(world)
+    world.provider.script += [UNKNOWN, REFUSED]
+    row = world.accept()
+    while (row["status"], row["attempts"]) != (Status.UNKNOWN, calls):
+        world.tick()
+        world.clock.advance(5)
+        row = world.row(row["id"])
+    with world.write() as conn:
+        cancel(conn, row["id"], world.clock())
+    row = world.settle(row["id"])
+    assert (row["status"], row["error_code"]) == (Status.HELD, code)
+    wait(world, row)
+    assert scheduled(world) == 1
+    row = world.row(row["id"])
+    assert (row["status"], row["success"], row["error_code"]) == (Status.CANCELLED, False, "not_owned")
+    assert world.events() == ["purchased", "held", "cancelled", "absent"]
+
+
 def test_the_completed_order_is_told_of_it(world: World) -> None:
     listing(world)
     world.provider.script += [UNKNOWN, REFUSED]
@@ -141,7 +189,7 @@ def test_another_time_may_be_asked_for(make: Make) -> None:
 
 
 MAY_BE_BOUGHT: list[dict[str, Any]] = [
-    *({"error_code": code} for code in ("order_lost", "processing_too_long", "look_failed", "cancelled_in_doubt")),
+    *({"error_code": code} for code in ("order_lost", "processing_too_long", "wrong_number")),
     {"error_code": "unavailable"},
     {"error_code": None},
     {"provider_number_id": "order-7"},
@@ -238,7 +286,7 @@ def test_what_is_ours_after_all_tells_whose_the_list_is(world: World) -> None:
     assert [world.row(one["id"])["status"] for one in (shown, row)] == [Status.PURCHASED, Status.FAILED]
 
 
-@pytest.mark.parametrize("columns", [{"status": Status.QUEUED}, {"error_code": "look_failed"}], ids=str)
+@pytest.mark.parametrize("columns", [{"status": Status.QUEUED}, {"error_code": "order_lost"}], ids=str)
 def test_what_moves_on_during_the_walks_is_left_alone(world: World, columns: dict[str, Any]) -> None:
     listing(world)
     row = held(world)

@@ -74,9 +74,10 @@ def test_doubt() -> None:
 
 
 def test_what_the_audit_settles_is_said() -> None:
-    told = "Not listed as ours 24.0 h after its call, it fails by the audit."
-    assert step(Status.HELD, error_code="refused").endswith(told)
-    assert told not in step(Status.HELD, error_code="look_failed")
+    told = "Not listed as ours 24.0 h after its call, the audit says that it was not bought."
+    for code in ("refused", "look_failed", "cancelled_in_doubt"):
+        assert step(Status.HELD, error_code=code).endswith(told)
+    assert told not in step(Status.HELD, error_code="order_lost")
     for policy in (Policy(settle_after=0), Policy(audit_every=0), Policy(on_unknown="hold")):
         assert told not in step(Status.HELD, error_code="refused", policy=policy)
 

@@ -49,8 +49,8 @@ def audit(asked: Asked) -> None:
     Found are numbers that are owned and unknown here, purchases in doubt or held whose number is ours after all,
     purchases whose number is not shown any more, and numbers that were charged twice. All aliases of the provider's
     account count. A purchase is missing only when it is older than the last look of the policy, and two walks through
-    the list do not show it; likewise what is held after a refusal, settle_after of the policy after its last call. The
-    status is 1 where anything is left to settle.
+    the list do not show it; likewise what is held in doubt after a refusal, a cancel or looks that failed, settle_after
+    of the policy after its last call. The status is 1 where anything is left to settle.
 
     What was charged twice costs money until you have one of the two given back, or refunded, at the provider. Then
     --settle it: who, when and how is shown by `dialstock purchase show`.
