@@ -35,10 +35,10 @@ class OrderWish(SQLModel, table=True):
 
     `next_run_at` is when a worker looks at it next, `search_at` when the providers are searched again at the latest.
     `leased_until` is the time until which one run has it for itself; one that was killed leaves it behind. `batch` is
-    how many lines the last run that found some wrote, `fruitless` how many runs have found none since, `progress_at`
-    when the last line came. `empty_at` is when a search of all that its providers have showed too few: it ends where
-    the next one does too, for a gateway's empty list cannot be told from the truth. `forgiven` is how many of its
-    cancelled lines a retry has asked for again.
+    how many lines were being bought after the last run that found some, `fruitless` how many runs have found none
+    since, `progress_at` when the last line came. `empty_at` is when a search of all that its providers have showed too
+    few: it ends where the next one does too, for a gateway's empty list cannot be told from the truth. `forgiven` is
+    how many of its cancelled lines a retry has asked for again.
     `reserve` is whether numbers are reserved before they are bought, at providers that do so.
     Only `tasks.ledger` changes it.
     """

@@ -58,6 +58,7 @@ def find(
     count: int,
     *,
     urgent: int | None = None,
+    beyond: int = 0,
     listed: Sequence[Offer] | None = None,
     kept: Sequence[Offer] = (),
     spend: Money | None = None,
@@ -65,7 +66,8 @@ def find(
     """At least *count* offers where there are so many; no transaction is open during a call.
 
     Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
-    the preferred one's next page may have the rest. The cheapest are looked for among all. Each provider's part of
+    the preferred one's next page may have the rest. The search that finds the last of *count* goes on for *beyond*
+    more. The cheapest are looked for among all. Each provider's part of
     *listed*, where it is given, goes before its search. Nothing is searched where *kept*, which searches by the same
     criteria showed before, has a good part. A provider offers no more than its limits of a day leave; what has to
     share its daily limit with others that wait there comes last. One that costs more than *spend*, setup and first
@@ -82,6 +84,7 @@ def find(
         criteria=criteria,
         count=count,
         urgent=count if urgent is None else urgent,
+        beyond=beyond,
         closed=closed,
         budgets=left,
         days=days,
@@ -104,6 +107,7 @@ class _Hunt:
     criteria: Criteria
     count: int
     urgent: int
+    beyond: int
     closed: Mapping[str, str]
     budgets: Mapping[str, Budget]
     days: Mapping[str, DaySpend]
@@ -170,7 +174,7 @@ class _Hunt:
 
     def _ask(self, alias: str) -> None:
         """Add the listed ones by chunks, then what a search finds."""
-        query = query_of(self.criteria, self.count + SPARE)
+        query = query_of(self.criteria, self.count + self.beyond + SPARE)
         listed = [one for one in self.listed or () if one.provider == alias]
         others = 0
         for chunk in chunks(listed, _CHUNK):
@@ -268,8 +272,9 @@ class _Hunt:
     def _full(self, alias: str) -> bool:
         """Whether more of the provider's numbers would be of no use."""
         left = self._left(alias)
-        plenty = len(self.found.offers) + len(self.shared) >= self.count
-        return self.enough or left.most < 1 or bool(self.dear[alias]) or (left.idle < 1 and plenty)
+        found, wanted = len(self.found.offers), self.count + self.beyond
+        plenty = left.idle < 1 and found + len(self.shared) >= self.count
+        return found >= wanted or left.most < 1 or bool(self.dear[alias]) or plenty
 
 
 def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -67,15 +68,16 @@ class _This:
 class _Begun:
     """What a run found at its beginning: `settled` is whether nothing was being bought, `spend` what its order may.
 
-    `run` counts the wish's searches. `closed` are paused providers at which lines are stuck, and why: their numbers are
-    looked for at others. `reserve` is whether what it finds is reserved before it is written down, `kept` what earlier
-    searches showed.
+    `run` counts the wish's searches. `beyond` is how many of what is missing will be refused, if it goes on as before.
+    `closed` are paused providers at which lines are stuck, and why: their numbers are looked for at others. `reserve`
+    is whether what it finds is reserved before it is written down, `kept` what earlier searches showed.
     """
 
     at: datetime
     run: int
     criteria: Criteria
     missing: int
+    beyond: int
     urgent: int
     settled: bool
     spend: Money | None
@@ -117,8 +119,8 @@ def _renew(conn: Connection, this: _This, begun: _Begun) -> None:
 
 
 def _find(runtime: Runtime, begun: _Begun) -> Found:
-    kept = offers_of(begun.kept)
-    return find(runtime, begun.criteria, begun.missing, urgent=begun.urgent, kept=kept, spend=begun.spend)
+    look = partial(find, runtime, begun.criteria, begun.missing, urgent=begun.urgent, beyond=begun.beyond)
+    return look(kept=offers_of(begun.kept), spend=begun.spend)
 
 
 def _begin(conn: Connection, this: _This) -> _Begun | None:
@@ -151,6 +153,7 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
         run=wish["searches"] + 1,
         criteria=criteria,
         missing=missing + len(stuck),
+        beyond=min(missing, missing * tally.refused // max(tally.bought, 1)),
         urgent=urgent,
         settled=not tally.unsettled,
         spend=spend,
@@ -193,8 +196,8 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
         wishes.keep_offers(conn, wish, rows_of(this.runtime, beyond, begun.kept, begun.at))
         # Until the most of it is bought, a search would show it again.
         search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER
-        again = {"search_at": search_at, "next_run_at": now, "progress_at": now}
-        wishes.change(conn, wish, now, **again, batch=len(chosen), fruitless=0, reason=told and told[:MAX_REASON])
+        again = {"search_at": search_at, "next_run_at": now, "batch": tally.unsettled + len(chosen), "fruitless": 0}
+        wishes.change(conn, wish, now, **again, progress_at=now, reason=told and told[:MAX_REASON])
     elif not settle(conn, wish, tally, now):
         empty = begun.settled and not (tally.unsettled or waits or offers)
         stuck = stuck_lines(conn, wish, begun.closed, now)

@@ -1,10 +1,14 @@
 """An order by criteria over three providers, of which two run out, while others buy a third of what we find.
 
-COUNT says how many numbers are ordered. Purchase calls and searches are counted where they arrive.
+COUNT says how many numbers are ordered, DATABASE=SQLite or PostgreSQL that one alone is measured: 10,000 take twelve
+minutes on each. Purchase calls and searches are counted where they arrive. A provider's time is from its first call to
+its last: who is not preferred has none before the others run short, and who has run out none after. What is lost in
+between is lost, also where its part of the order waits for a search.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -50,7 +54,8 @@ lookup_rate_limits = ["{rate}/second"]
 
 def bench_wishes(redis_server: RedisServer, postgres_server: PostgresServer) -> None:
     bench = Bench(redis_server, postgres_server, setting("COUNT", 10_000))
-    results = rounds({kind: _Order(bench, kind).measure for kind in ("SQLite", "PostgreSQL")})
+    kinds = [kind for kind in ("SQLite", "PostgreSQL") if os.environ.get("DATABASE") in {None, kind}]
+    results = rounds({kind: _Order(bench, kind).measure for kind in kinds})
     report.publish(
         "An order by criteria",
         ("", "bought", "twice", "refused", "of the pace", "searches", "needed", "ratio"),

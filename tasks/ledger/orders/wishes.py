@@ -36,6 +36,8 @@ _WENT_BACK = (
 _GAVE_WAY = func.coalesce(and_(PURCHASE.c.status == Status.CANCELLED, PURCHASE.c.error_code == GAVE_WAY), false())
 _BOUGHT = (Status.PURCHASED, Status.RELEASING, Status.RELEASED)
 
+_HAS_OFFERS = exists().where(OFFERS.c.order_id == _AT.order_id, OFFERS.c.position == _AT.position).label("has_offers")
+
 HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
 """Whether numbers are still looked for: such an order is not completed."""
 
@@ -134,10 +136,13 @@ def summary(conn: Connection, order_id: str) -> Row | None:
 
 
 def due_wishes(conn: Connection, now: datetime, most: int) -> list[Row]:
-    """Open wishes that a worker is to look at, the longest due first, each with its order's `cancel_requested_at`."""
+    """Open wishes that a worker is to look at, the longest due first.
+
+    Each with its order's `cancel_requested_at`, and `has_offers`: whether some are kept for it.
+    """
     free = or_(_AT.leased_until.is_(None), _AT.leased_until <= now)
     query = (
-        select(WISH, ORDER.c.cancel_requested_at)
+        select(WISH, ORDER.c.cancel_requested_at, _HAS_OFFERS)
         .join(ORDER, ORDER.c.id == _AT.order_id)
         .where(OPEN_WISH, _AT.next_run_at <= now, free)
         .order_by(_AT.next_run_at)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from schemas.money import Price
 from schemas.outcomes import Candidate
 from schemas.tables.wishes import OFFERS
 from tasks import orders
+from tasks.lifecycle import release_and_sweep
+from tasks.wishes import due
 from tasks.wishes.kept import FRESH
 from tests.tasks.pools.supplying import area
 from tests.tasks.wishes.wishing import Wishing
@@ -52,6 +56,32 @@ def test_what_is_refused_is_replaced_by_what_was_seen_without_a_search(world: Wi
     world.search()
     assert (len(world.market().searches), kept(world)) == (1, area(415, 20)[11:])
     assert world.alive() == area(415, 11)[1:]
+
+
+@pytest.mark.parametrize(("page", "takes_its_place"), [(20, True), (10, False)])
+def test_what_was_seen_takes_the_place_of_what_is_refused_while_the_last_are_bought(
+    world: Wishing, page: int, *, takes_its_place: bool
+) -> None:
+    world.market().page = page
+    world.refuse(area(415, 1))
+    world.wish(10)
+    world.search()
+    release_and_sweep.release_due(world.runtime, world.runtime.providers["first"])
+    world.deliver(next(one for one in world.sent if "purchase_id" in one.kwargs))
+    world.sent.clear()
+    assert (world.tally().refused, world.tally().unsettled) == (1, 9)
+    due.look(world.runtime)
+    assert bool(world.sent) == takes_its_place
+
+
+def test_a_search_shows_the_part_more_that_was_refused_before(world: Wishing) -> None:
+    stocked(world, 90, 0, page=10)
+    world.wish(60)
+    world.search()
+    world.buy_all()
+    assert (world.tally().refused, kept(world)) == (20, [])
+    world.search()
+    assert kept(world) == area(415, 90)[80:]
 
 
 def test_what_was_seen_long_ago_is_searched_for_again(world: Wishing) -> None:
