@@ -164,6 +164,10 @@ def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
     """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
     notice = max(NOTICE, min(runtime.claims.longest, MOST_AHEAD))
+    if binding.places and binding.buying.interval < notice:
+        # Who waits for a place misses its slot, and the next would be behind those that have notice: the place stood
+        # empty until then. Another slot is had sooner here.
+        notice = 0.0
     slot = runtime.pace.reserve(binding.buying, notice=notice)
     while isinstance(slot, Slot):
         sleep(runtime, slot.at - time.monotonic() - runtime.claims.ahead(binding.policy))

@@ -55,6 +55,26 @@ def test_a_slot_is_slept_for_and_claimed_ahead_by_what_a_claim_takes(
     assert slept + passed >= 1.5
 
 
+@pytest.mark.parametrize(
+    ("limits", "notice"),
+    [
+        ({"rate_limits": ["1000/second"]}, NOTICE),
+        ({"rate_limits": ["1000/second"], "max_concurrent_calls": 10}, 0.0),
+        ({"rate_limits": ["5/second"], "max_concurrent_calls": 10}, NOTICE),
+    ],
+    ids=str,
+)
+def test_who_waits_for_a_place_does_not_wait_for_slots_that_have_notice(
+    make: Make, limits: dict[str, object], notice: float
+) -> None:
+    """Its next slot lies behind all that were given: up to NOTICE away, for which its place would stand empty."""
+    world = make(**limits)
+    world.accept()
+    asked = offer(world, lambda: Later(30.0))
+    world.work()
+    assert [said for _, said in asked] == [notice]
+
+
 AHEAD = 0.25
 """Seconds from a slot's promise to the slot: a busy machine does not miss it by itself."""
 
