@@ -158,8 +158,17 @@ def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind], max_spend: M
         for alias in criteria.providers:
             if alias not in kinds:
                 raise unknown_provider("providers", alias, kinds)
-            if problem := cannot(kinds[alias], criteria, max_spend):
-                raise _refused("providers", f"{alias!r} ({kinds[alias].name}) {problem}: take it out")
+            _check_provider(alias, kinds[alias], criteria, max_spend)
+
+
+def _check_provider(alias: str, kind: Kind, criteria: Criteria, max_spend: Money | None) -> None:
+    """Raise RequestError where a provider that the wish names cannot do what it asks."""
+    who = f"{alias!r} ({kind.name})"
+    for place, limit in (("max_price", criteria.max_price), ("max_spend", max_spend)):
+        if problem := currency_problem(kind, limit):
+            raise _refused(place, f"{who} {problem}")
+    if problem := cannot(kind, criteria, max_spend):
+        raise _refused("providers", f"{who} {problem}: take it out")
 
 
 def read_max_spend(text: str | None) -> Money | None:

@@ -36,15 +36,10 @@ __all__ = ["worker"]
         (["--count", "90000", "--prefix", "415", "--prefix", "628"], "count: 180,000 numbers in all"),
         (["--count", "9", "--max-price", "1.50"], "max_price: '1.50' is no price: write an amount and its currency"),
         (["--count", "9", "--max-price", "1.50 USD", "--provider", "signalwire"], "'signalwire' (signalwire) tells no"),
-        (["--count", "9", "--max-price", "1.50 USD", "--provider", "vonage"], "EUR"),
         (["--count", "9", "--max-spend", "10"], "max_spend: '10' is no price: write an amount and its currency"),
         (["--count", "9", "--max-spend", "0 USD"], "max_spend: would buy nothing: raise it, or leave it out"),
         (["--count", "9", "--max-spend", "-1 USD"], "max_spend: '-1 USD' is no price"),
         (["--count", "9", "--max-spend", "9 USD", "--provider", "twilio"], "tells no price when it is searched"),
-        (
-            ["--count", "9", "--max-spend", "9 USD", "--provider", "vonage"],
-            "tells its prices in EUR, not in USD: write an amount in EUR",
-        ),
         (
             ["--count", "9", "--max-spend", "9 USD", "--max-price", "1 EUR"],
             "max_spend: is in USD, and max_price in EUR: write one currency",
@@ -67,6 +62,17 @@ def test_bad_criteria_are_refused_and_nothing_is_begun(
     cli: Cli, desk: Desk, arguments: list[str], message: str
 ) -> None:
     assert message in " ".join(cli.refused("order", "find", *arguments).split())
+    assert counted(desk) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("option", ["--max-price", "--max-spend"])
+def test_an_amount_in_another_currency_than_the_providers_is_refused_with_one_mend(
+    cli: Cli, desk: Desk, option: str
+) -> None:
+    told = cli.refused("order", "find", "--count", "9", "--provider", "vonage", option, "1.50 USD")
+    who = f"{option.removeprefix('--').replace('-', '_')}: 'vonage' (vonage)"
+    mend = "tells its prices in EUR, not in USD: write an amount in EUR"
+    assert " ".join(told.split()) == f"dialstock: {who} {mend}"
     assert counted(desk) == (0, 0, 0)
 
 
