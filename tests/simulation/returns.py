@@ -16,7 +16,7 @@ from tasks.messages.public_names import RELEASE_NUMBER
 from tasks.providers.registry import kinds
 from tasks.providers.signalwire.adapter import SignalWire
 from tasks.releases import giving_back
-from tasks.releases.stopped_releases import WENT_BACK
+from tasks.releases.stopped_releases import LEFT, WENT_BACK
 from tasks.runtime import Message
 from tests.simulation.clockwork import Broken
 from tests.simulation.edits import desk, kind_of
@@ -217,6 +217,13 @@ class Returns:
         self.lost.add(one)
         self.handed.add(one[1])
 
+    def left_behind(self, one: tuple[str, str]) -> bool:
+        """Whether it is kept since its account was left, though a call gave it back: nobody looks there any more."""
+        rows = self._world.judge.all(_LEFT, one[1]) if one in self._ever else ()
+        found = any(desk(kind_of(alias), account) == one[0] for alias, account in rows)
+        self.lost |= {one} if found else set()
+        return found
+
     def goes_back(self) -> None:
         """The database is about to: calls that are under way may still go out."""
         going = self._world.judge.all(_UNDER_WAY)
@@ -269,6 +276,8 @@ _ACCEPTED = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purc
     WHERE r.status = 'open' AND r.error_code = 'accepted' ORDER BY p.id"""
 _UNREAD = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purchase_id
     WHERE r.status = 'open' AND r.error_code = 'look_failed' AND p.provider = 'vonage' ORDER BY p.id"""
+_LEFT = f"""SELECT p.provider, p.account FROM number_release r JOIN purchase p ON p.id = r.purchase_id
+    WHERE p.number = ? AND r.status = 'kept' AND r.error_code = '{LEFT[1]}'"""
 _OWN = (Status.PURCHASED, Status.RELEASING)
 _STUCK = "SELECT number FROM purchase WHERE status = 'releasing'"
 _ENDS = """SELECT r.id, k.idempotency_key, r.status FROM number_release r JOIN release_key k ON k.release_id = r.id

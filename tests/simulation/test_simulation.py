@@ -25,6 +25,13 @@ from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (13, 51, 55, 75, 205, 208, 212, 213, 219, 220)
+FOUND = {
+    "in doubt for an earlier call than the one that was lost": 43951648,
+    "kept when its account was left and given back by a call": 106,
+    "refused with a status that HTTP does not name": 43951643,
+    "forty in doubt and a look a round": 43951320,
+}
+"""Worlds that were broken once, by what broke them."""
 RESTORED = 52
 """A world whose database is restored."""
 LONG = 600
@@ -46,6 +53,12 @@ def test_a_world_keeps_its_promises(stage: Stage, seed: int) -> None:
     lived = stage.live(seed)
     assert lived.broken is None, story(lived)
     assert lived.purchases > 0
+
+
+@pytest.mark.parametrize("seed", FOUND.values(), ids=FOUND)
+def test_a_world_that_was_broken_once_keeps_them(stage: Stage, seed: int) -> None:
+    lived = stage.live(seed)
+    assert lived.broken is None, story(lived)
 
 
 @pytest.fixture
