@@ -44,7 +44,8 @@ class SqlDatabase:
         self.engine = make_engine(url, connections=connections, program=program)
         sqlite = self.engine.dialect.name == "sqlite"
         self._writer = threading.Lock() if sqlite else nullcontext()
-        self._group = GroupCommit(self.write)
+        # Few of the connections: timers need some, too, and the first claim on each takes long.
+        self._group = GroupCommit(self.write, most=1 if sqlite else max(1, connections // 4))
         self._commits = Commits(self.engine)
 
     def run(self, action: Callable[[Connection], T]) -> T:

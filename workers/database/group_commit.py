@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +29,9 @@ MAX_GROUP = 100
 GATHER = 0.01
 """Seconds that others have to join a leader who had to wait itself: the more share a commit, the less each costs."""
 
+PATIENCE = 0.05
+"""Seconds after which a group is not waited for: far from the database it goes there and back many times."""
+
 
 class _Waiting:
     """One thread's items, and what became of them: `results` once they are committed, or `error`."""
@@ -46,14 +50,19 @@ class _Waiting:
 class GroupCommit:
     """Runs what threads wait with together: one of them commits for all that came meanwhile, then the next leads.
 
+    Where a group takes long, the next one sets out beside it, up to *most* at once.
+
     A group that fails is rolled back; then what each thread came with runs in a transaction of its own, so that only
     its own thread sees the error. Raises NotHere to all threads that came with the same.
     """
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]], most: int = 1) -> None:
         self._begin = begin
+        self._most = most
         self._line: deque[_Waiting] = deque()
         self._led = False
+        self._under_way = 0
+        self._set_out = 0.0
         self._lock = threading.Lock()
 
     def run(
@@ -72,14 +81,24 @@ class GroupCommit:
         mine = _Waiting(action, items, then)
         with self._lock:
             self._line.append(mine)
-            waits, self._led = self._led, True
+            waits = self._led or self._under_way > 0
+            self._led = self._led or not waits
         if waits:
-            mine.turn.acquire()
+            self._wait(mine)
         if mine.results is None and mine.error is None:
             self._lead(GATHER if waits else 0.0)
         if mine.results is None:
             raise mine.error or RuntimeError("a group ended without a result")
         return mine.results
+
+    def _wait(self, mine: _Waiting) -> None:
+        """Until *mine* is done, or its thread is to lead: the group before is over, or has taken long."""
+        while not mine.turn.acquire(timeout=PATIENCE if self._most > 1 else -1):
+            with self._lock:
+                late = time.monotonic() - self._set_out >= PATIENCE
+                if late and not self._led and self._under_way < self._most and self._line and self._line[0] is mine:
+                    self._led = True
+                    return
 
     def _lead(self, gather: float) -> None:
         group: list[_Waiting] = []
@@ -103,12 +122,17 @@ class GroupCommit:
             if gather:
                 sleep(gather)
         finally:
-            group += [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
+            with self._lock:
+                group += [self._line.popleft() for _ in range(min(len(self._line), MAX_GROUP))]
+                self._led = False
+                self._under_way += 1
+                self._set_out = time.monotonic()
 
     def _hand_over(self) -> None:
         with self._lock:
-            self._led = bool(self._line)
-            if self._led:
+            self._under_way -= 1
+            if self._line and not self._led:
+                self._led = True
                 self._line[0].turn.release()
 
     def _commit(self, group: list[_Waiting]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -27,9 +27,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class Line:
     """A group commit, what it ran, and threads that come while it is held up."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: SqlDatabase, most: int = 1) -> None:
         self.database = database
-        self.group = GroupCommit(self.begin)
+        self.group = GroupCommit(self.begin, most)
         self.ran: list[list[str]] = []
         self.fails_with: list[BaseException] = []
         self.marked: list[tuple[list[str], bool]] = []
@@ -59,7 +59,7 @@ class Line:
         gate = threading.Event()
         with ThreadPoolExecutor(len(wanted) + 1) as pool:
             pool.submit(self.group.run, lambda _conn, items: [gate.wait()] * len(items), [None])
-            eventually(lambda: self.group._led)
+            eventually(lambda: self.group._under_way)
             futures = []
             for count, one in enumerate(wanted):
                 futures.append(pool.submit(self.group.run, *one))
@@ -215,3 +215,44 @@ def test_the_next_group_commits_while_the_first_one_goes_on(line: Line) -> None:
         assert line.group.run(line.add, ["b"]) == ["B"]
         gate.set()
         assert first.result() == ["A"]
+
+
+@pytest.fixture
+def far(postgres_url: str) -> Iterator[Line]:
+    database = SqlDatabase(postgres_url)
+    yield Line(database, most=3)
+    database.close()
+
+
+def test_a_group_that_takes_long_has_the_next_one_set_out_beside_it(far: Line) -> None:
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(far.group.run, lambda _conn, items: [gate.wait(10)] * len(items), [None])
+        eventually(lambda: far.group._under_way)
+        assert far.group.run(far.add, ["b"]) == ["B"]
+        assert not first.done()
+        gate.set()
+        assert first.result() == [True]
+
+
+def test_no_more_than_so_many_groups_are_under_way(far: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", 0.001)
+    lock, now, seen = threading.Lock(), [0], [0]
+
+    def add(conn: Connection, names: Sequence[str]) -> list[str]:
+        with lock:
+            now[0] += 1
+            seen.append(now[0])
+        conn.execute(text("SELECT pg_sleep(0.02)"))
+        try:
+            return far.add(conn, names)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    with ThreadPoolExecutor(20) as pool:
+        done = list(pool.map(lambda n: far.group.run(add, [f"p{n}"]), range(100)))
+    assert done == [[f"P{n}"] for n in range(100)]
+    assert far.rows() == {f"p{n}" for n in range(100)}
+    assert 1 < max(seen) <= 3
+    assert (far.group._under_way, far.group._led, list(far.group._line)) == (0, False, [])
