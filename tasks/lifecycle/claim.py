@@ -50,17 +50,21 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                 return _claimed(runtime.database.transact(usual, items, marking))
             except Unvouched as exc:
                 with look.lock:
-                    if look.done == done:
+                    looks = look.applied and look.done == done
+                    if looks:
                         # Read outside of any transaction: Redis may take its time.
-                        newest = lost_calls.look(runtime, binding.account, exc.server)
-                        try:
-                            claims = _claimed(runtime.database.transact(claiming(newest), items, marking))
-                        except Unvouched:
-                            # Of two servers one has replaced the other.
-                            runtime.database.renew()
-                            continue
-                        look.done += 1
-                        return claims
+                        look.claiming = claiming(lost_calls.look(runtime, binding.account, exc.server))
+                        look.applied = False
+                    knowing = look.claiming
+                try:
+                    return _claimed(runtime.database.transact(knowing, items, marking))
+                except Unvouched:
+                    # Of two servers one has replaced the other.
+                    if looks:
+                        runtime.database.renew()
+                finally:
+                    if looks:
+                        look.end()
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
         detect.compare(runtime)
@@ -69,10 +73,21 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
 
 @dataclass
 class _Look:
-    """One thread at a time looks at a connection; who met the same meanwhile tries again: it may be mended."""
+    """One thread at a time reads the newest marks; who met the same meanwhile claims by what that one found.
+
+    `applied` is whether that one's own claim is over, `done` how many are.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     done: int = 0
+    applied: bool = True
+    claiming: Claiming = field(default=lambda _conn, _wanted: [])
+
+    def end(self) -> None:
+        """Who comes to another connection from now on reads again."""
+        with self.lock:
+            self.done += 1
+            self.applied = True
 
 
 _looks: defaultdict[str, _Look] = defaultdict(_Look)

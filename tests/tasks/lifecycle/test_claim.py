@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import cycle
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -20,6 +21,7 @@ from tasks.ledger.calls import intents
 from tasks.lifecycle import claim, purchase
 from tasks.watermark import Mark, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
+from tests.waiting import eventually
 from workers.database import group_commit
 from workers.database.connections import SqlDatabase
 
@@ -148,6 +150,30 @@ def test_threads_that_come_to_a_new_connection_at_once_do_not_each_read_the_mark
     assert [one.result() for one in buy] == [[Status.PURCHASED]] * len(rows)
     assert len(world.provider.charged) == len(rows)
     assert watched.read <= world.runtime.database.engine.pool.checkedin()  # type: ignore[attr-defined]
+
+
+def test_threads_that_come_to_a_new_connection_each_go_by_what_one_of_them_read(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [world.accept(number(index)) for index in range(6)]
+    met: list[claim.Found] = []
+    claimed, newest = claim._claimed, watched.newest
+
+    def counting(found: claim.Found) -> claim.Claims:
+        met.append(found)
+        return claimed(found)
+
+    def slow(*asked: Any) -> list[Mark]:
+        eventually(lambda: len(met) >= len(rows), what="all have met a new connection")
+        return newest(*asked)
+
+    monkeypatch.setattr(history, "vouched", lambda _: set())
+    monkeypatch.setattr(claim, "_claimed", counting)
+    monkeypatch.setattr(watched, "newest", slow)
+    with ThreadPoolExecutor(len(rows)) as pool:
+        buy = [pool.submit(purchase.buy_batch, world.runtime, [(row["id"], row["revision"])], "acme") for row in rows]
+    assert [one.result() for one in buy] == [[Status.PURCHASED]] * len(rows)
+    assert (watched.read, len(world.provider.charged)) == (1, len(rows))
 
 
 def test_an_account_that_nobody_looked_at_rolls_back_nothing_that_shares_its_transaction(
