@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
 
 from schemas.outcomes import Look, LookKind
@@ -46,12 +47,12 @@ def look(
         words = "purchases of the provider %r are in doubt, and it is not configured: add it again"
         log.error(words, provider, extra=about_provider(provider))
         return []
-    rows = _begin(runtime, binding, items)
+    rows, known = _begin(runtime, binding, items)
     if not rows:
         return []
     try:
         with Step() as step, renewed(LEASE / 3, lambda: _begin(runtime, binding, items)):
-            answers = _ask(runtime, binding, rows, stopping)
+            answers = _ask(runtime, binding, known, stopping)
     except Stopped:
         log.info("%d looks at %s are left to another worker", len(rows), provider, extra=about_provider(provider))
         return []
@@ -66,13 +67,25 @@ def look(
     return [Status(row["status"]) for row in after if row is not None]
 
 
-def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> list[Row]:
+def _begin(runtime: Runtime, binding: Binding, items: Sequence[tuple[str, int]]) -> tuple[list[Row], dict[str, Known]]:
+    """The purchases, kept for a while, and what is known of each number."""
     until = timedelta(seconds=LEASE)
-    return runtime.database.run(lambda conn: looks.begin(conn, binding.account, items, runtime.now() + until))
+
+    def begin(conn: Connection) -> tuple[list[Row], dict[str, Known]]:
+        rows = looks.begin(conn, binding.account, items, runtime.now() + until)
+        names = looks.references(conn, [row["id"] for row in rows]) if binding.adapter.keeps_reference else {}
+        return rows, {row["number"]: _known(row, names.get(row["id"], ())) for row in rows}
+
+    return runtime.database.run(begin)
 
 
-def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Callable[[], bool]) -> dict[str, Look]:
-    numbers = _known(runtime, binding, rows)
+def _known(row: Row, references: tuple[str, ...]) -> Known:
+    return Known(number_id=row["provider_number_id"], order_id=row["provider_order_id"], references=references)
+
+
+def _ask(
+    runtime: Runtime, binding: Binding, numbers: dict[str, Known], stopping: Callable[[], bool]
+) -> dict[str, Look]:
     if binding.adapter.lookup == "none":
         unable = Look(kind=LookKind.UNCLEAR, error="this provider cannot be asked")
         return dict.fromkeys(numbers, unable)
@@ -80,21 +93,6 @@ def _ask(runtime: Runtime, binding: Binding, rows: Sequence[Row], stopping: Call
         answers = binding.adapter.look(numbers)
     react_to_looks(runtime, binding, answers.values())
     return answers
-
-
-def _known(runtime: Runtime, binding: Binding, rows: Sequence[Row]) -> dict[str, Known]:
-    """What is known of each number."""
-    references: dict[str, tuple[str, ...]] = {}
-    if binding.adapter.keeps_reference:
-        references = runtime.database.run(lambda conn: looks.references(conn, [row["id"] for row in rows]))
-    return {
-        row["number"]: Known(
-            number_id=row["provider_number_id"],
-            order_id=row["provider_order_id"],
-            references=references.get(row["id"], ()),
-        )
-        for row in rows
-    }
 
 
 def _written(runtime: Runtime, binding: Binding, row: Row, answer: Look) -> Row | None:

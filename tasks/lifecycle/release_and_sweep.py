@@ -223,9 +223,6 @@ def look_due(runtime: Runtime, binding: Binding) -> int:
     """Have the provider asked about purchases whose look is due. Returns how many."""
     walk = binding.adapter.lookup == "by_list"
     limit = MAX_WALK if walk else binding.looking.calls_within(LOOKAHEAD)
-    with runtime.database.read() as conn:
-        if not looks.any_due(conn, binding.alias, binding.account, runtime.now()):
-            return 0
     # Raises where Redis is away: who cannot send their messages leaves them to who can.
     runtime.pace.all_next_in([binding.looking])
     rows = runtime.database.run(lambda conn: _take_looks(conn, runtime, binding, limit))

@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from redis.exceptions import NoScriptError
+
 from schemas.config.policy import Policy
 from schemas.config.rates import RateLimit
 from tasks.chunks import chunks
@@ -256,17 +258,23 @@ class Pace:
 
     def _each(self, lanes: Iterable[Lane], mode: str) -> list[tuple[int, int, Any]]:
         """What takes nothing, of many lanes: a round trip for CHUNK of them."""
-        script, found = self._script(), []
-        for some in chunks(lanes, CHUNK):
-            with self._redis.pipeline(transaction=False) as pipe:
-                for lane in some:
-                    script(keys=[named(self._redis, lane.key)], args=_arguments(lane, mode, 0, 0), client=pipe)
-                found += pipe.execute()
-        return found
+        return [answer for some in chunks(lanes, CHUNK) for answer in self._ask(some, mode)]
+
+    def _ask(self, lanes: Iterable[Lane], mode: str, *, has_script: bool = True) -> list[tuple[int, int, Any]]:
+        script = self._script()
+        with self._redis.pipeline(transaction=False) as pipe:
+            for lane in lanes:
+                script(keys=[named(self._redis, lane.key)], args=[mode, 0, 0, *chain(*lane.windows)], client=pipe)
+            if has_script:
+                pipe.scripts.clear()  # which it asks for first, each time
+            try:
+                return list(pipe.execute())
+            except NoScriptError:
+                return self._ask(lanes, mode, has_script=False)
 
     def _run(self, lane: Lane, mode: str, amount: int, notice: int = 0) -> tuple[int, int, Any]:
         key = named(self._redis, lane.key)
-        given, wait, token = self._script()(keys=[key], args=_arguments(lane, mode, amount, notice))
+        given, wait, token = self._script()(keys=[key], args=[mode, amount, notice, *chain(*lane.windows)])
         return given, int(wait), token
 
     def _script(self) -> Any:
@@ -276,10 +284,6 @@ class Pace:
             text = _SCRIPT.replace("GIVEN", str(_micro(self._given)))
             script = self._local.script = self._redis.client().register_script(text)
         return script
-
-
-def _arguments(lane: Lane, mode: str, amount: int, notice: int) -> list[Any]:
-    return [mode, amount, notice, *chain.from_iterable(lane.windows)]
 
 
 def _micro(seconds: float) -> int:

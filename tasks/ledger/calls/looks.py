@@ -15,7 +15,6 @@ from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, YES
 from tasks.ledger.calls.found import bought_before, write_found, write_refused
 from tasks.ledger.calls.given_back import believed
 from tasks.ledger.calls.outcomes import settle, take_evidence
-from tasks.ledger.locking import reserve
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.backoff import longest_wait
 from tasks.policies.retry import Decision, History, after_look, after_poll
@@ -61,24 +60,18 @@ def any_due(conn: Connection, provider: str, account: str, now: datetime) -> boo
     return conn.execute(_DUE, {"of": provider, "owner": account, "now": now}).first() is not None
 
 
-def still_due(conn: Connection, account: str, taken: Sequence[tuple[str, int]]) -> list[Row]:
-    """Those of the taken purchases of *account* that are still at their revision."""
-    at = PURCHASE.c
-    wanted = dict(taken)
-    found = conn.execute(select(PURCHASE).where(at.id.in_(wanted), at.account == account, FOLLOWED)).mappings()
-    return [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
-
-
 def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:
     """Those of the taken purchases that are still at their revision, left alone until *until* from now on.
 
     Another account than their own would say 'not ours' of every one: they must be of *account*.
     """
-    rows = still_due(conn, account, taken)
-    ids = [row["id"] for row in rows]
-    if ids:
-        reserve(conn, ids)
-        conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids), FOLLOWED).values(due_at=until))
+    wanted = dict(taken)
+    query = select(PURCHASE).where(_AT.id.in_(wanted), _AT.account == account, FOLLOWED).order_by(_AT.id)
+    found = conn.execute(query.with_for_update(key_share=True)).mappings()
+    rows = [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
+    if rows:
+        mine = _AT.id.in_([row["id"] for row in rows])
+        conn.execute(update(PURCHASE).where(mine).values(due_at=until))
     return rows
 
 

@@ -214,7 +214,7 @@ def test_a_yes_that_comes_during_a_look_is_not_undone(world: World) -> None:
 
     def meanwhile(numbers: dict[str, str | None]) -> dict[str, Look]:
         with world.write() as conn:
-            moved = reconcile.looks.still_due(conn, ACCOUNT, message.kwargs["items"])[0]
+            [moved] = reconcile.looks.begin(conn, ACCOUNT, message.kwargs["items"], world.clock())
             reconcile.looks.record_look(
                 conn, moved, Look(kind=LookKind.OWNED), world.binding.policy, world.clock.watch()
             )
