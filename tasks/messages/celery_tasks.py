@@ -56,6 +56,7 @@ from tasks.releases import giving_back
 from tasks.replenish import replenish
 from tasks.reports.queries import numbers_of
 from tasks.runtime import Runtime, current
+from tasks.semaphores import place
 from tasks.telemetry import traces
 from tasks.transactions import Raced
 from tasks.wishes import accepting, run
@@ -156,7 +157,7 @@ def replenish_pool(pool: str) -> None:
         return
     name = f"pool {pool}"
     try:
-        with _left_for_later(name, lambda: name), _searching(runtime) as may:
+        with _left_for_later(name, lambda: name), place(runtime.searches) as may:
             if may:
                 replenish.run(runtime, pool)
     except (replenish.NotNow, replenish.RunFailed) as exc:
@@ -168,23 +169,9 @@ def find_numbers(order_id: str, position: int) -> None:
     """Look for what a wish is missing. Run twice, the second finds that the first has it, or that nothing is."""
     name = f"wish {position} of order {order_id}"
     runtime = current()
-    with _left_for_later(name, lambda: name), _searching(runtime) as may:
+    with _left_for_later(name, lambda: name), place(runtime.searches) as may:
         if may:
             run.run(runtime, order_id, position)
-
-
-@contextmanager
-def _searching(runtime: Runtime) -> Iterator[bool]:
-    """Whether there is a place for one more search, which the block has then; else it is due again soon.
-
-    What buys never waits for a thread that all searches hold.
-    """
-    may = runtime.searches.acquire(blocking=False)
-    try:
-        yield may
-    finally:
-        if may:
-            runtime.searches.release()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from schemas.outcomes import Candidate
 from schemas.requests import problems_of
 from tasks.providers.adapter import ProviderError, Unsupported
 from tasks.reports.queries import alive_purchases
+from tasks.semaphores import place
 from tasks.supply.fitting import fits, is_cheap, query_of
 from workers.pages.files import keep_checked
 from workers.pages.frame import access
@@ -61,7 +62,7 @@ class Search(Page):
         if not (asked.get("provider") and self.is_operator and ours):
             self.answer({**await self.work(lambda desk: _form(desk, asked)), "found": None})
             return
-        with self.desk.searching() as free:
+        with place(self.desk.searches) as free:
             if not free:
                 busy = f"{SEARCHES} searches are under way: try again when one has ended"
                 raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, busy)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tasks.runtime import Runtime
@@ -74,7 +72,7 @@ class PagesDesk:
         self.uploads = Uploads()
         self.shared = Shared()
         self.searchers = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
-        self._searches = threading.BoundedSemaphore(SEARCHES)
+        self.searches = threading.BoundedSemaphore(SEARCHES)
         self._followed: OrderedDict[tuple[str, str], _Followed] = OrderedDict()
 
     def start(self) -> None:
@@ -88,16 +86,6 @@ class PagesDesk:
         self.searchers.shutdown(wait=False, cancel_futures=True)
         if self._database is not None:
             self._database.close()
-
-    @contextmanager
-    def searching(self) -> Iterator[bool]:
-        """Whether a search may go on within, for there are few others."""
-        free = self._searches.acquire(blocking=False)
-        try:
-            yield free
-        finally:
-            if free:
-                self._searches.release()
 
     def _follow(self) -> bool:
         self._file.look()
