@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests import waiting
-from tests.waiting import eventually, fair_clock
+from tests.waiting import eventually, fair_clock, time_with
 
 SCRIPT = """
 import sys, time
@@ -50,7 +50,7 @@ def test_the_seconds_of_a_machine_that_is_not_held_up_are_counted() -> None:
 
 def test_what_computes_for_long_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(waiting.time, "sleep", slept.append)
+    monkeypatch.setattr(waiting, "time", time_with(sleep=slept.append))
 
     def compute() -> bool:
         until = time.thread_time() + 0.05 * len(slept)

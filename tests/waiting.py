@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import psutil
 
@@ -86,6 +87,11 @@ def fair_clock() -> Iterator[Callable[[], float]]:
     finally:
         ended.set()
         thread.join()
+
+
+def time_with(**own: Callable[..., Any]) -> SimpleNamespace:
+    """The module `time` with functions of a test's *own*, for one module of ours: threads of others use it too."""
+    return SimpleNamespace(**vars(time) | own)
 
 
 def is_gone(process: psutil.Process) -> bool:

@@ -16,6 +16,7 @@ from tasks.outages import database_away
 from tasks.policies.pace import Later
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, TOO_MANY, UNCLEAR, UNKNOWN
 from tests.tasks.support import OpenSlot, World, number
+from tests.waiting import time_with
 
 Make = Callable[..., World]
 
@@ -233,7 +234,7 @@ def test_an_accepted_number_is_followed_until_it_is_usable(world: World) -> None
 
 def test_an_answer_waits_for_a_database_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
-    monkeypatch.setattr(purchase.time, "sleep", lambda _: None)
+    monkeypatch.setattr(database_away, "time", time_with(sleep=lambda _: None))
 
     def away_at_first() -> str:
         tries.append(1)

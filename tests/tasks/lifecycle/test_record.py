@@ -18,6 +18,7 @@ from tasks.lifecycle import purchase, record
 from tasks.outages import database_away
 from tests.tasks.scripted_provider import REFUSED
 from tests.tasks.support import NUMBER, Killed, World, make_world, number
+from tests.waiting import time_with
 from workers.database.connections import SqlDatabase, migrate
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="their-id", detail="a secret of theirs")
@@ -67,7 +68,7 @@ def test_what_is_in_hand_is_told_more_and_more_seldom(
 ) -> None:
     caplog.set_level(logging.ERROR)
     moments = iter(range(10_000))
-    monkeypatch.setattr(database_away.time, "monotonic", lambda: float(next(moments)))
+    monkeypatch.setattr(database_away, "time", time_with(monotonic=lambda: float(next(moments))))
     left = [error(ProgrammingError)] * 1000
 
     def write() -> str:
