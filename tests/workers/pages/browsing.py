@@ -37,10 +37,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def tab(browser: Browser, visitor: Visitor) -> Iterator[Page]:
-    """A tab of Ann's, in which nothing may go wrong unseen."""
+def tab(browser: Browser, light: Visitor) -> Iterator[Page]:
+    """A tab of Ann's, in which nothing may go wrong unseen.
+
+    On SQLite alone: all that pages ask of PostgreSQL, tests without a browser have them ask.
+    """
     context = browser.new_context(
-        base_url=str(visitor.base_url),
+        base_url=str(light.base_url),
         http_credentials={"username": "ann", "password": PASSWORDS["ann"]},
         timezone_id="America/New_York",
         locale="en-US",

@@ -22,6 +22,6 @@ def visitor(both: Cli) -> Iterator[Visitor]:
 
 @pytest.fixture
 def light(cli: Cli) -> Iterator[Visitor]:
-    """The same on SQLite alone, for what touches no SQL of note."""
+    """The same on SQLite alone, for what touches no SQL of its own."""
     with flower_at() as address, Visitor(address) as found:
         yield found

@@ -32,9 +32,9 @@ PAGES = (
 
 
 @pytest.fixture
-def order(both: Cli, desk: Desk, home: Path) -> str:
+def order(cli: Cli, desk: Desk, home: Path) -> str:
     """Four numbers: bought, held, failed and waiting."""
-    made = both.submit(simple_file(home, 4))
+    made = cli.submit(simple_file(home, 4))
     settle(desk, NUMBERS[0], Status.PURCHASED, success=True)
     settle(desk, NUMBERS[1], Status.HELD, doubt=True, error="HTTP 500", error_code="http_500")
     settle(desk, NUMBERS[2], Status.FAILED, success=False, error="the number is taken", error_code="taken")
@@ -42,9 +42,9 @@ def order(both: Cli, desk: Desk, home: Path) -> str:
 
 
 @pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=FOLDER takes those of the README anew")
-def test_pictures(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
+def test_pictures(tab: Page, cli: Cli, desk: Desk, home: Path) -> None:
     sellers = ("telnyx", "plivo", "vonage", "signalwire")
-    order = both.submit(csv_file(home, [f"{one},{sellers[n % 4]}" for n, one in enumerate(NUMBERS)], name="spring.csv"))
+    order = cli.submit(csv_file(home, [f"{one},{sellers[n % 4]}" for n, one in enumerate(NUMBERS)], name="spring.csv"))
     for number in NUMBERS[:70]:
         settle(desk, number, Status.PURCHASED, success=True)
     settle(desk, NUMBERS[70], Status.FAILED, success=False, error="the number is taken", error_code="not_available")
@@ -115,8 +115,8 @@ def test_a_provider_is_paused_and_an_order_cancelled(tab: Page, desk: Desk, orde
     expect(tab.get_by_role("button", name="Retry this order")).to_be_visible()
 
 
-def test_an_order_that_is_over_offers_nothing_to_who_watches(tab: Page, both: Cli, desk: Desk, home: Path) -> None:
-    order = both.submit(simple_file(home, 1))
+def test_an_order_that_is_over_offers_nothing_to_who_watches(tab: Page, cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(simple_file(home, 1))
     tab.goto(f"/dialstock/orders/{order}")
     cancel = tab.get_by_role("button", name="Cancel this order")
     expect(cancel).to_be_visible()
@@ -170,9 +170,9 @@ def test_times_are_the_viewer_s_with_utc_beside(tab: Page, desk: Desk, order: st
     assert exact[11:19] in shown.inner_text()
 
 
-def test_it_reads_without_scripts(browser: Browser, visitor: Visitor, desk: Desk, order: str) -> None:
+def test_it_reads_without_scripts(browser: Browser, light: Visitor, desk: Desk, order: str) -> None:
     context = browser.new_context(
-        base_url=str(visitor.base_url),
+        base_url=str(light.base_url),
         http_credentials={"username": "ann", "password": PASSWORDS["ann"]},
         java_script_enabled=False,
     )

@@ -21,9 +21,9 @@ __all__ = ["browser", "tab"]
 
 
 def test_pictures_are_told_to_who_does_not_see_them(
-    tab: Page, both: Cli, desk: Desk, visitor: Visitor, home: Path
+    tab: Page, cli: Cli, desk: Desk, light: Visitor, home: Path
 ) -> None:
-    stocked(desk, visitor, home)
+    stocked(desk, light, home)
     for dark in (False, True):
         if dark:
             tab.set_viewport_size(PHONE)  # type: ignore[arg-type]
@@ -39,8 +39,8 @@ def test_pictures_are_told_to_who_does_not_see_them(
 
 
 @pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=FOLDER takes those of the README anew")
-def test_pictures_of_a_pool(tab: Page, both: Cli, desk: Desk, visitor: Visitor, home: Path) -> None:
-    stocked(desk, visitor, home)
+def test_pictures_of_a_pool(tab: Page, cli: Cli, desk: Desk, light: Visitor, home: Path) -> None:
+    stocked(desk, light, home)
     now, made = desk.runtime.now(), {"fingerprint": "", "pool": "new-york", "taker": "crm"}
     moves = [("take", n) for n in range(8, 170, 7)] + [("return", n) for n in range(20, 170, 9)]
     asked = [

@@ -19,7 +19,7 @@ FOUND = "/dialstock/search?provider=telnyx&country=US&prefix=415&limit=5"
 
 
 def test_numbers_are_searched_picked_and_ordered_by_keyboard(
-    both: Cli, desk: Desk, sandbox: SandboxServer, tab: Page
+    cli: Cli, desk: Desk, sandbox: SandboxServer, tab: Page
 ) -> None:
     tab.goto("/dialstock/")
     tab.get_by_role("link", name="Search").click()
@@ -43,14 +43,14 @@ def test_numbers_are_searched_picked_and_ordered_by_keyboard(
     assert set(purchases(desk)) == {number}
 
 
-def test_one_tick_picks_all(both: Cli, desk: Desk, sandbox: SandboxServer, tab: Page) -> None:
+def test_one_tick_picks_all(cli: Cli, desk: Desk, sandbox: SandboxServer, tab: Page) -> None:
     tab.goto(FOUND)
     tab.get_by_label("all of them").check()
     tab.get_by_role("button", name="Check what is ticked").click()
     expect(tab.get_by_text("5 good rows")).to_be_visible()
 
 
-def test_what_was_found_reads_well_on_a_telephone_and_in_the_dark(both: Cli, sandbox: SandboxServer, tab: Page) -> None:
+def test_what_was_found_reads_well_on_a_telephone_and_in_the_dark(cli: Cli, sandbox: SandboxServer, tab: Page) -> None:
     tab.goto(FOUND)
     assert serious_findings(tab) == []
     tab.set_viewport_size(PHONE)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_what_was_found_reads_well_on_a_telephone_and_in_the_dark(both: Cli, san
 
 
 @pytest.mark.skipif("PICTURES" not in os.environ, reason="PICTURES=FOLDER takes those of the README anew")
-def test_pictures_of_a_search(both: Cli, sandbox: SandboxServer, tab: Page) -> None:
+def test_pictures_of_a_search(cli: Cli, sandbox: SandboxServer, tab: Page) -> None:
     tab.set_viewport_size({"width": 1200, "height": 720})
     tab.goto(FOUND)
     tab.screenshot(path=PICTURES / "search.png")
