@@ -72,6 +72,8 @@ def _created(target: Path) -> Iterator[TextIOWrapper]:
         # with a mark, without which spreadsheets take it for another encoding
         with target.open("x", encoding="utf-8-sig", newline="") as written:
             yield written
+    except FileExistsError:
+        raise Failure(f"--rejects {target}: is there already: name another file") from None
     except OSError as exc:
         raise Failure(f"--rejects {target}: cannot be written: {exc.strerror}") from exc
 

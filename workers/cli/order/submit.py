@@ -43,7 +43,10 @@ OrderMetadata = Annotated[
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave bad rows out and go on with the others.")]
 Rejects = Annotated[
     Path | None,
-    typer.Option(metavar="BAD.csv", help="Write the bad rows there, to be mended and submitted; not of spreadsheets."),
+    typer.Option(
+        metavar="BAD.csv",
+        help="Write the bad rows there, to be mended and submitted; BAD.xlsx: those of a spreadsheet.",
+    ),
 ]
 AllowDuplicates = Annotated[
     bool, typer.Option("--allow-duplicates", help="Buy a number that stands under two providers from both; do not ask.")

@@ -55,7 +55,7 @@ def test_what_cannot_be_written_begins_nothing(cli: Cli, desk: Desk, home: Path)
     (home / "a.csv").write_text(SHEET)
     (home / "bad.csv").write_text("mine")
     told = cli.refused("order", "submit", "a.csv", "--rejects", "bad.csv", "--skip-invalid")
-    assert "--rejects bad.csv: cannot be written: File exists" in told
+    assert "--rejects bad.csv: is there already: name another file" in told
     assert (home / "bad.csv").read_text() == "mine"
     assert "standard input is gone" in cli.refused(
         "order", "submit", "-", "--rejects", "b.csv", "--skip-invalid", input=SHEET
