@@ -91,7 +91,8 @@ def export(
 
     What it writes (.csv, .xlsx, .json, .ndjson) can be submitted again, with any of its columns taken out: number,
     provider, options, metadata and idempotency key are read, the rest is not. As with the first file, a key gets the
-    purchase that it had, a failed one too: empty it to buy that anew. A key is shown only where its line made the
+    purchase that it had, a failed one too: empty it to buy that anew; take the keys out with metadata or options, which
+    belong to what a key stands for. A key is shown only where its line made the
     purchase: not where that was there already or was another order's, nor where a retry made it. So an order that was
     submitted from an export shows none of the keys that the export had.
 

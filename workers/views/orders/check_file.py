@@ -149,7 +149,7 @@ def _keep(checked: Checked, batch: Iterable[Line | Problem], conflicts: dict[str
         elif owner := conflicts.get(item.request.idempotency_key or ""):
             message = (
                 f"{item.request.idempotency_key!r} came before with another request (purchase {owner}): "
-                "give the new request a new key"
+                "give the new request a new key; where an export lost its metadata or options, take its key out too"
             )
             checked.add_problem(Problem(item.line, "idempotency_key", message))
         else:

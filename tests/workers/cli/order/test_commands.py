@@ -99,6 +99,18 @@ def test_an_export_can_be_submitted_again(cli: Cli, desk: Desk, home: Path, form
     assert counted(desk) == (before[0] + 1, before[1] + 3, before[2])
 
 
+def test_an_export_without_its_metadata_tells_to_take_its_keys_out_too(cli: Cli, desk: Desk, home: Path) -> None:
+    order = cli.submit(csv_file(home, [f"{NUMBERS[0]},timepay,k1,acme"], "number,provider,idempotency_key,metadata.of"))
+    before = counted(desk)
+    (line,) = cli.json("order", "export", order)
+    trimmed = f"line,number,provider,idempotency_key\n1,{line['number']},{line['provider']},{line['idempotency_key']}\n"
+    told = cli.refused("order", "submit", "-", input=trimmed)
+    assert "where an export lost its metadata or options, take its key out too" in " ".join(told.split())
+    assert counted(desk) == before
+    again = cli.json("order", "submit", "-", input=trimmed.replace("k1", ""))
+    assert (again["lines"], again["found"]) == (1, 1)
+
+
 def test_an_export_has_the_options_and_the_key_of_each_line(cli: Cli, home: Path) -> None:
     row = f"{NUMBERS[0]},fluents,k1,agent"
     first = cli.submit(csv_file(home, [row], "number,provider,idempotency_key,options.inbound_agent"))
