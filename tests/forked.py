@@ -20,15 +20,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
 
 import workers.cli
+from workers.launch import celery_command
+from workers.launch import main as launch
 
 DIALSTOCK = [sys.executable, "-P", "-c", "from workers.cli import main; main()"]
 """What the console script does, without the working directory on the path."""
+
+_LAUNCH = celery_command([])
 
 IMPORTED = (
     *("celery.__main__", "celery.bin.celery", "celery.apps.beat", "celery.apps.worker", "celery.concurrency.thread"),
@@ -67,6 +71,8 @@ def _arguments(command: Sequence[str]) -> list[str] | None:
         return [*command]
     if [*command[: len(DIALSTOCK)]] == DIALSTOCK:
         return ["-c", *command[len(DIALSTOCK) :]]
+    if [*command[: len(_LAUNCH)]] == _LAUNCH:
+        return ["-m", *command[len(_LAUNCH) :]]
     return None
 
 
@@ -170,6 +176,8 @@ def _program(files: Sequence[int], arguments: list[str], cwd: str, environ: dict
         stream.reconfigure(line_buffering=stream.line_buffering or "PYTHONUNBUFFERED" in environ)
     sys.argv[:] = arguments
     gc.enable()
+    if arguments[0] == "-m":
+        return partial(launch, arguments[1:])
     name = "celery.__main__" if arguments[0] == "celery" else "workers.cli"
     return importlib.import_module(name).main  # type: ignore[no-any-return]
 

@@ -18,7 +18,7 @@ PATIENCE = 180.0
 """Seconds that a process may take for what it does in one on a quiet machine: to start, to answer, to end."""
 
 _NAP = 0.005
-_PAUSE = 0.1
+_PAUSE = 0.2
 _WORK = bytes(16 * 1024 * 1024)
 """To be digested: ten milliseconds, several times as long as a busy machine lets one process work at once."""
 

@@ -20,6 +20,7 @@ from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
+from tests import forked
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE, eventually, fair_clock
 from tests.workers.cli.running import NUMBERS, sandbox_config_text
@@ -71,7 +72,7 @@ class Deployment:
     @contextmanager
     def _running(self, name: str, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         with (self._folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
+            process = forked.start(
                 celery_command(arguments), env=self._environ, cwd=self._folder, stdout=log, stderr=log
             )
         try:

@@ -1,8 +1,7 @@
 """The whole way: a file, a worker process on the embedded server, a sandbox of each kind, and the status at the end."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import pytest
 
 from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
+from tests import forked
 from tests.waiting import PATIENCE
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, sandbox_config_text
+from workers.launch import celery_command
 
 KINDS = tuple(kinds())
 # The guard is for turns to read, which a busy machine would miss: a search that fails is another provider's order.
@@ -22,9 +23,9 @@ POLICY = 'rate_limits = ["300/second"]\nrate_guard = 5\nlookup_rate_limits = ["1
 def worker(cli: Cli, sandbox: SandboxServer, home: Path) -> Iterator[None]:
     """One worker process; it stops and takes the embedded server along when the test ends."""
     (home / "providers.toml").write_text(sandbox_config_text(sandbox.url, POLICY))
-    program = [sys.executable, "-P", "-m", "workers.launch", "worker", "--pool=threads", "--concurrency=20"]
+    program = celery_command(["worker", "--pool=threads", "--concurrency=20", "--without-mingle", "--without-gossip"])
     with (home / "worker.log").open("w") as log:
-        process = subprocess.Popen([*program, "--without-mingle", "--without-gossip"], stdout=log, stderr=log, cwd=home)
+        process = forked.start(program, env=os.environ, stdout=log, stderr=log, cwd=home)
         yield
         process.terminate()
         process.wait(PATIENCE)
