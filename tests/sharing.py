@@ -21,7 +21,7 @@ from xdist.workermanage import WorkerController
 MOST = 8
 """Processes for what computes: each has a Valkey and a PostgreSQL."""
 
-BESIDE = 2
+BESIDE = 4
 """Processes for what waits."""
 
 MATRIX = "tests/integration/test_troubles.py"
