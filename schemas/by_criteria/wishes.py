@@ -168,7 +168,7 @@ def _check_provider(alias: str, kind: Kind, criteria: Criteria, max_spend: Money
         if problem := currency_problem(kind, limit):
             raise _refused(place, f"{who} {problem}")
     if problem := cannot(kind, criteria, max_spend):
-        raise _refused("providers", f"{who} {problem}: take it out")
+        raise _refused("providers", f"{who} {problem}: take out {alias!r}")
 
 
 def read_max_spend(text: str | None) -> Money | None:

@@ -107,19 +107,22 @@ class Naming:
     """How a file names its columns.
 
     *given* maps names of the file, as `folded` has them, to our columns: such a column is found by that name alone.
-    *others* is what becomes of columns that are none of ours. *wishes*: the rows have a count in place of a number.
+    *others* is what becomes of columns that are none of ours. *wishes*: the rows have a count in place of a number;
+    *mixed*: they have both, which is told once, of the count.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     others: Others = "refuse"
     wishes: bool = False
+    mixed: bool = False
 
     def of(self, names: Iterable[str]) -> Naming:
         """The naming of a table, or an object, with these names: of wishes where it has a count and no number."""
         seen = list(names)
-        if any(self.known(name) == "number" for name in seen) or "count" not in map(wish_column, seen):
+        if "count" not in map(wish_column, seen):
             return self
-        return replace(self, wishes=True)
+        mixed = any(self.known(name) == "number" for name in seen)
+        return replace(self, wishes=not mixed, mixed=mixed)
 
     def known(self, name: str) -> str | None:
         """The column that *name* is, None for none of ours."""
@@ -140,7 +143,7 @@ class Naming:
         if self.others != "metadata" and seen in RESULT_COLUMNS:
             return ""
         if self.others == "refuse" or _meant(seen.lower()):
-            return None
+            return "" if self.mixed and (of := wish_column(name)) in WISH_COLUMNS and of != "count" else None
         return f"metadata.{seen}" if self.others == "metadata" else ""
 
 

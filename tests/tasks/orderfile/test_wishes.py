@@ -83,8 +83,12 @@ def test_both_kinds_in_one_file_are_refused() -> None:
     assert problem == "2 number: names a number, and line 1 has a count: put them into two files"
     [problem] = told(json.dumps(rows[::-1]), "json")
     assert problem == "2 count: has a count, and line 1 names a number: put them into two files"
-    problem = told(json.dumps([{**rows[0], **rows[1]}]), "json")[0]
-    assert "a row has a number, or a count in place of it" in problem
+    for text, format in (
+        (json.dumps([{**rows[0], **rows[1]}]), "json"),
+        ("number,provider,prefix,count,max_price\n+14155550100,bird,,,\n,bird,415,5,1 USD\n", "csv"),
+    ):
+        [problem] = told(text, format)
+        assert problem == "1 count: a row has a number, or a count in place of it: put those into a file of their own"
 
 
 def test_where_none_are_wanted_they_are_refused() -> None:
