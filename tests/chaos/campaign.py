@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from schemas.config.rates import parse_rate
 from tests.chaos.blows import Blow
 from tests.chaos.feeder import Ask, Feeder, draw_asks
-from tests.chaos.judge import COLUMNS, Verdict, judge, unsettled
+from tests.chaos.histories import settle_lost
+from tests.chaos.judge import COLUMNS, Verdict, held, judge, unsettled
 from tests.chaos.world import BEAT_NUMBER, KINDS, POLICY, World
 from tests.waiting import eventually, fair_clock
 
@@ -114,15 +115,19 @@ def _hide(world: World, asks: Sequence[Ask]) -> None:
 
 
 def settle(world: World, feeder: Feeder) -> None:
-    """Wait until nothing is left to do; customers ask again, now and then, for what left no trace."""
+    """Wait until nothing is left to do, and do what is left to people.
+
+    Customers ask again, now and then, for what left no trace.
+    """
     world.shop.rates(0, {})
     ask_again_at = ASK_AGAIN
     with fair_clock() as clock:
         while clock() < SETTLE_PATIENCE:
             if clock() > ask_again_at:
                 feeder.send_again()
+                settle_lost(world)
                 ask_again_at += ASK_AGAIN
-            if not feeder.missing() and not unsettled(world):
+            if not feeder.missing() and not unsettled(world) and not held(world):
                 return
             time.sleep(0.2)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select
 
+from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
 from tasks.restored_database.lost_calls import lost_calls, newest_marks
@@ -132,6 +133,22 @@ def _say(world: World, alias: str) -> None:
     word = ("--lost-history", "--reason", "looked at the dashboard")
     done = world.command("provider", "resume", alias, *word)
     assert done.status == 0, done
+
+
+def settle_lost(world: World) -> None:
+    """What the person on call does who let an account go on without its history: settle what was not bought.
+
+    What was bought is the scheduled audit's to find.
+    """
+    at = PURCHASE.c
+    lost = (at.status == Status.HELD, at.error_code == "history_lost", at.provider != "timepay")
+    with world.database.read() as conn:
+        rows = conn.execute(select(at.id, at.number).where(*lost)).all()
+    charged = {charge["number"] for charge in world.shop.charges()}
+    if ids := [row.id for row in rows if row.number not in charged]:
+        done = world.command("purchase", "resolve", *ids, "--fail")
+        # 1: an audit was quicker.
+        assert done.status in (0, 1), done
 
 
 def _adopted(world: World, alias: str, said: list[Done]) -> bool:

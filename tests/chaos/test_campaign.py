@@ -13,6 +13,7 @@ from tests.chaos.blows import Blow
 from tests.chaos.campaign import run
 from tests.chaos.commands import killed_commands
 from tests.chaos.conftest import LONG, NUMBERS
+from tests.chaos.judge import held
 from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
@@ -29,6 +30,8 @@ def test_whatever_dies_and_whenever(
         report = run(world, seed, draw(rng), total=NUMBERS)
         assert not report.verdict.wrong, report.result() + world.fleet.log()
         assert len(world.missed) <= 2, world.missed
+        if LONG:
+            assert not held(world), report.result()
 
 
 def draw(rng: random.Random) -> list[Blow]:
