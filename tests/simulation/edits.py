@@ -47,7 +47,7 @@ class Edits:
         self._world, self._rng = world, rng
         self.done = False
         some = [kind for kind in world.kinds if kind in (*_ACCOUNTS, "fluents")]
-        chosen = bool(some) and rng.random() < SHARE and world.stocks.pool is None
+        chosen = bool(some) and (rng.random() < SHARE or world.faults.edited) and world.stocks.pool is None
         self.kind: str | None = rng.choice(some) if chosen else None
         hows = {RENAMED: True, REPOINTED: self.kind in _ACCOUNTS, REMOVED: len(world.kinds) > 1}
         self.how = rng.choice([how for how, can_be in hows.items() if can_be])

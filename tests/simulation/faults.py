@@ -87,10 +87,16 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
 }
 """The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
 
+ACCOUNTS = ("signalwire", "bird")
+"""Kinds whose accounts may be told apart."""
+
 THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
-    *(({}, ()),) * 4,
-    # Whose accounts may be told apart, so that an alias may be pointed at another one.
-    *(({}, ("signalwire", "bird")),) * 2,
+    ({}, ()),
+    # What is refused then is in doubt all the same: an earlier call has bought it.
+    ({"shows after the last look": 0.6}, ()),
+    *(({}, ()),) * 2,
+    # Where the file is edited: an alias may be pointed at another account.
+    *(({}, ACCOUNTS),) * 2,
     *(({"gateway loses an answer": 0.4}, ()),) * 2,
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
@@ -169,6 +175,7 @@ class Faults:
         self.on = True
         theme, kinds = self._rng.choice(THEMES)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
+        self.edited = kinds is ACCOUNTS
         rest = BESIDE_A_THEME if theme else 1.0
         self.rates = {name: rest * self._rng.choice(rates) for name, rates in RATES.items()} | theme
         drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}

@@ -98,7 +98,9 @@ class Gateways:
     def _lost(self, kind: str, delivery: Delivery) -> Delivery:
         if not self._world.faults.happens(LOSES):
             return delivery
-        self._begin(kind, self._chance.choice((DOWN, SPOILS)))
+        # One that lasts goes on: each look after a call has to meet the same.
+        if self._state(kind) is None:
+            self._begin(kind, self._chance.choice((DOWN, SPOILS)))
         return replace(delivery, reply=self._chance.choice(_LOST))
 
     def _begin(self, kind: str, name: str) -> None:

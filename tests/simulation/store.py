@@ -18,6 +18,7 @@ from tests.simulation.box import START
 from tests.simulation.clockwork import MICRO
 
 if TYPE_CHECKING:
+    from tests.simulation.clockwork import Process
     from tests.simulation.world import World
 
 _PRELUDE = """
@@ -45,7 +46,7 @@ end
 
 
 AFTERWARDS = 4.0
-"""Seconds after a step ahead in which slots from before it may meet others."""
+"""Seconds after a step ahead in which slots from before it may meet others, where it is not noticed."""
 
 
 class Line:
@@ -84,7 +85,7 @@ class Store:
         self.life = 1
         self.forgot = 0
         self.skew = 0
-        self._ahead: list[int] = []
+        self._ahead: list[tuple[int, set[Process]]] = []
         self.published: list[bytes] = []
         line.said("FLUSHALL")
 
@@ -95,14 +96,20 @@ class Store:
         return f"{now // MICRO} {now % MICRO} {self.life:040d}"
 
     def set_clock(self, seconds: float) -> None:
-        """Set its clock; where it is set ahead, a limit may be passed once."""
+        """Set its clock; where it is set ahead, who has read it before notices."""
         self.skew += round(seconds * MICRO)
         if seconds > 0:
-            self._ahead.append(self.world.clockwork.now)
+            self._ahead.append((self.world.clockwork.now, self._readers()))
 
     def was_set_ahead(self, first: int, last: int) -> bool:
-        """Whether its clock was set ahead so that calls between these two may be too many."""
-        return any(first - AFTERWARDS * MICRO <= at <= last for at in self._ahead)
+        """Whether its clock was set ahead so that calls between these two may be too many: one first read it since."""
+        return any(
+            first - AFTERWARDS * MICRO <= at <= last and not self._readers() <= readers for at, readers in self._ahead
+        )
+
+    def _readers(self) -> set[Process]:
+        """The processes that have read its clock; who died counts until another takes its place."""
+        return {process for process, runtime in self.world.staff.runtimes.items() if runtime.pace._clock.known}
 
     def empty(self, *, restarts: bool) -> None:
         """FLUSHALL; a server that *restarts* has another life, too."""

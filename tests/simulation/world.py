@@ -94,7 +94,8 @@ class World:
         # Where a clock that is set ahead saves more of the wait than the looks after it take.
         timeout = 8.0 if self.faults.rates["database's clock is set"] else 2.0
         self.by_the_last_look = timeout + BY_THE_LAST_LOOK
-        pools = stocks.draw(rng, self.kinds)
+        # No file is edited where there is a pool.
+        pools = {} if self.faults.edited else stocks.draw(rng, self.kinds)
         self.configs = [one.model_copy(update={"pools": pools}) for one in _configs(rng, self.kinds, timeout)]
         self.stocks = stocks.Stocks(self, pools)
         # All together stay within the looser limit.
