@@ -76,11 +76,13 @@ class Spent:
         }
 
 
-def spent(conn: Connection, by: By, since: datetime, until: datetime, *, pool: str | None = None) -> list[Spent]:
+def spent(
+    conn: Connection, by: By, since: datetime, until: datetime | None = None, *, pool: str | None = None
+) -> list[Spent]:
     """What the calls to buy from *since* to before *until* bought, by key and currency; of all pools or of one *pool*.
 
-    A call counts by its deadline. Left out is what was ours already. Rows are counted by price in the database, and
-    multiplied here: SQLite has no exact sum.
+    A call counts by its deadline, which is to come where it was made just now: without *until* it counts too. Left out
+    is what was ours already. Rows are counted by price in the database, and multiplied here: SQLite has no exact sum.
     """
     if conn.dialect.name == "postgresql":
         conn.execute(_ROOM)
@@ -88,14 +90,15 @@ def spent(conn: Connection, by: By, since: datetime, until: datetime, *, pool: s
         return _summed(conn.execute(_query(by, since, until, pool)).mappings())
 
 
-def _query(by: By, since: datetime, until: datetime, pool: str | None) -> Any:
+def _query(by: By, since: datetime, until: datetime | None, pool: str | None) -> Any:
     counted = or_(any_of(_AT.status, (*_BOUGHT, *_UNSETTLED)), and_(_AT.status == Status.QUEUED, _AT.doubt))
     groups = (_COLUMN[by].label("key"), _AT.currency, _AT.monthly_price, _AT.setup_price, _AT.status)
     # so that an index is read: that of last calls, by provider, or that of the pools
     among = [_AT.provider.in_(select(PROVIDER.c.provider))] if pool is None else [POOLED, _AT.pool == pool]
+    during = [_AT.call_deadline >= since] if until is None else [_AT.call_deadline >= since, _AT.call_deadline < until]
     return (
         select(*groups, func.count().label("count"))
-        .where(*among, _AT.call_deadline >= since, _AT.call_deadline < until)
+        .where(*among, *during)
         .where(counted, _AT.already_owned.is_(False))
         .group_by(*groups)
     )

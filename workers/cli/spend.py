@@ -34,9 +34,9 @@ def register(app: typer.Typer) -> None:
 def spend(*, since: Since = "30d", until: Until = None, by: GroupBy = "provider", json: Json = False) -> None:
     """Sum what was bought costs, in each currency: a month, and once for its setup.
 
-    A purchase counts by the time of its call, also where its number was given back since. Prices are those that the
-    provider's search told before; what has none is counted beside. Unsettled is what may have been charged: its outcome
-    is not known yet. What was ours already is left out.
+    A purchase counts by the deadline of its call, seconds after it began, also where its number was given back since.
+    Prices are those that the provider's search told before; what has none is counted beside. Unsettled is what may have
+    been charged: its outcome is not known yet. What was ours already is left out.
     """
     from tasks.reports.spending import spent
     from workers.cli.terminal.context import open_desk
@@ -51,7 +51,7 @@ def spend(*, since: Since = "30d", until: Until = None, by: GroupBy = "provider"
         if end <= begin:
             raise Failure(f"--until {until!r} is not after --since {since!r}: nothing lies between them")
         with desk.runtime.database.read() as conn:
-            found = spent(conn, by, begin, end)
+            found = spent(conn, by, begin, None if until is None else end)
     if json:
         emit_json({"since": begin, "until": end, "by": by, "spent": [one.document(by) for one in found]})
     else:

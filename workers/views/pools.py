@@ -84,8 +84,8 @@ def pool_picture(runtime: Runtime, name: str) -> Row:
     with runtime.database.read() as conn:
         return {
             "available": available_by_hour(conn, name, now, HOURS),
-            "spent_24h": [one.document("pool") for one in spent(conn, "pool", now - DAY, now, pool=name)],
-            "spent_7d": [one.document("pool") for one in spent(conn, "pool", now - 7 * DAY, now, pool=name)],
+            "spent_24h": [one.document("pool") for one in spent(conn, "pool", now - DAY, pool=name)],
+            "spent_7d": [one.document("pool") for one in spent(conn, "pool", now - 7 * DAY, pool=name)],
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import update
@@ -19,7 +20,8 @@ def bought(cli: Cli, desk: Desk, home: Path) -> str:
     settle(desk, NUMBERS[1], Status.PURCHASED)
     settle(desk, NUMBERS[2], Status.HELD)
     with desk.runtime.database.write() as conn:
-        conn.execute(update(PURCHASE).values(call_deadline=desk.runtime.now()))
+        # Called for just now: the deadline is to come.
+        conn.execute(update(PURCHASE).values(call_deadline=desk.runtime.now() + timedelta(seconds=30)))
     return order
 
 
