@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -43,28 +44,26 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     claiming = partial(_claiming, runtime.now, binding.account, seconds)
     usual = _usual(runtime.now, binding.account, seconds)
     look = _looks[binding.account]
+
+    def read(server: str) -> Claiming:
+        # Outside of any transaction: Redis may take its time.
+        return claiming(lost_calls.look(runtime, binding.account, server))
+
     try:
         while True:
             done = look.done
             try:
                 return _claimed(runtime.database.transact(usual, items, marking))
             except Unvouched as exc:
-                with look.lock:
-                    looks = look.applied and look.done == done
-                    if looks:
-                        # Read outside of any transaction: Redis may take its time.
-                        look.claiming = claiming(lost_calls.look(runtime, binding.account, exc.server))
-                        look.applied = False
-                    knowing = look.claiming
+                server = exc.server
+            with look.turn(done, server, read) as (knowing, mine):
                 try:
-                    return _claimed(runtime.database.transact(knowing, items, marking))
+                    if knowing is not None:
+                        return _claimed(runtime.database.transact(knowing, items, marking))
                 except Unvouched:
                     # Of two servers one has replaced the other.
-                    if looks:
+                    if mine:
                         runtime.database.renew()
-                finally:
-                    if looks:
-                        look.end()
     except WentBack as exc:
         log.warning("%d purchases wait: %s", len(items), exc)
         detect.compare(runtime)
@@ -75,19 +74,37 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
 class _Look:
     """One thread at a time reads the newest marks; who met the same meanwhile claims by what that one found.
 
-    `applied` is whether that one's own claim is over, `done` how many are.
+    `applied` is whether that one's own claim is over, `done` how many are, `server` what they were read for.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     done: int = 0
     applied: bool = True
+    server: str = ""
     claiming: Claiming = field(default=lambda _conn, _wanted: [])
 
-    def end(self) -> None:
-        """Who comes to another connection from now on reads again."""
-        with self.lock:
-            self.done += 1
-            self.applied = True
+    @contextmanager
+    def turn(self, done: int, server: str, read: Callable[[str], Claiming]) -> Iterator[tuple[Claiming | None, bool]]:
+        """What to claim by, and whether it was read for this. *done* is what was there before the marks were asked for.
+
+        What another one read is good for the *server* that it names. Of one without a name nobody goes by it: it may
+        have been replaced since, with the calls in between. Then it is None where another one was quicker.
+        """
+        with ExitStack() as held:
+            held.enter_context(self.lock)
+            mine = self.done == done and (self.applied or self.server != server)
+            if mine:
+                self.claiming = read(server)
+                self.server, self.applied = server, False
+            known = self.claiming if mine or (server and server == self.server) else None
+            if server:
+                held.close()
+            try:
+                yield known, mine
+            finally:
+                if mine:
+                    self.done += 1
+                    self.applied = True
 
 
 _looks: defaultdict[str, _Look] = defaultdict(_Look)

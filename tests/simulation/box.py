@@ -140,7 +140,7 @@ def _escaped(*_: Any, **__: Any) -> None:
 def _look(clockwork: Clockwork) -> Any:
     look = object.__new__(_LOOK)
     lock: Any = Threads(clockwork).Lock()
-    look.lock, look.done, look.applied = lock, 0, True
+    look.lock, look.done, look.applied, look.server = lock, 0, True, ""
     return look
 
 

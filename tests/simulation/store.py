@@ -191,6 +191,7 @@ class ProcessRedis:
 class _Pipeline(ProcessRedis):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
+        self.scripts: set[Any] = set()
         self._commands: list[tuple[Sequence[Any], bool]] = []
 
     def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
