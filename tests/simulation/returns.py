@@ -126,6 +126,7 @@ def say_so(world: World) -> None:
     """Tell of each number that was given back by hand, and of which nothing here knows yet."""
     for row in world.judge.all("SELECT * FROM purchase WHERE status IN ('purchased', 'releasing') ORDER BY id"):
         if (desk(kind_of(row["provider"]), row["account"]), row["number"]) in world.returns.lost:
+            world.returns.handed.add(row["number"])
             giving_back.mark_released(world.staff.runtime, row["id"], "a person", None)
 
 
@@ -159,7 +160,7 @@ class Returns:
     """The judge of releases. `asked` are keys, and names of people, each of which is good for one release.
 
     `lost` is what was given back, and the table has as ours: by hand, and nobody has said so yet; or by a database that
-    went back to before. `handed` are the numbers that were ever given back by hand, whoever had taken them.
+    went back to before. `handed` are the numbers that a person ever gave back, or said to be, whoever had taken them.
     """
 
     def __init__(self, world: World, possible: bool) -> None:
