@@ -65,13 +65,12 @@ def find(
 ) -> Found:
     """At least *count* offers where there are so many; no transaction is open during a call.
 
-    Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*):
-    the preferred one's next page may have the rest. The search that finds the last of *count* goes on for *beyond*
-    more. The cheapest are looked for among all. Each provider's part of
-    *listed*, where it is given, goes before its search. Nothing is searched where *kept*, which searches by the same
-    criteria showed before, has a good part. A provider offers no more than its limits of a day leave; what has to
-    share its daily limit with others that wait there comes last. One that costs more than *spend*, setup and first
-    month, or does not tell both, is passed over.
+    Once a search gave some, the next provider is asked only while there are fewer than *urgent* (default: *count*): the
+    preferred one's next page may have the rest. The search that finds the last of *count* goes on for *beyond* more.
+    The cheapest are looked for among all. Each provider's part of *listed*, where it is given, goes before its search.
+    Nothing is searched where *kept*, which searches by the same criteria showed before, has a good part. A provider
+    offers no more than its limits of a day leave; what has to share its daily limit with others that wait there comes
+    last. One that costs more than *spend*, setup and first month, or does not tell both, is passed over.
     Raises redis.RedisError where a search needs its turn and Redis is away.
     """
     here = [alias for alias in criteria.providers if alias in runtime.providers]
