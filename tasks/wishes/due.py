@@ -25,7 +25,8 @@ RESEND = timedelta(seconds=15)
 
 LOOK_AGAIN = timedelta(seconds=0.25)
 LINES_A_SECOND = 50_000
-"""Of an order with many lines it takes longer to count them, so it is done more seldom: a tenth of the time."""
+WISHES_A_SECOND = 50
+"""Where many lines are counted, or many wishes put off, that is done more seldom: it takes a tenth of the time."""
 
 _LAST = 10
 """A search goes before the last tenth of what was being bought is, so that buying does not wait for it."""
@@ -45,7 +46,8 @@ def look(runtime: Runtime) -> bool:
         closed = closed_for_long(conn, runtime, now) if due else {}
         stuck = [wish for wish in due if wish["search_at"] <= now and stuck_lines(conn, wish, closed, now)]
     turns = [(wish, counted[wish["order_id"], wish["position"]], wish in stuck) for wish in due]
-    messages = [m for wish, tally, waits in turns if (m := _turn(runtime, wish, tally, now, stuck=waits))]
+    again = now + LOOK_AGAIN + timedelta(seconds=len(due) / WISHES_A_SECOND)
+    messages = [m for wish, tally, waits in turns if (m := _turn(runtime, wish, tally, now, again, stuck=waits))]
     if messages:
         runtime.send(messages)
     return len(due) == AT_ONCE
@@ -60,14 +62,17 @@ def _order_of(wish: Row) -> str:
     return str(wish["order_id"])
 
 
-def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime, *, stuck: bool) -> Message | None:
-    """What a wish is due for: a message where it is to be searched for; *stuck* is whether its lines are."""
+def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime, again: datetime, *, stuck: bool) -> Message | None:
+    """What a wish is due for: a message where it is to be searched for; *stuck* is whether its lines are.
+
+    Else it is looked at *again*, later where it has many lines.
+    """
     missing = tally.missing(wish["count"])
     if wish["cancel_requested_at"] is not None or not (missing or tally.unsettled):
         _end(runtime, wish)
         return None
     seeks = stuck or (missing and (wish["search_at"] <= now or _runs_out(runtime, wish, tally)))
-    until = now + (RESEND if seeks else LOOK_AGAIN + timedelta(seconds=tally.found / LINES_A_SECOND))
+    until = now + RESEND if seeks else again + timedelta(seconds=tally.found / LINES_A_SECOND)
     mine = runtime.database.run(lambda conn: wishes.put_off(conn, wish, until))
     if not (mine and seeks):
         return None
