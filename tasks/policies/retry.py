@@ -131,13 +131,12 @@ def after_poll(look: Look, history: History, policy: Policy) -> Decision:
         case LookKind.PROCESSING if look.compliance:
             return _ordered(look, again)
         case LookKind.UNCLEAR if not look.unsent:
-            failed = _failed(look)
-            again = replace(again, look_failures=history.look_failures + failed)
-            if not failed:
-                return again
+            failures = history.look_failures + _failed(look)
+            if failures >= MAX_LOOK_FAILURES:
+                return _hold(f"accepted, and the provider could not be asked: {look.error}", LOOK_FAILED)
+            return replace(again, look_failures=failures)
     if history.processing_for >= policy.poll_for:
-        said = f"; it could not be asked: {look.error}" if look.kind is LookKind.UNCLEAR else ""
-        return _hold(f"accepted by the provider, and not usable in time{said}", "processing_too_long")
+        return _hold("accepted by the provider, and not usable in time", "processing_too_long")
     return replace(again, look_failures=history.look_failures) if look.unsent else again
 
 
