@@ -13,8 +13,9 @@ from schemas.outcomes import WRONG_NUMBER, OutcomeKind, OwnedNumber
 from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
 from schemas.tables.audits import FINDING
-from schemas.tables.purchases import ALIVE, ATTEMPT, HELD, PURCHASE, RESOLUTION
+from schemas.tables.purchases import ALIVE, ATTEMPT, HELD, PROVIDER, PURCHASE, RESOLUTION
 from tasks.ledger.rows import Read
+from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
 
 OPEN = (Status.QUEUED, Status.DISPATCHED, Status.UNKNOWN, Status.HELD)
@@ -135,12 +136,14 @@ def not_bought(settles_by: datetime) -> tuple[ColumnElement[bool] | TextClause, 
     """Held purchases of which nothing says that they were bought: every look said no, or none could be had.
 
     No call of theirs was executed as far as the provider said, nor answered with another number, no order of theirs was
-    taken, and no person is in the way; their last call was over by *settles_by*.
+    taken, and no person is in the way; their last call was over by *settles_by*, and the database has lost none since.
     """
     at, call = PURCHASE.c, ATTEMPT.c
     sold = or_(call.outcome.in_(_YES), call.error_code == WRONG_NUMBER)
     executed = exists().where(call.purchase_id == at.id, sold)
-    nothing_said = (at.provider_number_id.is_(None), at.error_code.in_(NOT_BOUGHT), ~executed)
+    its = or_(PROVIDER.c.provider == at.provider, PROVIDER.c.account == at.account)
+    behind = exists().where(its, PROVIDER.c.cause == Cause.BEHIND)
+    nothing_said = (at.provider_number_id.is_(None), at.error_code.in_(NOT_BOUGHT), ~executed, ~behind)
     return (HELD, at.call_deadline <= settles_by, *nothing_said)
 
 

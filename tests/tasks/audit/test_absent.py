@@ -19,6 +19,7 @@ from tasks import orders
 from tasks.audit import compare, schedule
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.rows import Row
+from tasks.policies.pause import Cause
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.transport.turns import take_turn
 from tests.tasks.ledger.test_resolve import updates
@@ -245,6 +246,16 @@ def test_the_last_word_is_a_look_where_one_can_be_had(world: World, said: LookKi
     gone = said in (LookKind.ABSENT, LookKind.REFUSED)
     assert scheduled(world) == gone
     assert world.row(row["id"])["status"] == (Status.FAILED if gone else Status.HELD)
+
+
+def test_a_database_that_lost_calls_settles_nothing(world: World) -> None:
+    """A later call for the same number may be among them."""
+    listing(world)
+    row = held(world)
+    wait(world, row)
+    assert world.pause(Cause.BEHIND, cooldown=None)
+    assert scheduled(world) == 0
+    assert world.row(row["id"]) == row
 
 
 def test_a_list_that_cannot_be_read_settles_nothing(world: World) -> None:
