@@ -159,7 +159,8 @@ def _held(purchase: Row, around: Around) -> str:
     policy = around.policy
     if policy is None or policy.on_unknown == "hold" or not (policy.settle_after and policy.audit_every):
         return text
-    if purchase["error_code"] not in NOT_BOUGHT:
+    sold = purchase["provider_order_id"] or purchase["provider_number_id"]
+    if purchase["error_code"] not in NOT_BOUGHT or sold:
         return text
     after = duration(policy.settle_after)
     return f"{text} Not listed as ours {after} after its call, the audit says that it was not bought."

@@ -30,6 +30,8 @@ def step(status: Status, *, policy: Policy | None = None, state: dict[str, Any] 
         "call_deadline": NOW + timedelta(seconds=30),
         "cancel_requested_at": None,
         "error_code": None,
+        "provider_order_id": None,
+        "provider_number_id": None,
         **row,
         "status": str(status),
     }
@@ -78,6 +80,8 @@ def test_what_the_audit_settles_is_said() -> None:
     for code in ("refused", "look_failed", "cancelled_in_doubt"):
         assert step(Status.HELD, error_code=code).endswith(told)
     assert told not in step(Status.HELD, error_code="order_lost")
+    for known in ("provider_order_id", "provider_number_id"):
+        assert told not in step(Status.HELD, error_code="look_failed", **{known: "7"})
     for policy in (Policy(settle_after=0), Policy(audit_every=0), Policy(on_unknown="hold")):
         assert told not in step(Status.HELD, error_code="refused", policy=policy)
 
