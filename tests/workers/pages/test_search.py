@@ -69,7 +69,8 @@ def test_a_stock_item_is_bought_as_the_search_told_it(window: Visitor, desk: Des
     assert bought["options"] == {"stock_item_id": number["stock_item_id"]}
 
 
-def test_what_is_too_dear_is_not_shown(window: Visitor) -> None:
+def test_what_is_too_dear_is_not_shown(window: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.pages.search.SECONDS", 3.0)
     found = window.data("/search?provider=telnyx&prefix=415&limit=3&max_price=0.50 USD")["found"]
     assert found["numbers"] == []
     assert "cost more than 0.50 USD" in found["more"]
