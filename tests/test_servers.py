@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import threading
 
 import pytest
 from redis import Redis
@@ -10,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from tests.servers import PostgresServer, RedisServer, unavailable
+from tests.servers import PostgresServer, RedisServer, interfaces, unavailable
 from tests.servers.redis import free_port
 
 
@@ -35,6 +36,21 @@ def test_a_port_is_one_process_s_alone_before_anybody_listens_there() -> None:
     script = "import random; random.seed(5); from tests.servers.redis import free_port; print(free_port())"
     theirs = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert int(theirs) != ours
+
+
+def test_no_network_interface_comes_or_goes_while_a_browser_is_there() -> None:
+    changed = threading.Event()
+
+    def change() -> None:
+        with interfaces.change():
+            changed.set()
+
+    thread = threading.Thread(target=change)
+    with interfaces.stand_still(), interfaces.stand_still():
+        thread.start()
+        assert not changed.wait(0.2)
+    assert changed.wait(60)
+    thread.join()
 
 
 def test_redis_runs_again_after_a_test_that_left_it_dead(redis_server: RedisServer) -> None:

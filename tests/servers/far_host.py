@@ -18,6 +18,7 @@ from typing import Self
 
 from sqlalchemy.engine import make_url
 
+from tests.servers import interfaces
 from tests.servers.availability import unavailable
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import PORTS, RedisServer, free_port
@@ -57,10 +58,13 @@ class FarHost:
 
     def _set_up(self) -> None:
         near, far = f"{self._name}n", f"{self._name}f"
-        self._ip(f"link add {near} type veth peer name {far} netns {self._name}")
-        self._ip(f"addr add {self._here}/30 dev {near}")
-        self._ip(f"link set {near} up")
-        self._ip(f"-n {self._name} link set {far} up")
+        with interfaces.change():
+            self._ip(f"link add {near} type veth peer name {far} netns {self._name}")
+            # No address that it gives itself, which would come a second later.
+            self._ip(f"link set {near} addrgenmode none")
+            self._ip(f"addr add {self._here}/30 dev {near}")
+            self._ip(f"link set {near} up")
+            self._ip(f"-n {self._name} link set {far} up")
         # Known for good: an address that nobody answers for any more is sent to all the same.
         shown = self._ip(f"-n {self._name} link show {far}").split()
         self._ip(f"neigh replace {self.address} lladdr {shown[shown.index('link/ether') + 1]} dev {near} nud permanent")
@@ -73,7 +77,7 @@ class FarHost:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        with suppress(subprocess.CalledProcessError):
+        with interfaces.change(), suppress(subprocess.CalledProcessError):
             self._ip(f"link del {self._name}n")
         self._ip(f"netns del {self._name}")
 

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.servers import unavailable
+from tests.servers import interfaces, unavailable
 from tests.workers.pages.serving import PASSWORDS, Visitor
 
 PHONE = {"width": 390, "height": 844}
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
         unavailable("a browser", "apt-get install chromium")
     arguments = ["--no-sandbox"] if os.getuid() == 0 else []
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
+    with interfaces.stand_still(), sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=arguments + quiet)
         yield found
         found.close()
@@ -55,7 +55,7 @@ def tab(browser: Browser, light: Visitor) -> Iterator[Page]:
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     yield page
     context.close()
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def serious_findings(tab: Page) -> list[tuple[str, list[str]]]:
