@@ -161,8 +161,7 @@ def _marking(watermark: Watermark, account: str, renew: Callable[[], None]) -> M
 
 
 def _mark(claimed: Claim) -> Mark:
-    row, reference = claimed.row, claimed.reference
-    own = intents.reference_of(row["id"], row["revision"])
+    row = claimed.row
     return Mark(
         purchase_id=row["id"],
         revision=row["revision"],
@@ -170,5 +169,5 @@ def _mark(claimed: Claim) -> Mark:
         pool=row["pool"],
         started_at=claimed.started_at,
         deadline=claimed.deadline,
-        reference=None if reference == own else reference,
+        reference=claimed.reference,
     )

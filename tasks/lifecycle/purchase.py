@@ -112,8 +112,7 @@ def _overtaken(runtime: Runtime, binding: Binding, items: Sequence[intents.Wante
 
 def _items(binding: Binding, items: Sequence[tuple[str, int]]) -> list[intents.Wanted]:
     """What the claim has to find. All numbers of one call share its name."""
-    purchase_id, revision = items[0]
-    reference = intents.reference_of(purchase_id, revision + 1) if binding.adapter.keeps_reference else None
+    reference = intents.new_reference(items[0][0]) if binding.adapter.keeps_reference else None
     return [intents.Wanted(*item, binding.account, reference) for item in items]
 
 

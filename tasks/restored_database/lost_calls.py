@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from schemas.events import utc_text
 from tasks.ledger import history
-from tasks.ledger.calls.intents import reference_of
+from tasks.ledger.calls.intents import former_reference
 from tasks.restored_database.questioned_accounts import telling
 from tasks.runtime import Database, Runtime
 from tasks.watermark import Mark, Newest
@@ -21,12 +22,14 @@ NAMED = 10
 class Lost:
     """The marked calls of an account that the database does not know, the newest first.
 
-    `known` is when the newest began that it does know, None where it knows none.
+    `known` is when the newest began that it does know, None where it knows none; `references` our names of the calls to
+    buy, by number.
     """
 
     account: str
     calls: Sequence[Mark]
     known: datetime | None
+    references: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def numbers(self) -> list[str]:
@@ -37,15 +40,6 @@ class Lost:
     def given_back(self) -> list[str]:
         """What was called for to be given back, each once, the newest first."""
         return list(dict.fromkeys(mark.number for mark in self.calls if mark.release_id is not None))
-
-    @property
-    def references(self) -> dict[str, list[str]]:
-        """Our names of the calls to buy each number, the newest first."""
-        found: dict[str, list[str]] = {}
-        for mark in self.calls:
-            if mark.release_id is None and mark.reference is not None:
-                found.setdefault(mark.number, []).append(mark.reference)
-        return found
 
     def __str__(self) -> str:
         first, last = (_second(one.started_at) for one in (self.calls[-1], self.calls[0]))
@@ -87,17 +81,34 @@ def look(runtime: Runtime, account: str, server: str) -> Newest:
 def all_lost(runtime: Runtime, account: str) -> Lost:
     """All of an account, with the pools that they were for, as a pool's limit counts them, and our names of them."""
     others = others_than(runtime, account)
-    lost = lost_calls(runtime.database, account, runtime.watermark.newest(account, others=others))
+    marks = runtime.watermark.newest(account, others=others)
+    lost = lost_calls(runtime.database, account, marks)
     if not lost.calls:
         return lost
     pools = runtime.watermark.pools(account, others)
-    references = runtime.watermark.references(account, others)
-    calls = []
-    for mark in lost.calls:
-        own = reference_of(mark.purchase_id, mark.revision)
-        reference = references.get((mark.purchase_id, mark.revision), own)
-        calls.append(replace(mark, pool=pools.get(mark.purchase_id), reference=reference))
-    return replace(lost, calls=calls)
+    calls = [replace(mark, pool=pools.get(mark.purchase_id)) for mark in lost.calls]
+    names = _names(marks, runtime.watermark.references(account, others))
+    return replace(lost, calls=calls, references=_by_number(lost.calls, names))
+
+
+def _names(
+    marks: Sequence[Mark], references: Mapping[tuple[str, int], Sequence[str]]
+) -> dict[tuple[str, int], list[str]]:
+    """Our names of the marked calls to buy. Where fewer are told than calls are marked, an older program made one."""
+    calls = Counter((mark.purchase_id, mark.revision) for mark in marks if mark.release_id is None)
+    names = {call: [*references.get(call, ())] for call in calls}
+    for call, told in names.items():
+        if len(told) < calls[call]:
+            told.append(former_reference(*call))
+    return names
+
+
+def _by_number(calls: Sequence[Mark], names: Mapping[tuple[str, int], Sequence[str]]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for mark in calls:
+        if mark.release_id is None:
+            found.setdefault(mark.number, {}).update(dict.fromkeys(names[mark.purchase_id, mark.revision]))
+    return {number: [*own] for number, own in found.items()}
 
 
 def others_than(runtime: Runtime, account: str) -> list[str]:

@@ -18,8 +18,8 @@ class Mark:
 
     `release_id` is the release whose attempt it is, at that one's revision, where the number is given back: such marks
     have a list of their own, for older programs know only calls to buy. `pool` is the pool that it is for, where that
-    was asked for, and `reference` our name of the call, where it is that of another purchase's (a batch has one): they
-    stand beside the marks, which older programs read.
+    was asked for, and `reference` our name of the call, where it has one: they stand beside the marks, which older
+    programs read.
     """
 
     purchase_id: str

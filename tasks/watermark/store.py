@@ -12,7 +12,10 @@ from tasks.redis_keys import named
 from tasks.watermark.marks import Mark, Replaced, Since, marks_of, since_of, text_of
 
 KEPT = 20_000
-"""Marks of each account, the newest; about 140 bytes each. No fewer than twice the most calls that a policy allows."""
+"""Marks of each account, the newest; about 140 bytes each, and 90 more where calls have names of ours.
+
+No fewer than twice the most calls that a policy allows.
+"""
 
 # The marks first, ARGV[1] of them, then ARGV[2] times whose pools they are for, then our names of their calls, which
 # the server ARGV[3] has committed.
@@ -133,10 +136,13 @@ class Watermark:
         """Which pools the marked calls of *account* were for, by purchase."""
         return dict(said.split(" ") for said in self._beside("pools", account, others))
 
-    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], str]:
-        """Our names of the marked calls of *account* that are another purchase's, by purchase and revision."""
-        found = (said.split(" ") for said in self._beside("references", account, others))
-        return {(purchase_id, int(revision)): reference for purchase_id, revision, reference in found}
+    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], list[str]]:
+        """Our names of the marked calls of *account*, by purchase and revision: after a restore those of several."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for said in dict.fromkeys(self._beside("references", account, others)):
+            purchase_id, revision, reference = said.split(" ")
+            found.setdefault((purchase_id, int(revision)), []).append(reference)
+        return found
 
     def _beside(self, what: str, account: str, others: Iterable[str]) -> Iterator[str]:
         lists = (self._redis.lrange(f"{key}:{what}", 0, -1) for key in self._lists(account, others))

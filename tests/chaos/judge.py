@@ -64,17 +64,11 @@ def unsettled(world: World) -> int:
 
 
 def held(world: World) -> list[str]:
-    """What waits for a person although its provider can be asked: audits settle it.
-
-    Not so where numbers share a call and a copy of the database was put back: of two calls that have one name then, an
-    order may be of other numbers, which settles nothing.
-    """
+    """What waits for a person although its provider can be asked: audits settle it."""
     at = PURCHASE.c
-    settles = [at.status == Status.HELD, at.provider != "timepay"]
-    if world.batch > 1:
-        settles.append(at.error_code != "look_failed")
+    waits = at.status == Status.HELD, at.provider != "timepay"
     with world.database.read() as conn:
-        rows = conn.execute(select(at.provider, at.number, at.error_code, at.error).where(*settles)).all()
+        rows = conn.execute(select(at.provider, at.number, at.error_code, at.error).where(*waits)).all()
     return [f"{row.provider} {row.number}: {row.error_code}: {row.error}" for row in rows]
 
 

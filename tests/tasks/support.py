@@ -132,8 +132,12 @@ class OpenWatermark(Watermark):
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         return {mark.purchase_id: mark.pool for mark in self.newest(account) if mark.pool}
 
-    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], str]:
-        return {(mark.purchase_id, mark.revision): mark.reference for mark in self.newest(account) if mark.reference}
+    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], list[str]]:
+        found: dict[tuple[str, int], list[str]] = {}
+        for mark in self.newest(account):
+            if mark.reference:
+                found.setdefault((mark.purchase_id, mark.revision), []).append(mark.reference)
+        return found
 
     def known(self, since: Since) -> None:
         pass

@@ -176,6 +176,10 @@ def test_nobody_marks_what_was_committed_on_a_server_that_was_replaced(redis: Re
     assert numbers(new.newest(ACCOUNT)) == [number(6), number(5), number(2), number(1)]
 
 
-def test_a_batch_keeps_our_name_of_its_call(redis: Redis) -> None:
-    Watermark(redis).write(ACCOUNT, [mark(1), replace(mark(2), reference="first-1")])
-    assert Watermark(redis).references(ACCOUNT) == {(ONE.purchase_id, 2): "first-1"}
+def test_all_names_of_the_calls_at_one_revision_are_kept_once_each(redis: Redis) -> None:
+    called = [mark(1), replace(mark(2), reference="one")]
+    Watermark(redis).write(ACCOUNT, called)
+    # The answer was lost, and after a restore the same revision comes again.
+    Watermark(redis).write(ACCOUNT, called)
+    Watermark(redis).write(ACCOUNT, [replace(mark(2), reference="two")])
+    assert Watermark(redis).references(ACCOUNT) == {(ONE.purchase_id, 2): ["two", "one"]}

@@ -14,7 +14,7 @@ from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.outdated import OUTDATED
-from tasks.ledger.rows import Row
+from tasks.ledger.rows import Row, new_id
 from tasks.transactions import server_of
 
 SWEEP_GRACE = timedelta(seconds=2)
@@ -60,8 +60,20 @@ class Wanted:
     reference: str | None = field(default=None, compare=False)
 
 
-def reference_of(purchase_id: str, revision: int) -> str:
-    """Our name of the call that was claimed at *revision*, at most 40 characters; a batch has that of its first."""
+def new_reference(purchase_id: str) -> str:
+    """A name for one call that is to buy *purchase_id*, the first of its batch: 40 characters, and never given again.
+
+    It stands in the intent and in the mark before the call goes out, and looks ask by those. Drawn by chance, because a
+    row that was restored counts its revisions once more: of a name made of these there may be an order of before the
+    restore too, and which numbers were in that one nobody here knows. So an order of another number is never passed
+    over: under this name it is what this call bought. A name that is forgotten with its intent and its mark leaves the
+    look by number, as at a provider that keeps no names.
+    """
+    return f"{purchase_id.replace('-', '')}-{new_id()[-7:]}"
+
+
+def former_reference(purchase_id: str, revision: int) -> str:
+    """What older programs named the call that was claimed at *revision*: their marks do not tell it."""
     return f"{purchase_id}-{(revision - 1) % 1000}"
 
 
