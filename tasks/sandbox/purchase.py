@@ -49,6 +49,8 @@ class PurchaseCall:
             self._refused(number, refusal) if refusal else self._sold(number, fault, executed=executed)
             for (number, fault), refusal in zip(pairs, refusals, strict=True)
         ]
+        if whole is None or whole.charge:
+            self._api.take(lines)
         if whole is None:
             return Delivery(self._api.sold(lines)), next(filter(None, own), None)
         reply = whole_reply(self._api, whole, self._order.numbers) or self._api.sold(lines)

@@ -86,15 +86,19 @@ class BandwidthApi(SandboxApi):
         return Order(account=self.account(incoming), numbers=numbers, extra=extra, partial=partial)
 
     def sold(self, lines: Sequence[Line]) -> Reply:
-        """201: the order was received. What is refused fails later, and all with it where no part is wanted."""
+        """201: the order was received."""
         records = [line.record for line in lines if line.state != "missing"]
-        refused = [line.record for line in lines if line.state == "refused"]
-        for record in refused if lines[0].record.extra["partial"] else records if refused else ():
-            self.ledger.take(replace(record, extra={**record.extra, "code": "5005"}))
         if not records:
             return _xml(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
         response = {"Order": order(records), "OrderStatus": "RECEIVED"}
         return _xml(201, "OrderResponse", response, {"Location": f"orders/{records[0].extra['order_id']}"})
+
+    def take(self, lines: Sequence[Line]) -> None:
+        """What is refused fails later, and all with it where no part is wanted."""
+        refused = [line.record for line in lines if line.state == "refused"]
+        whole = [line.record for line in lines] if refused and not lines[0].record.extra["partial"] else refused
+        for record in whole:
+            self.ledger.take(replace(record, extra={**record.extra, "code": "5005"}))
 
     def disconnected(self, incoming: Incoming) -> Record | None:
         """The number of ours that a <DisconnectTelephoneNumberOrder> names; one goes in an order here."""

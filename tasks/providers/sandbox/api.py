@@ -111,6 +111,9 @@ class SandboxApi(ABC):
     def sold(self, lines: Sequence[Line]) -> Reply:
         """The answer to a purchase whose lines are settled."""
 
+    def take(self, lines: Sequence[Line]) -> None:  # noqa: B027 - most keep none
+        """Keep the order of a purchase that was executed, where one stands that did not sell all of its numbers."""
+
     def given_back(self, record: Record) -> Reply:  # noqa: ARG002 - some show it
         """The answer to a number that was given back."""
         return Reply(204, None)

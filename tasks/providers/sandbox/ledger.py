@@ -165,13 +165,17 @@ class Ledger:
         return record
 
     def orders(self, kind: str, account: str) -> list[list[Record]]:
-        """The orders of *account*, each as its numbers: `extra` has the `order_id` that they share."""
+        """The orders of *account*, each as its numbers: `extra` has the `order_id` that they share.
+
+        One is shown with all of its numbers, or not yet.
+        """
         found: dict[str, list[Record]] = {}
-        taken = [record for record in self._taken if record.kind == kind and record.account in (None, account)]
-        for record in (*self.owned(kind, account), *taken):
+        taken = [record for record in self._taken if record.kind == kind]
+        for record in (*self._records.get(kind, {}).values(), *taken):
             if record.extra:
                 found.setdefault(record.extra["order_id"], []).append(record)
-        return list(found.values())
+        now = time.monotonic()
+        return [order for order in found.values() if all(record.visible(account, now) for record in order)]
 
     def numbers(self, kind: str) -> list[str]:
         """Every owned number of *kind*, in the order bought, shown in look-ups or not."""

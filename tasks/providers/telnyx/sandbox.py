@@ -77,10 +77,16 @@ class TelnyxApi(SandboxApi):
 
         (Telnyx does not say what it does then. A number that is refused alone is 85001.)
         """
-        if [line.state for line in lines] == ["refused"] and lines[0].reason != "compliance":
+        if _refused_alone(lines):
             return _errors(422, "85001", "The requested phone number is no longer available")
-        records = [self._standing(line) for line in lines if line.state != "missing"]
+        records = [_standing(line) for line in lines if line.state != "missing"]
         return Reply(200, {"data": order(records)} if records else {})
+
+    def take(self, lines: Sequence[Line]) -> None:
+        """An order names all of its numbers, whatever became of them and of its answer."""
+        for line in () if _refused_alone(lines) else lines:
+            if line.state == "refused":
+                self.ledger.take(_standing(line))
 
     def list_orders(self, incoming: Incoming) -> Reply:
         """Orders, by our name of the call where one is given."""
@@ -189,12 +195,17 @@ class TelnyxApi(SandboxApi):
     def _orders(self) -> list[dict[str, Any]]:
         return [order(records) for records in self.ledger.orders(self.kind, "")]
 
-    def _standing(self, line: Line) -> Record:
-        """An item as the order shows it. No code is known for a number that is ours."""
-        if line.state != "refused":
-            return line.record
-        word = "papers" if line.reason == "compliance" else "failed"
-        return self.ledger.take(replace(line.record, extra={**line.record.extra, word: True}))
+
+def _refused_alone(lines: Sequence[Line]) -> bool:
+    return [line.state for line in lines] == ["refused"] and lines[0].reason != "compliance"
+
+
+def _standing(line: Line) -> Record:
+    """An item as the order shows it. No code is known for a number that is ours."""
+    if line.state != "refused":
+        return line.record
+    word = "papers" if line.reason == "compliance" else "failed"
+    return replace(line.record, extra={**line.record.extra, word: True})
 
 
 def _page(incoming: Incoming, found: list[dict[str, Any]]) -> Reply:
