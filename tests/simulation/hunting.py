@@ -19,7 +19,9 @@ from workers.processes.embedded_redis import find_server
 
 @dataclass(frozen=True)
 class Hunt:
-    """What a search for one mutant came to; `found` is how often, `after` the seconds and worlds until the first."""
+    """What a search for one mutant came to; `found` is how often, `after` the processor's seconds and the worlds until
+    the first.
+    """
 
     worlds: int
     found: int
@@ -28,18 +30,18 @@ class Hunt:
 
 
 def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
-    """Search worlds with *mutant* in the code, from seed 0 on, until *enough* broke or *seconds* are over."""
-    began, worlds, found = time.perf_counter(), 0, 0
+    """Search worlds from seed 0 on with *mutant* in the code, until *enough* broke or the processor's *seconds* are over."""
+    began, worlds, found = time.process_time(), 0, 0
     after, what = None, ""
     with mutant():
-        while found < enough and time.perf_counter() - began < seconds:
+        while found < enough and time.process_time() - began < seconds:
             lived = stage.live(worlds)
             worlds += 1
             if lived.broken is not None:
                 _refuse_own(lived.broken)
                 found += 1
                 if after is None:
-                    after, what = (time.perf_counter() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
+                    after, what = (time.process_time() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
     return Hunt(worlds, found, after, what)
 
 

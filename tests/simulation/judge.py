@@ -132,7 +132,7 @@ class Judge:
         self.adrift = {one for one in self.adrift if self._is_adrift(one, standing)}
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self._may_be_charged - excused):
-            if one not in self.unseen or not (one in standing or self._given_back(one)):
+            if one not in self.unseen or not (one in standing or self._given_back(one) or self._is_lost(one)):
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
     def _note_cancelled(self) -> None:
@@ -154,6 +154,11 @@ class Judge:
 
     def _calls(self, one: tuple[str, str]) -> list[Any]:
         return [row for row in self.all(_CALLS, one[1]) if desk(kind_of(row["provider"]), row["account"]) == one[0]]
+
+    def _is_lost(self, one: tuple[str, str]) -> bool:
+        """Whether a restore lost the call that charged it: an audit that does not show it yet says not ours then."""
+        calls = {_call(row) for row in self._calls(one)}
+        return bool(self._world.weather.went_back) and self._charged_by.get(one) not in calls
 
     def _given_back(self, one: tuple[str, str]) -> bool:
         """Whether it was released: what does not show yet may be taken for gone then."""

@@ -18,7 +18,6 @@ from sqlalchemy import select, update
 
 import tasks.ledger.calls.looks
 import tasks.ledger.calls.outcomes
-import tasks.ledger.queue.dispatch
 import tasks.ledger.releases.calls
 import tasks.ledger.sweep
 import tasks.lifecycle.claim
@@ -34,6 +33,7 @@ from schemas.outcomes import OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, EVENT, PURCHASE
 from tasks.ledger.calls import intents
+from tasks.ledger.orders.limits import NONE_LIMITED
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
 from tests.simulation.mutants_of_accounts import MUTANTS_OF_ACCOUNTS
@@ -252,7 +252,7 @@ def newest_first() -> AbstractContextManager[Any]:
 
 def max_forgotten() -> AbstractContextManager[Any]:
     """An order's --max holds up no release."""
-    return patch.object(tasks.ledger.queue.dispatch, "lock_limited", lambda *_: set())
+    return patch.object(tasks.lifecycle.release_and_sweep, "lock_limited", lambda *_: NONE_LIMITED)
 
 
 MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (

@@ -30,6 +30,7 @@ FOUND = {
     "kept when its account was left and given back by a call": 106,
     "refused with a status that HTTP does not name": 43951643,
     "forty in doubt and a look a round": 43951320,
+    "refused after an audit, of a call that a restore lost": 1310418749,
 }
 """Worlds that were broken once, by what broke them."""
 RESTORED = 52
@@ -113,6 +114,12 @@ def hasty_call_length() -> Any:
     found: dict[str, Any] = {"__name__": "tasks.policies.backoff", "time": time}
     exec(code, found)
     return found["call_length"]
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS)
+def test_a_mutant_fits_the_code_as_it_is_now(mutant: Callable[[], AbstractContextManager[Any]]) -> None:
+    with mutant():
+        pass
 
 
 @pytest.mark.parametrize(
