@@ -30,7 +30,7 @@ class Hunt:
 
 
 def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
-    """Search worlds from seed 0 on with *mutant* in the code, until *enough* broke or the processor's *seconds* are over."""
+    """Search worlds with *mutant*, from seed 0 on, until *enough* broke or the processor's *seconds* are over."""
     began, worlds, found = time.process_time(), 0, 0
     after, what = None, ""
     with mutant():
