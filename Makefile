@@ -51,9 +51,9 @@ demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happ
 test: $(STAMP) ## all tests, on a process a core and four for what waits (ARGS=tests/a_file.py, ARGS='-k name' and the like goes to pytest)
 	@$(PYTEST) $(ARGS)
 
-unit: $(STAMP) ## the quicker tests, some minutes: SQLite only, no workers, no command line, no browser
-	@$(PYTEST) -k 'not postgresql and not browser' tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli \
-		--ignore tests/workers/processes --ignore tests/deploy/test_image.py $(ARGS)
+unit: $(STAMP) ## the quick tests, about a minute: no database, no Redis, no workers, no command line
+	@$(PYTEST) -m 'not served' tests/schemas tests/tasks tests/workers tests/deploy --ignore tests/workers/cli \
+		--ignore tests/workers/processes --ignore tests/workers/test_launch.py --ignore tests/deploy/test_image.py $(ARGS)
 
 check: lint test ## the linters, then all tests: what CI runs
 

@@ -42,6 +42,17 @@ def pytest_report_header() -> str:
     return f"seed: {_SEED} (the same again: SEED={_SEED})"
 
 
+SERVED = {
+    "_redis_program",
+    "_postgres_package",
+    "_sqlite_template",
+    "database",
+    "database_url",
+    "empty_database_url",
+    "file_url",
+}
+"""Fixtures that stand below all databases and all of Redis."""
+
 _RUN = pytest.StashKey[str]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
@@ -102,9 +113,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """-k 'not postgresql' leaves out each test that needs the server, whatever its name."""
-    if "_postgres_package" in getattr(item, "fixturenames", ()):
+    """-k 'not postgresql' leaves out each test that needs that server, -m 'not served' also SQLite and Redis."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "_postgres_package" in fixtures:
         item.extra_keyword_matches.add("postgresql")
+    if not SERVED.isdisjoint(fixtures):
+        item.add_marker("served")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

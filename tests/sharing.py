@@ -44,7 +44,8 @@ def workers(option: Any, arguments: Iterable[str]) -> int:
     talks = option.capture == "no" or option.collectonly
     if few or talks:
         return 0
-    return computing() + (BESIDE if not option.keyword and any(map(_has_waiting, given)) else 0)
+    whole = not (option.keyword or option.markexpr)
+    return computing() + (BESIDE if whole and any(map(_has_waiting, given)) else 0)
 
 
 def computing() -> int:

@@ -27,6 +27,8 @@ from tests.sharing import (
     workers,
 )
 
+NOTHING_SAID = {"keyword": "", "markexpr": "", "capture": "fd", "collectonly": False}
+
 
 @pytest.mark.parametrize(
     ("one", "other", "together"),
@@ -65,25 +67,30 @@ def test_what_runs_on_one_process(one: str, other: str, together: bool) -> None:
 def test_a_few_tests_run_in_the_process_that_was_started(
     arguments: list[str], options: dict[str, Any], several: bool
 ) -> None:
-    option = SimpleNamespace(**{"keyword": "", "capture": "fd", "collectonly": False, **options})
+    option = SimpleNamespace(**NOTHING_SAID | options)
     assert (workers(option, arguments) > 0) is several
 
 
 @pytest.mark.parametrize(
-    ("arguments", "keyword", "beside"),
+    ("arguments", "options", "beside"),
     [
-        (["tests"], "", True),
-        (["tests/tasks", f"{Path(__file__).parent}/integration/"], "", True),
-        (["tests/deploy"], "", True),
-        (["tests"], "not postgresql", False),
-        (["tests/tasks", "tests/workers"], "", False),
+        (["tests"], {}, True),
+        (["tests/tasks", f"{Path(__file__).parent}/integration/"], {}, True),
+        (["tests/deploy"], {}, True),
+        (["tests"], {"keyword": "not postgresql"}, False),
+        (["tests"], {"markexpr": "not served"}, False),
+        (["tests/tasks", "tests/workers"], {}, False),
     ],
 )
 def test_what_waits_has_processes_of_its_own(
-    arguments: list[str], keyword: str, beside: bool, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    options: dict[str, Any],
+    beside: bool,
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(pytestconfig.rootpath)
-    option = SimpleNamespace(keyword=keyword, capture="fd", collectonly=False)
+    option = SimpleNamespace(**NOTHING_SAID | options)
     assert workers(option, arguments) - computing() == (BESIDE if beside else 0)
 
 

@@ -61,6 +61,7 @@ def _sqlite_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def _postgres_database_of_the_session(_postgres_of_the_session: PostgresServer) -> Iterator[SqlDatabase]:
+    _postgres_of_the_session.ensure_running()
     with _postgres_of_the_session.database() as url:
         database = SqlDatabase(url)
         yield database
@@ -117,12 +118,10 @@ def world(database: SqlDatabase) -> World:
 
 
 @pytest.fixture
-def postgres(request: pytest.FixtureRequest) -> World:
+def postgres(postgres_server: PostgresServer, _postgres_database_of_the_session: SqlDatabase) -> World:
     """A world on PostgreSQL, where transactions run side by side."""
-    request.getfixturevalue("postgres_server")
-    found: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(found)
-    return make_world(found)
+    clear(_postgres_database_of_the_session)
+    return make_world(_postgres_database_of_the_session)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from tasks.providers.adapter import SearchQuery
 from tasks.replenish import ordering, replenish
 from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
-from tests.tasks.support import Killed, clear, die
+from tests.tasks.support import Killed, World, die
 from workers.database.connections import SqlDatabase
 
 
@@ -130,10 +130,11 @@ def test_many_runs_at_once_never_pass_the_target(world: Supplied, monkeypatch: p
     assert (world.level(), len(world.bought())) == (10, 10)
 
 
-def on_postgresql(request: pytest.FixtureRequest) -> SqlDatabase:
+@pytest.fixture
+def on_postgresql(postgres: World) -> SqlDatabase:
     """For what comes between two statements of a transaction: nobody can write there on SQLite."""
-    database: SqlDatabase = request.getfixturevalue("_postgres_database_of_the_session")
-    clear(database)
+    database = postgres.runtime.database
+    assert isinstance(database, SqlDatabase)
     return database
 
 
@@ -153,9 +154,9 @@ def before_the_insert(world: Supplied, monkeypatch: pytest.MonkeyPatch, asked: B
 
 
 def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    on_postgresql: SqlDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = supplied(on_postgresql(request))
+    world = supplied(on_postgresql)
     tries = before_the_insert(world, monkeypatch, BuyNumber(number=area(415, 1)[0], provider="first"))
     report = world.run()
     assert len(tries) == 2
@@ -164,9 +165,9 @@ def test_what_is_accepted_at_the_same_instant_is_not_the_pools(
     assert world.level() == 10
 
 
-def test_two_pools_never_have_one_number(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_pools_never_have_one_number(on_postgresql: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     # between the look at the other pool's numbers and the order
-    world = supplied(on_postgresql(request), low=10)
+    world = supplied(on_postgresql, low=10)
     ours = world.runtime.config.pools[NAME]
     pools = {
         NAME: ours.model_copy(update={"providers": ("first",)}),
@@ -193,9 +194,9 @@ def test_two_pools_never_have_one_number(request: pytest.FixtureRequest, monkeyp
 
 
 def test_a_key_that_somebody_uses_at_the_same_instant_is_passed_over(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    on_postgresql: SqlDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = supplied(on_postgresql(request))
+    world = supplied(on_postgresql)
     foreign = BuyNumber(number=area(212, 1)[0], provider="first", idempotency_key="pool:support:1:1")
     before_the_insert(world, monkeypatch, foreign)
     assert world.run().ordered == 10
