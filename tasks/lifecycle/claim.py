@@ -40,14 +40,13 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     A claim that could not be marked says so. Raises redis.RedisError where Redis is away and has to be asked.
     """
     seconds = call_length(binding.policy)
-    marking = _marking(runtime.watermark, binding.account, runtime.database.renew)
-    claiming = partial(_claiming, runtime.now, binding.account, seconds)
-    usual = _usual(runtime.now, binding.account, seconds)
+    marking = _marking(runtime.watermark, runtime.database.renew)
+    usual = _claiming(runtime.now, seconds)
     look = _looks[binding.account]
 
     def read(server: str) -> Claiming:
         # Outside of any transaction: Redis may take its time.
-        return claiming(lost_calls.look(runtime, binding.account, server))
+        return partial(_knowing, runtime.now, seconds, lost_calls.look(runtime, binding.account, server))
 
     try:
         while True:
@@ -110,16 +109,32 @@ class _Look:
 _looks: defaultdict[str, _Look] = defaultdict(_Look)
 
 
-def _claiming(now: Now, account: str, seconds: float, newest: Newest | None = None) -> Claiming:
+@cache
+def _claiming(now: Now, seconds: float) -> Claiming:
+    """Made once: what threads claim at the same time is claimed together, whichever accounts it is of."""
+
     def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Found:
-        try:
-            vouch(conn, account, newest)
-        except Unvouched as exc:
-            # Nothing is written yet, and other accounts share the transaction: raised, it would be rolled back.
-            return [exc] * len(wanted)
-        return intents.claim(conn, wanted, now(), seconds)
+        unvouched: dict[str, Unvouched] = {}
+        for account in {one.account for one in wanted}:
+            try:
+                vouch(conn, account, None)
+            except Unvouched as exc:
+                # Others share the transaction: raised, it would be rolled back.
+                unvouched[account] = exc
+        known = [one for one in wanted if one.account not in unvouched]
+        claims = iter(intents.claim(conn, known, now(), seconds) if known else ())
+        return [unvouched[one.account] if one.account in unvouched else next(claims) for one in wanted]
 
     return claiming
+
+
+def _knowing(now: Now, seconds: float, newest: Newest, conn: Connection, wanted: Sequence[Wanted]) -> Found:
+    """The same of one account, by its *newest* marks."""
+    try:
+        vouch(conn, wanted[0].account, newest)
+    except Unvouched as exc:
+        return [exc] * len(wanted)
+    return intents.claim(conn, wanted, now(), seconds)
 
 
 def _claimed(found: Found) -> Claims:
@@ -132,12 +147,8 @@ def _claimed(found: Found) -> Claims:
     return claims
 
 
-_usual = cache(_claiming)
-"""Made once for each account: what threads do at the same time is done together where it is the same."""
-
-
 @cache
-def _marking(watermark: Watermark, account: str, renew: Callable[[], None]) -> Marking:
+def _marking(watermark: Watermark, renew: Callable[[], None]) -> Marking:
     """Marks what was committed together, on one server, by one write to Redis."""
 
     def marking(claims: Found) -> Found:
@@ -145,7 +156,10 @@ def _marking(watermark: Watermark, account: str, renew: Callable[[], None]) -> M
         why = ""
         try:
             if made:
-                watermark.write(account, map(_mark, made), made[0].server)
+                marks: dict[str, list[Mark]] = {}
+                for one in made:
+                    marks.setdefault(one.row["account"], []).append(_mark(one))
+                watermark.write(marks, made[0].server)
         except RedisError as exc:
             why = f"Redis {explained(exc)}"
         except Replaced:

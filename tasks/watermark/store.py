@@ -17,21 +17,28 @@ KEPT = 20_000
 No fewer than twice the most calls that a policy allows.
 """
 
-# The marks first, ARGV[1] of them, then ARGV[2] times whose pools they are for, then our names of their calls, which
-# the server ARGV[3] has committed.
+# KEYS[1] the server that was met, then a list for each account. ARGV[1] the server that has committed; then for each
+# list how many marks, whose pools they are for, and our names of their calls, and these.
 _WRITE = f"""
-local met = redis.call('GET', KEYS[2])
-if ARGV[3] ~= '' and met and met ~= ARGV[3] then return -1 end
-local function keep(key, first, last)
-  if first > last then return 0 end
-  local length = redis.call('LPUSH', key, unpack(ARGV, first, last))
+local met = redis.call('GET', KEYS[1])
+if ARGV[1] ~= '' and met and met ~= ARGV[1] then return {{}} end
+local place, lengths = 2, {{}}
+local function keep(key, count)
+  local first = place
+  place = place + count
+  if place == first then return 0 end
+  local length = redis.call('LPUSH', key, unpack(ARGV, first, place - 1))
   redis.call('LTRIM', key, 0, {KEPT - 1})
   return length
 end
-local marks, pools = 3 + ARGV[1], 3 + ARGV[1] + ARGV[2]
-keep(KEYS[1] .. ':pools', marks + 1, pools)
-keep(KEYS[1] .. ':references', pools + 1, #ARGV)
-return keep(KEYS[1], 4, marks)
+for list = 2, #KEYS do
+  local marks, pools, references = ARGV[place], ARGV[place + 1], ARGV[place + 2]
+  place = place + 3
+  lengths[list - 1] = keep(KEYS[list], marks)
+  keep(KEYS[list] .. ':pools', pools)
+  keep(KEYS[list] .. ':references', references)
+end
+return lengths
 """
 
 # What was marked since a mark that is known; all where it is not there.
@@ -46,6 +53,9 @@ redis.call('SADD', KEYS[1] .. ':names', ARGV[1] .. KEYS[2])
 redis.call('SADD', KEYS[2] .. ':names', ARGV[1] .. KEYS[1])
 """
 _SAME, _MAYBE = "=", "?"
+
+_Said = tuple[list[str], list[str], list[str]]
+"""Marks, whose pools they are for, and our names of their calls, as they stand in Redis."""
 
 # Which accounts have any mark, or another name that may have.
 _MARKED = """
@@ -96,28 +106,24 @@ class Watermark:
         if server:
             self._redis.set(self._server, server)
 
-    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
-        """Keep these marks of *account*, the newest last; its names too, where Redis has been emptied.
+    def write(self, marks: Mapping[str, Sequence[Mark]], server: str = "") -> None:
+        """Keep these marks of each account, the newest last, in one round trip; its names too, where Redis has been
+        emptied.
 
         Raises Replaced where they were committed on another *server* than was met last.
         """
-        kept = [*marks]
-        pools = [f"{mark.purchase_id} {mark.pool}" for mark in kept if mark.pool]
-        references = [f"{mark.purchase_id} {mark.revision} {mark.reference}" for mark in kept if mark.reference]
-        self._write(self._key(account), server, [mark.text for mark in kept], pools, references)
+        self._write({self._key(account): _said(its) for account, its in marks.items()}, server)
 
     def write_release(self, account: str, mark: Mark, server: str = "") -> None:
         """Keep the mark of a call that gives a number of *account* back. Raises Replaced."""
-        self._write(_releases(self._key(account)), server, [mark.text])
+        self._write({_releases(self._key(account)): ([mark.text], [], [])}, server)
 
-    def _write(
-        self, key: str, server: str, texts: Sequence[str], pools: Sequence[str] = (), references: Sequence[str] = ()
-    ) -> None:
-        said = [len(texts), len(pools), server, *texts, *pools, *references]
-        length = self._script(keys=[key, self._server], args=said)
-        if length < 0:
+    def _write(self, said: Mapping[str, _Said], server: str) -> None:
+        args = [one for lists in said.values() for one in chain(map(len, lists), *lists)]
+        lengths = self._script(keys=[self._server, *said], args=[server, *args])
+        if len(lengths) < len(said):
             raise Replaced
-        if length == len(texts):
+        if any(length == len(texts) for length, (texts, *_) in zip(lengths, said.values(), strict=True)):
             self.relink(self._links)
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
@@ -206,6 +212,12 @@ class Watermark:
 
     def _key(self, account: str) -> str:
         return named(self._redis, _name(account))
+
+
+def _said(marks: Sequence[Mark]) -> _Said:
+    pools = [f"{mark.purchase_id} {mark.pool}" for mark in marks if mark.pool]
+    references = [f"{mark.purchase_id} {mark.revision} {mark.reference}" for mark in marks if mark.reference]
+    return [mark.text for mark in marks], pools, references
 
 
 @cache

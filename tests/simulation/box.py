@@ -46,7 +46,7 @@ WAITING = (
 """The modules that wait for other threads."""
 DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
 """Those that ask `datetime` for the time."""
-CACHES = (tasks.lifecycle.claim._usual, tasks.lifecycle.claim._marking, tasks.lifecycle.record._recording)
+CACHES = (tasks.lifecycle.claim._claiming, tasks.lifecycle.claim._marking, tasks.lifecycle.record._recording)
 """What code under test keeps for the life of a process."""
 
 

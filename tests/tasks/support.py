@@ -111,11 +111,12 @@ class OpenWatermark(Watermark):
     def meet(self, server: str) -> None:
         pass
 
-    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
-        self.marks.setdefault(account, [])[:0] = reversed(list(marks))
+    def write(self, marks: Mapping[str, Sequence[Mark]], server: str = "") -> None:
+        for account, its in marks.items():
+            self.marks.setdefault(account, [])[:0] = reversed(its)
 
     def write_release(self, account: str, mark: Mark, server: str = "") -> None:
-        self.write(account, [mark])
+        self.write({account: [mark]})
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         return self.marks.get(account, [])[:count]

@@ -34,15 +34,15 @@ def numbers(marks: list[Mark]) -> list[str]:
 
 
 def test_a_mark_is_read_as_it_was_written(redis: Redis) -> None:
-    Watermark(redis).write(ACCOUNT, [ONE])
+    Watermark(redis).write({ACCOUNT: [ONE]})
     assert Watermark(redis).newest(ACCOUNT) == [ONE]
 
 
 def test_marks_of_several_workers_stand_newest_first_and_apart_by_account(redis: Redis) -> None:
     one, two = Watermark(redis), Watermark(redis)
-    one.write(ACCOUNT, [mark(1), mark(2)])
-    two.write(ACCOUNT, [mark(3)])
-    two.write("other", [mark(4)])
+    one.write({ACCOUNT: [mark(1), mark(2)]})
+    two.write({ACCOUNT: [mark(3)]})
+    two.write({"other": [mark(4)]})
     assert numbers(one.newest(ACCOUNT)) == [number(3), number(2), number(1)]
     assert numbers(one.newest(ACCOUNT, 2)) == [number(3), number(2)]
     assert numbers(one.newest("other")) == [number(4)]
@@ -51,16 +51,16 @@ def test_marks_of_several_workers_stand_newest_first_and_apart_by_account(redis:
 
 def test_only_so_many_are_kept_and_those_the_newest(redis: Redis) -> None:
     for first in range(0, 22_500, 2_500):
-        Watermark(redis).write(ACCOUNT, (mark(first + index) for index in range(2_500)))
+        Watermark(redis).write({ACCOUNT: [mark(first + index) for index in range(2_500)]})
     kept = Watermark(redis).newest(ACCOUNT, 100_000)
     assert (len(kept), kept[0], kept[-1]) == (watermark.KEPT, mark(22_499), mark(2_500))
 
 
 def test_one_call_of_many_marks_is_one_command(redis: Redis) -> None:
     marks = Watermark(redis)
-    marks.write(ACCOUNT, [mark(1)])
+    marks.write({ACCOUNT: [mark(1)]})
     before = redis.info("commandstats")["cmdstat_evalsha"]["calls"]
-    marks.write(ACCOUNT, [mark(index) for index in range(100)])
+    marks.write({ACCOUNT: [mark(index) for index in range(100)]})
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
 
 
@@ -68,7 +68,7 @@ def test_redis_away_is_told(redis_server: RedisServer) -> None:
     marks = Watermark(Redis.from_url(redis_server.url))
     redis_server.kill()
     with pytest.raises(RedisError):
-        marks.write(ACCOUNT, [ONE])
+        marks.write({ACCOUNT: [ONE]})
     with pytest.raises(RedisError):
         marks.newest(ACCOUNT)
 
@@ -86,12 +86,12 @@ def at(index: int, microseconds: int) -> Mark:
 @pytest.mark.parametrize("same", [True, False])
 def test_each_name_of_an_account_has_the_marks_of_all_in_the_order_of_their_times(redis: Redis, same: bool) -> None:
     marks = Watermark(redis)
-    marks.write("former", [at(1, 0), at(2, 5), at(3, 2_000_000)])
-    marks.write(ACCOUNT, [at(4, 3), at(5, 1_000_000)])
+    marks.write({"former": [at(1, 0), at(2, 5), at(3, 2_000_000)]})
+    marks.write({ACCOUNT: [at(4, 3), at(5, 1_000_000)]})
     for _ in range(2):
         marks.link("former", "between", same=same)
         marks.link("between", ACCOUNT, same=same)
-    marks.write(ACCOUNT, [at(6, 4)])
+    marks.write({ACCOUNT: [at(6, 4)]})
     for name in ("former", "between", ACCOUNT):
         assert numbers(marks.newest(name)) == [number(index) for index in (3, 5, 2, 6, 4, 1)]
         assert {*numbers(marks.newest(name, 1))} == {number(3), number(6)}
@@ -102,7 +102,7 @@ def test_each_name_of_an_account_has_the_marks_of_all_in_the_order_of_their_time
 def test_who_may_be_one_has_marks_of_its_own_where_the_file_has_both(redis: Redis) -> None:
     marks = Watermark(redis)
     for index, name in enumerate(("one", "two", "three")):
-        marks.write(name, [mark(index)])
+        marks.write({name: [mark(index)]})
     marks.link("one", "two", same=False)
     marks.link("two", "three", same=False)
     for how in (marks.newest, lambda *args, **more: marks.since_known(*args, **more).marks):
@@ -116,9 +116,9 @@ def test_who_may_be_one_has_marks_of_its_own_where_the_file_has_both(redis: Redi
 def test_what_was_marked_since_the_last_look_is_all_that_is_not_known(redis: Redis) -> None:
     marks, another = Watermark(redis), Watermark(redis)
     assert marks.since_known(ACCOUNT).marks == []
-    marks.write(ACCOUNT, [mark(1), mark(2)])
+    marks.write({ACCOUNT: [mark(1), mark(2)]})
     since = marks.since_known(ACCOUNT)
-    marks.write(ACCOUNT, [mark(3)])
+    marks.write({ACCOUNT: [mark(3)]})
     assert numbers(since.marks) == [number(2), number(1)]
     marks.known(since)
     assert numbers(marks.since_known(ACCOUNT).marks) == [number(3)]
@@ -127,16 +127,16 @@ def test_what_was_marked_since_the_last_look_is_all_that_is_not_known(redis: Red
     assert marks.since_known(ACCOUNT).marks == []
     assert len(another.since_known(ACCOUNT).marks) == 3
     redis.flushall()
-    marks.write(ACCOUNT, [mark(4), mark(5)])
+    marks.write({ACCOUNT: [mark(4), mark(5)]})
     assert numbers(marks.since_known(ACCOUNT).marks) == [number(5), number(4)]
 
 
 def test_the_pools_of_calls_stand_beside_their_marks(redis: Redis) -> None:
     """An older program reads the marks, too: they have no more words than it knows."""
     kept = Watermark(redis)
-    kept.write(ACCOUNT, [ONE])
+    kept.write({ACCOUNT: [ONE]})
     assert kept.pools(ACCOUNT) == {}
-    kept.write(ACCOUNT, [replace(mark(2), purchase_id="b", pool="support"), replace(mark(3), purchase_id="c")])
+    kept.write({ACCOUNT: [replace(mark(2), purchase_id="b", pool="support"), replace(mark(3), purchase_id="c")]})
     kept.link(ACCOUNT, "anew", same=True)
     assert kept.pools(ACCOUNT) == kept.pools("anew") == {"b": "support"}
     assert [len(one.text.split()) for one in kept.newest(ACCOUNT)] == [5, 5, 5]
@@ -147,7 +147,7 @@ def test_of_many_accounts_is_told_at_once_what_each_alone_would_tell(
 ) -> None:
     marks, names = Watermark(redis), [f"account{index}" for index in range(300)]
     for index in (0, 7, 299):
-        marks.write(names[index], [mark(2 * index), mark(2 * index + 1)])
+        marks.write({names[index]: [mark(2 * index), mark(2 * index + 1)]})
     marks.write_release(names[8], replace(mark(3000), release_id="019a0000-0000-7000-8000-0000000000aa"))
     marks.link("former", names[9], same=True)
     marked = [names[index] for index in (0, 7, 8, 9, 299)]
@@ -161,25 +161,36 @@ def test_of_many_accounts_is_told_at_once_what_each_alone_would_tell(
 
 def test_nobody_marks_what_was_committed_on_a_server_that_was_replaced(redis: Redis) -> None:
     old, new = Watermark(redis), Watermark(redis)
-    old.write(ACCOUNT, [mark(1)], "one")
+    old.write({ACCOUNT: [mark(1)]}, "one")
     old.meet("one")
-    old.write(ACCOUNT, [mark(2)], "one")
+    old.write({ACCOUNT: [mark(2)]}, "one")
     new.meet("two")
     for write in (
-        lambda: old.write(ACCOUNT, [mark(3)], "one"),
+        lambda: old.write({ACCOUNT: [mark(3)]}, "one"),
         lambda: old.write_release(ACCOUNT, replace(mark(4), release_id="r"), "one"),
     ):
         with pytest.raises(Replaced):
             write()
-    new.write(ACCOUNT, [mark(5)], "two")
-    old.write(ACCOUNT, [mark(6)])
+    new.write({ACCOUNT: [mark(5)]}, "two")
+    old.write({ACCOUNT: [mark(6)]})
     assert numbers(new.newest(ACCOUNT)) == [number(6), number(5), number(2), number(1)]
 
 
 def test_all_names_of_the_calls_at_one_revision_are_kept_once_each(redis: Redis) -> None:
     called = [mark(1), replace(mark(2), reference="one")]
-    Watermark(redis).write(ACCOUNT, called)
+    Watermark(redis).write({ACCOUNT: called})
     # The answer was lost, and after a restore the same revision comes again.
-    Watermark(redis).write(ACCOUNT, called)
-    Watermark(redis).write(ACCOUNT, [replace(mark(2), reference="two")])
+    Watermark(redis).write({ACCOUNT: called})
+    Watermark(redis).write({ACCOUNT: [replace(mark(2), reference="two")]})
     assert Watermark(redis).references(ACCOUNT) == {(ONE.purchase_id, 2): ["two", "one"]}
+
+
+def test_accounts_are_marked_together_each_under_its_own_name(redis: Redis) -> None:
+    marks = Watermark(redis)
+    first = [replace(mark(1), pool="support"), replace(mark(2), reference="one")]
+    marks.write({"one": first, "two": [mark(3)]})
+    assert [one.purchase_id for one in marks.newest("one")] == [one.purchase_id for one in reversed(first)]
+    assert marks.newest("two") == [mark(3)]
+    assert list(marks.pools("one").values()) == ["support"]
+    assert list(marks.references("one").values()) == [["one"]]
+    assert (marks.pools("two"), marks.references("two")) == ({}, {})

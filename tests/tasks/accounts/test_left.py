@@ -94,7 +94,7 @@ def test_the_marks_of_an_account_that_was_left_are_its_own_where_it_returns(
     named = 'account_id = "x"'
     identity.settle(as_projects(world, ("b", "p3", named)))
     mark = lost(world)
-    world.runtime.watermark.write("signalwire|x", [mark])
+    world.runtime.watermark.write({"signalwire|x": [mark]})
     identity.leave(as_projects(world, ("b", "p1", "")), "b")
     identity.settle(as_projects(world, ("b", "p1", "")))
     assert world.runtime.watermark.newest("signalwire|p1") == []

@@ -136,7 +136,7 @@ def test_an_account_written_anew_that_is_killed_anywhere_is_gone_on_with(world: 
     stood = stock(world, before)
     after = as_file(world, {"acme": ANEW, "twin": TWO})
     mark = lost(world)
-    world.runtime.watermark.write(ONE, [mark])
+    world.runtime.watermark.write({ONE: [mark]})
 
     def check() -> None:
         for key, (alias, account) in at(world).items():
@@ -258,7 +258,7 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
     world = make(redis)
     identity.settle(as_file(world, before))
     former = before["acme"]
-    world.runtime.watermark.write(former, [lost(world)])
+    world.runtime.watermark.write({former: [lost(world)]})
     now = as_file(world, after)
     for _ in range(2):
         identity.settle(now)
@@ -273,7 +273,7 @@ def test_a_database_that_went_back_to_before_any_purchase_is_seen_by_another_nam
 def test_what_was_answered_for_is_handed_on_and_no_alarm(make: Callable[..., World], redis: Redis) -> None:
     world = make(redis)
     identity.settle(as_file(world, {"acme": "vogent|@acme"}))
-    world.runtime.watermark.write("vogent|@acme", [lost(world)])
+    world.runtime.watermark.write({"vogent|@acme": [lost(world)]})
     now = as_file(world, {"twin": "vogent|@twin"})
     identity.settle(now)
     marks = now.watermark.newest("vogent|@twin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import cycle
@@ -36,12 +36,11 @@ class Watched(OpenWatermark):
         self.read = 0
         self.away = False
 
-    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
+    def write(self, marks: Mapping[str, Sequence[Mark]], server: str = "") -> None:
         if self.away:
             raise RedisConnectionError
-        batch = list(marks)
-        self.written.append(len(batch))
-        super().write(account, batch)
+        self.written.append(sum(map(len, marks.values())))
+        super().write(marks)
 
     def newest(self, account: str, count: int = 1, others: Iterable[str] = ()) -> list[Mark]:
         if self.away:
@@ -187,8 +186,31 @@ def test_an_account_that_nobody_looked_at_rolls_back_nothing_that_shares_its_tra
     wanted = intents.Wanted(row["id"], row["revision"], world.binding.account, None)
     with world.write() as conn:
         conn.execute(insert(PROVIDER).values(provider="another", updated_at=world.clock()))
-        [found] = claim._usual(world.runtime.now, world.binding.account, 30.0)(conn, [wanted])
+        [found] = claim._claiming(world.runtime.now, 30.0)(conn, [wanted])
     assert isinstance(found, history.Unvouched)
     assert "another" in [one["provider"] for one in world.rows(select(PROVIDER))]
     assert world.row(row["id"]) == row
     assert watched.read == 0
+
+
+def test_accounts_are_claimed_and_marked_together_but_those_that_nobody_looked_at(
+    world: World, watched: Watched
+) -> None:
+    twin = world.runtime.providers["twin"]
+    accounts = {"acme": "one", "twin": "two", "new": "new"}
+    bindings = {alias: replace(twin, alias=alias, account=account) for alias, account in accounts.items()}
+    world.runtime = replace(world.runtime, providers=bindings)
+    rows = [world.accept(number(n), alias) for n, alias in enumerate(accounts)]
+    wanted = [intents.Wanted(row["id"], row["revision"], row["account"]) for row in rows]
+    with world.write() as conn:
+        history.vouched(conn).update(("one", "two"))
+        *found, new = claim._claiming(world.runtime.now, 30.0)(conn, wanted)
+    claims = claim._marking(watched, world.runtime.database.renew)(found)
+    assert [one.marked for one in claims if isinstance(one, intents.Claim)] == [True, True]
+    assert isinstance(new, history.Unvouched)
+    assert watched.written == [2]
+    assert {account: [one.number for one in its] for account, its in watched.marks.items()} == {
+        "one": [rows[0]["number"]],
+        "two": [rows[1]["number"]],
+    }
+    assert world.row(rows[2]["id"])["status"] == Status.DISPATCHED

@@ -276,7 +276,7 @@ def test_a_database_that_went_back_in_time_gives_nothing_back(returns: Returns) 
     returns.ask(row)
     now = returns.world.clock.moment
     lost = Mark(purchase_id=new_id(), revision=1, number="+14155550199", started_at=now, deadline=now)
-    returns.runtime.watermark.write(row["account"], [lost])
+    returns.runtime.watermark.write({row["account"]: [lost]})
     returns.runtime.database.engine.dispose()  # each new connection is looked at
     returns.step()
     assert returns.provider.given == []

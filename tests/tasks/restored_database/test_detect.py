@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -37,11 +37,11 @@ class LateWatermark(Watermark):
 
     meanwhile: Callable[[], None] | None = None
 
-    def write(self, account: str, marks: Iterable[Mark], server: str = "") -> None:
+    def write(self, marks: Mapping[str, Sequence[Mark]], server: str = "") -> None:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        super().write(account, marks, server)
+        super().write(marks, server)
 
 
 def test_a_database_that_is_as_it_was_buys(past: Past) -> None:
@@ -149,7 +149,7 @@ def test_a_server_that_lost_its_last_commit_is_behind_though_it_has_a_later_mark
     past.world.deliver(second)
     marks = past.world.runtime.watermark.newest("acme-account")
     past.redis.flushall()
-    past.world.runtime.watermark.write("acme-account", marks)
+    past.world.runtime.watermark.write({"acme-account": marks})
     past.go_back()
     past.compare()
     assert past.causes() == [Cause.BEHIND] * 2
@@ -172,7 +172,7 @@ def test_what_was_marked_late_is_seen_behind_any_number_of_later_calls(
         if looked_before:
             past.compare()
         late = Mark(purchase_id=row["id"], revision=2, number=number(0), started_at=then, deadline=then)
-        past.world.runtime.watermark.write(past.world.binding.account, [late])
+        past.world.runtime.watermark.write({past.world.binding.account: [late]})
         for one in later[1:]:
             past.world.queued(one)
             past.world.tick()
@@ -327,7 +327,7 @@ def test_among_many_accounts_the_one_that_lost_a_call_stops_and_no_other(
     past.world.runtime = replace(runtime, providers={**runtime.providers, **many})
     then = past.world.clock.moment
     gone = Mark(purchase_id=new_id(), revision=2, number=number(5), started_at=then, deadline=then)
-    past.world.runtime.watermark.write("account7", [gone])
+    past.world.runtime.watermark.write({"account7": [gone]})
     for _ in range(2):
         past.compare()
     stopped = [alias for alias in past.world.runtime.providers if past.state(alias).get("cause") == Cause.BEHIND]

@@ -135,5 +135,5 @@ def test_a_call_of_a_program_that_told_no_name_is_asked_for_by_that_of_its_revis
     )
     again = replace(first, started_at=then + timedelta(hours=1), reference="ours")
     later = replace(again, revision=4, reference="later")
-    Watermark(past.redis).write(ACCOUNT, [first, again, later])
+    Watermark(past.redis).write({ACCOUNT: [first, again, later]})
     assert all_lost(past.world.runtime, ACCOUNT).references == {NUMBER: ["later", "ours", f"{row['id']}-2"]}

@@ -42,7 +42,7 @@ def causes(world: World) -> list[str | None]:
 
 
 def lose(world: World) -> None:
-    world.runtime.watermark.write(world.binding.account, [LOST])
+    world.runtime.watermark.write({world.binding.account: [LOST]})
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def lose(
             if released:
                 runtime.watermark.write_release(account, replace(marks[0], release_id=new_id()))
             else:
-                runtime.watermark.write(account, marks)
+                runtime.watermark.write({account: marks})
             detect.compare(runtime)
         with desk.runtime.database.write() as conn:
             conn.execute(update(PROVIDER).values(paused_at=then))

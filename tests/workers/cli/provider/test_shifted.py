@@ -302,7 +302,7 @@ def test_a_command_takes_the_marks_of_an_account_along_that_is_written_anew(
     now = datetime.now(UTC)
     mark = Mark(purchase_id=new_id(), revision=2, number=NEW, started_at=now, deadline=now)
     with Redis.from_url(redis_server.url) as client:
-        Watermark(client).write("vogent|p1", [mark])
+        Watermark(client).write({"vogent|p1": [mark]})
         assert starts(both, "a")
         assert Watermark(client).newest("vogent|p1-anew") == [mark]
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
