@@ -12,8 +12,8 @@ from workers.cli.doctor.findings import Finding, fail, ok
 from workers.database.connect_options import WORKER
 from workers.database.connections import SqlDatabase
 
-COMMANDS = 5
-"""Connections that are left for commands that people run."""
+BESIDE = 9
+"""Connections that are left beside workers': four for Flower's pages, the rest for commands that people run."""
 
 _HOUSE = text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
@@ -46,7 +46,7 @@ def connections(url: str, each: int) -> list[Finding]:
 
 def _compare(house: Row[tuple[int, ...]], each: int) -> Finding:
     limits = [house.most - house.others, *(limit for limit in (house.role, house.base) if limit >= 0)]
-    free, needed = min(limits) - COMMANDS, house.workers * each
+    free, needed = min(limits) - BESIDE, house.workers * each
     if needed <= free:
         return ok("connections", f"{house.workers} worker processes take up to {needed} of {free} connections")
     fits = free // house.workers
