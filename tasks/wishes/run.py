@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -119,8 +118,15 @@ def _renew(conn: Connection, this: _This, begun: _Begun) -> None:
 
 
 def _find(runtime: Runtime, begun: _Begun) -> Found:
-    look = partial(find, runtime, begun.criteria, begun.missing, urgent=begun.urgent, beyond=begun.beyond)
-    return look(kept=offers_of(begun.kept), spend=begun.spend)
+    return find(
+        runtime,
+        begun.criteria,
+        begun.missing,
+        urgent=begun.urgent,
+        beyond=begun.beyond,
+        kept=offers_of(begun.kept),
+        spend=begun.spend,
+    )
 
 
 def _begin(conn: Connection, this: _This) -> _Begun | None:
