@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from schemas.by_criteria.preference import Preference
 from schemas.money import MostMoney
-from schemas.numbering.national_prefix import check_country, check_prefix
+from schemas.numbering.national_prefix import Country, NationalPrefix
 
 NumberType = Literal["local", "mobile", "toll-free"]
 Feature = Literal["voice", "sms", "mms"]
@@ -29,8 +29,8 @@ class Criteria(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    country: str = "US"
-    prefix: str = ""
+    country: Country = "US"
+    prefix: NationalPrefix = ""
     type: NumberType | None = None
     features: tuple[Feature, ...] = ()
     contains: str = Field(default="", description="digits that stand in the national number")
@@ -38,16 +38,6 @@ class Criteria(BaseModel):
     prefer: Literal["cheapest"] | None = None
     max_price: MostMoney | None = Field(default=None, description="a month")
     exclude: frozenset[str] = frozenset()
-
-    @field_validator("country")
-    @classmethod
-    def _a_country(cls, value: str) -> str:
-        return check_country(value)
-
-    @field_validator("prefix")
-    @classmethod
-    def _a_national_prefix(cls, value: str, info: ValidationInfo) -> str:
-        return check_prefix(value, info.data.get("country"))
 
     @field_validator("type")
     @classmethod

@@ -14,7 +14,7 @@ from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
 from schemas.config.kinds import Kind, currency_problem
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
 from schemas.money import Money, MostMoney, parse_money
-from schemas.numbering.national_prefix import check_country, check_prefix
+from schemas.numbering.national_prefix import Country, NationalPrefix
 
 __all__ = ["PoolConfig", "Schedule", "read_pools"]
 
@@ -36,8 +36,8 @@ class PoolConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     providers: Preference = Field(min_length=1)
-    country: str = "US"
-    prefix: str = ""
+    country: Country = "US"
+    prefix: NationalPrefix = ""
     low: int = Field(ge=1, strict=True)
     target: int = Field(ge=1, le=100_000, strict=True)
     max_per_run: int = Field(default=100, ge=1, le=1_000, strict=True)
@@ -49,16 +49,6 @@ class PoolConfig(BaseModel):
     count_held: bool = Field(default=True, strict=True)
 
     # checks of fields and none of the model, so that one reading tells all that is wrong
-    @field_validator("country")
-    @classmethod
-    def _a_country(cls, value: str) -> str:
-        return check_country(value)
-
-    @field_validator("prefix")
-    @classmethod
-    def _a_national_prefix(cls, value: str, info: ValidationInfo) -> str:
-        return check_prefix(value, info.data.get("country"))
-
     @field_validator("target")
     @classmethod
     def _not_below_low(cls, value: int, info: ValidationInfo) -> int:

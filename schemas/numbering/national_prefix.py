@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationInfo
 
 
 def check_country(value: str) -> str:
@@ -24,6 +26,15 @@ def check_prefix(value: str, country: str | None) -> str:
     if value and country and (problem := contradiction(country, value)):
         raise ValueError(f"{value!r} {problem}")
     return value
+
+
+def _of_its_country(value: str, info: ValidationInfo) -> str:
+    return check_prefix(value, info.data.get("country"))
+
+
+Country = Annotated[str, AfterValidator(check_country)]
+NationalPrefix = Annotated[str, AfterValidator(_of_its_country)]
+"""In a model whose field `country` stands before it."""
 
 
 # How the national numbers begin that have a 0 of their own, where 0 is also dialled before all others.
