@@ -15,6 +15,7 @@ from tasks.sandbox.control import Control
 from tests.simulation.clockwork import Actor
 from tests.simulation.store import gone
 from tests.simulation.tables import away
+from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, THEMES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -67,6 +68,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "a person errs": (0.0, 0.0, 0.0, 0.8),
     # by claim
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
+    # by batch of events; in a theme alone
+    "stands still with what is published": (0.0,),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -86,38 +89,6 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "late_show": (0.0, 0.1),
 }
 """The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
-
-ACCOUNTS = ("signalwire", "bird")
-"""Kinds whose accounts may be told apart."""
-
-THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
-    ({}, ()),
-    # What is refused then is in doubt all the same: an earlier call has bought it.
-    ({"shows after the last look": 0.6}, ()),
-    *(({}, ()),) * 2,
-    # Where the file is edited: an alias may be pointed at another account.
-    *(({}, ACCOUNTS),) * 2,
-    *(({"gateway loses an answer": 0.4}, ()),) * 2,
-    ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
-    ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
-    ({"database restored": 0.2}, ()),
-    # Whose orders may stand in no list before they are delivered.
-    ({"database restored": 0.3, "pending for long": 0.5}, ("telnyx", "bandwidth")),
-    ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
-    ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
-    ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
-    # Who cannot be asked: what is in doubt is a person's at once.
-    ({"stands still with an answer": 0.4, "a person errs": 0.8}, ("timepay",)),
-    ({"stands still": 0.2}, ()),
-    ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
-)
-"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
-
-One of the kinds beside it is in such a world.
-"""
-
-BESIDE_A_THEME = 0.3
-"""The share that is left of all other rates in such a world."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
 GIVING_BACK: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -177,7 +148,8 @@ class Faults:
         self.kinds = [self._rng.choice(kinds)] if kinds else []
         self.edited = kinds is ACCOUNTS
         rest = BESIDE_A_THEME if theme else 1.0
-        self.rates = {name: rest * self._rng.choice(rates) for name, rates in RATES.items()} | theme
+        drawn = {name: self._rng.choice(rates) for name, rates in RATES.items() if any(rates)}
+        self.rates = dict.fromkeys(RATES, 0.0) | {name: rest * rate for name, rate in drawn.items()} | theme
         drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
         self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
@@ -216,6 +188,8 @@ class Faults:
         if what == "searched" and self.happens("stands still over a search"):
             return self._rng.choice(OVER_A_SEARCH)
         if what == "answered" and self.happens("stands still with an answer"):
+            return self._rng.choice(WITH_AN_ANSWER)
+        if what == "published" and self.happens("stands still with what is published"):
             return self._rng.choice(WITH_AN_ANSWER)
         if what != SENDING and self.happens("stands still", share):
             return self._rng.choice(STILL)

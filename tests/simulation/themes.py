@@ -1,0 +1,39 @@
+"""What some worlds have much of: `faults.py` draws one for each world."""
+
+from __future__ import annotations
+
+ACCOUNTS = ("signalwire", "bird")
+"""Kinds whose accounts may be told apart."""
+
+THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
+    ({}, ()),
+    # What is refused then is in doubt all the same: an earlier call has bought it.
+    ({"shows after the last look": 0.6}, ()),
+    ({}, ()),
+    # What is published is marked in a database that went back, and gives the events' numbers to others.
+    ({"database restored": 0.1, "stands still with what is published": 0.4}, ()),
+    # Where the file is edited: an alias may be pointed at another account.
+    *(({}, ACCOUNTS),) * 2,
+    ({"gateway loses an answer": 0.4}, ()),
+    # Who is asked for one number: a 404 may be the gateway's.
+    ({"gateway loses an answer": 0.4}, ("fluents",)),
+    ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
+    ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
+    ({"database restored": 0.2}, ()),
+    # Whose orders may stand in no list before they are delivered.
+    ({"database restored": 0.3, "pending for long": 0.5}, ("telnyx", "bandwidth")),
+    ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
+    ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
+    ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
+    # Who cannot be asked: what is in doubt is a person's at once.
+    ({"stands still with an answer": 0.4, "a person errs": 0.8}, ("timepay",)),
+    ({"stands still": 0.2}, ()),
+    ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
+)
+"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
+
+One of the kinds beside it is in such a world.
+"""
+
+BESIDE_A_THEME = 0.3
+"""The share that is left of all other rates in such a world."""
