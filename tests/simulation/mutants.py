@@ -151,8 +151,10 @@ def no_slot() -> AbstractContextManager[Any]:
     """Every call may go at once: none is reserved before its claim."""
     reserve = Pace.reserve
 
-    def at_once(pace: Any, lane: Any, *given: Any, notice: float = 0.0, **named: Any) -> Any:
-        return Slot(0.0, 0, time.monotonic()) if notice else reserve(pace, lane, *given, **named)
+    def at_once(pace: Any, lane: Any, horizon: float | None = None, **named: Any) -> Any:
+        if horizon is None and lane.key.endswith(":buy"):
+            return Slot(0.0, 0, time.monotonic())
+        return reserve(pace, lane, *([] if horizon is None else [horizon]), **named)
 
     return patch.object(Pace, "reserve", at_once)
 
