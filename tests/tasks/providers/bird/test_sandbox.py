@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +7,7 @@ import pytest
 
 from tasks.sandbox import SandboxServer
 from tests.tasks.providers.shopper import ACCESS_KEY, NUMBER, OTHER, Shopper
+from tests.waiting import eventually
 
 PATH = "/bird/workspaces/w/numbers-long-code"
 STOCK = "/bird/organizations/o/numbers-stock-items"
@@ -22,10 +22,7 @@ def progress(record: Any) -> tuple[str, str]:
 
 
 def wait_until(shopper: Shopper, record: Any, wanted: tuple[str, str]) -> None:
-    deadline = time.monotonic() + 20
-    while progress(shopper.get(f"{PATH}/{record['id']}").json()) != wanted:
-        assert time.monotonic() < deadline, wanted
-        time.sleep(0.02)
+    eventually(lambda: progress(shopper.get(f"{PATH}/{record['id']}").json()) == wanted, what=str(wanted))
 
 
 def test_success_has_every_required_field(shopper: Shopper) -> None:
