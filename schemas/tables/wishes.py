@@ -86,8 +86,38 @@ class WishOffers(SQLModel, table=True):
     offers: list[dict[str, Any]] = Field(sa_column=Column(DOCUMENT, nullable=False))
 
 
+class WishReservation(SQLModel, table=True):
+    """A number that a provider keeps for a wish, by the provider's id of that: it is named where the number is bought.
+
+    `purchase_id` is that purchase, once the number is a line. `reserved_at` is from before the call, and the provider
+    keeps it until `lapses_at`. `next_look_at` is when a worker asks whether it is still needed; `cancelling` says that
+    it is not, and `tries` how often the provider was told. A row goes once nothing is reserved by it.
+    """
+
+    __tablename__: ClassVar[str] = "order_wish_reservation"
+    __table_args__ = (
+        Index("order_wish_reservation_due", "next_look_at"),
+        Index("order_wish_reservation_by_wish", "order_id", "position"),
+        Index("order_wish_reservation_by_purchase", "purchase_id"),
+    )
+
+    account: str = Field(max_length=400, primary_key=True)
+    reservation_id: str = Field(max_length=100, primary_key=True)
+    provider: str = Field(max_length=40)
+    number: str = Field(max_length=16)
+    order_id: str = Field(sa_column=Column(ID, nullable=False))
+    position: int
+    purchase_id: str | None = Field(default=None, sa_column=Column(ID, nullable=True))
+    cancelling: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    tries: int = 0
+    reserved_at: datetime
+    lapses_at: datetime
+    next_look_at: datetime
+
+
 WISH = OrderWish.__table__  # type: ignore[attr-defined]
 OFFERS = WishOffers.__table__  # type: ignore[attr-defined]
+RESERVATION = WishReservation.__table__  # type: ignore[attr-defined]
 
 # A partial index is used only where the query repeats its condition word for word, without parameters.
 OPEN_WISH = text(f"order_wish.{_OPEN}")

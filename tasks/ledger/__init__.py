@@ -13,7 +13,7 @@ there is one order, and a transaction goes through it downwards only:
     3. orders                           by id
     4. new purchases                    by account and number: a unique index waits, too
     5. purchases                        by id, with all that several statements change locked by the first
-    6. attempts, keys, lines, findings, events
+    6. attempts, keys, lines, findings, events, reservations
 
 Who comes back up skips what is locked (a release takes no purchase that another has), or begins anew with the order
 locked first (`locking.locked_with_orders`). Before a line points to a purchase, or its row refers to an order, that is

@@ -19,6 +19,7 @@ from schemas.status import Status
 from tasks.ledger.calls import given_back, intents
 from tasks.ledger.calls.answers import Answer
 from tasks.ledger.calls.intents import Claim
+from tasks.ledger.orders import reservations
 from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
@@ -28,7 +29,7 @@ from tasks.policies.claim_time import MOST_AHEAD
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
 from tasks.provider_reaction import react, react_to_looks
-from tasks.providers.adapter import Ask, Known, prepares_together
+from tasks.providers.adapter import Ask, Known, prepares_together, reserving
 from tasks.providers.transport.turns import in_turn
 from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
@@ -146,7 +147,7 @@ def _prepare_together(
 
 
 def _unprepared(row: Row) -> Ask:
-    return Ask(number=row["number"], options=row["options"])
+    return Ask(number=row["number"], options=row["options"], reservation=row.get("reservation"))
 
 
 def _searching(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> AbstractContextManager[None]:
@@ -155,9 +156,18 @@ def _searching(runtime: Runtime, binding: Binding, items: Sequence[intents.Wante
 
 
 def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> dict[intents.Wanted, Row]:
-    """Keep the sweep away for one search: after the longest, a purchase has the time of one just released."""
-    longest = HORIZON + binding.policy.timeout + binding.policy.take_within
-    return runtime.database.run(lambda conn: intents.keep(conn, items, runtime.now() + timedelta(seconds=longest)))
+    """Keep the sweep away for one search: after the longest, a purchase has the time of one just released.
+
+    Returns the rows of those that wait still, with the `reservation` that a call has to name.
+    """
+    longest = timedelta(seconds=HORIZON + binding.policy.timeout + binding.policy.take_within)
+    adapter = reserving(binding.adapter)
+
+    def kept(conn: Connection) -> dict[intents.Wanted, Row]:
+        rows, now = intents.keep(conn, items, runtime.now() + longest), runtime.now()
+        return reservations.with_named(conn, rows, now) if adapter and adapter.names_reservations else rows
+
+    return runtime.database.run(kept)
 
 
 def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:

@@ -34,12 +34,14 @@ class Ask:
 
     `reference` is our own name of the call, for providers that keep one: 40 characters at the most, letters, digits and
     dashes; all numbers of one call share it. `since` is how many seconds ago the purchase's first call began.
+    `reservation` is the provider's id of what keeps the number for us, where its purchase has to name that.
     """
 
     number: str
     options: Mapping[str, Any] = field(default_factory=dict)
     reference: str | None = None
     since: float = 0.0
+    reservation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,17 +136,32 @@ class Reserving(Protocol):
     """What an adapter has beside, whose provider's documents say how numbers are kept for us before they are bought.
 
     `reserves_for` is for how many seconds, `reserves_at_once` how many numbers one call may carry.
+    `names_reservations` is whether a reserved number is sold only where its reservation is named: then one that is in
+    doubt is of no use, and `Ask.reservation` is what `prepare` gets, which hands it on to `buy`.
     """
 
     reserves_for: ClassVar[int]
     reserves_at_once: ClassVar[int]
+    names_reservations: ClassVar[bool]
 
-    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:
         """Make **one** call that reserves numbers, which costs nothing; left alone, a reservation lapses.
 
-        Returns the options that a purchase of each reserved number goes with; what is not there is not surely reserved.
-        Raises ProviderError.
+        Returns the ids by which purchases have to name what is reserved, None where they need not. A number that is not
+        there is not reserved; where purchases name reservations, it is not to be had. Raises ProviderError.
         """
+
+
+class CancelsReservations(Protocol):
+    """What an adapter has beside, whose provider's documents say how a reservation that is not needed is given back."""
+
+    def cancel_reservation(self, reservation: str) -> None:
+        """Make **one** call that ends a reservation, by its id. Raises ProviderError where it may stand still."""
+
+
+def cancels_reservations(adapter: object) -> CancelsReservations | None:
+    """How *adapter* gives a reservation back; None where no documents say how: it lapses then."""
+    return cast(CancelsReservations, adapter) if callable(getattr(adapter, "cancel_reservation", None)) else None
 
 
 def reserving(adapter: object) -> Reserving | None:

@@ -26,6 +26,7 @@ from tasks.providers.adapter import (
     SearchQuery,
     Shown,
     Unsupported,
+    cancels_reservations,
     prepares_together,
     releasing,
     reserving,
@@ -134,14 +135,22 @@ class _TogetherGuard:
 class _ReserveGuard:
     """The same for an adapter that reserves numbers."""
 
-    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:
         reserve = getattr(super(), "reserve")  # noqa: B009 - it is the adapter's
 
-        def reserved() -> dict[str, Mapping[str, Any]]:
+        def reserved() -> dict[str, str | None]:
             found = _of(dict, reserve(numbers))
-            return {number: _of(dict, found[number]) for number in numbers if number in found}
+            return {number: found[number] and _of(str, found[number]) for number in numbers if number in found}
 
         return _guarded(reserve, reserved, _no_answer)
+
+
+class _CancelGuard:
+    """The same for an adapter that gives reservations back."""
+
+    def cancel_reservation(self, reservation: str) -> None:
+        cancel = getattr(super(), "cancel_reservation")  # noqa: B009 - it is the adapter's
+        _guarded(cancel, lambda: _of(type(None), cancel(reservation)), _no_answer)
 
 
 @cache
@@ -149,7 +158,7 @@ def guarded(adapter: type[Adapter]) -> type[Adapter]:
     """The *adapter*, with its faults made into answers that settle nothing."""
     beside = (
         *((_ReleaseGuard, releasing), (_BalanceGuard, tells_balance)),
-        *((_TogetherGuard, prepares_together), (_ReserveGuard, reserving)),
+        *((_TogetherGuard, prepares_together), (_ReserveGuard, reserving), (_CancelGuard, cancels_reservations)),
     )
     guards = (_Guard, *(guard for guard, has in beside if has(adapter) is not None))
     return type(adapter.__name__, (*guards, adapter), {"__module__": adapter.__module__})

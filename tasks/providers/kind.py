@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.by_criteria.criteria import Criterion
 from schemas.config.kinds import Options, policy_for
 from schemas.config.provider import ProviderConfig
-from tasks.providers.adapter import Adapter, releasing, reserving
+from tasks.providers.adapter import Adapter, cancels_reservations, releasing, reserving
 from tasks.providers.sandbox.api import SandboxApi
 
 
@@ -78,6 +78,11 @@ class ProviderKind:
         """For how many seconds the provider keeps a number for us before it is bought; None where no documents say."""
         found = reserving(self.adapter)
         return None if found is None else found.reserves_for
+
+    @property
+    def cancels_reservations(self) -> bool:
+        """Whether the documents say how a reservation that is not needed is given back; else it lapses."""
+        return cancels_reservations(self.adapter) is not None
 
     @property
     def lists_owned(self) -> bool:

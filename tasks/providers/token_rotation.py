@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from schemas.config.balances import Balance
 from schemas.config.errors import ConfigError
@@ -22,6 +22,7 @@ from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.providers.adapter import (
     Adapter,
     Ask,
+    CancelsReservations,
     Known,
     PreparesTogether,
     ProviderError,
@@ -29,6 +30,7 @@ from tasks.providers.adapter import (
     Reserving,
     SearchQuery,
     TellsBalance,
+    cancels_reservations,
     prepares_together,
     releasing,
     reserving,
@@ -134,7 +136,9 @@ class _Rotating:
             self.prepare_together = self._prepare_together
         if (keeping := reserving(self._present)) is not None:
             self.reserves_for, self.reserves_at_once = keeping.reserves_for, keeping.reserves_at_once
-            self.reserve = self._reserve
+            self.names_reservations, self.reserve = keeping.names_reservations, self._reserve
+        if cancels_reservations(self._present) is not None:
+            self.cancel_reservation = self._cancel_reservation
 
     def prepare(self, ask: Ask) -> Ask | Outcome:
         found = self._adapter().prepare(ask)
@@ -178,9 +182,16 @@ class _Rotating:
         self._heard(found)
         return found
 
-    def _reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def _reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:
         try:
             return cast(Reserving, self._adapter()).reserve(numbers)
+        except ProviderError as exc:
+            self._heard([exc.outcome])
+            raise
+
+    def _cancel_reservation(self, reservation: str) -> None:
+        try:
+            cast(CancelsReservations, self._adapter()).cancel_reservation(reservation)
         except ProviderError as exc:
             self._heard([exc.outcome])
             raise

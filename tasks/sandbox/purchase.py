@@ -58,7 +58,7 @@ class PurchaseCall:
 
     def _refusal(self, number: str, fault: Fault | None) -> RefusalReason | None:
         control, kind = self._control, self._api.kind
-        if not control.inventory.sells(kind, number):
+        if not control.inventory.sells(kind, number) or self._api.withholds(self._order, number):
             return "not_for_sale"
         if control.refuses_owned and control.ledger.find(kind, self._order.account, number):
             return "owned"

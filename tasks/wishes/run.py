@@ -19,7 +19,7 @@ from schemas.by_criteria.criteria import Criteria
 from schemas.money import Money
 from schemas.requests import BuyNumber
 from schemas.tables.wishes import WishState
-from tasks.ledger.orders import money, wishes
+from tasks.ledger.orders import money, reservations, wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.requests.accept import Entry
 from tasks.ledger.rows import Row
@@ -101,7 +101,7 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
             found = _find(runtime, begun)
         runtime.reached("searched")
         with _leased(this, begun):
-            told = _reserve(runtime, begun, found)
+            told = _reserve(this, begun, found)
         runtime.database.run(lambda conn: _conclude(conn, this, begun, found, told))
     except Exception as exc:
         _fail(this, begun, type(exc).__name__)
@@ -169,12 +169,11 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
     )
 
 
-def _reserve(runtime: Runtime, begun: _Begun, found: Found) -> str | None:
+def _reserve(this: _This, begun: _Begun, found: Found) -> str | None:
     """Reserve as many of what was found as are missing, where it is wanted; what was not reserved, and why."""
     if not begun.reserve or len(found.offers) < begun.urgent:
         return None
-    found.offers[: begun.missing], told = reserve(runtime, found.offers[: begun.missing])
-    runtime.reached("reserving")
+    found.offers[:], told = reserve(this.runtime, (this.order_id, this.position), found.offers, begun.missing)
     return told
 
 
@@ -197,6 +196,8 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
     elif chosen := _in_place_of(conn, this, begun, found) if begun.closed else offers[:missing]:
         entries = [_entry(this.runtime, offer, wish["metadata"]) for offer in chosen]
         wishes.add_lines(conn, order, wish["position"], entries, now)
+        if begun.reserve:
+            reservations.attach(conn, this.order_id, this.position)
         numbers = {one.number for one in chosen}
         beyond = [one for one in found.offers[begun.missing :] if one.number not in numbers]
         wishes.keep_offers(conn, wish, rows_of(this.runtime, beyond, begun.kept, begun.at))

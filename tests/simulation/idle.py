@@ -46,6 +46,7 @@ _DUE = {
     "sweep": f"SELECT min(due_at) FROM purchase WHERE {_RUNNING} OR {_DOUBTFUL}",
     "give-back": "SELECT min(due_at) FROM number_release WHERE status = 'open'",
     "wishes": "SELECT min(next_run_at) FROM order_wish WHERE state = 'open'",
+    "reservations": "SELECT min(next_look_at) FROM order_wish_reservation",
     "relay": "SELECT min('') FROM outbox_event WHERE published_at IS NULL",
     "pools": "SELECT min('') FROM pool_number n JOIN purchase p ON p.id = n.purchase_id "
     "WHERE n.status = 'ordered' AND p.due_at IS NULL AND p.status <> 'held'",

@@ -20,7 +20,7 @@ from schemas.tables.pools import POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN
 from schemas.tables.processes import PROCESS
 from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PROVIDER, PURCHASE, REJECTED, RESOLUTION
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT, RELEASE_KEY
-from schemas.tables.wishes import OFFERS, WISH
+from schemas.tables.wishes import OFFERS, RESERVATION, WISH
 from tasks import provider_reaction
 from tasks.ledger.calls import intents
 from tasks.ledger.queue import pausing
@@ -42,7 +42,7 @@ ACCOUNT = "acme-account"
 TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
-    *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK, WISH, OFFERS),
+    *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK, WISH, OFFERS, RESERVATION),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 

@@ -1,4 +1,5 @@
-"""The timers that each worker runs: release, looks, sweep, orders, history, pools, wishes, giving back, relay.
+"""The timers that each worker runs: release, looks, sweep, orders, history, pools, wishes and their reservations,
+giving back, relay.
 
 No one's death matters.
 """
@@ -23,7 +24,7 @@ from tasks.pools import stock
 from tasks.restored_database import detect
 from tasks.runtime import Runtime
 from tasks.server_errors import explained
-from tasks.wishes import due
+from tasks.wishes import due, unneeded
 from workers.periodic.giving_back import GivingBack
 from workers.processes.signs import SIGNS
 from workers.settings import Settings
@@ -35,6 +36,7 @@ SWEEP_EVERY = 1.0
 POOLS_EVERY = 1.0
 GIVE_BACK_EVERY = 1.0
 WISHES_EVERY = 0.25
+RESERVATIONS_EVERY = 5.0
 HISTORY_EVERY = 2.0
 RELAY_EVERY = 0.05
 MANY_EVENTS = 10
@@ -109,6 +111,7 @@ class Timers:
             Timer("history", HISTORY_EVERY, self._turn(detect.compare)),
             Timer("pools", POOLS_EVERY, self._turn(stock.settle_due)),
             Timer("wishes", WISHES_EVERY, self._turn(due.look)),
+            Timer("reservations", RESERVATIONS_EVERY, self._turn(unneeded.look)),
             Timer("give-back", GIVE_BACK_EVERY, self._turn(self._giving_back.turn)),
             Timer("relay", RELAY_EVERY, self._publish),
             Timer("readiness", ASK_EVERY, partial(_ask, runtime)),

@@ -10,9 +10,7 @@ is walked before a number is absent. GET /api/v2/tns/{number} shows one at once;
 AccountId is compared, and it is believed where it says yes only. Our reading: /api/v2 has the elements of the older
 API, with +E.164 for ten digits. That one, with Basic and without /v2, is not built.
 
-Nothing is reserved: POST tnreservation is documented for the older API only, keeps one number a call for 4 hours, and
-an order of that number has to name its id. What becomes of an order with an id that has lapsed, and of the others in
-it, is not said; and where the answer is lost, the number stays kept under an id that nobody knows.
+A reservation keeps one number for us (`reservations`); its order has to name it.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from urllib.parse import quote
 from schemas.outcomes import Candidate, Check, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 from tasks.providers.adapter import Ask, Known, LookupWay, ProviderError, SearchQuery, Unsupported
-from tasks.providers.bandwidth import orders, pages
+from tasks.providers.bandwidth import orders, pages, reservations
 from tasks.providers.bandwidth.config import BandwidthConfig
 from tasks.providers.bandwidth.disconnects import disconnect
 from tasks.providers.bandwidth.login import Login
@@ -52,6 +50,9 @@ class Bandwidth:
     prepares: ClassVar[bool] = True
     keeps_reference: ClassVar[bool] = True
     keeps_for: ClassVar[tuple[float, ...]] = ()
+    reserves_for: ClassVar[int] = reservations.HOURS * 3600
+    reserves_at_once: ClassVar[int] = 1
+    names_reservations: ClassVar[bool] = True
 
     def __init__(self, config: BandwidthConfig, token: str) -> None:
         self._login = Login(config, token)
@@ -67,6 +68,14 @@ class Bandwidth:
         except ProviderError as exc:
             return searches.search_failed(exc.outcome)
         return ask
+
+    def reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:
+        """Have the one number kept for us for four hours."""
+        return reservations.reserve(self._login, self._account, numbers)
+
+    def cancel_reservation(self, reservation: str) -> None:
+        """Have it kept no longer."""
+        reservations.cancel(self._login, self._account, reservation)
 
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """Order numbers in one call, under our name of it."""

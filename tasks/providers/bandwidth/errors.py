@@ -5,7 +5,7 @@
     5016 5020 5022 5023        sub-account or location: our configuration
     5003 5019 5086 5218        failed, pending, timed out, already in another order: our reading is a doubt, whatever
                                the text says, for the other order may be our own
-    4000 to 4026               a search that cannot be made; 5041, 5046 a reservation, and we make none
+    4000 to 4026               a search that cannot be made;  5040 to 5047   a reservation (`reservations`)
 
 A code that does not stand here goes by its status, and none counts beside a status that may have been executed.
 """
@@ -50,10 +50,15 @@ def errors(root: Any) -> list[Mapping[str, Any]]:
 
 
 def read_said(body: Any) -> Said:
-    """What an error's body says: the ErrorList below its root."""
-    found = [error for root in fields(body).values() for error in errors(root)][:10]
+    """What an error's body says: the ErrorList below its root, or the ResponseStatus of a reservation."""
+    found = [error for root in fields(body).values() for error in (*errors(root), *_status(root))][:10]
     codes, parts = ([one[key] for one in found if isinstance(one.get(key), str)] for key in ("Code", "Description"))
     return Said(codes=tuple(dict.fromkeys(codes)), parts=tuple(dict.fromkeys(parts)))
+
+
+def _status(root: Any) -> list[Mapping[str, Any]]:
+    told = fields(fields(root).get("ResponseStatus"))
+    return [{**told, "Code": told["ErrorCode"]}] if "ErrorCode" in told else []
 
 
 def wait(headers: Mapping[str, str]) -> float | None:

@@ -73,15 +73,20 @@ class Login:
         if self._present and self._present.session is session:
             self._present = None
 
-    def read(self, path: str, params: dict[str, Any] | None = None) -> Answer:
-        """One reading exchange, whatever its status; once more with a new token where an old one is refused."""
+    def read(
+        self, path: str, params: dict[str, Any] | None = None, *, method: str = "GET", xml: bytes | None = None
+    ) -> Answer:
+        """One exchange that buys nothing, whatever its status; once more with a new token where an old one is refused.
+
+        It takes its turn among the reading calls.
+        """
         session = self.present()
         if session is not None:
-            answer = session.exchange("GET", path, params=params)
+            answer = session.exchange(method, path, params=params, xml=xml)
             if answer.status != 401:
                 return answer
             self.drop(session)
-        return self._fetch().exchange("GET", path, params=params)
+        return self._fetch().exchange(method, path, params=params, xml=xml)
 
     def require(self, answer: Answer) -> Answer:
         """*answer* where it is a 2xx. Raises ProviderError with what else it comes to."""

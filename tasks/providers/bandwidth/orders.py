@@ -12,6 +12,7 @@ from typing import Any
 
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError
+from tasks.providers.bandwidth import reservations
 from tasks.providers.bandwidth.errors import REFUSED, errors
 from tasks.providers.reading.claims import read_claims
 from tasks.providers.transport.answers import e164, fields, identifier, same_number
@@ -25,7 +26,9 @@ _NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
 
 def body(asks: Sequence[Ask], site_id: str, peer_id: str | None) -> dict[str, Any]:
-    """The Order that asks for one number, or for as many of several as can be had; never on back order."""
+    """The Order that asks for one number, or for as many of several as can be had, with their reservations; never on
+    back order.
+    """
     numbers = [ask.number for ask in asks]
     several = len(numbers) > 1
     return {
@@ -35,7 +38,10 @@ def body(asks: Sequence[Ask], site_id: str, peer_id: str | None) -> dict[str, An
         "PeerId": peer_id,
         "PartialAllowed": several,
         "BackOrderRequested": False,
-        "ExistingTelephoneNumberOrderType": {"TelephoneNumberList": {"TelephoneNumber": numbers}},
+        "ExistingTelephoneNumberOrderType": {
+            "TelephoneNumberList": {"TelephoneNumber": numbers},
+            **reservations.named(asks),
+        },
     }
 
 

@@ -13,14 +13,14 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-from tasks.providers.bandwidth.sandbox_orders import disconnect, ended, in_list, order, status
-from tasks.providers.sandbox.api import AccountReason, Line, Order, SandboxApi, basic_credentials, route
+from tasks.providers.bandwidth.sandbox_orders import disconnect, ended, in_list, order, read_body, status, xml_reply
+from tasks.providers.bandwidth.sandbox_reservations import RESERVATIONS, ReservingApi
+from tasks.providers.sandbox.api import AccountReason, Line, Order, basic_credentials, route
 from tasks.providers.sandbox.exchange import Incoming, Invalid, Problem, Refusal, Reply, is_e164
 from tasks.providers.sandbox.ledger import Record
-from tasks.providers.transport.xml import XML_TYPE, NotXml, many, read_xml, write_xml
+from tasks.providers.transport.xml import many
 
 _ACCOUNT = "/api/v2/accounts/{account}"
-_HEADERS = {"Content-Type": f"{XML_TYPE}; charset=utf-8"}
 _ORDER = (
     *("CustomerOrderId", "Name", "SiteId", "PeerId", "PartialAllowed", "BackOrderRequested"),
     *("ExistingTelephoneNumberOrderType",),
@@ -29,8 +29,8 @@ _AREAS = {"areaCode": 3, "npaNxx": 6, "npaNxxx": 7}
 _REFERENCE = 40
 
 
-class BandwidthApi(SandboxApi):
-    """POST and GET orders, GET numbers, GET what is for sale; the account is in the path."""
+class BandwidthApi(ReservingApi):
+    """POST and GET orders, GET numbers, GET what is for sale, reservations; the account is in the path."""
 
     success = 201
     routes = (
@@ -39,6 +39,7 @@ class BandwidthApi(SandboxApi):
         route("GET", f"{_ACCOUNT}/orders", "list_orders"),
         route("GET", f"{_ACCOUNT}/orders/{{id}}", "get_order"),
         route("POST", f"{_ACCOUNT}/disconnects", "disconnected", gives_back=True),
+        *RESERVATIONS,
         route("GET", f"{_ACCOUNT}/availableNumbers", "search"),
         route("GET", "/api/v2/tns", "list_owned"),
         route("GET", "/api/v2/tns/{number}", "get"),
@@ -69,7 +70,7 @@ class BandwidthApi(SandboxApi):
 
     def read_order(self, incoming: Incoming) -> Order:
         """An <Order> of named numbers, with its wrapper and its sub-account."""
-        wanted = _read(incoming).get("Order")
+        wanted = read_body(incoming).get("Order")
         if not isinstance(wanted, dict):
             raise Invalid(Problem("", "the root is no Order", "5001"))
         strange = [Problem(name, f"{name} is unknown", "5001") for name in wanted if name not in _ORDER]
@@ -83,18 +84,20 @@ class BandwidthApi(SandboxApi):
         partial = wanted.get("PartialAllowed") == "true"
         extra = {"order_id": str(uuid4()), "reference": wanted.get("CustomerOrderId"), "site": wanted["SiteId"]}
         extra["partial"] = partial
+        extra["reservations"] = many(wrapper.get("ReservationIdList", {}).get("ReservationId"))
         return Order(account=self.account(incoming), numbers=numbers, extra=extra, partial=partial)
 
     def sold(self, lines: Sequence[Line]) -> Reply:
         """201: the order was received."""
         records = [line.record for line in lines if line.state != "missing"]
         if not records:
-            return _xml(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
+            return xml_reply(201, "OrderResponse", {"OrderStatus": "RECEIVED"})
         response = {"Order": order(records), "OrderStatus": "RECEIVED"}
-        return _xml(201, "OrderResponse", response, {"Location": f"orders/{records[0].extra['order_id']}"})
+        return xml_reply(201, "OrderResponse", response, {"Location": f"orders/{records[0].extra['order_id']}"})
 
     def take(self, lines: Sequence[Line]) -> None:
         """What is refused fails later, and all with it where no part is wanted."""
+        self.used(lines)
         refused = [line.record for line in lines if line.state == "refused"]
         whole = [line.record for line in lines] if refused and not lines[0].record.extra["partial"] else refused
         for record in whole:
@@ -102,7 +105,7 @@ class BandwidthApi(SandboxApi):
 
     def disconnected(self, incoming: Incoming) -> Record | None:
         """The number of ours that a <DisconnectTelephoneNumberOrder> names; one goes in an order here."""
-        wanted = _read(incoming).get("DisconnectTelephoneNumberOrder")
+        wanted = read_body(incoming).get("DisconnectTelephoneNumberOrder")
         wrapper = wanted.get("DisconnectTelephoneNumberOrderType") if isinstance(wanted, dict) else None
         if not isinstance(wrapper, dict):
             raise Invalid(Problem("", "the root or its type is no order to disconnect", "5001"))
@@ -113,7 +116,7 @@ class BandwidthApi(SandboxApi):
 
     def given_back(self, record: Record) -> Reply:
         """201: the order was received. Here it is carried out at once."""
-        return _xml(201, "DisconnectTelephoneNumberOrderResponse", disconnect(record.number))
+        return xml_reply(201, "DisconnectTelephoneNumberOrderResponse", disconnect(record.number))
 
     def not_found(self) -> Reply:
         """400 with 5006."""
@@ -127,13 +130,13 @@ class BandwidthApi(SandboxApi):
         orders = self.ledger.orders(self.kind, self.account(incoming))
         listed = [in_list(one) for one in orders if wanted in ("", one[0].extra["reference"])]
         inner = {"TotalCount": len(listed), "Links": {}, "OrderIdUserIdDate": listed}
-        return _xml(200, "ResponseSelectWrapper", {"ListOrderIdUserIdDate": inner})
+        return xml_reply(200, "ResponseSelectWrapper", {"ListOrderIdUserIdDate": inner})
 
     def get_order(self, incoming: Incoming) -> Reply:
         """One order by its id, with what became of its numbers."""
         orders = self.ledger.orders(self.kind, self.account(incoming))
         found = next((one for one in orders if one[0].extra["order_id"] == incoming.args[1]), None)
-        return Reply(404, None) if found is None else _xml(200, "OrderResponse", ended(found))
+        return Reply(404, None) if found is None else xml_reply(200, "OrderResponse", ended(found))
 
     def list_owned(self, incoming: Incoming) -> Reply:
         """An account's numbers, page by page; a page is named by where it starts, but the first, which is 1."""
@@ -148,7 +151,7 @@ class BandwidthApi(SandboxApi):
         if start + size < len(owned):
             links["next"] = f'Link=<{address.format(start + size)}>;rel="next";'
         body = {"TelephoneNumberCount": len(owned), "Links": links, "TelephoneNumbers": {"TelephoneNumber": shown}}
-        return _xml(200, "TelephoneNumbersResponse", body)
+        return xml_reply(200, "TelephoneNumbersResponse", body)
 
     def get(self, incoming: Incoming) -> Reply:
         """One number, whoever has it."""
@@ -156,7 +159,7 @@ class BandwidthApi(SandboxApi):
         owner = next((record for record in self.ledger.everywhere(self.kind) if record.number == number), None)
         if owner is None or not self._shows(owner):
             return Reply(404, None)
-        return _xml(200, "TelephoneNumberResponse", {"TelephoneNumberDetails": _details(owner, "9900000")})
+        return xml_reply(200, "TelephoneNumberResponse", {"TelephoneNumberDetails": _details(owner, "9900000")})
 
     def _shows(self, record: Record) -> bool:
         return self.ledger.lists(record) and status(record)[0] != "FAILED"
@@ -168,10 +171,11 @@ class BandwidthApi(SandboxApi):
         given = [(name, incoming.text(name)) for name in _AREAS if incoming.text(name)]
         if len(given) != 1 or not given[0][1].isdecimal() or len(given[0][1]) != _AREAS[given[0][0]]:
             error = {"Code": "4000", "Description": "one of areaCode, npaNxx and npaNxxx is needed"}
-            raise Refusal(_xml(400, "SearchResult", {"Error": error, "ResultCount": 0}))
-        found = list(islice(self.for_sale("US", given[0][1]), quantity))
+            raise Refusal(xml_reply(400, "SearchResult", {"Error": error, "ResultCount": 0}))
+        free = (one for one in self.for_sale("US", given[0][1]) if self.inventory.held(self.kind, one) is None)
+        found = list(islice(free, quantity))
         listed = {"ResultCount": len(found), "TelephoneNumberList": {"TelephoneNumber": found}}
-        return _xml(200, "SearchResult", listed)
+        return xml_reply(200, "SearchResult", listed)
 
     def describe(self, record: Record) -> dict[str, Any]:
         """The record of a number."""
@@ -180,7 +184,7 @@ class BandwidthApi(SandboxApi):
     def invalid(self, exc: Invalid) -> Reply:
         """400, with a code for each problem."""
         listed = [{"Code": problem.code, "Description": problem.message} for problem in exc.problems]
-        return _xml(400, "OrderResponse", {"ErrorList": {"Error": listed}})
+        return xml_reply(400, "OrderResponse", {"ErrorList": {"Error": listed}})
 
     def account_refused(self, reason: AccountReason, numbers: Sequence[str]) -> Reply:  # noqa: ARG002 - the call's
         """401 without a body, 402 for credit, 5007 for the capacity."""
@@ -195,16 +199,6 @@ class BandwidthApi(SandboxApi):
     def failed(self) -> Reply:
         """500; what it says is not documented."""
         return Reply(500, None)
-
-
-def _read(incoming: Incoming) -> dict[str, Any]:
-    declared = incoming.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if declared != XML_TYPE:
-        raise Invalid(Problem("", f"Content-Type must be {XML_TYPE}", "5001"), malformed=True)
-    try:
-        return read_xml(incoming.body.decode())
-    except (NotXml, UnicodeError) as exc:
-        raise Invalid(Problem("", "the body is no XML", "5001"), malformed=True) from exc
 
 
 def _problems(wanted: Mapping[str, Any], numbers: Sequence[Any]) -> list[Problem]:
@@ -232,7 +226,3 @@ def _details(record: Record, account: str) -> dict[str, Any]:
         "OrderId": record.extra.get("order_id"),
         "LastModified": record.at,
     }
-
-
-def _xml(status: int, root: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(status, write_xml(root, body).decode(), {**_HEADERS, **(headers or {})})

@@ -1,13 +1,33 @@
-"""Orders as Bandwidth's sandbox shows them."""
+"""Orders as Bandwidth's sandbox reads and shows them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from tasks.providers.sandbox.exchange import Incoming, Invalid, Problem, Reply
 from tasks.providers.sandbox.ledger import Record, now_text
+from tasks.providers.transport.xml import XML_TYPE, NotXml, read_xml, write_xml
+
+_HEADERS = {"Content-Type": f"{XML_TYPE}; charset=utf-8"}
+
+
+def read_body(incoming: Incoming) -> dict[str, Any]:
+    """The document that a request carries. Raises Invalid."""
+    declared = incoming.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if declared != XML_TYPE:
+        raise Invalid(Problem("", f"Content-Type must be {XML_TYPE}", "5001"), malformed=True)
+    try:
+        return read_xml(incoming.body.decode())
+    except (NotXml, UnicodeError) as exc:
+        raise Invalid(Problem("", "the body is no XML", "5001"), malformed=True) from exc
+
+
+def xml_reply(status: int, root: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+    """An answer that is a document."""
+    return Reply(status, write_xml(root, body).decode(), {**_HEADERS, **(headers or {})})
 
 
 def status(record: Record) -> tuple[str, str | None]:

@@ -114,6 +114,10 @@ class SandboxApi(ABC):
     def take(self, lines: Sequence[Line]) -> None:  # noqa: B027 - most keep none
         """Keep the order of a purchase that was executed, where one stands that did not sell all of its numbers."""
 
+    def withholds(self, order: Order, number: str) -> bool:  # noqa: ARG002 - few providers reserve numbers
+        """Whether *number* is kept, and not for this order."""
+        return False
+
     def given_back(self, record: Record) -> Reply:  # noqa: ARG002 - some show it
         """The answer to a number that was given back."""
         return Reply(204, None)
@@ -148,10 +152,10 @@ class SingleNumberApi(SandboxApi):
         return Reply(self.success, {} if line.state == "missing" else self.describe(line.record))
 
 
-def route(method: str, path: str, reader: str | None = None, *, gives_back: bool = False) -> Route:
-    """A route whose path writes its variable parts as {name}. Each DELETE gives a number back."""
+def route(method: str, path: str, reader: str | None = None, *, gives_back: bool | None = None) -> Route:
+    """A route whose path writes its variable parts as {name}. A DELETE gives a number back unless told otherwise."""
     pattern = re.compile(re.sub(r"\{\w+\}", "([^/]+)", path))
-    return Route(method, pattern, reader, gives_back or method == "DELETE")
+    return Route(method, pattern, reader, method == "DELETE" if gives_back is None else gives_back)
 
 
 def basic_credentials(incoming: Incoming) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from uuid import NAMESPACE_OID, uuid5
+from typing import NamedTuple
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import phonenumbers
 from phonenumbers import ValidationResult
@@ -15,12 +17,22 @@ from schemas.numbering.regions import known_country, region_of
 MAX_CANDIDATES = 20_000
 
 
+class Held(NamedTuple):
+    """A number that is kept for an account, until a time.monotonic()."""
+
+    id: str
+    account: str
+    number: str
+    until: float
+
+
 class Inventory:
-    """The numbers for sale, by kind, and the stock item ids that Bird's searches have shown."""
+    """The numbers for sale, by kind, what is kept for whom, and the stock item ids that Bird's searches have shown."""
 
     def __init__(self) -> None:
         self._stock: dict[str, dict[str, None]] = {}
         self._items: dict[str, str] = {}
+        self._held: dict[tuple[str, str], Held] = {}
 
     def restrict(self, kind: str, numbers: Iterable[str] | None) -> None:
         """Sell only *numbers* (E.164 with the plus); None sells every possible number again."""
@@ -30,13 +42,32 @@ class Inventory:
             self._stock[kind] = dict.fromkeys(numbers)
 
     def clear(self) -> None:
-        """Sell everything, and forget every search."""
+        """Sell everything, keep nothing for anybody, and forget every search."""
         self._stock.clear()
         self._items.clear()
+        self._held.clear()
 
     def sells(self, kind: str, number: str) -> bool:
         """Whether *number* can be bought."""
         return kind not in self._stock or number in self._stock[kind]
+
+    def hold(self, kind: str, account: str, number: str, seconds: float) -> Held:
+        """Keep *number* for *account*, under an id of its own."""
+        held = self._held[kind, number] = Held(str(uuid4()), account, number, time.monotonic() + seconds)
+        return held
+
+    def let_go(self, kind: str, number: str) -> None:
+        """Keep *number* no longer."""
+        self._held.pop((kind, number), None)
+
+    def held(self, kind: str, number: str) -> Held | None:
+        """For whom *number* is kept now."""
+        held = self._held.get((kind, number))
+        return held if held is not None and time.monotonic() < held.until else None
+
+    def held_as(self, kind: str, hold_id: str) -> Held | None:
+        """What is kept under an id, and for whom."""
+        return next((self.held(*key) for key, one in self._held.items() if key[0] == kind and one.id == hold_id), None)
 
     def candidates(self, kind: str, country: str, prefix: str) -> Iterator[str]:
         """Numbers for sale in *country* (ISO 3166-1 alpha-2) whose national digits begin with *prefix*."""

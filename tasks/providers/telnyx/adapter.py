@@ -62,6 +62,7 @@ class Telnyx:
     keeps_for: ClassVar[tuple[float, ...]] = ()
     reserves_for: ClassVar[int] = 30 * 60
     reserves_at_once: ClassVar[int] = 25
+    names_reservations: ClassVar[bool] = False
 
     def __init__(self, config: TelnyxConfig, token: str) -> None:
         self._session = Session("Telnyx", config, token=token, scheme="Bearer", judge=judge, wait=wait, limits=limits)
@@ -89,7 +90,7 @@ class Telnyx:
         prepared = {ask.number: ask if isinstance(own, list) else own for ask, own in zip(together, found, strict=True)}
         return [prepared.get(ask.number, orders.APART) for ask in asks]
 
-    def reserve(self, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:
         """Have numbers kept for us for half an hour."""
         return reservations.reserve(self._session, numbers)
 

@@ -8,8 +8,7 @@ is not said, and the specification has no call that gives one back: it lapses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tasks.providers.adapter import ProviderError
 from tasks.providers.transport.answers import e164, entries, fields
@@ -18,8 +17,8 @@ from tasks.providers.transport.session import Session
 RESERVATIONS = "/v2/number_reservations"
 
 
-def reserve(session: Session, numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Those of *numbers* that are reserved now; they are bought with no further options. Raises ProviderError."""
+def reserve(session: Session, numbers: Sequence[str]) -> dict[str, str | None]:
+    """Those of *numbers* that are reserved now; their orders need not name that. Raises ProviderError."""
     asked = {"phone_numbers": [{"phone_number": number} for number in numbers]}
     answer = session.call("POST", RESERVATIONS, json=asked)
     reservation = fields(fields(answer.body).get("data"))
@@ -27,4 +26,4 @@ def reserve(session: Session, numbers: Sequence[str]) -> dict[str, Mapping[str, 
         raise ProviderError(session.unsettled(answer, "no_record", "no reservation as documented"))
     items = entries(reservation.get("phone_numbers"))
     states = [(e164(item.get("phone_number")), item.get("status")) for item in items]
-    return {number: {} for number in numbers if [state for one, state in states if one == number] == ["success"]}
+    return {number: None for number in numbers if [state for one, state in states if one == number] == ["success"]}

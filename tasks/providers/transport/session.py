@@ -86,6 +86,7 @@ class Session:
         *,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        xml: bytes | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
         """One reading exchange in its turn, and again after a 429 that the turn waits for; else whatever its status.
@@ -93,7 +94,7 @@ class Session:
         Raises ProviderError where no whole answer came, for a 429 that is not waited for, and what the turn and its
         gate raise.
         """
-        body = Body(json=json, form=form)
+        body = Body(json=json, form=form, xml=xml)
         throttled: ProviderError | None = None
         while True:
             with bounded(replace(present_bounds(), gate=take_turn(throttled))):

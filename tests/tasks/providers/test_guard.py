@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "check": lambda adapter: adapter.check(),
     "balance": lambda adapter: cast(TellsBalance, adapter).balance(),
     "reserve": lambda adapter: cast(Reserving, adapter).reserve([NUMBER, OTHER]),
+    "cancel_reservation": lambda adapter: cast(Any, adapter).cancel_reservation("1"),
     "prepare_together": lambda adapter: cast(PreparesTogether, adapter).prepare_together(
         [Ask(number=NUMBER), Ask(number=OTHER)]
     ),
@@ -63,7 +64,7 @@ class Said:
             raise self._said
         return self._said
 
-    prepare = buy = look = search = check = owned = balance = prepare_together = reserve = _say
+    prepare = buy = look = search = check = owned = balance = prepare_together = reserve = cancel_reservation = _say
 
 
 def adapter(said: Any) -> Adapter:
@@ -107,7 +108,9 @@ def test_what_it_raises_settles_nothing_and_is_logged_without_what_was_said(
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("said", [None, 5, "yes", [YES], [YES, 5], [5, YES], [YES] * 3, {NUMBER: YES}, [5]])
 def test_what_is_no_answer_settles_nothing(name: str, said: Any) -> None:
-    assert settles_nothing(name, answer(name, said))
+    # It says no more than that it was done.
+    if (said, name) != (None, "cancel_reservation"):
+        assert settles_nothing(name, answer(name, said))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -127,7 +130,8 @@ def test_an_answer_comes_through_as_it_is() -> None:
     ours = [OwnedNumber(number=NUMBER, provider_number_id="1")]
     said: dict[str, Any] = {"prepare": YES, "buy": [YES, YES], "look": look, "search": [], "owned": ours}
     said["check"] = [Check(name="connection", ok=True, message="answers")]
-    said["reserve"] = {OTHER: {"id": "1"}}
+    said["reserve"] = {NUMBER: None, OTHER: "1"}
+    said["cancel_reservation"] = None
     said["prepare_together"] = [None, YES]
     said["balance"] = Balance(Decimal("1.00"), "USD")
     assert {name: answer(name, value) for name, value in said.items()} == said

@@ -15,7 +15,16 @@ from schemas.config.file import Config
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers import token_rotation as module
-from tasks.providers.adapter import Adapter, Ask, PreparesTogether, ProviderError, Reserving, SearchQuery, TellsBalance
+from tasks.providers.adapter import (
+    Adapter,
+    Ask,
+    CancelsReservations,
+    PreparesTogether,
+    ProviderError,
+    Reserving,
+    SearchQuery,
+    TellsBalance,
+)
 from tasks.providers.token_rotation import rotating
 from tasks.providers.transport.turns import in_turn
 from tasks.sandbox import SandboxServer
@@ -50,10 +59,13 @@ class Shop:
         self.calls.append(self.token)
         return ask if self.token == self.good else REFUSED
 
-    reserves_for, reserves_at_once = 60, 9
+    reserves_for, reserves_at_once, names_reservations = 60, 9, True
 
     def reserve(self, numbers: list[str]) -> dict[str, Any]:
         return dict.fromkeys(numbers, self.search(SearchQuery()))
+
+    def cancel_reservation(self, _: str) -> None:
+        self.search(SearchQuery())
 
     def prepare_together(self, asks: list[Ask]) -> list[Ask | Outcome]:
         return [self.prepare(ask) for ask in asks]
@@ -121,6 +133,7 @@ CALLS: dict[str, Callable[[Adapter], object]] = {
     "prepare": lambda shop: shop.prepare(Ask(number=NUMBER)),
     "prepare_together": lambda shop: cast(PreparesTogether, shop).prepare_together([Ask(number=NUMBER)]),
     "reserve": lambda shop: cast(Reserving, shop).reserve([NUMBER]),
+    "cancel_reservation": lambda shop: cast(CancelsReservations, shop).cancel_reservation("1"),
     "look": lambda shop: shop.look({NUMBER: None}),
     "search": lambda shop: shop.search(SearchQuery()),
     "owned": lambda shop: list(shop.owned()),
@@ -137,7 +150,7 @@ def test_a_refusal_has_the_file_read_at_once_and_repeats_nothing(shop: Adapter, 
     try:
         CALLS[name](shop)
     except ProviderError:
-        assert name in ("search", "owned", "balance", "reserve")
+        assert name in ("search", "owned", "balance", "reserve", "cancel_reservation")
     assert Shop.calls == [OLD, OLD]
     CALLS[name](shop)
     assert Shop.calls == [OLD, OLD, NEW]

@@ -10,20 +10,23 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import select
 
+from schemas.outcomes import Outcome
 from schemas.requests import RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import LINE, PURCHASE
-from schemas.tables.wishes import OFFERS, WishState
+from schemas.tables.wishes import OFFERS, RESERVATION, WishState
 from tasks import orders
 from tasks.ledger import resolve
 from tasks.ledger.orders import cancel
+from tasks.ledger.orders.reservations import MOST_TRIES
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution, Settler
 from tasks.ledger.rows import Row, version
@@ -32,6 +35,7 @@ from tests.tasks.playing import play
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import NOT_SENT, REFUSED, THROTTLED, UNKNOWN
 from tests.tasks.support import Killed, clear, die
+from tests.tasks.wishes.keeping import FOR, Keeper
 from tests.tasks.wishes.wishing import Market, wishing
 from workers.database.connections import SqlDatabase
 
@@ -39,6 +43,8 @@ EXAMPLES = int(os.environ.get("WISH_EXAMPLES", "0"))
 """Games on each kind of database; without it as many as take a few seconds."""
 
 KEYS = ("a", "b", "c")
+RESERVING = ("b", "c")
+POINTS = ("accepted", "leased", "searched", "reserving", "ordering", "unneeded")
 COUNTS = {"a": 3, "b": 6, "c": 9}
 aliases = st.sampled_from(("first", "second"))
 keys = st.sampled_from(KEYS)
@@ -54,23 +60,43 @@ class Game(RuleBasedStateMachine):
     def begin(self, many: int, page: int) -> None:
         clear(self.database)
         self.world = wishing(self.database)
+        self.reserve()
         self.asked: dict[str, str] = {}
         for alias, code in (("first", 415), ("second", 628)):
             market = self.market(alias)
             market.offers, market.page = market.offers[:many], page
             assert market.offers[0].number in area(code, 1)
 
+    def reserve(self) -> None:
+        """The first shop sells what it reserves to who names that, and the second to us however we ask."""
+        numbers = (one.number for one in self.market("first").offers)
+        adapters: dict[str, Any] = {"first": Keeper(self.world.clock, numbers), "second": self.market("second")}
+        adapters["second"].reserve, adapters["second"].reserves_at_once = dict.fromkeys, 25
+        adapters["second"].reserves_for, adapters["second"].names_reservations = 1800, False
+        adapters["first"].before = self.nobody_buys
+        before = self.world.runtime.providers
+        here = {alias: replace(before[alias], adapter=found) for alias, found in adapters.items()}
+        self.world.runtime = replace(self.world.runtime, providers={**before, **here})
+
+    def nobody_buys(self, number: str) -> None:
+        """What is given back is no purchase's."""
+        query = select(PURCHASE.c.id).where(PURCHASE.c.number == number, PURCHASE.c.status.not_in(DEAD))
+        assert self.world.rows(query) == []
+
+    def order(self, key: str) -> Row:
+        return self.world.wish(COUNTS[key], key=key, reserve=key in RESERVING)
+
     @rule(key=keys)
     def somebody_orders(self, key: str) -> None:
         """The same message twice is the same order."""
-        order = self.world.wish(COUNTS[key], key=key)
+        order = self.order(key)
         assert self.asked.setdefault(key, order["id"]) == order["id"]
 
-    @rule(point=st.sampled_from(["accepted", "leased", "searched", "ordering"]), key=keys, seconds=st.integers(0, 60))
+    @rule(point=st.sampled_from(POINTS), key=keys, seconds=st.integers(0, 60))
     def somebody_is_killed(self, point: str, key: str, seconds: int) -> None:
         self.world.points[point] = die
         with suppress(Killed):
-            self.asked.setdefault(key, self.world.wish(COUNTS[key], key=key)["id"])
+            self.asked.setdefault(key, self.order(key)["id"])
             self.world.turn()
         self.world.points.clear()
         self.world.clock.advance(seconds)
@@ -101,6 +127,15 @@ class Game(RuleBasedStateMachine):
     @rule(alias=aliases, failing=st.booleans())
     def searches_fail_or_work(self, alias: str, failing: bool) -> None:
         self.market(alias).failing = UNKNOWN if failing else None
+
+    @rule(act=st.sampled_from([REFUSED, UNKNOWN, THROTTLED, None]))
+    def reservations_fail_or_work(self, act: Outcome | None) -> None:
+        self.keeper().fails = self.keeper().deaf = act
+
+    @rule(pick=picks)
+    def a_reservation_is_made_and_not_answered(self, pick: int) -> None:
+        offers = self.keeper().offers
+        self.keeper().unseen.add(offers[pick % len(offers)].number)
 
     @rule(alias=aliases, pick=picks)
     def somebody_else_is_quicker(self, alias: str, pick: int) -> None:
@@ -177,6 +212,7 @@ class Game(RuleBasedStateMachine):
             self.market(alias).script.clear()
             self.market(alias).page = 100
             self.go_on(alias)
+        self.keeper().fails = self.keeper().deaf = None
         for _ in range(600):
             self.a_person_settles(Verdict.FAIL)
             if all(self.world.order(order_id)["status"] == "completed" for order_id in self.asked.values()):
@@ -184,8 +220,19 @@ class Game(RuleBasedStateMachine):
             self.world.turn()
             self.world.clock.advance(30)
         self.never_more_than_asked_and_nothing_twice()
+        self.nothing_stays_reserved()
         for key, order_id in self.asked.items():
             self.has_all_or_nothing_is_left(order_id, COUNTS[key])
+
+    def nothing_stays_reserved(self) -> None:
+        """But what could not be given back, until it lapses."""
+        for _ in range(10):
+            self.world.clock.advance(60)
+            self.world.turn()
+        assert all(row["tries"] == MOST_TRIES for row in self.world.rows(select(RESERVATION)))
+        self.world.clock.advance(FOR)
+        self.world.turn()
+        assert self.world.rows(select(RESERVATION)) == []
 
     def has_all_or_nothing_is_left(self, order_id: str, count: int) -> None:
         assert self.world.order(order_id)["status"] == "completed"
@@ -203,7 +250,8 @@ class Game(RuleBasedStateMachine):
         """What nobody has, and nobody was refused."""
         known = {row["number"] for row in self.world.rows(select(PURCHASE)) if row["status"] != Status.CANCELLED}
         offers = {one.number for alias in ("first", "second") for one in self.market(alias).offers}
-        return offers - known - set(self.charged())
+        # No search shows what is reserved, by whom ever.
+        return offers - known - set(self.charged()) - set(self.keeper().ever)
 
     def lines(self, order_id: str) -> list[Row]:
         query = select(PURCHASE).join(LINE, LINE.c.purchase_id == PURCHASE.c.id).where(LINE.c.order_id == order_id)
@@ -214,6 +262,11 @@ class Game(RuleBasedStateMachine):
 
     def market(self, alias: str) -> Market:
         return self.world.market(alias)
+
+    def keeper(self) -> Keeper:
+        adapter = self.market("first")
+        assert isinstance(adapter, Keeper)
+        return adapter
 
     def go_on(self, alias: str) -> None:
         with self.world.write() as conn:

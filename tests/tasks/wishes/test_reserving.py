@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,24 +20,25 @@ def reserving(market: Market, *, at_once: int = 25, less: int = 0, fails: Outcom
     """Have a shop reserve numbers, but for the last *less* of each call. Returns what it reserved, as it is."""
     reserved: list[str] = []
 
-    def reserve(numbers: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def reserve(numbers: Sequence[str]) -> dict[str, str | None]:
         assert len(numbers) <= at_once
         if fails is not None:
             raise ProviderError(fails)
         kept = numbers[: len(numbers) - less]
         reserved.extend(kept)
-        return {number: {"kept": number} for number in kept}
+        return dict.fromkeys(kept)
 
     shop: Any = market
     shop.reserve, shop.reserves_at_once, shop.reserves_for = reserve, at_once, 1800
+    shop.names_reservations = False
     return reserved
 
 
-def test_what_is_found_is_reserved_and_bought_with_what_the_reservation_says(world: Wishing) -> None:
+def test_what_is_found_is_reserved_and_bought(world: Wishing) -> None:
     reserved = reserving(world.market(), at_once=4)
     world.until_completed(world.wish(10, reserve=True))
     assert sorted(reserved) == world.alive() == area(415, 10)
-    assert [ask.options for ask in world.market().asks] == [{"kept": ask.number} for ask in world.market().asks]
+    assert {ask.reservation for ask in world.market().asks} == {None}
     assert world.state() == ("reached", None)
 
 
@@ -72,7 +73,6 @@ def test_a_reservation_that_fails_stops_nothing(world: Wishing, outcome: Outcome
 def test_a_doubtful_reservation_is_bought_without_it(world: Wishing) -> None:
     reserving(world.market(), fails=Outcome(kind=OutcomeKind.UNKNOWN, error="read timed out"))
     world.until_completed(world.wish(10, reserve=True))
-    assert {*map(str, (ask.options for ask in world.market().asks))} == {"{}"}
     assert len(world.alive()) == 10
 
 

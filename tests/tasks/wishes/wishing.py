@@ -20,7 +20,7 @@ from tasks.ledger.rows import Row
 from tasks.lifecycle import release_and_sweep
 from tasks.providers.adapter import SearchQuery, Shown
 from tasks.runtime import Message
-from tasks.wishes import accepting, due, run
+from tasks.wishes import accepting, due, run, unneeded
 from tasks.wishes.due import FIND_NUMBERS
 from tests.tasks.clock import Clock
 from tests.tasks.pools.supplying import Shop, Supplied, area, supplied
@@ -78,6 +78,7 @@ class Wishing(Supplied):
     def turn(self) -> None:
         """One round of all that a worker does by itself."""
         due.look(self.runtime)
+        unneeded.look(self.runtime)
         for binding in self.runtime.providers.values():
             release_and_sweep.sweep_provider(self.runtime, binding)
             release_and_sweep.release_due(self.runtime, binding)

@@ -23,7 +23,7 @@ def said(*items: tuple[Any, Any], **more: Any) -> bytes:
 
 
 def test_the_request_is_the_page_s(server: ScriptedServer) -> None:
-    assert reserve(server, said((NUMBER, "success"), (OTHER, "success"))) == {NUMBER: {}, OTHER: {}}
+    assert reserve(server, said((NUMBER, "success"), (OTHER, "success"))) == {NUMBER: None, OTHER: None}
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("POST", "/v2/number_reservations")
     assert seen.json == {"phone_numbers": [{"phone_number": NUMBER}, {"phone_number": OTHER}]}

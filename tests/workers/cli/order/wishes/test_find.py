@@ -145,6 +145,22 @@ def test_criteria_are_bought_from_three_providers_of_which_two_run_out(cli: Cli,
     assert Counter(charge["kind"] for charge in charges) == {"signalwire": 8, "telnyx": 10, "fluents": 12}
 
 
+@pytest.mark.usefixtures("worker")
+def test_what_two_providers_reserve_is_bought(cli: Cli, sandbox: SandboxServer) -> None:
+    """One of them sells what is reserved only to an order that names that, and refuses two even so."""
+    sandbox.control.stock("bandwidth", area(415, 12))
+    sandbox.control.stock("telnyx", area(415, 12, 100))
+    for number in area(415, 12)[:2]:
+        sandbox.control.plan("bandwidth", "refuse", number, times=50)
+    where = ["--prefix", "415", "--provider", "bandwidth", "--provider", "telnyx", "--reserve"]
+    result = cli("order", "find", "--count", "18", *where, "--wait", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["bought"] == 18
+    charges = sandbox.control.charges()
+    assert len({charge["number"] for charge in charges}) == len(charges) == 18
+    assert Counter(charge["kind"] for charge in charges) == {"bandwidth": 10, "telnyx": 8}
+
+
 def test_a_file_of_counts_is_one_order(cli: Cli, home: Path) -> None:
     path = csv_file(home, ["20,415,bird,sales", "5,628,,ops"], header="count,prefix,provider,metadata.team")
     document = cli.json("order", "submit", str(path))
