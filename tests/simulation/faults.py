@@ -15,7 +15,7 @@ from tasks.sandbox.control import Control
 from tests.simulation.clockwork import Actor
 from tests.simulation.store import gone
 from tests.simulation.tables import away
-from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, THEMES
+from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, THEMES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -146,7 +146,7 @@ class Faults:
         self.on = True
         theme, kinds = self._rng.choice(THEMES)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
-        self.edited = kinds is ACCOUNTS
+        self.edited, self.batched = kinds is ACCOUNTS, kinds is ORDERING
         rest = BESIDE_A_THEME if theme else 1.0
         drawn = {name: self._rng.choice(rates) for name, rates in RATES.items() if any(rates)}
         self.rates = dict.fromkeys(RATES, 0.0) | {name: rest * rate for name, rate in drawn.items()} | theme

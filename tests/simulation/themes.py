@@ -5,6 +5,9 @@ from __future__ import annotations
 ACCOUNTS = ("signalwire", "bird")
 """Kinds whose accounts may be told apart."""
 
+ORDERING = ("telnyx", "bandwidth")
+"""Kinds whose calls are orders of many numbers, under a name of ours."""
+
 THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({}, ()),
     # What is refused then is in doubt all the same: an earlier call has bought it.
@@ -20,8 +23,8 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
     ({"database restored": 0.2}, ()),
-    # Whose orders may stand in no list before they are delivered.
-    ({"database restored": 0.3, "pending for long": 0.5}, ("telnyx", "bandwidth")),
+    # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
+    ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
     ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
     ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
     ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),

@@ -41,6 +41,9 @@ POLICY: dict[str, Any] = {
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
 
+BATCH = 5
+"""The most numbers of one call, where calls are of several."""
+
 NAMED = 0.75
 """The share of worlds in which the database's server tells itself from another, as PostgreSQL's do."""
 
@@ -96,7 +99,8 @@ class World:
         self.by_the_last_look = timeout + BY_THE_LAST_LOOK
         # No file is edited where there is a pool.
         pools = {} if self.faults.edited else stocks.draw(rng, self.kinds)
-        self.configs = [one.model_copy(update={"pools": pools}) for one in _configs(rng, self.kinds, timeout)]
+        configs = _configs(rng, self.kinds, timeout, batched=self.faults.batched)
+        self.configs = [one.model_copy(update={"pools": pools}) for one in configs]
         self.stocks = stocks.Stocks(self, pools)
         # All together stay within the looser limit.
         self.config = max(self.configs, key=_looseness)
@@ -223,7 +227,7 @@ OUTSIDE = {"director": 9, "settler": 10}
 """Who has a database beside the processes that die, and its number."""
 
 
-def _configs(rng: Any, kinds: list[str], timeout: float) -> list[Config]:
+def _configs(rng: Any, kinds: list[str], timeout: float, *, batched: bool) -> list[Config]:
     """One configuration, or two of workers that run at the same time: they differ in limits."""
     same = {
         **POLICY,
@@ -231,7 +235,7 @@ def _configs(rng: Any, kinds: list[str], timeout: float) -> list[Config]:
         "rate_guard": rng.choice((0.025, 0.2)),
         "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
     }
-    batch = rng.choice((1, 1, 5))
+    batch = max(rng.choice((1, 1, BATCH)), BATCH if batched else 1)
     own: dict[str, dict[str, Any]] = {kind: {"max_batch": min(batch, all_kinds()[kind].max_batch)} for kind in kinds}
     if "timepay" in own:
         own["timepay"]["on_unknown"] = "hold"
