@@ -125,7 +125,9 @@ def settle(world: World, feeder: Feeder) -> None:
         while clock() < SETTLE_PATIENCE:
             if clock() > ask_again_at:
                 feeder.send_again()
-                settle_lost(world)
+                if not feeder.missing():
+                    # Not before: who asks after a person's no asks anew.
+                    settle_lost(world)
                 ask_again_at += ASK_AGAIN
             if not feeder.missing() and not unsettled(world) and not held(world):
                 return

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import tasks.audit.compare
 import tasks.ledger.calls.looks
 import tasks.ledger.calls.outcomes
+import tasks.lifecycle.claim
 import tasks.lifecycle.record
 import tasks.providers.reading.lookups
 import tasks.providers.transport.session
@@ -90,6 +91,12 @@ def lost_order_not_asked() -> AbstractContextManager[Any]:
     return patch.object(tasks.audit.compare, "_known", known)
 
 
+def lost_name_not_marked() -> AbstractContextManager[Any]:
+    """Our name of a call is kept in the database alone, which may lose it."""
+    careful = tasks.lifecycle.claim._mark
+    return patch.object(tasks.lifecycle.claim, "_mark", lambda claimed: replace(careful(claimed), reference=None))
+
+
 def late_mark_accepted() -> AbstractContextManager[Any]:
     """What a server committed that another has replaced is marked, after others looked at the marks for that one."""
     careful = Watermark._write
@@ -102,6 +109,7 @@ def late_mark_accepted() -> AbstractContextManager[Any]:
 
 MUTANTS_OF_MONEY = (
     late_mark_accepted,
+    lost_name_not_marked,
     lost_order_not_asked,
     any_404_is_absent,
     entry_passed_over,
