@@ -36,6 +36,8 @@ _WAYS = {
     Status.PURCHASING: (Status.DISPATCHED, Status.PURCHASING),
     Status.DISPATCHED: (Status.DISPATCHED,),
     Status.CANCELLED: (Status.CANCELLED,),
+    # Of what is bought.
+    Status.RELEASED: (Status.RELEASING, Status.RELEASED),
 }
 
 # It reads the signatures of all commands at each invocation: longer than most commands take.

@@ -41,7 +41,7 @@ def test_an_order_and_how_far_it_is(visitor: Visitor, both: Cli, desk: Desk, hom
 
     [listed] = visitor.data("/orders")["orders"]
     assert (listed["id"], listed["name"]) == (order, "numbers.csv")
-    assert listed["counts"] == {"bought": 1, "failed": 1, "held": 1, "cancelled": 0, "waiting": 2}
+    assert listed["counts"] == {"bought": 1, "failed": 1, "held": 1, "cancelled": 0, "released": 0, "waiting": 2}
 
     found = visitor.data(f"/orders/{order}")
     assert {name: found[name] for name in ("lines", "bought", "failed", "held", "waiting")} == {
@@ -58,6 +58,17 @@ def test_an_order_and_how_far_it_is(visitor: Visitor, both: Cli, desk: Desk, hom
     page = visitor.page(f"/orders/{order[-8:]}")
     assert "the number is taken" in page
     assert 'data-live="2"' in page
+
+    assert not any("Released" in one for one in (visitor.page("/orders"), page))
+
+
+def test_what_was_given_back_is_told_as_that(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 1))
+    for status in (Status.PURCHASED, Status.RELEASED):
+        settle(desk, NUMBERS[0], status)
+    counts = visitor.data("/orders")["orders"][0]["counts"]
+    assert (counts["bought"], counts["cancelled"], counts["released"]) == (0, 0, 1)
+    assert all("Released" in visitor.page(where) for where in ("/orders", f"/orders/{order}"))
 
 
 def test_results_as_a_file(visitor: Visitor, both: Cli, home: Path) -> None:

@@ -17,8 +17,6 @@ from workers.cli.terminal.options import InStatus, Limit, OrderId
 from workers.cli.terminal.output import Json, emit_json, say, show, show_table, working
 from workers.views.words import count
 
-_STATUSES = ("bought", "failed", "held", "cancelled", "waiting")
-
 Lines = Annotated[bool, typer.Option("--lines", help="List the lines; with --json one object a line.")]
 Target = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; else stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file where there is one already.")]
@@ -45,18 +43,20 @@ def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     from tasks.reports import queries
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.order import as_shown, totals
+    from workers.views.orders.progress import COUNTS
 
     with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
         orders = [{**as_shown(row), **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
     if json:
         emit_json(orders)
         return
-    columns = ("order", "created", "status", "lines", *_STATUSES, "name")
+    counted = [name for name in COUNTS if name != "released" or any(one[name] for one in orders)]
+    columns = ("order", "created", "status", "lines", *counted, "name")
     rows = [
-        (one["id"], one["created_at"], one["status"], one["lines"], *(one[name] for name in _STATUSES), one["name"])
+        (one["id"], one["created_at"], one["status"], one["lines"], *(one[name] for name in counted), one["name"])
         for one in orders
     ]
-    show_table(columns, rows, numbers=("lines", *_STATUSES)) if rows else say("There is no order yet.")
+    show_table(columns, rows, numbers=("lines", *counted)) if rows else say("There is no order yet.")
 
 
 def show_order(order: OrderId, *, lines: Lines = False, status: InStatus = None, json: Json = False) -> None:

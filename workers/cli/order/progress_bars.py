@@ -8,14 +8,22 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.order.wishes.view import in_short
-from workers.views.orders.progress import Part, Progress, summary
+from workers.views.orders.progress import COUNTS, Part, Progress, summary
 from workers.views.words import plain
 
 MIN_WIDTH = 80
 """Columns: below that numbers would be cut, and be other numbers."""
 
-_COUNTS = ("bought", "failed", "held", "cancelled", "waiting")
-_STYLES = {"bought": "green", "failed": "red", "held": "yellow", "cancelled": "red", "waiting": "cyan"}
+_SELDOM = ("cancelled", "released")
+"""Shown only where there is any."""
+_STYLES = {
+    "bought": "green",
+    "failed": "red",
+    "held": "yellow",
+    "cancelled": "red",
+    "released": "red",
+    "waiting": "cyan",
+}
 
 
 def render(progress: Progress, note: str | None, elapsed: float, width: int) -> RenderableType:
@@ -29,7 +37,7 @@ def render(progress: Progress, note: str | None, elapsed: float, width: int) -> 
 def line_of(progress: Progress, note: str | None) -> str:
     """Everything that matters in one line."""
     data = summary(progress)
-    parts = [f"{data[name]:,} {name}" for name in _COUNTS if data[name] or name == "bought"]
+    parts = [f"{data[name]:,} {name}" for name in COUNTS if data[name] or name == "bought"]
     reasons = [f"{part.provider}: {'; '.join(part.why)}" for part in progress.parts if part.why]
     text = f"order {data['order_id']} {data['status']}: {', '.join(parts)} of {data['lines']:,}"
     wishes = [in_short(progress.wishes)] if progress.wishes else []
@@ -44,7 +52,7 @@ def _heading(progress: Progress, elapsed: float) -> Text:
 
 
 def _table(progress: Progress) -> Table:
-    shown = [name for name in _COUNTS if name != "cancelled" or any(part.cancelled for part in progress.parts)]
+    shown = [name for name in COUNTS if name not in _SELDOM or any(getattr(part, name) for part in progress.parts)]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("provider", no_wrap=True)
     # the one column that gives way on a narrow screen: a number that is cut would be another number
@@ -75,7 +83,7 @@ def _row(part: Part, shown: list[str]) -> list[RenderableType]:
 
 
 def _total(progress: Progress) -> Part:
-    fields = ("lines", *_COUNTS)
+    fields = ("lines", *COUNTS)
     sums = {name: sum(getattr(part, name) for part in progress.parts) for name in fields}
     rates = [part.rate for part in progress.parts if part.rate is not None]
     lefts = [part.left for part in progress.parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.status import Status
@@ -16,7 +16,7 @@ from workers.cli.terminal.output import emit_json, say, show, show_fields, show_
 from workers.cli.terminal.spending import say_spending
 from workers.views.desk import Desk, worker_hint
 from workers.views.orders.order import as_shown, totals
-from workers.views.orders.progress import Progress, Sampler, summary
+from workers.views.orders.progress import COUNTS, Part, Sampler, summary
 from workers.views.words import count, moment
 
 _LINE_FIELDS = (
@@ -33,7 +33,6 @@ _TOLD = {
     "releasing": "{lines} left: the number is being given back. Retry once that has ended.",
     "left": "{lines} left to another order or request for the same number: settled when that one is.",
 }
-_COLUMNS = ("provider", "lines", "bought", "failed", "held", "cancelled", "waiting", "why")
 
 
 def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
@@ -60,7 +59,9 @@ def show_progress(desk: Desk, order_id: str, *, json: bool) -> None:
     )
     show_fields({name: order[name] for name in fields})
     show()
-    show_table(_COLUMNS, [_row(progress, index) for index in range(len(progress.parts))], numbers=_COLUMNS[1:-1])
+    counted = [name for name in COUNTS if name != "released" or any(part.released for part in progress.parts)]
+    numbers = ("lines", *counted)
+    show_table(("provider", *numbers, "why"), [_row(part, numbers) for part in progress.parts], numbers=numbers)
     if progress.wishes:
         show()
         show_wishes(progress.wishes)
@@ -107,9 +108,8 @@ def tell_changed(order_id: str, counts: Mapping[str, int]) -> None:
         show(f"Watch it:  dialstock order watch {order_id}")
 
 
-def _row(progress: Progress, index: int) -> tuple[Any, ...]:
-    part = progress.parts[index]
-    return (*(getattr(part, name) for name in _COLUMNS[:-1]), "; ".join(part.why))
+def _row(part: Part, numbers: Sequence[str]) -> tuple[Any, ...]:
+    return (part.provider, *(getattr(part, name) for name in numbers), "; ".join(part.why))
 
 
 def _line(row: dict[str, Any]) -> str:

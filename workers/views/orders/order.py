@@ -8,28 +8,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from schemas.status import UNSETTLED, OrderStatus, Status
+from schemas.status import OrderStatus
 from schemas.tables.wishes import WishState
 from tasks import orders
 from tasks.ledger.orders.cancel import STOPPABLE, left_to_others
 from tasks.operator.retry_order import RETRIED, would_retry
 from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
-from workers.views.orders.progress import Progress
+from workers.views.orders.progress import Progress, by_count
 
 
 def totals(conn: Connection, order_id: str) -> dict[str, int]:
-    """How many lines are bought, failed, held, cancelled, waiting."""
+    """How many lines are in each of COUNTS."""
     counts: Counter[str] = Counter()
     for row in order_counts(conn, order_id):
         counts[row["status"]] += row["count"]
-    return {
-        "bought": counts[Status.PURCHASED] + counts[Status.RELEASING],
-        "failed": counts[Status.FAILED],
-        "held": counts[Status.HELD],
-        "cancelled": counts[Status.CANCELLED] + counts[Status.RELEASED],
-        "waiting": sum(counts[status] for status in UNSETTLED),
-    }
+    return by_count(counts)
 
 
 def as_shown(order: Mapping[str, Any]) -> dict[str, Any]:

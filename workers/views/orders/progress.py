@@ -26,6 +26,9 @@ from workers.views.words import duration
 RATE_WINDOW = 20.0
 """Seconds over which the rate is taken."""
 
+COUNTS = ("bought", "failed", "held", "cancelled", "released", "waiting")
+"""What becomes of lines, in the order in which it is shown."""
+
 _IN_CALL = (Status.DISPATCHED, Status.PURCHASING)
 _FOLLOWED = {Status.UNKNOWN: "in doubt", Status.PROCESSING: "not usable yet"}
 
@@ -40,6 +43,7 @@ class Part:
     failed: int
     held: int
     cancelled: int
+    released: int
     waiting: int
     paused: bool = False
     why: tuple[str, ...] = ()
@@ -68,10 +72,12 @@ class Progress:
 
     @property
     def all_bought(self) -> bool:
-        """Whether every line is bought; of an order by criteria, whether all its numbers are."""
+        """Whether every line was bought; of an order by criteria, whether all its numbers are."""
         if self.wishes:
             return all_reached(self.wishes)
-        return self.order["status"] != OrderStatus.ABANDONED and all(part.bought == part.lines for part in self.parts)
+        return self.order["status"] != OrderStatus.ABANDONED and all(
+            part.bought + part.released == part.lines for part in self.parts
+        )
 
     @property
     def waiting(self) -> int:
@@ -99,16 +105,12 @@ class Sampler:
         return Progress(order=order, parts=tuple(self._timed(parts)), wishes=tuple(wishes), statuses=statuses)
 
     def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
-        waiting = sum(counts[status] for status in UNSETTLED)
-        why = self._why(conn, alias, counts, state) if waiting else ()
+        found = by_count(counts)
+        why = self._why(conn, alias, counts, state) if found["waiting"] else ()
         return Part(
             provider=alias,
             lines=counts.total(),
-            bought=counts[Status.PURCHASED] + counts[Status.RELEASING],
-            failed=counts[Status.FAILED],
-            held=counts[Status.HELD],
-            cancelled=counts[Status.CANCELLED] + counts[Status.RELEASED],
-            waiting=waiting,
+            **found,
             paused=state is not None and state["paused_at"] is not None,
             why=why,
         )
@@ -171,7 +173,7 @@ def summary(progress: Progress) -> dict[str, Any]:
     """The progress as plain data."""
     order = progress.order
     parts = [{**vars(part), "why": list(part.why)} for part in progress.parts]
-    totals = {name: sum(part[name] for part in parts) for name in ("bought", "failed", "held", "cancelled", "waiting")}
+    totals = {name: sum(part[name] for part in parts) for name in COUNTS}
     return {
         "order_id": order["id"],
         "status": order["status"],
@@ -179,6 +181,19 @@ def summary(progress: Progress) -> dict[str, Any]:
         **totals,
         "providers": parts,
         **({"wishes": list(progress.wishes)} if progress.wishes else {}),
+    }
+
+
+def by_count(statuses: Mapping[str, int]) -> dict[str, int]:
+    """How many of an order's lines are in each of COUNTS, by how many are in each status."""
+    found = Counter(statuses)
+    return {
+        "bought": found[Status.PURCHASED] + found[Status.RELEASING],
+        "failed": found[Status.FAILED],
+        "held": found[Status.HELD],
+        "cancelled": found[Status.CANCELLED],
+        "released": found[Status.RELEASED],
+        "waiting": sum(found[status] for status in UNSETTLED),
     }
 
 

@@ -179,6 +179,20 @@ def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> N
     assert "has nothing left for that" in both.ok("order", "cancel", order)
 
 
+def test_what_was_given_back_is_told_as_that(both: Cli, desk: Desk, home: Path) -> None:
+    order = both.submit(simple_file(home, 2))
+    settle(desk, NUMBERS[0], Status.PURCHASED)
+    settle(desk, NUMBERS[1], Status.PURCHASED)
+    orders.complete_finished(desk.runtime)
+    assert not any("released" in both.ok("order", *words) for words in (("show", order), ("list",)))
+    settle(desk, NUMBERS[1], Status.RELEASED)
+    for told in (both.json("order", "show", order), both.json("order", "list")[0]):
+        assert (told["bought"], told["cancelled"], told["released"]) == (1, 0, 1)
+    assert all("released" in both.ok("order", *words) for words in (("show", order), ("list",)))
+    assert "1 bought, 1 released of 2" in (told := both.ok("order", "watch", order))
+    assert "again" not in told
+
+
 def test_cancel_says_what_is_left_to_another_order(both: Cli, desk: Desk, home: Path) -> None:
     first, second = both.submit(simple_file(home, 3)), both.submit(simple_file(home, 1, name="other.csv"))
     told = both.ok("order", "cancel", first)

@@ -132,12 +132,13 @@ def test_the_screen_shows_everything_at_any_width(width: int) -> None:
             failed=3,
             held=1,
             cancelled=0,
+            released=0,
             waiting=3796,
             why=("paused: [red]x[/red]",),
             rate=12.34,
             left=3725.0,
         ),
-        Part(provider="bird", lines=2, bought=2, failed=0, held=0, cancelled=0, waiting=0, left=0.0),
+        Part(provider="bird", lines=2, bought=2, failed=0, held=0, cancelled=0, released=0, waiting=0, left=0.0),
     )
     order = {"id": "0198c0de-0000-7000-8000-000000000001", "name": "a\x1b[31m[b]file", "status": "open"}
     progress = Progress(order=order, parts=parts)
