@@ -177,7 +177,9 @@ def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], 
     leaving.lock(conn, row["purchase_id"])
     before = leaving.status_of(conn, row["purchase_id"])
     done = action()
-    leaving.follow(conn, row["purchase_id"], before, now)
+    # With the right to a call, the purchase is as it was.
+    if not isinstance(done, Intent):
+        leaving.follow(conn, row["purchase_id"], before, now)
     return done
 
 

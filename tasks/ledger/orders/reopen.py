@@ -13,7 +13,18 @@ from tasks.ledger.orders.cancelled import goes_on
 
 
 def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
-    """Open the completed orders again that have one of the purchases on a line, own or shared. Returns their ids."""
+    """Open the completed orders again that have one of the purchases on a line, own or shared. Returns their ids.
+
+    An order goes on that was cancelled where one of the purchases is queued again.
+    """
+    completed = open_again(conn, purchase_ids, now)
+    _resume(conn, purchase_ids, now)
+    _leave(conn, purchase_ids)
+    return completed
+
+
+def open_again(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
+    """The same for purchases of which none is queued."""
     lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
     # Open orders are locked too: who completes one at this instant must count this settlement, or come before it.
     query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id).with_for_update()
@@ -21,8 +32,6 @@ def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) 
     if completed:
         opened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id.in_(completed)).values(**opened))
-    _resume(conn, purchase_ids, now)
-    _leave(conn, purchase_ids)
     return completed
 
 

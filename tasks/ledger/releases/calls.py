@@ -77,14 +77,13 @@ def take_due(
     waited = or_(~_AT.doubt, _watched(watch, longest_wait(policy) + SWEEP_GRACE.total_seconds()))
     due = (OPEN, _AT.due_at <= watch.now, waited)
     mine = (*_ITS, _OF.provider == provider, _OF.account == account)
-    first = select(_AT.id).join(PURCHASE, mine[0]).where(*due, *mine[1:]).order_by(_AT.due_at).limit(1)
-    known = conn.execute(first.with_for_update(skip_locked=True, of=RELEASE)).scalar()
-    if known is None:
+    first = select(RELEASE, *_COLUMNS).join(PURCHASE, mine[0]).where(*due, *mine[1:]).order_by(_AT.due_at).limit(1)
+    found = conn.execute(first.with_for_update(skip_locked=True, of=RELEASE)).mappings().first()
+    if found is None:
         return None
-    until = watch.now + timedelta(seconds=lease)
-    conn.execute(update(RELEASE).where(_AT.id == known).values(revision=_AT.revision + 1, due_at=until))
-    query = select(RELEASE, *_COLUMNS).join(PURCHASE, _OF.id == _AT.purchase_id).where(_AT.id == known)
-    return Taken(row=dict(conn.execute(query).mappings().one()))
+    values = {"revision": found["revision"] + 1, "due_at": watch.now + timedelta(seconds=lease)}
+    conn.execute(update(RELEASE).where(_AT.id == found["id"]).values(**values))
+    return Taken(row={**found, **values})
 
 
 def keep(conn: Connection, taken: Taken, until: datetime) -> None:

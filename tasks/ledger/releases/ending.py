@@ -13,7 +13,7 @@ from schemas.outcomes import clip
 from schemas.releasing import ReleaseKind, ReleaseStatus
 from schemas.status import Status
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
-from tasks.ledger.orders.reopen import reopen_orders
+from tasks.ledger.orders.reopen import open_again
 from tasks.ledger.releases.keys import requesters
 from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event, tell_requesters
 from tasks.policies.giving_back import Step
@@ -36,7 +36,7 @@ def end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) -> 
     """Have a purchase released, or bought as before, and tell who asked for it. Returns it as it is then."""
     if step.status is ReleaseStatus.RELEASED:
         after = move(conn, purchase, Status.RELEASED, now, error=None, error_code=None)
-        reopen_orders(conn, [purchase["id"]], now)
+        open_again(conn, [purchase["id"]], now)
         return after
     after = move_untold(conn, purchase, Status.PURCHASED, now, finished_at=purchase["finished_at"])
     if after is not None:
