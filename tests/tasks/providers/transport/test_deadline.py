@@ -72,7 +72,7 @@ def test_a_call_whose_end_comes_at_the_gate_is_not_sent(server: ScriptedServer) 
 def test_the_end_bounds_the_answer_and_leaves_a_doubt(server: ScriptedServer) -> None:
     server.queue(SILENCE)
     # counted from the gate: a machine that stood still before would have nothing sent
-    bounds = gate(lambda: object.__setattr__(bounds, "end", time.monotonic() + 1.0))
+    bounds = gate(lambda: object.__setattr__(bounds, "end", time.monotonic() + 3.0))
     with bounded(bounds), pytest.raises(Doubtful):
         client(server.url).request("POST", "/", Body(json={}))
     assert len(server.seen) == 1
