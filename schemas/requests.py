@@ -21,6 +21,8 @@ from schemas.wording import listed, plain_words
 MAX_ORDER = 10_000
 MAX_PROBLEMS = 5
 MAX_PLACE = 100
+MAX_NAME = 200
+"""Characters of an order's name; a longer one is cut."""
 
 MAX_KEY = 200
 Key = Annotated[

@@ -35,7 +35,7 @@ Prefixes = Annotated[
     tuple[str, ...],
     Field(max_length=MAX_WISHES),
     BeforeValidator(
-        lambda value: [value] if isinstance(value, str) else value,
+        lambda value: value if isinstance(value, list | tuple) else [value],
         json_schema_input_type=str | Annotated[list[str], Field(max_length=MAX_WISHES)],
     ),
     Field(description="what the national number begins with: '415', or ['415', '212:20']"),
@@ -70,6 +70,8 @@ class Wish:
 class OrderNumbers(BaseModel):
     """`count` numbers by criteria: so many of each `prefix` that has no count of its own, like '212:20'.
 
+    An empty prefix is refused: where a caller's variable is empty, numbers that nobody asked for would be bought.
+
     max_spend: what all of them may cost, each its setup and first month; what does not tell both is not bought.
     """
 
@@ -97,6 +99,8 @@ class OrderNumbers(BaseModel):
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         seen = [one.partition(":")[0] for one in value]
         for prefix in seen:
+            if not prefix:
+                raise ValueError("is empty: give digits like 415, or leave it out for any number of the country")
             if seen.count(prefix) > 1:
                 raise ValueError(f"{prefix!r} is there twice: name each prefix once, with its count like {prefix}:20")
         return value

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from schemas.by_criteria.criteria import Criteria
 from schemas.by_criteria.wishes import Wish, cannot, fingerprint_of, parse_numbers_order
 from schemas.money import Money
-from schemas.requests import RequestError, key_of_message
+from schemas.outcomes import clip
+from schemas.requests import MAX_NAME, RequestError, key_of_message
 from tasks.ledger.orders.wishes import insert_wishes
 from tasks.ledger.requests.accept import begin_order, open_order
 from tasks.ledger.rows import Row, new_id
@@ -45,7 +46,7 @@ def begin(
     order_id = new_id()
     values = {
         "id": order_id,
-        "name": name,
+        "name": clip(name, MAX_NAME),
         "max_purchases": sum(wish.count for wish in wishes),
         "max_spend": None if max_spend is None else str(max_spend),
         "idempotency_key": key,

@@ -7,7 +7,7 @@ import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer._click.exceptions import ClickException, UsageError
+from typer._click.exceptions import BadParameter, ClickException, UsageError
 from typer.core import TyperGroup
 
 from workers.cli.asyncapi import register as register_asyncapi
@@ -61,10 +61,21 @@ def _tell_usage(exc: ClickException) -> int:
     if not exc.format_message():
         # the help was shown instead
         return exc.exit_code
+    if isinstance(exc, BadParameter) and exc.__cause__ is not None:
+        exc.message = _of_value(exc.__cause__) or exc.message
     say(f"dialstock: {exc.format_message()}", "red")
     if isinstance(exc, UsageError) and exc.ctx is not None:
         say(f"{exc.ctx.get_usage().strip()}\nSee {exc.ctx.command_path} --help")
     return exc.exit_code
+
+
+def _of_value(cause: BaseException) -> str | None:
+    """What is wrong with the value of an option, in our words; None where pydantic did not say it."""
+    from pydantic import ValidationError  # noqa: PLC0415 - so that --help is quick
+
+    from schemas.wording import plain_words  # noqa: PLC0415
+
+    return plain_words(cause.errors()[0]) if isinstance(cause, ValidationError) else None
 
 
 def _tell(exc: Exception) -> int:

@@ -19,8 +19,6 @@ from workers.views.words import count
 SHOWN = 50
 """Problems of a file that are listed."""
 
-MAX_NAME = 200
-
 _WISHED = ("provider", "country", "prefix", "type", "contains", "max_price")
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 

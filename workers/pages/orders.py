@@ -169,6 +169,8 @@ class ChangeOrder(Change):
             said = f"{count(asked, 'line')} {'was' if asked == 1 else 'were'} asked to stop."
             if done["left"]:
                 said += f" {count(done['left'], 'line')} left to others that want the same number."
+            if done["ended"]:
+                said += " It looks for no more numbers."
             return said, {"order_id": found, **done}
         try:
             done = vars(retry_order.retry(desk.runtime, found))

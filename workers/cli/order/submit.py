@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workers.views.orders.check_file import Checked
     from workers.views.orders.load import Loaded
 
-MAX_NAME = 200
 _COUNTS = ("to buy", "bought already", "held", "in work")
 _COLUMNS = ("provider", *_COUNTS, "at its limits")
 
@@ -98,6 +97,7 @@ class Submitted:
     def title(self) -> str | None:
         """The order's name."""
         from schemas.outcomes import clip
+        from schemas.requests import MAX_NAME
 
         return clip(self.name or (None if self.file == STDIN else Path(self.file).name), MAX_NAME)
 

@@ -29,6 +29,7 @@ _TOLD = {
     "found": "{lines} of order {id} are answered by a purchase that is there already.",
     "cancelled": "{lines} of order {id} were asked to stop.",
     "held": "Held for a person, {lines}:  dialstock order show {id} --lines --status held",
+    "ended": "Order {id} looks for no more numbers (wishes: {lines}).",
     "wishes": "Order {id} looks for what it is missing (wishes: {lines}).",
     "releasing": "{lines} left: the number is being given back. Retry once that has ended.",
     "left": "{lines} left to another order or request for the same number: settled when that one is.",
@@ -102,7 +103,7 @@ def tell_changed(order_id: str, counts: Mapping[str, int]) -> None:
     if not changed:
         show(f"Order {order_id} has nothing left for that: nothing was done.")
     for name in filter(counts.get, counts):
-        many = f"{counts[name]:,}" if name == "wishes" else count(counts[name], "line")
+        many = f"{counts[name]:,}" if name in ("wishes", "ended") else count(counts[name], "line")
         show(_TOLD[name].format(lines=many, id=order_id))
     if changed:
         show(f"Watch it:  dialstock order watch {order_id}")

@@ -12,6 +12,7 @@ from schemas.status import OrderStatus
 from schemas.tables.wishes import WishState
 from tasks import orders
 from tasks.ledger.orders.cancel import STOPPABLE, left_to_others
+from tasks.ledger.orders.wishes import wishes_of
 from tasks.operator.retry_order import RETRIED, would_retry
 from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
@@ -46,9 +47,12 @@ def order_actions(conn: Connection, now: Progress) -> list[str]:
 def cancel_order(runtime: Runtime, order_id: str) -> dict[str, int]:
     """Cancel what is not bought yet, and complete the order if that is all.
 
-    Returns how many lines were asked to stop, and how many are left to others that want the same numbers.
+    Returns how many lines were asked to stop, how many are left to others that want the same numbers, and how many
+    wishes look for no more.
     """
+    with runtime.database.read() as conn:
+        ended = sum(wish["state"] == WishState.OPEN for wish in wishes_of(conn, order_id))
     cancelled = orders.cancel(runtime, order_id)
     orders.complete_finished(runtime)
     with runtime.database.read() as conn:
-        return {"cancelled": cancelled, "left": left_to_others(conn, order_id)}
+        return {"cancelled": cancelled, "left": left_to_others(conn, order_id), "ended": ended}

@@ -175,7 +175,7 @@ def test_of_an_account_without_any_number_nothing_is_absent(server: ScriptedServ
     provider = adapter("vonage", server.url)
     assert provider.look({NUMBER: None})[NUMBER].kind is LookKind.UNCLEAR
     server.queue(reply(200, {}))
-    with pytest.raises(ProviderError):
+    with pytest.raises(ProviderError, match="does not prove that the account owns no number"):
         list(provider.owned())
 
 

@@ -173,7 +173,7 @@ def test_an_order_that_is_opened_again_is_not_completed(both: Cli, desk: Desk, h
 def test_cancel_stops_what_is_not_bought(both: Cli, desk: Desk, home: Path) -> None:
     order = both.submit(simple_file(home, 3))
     settle(desk, NUMBERS[0], Status.PURCHASED)
-    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2, "left": 0}
+    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 2, "left": 0, "ended": 0}
     shown = both.json("order", "show", order)
     assert (shown["status"], shown["bought"], shown["cancelled"]) == ("completed", 1, 2)
     assert "has nothing left for that" in both.ok("order", "cancel", order)
@@ -198,7 +198,7 @@ def test_cancel_says_what_is_left_to_another_order(both: Cli, desk: Desk, home: 
     told = both.ok("order", "cancel", first)
     assert f"2 lines of order {first} were asked to stop." in told
     assert "1 line left to another order or request for the same number" in told
-    assert both.json("order", "cancel", first) == {"order_id": first, "cancelled": 0, "left": 1}
+    assert both.json("order", "cancel", first) == {"order_id": first, "cancelled": 0, "left": 1, "ended": 0}
     assert "1 line left to another order" in both("order", "show", first).stderr
     shown = both.json("order", "show", first)
     assert (shown["status"], shown["cancelled"], shown["waiting"]) == ("open", 2, 1)

@@ -46,7 +46,7 @@ def test_it_is_told_of_what_an_order_asked_for_before_and_outlives_its_cancel(
     order = both.submit(simple_file(home, 2))
     first, second = (both.json("buy", NUMBERS[0], "--provider", "timepay", "--metadata", f"of={n}") for n in "ab")
     assert first["purchase"]["id"] == second["purchase"]["id"]
-    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 1, "left": 1}
+    assert both.json("order", "cancel", order) == {"order_id": order, "cancelled": 1, "left": 1, "ended": 0}
     assert {number: row["status"] for number, row in purchases(desk).items()} == {
         NUMBERS[0]: Status.QUEUED,
         NUMBERS[1]: Status.CANCELLED,

@@ -26,7 +26,12 @@ __all__ = ["worker"]
         (["--count", "0"], "count: must be 1 or more"),
         (["--count", "-5"], "count: must be 1 or more"),
         (["--count", "100001"], "count: must be 100000 or less"),
-        (["--count", "many"], "Invalid value for '--count'"),
+        (["--count", "many"], "Invalid value for '--count': must be a whole number Usage"),
+        (["--count", "1.5"], "Invalid value for '--count': must be a whole number Usage"),
+        (["--count", "9", "--at-least", ""], "Invalid value for '--at-least': must be a whole number Usage"),
+        (["--count", "9", "--type", "fax"], "Invalid value for '--type': 'fax' is not one of 'local', 'mobile'"),
+        (["--count", "9", "--prefix", ""], "prefix: is empty: give digits like 415, or leave it out"),
+        (["--count", "9", "--prefix", ":3"], "prefix: is empty: give digits like 415, or leave it out"),
         (["--count", "9", "--prefix", "115"], "prefix: '115' begins no number of US"),
         (["--count", "9", "--prefix", "204"], "'204' is of CA, not of US"),
         (["--count", "9", "--prefix", "415", "--prefix", "999:3"], "'999' begins no number of US that is in use"),
@@ -90,7 +95,7 @@ def test_an_order_by_criteria_is_accepted_once_under_its_key(both: Cli, desk: De
         "--provider",
         "bird",
     ]
-    more = ["--exclude", str(unwanted), "--metadata", "team=sales", "--max-price", "2 USD"]
+    more = ["--exclude", str(unwanted), "--metadata", "team=sales", "--max-price", "2 USD", "--name", "n" * 300]
     first = both.json("order", "find", *arguments, *more)
     assert (first["created"], first["count"], first["wishes"]) == (True, 35, 2)
     again = both.json("order", "find", *arguments, *more)
@@ -105,9 +110,10 @@ def test_an_order_by_criteria_is_accepted_once_under_its_key(both: Cli, desk: De
     assert sorted(wishes[0]["criteria"]["exclude"]) == area(415, 2)
     shown = both.json("order", "show", "last")
     assert (shown["status"], [one["missing"] for one in shown["wishes"]]) == ("open", [30, 5])
+    assert shown["order"]["name"] == "n" * 199 + "\N{HORIZONTAL ELLIPSIS}"
     told = both.ok("order", "show", "last")
     assert "country US and prefix 415" in told
-    both.ok("order", "cancel", "last")
+    assert "looks for no more numbers (wishes: 2)" in both.ok("order", "cancel", "last")
     assert both.json("order", "show", "last")["status"] == "completed"
 
 
