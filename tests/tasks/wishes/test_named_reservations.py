@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -11,10 +12,11 @@ from sqlalchemy import select, update
 from schemas.outcomes import Outcome
 from schemas.status import DEAD, Status
 from schemas.tables.purchases import PURCHASE
-from schemas.tables.wishes import RESERVATION
+from schemas.tables.wishes import RESERVATION, WISH, WishState
 from tasks import orders
 from tasks.ledger.orders import reservations
 from tasks.ledger.queue import pausing
+from tasks.wishes import unneeded
 from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.pools.supplying import area
 from tests.tasks.scripted_provider import DENIED, REFUSED, THROTTLED, UNCLEAR, UNKNOWN
@@ -245,3 +247,28 @@ def test_one_that_is_being_given_back_is_not_named(world: Wishing, shop: Keeper)
     world.until_completed(wanted)
     assert {ask.reservation for ask in shop.asks if ask.number == area(415, 1)[0]} == {None}
     assert len(world.alive()) == 1
+
+
+def test_what_is_reserved_is_given_back_only_once_its_run_is_over(world: Wishing, shop: Keeper) -> None:
+    order(world, 1)
+    world.search()
+    now = world.clock.moment + reservations.LOOK_AGAIN
+    with world.write() as conn:
+        conn.execute(update(RESERVATION).values(purchase_id=None))
+        conn.execute(update(PURCHASE).values(status=Status.FAILED))
+        conn.execute(update(WISH).values(state=str(WishState.OPEN), leased_until=now + timedelta(seconds=1)))
+        assert reservations.take_due(conn, now) == []
+        later = now + reservations.LOOK_AGAIN
+        assert [row["number"] for row in reservations.take_due(conn, later)] == shop.ever == area(415, 1)
+
+
+def test_what_another_purchase_of_the_number_may_have_bought_is_not_given_back(world: Wishing, shop: Keeper) -> None:
+    order(world, 1)
+    world.search()
+    [mine] = world.lines()
+    with world.write() as conn:
+        conn.execute(update(RESERVATION).values(purchase_id=None))
+        conn.execute(update(WISH).values(state=str(WishState.SHORT)))
+    world.later(seconds=reservations.LOOK_AGAIN.total_seconds())
+    unneeded.look(world.runtime)
+    assert (shop.cancelled, len(rows(world)), mine["number"]) == ([], 1, area(415, 1)[0])
