@@ -14,6 +14,7 @@ def test_each_kind_tells_its_fields_and_its_options(cli: Cli) -> None:
         assert rows[name]["in a call"] == kind.max_batch
         assert set(kind.sandbox.fields) <= {*rows[name]["needs"], *rows[name]["may have"]}
         assert rows[name]["reserve"] is (name in ("telnyx", "bandwidth"))
+        assert rows[name]["unreserve"] is (name == "bandwidth")
         assert rows[name]["release"] is True or rows[name]["release"] == kind.portal
     assert rows["bird"]["needs"] == ["workspace_id", "organization_id"]
     assert rows["telnyx"]["may have"][0] == "connection_id"
