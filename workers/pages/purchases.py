@@ -60,7 +60,8 @@ def _trail(document: Document) -> list[dict[str, Any]]:
     told = [(purchase["created_at"], "asked for", f"{purchase['number']} from {purchase['provider']}")]
     for call in document["attempts"]:
         status = f", HTTP {call['http_status']}" if call["http_status"] else ""
-        told.append((call["started_at"], "call", f"{call['outcome'] or 'under way'}{status}"))
+        name = f", our name at the provider: {call['reference']}" if call["reference"] else ""
+        told.append((call["started_at"], "call", f"{call['outcome'] or 'under way'}{status}{name}"))
         if call["ended_at"] is not None and call["detail"]:
             told.append((call["ended_at"], "answer", call["detail"]))
     for one in document["resolutions"]:

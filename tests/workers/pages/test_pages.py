@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event, insert, update
 
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, ORDER, PROVIDER, PURCHASE, RESOLUTION
+from tasks.ledger.calls import intents
 from tasks.orders import begin
 from tests.waiting import eventually
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, settle, simple_file
@@ -170,6 +171,18 @@ def test_a_purchase_with_its_whole_trail(visitor: Visitor, both: Cli, desk: Desk
     ]
     assert datetime.fromisoformat(found["trail"][0]["at"]).tzinfo == UTC
     assert "fail by carol: not there" in visitor.page(f"/purchases/{held['id']}")
+
+
+def test_a_purchase_tells_what_its_call_is_called_at_the_provider(
+    visitor: Visitor, both: Cli, desk: Desk, home: Path
+) -> None:
+    both.submit(csv_file(home, [f"{NUMBERS[0]},telnyx"]))
+    row = settle(desk, NUMBERS[0], Status.DISPATCHED)
+    name = intents.new_reference(row["id"])
+    with desk.runtime.database.write() as conn:
+        wanted = intents.Wanted(row["id"], row["revision"], row["account"], name)
+        intents.claim(conn, [wanted], desk.runtime.now(), 30)
+    assert name in visitor.page(f"/purchases/{row['id']}")
 
 
 def test_purchases_of_a_status_a_provider_and_a_number(visitor: Visitor, both: Cli, desk: Desk, home: Path) -> None:

@@ -11,12 +11,12 @@ from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle,
 from workers.views.desk import Desk
 
 
-def call(desk: Desk, number: str, outcome: Outcome, decision: Decision) -> str:
-    """One call with an outcome, as a worker writes it down."""
+def call(desk: Desk, number: str, outcome: Outcome, decision: Decision, name: str | None = None) -> str:
+    """One call with an outcome, as a worker writes it down; *name* is ours of it at the provider."""
     row = settle(desk, number, Status.DISPATCHED)
     now = desk.runtime.now()
     with desk.runtime.database.write() as conn:
-        [claim] = intents.claim(conn, [intents.Wanted(row["id"], row["revision"], row["account"])], now, 30)
+        [claim] = intents.claim(conn, [intents.Wanted(row["id"], row["revision"], row["account"], name)], now, 30)
     assert claim is not None
     with desk.runtime.database.write() as conn:
         outcomes.record(conn, claim, outcome, decision, now + timedelta(seconds=1))
@@ -35,6 +35,15 @@ def test_show_tells_row_calls_events_and_what_is_next(both: Cli, desk: Desk, hom
     told = both.ok("purchase", "show", purchase)
     assert "[red]bad[/red]" in told
     assert "May have been bought" in told
+
+
+def test_show_tells_what_a_call_is_called_at_the_provider(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(csv_file(home, [f"{NUMBERS[0]},telnyx", f"{NUMBERS[1]},fluents"]))
+    cut = Outcome(kind=OutcomeKind.UNKNOWN, error="cut", error_code="reset")
+    held = Decision(status=Status.HELD, doubt=True, error="cut", error_code="reset")
+    name = intents.new_reference(str(purchases(desk)[NUMBERS[0]]["id"]))
+    assert name in both.ok("purchase", "show", call(desk, NUMBERS[0], cut, held, name))
+    assert "Our names" not in both.ok("purchase", "show", call(desk, NUMBERS[1], cut, held))
 
 
 def test_show_has_only_the_purchases_own_events(both: Cli, desk: Desk, home: Path) -> None:
