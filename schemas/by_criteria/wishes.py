@@ -70,7 +70,8 @@ class Wish:
 class OrderNumbers(BaseModel):
     """`count` numbers by criteria: so many of each `prefix` that has no count of its own, like '212:20'.
 
-    An empty prefix is refused: where a caller's variable is empty, numbers that nobody asked for would be bought.
+    An empty prefix, or contains, is refused: where a caller's variable is empty, numbers that nobody asked for would be
+    bought.
 
     max_spend: what all of them may cost, each its setup and first month; what does not tell both is not bought.
     """
@@ -103,6 +104,13 @@ class OrderNumbers(BaseModel):
                 raise ValueError("is empty: give digits like 415, or leave it out for any number of the country")
             if seen.count(prefix) > 1:
                 raise ValueError(f"{prefix!r} is there twice: name each prefix once, with its count like {prefix}:20")
+        return value
+
+    @field_validator("contains")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("is empty: give digits like 555, or leave it out for any number")
         return value
 
     @field_validator("at_least")

@@ -32,7 +32,7 @@ Type = Annotated[Literal["local", "mobile", "toll-free"] | None, typer.Option("-
 Feature = Annotated[
     list[str] | None, typer.Option("--feature", metavar="voice|sms|mms", help="What it can do; each that is needed.")
 ]
-Contains = Annotated[str, typer.Option(metavar="DIGITS", help="Digits that stand in the national number.")]
+Contains = Annotated[str | None, typer.Option(metavar="DIGITS", help="Digits that stand in the national number.")]
 Provider = Annotated[
     list[str] | None, typer.Option(metavar="ALIAS", help="Where to look, the preferred one first; else everywhere.")
 ]
@@ -77,7 +77,7 @@ class Wanted:
     prefix: Prefix = None
     type: Type = None
     feature: Feature = None
-    contains: Contains = ""
+    contains: Contains = None
     provider: Provider = None
     prefer: Prefer = None
     max_price: MaxPrice = None
@@ -94,9 +94,10 @@ class Wanted:
 
     def fields(self, desk: Desk) -> dict[str, Any]:
         """The request, as a message would have it. Raises Failure."""
-        same = ("count", "type", "contains", "prefer", "max_price", "max_spend", "at_least", "reserve")
+        same = ("count", "type", "prefer", "max_price", "max_spend", "at_least", "reserve", "idempotency_key")
         return {
-            **{name: getattr(self, name) for name in (*same, "idempotency_key")},
+            **{name: getattr(self, name) for name in same},
+            **({} if self.contains is None else {"contains": self.contains}),
             "country": country_code(self.country) or self.country,
             "prefix": self.prefix or [],
             "features": self.feature or [],

@@ -31,6 +31,7 @@ __all__ = ["worker"]
         (["--count", "9", "--at-least", ""], "Invalid value for '--at-least': must be a whole number Usage"),
         (["--count", "9", "--type", "fax"], "Invalid value for '--type': 'fax' is not one of 'local', 'mobile'"),
         (["--count", "9", "--prefix", ""], "prefix: is empty: give digits like 415, or leave it out"),
+        (["--count", "9", "--contains", ""], "contains: is empty: give digits like 555, or leave it out"),
         (["--count", "9", "--prefix", ":3"], "prefix: is empty: give digits like 415, or leave it out"),
         (["--count", "9", "--prefix", "115"], "prefix: '115' begins no number of US"),
         (["--count", "9", "--prefix", "204"], "'204' is of CA, not of US"),
