@@ -60,13 +60,19 @@ def pool_rows(runtime: Runtime) -> list[Row]:
         return [_row(conn, runtime, name, states.get(name)) for name in names]
 
 
+def check_name(conn: Connection, runtime: Runtime, name: str) -> None:
+    """Raise Failure where no pool has this name, nor had it."""
+    known = {*runtime.config.pools, *conn.execute(select(POOL.c.name)).scalars()}
+    if name not in known:
+        raise _unknown(name, known)
+
+
 def pool_document(runtime: Runtime, name: str) -> Row:
     """One pool, whole, as plain data. Raises Failure."""
     with runtime.database.read() as conn:
-        states = {row["name"]: dict(row) for row in conn.execute(select(POOL)).mappings()}
-        if name not in {*runtime.config.pools, *states}:
-            raise _unknown(name, {*runtime.config.pools, *states})
-        row = _row(conn, runtime, name, states.get(name))
+        check_name(conn, runtime, name)
+        state = conn.execute(select(POOL).where(POOL.c.name == name)).mappings().first()
+        row = _row(conn, runtime, name, None if state is None else dict(state))
         runs = select(POOL_RUN).where(POOL_RUN.c.pool == name).order_by(POOL_RUN.c.id.desc()).limit(LAST_RUNS)
         last_runs = [dict(run) for run in conn.execute(runs).mappings()]
     pool = runtime.config.pools.get(name)

@@ -25,6 +25,7 @@ from workers.cli.terminal.output import emit_json, say, show_line
 from workers.views import ids
 from workers.views.errors import Failure
 from workers.views.explain import when
+from workers.views.pools import check_name
 from workers.views.providers.whereabouts import whereabouts
 from workers.views.words import count
 
@@ -173,12 +174,21 @@ def named(runtime: Runtime, wanted: Chosen, statuses: Collection[Status] = _OURS
             return order, giving_back.purchases_of(conn, order)
     if wanted.pool is not None:
         with read() as conn:
+            check_name(conn, runtime, wanted.pool)
             return None, leaving.longest_available(conn, wanted.pool, wanted.count or 0)
     found: dict[str, None] = {}
-    for some in chunks(wanted.numbers or _lines(wanted.file or STDIN), ids.STEP):
+    given = [("", text) for text in wanted.numbers] or _lines(wanted.file or STDIN)
+    for some in chunks(given, ids.STEP):
         with read() as conn:
-            found |= dict.fromkeys(ids.purchase_id(conn, text, statuses) for text in some)
+            found |= dict.fromkeys(_purchase_id(conn, place, text, statuses) for place, text in some)
     return None, list(found)
+
+
+def _purchase_id(conn: Connection, place: str, text: str, statuses: Collection[Status]) -> str:
+    try:
+        return ids.purchase_id(conn, text, statuses)
+    except Failure as exc:
+        raise Failure(f"{place}{exc}", exc.status) from exc
 
 
 def each_row(runtime: Runtime, found: Iterable[str]) -> Iterator[Row]:
@@ -189,6 +199,9 @@ def each_row(runtime: Runtime, found: Iterable[str]) -> Iterator[Row]:
         yield from rows
 
 
-def _lines(file: str) -> list[str]:
+def _lines(file: str) -> list[tuple[str, str]]:
+    """What stands in its lines, each after its place in words."""
+    name = "standard input" if file == STDIN else file
     with opened(file) as stream:
-        return [text for line in stream.read().decode("utf-8-sig").splitlines() if (text := line.strip())]
+        lines = enumerate(stream.read().decode("utf-8-sig").splitlines(), 1)
+        return [(f"{name}, line {line}: ", text) for line, told in lines if (text := told.strip())]

@@ -96,12 +96,22 @@ def test_a_file_or_stdin_names_them(both: Cli, desk: Desk, home: Path) -> None:
     assert len(both.json("release", "--file", "-", "--yes", input="\n".join(NUMBERS[:2]) + "\n")["releasing"]) == 2
 
 
+def test_a_line_that_means_no_purchase_is_told_with_its_place(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 1)
+    named = home / "back.txt"
+    named.write_text(f"{NUMBERS[0]}\n\n{NUMBERS[1]}\n")
+    assert f"{named}, line 3: " in both.refused("release", "--file", str(named), "--yes")
+    told = both.refused("release", "--file", "-", "--yes", input="what\n")
+    assert "standard input, line 1: 'what' is no id of a purchase" in told
+    assert {row["status"] for row in purchases(desk).values()} == {"purchased"}
+
+
 def test_wrong_use_is_said(both: Cli, desk: Desk, home: Path) -> None:
     bought(both, desk, home, 1)
     assert "one of" in both.refused("release", "--yes")
     assert "one of" in both.refused("release", NUMBERS[0], "--order", "last", "--yes")
     assert "go together" in both.refused("release", "--pool", "p", "--yes")
-    assert "nothing" in both.refused("release", "--pool", "p", "--count", "3", "--yes")
+    assert "pool 'p' is not configured" in both.refused("release", "--pool", "p", "--count", "3", "--yes")
 
 
 def test_what_waits_is_called_off_and_in_its_order_alone(both: Cli, desk: Desk, home: Path) -> None:
