@@ -30,7 +30,7 @@ from tasks.supply.offers import Offer, usable, within
 from tasks.wishes.kept import Kept, kept_for, offers_of, rows_of
 from tasks.wishes.reserving import reserve
 from tasks.wishes.settling import settle
-from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, in_words, stuck_lines, with_freed
+from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, lacking, stuck_lines, with_freed
 
 LEASE = timedelta(seconds=30)
 """After a run's last word until another one takes its place: a search may be long, and a worker may die over it."""
@@ -143,7 +143,7 @@ def _begin(conn: Connection, this: _This) -> _Begun | None:
         return None
     spend = with_freed(money.left_of(conn, order), stuck[:1])
     if spend is not None and not spend.amount:
-        why = f"{_lacking(missing, stuck, closed)}; nothing is left of max_spend, {order['max_spend']}"
+        why = f"{lacking(missing, stuck, closed)}; nothing is left of max_spend, {order['max_spend']}"
         state = WishState.SHORT if tally.found else WishState.FAILED
         _none(conn, wish, why, now, final=not money.may_get_back(conn, order), state=state, fails=False)
         return None
@@ -208,7 +208,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
     elif not settle(conn, wish, tally, now):
         empty = begun.settled and not (tally.unsettled or waits or offers)
         stuck = stuck_lines(conn, wish, begun.closed, now)
-        told = _with_reasons(f"{_lacking(missing, stuck, begun.closed)}{why}", found)
+        told = _with_reasons(f"{lacking(missing, stuck, begun.closed)}{why}", found)
         _too_few(conn, wish, told, now, empty=empty, state=WishState.SHORT, found=found)
     this.runtime.reached("ordering")
 
@@ -224,12 +224,6 @@ def _in_place_of(conn: Connection, this: _This, begun: _Begun, found: Found) -> 
     chosen, given = in_their_place(offers, tally.missing(wish["count"]), stuck, money.left_of(conn, order))
     give_up(conn, this.order_id, given, begun.closed, now)
     return chosen
-
-
-def _lacking(missing: int, stuck: Sequence[Row], closed: Mapping[str, str]) -> str:
-    """What a wish has not got, and why."""
-    lacks = [f"{missing} are missing"] if missing or not stuck else []
-    return "; ".join(lacks + in_words(stuck, closed))
 
 
 def _entry(runtime: Runtime, offer: Offer, metadata: Mapping[str, object]) -> Entry:

@@ -105,10 +105,12 @@ def give_up(conn: Connection, order_id: str, lines: Sequence[Row], closed: Mappi
             raise Raced
 
 
-def in_words(lines: Sequence[Row], closed: Mapping[str, str]) -> list[str]:
-    """How many wait where, and why."""
-    counts = Counter(line["provider"] for line in lines)
-    return [f"{count} wait for others, since {_why(alias, closed)}" for alias, count in sorted(counts.items())]
+def lacking(missing: int, stuck: Sequence[Row], closed: Mapping[str, str]) -> str:
+    """What a wish has not got, and why: so many are missing, and how many wait where."""
+    counts = Counter(line["provider"] for line in stuck)
+    lacks = [f"{missing} are missing"] if missing or not stuck else []
+    waits = [f"{count} wait for others, since {_why(alias, closed)}" for alias, count in sorted(counts.items())]
+    return "; ".join(lacks + waits)
 
 
 def _amount(row: Row) -> Decimal:

@@ -14,6 +14,7 @@ from tornado.httputil import HTTPInputError, parse_body_arguments
 from schemas.by_criteria.wishes import check_wishes
 from schemas.numbering.regions import known_country
 from schemas.outcomes import clip
+from schemas.requests import MAX_NAME
 from tasks.accounts import identity
 from tasks.orderfile.columns import Naming
 from tasks.wishes import accepting
@@ -29,8 +30,6 @@ from workers.views.words import count
 
 SHOWN = 50
 """Problems of a file that are listed."""
-
-MAX_NAME = 200
 
 MOST_BYTES = 64 * 2**20
 """Of a file and its form: Flower has it in memory. What is longer is for `dialstock order submit`."""
