@@ -7,12 +7,12 @@ from typing import Any
 
 _WORDS: dict[str, str] = {
     "string_type": "must be text, in quotes",
-    "string_too_short": "is empty: give at least {min_length}",
+    "string_too_short": "is too short: give {min_length} characters or more",
     "string_too_long": "is too long: {max_length} characters at most",
     "string_unicode": "holds half of a surrogate pair: send whole characters",
     "list_type": "must be a list",
     "tuple_type": "must be a list",
-    "too_short": "is empty: give at least {min_length}",
+    "too_short": "has too few entries: give {min_length} or more",
     "too_long": "has {actual_length} entries: {max_length} at most, split it",
     "dict_type": "must be an object of names and values",
     "model_type": "must be an object of names and values",
@@ -33,6 +33,8 @@ _WORDS: dict[str, str] = {
     "uuid_type": "must be a UUID, like 01890a5d-ac96-774b-bcce-b302099a8057",
     "string_pattern_mismatch": "{allowed}",
 }
+_EMPTY = {"string_too_short": "is empty: give at least one character", "too_short": "is empty: give at least one"}
+
 _LISTED = 20
 ACCOUNT_ID = r"^[!-?A-~][!-~]*$"
 _ALLOWED = {
@@ -49,7 +51,8 @@ def plain_words(error: Mapping[str, Any]) -> str:
     pattern = context.get("pattern", "")
     known = _ALLOWED.get(pattern)
     allowed = f"has a character that it cannot have: {known}" if known else f"must match {pattern}"
-    words = _WORDS.get(error["type"])
+    least = context.get("min_length")
+    words = (_EMPTY if least == 1 else _WORDS).get(error["type"], _WORDS.get(error["type"]))
     if words is None:
         return str(error["msg"]).removeprefix("Value error, ")
     plain = {name: int(value) for name, value in context.items() if isinstance(value, float) and value.is_integer()}

@@ -106,7 +106,7 @@ def test_options_are_typed_by_the_providers_kind():
         ("bird", {"stock_item": STOCK}, "options.stock_item: unknown field: did you mean 'stock_item_id'?"),
         ("bird", {"stock_item_id": "x"}, "options.stock_item_id: must be a UUID"),
         ("timepay", {"inbound_agent": "x"}, "options.inbound_agent: unknown field: this provider takes none"),
-        ("fluents", {"inbound_agent": ""}, "options.inbound_agent: is empty: give at least 1"),
+        ("fluents", {"inbound_agent": ""}, "options.inbound_agent: is empty: give at least one character"),
         ("fluents", {"inbound_agent": "a\x00"}, "options.inbound_agent: has a character that it cannot have"),
         ("fluents", {"inbound_agent": "x" * 201}, "options.inbound_agent: is too long: 200"),
     ],
@@ -152,7 +152,7 @@ def test_an_order_is_taken_whole():
         ([item(1), item(2, provider="brid")], "requests.1.provider: 'brid' is not configured: did you mean 'bird'?"),
         ([item(1, options={"stock": STOCK})], "requests.0.options.stock: unknown field"),
         ([item(1, number="nonsense")], "requests.0.number: 'nonsense' is not E.164"),
-        ([], "requests: is empty: give at least 1"),
+        ([], "requests: is empty: give at least one"),
         ("x", "requests: must be a list"),
     ],
 )

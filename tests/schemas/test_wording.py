@@ -19,6 +19,8 @@ class Model(BaseModel):
     key: Annotated[str, Field(min_length=1, max_length=3, pattern=r"^[!-~]+$")] = "k"
     name: Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$")] = "n"
     items: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    word: Annotated[str, Field(min_length=2)] = "wo"
+    pairs: Annotated[list[int], Field(min_length=2)] = [1, 2]
     pair: tuple[int, ...] = ()
     data: dict[str, Any] = {}
     inner: Inner = Inner()
@@ -35,12 +37,14 @@ class Model(BaseModel):
     ("fields", "words"),
     [
         ({"key": 5}, "must be text, in quotes"),
-        ({"key": ""}, "is empty: give at least 1"),
+        ({"key": ""}, "is empty: give at least one character"),
         ({"key": "xxxx"}, "is too long: 3 characters at most"),
         ({"key": "a b"}, "has a character that it cannot have: use letters, digits and signs of ASCII, without spaces"),
         ({"name": "\x01"}, "has a character that it cannot have: leave out control characters"),
         ({"items": 5}, "must be a list"),
-        ({"items": []}, "is empty: give at least 1"),
+        ({"items": []}, "is empty: give at least one"),
+        ({"word": "w"}, "is too short: give 2 characters or more"),
+        ({"pairs": [1]}, "has too few entries: give 2 or more"),
         ({"items": [1, 2, 3]}, "has 3 entries: 2 at most, split it"),
         ({"pair": 5}, "must be a list"),
         ({"data": []}, "must be an object of names and values"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -28,7 +31,7 @@ from workers.cli.release.command import register as register_release
 from workers.cli.sandbox.commands import register as register_sandbox
 from workers.cli.spend import register as register_spend
 from workers.cli.terminal.output import say
-from workers.views.errors import INTERRUPTED, SOME_FAILED, failure_of
+from workers.views.errors import INTERRUPTED, SOME_FAILED, Failure, failure_of
 
 TRACEBACK = "DIALSTOCK_TRACEBACK"
 SANDBOX = "--sandbox"
@@ -38,7 +41,8 @@ class Root(TyperGroup):
     """The whole command line: no exception leaves it as a traceback."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take --sandbox for the whole command line, wherever it stands."""
+        """Take --sandbox for the whole command line, wherever it stands. Raises Failure for what is empty."""
+        _refuse_empty(args)
         end = args.index("--") if "--" in args else len(args)
         if SANDBOX in args[:end]:
             args = [SANDBOX, *(one for one in args[:end] if one != SANDBOX), *args[end:]]
@@ -55,6 +59,14 @@ class Root(TyperGroup):
         except Exception as exc:  # noqa: BLE001 - the last resort, which tells all that it knows
             status = _tell(exc)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse_empty(args: Sequence[str]) -> None:
+    """A variable that is not set would be the folder that we are in, or no condition at all."""
+    for before, given in pairwise(("dialstock", *args)):
+        name = before if not given else given if re.fullmatch(r"--[a-z-]+=", given) else None
+        if name is not None:
+            raise Failure(f"what stands after {name} is empty: give it a value, or leave it out")
 
 
 def _tell_usage(exc: ClickException) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.config.policy import Policy
 from schemas.outcomes import COMPLIANCE
 from schemas.status import Status
+from tasks.ledger.queue.standing import stops
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
 from tasks.providers.registry import kinds
@@ -22,13 +23,15 @@ Row = Mapping[str, Any]
 class Around:
     """What surrounds a purchase: its provider's policy and state.
 
-    `policy` is None where no worker buys for it: its alias is not configured, or is another account now.
+    `policy` is None where no worker buys for it: its alias is not configured, or is another account now. `release` is
+    the one that goes on, of a purchase that is being given back.
     """
 
     policy: Policy | None
     state: Row | None
     now: datetime
     kind: str | None = None
+    release: Row | None = None
 
     @property
     def paused(self) -> str | None:
@@ -48,7 +51,10 @@ def pause_in_words(state: Row | None, now: datetime, kind: str | None = None) ->
         return f"{text}; until `{_goes_on_by(state['provider'], kind)}`{_beneath(state)}"
     if state["cause"] == Cause.PERSON or state["probe_at"] is None:
         return f"{text}; until `dialstock provider resume {state['provider']}`"
-    return f"{text}; one purchase tries again {when(state['probe_at'], now)}"
+    # Perhaps none waits: what is no purchase goes on by then.
+    if state["probe_at"] <= now:
+        return f"{text}; the next purchase tries again"
+    return f"{text}; one purchase may try again {when(state['probe_at'], now)}"
 
 
 def _beneath(state: Row) -> str:
@@ -169,10 +175,15 @@ def _held(purchase: Row, around: Around) -> str:
 def _releasing(purchase: Row, around: Around) -> str:
     if around.policy is None:
         return f"Bought, and to be given back. {_stranded(purchase)}"
-    paused = f" It is {around.paused}." if around.paused else ""
+    paused = f" It is {around.paused}." if around.state is not None and stops(around.state, around.now) else ""
+    release = around.release or {"doubt": False, "due_at": around.now}
+    due = when(release["due_at"], around.now)
+    if release["doubt"]:
+        asked = f"Bought, and perhaps given back: the provider is asked {due} whether it is ours still."
+        return f"{asked}{paused}"
     return (
-        "Bought, and on its way back to the provider: a worker calls when the release is due. A call whose answer was "
-        f"lost is looked up before another is made. `dialstock release --cancel` keeps it before that.{paused}"
+        f"Bought, and on its way back to the provider: a worker calls {due}. A call whose answer was lost is looked up "
+        f"before another is made. `dialstock release --cancel` keeps it before that.{paused}"
     )
 
 

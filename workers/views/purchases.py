@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from schemas.status import Status
+from tasks.ledger.releases.asking import open_release
 from tasks.ledger.releases.made import releases_of
 from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
@@ -23,14 +25,15 @@ def describe(runtime: Runtime, conn: Connection, row: Row) -> str:
 def describe_each(runtime: Runtime, conn: Connection, rows: Sequence[Row]) -> list[str]:
     """The same of many, in their order."""
     states = provider_states(conn, runtime.accounts.values()) if rows else {}
-    return [next_step(row, _around(runtime, row, states.get(row["provider"]))) for row in rows]
+    return [next_step(row, _around(runtime, conn, row, states.get(row["provider"]))) for row in rows]
 
 
-def _around(runtime: Runtime, row: Row, state: Row | None) -> Around:
+def _around(runtime: Runtime, conn: Connection, row: Row, state: Row | None) -> Around:
     binding = runtime.providers.get(row["provider"])
     policy = binding.policy if binding is not None and binding.account == row["account"] else None
     kind = binding.kind if binding is not None else None
-    return Around(policy=policy, state=state, now=runtime.now(), kind=kind)
+    release = open_release(conn, row["id"]) if row["status"] == Status.RELEASING else None
+    return Around(policy=policy, state=state, now=runtime.now(), kind=kind, release=release)
 
 
 def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:

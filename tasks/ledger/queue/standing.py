@@ -7,9 +7,10 @@ the others. Whoever has another file counts by its own: while a rename rolls out
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, func, or_, select
 
@@ -91,7 +92,7 @@ def in_force(rows: Iterable[Row], alias: str, living: Collection[str]) -> Row | 
     return {**(own or strongest), "provider": alias, **{name: strongest[name] for name in PAUSE}}
 
 
-def stops(row: Row, now: datetime) -> bool:
+def stops(row: Mapping[str, Any], now: datetime) -> bool:
     """Whether the pause of *row* stops what buys nothing by itself, too: a machine's does until its probe is due.
 
     The probe is a purchase, and may never come: what waited for its end would wait for ever where none is queued.

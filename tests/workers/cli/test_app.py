@@ -62,6 +62,12 @@ def test_the_version_is_that_of_the_installed_package(cli: Cli) -> None:
     ("arguments", "message"),
     [
         (["frob"], "No such command 'frob'"),
+        ([""], "what stands after dialstock is empty: give it a value, or leave it out"),
+        (["order", "find", "--count", "1", "--exclude", ""], "what stands after --exclude is empty"),
+        (["order", "find", "--count", "1", "--contains="], "what stands after --contains= is empty"),
+        (["order", "submit", ""], "what stands after submit is empty"),
+        (["number", "search", "--provider", "bird", "-o", ""], "what stands after -o is empty"),
+        (["release", "--file", ""], "what stands after --file is empty"),
         (["order", "frob"], "No such command 'frob'"),
         (["order", "show"], "Missing argument 'ID'"),
         (["order", "list", "--limit", "0"], "Invalid value for '--limit': must be 1 or more\n"),

@@ -19,7 +19,14 @@ PAUSED = {
 }
 
 
-def step(status: Status, *, policy: Policy | None = None, state: dict[str, Any] | None = None, **row: Any) -> str:
+def step(
+    status: Status,
+    *,
+    policy: Policy | None = None,
+    state: dict[str, Any] | None = None,
+    release: dict[str, Any] | None = None,
+    **row: Any,
+) -> str:
     purchase = {
         "provider": "bird",
         "number": "+14155550100",
@@ -35,7 +42,7 @@ def step(status: Status, *, policy: Policy | None = None, state: dict[str, Any] 
         **row,
         "status": str(status),
     }
-    return next_step(purchase, Around(policy=policy or Policy(), state=state, now=NOW))
+    return next_step(purchase, Around(policy=policy or Policy(), state=state, now=NOW, release=release))
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -59,7 +66,7 @@ def test_queued() -> None:
     assert backoff == "Backs off: tried again in 12 s (try 3 of 6)."
     paused = step(Status.QUEUED, state=PAUSED)
     assert "when the provider goes on" in paused
-    assert "paused since 2026-01-02 02:59:05Z (account): 401 [b]key[/b]; one purchase tries again in 40 s" in paused
+    assert "paused since 2026-01-02 02:59:05Z (account): 401 [b]key[/b]; one purchase may try again in 40 s" in paused
     gone = next_step(
         {"status": "queued", "provider": "x", "account": "vogent|y", "cancel_requested_at": None},
         Around(policy=None, state=None, now=NOW),
@@ -92,6 +99,22 @@ def test_a_pause_says_what_ends_it() -> None:
     person = pause_in_words({**PAUSED, "cause": "person", "probe_at": None}, NOW)
     assert person is not None
     assert person.endswith("; until `dialstock provider resume bird`")
+
+
+def test_a_pause_whose_probe_is_due_promises_no_purchase_and_stops_no_release() -> None:
+    due = {**PAUSED, "probe_at": NOW}
+    told = pause_in_words(due, NOW)
+    assert told is not None
+    assert told.endswith("; the next purchase tries again")
+    assert "paused" not in step(Status.RELEASING, state=due)
+    assert "paused since" in step(Status.RELEASING, state=PAUSED)
+
+
+def test_a_release_tells_when_it_is_due() -> None:
+    release = {"doubt": False, "due_at": NOW + timedelta(days=13)}
+    assert "a worker calls at 2026-01-15 03:04:05Z." in step(Status.RELEASING, release=release)
+    doubt = {"doubt": True, "due_at": NOW + timedelta(seconds=30)}
+    assert "perhaps given back: the provider is asked in 30 s" in step(Status.RELEASING, release=doubt)
 
 
 def test_when() -> None:

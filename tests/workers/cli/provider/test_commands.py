@@ -49,7 +49,7 @@ def test_a_person_pauses_and_resumes(both: Cli, desk: Desk) -> None:
 def test_a_person_ends_the_machines_pause(cli: Cli, desk: Desk) -> None:
     with desk.runtime.database.write() as conn:
         pausing.pause(conn, "bird", Pause(cause=Cause.ACCOUNT, reason="402", cooldown=60), desk.runtime.now())
-    assert "(account): 402; one purchase tries again" in str(named(cli, "bird")["state"])
+    assert "(account): 402; one purchase may try again" in str(named(cli, "bird")["state"])
     cli.ok("provider", "resume", "bird")
     assert named(cli, "bird")["state"] == "open"
 
@@ -60,7 +60,7 @@ def test_why_a_provider_goes_on_is_shown(cli: Cli) -> None:
     assert cli.json("provider", "resume", "bird", "--reason", "again")["reason"] == "again"
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\nb"])
+@pytest.mark.parametrize("reason", ["  ", "x" * 501, "a\nb"])
 def test_a_pause_needs_a_reason(cli: Cli, reason: str) -> None:
     assert "the reason must be one line" in cli.refused("provider", "pause", "bird", "--reason", reason)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 from schemas.status import Status
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle, simple_file
 from workers.views.desk import Desk
+from workers.views.words import moment
 
 
 def bought(cli: Cli, desk: Desk, home: Path, count: int, provider: str = "vogent") -> str:
@@ -32,6 +34,16 @@ def test_it_asks_and_a_script_says_yes(both: Cli, desk: Desk, home: Path) -> Non
     assert [(one["by"], one["status"]) for one in shown["releases"]] == [("ann", "open")]
     assert "on its way back" in shown["next"]
     assert both.json("release", NUMBERS[0], "--yes")["releasing"][0]["status"] == "releasing"
+
+
+def test_one_that_waits_for_its_date_tells_it(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 1, "signalwire"))
+    settle(desk, NUMBERS[0], Status.PURCHASED, provider_number_id="id-0", attempts=1)
+    both.ok("release", NUMBERS[0], "--yes")
+    shown = both.json("purchase", "show", NUMBERS[0])
+    due = moment(datetime.fromisoformat(shown["releases"][0]["due_at"]))
+    for told in (shown["next"], both.ok("purchase", "show", NUMBERS[0])):
+        assert f"a worker calls at {due}." in " ".join(told.split())
 
 
 def test_it_says_what_that_saves_a_month(both: Cli, desk: Desk, home: Path) -> None:
