@@ -305,8 +305,8 @@ def test_without_any_pool_the_mend_is_told(cli: Cli) -> None:
     ("arguments", "message"),
     [
         (["take", "support", "--count", "0"], "--count"),
-        (["take", "support", "--request-id", ""], "request_id"),
-        (["take", "support", "--for", ""], "taker"),
+        (["take", "support", "--request-id", "a b"], "request_id"),
+        (["take", "support", "--for", "a\nb"], "taker"),
         (["return", "support"], "Missing argument 'NUMBER...'"),
         (["return", "support", "frob"], "frob"),
     ],
