@@ -85,8 +85,8 @@ class DeadlyDatabase(SqlDatabase):
     left = 0
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        with super().write() as conn:
+    def write(self, *, marked: bool = False) -> Iterator[Connection]:
+        with super().write(marked=marked) as conn:
             yield conn
         self.left -= 1
         if self.left == 0:

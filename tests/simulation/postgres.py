@@ -24,6 +24,7 @@ from schemas.tables.purchases import PURCHASE
 from tests.servers.postgres import PostgresServer
 from tests.simulation.clockwork import Broken
 from tests.simulation.tables import Files
+from workers.database.commit_outcome import MARKED
 from workers.database.connections import make_engine
 
 Key = tuple[Any, ...]
@@ -169,7 +170,7 @@ class _Connection(Connection):
     reads = False
 
     def _begin_impl(self, transaction: Any) -> None:
-        self.execution_options(dialstock_read=self.reads)
+        self.execution_options(**{"dialstock_read": self.reads, MARKED: not self.reads})
         super()._begin_impl(transaction)
 
 

@@ -164,7 +164,7 @@ class ProcessDatabase(SqlDatabase):
         self._restores = 0
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, marked: bool = False) -> Iterator[Connection]:
         clockwork, faults, what = self._world.clockwork, self._world.faults, _who()
         clockwork.boundary(f"{what}: begins to write")
         faults.database_before(writes=True)

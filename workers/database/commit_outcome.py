@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tasks.server_errors import explained
@@ -28,8 +29,17 @@ _PAUSE = 0.2
 _CANNOT = frozenset({"0A000", "42501", "42883"})
 
 _TIMELINE = "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
-_MARK = text(f"SELECT txid_current_if_assigned(), {_TIMELINE}")
+# The number is given here: later, it would have to be asked for in a round trip of its own.
+_MARK = f"SELECT txid_current(), {_TIMELINE}"
 _STATUS = text(f"SELECT txid_status(:number), {_TIMELINE}")
+
+
+MARKED = "dialstock_marked"
+"""The execution option of a transaction that is to be marked."""
+
+_LAST = "dialstock_last_result"
+_WROTE = "dialstock_wrote"
+_READS = ("SELECT", "SHOW")
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,42 @@ class Mark:
     timeline: str
 
 
+def begin_marked(conn: Connection, begin: str) -> None:
+    """Begin a transaction with the statements of *begin*, and learn its number in the same round trip."""
+    found = conn.exec_driver_sql(f"{begin}; {_MARK}", execution_options={_LAST: True}).one()
+    conn.info[MARKED], conn.info[_WROTE] = Mark(*found), False
+
+
+def _notice_writes(conn: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    # What is not known to read may have written: WITH does both.
+    if not statement.startswith(_READS):
+        conn.info[_WROTE] = True
+
+
+def _take_last(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Have the result of the last of several statements; whether it was done here."""
+    if not context.execution_options.get(_LAST):
+        return False
+    cursor.execute(statement, parameters)
+    while cursor.nextset():
+        pass
+    return True
+
+
 class Commits:
     """Marks transactions, and tells what became of them. Marks nothing where the server cannot: SQLite, and clones."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._can_mark: bool | None = None if engine.dialect.name == "postgresql" else False
+        if self._can_mark is None:
+            event.listen(engine, "before_cursor_execute", _notice_writes)
+            event.listen(engine, "do_execute", _take_last)
+
+    @property
+    def can_mark(self) -> bool:
+        """Whether the server can mark, once that is found out."""
+        return bool(self._can_mark)
 
     def prepare(self) -> None:
         """Find out, once, whether the server can mark: in the transaction itself a refusal would break that.
@@ -64,8 +104,9 @@ class Commits:
                 self._can_mark = True
 
     def mark(self, conn: Connection) -> Mark | None:
-        """What the present transaction is known by; asked last, for a number is given at the first write."""
-        return Mark(*conn.execute(_MARK).one()) if self._can_mark else None
+        """What the present transaction is known by; taken last, for what it writes counts."""
+        mark: Mark | None = conn.info.get(MARKED) if self._can_mark else None
+        return mark if mark is None or conn.info[_WROTE] else replace(mark, number=None)
 
     def took_place(self, mark: Mark | None, cause: Exception) -> bool:
         """Whether the commit of *mark* took place. Raises Unanswered where that cannot be told."""

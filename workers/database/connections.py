@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from tasks.transactions import SERVER, Raced, with_retry
-from workers.database.commit_outcome import Commits
+from workers.database.commit_outcome import MARKED, Commits, begin_marked
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
 from workers.database.versions import Fit, Unfit, read_versions, refuse_two_schemas
@@ -47,6 +47,7 @@ class SqlDatabase:
         # Few of the connections: timers need some, too, and the first claim on each takes long.
         self._group = GroupCommit(self.write, most=1 if sqlite else max(1, connections // 4))
         self._commits = Commits(self.engine)
+        self._marking = self.engine.execution_options(**{MARKED: True})
 
     def run(self, action: Callable[[Connection], T]) -> T:
         """The result of *action* in a transaction that is committed; run again where it met another one.
@@ -60,7 +61,7 @@ class SqlDatabase:
     def _run(self, action: Callable[[Connection], T]) -> T:
         commits = False
         try:
-            with self.write() as conn:
+            with self.write(marked=self._commits.can_mark) as conn:
                 result = action(conn)
                 mark = self._commits.mark(conn)
                 commits = True
@@ -72,9 +73,12 @@ class SqlDatabase:
         return result
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end of the block; `BEGIN IMMEDIATE` on SQLite."""
-        with self._writer, self.engine.begin() as connection:
+    def write(self, *, marked: bool = False) -> Iterator[Connection]:
+        """A transaction that commits at the end of the block; `BEGIN IMMEDIATE` on SQLite.
+
+        One that is *marked* is known by its number, which it takes even where it only reads.
+        """
+        with self._writer, (self._marking if marked else self.engine).begin() as connection:
             yield connection
 
     def transact(
@@ -152,8 +156,11 @@ def _postgres_engine(url: str, connections: int, program: str) -> Engine:
 def _begin_as_said(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("isolation_level") != "AUTOCOMMIT":
-        reading = options.get("dialstock_read", False)
-        connection.exec_driver_sql(connection.info["begin_reading" if reading else "begin"])
+        begin = connection.info["begin_reading" if options.get("dialstock_read", False) else "begin"]
+        if options.get(MARKED):
+            begin_marked(connection, begin)
+        else:
+            connection.exec_driver_sql(begin)
 
 
 # What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds

@@ -142,6 +142,36 @@ def test_a_commit_that_takes_its_time_is_waited_for(proxy: PostgresProxy, monkey
     database.close()
 
 
+def test_what_reads_and_writes_at_once_is_in_question(proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_outcome, "PATIENCE", 0.5)
+    query = "WITH added AS (INSERT INTO provider_state (provider, updated_at) VALUES ('a', now()) RETURNING 1)"
+    database = SqlDatabase(proxy.url)
+    proxy.cut(1, leaves=True)
+    with pytest.raises(Unanswered):
+        database.run(lambda conn: conn.execute(text(f"{query} SELECT * FROM added")).scalar())
+    database.close()
+
+
+def test_a_number_goes_for_its_own_transaction_alone(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection is lent again and again: what was written before it is not written now."""
+    database, marks = SqlDatabase(postgres_url), list[int | None]()
+    mark = commit_outcome.Commits.mark
+
+    def noted(self: commit_outcome.Commits, conn: Connection) -> commit_outcome.Mark | None:
+        found = mark(self, conn)
+        own = conn.execute(text("SELECT txid_current()")).scalar_one()
+        assert found is not None
+        assert found.number in (None, own)
+        marks.append(found.number)
+        return found
+
+    monkeypatch.setattr(commit_outcome.Commits, "mark", noted)
+    for action in (add("a"), show, add("b"), show):
+        database.run(action)
+    assert [number is None for number in marks] == [False, True, False, True]
+    database.close()
+
+
 def test_what_was_only_read_is_never_in_question(proxy: PostgresProxy) -> None:
     database = SqlDatabase(proxy.url)
     proxy.cut(1, leaves=True)
