@@ -35,7 +35,7 @@ _STATUS = text(f"SELECT txid_status(:number), {_TIMELINE}")
 
 
 MARKED = "dialstock_marked"
-"""The execution option of a transaction that is to be marked."""
+"""The execution option of a transaction that is to be marked, and where its connection's `info` has the mark."""
 
 _LAST = "dialstock_last_result"
 _WROTE = "dialstock_wrote"
@@ -57,7 +57,7 @@ def begin_marked(conn: Connection, begin: str) -> None:
 
 
 def _notice_writes(conn: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-    # What is not known to read may have written: WITH does both.
+    # What is not known to read may have written: WITH does both. A test forbids SELECT to call what writes.
     if not statement.startswith(_READS):
         conn.info[_WROTE] = True
 
@@ -103,10 +103,10 @@ class Commits:
             else:
                 self._can_mark = True
 
-    def mark(self, conn: Connection) -> Mark | None:
-        """What the present transaction is known by; taken last, for what it writes counts."""
-        mark: Mark | None = conn.info.get(MARKED) if self._can_mark else None
-        return mark if mark is None or conn.info[_WROTE] else replace(mark, number=None)
+    def mark(self, conn: Connection) -> Mark:
+        """What the present transaction, which is marked, is known by; taken last, for what it writes counts."""
+        mark: Mark = conn.info[MARKED]
+        return mark if conn.info[_WROTE] else replace(mark, number=None)
 
     def took_place(self, mark: Mark | None, cause: Exception) -> bool:
         """Whether the commit of *mark* took place. Raises Unanswered where that cannot be told."""

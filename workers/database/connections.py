@@ -59,11 +59,11 @@ class SqlDatabase:
         return with_retry(lambda: self._run(action))
 
     def _run(self, action: Callable[[Connection], T]) -> T:
-        commits = False
+        commits, marked = False, self._commits.can_mark
         try:
-            with self.write(marked=self._commits.can_mark) as conn:
+            with self.write(marked=marked) as conn:
                 result = action(conn)
-                mark = self._commits.mark(conn)
+                mark = self._commits.mark(conn) if marked else None
                 commits = True
         except DBAPIError as exc:
             if not (commits and exc.connection_invalidated):
@@ -157,10 +157,7 @@ def _begin_as_said(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("isolation_level") != "AUTOCOMMIT":
         begin = connection.info["begin_reading" if options.get("dialstock_read", False) else "begin"]
-        if options.get(MARKED):
-            begin_marked(connection, begin)
-        else:
-            connection.exec_driver_sql(begin)
+        begin_marked(connection, begin) if options.get(MARKED) else connection.exec_driver_sql(begin)
 
 
 # What a transaction needs goes out with its BEGIN, in one message: no round trip more than BEGIN alone, and it holds
