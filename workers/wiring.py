@@ -17,6 +17,7 @@ from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig, read_token
 from tasks.accounts import identity
 from tasks.ledger.queue.dispatch import ensure_providers
+from tasks.policies.claim_time import ClaimTime
 from tasks.policies.pace import Pace
 from tasks.pools.stock import ensure_pools
 from tasks.providers.adapter import Adapter
@@ -81,6 +82,7 @@ def wire(
         send=Sender(app),
         now=now,
         watch=now.watch,
+        claims=ClaimTime(lambda: now.trip),
     )
     clock = Timer("clock", EVERY, now.ask)
     clock.start()

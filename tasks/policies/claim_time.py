@@ -7,6 +7,7 @@ servers claims earlier, and pays for the distance with latency.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from schemas.config.policy import Policy
 
@@ -19,16 +20,21 @@ MOST_AHEAD = 1.0
 CONNECT = 0.05
 """Seconds that are left to connect to the provider once the claim is ready."""
 
+FIRST = 40
+"""Round trips to the database that the first claims take: each connection is made, and finds out what was bought."""
+
 _GAIN, _DEVIATION_GAIN, _DEVIATIONS = 1 / 8, 1 / 4, 4
 
 
 class ClaimTime:
     """What this process's claims take, from any thread: a mean and four mean deviations, as TCP waits for answers.
 
+    Before the first it is guessed by *trip*, the seconds of a round trip to the database.
     https://www.rfc-editor.org/rfc/rfc6298#section-2
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trip: Callable[[], float] = lambda: 0.0) -> None:
+        self._trip = trip
         self._lock = threading.Lock()
         self._mean = self._deviation = 0.0
         self._known = False
@@ -45,7 +51,9 @@ class ClaimTime:
 
     @property
     def longest(self) -> float:
-        """Seconds that hardly a claim takes longer than; 0.0 where none was seen."""
+        """Seconds that hardly a claim takes longer than."""
+        if not self._known:
+            return FIRST * self._trip()
         return self._mean + _DEVIATIONS * self._deviation
 
     def ahead(self, policy: Policy) -> float:

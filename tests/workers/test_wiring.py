@@ -17,6 +17,7 @@ from schemas.tables.pools import POOL
 from schemas.tables.purchases import PROVIDER
 from tasks.accounts.identity import AccountChanged
 from tasks.orders import accept_single
+from tasks.policies.claim_time import FIRST
 from tasks.providers.configured import parse_config, sandbox_config
 from tests.servers import RedisServer
 from tests.waiting import fair_clock
@@ -103,6 +104,8 @@ def test_the_embedded_database_is_brought_up_to_date(tried_out: Settings) -> Non
         assert wiring.runtime.kinds.keys() == wiring.runtime.providers.keys()
         assert wiring.runtime.redis.ping()
         assert isinstance(wiring.runtime.now, DatabaseClock)
+        wiring.runtime.now.trip = 0.01
+        assert wiring.runtime.claims.longest == FIRST * 0.01
     finally:
         wiring.close()
 

@@ -44,6 +44,8 @@ class DatabaseClock:
         self._local = local
         self._base: tuple[datetime, float] | None = None
         self._off = timedelta(0)
+        self.trip = 0.0
+        """Seconds that its last answer took; 0.0 before the first."""
         self._steady: tuple[datetime, float] | None = None
         self._asking = threading.Lock()
 
@@ -72,7 +74,8 @@ class DatabaseClock:
         with self._asking, self._database.read() as conn:
             asked = _passed()
             said = self._local() if conn.dialect.name == "sqlite" else _time_of(conn)
-            unsure = (_passed() - asked) / 2
+            self.trip = _passed() - asked
+            unsure = self.trip / 2
             base = self._base = said, asked + unsure
             return base, self._notice(base, timedelta(seconds=unsure))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.config.policy import Policy
-from tasks.policies.claim_time import CLAIM_AHEAD, CONNECT, MOST_AHEAD, ClaimTime
+from tasks.policies.claim_time import CLAIM_AHEAD, CONNECT, FIRST, MOST_AHEAD, ClaimTime
 
 
 def after(*seconds: float) -> ClaimTime:
@@ -25,6 +25,16 @@ def test_far_from_them_it_is_what_claims_take() -> None:
     uneven = after(*[0.2, 0.4] * 50)
     assert uneven.ahead(Policy()) > 0.4
     assert uneven.longest < 1.0
+
+
+def test_before_the_first_it_is_guessed_by_the_distance() -> None:
+    claims = ClaimTime(lambda: 0.004)
+    assert claims.longest == FIRST * 0.004
+    assert claims.ahead(Policy()) == pytest.approx(FIRST * 0.004 + CONNECT)
+    for _ in range(50):
+        claims.took(0.02)
+    assert claims.ahead(Policy()) == CLAIM_AHEAD
+    assert ClaimTime(lambda: 9.0).ahead(Policy()) == MOST_AHEAD
 
 
 def test_it_comes_back_after_a_claim_that_hung() -> None:

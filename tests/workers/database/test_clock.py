@@ -90,6 +90,13 @@ def test_what_passes_is_told_by_a_clock_that_nobody_sets() -> None:
     assert clock._passed() == pytest.approx(up, abs=MOMENT.total_seconds())
 
 
+def test_it_tells_how_far_the_database_is(database: SqlDatabase) -> None:
+    found = DatabaseClock(database)
+    assert found.trip == 0.0
+    found()
+    assert found.trip > 0.0
+
+
 def test_sqlite_has_the_machines_clock(sqlite_url: str) -> None:
     database = SqlDatabase(sqlite_url)
     now = DatabaseClock(database, off_by(HOUR))
