@@ -72,5 +72,6 @@ def _away(exc: Exception) -> Failure | None:
     if isinstance(exc, DBAPIError | PoolTimeout):
         return Failure(f"the database {database_trouble(exc).without(cleaned_of_settings)}", AWAY)
     if isinstance(exc, OSError):
-        return Failure(cleaned_of_settings(str(exc)))
+        where = f"{exc.filename}: " if exc.filename else ""
+        return Failure(cleaned_of_settings(f"{where}{exc.strerror or exc}"))
     return None

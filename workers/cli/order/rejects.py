@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from io import TextIOWrapper
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tasks.orderfile import Format
 from tasks.orderfile.objects import list_elements
@@ -17,6 +16,7 @@ from tasks.orderfile.text import SUFFIXES, Text, read_fully
 from workers.cli.terminal.input_file import STDIN
 from workers.cli.terminal.output import say
 from workers.views.errors import Failure
+from workers.views.whole_file import whole_file
 from workers.views.words import count
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _write_cells(archive: Archive, target: Path, bad: set[int], how: Mapping[str
     rows = Sheet(archive, how["sheet"]).some(bad, how["naming"])
     with _created(target) as written:
         if suffix == ".xlsx":
-            write_cells(rows, cast("BinaryIO", written.buffer))
+            write_cells(rows, written.buffer)
         else:
             csv.writer(written, lineterminator="\r\n").writerows(rows)
 
@@ -66,16 +66,11 @@ def _write_text(text: Text, target: Path, checked: Checked, bad: set[int], forma
         written.writelines(rows)
 
 
-@contextmanager
-def _created(target: Path) -> Iterator[TextIOWrapper]:
-    try:
-        # with a mark, without which spreadsheets take it for another encoding
-        with target.open("x", encoding="utf-8-sig", newline="") as written:
-            yield written
-    except FileExistsError:
-        raise Failure(f"--rejects {target}: is there already: name another file") from None
-    except OSError as exc:
-        raise Failure(f"--rejects {target}: cannot be written: {exc.strerror}") from exc
+def _created(target: Path) -> AbstractContextManager[TextIO]:
+    if target.exists():
+        raise Failure(f"--rejects {target}: is there already: name another file")
+    # with a mark, without which spreadsheets take it for another encoding
+    return whole_file(target, encoding="utf-8-sig")
 
 
 def _lines(text: Text, bad: set[int], starts: set[int], *, header: bool) -> Iterator[str]:

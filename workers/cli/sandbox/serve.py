@@ -17,6 +17,7 @@ from tasks.sandbox.faults import Planner
 from workers.cli.terminal.output import emit_json, say, show
 from workers.settings import SANDBOX
 from workers.views.errors import Failure
+from workers.views.whole_file import whole_file
 
 _ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104 - told apart, not listened on
 
@@ -78,13 +79,10 @@ def sandbox_toml(base_url: str, policy: Mapping[str, Any] | None = None) -> str:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet. Raises Failure."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Failure(f"--write-config: {path} is there already and stays as it is: name another file") from None
-    except OSError as exc:
-        raise Failure(f"--write-config: {path} cannot be written: {exc.strerror}") from exc
+    if path.exists():
+        raise Failure(f"--write-config: {path} is there already and stays as it is: name another file")
+    with whole_file(path) as file:
+        file.write(text)
 
 
 def announce(url: str, text: str, faults: Sequence[str], written: Path | None, *, json: bool) -> None:

@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
@@ -50,18 +51,31 @@ class Spool:
         return self._count
 
     def __iter__(self) -> Iterator[Any]:
-        self._file.seek(0)
+        with _named():
+            self._file.seek(0)
         for text in self._file:
             yield json.loads(text)
 
     def add(self, value: Any) -> None:
-        """Append one value."""
-        self._file.write(json.dumps(value) + "\n")
+        """Append one value. Raises Failure."""
+        with _named():
+            self._file.write(json.dumps(value) + "\n")
         self._count += 1
 
     def close(self) -> None:
-        """Give the file back to the system."""
-        self._file.close()
+        """Give the file back to the system, and what is not written yet."""
+        with suppress(OSError):
+            self._file.close()
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Tell what is full: a temporary file has no name."""
+    try:
+        yield
+    except OSError as exc:
+        folder = tempfile.gettempdir()
+        raise Failure(f"{folder}: cannot be written: {exc.strerror}: TMPDIR names another folder") from exc
 
 
 @dataclass

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +13,7 @@ from tasks.orderfile.metadata_columns import metadata_columns, spread, with_meta
 from tasks.reports.queries import each_metadata, each_result
 from tasks.runtime import Runtime
 from workers.views.errors import Failure
+from workers.views.whole_file import whole_file
 
 _SUFFIXES: dict[str, ExportFormat] = {".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
@@ -51,7 +49,8 @@ def write_rows(
     if output is None:
         _write(sheet, sys.stdout, format)
     else:
-        _write_whole(sheet, output, format)
+        with whole_file(output) as target:
+            _write(sheet, target, format)
     return sheet.count
 
 
@@ -66,34 +65,6 @@ class _Sheet:
         for row in self._rows:
             self.count += 1
             yield row
-
-
-def _write_whole(rows: _Sheet, output: Path, format: ExportFormat) -> None:
-    if output.exists() and not output.is_file():
-        # a pipe or a device cannot be replaced
-        with output.open("w", encoding="utf-8", newline="") as target:
-            _write(rows, target, format)
-        return
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    except OSError as exc:
-        raise Failure(f"{output}: cannot be written: {exc.strerror}") from exc
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
-            _fill(rows, target, format)
-        Path(temporary).replace(output)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
-
-
-def _fill(rows: _Sheet, target: TextIO, format: ExportFormat) -> None:
-    # a temporary file is for its owner alone; this one is as any other file would be
-    umask = os.umask(0)
-    os.umask(umask)
-    os.fchmod(target.fileno(), 0o666 & ~umask)
-    _write(rows, target, format)
 
 
 def _write(rows: _Sheet, target: TextIO, format: ExportFormat) -> None:

@@ -10,6 +10,7 @@ from tasks.orderfile import Line, read_order
 from tasks.providers.registry import kinds
 from tests.tasks.orderfile.workbooks import Raw, ods, xlsx
 from tests.workers.cli.running import NUMBERS, Cli, counted, purchases
+from tests.workers.views.test_whole_file import full_disk
 from workers.views.desk import Desk
 
 SHEET = (
@@ -65,6 +66,16 @@ def test_what_cannot_be_written_begins_nothing(cli: Cli, desk: Desk, home: Path)
     assert "the rows are a spreadsheet's: name it like bad.xlsx or bad.csv" in told
     assert not (home / "b.json").exists()
     assert counted(desk) == (0, 0, 0)
+
+
+def test_rows_are_there_all_or_none(cli: Cli, home: Path) -> None:
+    rows = (f"+1415555{n:04},nobody,{'x' * 2_000}\n" for n in range(900))
+    (home / "a.csv").write_text("number,provider,metadata.note\n" + "".join(rows))
+    before = sorted(home.iterdir())
+    with full_disk(1_600_000):
+        told = cli.refused("order", "submit", "a.csv", "--rejects", "bad.csv")
+    assert "bad.csv: cannot be written: File too large" in told
+    assert sorted(home.iterdir()) == before
 
 
 @pytest.mark.parametrize("rejects", ["bad.xlsx", "bad.csv"])
