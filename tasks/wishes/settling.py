@@ -18,16 +18,13 @@ def settle(conn: Connection, wish: Row, tally: Tally, now: datetime) -> bool:
         return False
     less = wish["count"] - tally.bought - tally.held
     state = WishState.SHORT if less > 0 else WishState.REACHED
-    wishes.end(conn, wish, state, _told_at_end(tally, less), now)
+    wishes.end(conn, wish, state, _told_at_end(less), now)
     return True
 
 
-def _told_at_end(tally: Tally, less: int) -> str | None:
-    told = []
-    if tally.held:
-        told.append(f"{tally.held} are held for a person, and not replaced before: dialstock purchase resolve")
+def _told_at_end(less: int) -> str | None:
     if less > 0:
-        told.append(f"{less} were cancelled by a person")
+        return f"{less} were cancelled by a person"
     if less < 0:
-        told.append(f"{-less} more than asked for are ours, by a yes that came late: dialstock release gives them back")
-    return "; ".join(told) or None
+        return f"{-less} more than asked for are ours, by a yes that came late: dialstock release gives them back"
+    return None

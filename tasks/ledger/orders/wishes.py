@@ -121,6 +121,16 @@ def tallies(conn: Connection, wishes: Sequence[Row]) -> dict[int, Tally]:
     return {row["position"]: Tally(statuses.get(row["position"], {}), row["forgiven"]) for row in wishes}
 
 
+def why(wish: Row, tally: Tally) -> str | None:
+    """Why a wish has no more: what its last search came to, and what a person may do now."""
+    told = [wish["reason"]] if wish["reason"] else []
+    if tally.held:
+        told.append(f"{tally.held} are held for a person, and not replaced before: dialstock purchase resolve")
+    if wish["state"] == WishState.REACHED and (missing := tally.missing(wish["count"])):
+        told.append(f"{missing} came to nothing since: dialstock order retry looks for others")
+    return "; ".join(told) or None
+
+
 def summary(conn: Connection, order_id: str) -> Row | None:
     """All wishes of an order counted together, and why some came to less; None where it has none."""
     rows = wishes_of(conn, order_id)
@@ -128,7 +138,8 @@ def summary(conn: Connection, order_id: str) -> Row | None:
         return None
     found = tallies(conn, rows)
     missing = sum(found[row["position"]].missing(row["count"]) for row in rows)
-    reasons = [f"wish {row['position']}: {row['reason']}" for row in rows if row["reason"]]
+    told = {row["position"]: why(row, found[row["position"]]) for row in rows}
+    reasons = [f"wish {position}: {one}" for position, one in told.items() if one]
     counts = {
         name: sum(getattr(one, name) for one in found.values()) for name in ("found", "bought", "held", "refused")
     }

@@ -97,11 +97,18 @@ def ours_after_all(world: Wishing, purchase_id: str) -> None:
 def test_a_held_number_that_is_not_ours_is_replaced_by_a_retry_only(world: Wishing) -> None:
     order, held = held_one(world)
     say_not_ours(world, held)
+    assert world.why() == "1 came to nothing since: dialstock order retry looks for others"
     world.until_completed(order)
     assert len(world.alive()) == 2
     retry_order.retry(world.runtime, order["id"])
     world.until_completed(order)
-    assert len(world.alive()) == 3
+    assert (len(world.alive()), world.why()) == (3, None)
+
+
+def test_what_was_held_and_is_ours_is_told_as_held_no_more(world: Wishing) -> None:
+    _, held = held_one(world)
+    ours_after_all(world, held)
+    assert world.why() is None
 
 
 def test_a_late_yes_after_its_replacement_is_told(world: Wishing) -> None:

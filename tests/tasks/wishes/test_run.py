@@ -132,10 +132,10 @@ def test_a_held_number_counts_and_the_order_says_so(world: Wishing) -> None:
     world.lead(Status.HELD, 1)
     world.until_completed({"id": world.wishes()[0]["order_id"]})
     assert len(world.alive()) == 3
-    assert world.state() == (
-        "reached",
-        "1 are held for a person, and not replaced before: dialstock purchase resolve",
-    )
+    assert world.state()[0] == "reached"
+    assert world.why() == "1 are held for a person, and not replaced before: dialstock purchase resolve"
+    (_, told) = world.order_events()[-1]
+    assert told["wishes"]["reasons"] == [f"wish 1: {world.why()}"]
 
 
 def test_a_paused_provider_and_a_failed_search_are_waited_for(world: Wishing) -> None:

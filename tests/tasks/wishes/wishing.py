@@ -119,6 +119,11 @@ class Wishing(Supplied):
         [wish] = [one for one in self.wishes() if one["position"] == position]
         return wish["state"], wish["reason"]
 
+    def why(self, position: int = 1) -> str | None:
+        """As `order show` tells it."""
+        [wish] = [one for one in self.wishes() if one["position"] == position]
+        return wishes.why(wish, self.tally(position))
+
     def alive(self) -> list[str]:
         """The numbers that are, or may be, paid for."""
         query = select(PURCHASE.c.number).where(PURCHASE.c.status.not_in(DEAD)).order_by(PURCHASE.c.number)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.tables.wishes import WishState
-from tasks.ledger.orders.wishes import tallies, wishes_of
+from tasks.ledger.orders.wishes import tallies, why, wishes_of
 from tasks.ledger.rows import Row
 
 
@@ -40,7 +40,7 @@ def _row(wish: Row, tally: Any) -> Row:
         "held": tally.held,
         "missing": tally.missing(wish["count"]),
         "state": wish["state"],
-        "why": wish["reason"],
+        "why": why(wish, tally),
         "searches": wish["searches"],
         "metadata": wish["metadata"],
     }
