@@ -1,8 +1,10 @@
 """Processes of ours that are forked off one which has imported everything: that takes a process most of its start.
 
 Each has its own environment, working directory and files, runs the same program to its end, and is a child of the
-test's process, as a fresh one is. A fresh one is started where that would make a difference: for other programs than
-Celery's and ours, with other settings of Python or of the dynamic linker, and where there is no Linux.
+test's process, as a fresh one is. So are the children that it starts itself, and what it becomes by `exec`. A fresh one
+is started where that would make a difference: for other programs than Celery's and ours, with other settings of Python
+or of the dynamic linker, and where there is no Linux. Its command line is its source's: who looks at that starts it
+afresh.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from pkgutil import walk_packages
-from typing import Any
+from typing import Any, NoReturn
 
 import workers.cli
 from workers.launch import celery_command
@@ -40,8 +44,11 @@ IMPORTED = (
 )
 """With them come most others; not `workers.app`, which reads the environment."""
 
-_SAME = ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER")
+_SAME = ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "PYTHONWARNINGS")
 """Settings of Python that a forked process heeds too."""
+
+_PARENTS = {"up", "demo"}
+"""Commands that start children."""
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _LONGEST = 2**18
@@ -49,9 +56,7 @@ _LONGEST = 2**18
 
 def start(command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
     """Start a command as `subprocess.Popen` does."""
-    ours = _arguments(command) is not None and _settings(env) == _OWN
-    kind = _Forked if ours and sys.platform == "linux" else subprocess.Popen
-    return kind(command, env=env, **options)
+    return _Forked(command, env=env, **options)
 
 
 def run(command: Sequence[str], *, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -73,6 +78,8 @@ def _arguments(command: Sequence[str]) -> list[str] | None:
         return ["-c", *command[len(DIALSTOCK) :]]
     if [*command[: len(_LAUNCH)]] == _LAUNCH:
         return ["-m", *command[len(_LAUNCH) :]]
+    if [*command[:2]] == [sys.executable, "-m"] and command[2].startswith("tests."):
+        return [*command[2:]]
     return None
 
 
@@ -84,15 +91,25 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str]:
 _OWN = _settings(os.environ)
 
 
-class _Forked(subprocess.Popen[Any]):
-    """Like any other, but for its start."""
+def _alike(command: Sequence[str], env: Mapping[str, str]) -> list[str] | None:
+    """The arguments of what runs in a forked process as in a fresh one."""
+    same = sys.platform == "linux" and _settings(env) == _OWN
+    return _arguments(command) if same else None
 
-    def _execute_child(
-        self, args: Any, _executable: Any, _preexec: Any, _close: Any, _pass: Any, cwd: Any, env: Any, *rest: Any
-    ) -> None:
-        pipes = rest[3:9]
+
+class _Forked(subprocess.Popen[Any]):
+    """Like any other, but for its start, where that makes no difference."""
+
+    def _execute_child(self, args: Any, *rest: Any) -> None:
+        _executable, _preexec, _close, _pass, cwd, env = rest[:6]
+        env = os.environ if env is None else env
+        arguments = None if isinstance(args, str) else _alike(args, env)
+        if arguments is None:
+            super()._execute_child(args, *rest)  # type: ignore[misc]
+            return
+        pipes, session = rest[9:15], rest[20]
         files = [number if given == -1 else given for number, given in enumerate((pipes[0], pipes[3], pipes[5]))]
-        request = {"arguments": _arguments(args), "cwd": str(cwd or Path.cwd()), "environ": dict(env)}
+        request = {"arguments": arguments, "cwd": str(cwd or Path.cwd()), "environ": dict(env), "session": session}
         try:
             self.pid = _source().fork(json.dumps(request).encode(), files)
             self._child_created = True
@@ -101,14 +118,10 @@ class _Forked(subprocess.Popen[Any]):
 
 
 class _Source:
-    """The process that has imported everything."""
+    """A process that has imported everything; *wait* waits for its end."""
 
-    def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [sys.executable, "-P", __file__, str(theirs.fileno())]
-            env = {name: value for name, value in os.environ.items() if name not in _settings(os.environ)} | _OWN
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=env)
+    def __init__(self, asked: socket.socket, wait: Callable[[], object]) -> None:
+        self._socket, self._wait = asked, wait
         self._lock = threading.Lock()
         atexit.register(self._close)
 
@@ -127,12 +140,21 @@ class _Source:
         # Closing alone does not end it while a copy of this process has the socket too.
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._process.wait()
+        self._wait()
 
 
 @cache
 def _source() -> _Source:
-    return _Source()
+    ours, theirs = _pair()
+    with theirs:
+        command = [sys.executable, "-P", __file__, str(theirs.fileno())]
+        env = {name: value for name, value in os.environ.items() if name not in _settings(os.environ)} | _OWN
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=env)
+    return _Source(ours, process.wait)
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _adopt(orphans: int) -> None:
@@ -148,9 +170,13 @@ def _serve(asked: socket.socket) -> Callable[[], object] | None:
         answer, told = os.pipe()
         between = os.fork()
         if not between:
+            middle = os.getpid()
             if child := os.fork():
                 os.write(told, str(child).encode())
                 os._exit(0)
+            # It may ask who its parent is.
+            while os.getppid() == middle:
+                time.sleep(0.001)
             for one in (answer, told):
                 os.close(one)
             asked.close()
@@ -161,8 +187,12 @@ def _serve(asked: socket.socket) -> Callable[[], object] | None:
             os.close(one)
 
 
-def _program(files: Sequence[int], arguments: list[str], cwd: str, environ: dict[str, str]) -> Callable[[], object]:
+def _program(
+    files: Sequence[int], arguments: list[str], cwd: str, environ: dict[str, str], *, session: bool
+) -> Callable[[], object]:
     """Be like a fresh process; returns what it runs."""
+    if session:
+        os.setsid()
     for number, one in enumerate(files):
         os.dup2(one, number)
         os.close(one)
@@ -172,14 +202,49 @@ def _program(files: Sequence[int], arguments: list[str], cwd: str, environ: dict
     time.tzset()
     if "PYTHONFAULTHANDLER" in environ:
         faulthandler.enable()
+    for option in filter(None, environ.get("PYTHONWARNINGS", "").split(",")):
+        warnings._setoption(option)  # type: ignore[attr-defined]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=stream.line_buffering or "PYTHONUNBUFFERED" in environ)
-    sys.argv[:] = arguments
+    if not _PARENTS.isdisjoint(arguments[1:]) and (program := _parent()):
+        return program
+    os.execv = _become  # type: ignore[assignment]
     gc.enable()
+    return _run(arguments)
+
+
+def _run(arguments: list[str]) -> Callable[[], object]:
+    sys.argv[:] = arguments
     if arguments[0] == "-m":
         return partial(launch, arguments[1:])
+    if arguments[0].startswith("tests."):
+        sys.path.insert(0, str(Path.cwd()))
+        return partial(runpy.run_module, arguments[0], run_name="__main__", alter_sys=True)
     name = "celery.__main__" if arguments[0] == "celery" else "workers.cli"
     return importlib.import_module(name).main  # type: ignore[no-any-return]
+
+
+_execv = os.execv
+
+
+def _become(path: str, command: list[str]) -> NoReturn:
+    arguments = _alike(command, os.environ)
+    if arguments is None:
+        _execv(path, command)
+    sys.exit(_run(arguments)())  # type: ignore[arg-type]
+
+
+def _parent() -> Callable[[], object] | None:
+    """Have a source for children before there are threads; in the source, what a child runs."""
+    ours, theirs = _pair()
+    if source := os.fork():
+        theirs.close()
+        found = _Source(ours, partial(os.waitpid, source, 0))
+        globals()["_source"] = lambda: found
+        subprocess.Popen = _Forked  # type: ignore[misc]
+        return None
+    ours.close()
+    return _serve(theirs) or partial(os._exit, 0)
 
 
 def _main(handed: int) -> object:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 
 from tests import forked
 from tests.forked import DIALSTOCK
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, is_gone
+from tests.workers.cli.commands import choose_sandbox
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process is a fresh one")
 
@@ -25,20 +27,33 @@ def _settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LD_"))}
 
 
-def is_fresh(process: subprocess.Popen[str]) -> bool:
+def is_fresh(process: subprocess.Popen[str] | psutil.Process) -> bool:
     return forked.__file__ not in psutil.Process(process.pid).cmdline()
 
 
 @ON_LINUX
-def test_a_command_has_an_environment_a_folder_and_files_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "providers.toml").write_text("[provider.x]")
-    command = [*DIALSTOCK, "order", "list"]
-    options: dict[str, Any] = {"env": environment(tmp_path, DATABASE_URL="mysql://here"), "cwd": tmp_path}
+@pytest.mark.parametrize(
+    ("arguments", "more", "told"),
+    [
+        (["order", "list"], {"DATABASE_URL": "mysql://here"}, "mysql"),
+        # It becomes Celery, which says that.
+        (["worker", "--none-such"], {"PYTHONWARNINGS": "ignore"}, "No such option '--none-such'"),
+    ],
+    ids=["command", "Celery"],
+)
+def test_a_command_has_an_environment_a_folder_and_files_of_its_own(
+    tmp_path: Path, arguments: list[str], more: dict[str, str], told: str
+) -> None:
+    choose_sandbox(tmp_path)
+    command = [*DIALSTOCK, *arguments]
+    options: dict[str, Any] = {"env": environment(tmp_path, **more), "cwd": tmp_path}
     forked_one = forked.run(command, timeout=PATIENCE, **options)
     fresh_one = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
-    assert vars(forked_one) == vars(fresh_one)
+    # The lines before tell how Celery was called.
+    ended, ended_fresh = ((one.returncode, one.stdout, one.stderr.splitlines()[-1]) for one in (forked_one, fresh_one))
+    assert ended == ended_fresh
     assert forked_one.returncode == 2
-    assert "mysql" in forked_one.stderr
+    assert told in forked_one.stderr
 
 
 @ON_LINUX
@@ -56,13 +71,26 @@ def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None
     eventually(lambda: not psutil.pid_exists(process.pid), what="it is gone")
 
 
+@ON_LINUX
+def test_what_it_starts_is_its_child_and_goes_with_it(tmp_path: Path) -> None:
+    choose_sandbox(tmp_path)
+    command = [*DIALSTOCK, "up", "--json", "--no-flower"]
+    with forked.start(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        family = [psutil.Process(pid) for pid in json.loads(process.stdout.readline())["pids"].values()]
+        assert {one.ppid() for one in family} == {process.pid}
+        assert not [one for one in family if is_fresh(one)]
+        process.kill()
+    eventually(lambda: all(map(is_gone, family)), what="all are gone")
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [
         ([sys.executable, "-c", "input()"], {}),
         (["sh", "-c", "read line"], {}),
         ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONPATH": "/nowhere"}),
-        ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONWARNINGS": "ignore"}),
+        ([*DIALSTOCK, "sandbox", "--port", "0"], {"PYTHONOPTIMIZE": "1"}),
         ([*DIALSTOCK, "sandbox", "--port", "0"], {"LD_BIND_NOW": "1"}),
     ],
 )

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,16 @@ def choose_sandbox(folder: Path, url: str = SANDBOX_URL) -> None:
 class Running:
     """A command that runs until it is stopped; what it says on standard error goes to `log`."""
 
-    def __init__(self, *arguments: str, cwd: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        environ: Mapping[str, str],
+        start: Callable[..., subprocess.Popen[Any]] = forked.start,
+    ) -> None:
         self._log = cwd / f"{arguments[0]}.log"
         with self._log.open("wb") as log:
-            self.process = forked.start(
+            self.process = start(
                 [*DIALSTOCK, *arguments], env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=log, text=True
             )
 

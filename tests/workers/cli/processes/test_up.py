@@ -1,6 +1,7 @@
 import json
 import re
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -40,7 +41,9 @@ def environ(tmp_path: Path, sandbox: SandboxServer) -> dict[str, str]:
 
 def test_everything_in_one_terminal(tmp_path: Path, environ: dict[str, str], sandbox: SandboxServer) -> None:
     port = free_port()
-    with Running("up", "--json", "--flower-port", str(port), cwd=tmp_path, environ=environ) as up:
+    arguments = ("up", "--json", "--flower-port", str(port))
+    # Afresh, for what their command lines tell.
+    with Running(*arguments, cwd=tmp_path, environ=environ, start=subprocess.Popen) as up:
         ready = json.loads(up.line())
         family = psutil.Process(up.process.pid).children(recursive=True)
         broker = Files(tmp_path / "home").read_url()

@@ -111,7 +111,8 @@ def test_a_missing_secret_is_named_before_anything_starts(tmp_path: Path, enviro
 
 def test_beat_runs_from_a_folder_with_a_tasks_module_of_its_own(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "tasks.py").write_text("raise RuntimeError('not ours')")
-    with Running("beat", cwd=tmp_path, environ=environ) as beat:
+    # Afresh, for what it imports.
+    with Running("beat", cwd=tmp_path, environ=environ, start=subprocess.Popen) as beat:
         eventually(lambda: "beat: Starting" in beat.log, what="beat starts")
         assert beat.stop() == 0
     assert "Traceback" not in beat.log
@@ -169,7 +170,8 @@ def test_flower_takes_its_password_from_the_environment_alone(tmp_path: Path) ->
     choose_sandbox(tmp_path)
     environ = environment(tmp_path / "home", FLOWER_BASIC_AUTH="someone:hidden-password\n")
     url = f"http://127.0.0.1:{port}/broker"
-    with Running("flower", "--port", str(port), cwd=tmp_path, environ=environ) as flower:
+    # Afresh, for what its command line tells.
+    with Running("flower", "--port", str(port), cwd=tmp_path, environ=environ, start=subprocess.Popen) as flower:
         eventually(lambda: _status(url) == 401, what="Flower asks for a password")
         page = httpx.get(url, auth=("someone", "hidden-password"), trust_env=False)
         url_file = Files(tmp_path / "home").read_url()
