@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
+from tests import forked
 from tests.chaos.clock import go_by
 from tests.chaos.fleet import ROOT
 from workers.cli import main
@@ -48,7 +49,7 @@ class Commands:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        self._process = subprocess.Popen(
+        self._process = forked.start(
             [sys.executable, "-m", "tests.chaos.command", str(folder)],
             env={**os.environ, **environ},
             cwd=ROOT,

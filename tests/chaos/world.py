@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from tasks.providers.registry import kinds
 from tasks.runtime import Runtime
 from tasks.sandbox import SandboxControl
 from tasks.watermark import Watermark
+from tests import forked
 from tests.chaos.clock import SetClock
 from tests.chaos.command import Commands
 from tests.chaos.fleet import ROOT, Fleet
@@ -185,7 +187,7 @@ def stage(
 def open_shop(folder: Path, seed: int, rates: Mapping[str, float]) -> Iterator[str]:
     """The sandboxes' address."""
     command = [sys.executable, "-m", "tests.chaos.shop", str(seed), json.dumps(dict(rates)), str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with forked.start(command, env=os.environ, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()

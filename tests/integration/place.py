@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +30,6 @@ from tasks.sandbox import SandboxServer
 from tests.integration.containers import LocalProcess, LocalRedis, LocalWorker
 from tests.integration.results import Results
 from tests.servers import RedisServer
-from tests.waiting import PATIENCE
 from workers.database.connections import SqlDatabase
 
 KINDS = tuple(kinds())
@@ -64,6 +65,17 @@ POOLS: Tables = {
     }
     for name, prefix, target in (("triple", "202", 3), ("single", "212", 1), ("late", "305", 1))
 }
+
+
+@cache
+def _client() -> subprocess.Popen[str]:
+    """One for all tests of this process: its start takes longer than to send."""
+    command = [sys.executable, "-P", str(Path(__file__).with_name("client.py"))]
+    # Celery prefers a broker that stands there.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CELERY_")}
+    client = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(client.communicate)
+    return client
 
 
 class Setup(CeleryTestSetup):
@@ -158,17 +170,12 @@ class Place:
 
     def send(self, *messages: Mapping[str, Any]) -> list[str]:
         """Send messages from a process that knows only Celery; returns their ids."""
-        done = subprocess.run(
-            [sys.executable, "-P", str(Path(__file__).with_name("client.py")), self.redis.url],
-            input=json.dumps(messages),
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+        client = _client()
+        assert client.stdin is not None
+        assert client.stdout is not None
+        print(json.dumps([self.redis.url, messages]), file=client.stdin, flush=True)
+        sent: list[str] = json.loads(client.stdout.readline())
+        return sent
 
     def purchase(self, number: str) -> dict[str, Any]:
         """The newest purchase of a number."""

@@ -47,6 +47,8 @@ def test_a_worker_with_a_bad_start_tells_once_and_exits(
     idle_place: Place, change: Callable[[Place], dict[str, str]], status: int, told: list[str]
 ) -> None:
     environ = {**idle_place.environ, **change(idle_place), "PYTHONWARNINGS": "ignore::UserWarning"}
+    if change is misspell_a_field:
+        environ["PYTHONHASHSEED"] = "0"  # started afresh
     with ExitStack() as stack:
         processes = [
             LocalProcess(name, command, environ, idle_place.home / f"{name}.log") for name, command in COMMANDS.items()

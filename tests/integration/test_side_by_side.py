@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ from pytest_celery import CeleryTestWorker
 from schemas.tables.purchases import ORDER
 from tests import releases
 from tests.integration.place import Place
-from tests.waiting import PATIENCE, eventually
+from tests.integration.test_going_back import dialstock
+from tests.waiting import eventually
 from tests.workers.migrations.test_versions import alembic
 from workers.database.connections import migrate, revisions
 from workers.database.versions import needed_revision
@@ -88,8 +88,7 @@ def test_a_deploy_that_rolls_and_is_rolled_back_loses_nothing_and_buys_nothing_t
 
 
 def release(place: Place, *numbers: str) -> None:
-    command = ["dialstock", "release", *numbers, "--yes"]
-    done = subprocess.run(command, env=place.environ, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = dialstock(place, "release", *numbers, "--yes")
     assert done.returncode == 0, done.stderr
 
 
