@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,9 +18,6 @@ MICRO = 1_000_000
 
 SPINS = 100_000
 """How often the time may be asked for while none passes."""
-
-_start = threading.Thread.start
-"""The real one: in the box nobody else may have it."""
 
 
 class Killed(BaseException):
@@ -119,8 +117,7 @@ class Clockwork:
         actor.baton.acquire()
         process.actors.append(actor)
         self._actors.append(actor)
-        thread = threading.Thread(target=self._run, args=(actor,), name=f"sim-{name}", daemon=True)
-        _start(thread)
+        start_new_thread(self._run, (actor,))
         return actor
 
     def run(self) -> None:

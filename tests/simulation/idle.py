@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from schemas.status import UNSETTLED
 from tasks import orders
+from tasks.ledger.orders.cancelled import STOPPABLE
 from tasks.lifecycle import give_back, release_and_sweep
 from tasks.restored_database import detect
 from tests.simulation.box import wall_clock
@@ -41,8 +42,12 @@ _STAND = (
 
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _DOUBTFUL = "status IN ('unknown', 'processing')"
+_TO_BUY = """SELECT min(max(due_at, coalesce((
+    SELECT coalesce(probe_at, '9999-01-01') FROM provider_state s
+    WHERE s.provider = p.provider AND paused_at IS NOT NULL
+), ''))) FROM purchase p WHERE status = 'queued'"""
 _DUE = {
-    "release": "SELECT min(due_at) FROM purchase WHERE status = 'queued'",
+    "release": _TO_BUY,
     "sweep": f"SELECT min(due_at) FROM purchase WHERE {_RUNNING} OR {_DOUBTFUL}",
     "give-back": "SELECT min(due_at) FROM number_release WHERE status = 'open'",
     "wishes": "SELECT min(next_run_at) FROM order_wish WHERE state = 'open'",
@@ -53,9 +58,17 @@ _DUE = {
 }
 """When a timer has something to do by the rows; '' is at once."""
 _UNSETTLED = ", ".join(f"'{status}'" for status in sorted(UNSETTLED))
-_ORDERS = f"""SELECT '' FROM purchase_order o WHERE status IN ('loading', 'open') AND (
-    cancel_requested_at IS NOT NULL OR max_purchases IS NOT NULL OR status = 'open' AND NOT EXISTS (
-        SELECT 1 FROM purchase WHERE order_id = o.id AND status IN ({_UNSETTLED}))) LIMIT 1"""
+_STOPPABLE = ", ".join(f"'{status}'" for status in sorted(STOPPABLE))
+_ORDERS = f"""SELECT '' FROM purchase_order o WHERE
+    status IN ('loading', 'open') AND cancel_requested_at IS NOT NULL AND (status = 'loading' OR EXISTS (
+        SELECT 1 FROM purchase WHERE order_id = o.id AND cancel_requested_at IS NULL AND status IN ({_STOPPABLE})))
+    OR status = 'open' AND max_purchases IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM purchase WHERE order_id = o.id AND ({_RUNNING} OR {_DOUBTFUL}))
+    OR status = 'open' AND NOT EXISTS (SELECT 1 FROM order_wish WHERE order_id = o.id AND state = 'open')
+        AND NOT EXISTS (SELECT 1 FROM purchase WHERE order_id = o.id AND status IN ({_UNSETTLED}))
+        AND NOT EXISTS (SELECT 1 FROM purchase_order_line l JOIN purchase p ON p.id = l.purchase_id
+            WHERE l.order_id = o.id AND p.status IN ({_UNSETTLED}))
+    LIMIT 1"""
 _OF = "SELECT min(due_at) FROM purchase WHERE provider = ?1 AND"
 _RELEASED = f"""SELECT max(due, coalesce((
     SELECT coalesce(probe_at, '9999-01-01') FROM provider_state WHERE provider = ?1 AND paused_at IS NOT NULL
@@ -69,6 +82,9 @@ _ASKED = {
     (release_and_sweep, "look_due"): f"{_OF} {_DOUBTFUL}",
     (release_and_sweep, "sweep_strangers"): f"SELECT min(due_at) FROM purchase WHERE {_RUNNING}",
     (orders, "complete_finished"): _ORDERS,
+    (release_and_sweep, "release_all"): _TO_BUY,
+    (release_and_sweep, "sweep_all"): f"SELECT min(due_at) FROM purchase WHERE {_RUNNING}",
+    (release_and_sweep, "look_all"): f"SELECT min(due_at) FROM purchase WHERE {_DOUBTFUL}",
 }
 
 

@@ -25,15 +25,15 @@ def search(seconds: float, processes: int, *, postgresql: bool = False) -> Repor
         return search_from(first, seconds, postgresql)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         starts = [first + number * APART for number in range(processes)]
-        for report in pool.map(search_from, starts, [seconds] * processes, [postgresql] * processes):
+        for report in pool.map(search_from, starts, [seconds] * processes, [postgresql] * processes, range(processes)):
             whole.take_in(report)
     return whole
 
 
-def search_from(first: int, seconds: float, postgresql: bool = False) -> Report:
-    """The worlds from seed *first* on."""
+def search_from(first: int, seconds: float, postgresql: bool = False, core: int = 0) -> Report:
+    """The worlds from seed *first* on, on the *core*-th core."""
     report, known, end = Report(), set[str](), time.perf_counter() + seconds
-    with stage_on(postgresql=postgresql) as stage:
+    with stage_on(postgresql=postgresql, core=core) as stage:
         while time.perf_counter() < end:
             lived = stage.live(first + report.worlds)
             report.add(lived)

