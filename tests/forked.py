@@ -3,8 +3,8 @@
 Each has its own environment, working directory and files, runs the same program to its end, and is a child of the
 test's process, as a fresh one is. So are the children that it starts itself, and what it becomes by `exec`. A fresh one
 is started where that would make a difference: for other programs than Celery's and ours, with other settings of Python
-or of the dynamic linker, and where there is no Linux. Its command line is its source's: who looks at that starts it
-afresh.
+or of the dynamic linker, and where there is no Linux, or a Python that starts a process in another way than we know.
+Its command line is its source's: who looks at that starts it afresh.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ctypes
 import faulthandler
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -97,13 +98,28 @@ def _alike(command: Sequence[str], env: Mapping[str, str]) -> list[str] | None:
     return _arguments(command) if same else None
 
 
+_PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+
+
+def is_known(kind: type[Any]) -> bool:
+    """Whether a process is started as `_Forked` does it otherwise: no Python promises that its own stays so."""
+    begins = getattr(kind, "_execute_child", None)
+    names = tuple(inspect.signature(begins).parameters) if begins else ()
+    where = (names[:2], names[6:8], names[11:17], names[22:23])
+    known = (("self", "args"), ("cwd", "env"), _PIPES, ("start_new_session",))
+    return where == known and hasattr(kind, "_close_pipe_fds")
+
+
+_KNOWN = is_known(subprocess.Popen)
+
+
 class _Forked(subprocess.Popen[Any]):
     """Like any other, but for its start, where that makes no difference."""
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
-        _executable, _preexec, _close, _pass, cwd, env = rest[:6]
+        cwd, env = rest[4:6] if _KNOWN else (None, None)
         env = os.environ if env is None else env
-        arguments = None if isinstance(args, str) else _alike(args, env)
+        arguments = _alike(args, env) if _KNOWN and not isinstance(args, str) else None
         if arguments is None:
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return

@@ -103,3 +103,11 @@ def test_what_would_not_be_the_same_is_started_afresh(
     with forked.start(command, env=environment(tmp_path), cwd=tmp_path, text=True, **pipes) as process:
         assert is_fresh(process)
         process.kill()
+
+
+def test_another_pythons_start_is_left_alone() -> None:
+    class Other:
+        def _execute_child(self, args: Any, cwd: Any, env: Any) -> None: ...
+
+    assert not forked.is_known(Other)
+    assert not forked.is_known(object)
