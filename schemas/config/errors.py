@@ -86,7 +86,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: str) -> Problem:
-    path = tuple(str(part) for part in error["loc"])
+    path = tuple(str(part) for part in error["loc"] if part != "[key]")
     field = ".".join((field_path, *path) if field_path else path)
     message = plain_words(error)
     if error["type"] == "extra_forbidden":

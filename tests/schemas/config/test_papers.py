@@ -49,7 +49,7 @@ def test_where_a_paper_is_wanted(where: str) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('bundles = { XX = "BU1" }', "'XX' must be a country like DE"),
+        ('bundles = { XX = "BU1" }', "bundles.XX: 'XX' must be a country like DE"),
         ('bundles = { de = "BU1" }', "'de' must be a country like DE"),
         ('bundles = { "DE/fax" = "BU1" }', "DE/local, DE/mobile, DE/tollfree, DE/national"),
         ('bundles = { DE = "AD00000000000000000000000000000001" }', "bundles"),
