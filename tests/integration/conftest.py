@@ -49,6 +49,20 @@ def _broker() -> Iterator[RedisServer]:
     server.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the shared deployment after its last test in a row: its workers would compute beside all others."""
+    yield
+    if _shares(item) and not _shares(nextitem):
+        request = item._request  # type: ignore[attr-defined]
+        # With it goes what was set up on it.
+        request._get_active_fixturedef("_broker").finish(request)
+
+
+def _shares(item: pytest.Item | None) -> bool:
+    return "_broker" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="package", params=["sqlite", "postgresql"], ids=["shared-sqlite", "shared-postgresql"])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _broker: RedisServer
