@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from schemas.status import Status
+from tests import forked
 from tests.forked import DIALSTOCK
 from tests.workers.cli.running import NUMBERS, Cli, csv_file, purchases, settle
 from workers.views.desk import Desk
@@ -22,7 +23,7 @@ def on_a_terminal(*arguments: str, columns: int = 80) -> list[str]:
     """The lines that a command writes on a terminal of so many *columns*."""
     near, far = pty.openpty()
     environ = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb", "NO_COLOR": "1"}
-    done = subprocess.Popen([*DIALSTOCK, *arguments], stdin=far, stdout=far, stderr=subprocess.DEVNULL, env=environ)
+    done = forked.start([*DIALSTOCK, *arguments], stdin=far, stdout=far, stderr=subprocess.DEVNULL, env=environ)
     os.close(far)
     written = b""
     try:
