@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.status import Status
 from tests.waiting import at_once, eventually
-from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases
+from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle
 from tests.workers.pages.serving import PASSWORDS, Visitor
 from tests.workers.pages.test_pages import POOL
 from workers.pages import files
@@ -29,14 +30,14 @@ def filled_in(visitor: Visitor) -> dict[str, str]:
     return {"key": key[1], "count": "5", "country": "US", "prefix": "415, 212:2"}
 
 
-def check(visitor: Visitor, file: Path, **fields: str) -> httpx.Response:
+def check(visitor: Visitor, file: Path, accept: str = "application/json", **fields: str) -> httpx.Response:
     token = re.search(r'name="_xsrf" value="([^"]+)"', visitor.page("/new"))
     assert token is not None
     return visitor.post(
         "/dialstock/new/file",
         data={"_xsrf": token[1], **fields},
         files={"file": (file.name, file.read_bytes())},
-        headers={"Accept": "application/json"},
+        headers={"Accept": accept},
     )
 
 
@@ -90,6 +91,17 @@ def test_a_file_is_checked_and_then_bought_once(visitor: Visitor, both: Cli, des
     assert told == [303, 409]
     assert counted(desk) == (1, 3, 3)
     assert [(one["provider"], one["in_work"]) for one in check(visitor, file).json()["plan"]] == [("timepay", 3)]
+
+
+def test_what_was_given_back_is_told_before_it_is_bought_again(
+    light: Visitor, cli: Cli, desk: Desk, home: Path
+) -> None:
+    file = csv_file(home, [f"{number},timepay" for number in NUMBERS[:2]])
+    assert "given back" not in check(light, file, "text/html").text
+    cli.submit(file)
+    for status in (Status.PURCHASED, Status.RELEASED):
+        settle(desk, NUMBERS[0], status)
+    assert "1 of these would be bought again: given back before." in check(light, file, "text/html").text
 
 
 def test_bad_rows_and_numbers_that_stand_twice_need_a_tick(light: Visitor, desk: Desk, home: Path) -> None:

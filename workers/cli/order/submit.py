@@ -261,6 +261,8 @@ def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
     show_table(("country", *_COUNTS), each, numbers=_COUNTS)
     longest = max((p.seconds for p in plans), default=0.0)
     buy = count(sum(p.to_buy for p in plans), "number")
+    if again := sum(p.given_back for p in plans):
+        show(f"{count(again, 'number')} among them would be bought again: given back before.")
     show(f"{buy} to buy, in {duration(longest)} at the least. Nothing was accepted: this was a dry run.")
 
 

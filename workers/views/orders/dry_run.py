@@ -12,7 +12,7 @@ from schemas.status import Status
 from tasks.chunks import chunks
 from tasks.orders import CHUNK
 from tasks.policies.pace import buying_lane
-from tasks.reports.queries import alive_purchases
+from tasks.reports.queries import alive_purchases, given_back
 from tasks.runtime import Binding, Runtime
 
 DAY = timedelta(days=1).total_seconds()
@@ -20,17 +20,19 @@ DAY = timedelta(days=1).total_seconds()
 
 @dataclass(kw_only=True)
 class Counts:
-    """Lines to buy, and lines that are bought, held or in work already."""
+    """Lines to buy, of them `given_back` those that were bought once; and lines that are bought, held or in work."""
 
     to_buy: int = 0
     bought: int = 0
     held: int = 0
     in_work: int = 0
+    given_back: int = 0
 
-    def add(self, status: Status | None) -> None:
-        """Count one line; None where nothing alive has its number."""
+    def add(self, status: Status | None, *, given_back: bool) -> None:
+        """Count one line; no status where nothing alive has its number."""
         if status is None:
             self.to_buy += 1
+            self.given_back += given_back
         elif status is Status.PURCHASED:
             self.bought += 1
         elif status is Status.HELD:
@@ -67,11 +69,12 @@ def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], l
             numbers.setdefault(request.provider, []).append(request.number)
         for alias, wanted in numbers.items():
             with runtime.database.read() as conn:
-                alive = alive_purchases(conn, runtime.providers[alias].account, wanted)
+                account = runtime.providers[alias].account
+                alive, gone = alive_purchases(conn, account, wanted), given_back(conn, account, wanted)
             for number in wanted:
                 country = region_of(number)
-                countries.setdefault(country, InCountry(country)).add(alive.get(number))
-                plans.setdefault(alias, Plan(alias)).add(alive.get(number))
+                for counts in (countries.setdefault(country, InCountry(country)), plans.setdefault(alias, Plan(alias))):
+                    counts.add(alive.get(number), given_back=number in gone)
     for alias, one in plans.items():
         one.seconds = least_seconds(runtime.providers[alias], one.to_buy, unpriced=True)
     first = sorted(countries.values(), key=lambda one: (-one.to_buy, one.country or "~"))

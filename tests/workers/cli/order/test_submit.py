@@ -145,6 +145,20 @@ def test_a_dry_run_accepts_nothing_and_tells_what_is_ours(cli: Cli, desk: Desk, 
     assert counted(desk) == before
 
 
+def test_a_dry_run_tells_what_was_given_back(cli: Cli, desk: Desk, home: Path) -> None:
+    cli.submit(simple_file(home, 3))
+    for number in NUMBERS[:3]:
+        settle(desk, number, Status.PURCHASED)
+    for number in NUMBERS[1:3]:
+        settle(desk, number, Status.RELEASED)
+    cli.submit(csv_file(home, [f"{NUMBERS[2]},timepay"], name="again.csv"))
+    document = cli.json("order", "submit", str(simple_file(home, 4)), "--dry-run")
+    for [plan] in (document["providers"], document["countries"]):
+        assert (plan["to_buy"], plan["given_back"], plan["bought"], plan["in_work"]) == (2, 1, 1, 1)
+    told = cli.ok("order", "submit", "numbers.csv", "--dry-run")
+    assert "1 number among them would be bought again: given back before." in told
+
+
 def test_a_dry_run_counts_the_numbers_of_each_country(cli: Cli, desk: Desk, home: Path) -> None:
     cli.submit(simple_file(home, 2))
     settle(desk, NUMBERS[0], Status.PURCHASED)
