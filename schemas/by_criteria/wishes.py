@@ -160,17 +160,21 @@ def check_wishes(wishes: Sequence[Wish], kinds: Mapping[str, Kind], max_spend: M
     if (total := sum(one.count for one in wishes)) > MAX_COUNT:
         raise _refused("count", f"{total:,} numbers in all: {MAX_COUNT:,} at most in one order, split it")
     for criteria in dict.fromkeys(one.criteria for one in wishes):
-        if problem := unused(criteria.country, criteria.prefix):
-            raise _refused("prefix", f"{criteria.prefix!r} {problem}")
-        price = criteria.max_price
-        if max_spend and price and price.currency != max_spend.currency:
-            raise _refused(
-                "max_spend", f"is in {max_spend.currency}, and max_price in {price.currency}: write one currency"
-            )
-        for alias in criteria.providers:
-            if alias not in kinds:
-                raise unknown_provider("providers", alias, kinds)
-            _check_provider(alias, kinds[alias], criteria, max_spend)
+        _check_criteria(criteria, kinds, max_spend)
+
+
+def _check_criteria(criteria: Criteria, kinds: Mapping[str, Kind], max_spend: Money | None) -> None:
+    if problem := unused(criteria.country, criteria.prefix):
+        raise _refused("prefix", f"{criteria.prefix!r} {problem}")
+    price = criteria.max_price
+    if max_spend and price and price.currency != max_spend.currency:
+        raise _refused(
+            "max_spend", f"is in {max_spend.currency}, and max_price in {price.currency}: write one currency"
+        )
+    for alias in criteria.providers:
+        if alias not in kinds:
+            raise unknown_provider("providers", alias, kinds)
+        _check_provider(alias, kinds[alias], criteria, max_spend)
 
 
 def _check_provider(alias: str, kind: Kind, criteria: Criteria, max_spend: Money | None) -> None:

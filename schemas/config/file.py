@@ -180,17 +180,7 @@ def _provider(
     if problem := _misshaped(alias, table, kinds, unusable):
         return None, [problem]
     kind = kinds[table["kind"]]
-    problems: list[Problem] = []
-    policy = Policy()
-    try:
-        policy = policy_for(kind, table.get("policy", {}))
-    except ValidationError as exc:
-        problems += describe(exc, Policy, (*path, "policy"), "policy")
-    if policy.max_batch > kind.max_batch:
-        message = f"policy.max_batch: {kind.name} takes {kind.max_batch} in a call: lower it"
-        problems.append(Problem((*path, "policy", "max_batch"), message))
-    if other := currency_problem(kind, policy.max_spend):
-        problems.append(Problem((*path, "policy", "max_spend"), f"policy.max_spend: {kind.name} {other}"))
+    policy, problems = _policy(alias, table.get("policy", {}), kind)
     # with a wrong policy too, so that one reading of the file tells everything
     try:
         provider = kind.config.model_validate({**table, "policy": policy})
@@ -198,6 +188,23 @@ def _provider(
         return None, [*problems, *describe(exc, kind.config, path)]
     provider._alias = alias
     return provider, problems
+
+
+def _policy(alias: str, table: Any, kind: Kind) -> tuple[Policy, list[Problem]]:
+    """What is said of one provider, or what holds for all where that is wrong."""
+    path = ("providers", alias, "policy")
+    problems: list[Problem] = []
+    policy = Policy()
+    try:
+        policy = policy_for(kind, table)
+    except ValidationError as exc:
+        problems += describe(exc, Policy, path, "policy")
+    if policy.max_batch > kind.max_batch:
+        message = f"policy.max_batch: {kind.name} takes {kind.max_batch} in a call: lower it"
+        problems.append(Problem((*path, "max_batch"), message))
+    if other := currency_problem(kind, policy.max_spend):
+        problems.append(Problem((*path, "max_spend"), f"policy.max_spend: {kind.name} {other}"))
+    return policy, problems
 
 
 def _misshaped(alias: str, table: Any, kinds: Mapping[str, Kind], unusable: Mapping[str, str]) -> Problem | None:

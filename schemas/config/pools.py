@@ -87,15 +87,24 @@ def read_pools(tables: Any, kinds: Mapping[str, Kind | None]) -> tuple[dict[str,
         if problem := _misshaped(name, table):
             problems.append(problem)
             continue
-        problems += _of_providers(table, ("pools", name), kinds)
-        if "max_spend" in table and "stock_file" in table:
-            message = "max_spend: what numbers of a stock_file cost is not known: take out one of both"
-            problems.append(Problem(("pools", name, "max_spend"), message))
-        try:
-            pools[name] = PoolConfig.model_validate(table)
-        except ValidationError as exc:
-            problems += describe(exc, PoolConfig, ("pools", name))
+        pool, wrong = _pool(table, ("pools", name), kinds)
+        problems += wrong
+        if pool is not None:
+            pools[name] = pool
     return pools, problems
+
+
+def _pool(
+    table: dict[str, Any], path: TomlPath, kinds: Mapping[str, Kind | None]
+) -> tuple[PoolConfig | None, list[Problem]]:
+    problems = [*_of_providers(table, path, kinds)]
+    if "max_spend" in table and "stock_file" in table:
+        message = "max_spend: what numbers of a stock_file cost is not known: take out one of both"
+        problems.append(Problem((*path, "max_spend"), message))
+    try:
+        return PoolConfig.model_validate(table), problems
+    except ValidationError as exc:
+        return None, [*problems, *describe(exc, PoolConfig, path)]
 
 
 def _misshaped(name: str, table: Any) -> Problem | None:

@@ -96,10 +96,8 @@ def _international(text: str, given: str, without_trunk: str | None = None) -> s
     parsed = _parse(given, None)
     if parsed is None:
         raise NumberError(text, "is not a phone number with a known country code, like +14155550100")
-    if not _E164.fullmatch(given):
-        raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
     reason = phonenumbers.is_possible_number_with_reason(parsed)
-    if reason == ValidationResult.TOO_SHORT:
+    if reason == ValidationResult.TOO_SHORT or not _E164.fullmatch(given):
         raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
     if reason == ValidationResult.TOO_LONG:
         raise NumberError(text, f"is too long for a number of +{parsed.country_code}")
@@ -165,6 +163,13 @@ def _of_country(text: str, digits: str, country: str) -> str:
         raise NumberError(text, f"is too short for a number of {country}: {mend}")
     _refuse_elsewhere(text, number, country)
     _refuse_lost_zero(text, digits, number, country)
+    _refuse_two_readings(text, digits, number, country)
+    return number
+
+
+def _refuse_two_readings(text: str, digits: str, number: str, country: str) -> None:
+    """Whether its first digits are the code of *country* may be open, and whether a trunk prefix follows."""
+    code = _code(country)
     if number == f"+{digits}":
         _refuse_other(text, number, f"+{code}{digits}")
     elif digits.startswith(str(code)) or (len(digits) > _MAX_NATIONAL and not _valid(_possible(number))):
@@ -172,7 +177,6 @@ def _of_country(text: str, digits: str, country: str) -> str:
     for trunk in _trunks(country):
         if digits.startswith(f"{code}{trunk}") and number != (other := f"+{code}{digits[len(f'{code}{trunk}') :]}"):
             _refuse_other(text, number, other)
-    return number
 
 
 def _code(country: str) -> int:
