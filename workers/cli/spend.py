@@ -40,22 +40,28 @@ def spend(*, since: Since = "30d", until: Until = None, by: GroupBy = "provider"
     """
     from tasks.reports.spending import spent
     from workers.cli.terminal.context import open_desk
-    from workers.cli.terminal.times import point_in_time
 
     with open_desk(configured=False) as desk:
-        now = desk.runtime.now()
-        begin = point_in_time(since, "--since", now)
-        end = now if until is None else point_in_time(until, "--until", now)
-        if until is None and begin >= now:
-            raise Failure(f"--since {since!r} is not past yet: write an earlier time")
-        if end <= begin:
-            raise Failure(f"--until {until!r} is not after --since {since!r}: nothing lies between them")
+        begin, end = _span(since, until, desk.runtime.now())
         with desk.runtime.database.read() as conn:
             found = spent(conn, by, begin, None if until is None else end)
     if json:
         emit_json({"since": begin, "until": end, "by": by, "spent": [one.document(by) for one in found]})
     else:
         _tell(found, by, begin, end)
+
+
+def _span(since: str, until: str | None, now: datetime) -> tuple[datetime, datetime]:
+    """Begin and end. Raises Failure."""
+    from workers.cli.terminal.times import point_in_time
+
+    begin = point_in_time(since, "--since", now)
+    end = now if until is None else point_in_time(until, "--until", now)
+    if until is None and begin >= now:
+        raise Failure(f"--since {since!r} is not past yet: write an earlier time")
+    if end <= begin:
+        raise Failure(f"--until {until!r} is not after --since {since!r}: nothing lies between them")
+    return begin, end
 
 
 def _tell(found: Sequence[Spent], by: Literal["provider", "pool", "order"], begin: datetime, end: datetime) -> None:

@@ -77,24 +77,30 @@ def _ready(alias: str) -> Iterator[tuple[Runtime, Binding]]:
     from tasks.policies.pace import Pace
     from tasks.watermark import Watermark
     from workers.cli.terminal.context import open_desk
-    from workers.views.desk import known_provider
-    from workers.views.providers.asking import adapter_of
     from workers.views.redis_server import open_redis
 
     with open_desk(buys=True, only=alias) as desk:
-        config = desk.runtime.config
-        known_provider(config, alias)
-        adapter = adapter_of(config, alias)
-        if adapter.lookup == "none":
-            kind = desk.runtime.kinds[alias]
-            raise Failure(
-                f"{alias} cannot be audited: {kind.name} documents no list of owned numbers: see its dashboard. {_WORD}"
-            )
-        binding = replace(desk.runtime.providers[alias], adapter=adapter)
+        binding = _bound(desk.runtime, alias)
         providers = {**desk.runtime.providers, alias: binding}
         with open_redis(desk.settings) as client:
             ours = replace(desk.runtime, redis=client, pace=Pace(client), watermark=Watermark(client))
             yield replace(ours, providers=providers), binding
+
+
+def _bound(runtime: Runtime, alias: str) -> Binding:
+    from dataclasses import replace
+
+    from workers.views.desk import known_provider
+    from workers.views.providers.asking import adapter_of
+
+    known_provider(runtime.config, alias)
+    adapter = adapter_of(runtime.config, alias)
+    if adapter.lookup == "none":
+        kind = runtime.kinds[alias]
+        raise Failure(
+            f"{alias} cannot be audited: {kind.name} documents no list of owned numbers: see its dashboard. {_WORD}"
+        )
+    return replace(runtime.providers[alias], adapter=adapter)
 
 
 def _walk(runtime: Runtime, binding: Binding) -> Report:

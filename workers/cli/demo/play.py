@@ -61,10 +61,7 @@ def play(numbers: int, seed: int, *, keep: bool, page: bool, json: bool) -> int:
             say(f"\nWatch it, once the workers answer: {_address(stage)}\n", "bold")
             result = _perform(stage, numbers, signals)
             home.keep = keep or not result.right
-            if json:
-                emit_json({**document(result), "seed": seed, "home": str(home.path) if home.keep else None})
-            else:
-                show_result(result)
+            _tell(result, seed, home, json=json)
             if page:
                 _stay(stage, signals)
             say("Stopping the workers and the sandbox.")
@@ -81,6 +78,13 @@ def _introduce(numbers: int, seed: int, home: Home) -> None:
     say(f"finds {WISHED} more by criteria, and keeps a pool of {TARGET} for services to take.", "bold")
     say(f"Seed {seed}. Everything runs on this machine, in {home.path}; nothing of yours is touched.")
     say(f"\n{SHORTENED}")
+
+
+def _tell(result: Result, seed: int, home: Home, *, json: bool) -> None:
+    if json:
+        emit_json({**document(result), "seed": seed, "home": str(home.path) if home.keep else None})
+    else:
+        show_result(result)
 
 
 def _perform(stage: Stage, numbers: int, signals: Signals) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from workers.cli.doctor.findings import Finding, fail, ok
-from workers.processes.signs import ALIVE, folder_of, read_signs
+from workers.processes.signs import ALIVE, Sign, folder_of, read_signs
 from workers.views.errors import WRONG_USE
 
 _MEND = "end it, and start it again: calls under way are looked up at their providers"
@@ -25,8 +25,10 @@ def alive(environ: Mapping[str, str]) -> Iterator[Finding]:
         return
     if not signs:
         yield fail("alive", f"no process gives a sign of life in {folder}", "see in its log why it ended")
-    for sign in signs:
-        if sign.hung:
-            yield fail("alive", f"{sign.process} hangs: its {sign.part} gave the last sign {sign.age:.0f} s ago", _MEND)
-        else:
-            yield ok("alive", f"{sign.process} goes on")
+    yield from map(_of_process, signs)
+
+
+def _of_process(sign: Sign) -> Finding:
+    if sign.hung:
+        return fail("alive", f"{sign.process} hangs: its {sign.part} gave the last sign {sign.age:.0f} s ago", _MEND)
+    return ok("alive", f"{sign.process} goes on")

@@ -36,10 +36,16 @@ def naming(
 ) -> Naming:
     """How the file names its columns. Raises Failure."""
     from tasks.orderfile import Naming
-    from tasks.orderfile.columns import folded, is_column, unknown
 
     if ignore and others not in (None, "ignore"):
         raise Failure(f"--ignore-other-columns and --other-columns {others} exclude each other: leave one out")
+    return Naming(_given(columns), "ignore" if ignore else others or "refuse")
+
+
+def _given(columns: Sequence[str] | None) -> dict[str, str]:
+    """Our columns, by the file's names for them."""
+    from tasks.orderfile.columns import folded, is_column, unknown
+
     given: dict[str, str] = {}
     for own, header in pairs(columns, "--column").items():
         if not is_column(own):
@@ -49,4 +55,4 @@ def naming(
                 f"--column {own}: {header!r} is no name, or given twice: name the file's column, one for each"
             )
         given[folded(header)] = own
-    return Naming(given, "ignore" if ignore else others or "refuse")
+    return given

@@ -209,19 +209,23 @@ def _refuse_bad(checked: Checked, given: Submitted) -> None:
     end = "they are left out" if goes_on else "nothing was accepted"
     say(f"{given.label}: {bad}, {good}; {end}", "yellow" if goes_on else "red")
     list_problems(checked.problems, given.max_problems_shown)
-    if goes_on:
-        return
+    if not goes_on:
+        _tell_refused(checked, right, json=given.json)
+        raise typer.Exit(WRONG_USE)
+
+
+def _tell_refused(checked: Checked, right: int, *, json: bool) -> None:
+    """What can be done about bad rows, beside *right* good ones; the answer of a command that accepted nothing."""
     if any(one["message"].startswith("unknown column") for one in checked.problems):
         say(
             "Say what such a column is (--column number=NAME), keep it (--other-columns metadata) or pass it over "
             "(--ignore-other-columns)"
         )
-    if given.json:
+    if json:
         document = {"accepted": False, "good_rows": right, "bad_rows": checked.bad_rows}
         emit_json({**document, "problems": list(checked.problems)})
     elif right:
         say("Mend them, or go on without them: --skip-invalid")
-    raise typer.Exit(WRONG_USE)
 
 
 def _tell_twice(checked: Checked, label: str) -> None:

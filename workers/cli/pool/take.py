@@ -53,13 +53,17 @@ def return_numbers(runtime: Runtime, name: str, numbers: Sequence[str], taker: s
         for request, answer in zip(requests, answers, strict=True)
         if not answer["success"]
     ]
+    _tell_returned(name, done, refused, json=json)
+    return SOME_FAILED if refused else 0
+
+
+def _tell_returned(name: str, done: Sequence[Row], refused: Sequence[Row], *, json: bool) -> None:
     if json:
         emit_json({"pool": name, "returned": [one for answer in done for one in answer["numbers"]], "refused": refused})
     else:
         _tell(name, done)
     for one in refused:
         say(f"dialstock: {one['error']}", "red")
-    return SOME_FAILED if refused else 0
 
 
 def _answered(ask: Callable[[str], Row]) -> Row:

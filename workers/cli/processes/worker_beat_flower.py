@@ -113,13 +113,7 @@ def check_password(address: str) -> None:
     A line's end that stands behind the password, as in a secret that was made from a file, is no part of it: Flower,
     which reads the variable itself, is given it without.
     """
-    value = os.environ.get(PASSWORD_VARIABLE, "").strip("\r\n")
-    if value.strip():
-        os.environ[PASSWORD_VARIABLE] = value
-    else:
-        # Set and empty is no password for us, and would be an empty one for Flower.
-        os.environ.pop(PASSWORD_VARIABLE, None)
-        value = ""
+    value = _password()
     if value and not all(all(one.partition(":")[::2]) for one in value.split(",")):
         raise Failure(f"{PASSWORD_VARIABLE} is not user:password: both are needed")
     if not value.isprintable():
@@ -129,6 +123,17 @@ def check_password(address: str) -> None:
             f"Flower does not listen on {address or 'every address'} without a password: "
             f"set {PASSWORD_VARIABLE}=user:password in the environment, or leave --address out"
         )
+
+
+def _password() -> str:
+    """What Flower is given; empty without one."""
+    value = os.environ.get(PASSWORD_VARIABLE, "").strip("\r\n")
+    if value.strip():
+        os.environ[PASSWORD_VARIABLE] = value
+        return value
+    # Set and empty is no password for us, and would be an empty one for Flower.
+    os.environ.pop(PASSWORD_VARIABLE, None)
+    return ""
 
 
 def _become(arguments: Sequence[str]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.cli.terminal.output import emit_json, say, show
@@ -34,7 +35,12 @@ def resume_all(desk: Desk, reason: str, *, json: bool) -> int:
     if json:
         left = [{"provider": alias, "paused": True, "error": message} for alias, message in stay.items()]
         emit_json(sorted([*done, *left], key=lambda one: one["provider"]))
-        return SOME_FAILED if stay else 0
+    else:
+        _tell_all(done, stay)
+    return SOME_FAILED if stay else 0
+
+
+def _tell_all(done: Sequence[Row], stay: Mapping[str, str]) -> None:
     changed = [one for one in done if one["was_paused"] or one["was_cooling"]]
     for one in changed:
         _tell(one)
@@ -44,7 +50,6 @@ def resume_all(desk: Desk, reason: str, *, json: bool) -> int:
         show(_REDIS_AWAY)
     for message in stay.values():
         say(f"dialstock: {message}", "red")
-    return SOME_FAILED if stay else 0
 
 
 def _resumed(desk: Desk, alias: str, reason: str) -> Row:

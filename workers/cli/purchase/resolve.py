@@ -19,6 +19,8 @@ from workers.views.operator import MAX_NOTE, person
 from workers.views.words import count
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from schemas.settling import Verdict
     from tasks.ledger.resolve import Resolution
     from tasks.operator.resolve import Resolved
@@ -185,7 +187,7 @@ def _from_ids(found: Sequence[str], verdict: Verdict, known: str | None, note: s
 def _with_ids(runtime: Runtime, wanted: Sequence[Resolution], *, json: bool) -> list[Resolution]:
     """The decisions of a file, each with the id of the purchase that it gives the number of."""
     from tasks.chunks import chunks
-    from workers.views.ids import STEP, purchase_id
+    from workers.views.ids import STEP
 
     done: list[Resolution] = []
     problems: list[Row] = []
@@ -193,14 +195,20 @@ def _with_ids(runtime: Runtime, wanted: Sequence[Resolution], *, json: bool) -> 
         with runtime.database.read() as conn:
             for one in some:
                 try:
-                    by_number = one.purchase_id.startswith("+")
-                    known = purchase_id(conn, one.purchase_id, (Status.HELD,)) if by_number else one.purchase_id
-                    done.append(replace(one, purchase_id=known))
+                    done.append(_with_id(conn, one))
                 except Failure as exc:
                     problems.append(_document(one.line, "id", str(exc)))
     if problems:
         _refuse(problems, json=json)
     return done
+
+
+def _with_id(conn: Connection, one: Resolution) -> Resolution:
+    from workers.views.ids import purchase_id
+
+    if not one.purchase_id.startswith("+"):
+        return one
+    return replace(one, purchase_id=purchase_id(conn, one.purchase_id, (Status.HELD,)))
 
 
 def _from_file(file: str, note: str | None, *, json: bool) -> list[Resolution]:

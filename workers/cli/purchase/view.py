@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.cli.terminal.output import show, show_fields, show_table
@@ -18,19 +19,15 @@ def show_document(document: dict[str, Any]) -> None:
     show_fields(document["purchase"])
     show()
     show(document["next"])
-    if document["attempts"]:
-        show("\nCalls")
-        show_table(_CALLS, [[call[name] for name in _CALLS] for call in document["attempts"]])
-    named = [call for call in document["attempts"] if call["reference"]]
-    if named:
-        show("\nOur names of the calls at the provider")
-        show_table(_NAMES, [[call[name] for name in _NAMES] for call in named])
-    if document["resolutions"]:
-        show("\nSettled")
-        show_table(_RESOLUTIONS, [[one[name] for name in _RESOLUTIONS] for one in document["resolutions"]])
-    if document["releases"]:
-        show("\nGiven back")
-        show_table(_RELEASES, [[one[name] for name in _RELEASES] for one in document["releases"]])
-    if document["events"]:
-        show("\nEvents")
-        show_table(_EVENTS, [[event[name] for name in _EVENTS] for event in document["events"]])
+    calls = document["attempts"]
+    _show_part("Calls", _CALLS, calls)
+    _show_part("Our names of the calls at the provider", _NAMES, [call for call in calls if call["reference"]])
+    _show_part("Settled", _RESOLUTIONS, document["resolutions"])
+    _show_part("Given back", _RELEASES, document["releases"])
+    _show_part("Events", _EVENTS, document["events"])
+
+
+def _show_part(heading: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        show(f"\n{heading}")
+        show_table(columns, [[row[name] for name in columns] for row in rows])

@@ -176,12 +176,17 @@ def named(runtime: Runtime, wanted: Chosen, statuses: Collection[Status] = _OURS
         with read() as conn:
             check_name(conn, runtime, wanted.pool)
             return None, leaving.longest_available(conn, wanted.pool, wanted.count or 0)
-    found: dict[str, None] = {}
     given = [("", text) for text in wanted.numbers] or _lines(wanted.file or STDIN)
+    return None, _purchase_ids(runtime, given, statuses)
+
+
+def _purchase_ids(runtime: Runtime, given: Iterable[tuple[str, str]], statuses: Collection[Status]) -> list[str]:
+    """By place and text; each once."""
+    found: dict[str, None] = {}
     for some in chunks(given, ids.STEP):
-        with read() as conn:
+        with runtime.database.read() as conn:
             found |= dict.fromkeys(_purchase_id(conn, place, text, statuses) for place, text in some)
-    return None, list(found)
+    return list(found)
 
 
 def _purchase_id(conn: Connection, place: str, text: str, statuses: Collection[Status]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
@@ -26,26 +26,28 @@ MEND = (
 def examine_releases(conn: Connection, now: datetime) -> list[Finding]:
     """Releases that should have moved on, and those that nobody can tell the end of."""
     at = RELEASE.c
-    count = select(func.count()).select_from(RELEASE)
-    late = conn.execute(count.where(OPEN, at.due_at <= now - LATE)).scalar_one()
-    unclear = conn.execute(count.where(OPEN, at.look_failures >= LOOKS)).scalar_one()
-    of = PURCHASE.c
-    going = exists().where(at.purchase_id == of.id, OPEN)
-    alone = conn.execute(select(func.count()).where(of.status == Status.RELEASING, ~going)).scalar_one()
-    there = (at.found == Found.THERE, at.looks >= ACCEPTED_LOOKS)
-    accepted = conn.execute(count.where(OPEN, *there)).scalar_one()
     found = []
-    if alone:
+    if alone := _without_release(conn):
         message = f"{alone:,} numbers are on their way back, and nothing of ours goes on with them"
         found.append(fail("releases", message, f"it looks like a mistake of ours: report it, and {MEND}"))
-    if late:
+    if late := _open_releases(conn, at.due_at <= now - LATE):
         message = f"{late:,} numbers should have been given back {LATE.total_seconds() / 60:.0f} min ago"
         mend = "start a worker of this version, or see `dialstock provider list`: a paused provider is not called"
         found.append(warn("releases", message, mend))
-    if unclear:
+    if unclear := _open_releases(conn, at.look_failures >= LOOKS):
         message = f"of {unclear:,} numbers nobody can tell whether they are given back: looks at the provider fail"
         found.append(warn("releases", message, MEND))
-    if accepted:
+    if accepted := _open_releases(conn, at.found == Found.THERE, at.looks >= ACCEPTED_LOOKS):
         message = f"{accepted:,} numbers that a provider accepted to take back are ours still, after hours"
         found.append(warn("releases", message, MEND))
     return found
+
+
+def _open_releases(conn: Connection, *so: ColumnElement[bool]) -> int:
+    return conn.execute(select(func.count()).select_from(RELEASE).where(OPEN, *so)).scalar_one()
+
+
+def _without_release(conn: Connection) -> int:
+    """Numbers on their way back that no release stands for."""
+    going = exists().where(RELEASE.c.purchase_id == PURCHASE.c.id, OPEN)
+    return conn.execute(select(func.count()).where(PURCHASE.c.status == Status.RELEASING, ~going)).scalar_one()

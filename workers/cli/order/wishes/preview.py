@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from schemas.by_criteria.wishes import Wish
 from schemas.money import Money
 from tasks.runtime import Runtime
 from tasks.supply.candidates import find
-from tasks.supply.offers import less, within
+from tasks.supply.offers import Offer, less, within
 from workers.cli.terminal.output import show, show_table
 from workers.views.costs import Costs, sums_in_words
 from workers.views.orders.dry_run import least_seconds
@@ -68,16 +68,20 @@ def preview(runtime: Runtime, wishes: Sequence[Wish], spend: Money | None = None
         found = find(runtime, criteria, wish.count, spend=spend)
         chosen = within(found.offers, spend)[: wish.count]
         spend = spend and less(spend, chosen)
+        taken.update(offer.number for offer in chosen)
         parts = {alias: FromOne(alias, reason=found.reasons.get(alias)) for alias in criteria.providers}
-        for offer in chosen:
-            taken.add(offer.number)
-            parts[offer.provider].to_buy += 1
-            parts[offer.provider].costs.add(offer.price)
-        for alias, part in parts.items():
-            if alias in runtime.providers:
-                part.seconds = least_seconds(runtime.providers[alias], part.to_buy)
+        _count(runtime, parts, chosen)
         previews.append(Preview(wish, list(parts.values())))
     return previews
+
+
+def _count(runtime: Runtime, parts: Mapping[str, FromOne], chosen: Sequence[Offer]) -> None:
+    for offer in chosen:
+        parts[offer.provider].to_buy += 1
+        parts[offer.provider].costs.add(offer.price)
+    for alias, part in parts.items():
+        if alias in runtime.providers:
+            part.seconds = least_seconds(runtime.providers[alias], part.to_buy)
 
 
 def show_preview(previews: Sequence[Preview]) -> None:
