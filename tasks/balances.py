@@ -37,13 +37,17 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
     except (ProviderError, RedisError, Stopped) as exc:
         _unclear(runtime, claim, str(exc) or "the worker shuts down")
         return
+    _write(runtime, claim, found, low)
+
+
+def _write(runtime: Runtime, claim: Claim, found: Balance, low: Balance) -> None:
     if found.is_low(low) is None:
         _unclear(runtime, claim, f"{found} cannot be held against low_balance, {low}")
         return
     runtime.database.run(lambda conn: balances.read(conn, claim, runtime.now(), found, low=low))
     if found.is_low(low):
         words = "the balance of %s is low: %s (low_balance is %s)"
-        log.warning(words, alias, found, low, extra=about_provider(alias))
+        log.warning(words, claim.alias, found, low, extra=about_provider(claim.alias))
 
 
 def _low_balance(runtime: Runtime, account: str) -> Balance | None:

@@ -88,6 +88,12 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
     run = _Run(runtime=runtime, binding=binding, began=runtime.now())
     if not runtime.database.run(lambda conn: runs.claim(conn, binding.account, alias, run.began)):
         return None
+    return _audit(run, stopping)
+
+
+def _audit(run: _Run, stopping: Callable[[], bool]) -> int | None:
+    """Make the audit that was claimed, and write down how it went."""
+    runtime, binding, alias = run.runtime, run.binding, run.binding.alias
     try:
         with renewed(runs.LEASE.total_seconds() / 3, run.renew):
             report = audit(runtime, binding, stopping=lambda: run.lost.is_set() or stopping())

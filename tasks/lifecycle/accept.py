@@ -105,17 +105,8 @@ def reject(
     With *once* the same message is kept and told of once, however often it comes. Whatever it holds can be kept: only
     the database raises.
     """
-    code = exc.code if isinstance(exc, RequestError) else "invalid_request"
     now = runtime.now()
-    row = {
-        "id": new_id(),
-        "received_at": now,
-        "task": shown(task, 200),
-        "message_id": shown(message_id, 200),
-        "body": written(body)[:MAX_BODY],
-        "error": clip(storable(str(exc)), 2000),
-        "error_code": code,
-    }
+    row = {"id": new_id(), "received_at": now, **_kept(task, message_id, body, exc)}
     if once:
         row["id"] = str(uuid5(_MESSAGES, repr([row[name] for name in ("task", "message_id", "body", "error_code")])))
     data = _told(row, body if isinstance(body, Mapping) else {})
@@ -124,7 +115,17 @@ def reject(
             return
         emit(conn, [other_event(EventType.REJECTED, now, data, provider=None, subject=clip(data.get("number"), 100))])
     about = f" about {clip(data['number'], 100)}" if data.get("number") else ""
-    log.warning("rejected a message%s (%s): %s", about, code, row["error"])
+    log.warning("rejected a message%s (%s): %s", about, row["error_code"], row["error"])
+
+
+def _kept(task: object, message_id: object, body: Any, exc: Exception) -> Row:
+    return {
+        "task": shown(task, 200),
+        "message_id": shown(message_id, 200),
+        "body": written(body)[:MAX_BODY],
+        "error": clip(storable(str(exc)), 2000),
+        "error_code": exc.code if isinstance(exc, RequestError) else "invalid_request",
+    }
 
 
 def _told(row: Row, known: Mapping[str, Any]) -> Row:

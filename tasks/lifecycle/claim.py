@@ -155,11 +155,7 @@ def _marking(watermark: Watermark, renew: Callable[[], None]) -> Marking:
         made = [one for one in claims if isinstance(one, Claim)]
         why = ""
         try:
-            if made:
-                marks: dict[str, list[Mark]] = {}
-                for one in made:
-                    marks.setdefault(one.row["account"], []).append(_mark(one))
-                watermark.write(marks, made[0].server)
+            _write_marks(watermark, made)
         except RedisError as exc:
             why = f"Redis {explained(exc)}"
         except Replaced:
@@ -172,6 +168,15 @@ def _marking(watermark: Watermark, renew: Callable[[], None]) -> Marking:
         return [replace(one, marked=True) if isinstance(one, Claim) else one for one in claims]
 
     return marking
+
+
+def _write_marks(watermark: Watermark, claims: Sequence[Claim]) -> None:
+    """Raises RedisError, and Replaced."""
+    marks: dict[str, list[Mark]] = {}
+    for one in claims:
+        marks.setdefault(one.row["account"], []).append(_mark(one))
+    if claims:
+        watermark.write(marks, claims[0].server)
 
 
 def _mark(claimed: Claim) -> Mark:

@@ -151,13 +151,16 @@ def _cells(text: Text, delimiter: str, columns: Sequence[str]) -> Iterator[Row |
             return
         if not visible("".join(cells)).strip(END_OF_FILE):
             continue
-        beside = [cell for name, cell in zip_longest(columns[: len(cells)], cells) if not name and visible(cell)]
-        if beside:
-            where = "beside the table, in a column without a name"
-            yield Problem(line, None, f"has {beside[0][:60]!r} {where}: empty it, and quote a cell with {delimiter!r}")
-        else:
-            # cells that are missing at the end are empty
-            yield line, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
+        yield _by_column(line, cells, columns, delimiter)
+
+
+def _by_column(line: int, cells: Sequence[str], columns: Sequence[str], delimiter: str) -> Row | Problem:
+    beside = [cell for name, cell in zip_longest(columns[: len(cells)], cells) if not name and visible(cell)]
+    if beside:
+        where = "beside the table, in a column without a name"
+        return Problem(line, None, f"has {beside[0][:60]!r} {where}: empty it, and quote a cell with {delimiter!r}")
+    # cells that are missing at the end are empty
+    return line, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
 
 
 def _checked(line: int, fields: Mapping[str, Any]) -> Iterator[Resolution | Problem]:
@@ -197,17 +200,21 @@ def _problem(name: str, value: str, values: Mapping[str, str]) -> str | None:
             known = ", ".join(DECISIONS)
             return None if value.lower() in DECISIONS else f"{value[:60]!r} is no decision: write one of {known}"
         case "provider_number_id":
-            if value and values["decision"].lower() != Verdict.BOUGHT:
-                return "goes with the decision bought only: leave it empty"
-            if _COMPUTED.fullmatch(value):
-                return f"{value!r} was computed by a spreadsheet: have the column as text, and paste the id again"
-            fits = len(value) <= MAX_ID and (value.isprintable())
-            return None if fits else f"must be at most {MAX_ID} printable characters"
+            return _problem_of_id(value, values["decision"])
         case "version":
             wrong = f"{value[:60]!r} is no version: leave it as it was exported"
             return None if not value or _VERSION.fullmatch(value) else wrong
         case _:
             return None if len(value) <= MAX_NOTE else f"is longer than {MAX_NOTE} characters: shorten it"
+
+
+def _problem_of_id(value: str, decision: str) -> str | None:
+    if value and decision.lower() != Verdict.BOUGHT:
+        return "goes with the decision bought only: leave it empty"
+    if _COMPUTED.fullmatch(value):
+        return f"{value!r} was computed by a spreadsheet: have the column as text, and paste the id again"
+    fits = len(value) <= MAX_ID and value.isprintable()
+    return None if fits else f"must be at most {MAX_ID} printable characters"
 
 
 def _is_id(text: str) -> bool:

@@ -133,18 +133,23 @@ def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: da
     entries = [_entry_again(row) for one, row in wanted if one not in pools and one not in going]
     answers = _accept(conn, entries, now, order_id)
     for entry, accepted in zip(entries, answers, strict=True):
-        conn.execute(
-            update(LINE)
-            .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
-            .values(
-                purchase_id=accepted.row["id"],
-                provider=entry.request.provider,
-                shared=not (accepted.created or accepted.taken),
-                metadata=None if accepted.created else entry.request.metadata,
-            )
-        )
+        _point_line(conn, order_id, entry, accepted)
     again = sum(accepted.created or accepted.taken for accepted in answers)
     return Retried(again=again, found=len(answers) - again, releasing=sum(one in going for one, _ in wanted))
+
+
+def _point_line(conn: Connection, order_id: str, entry: Entry, accepted: Accepted) -> None:
+    """Have a line be that of the purchase that was accepted for it."""
+    conn.execute(
+        update(LINE)
+        .where(LINE.c.order_id == order_id, LINE.c.line == entry.line)
+        .values(
+            purchase_id=accepted.row["id"],
+            provider=entry.request.provider,
+            shared=not (accepted.created or accepted.taken),
+            metadata=None if accepted.created else entry.request.metadata,
+        )
+    )
 
 
 def _accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: str) -> list[Accepted]:

@@ -74,13 +74,7 @@ class Streaks:
             self._reset()
             return None
         if outcome.kind is OutcomeKind.REFUSED:
-            self._failures = 0
-            self._add_refusal(number, outcome)
-            if len(self._refused) >= limit:
-                self._reset()
-                reason = f"the same refusal for {limit} numbers in a row: {_reason(outcome)}"
-                return Pause(cause=Cause.REFUSALS, reason=reason, cooldown=cooldown)
-            return None
+            return self._count_refusal(number, outcome, limit, cooldown)
         self._failures += 1
         if self._failures >= limit:
             self._reset()
@@ -88,12 +82,18 @@ class Streaks:
             return Pause(cause=Cause.FAILURES, reason=reason, cooldown=cooldown)
         return None
 
-    def _add_refusal(self, number: str, outcome: Outcome) -> None:
+    def _count_refusal(self, number: str, outcome: Outcome, limit: int, cooldown: float) -> Pause | None:
+        self._failures = 0
         same = (outcome.http_status, outcome.error_code)
         if same != self._refusal:
             self._refusal = same
             self._refused = set()
         self._refused.add(number)
+        if len(self._refused) < limit:
+            return None
+        self._reset()
+        reason = f"the same refusal for {limit} numbers in a row: {_reason(outcome)}"
+        return Pause(cause=Cause.REFUSALS, reason=reason, cooldown=cooldown)
 
     def _reset(self) -> None:
         self._failures = 0

@@ -131,10 +131,7 @@ def after_poll(look: Look, history: History, policy: Policy) -> Decision:
         case LookKind.PROCESSING if look.compliance:
             return _ordered(look, again)
         case LookKind.UNCLEAR if not look.unsent:
-            failures = history.look_failures + _failed(look)
-            if failures >= MAX_LOOK_FAILURES:
-                return _hold(f"accepted, and the provider could not be asked: {look.error}", LOOK_FAILED)
-            return replace(again, look_failures=failures)
+            return _poll_failed(look, history, again)
     if history.processing_for >= policy.poll_for:
         return _hold("accepted by the provider, and not usable in time", "processing_too_long")
     return replace(again, look_failures=history.look_failures) if look.unsent else again
@@ -213,13 +210,17 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
             # A server of ours is away: nobody is called meanwhile.
             return _held_back(said, THROTTLED_WAIT)
         case LookKind.UNCLEAR:
-            # It counts, also where the look has to wait: the provider was asked to sell, and is asked again.
-            again = _again(said, history, policy)
-            if look.error_code == GIVEN_BACK and again.status is Status.FAILED:
-                return _hold(f"{again.error}; {look.error}", GAVE_UP)
-            wait = _waits(look) if again.status is Status.QUEUED else 0.0
-            return replace(again, delay=max(again.delay, wait))
+            return _refused_unclear(said, history, policy, look)
     return replace(said, status=Status.FAILED)
+
+
+def _refused_unclear(said: Decision, history: History, policy: Policy, look: Look) -> Decision:
+    """It counts, also where the look has to wait: the provider was asked to sell, and is asked again."""
+    again = _again(said, history, policy)
+    if look.error_code == GIVEN_BACK and again.status is Status.FAILED:
+        return _hold(f"{again.error}; {look.error}", GAVE_UP)
+    wait = _waits(look) if again.status is Status.QUEUED else 0.0
+    return replace(again, delay=max(again.delay, wait))
 
 
 def _waits(look: Look) -> float:
@@ -271,6 +272,13 @@ def _look_failed(look: Look, history: History, policy: Policy) -> Decision:
         wait = THROTTLED_WAIT if look.throttled else backoff(policy, max(1, failures), lambda: 1.0)
     wait = max(wait, policy.pause_cooldown) if look.account else wait
     return Decision(status=Status.UNKNOWN, delay=wait, looks=history.looks, look_failures=failures)
+
+
+def _poll_failed(look: Look, history: History, again: Decision) -> Decision:
+    failures = history.look_failures + _failed(look)
+    if failures >= MAX_LOOK_FAILURES:
+        return _hold(f"accepted, and the provider could not be asked: {look.error}", LOOK_FAILED)
+    return replace(again, look_failures=failures)
 
 
 def _failed(look: Look) -> int:

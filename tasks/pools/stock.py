@@ -171,35 +171,39 @@ def make_places(conn: Connection, name: str, count: int, now: datetime) -> list[
     return places[:count]
 
 
+_FILL = (
+    update(POOL_NUMBER)
+    .where(_AT.pool == bindparam("of_pool"), _AT.slot == bindparam("at_slot"), WANTED)
+    .values(
+        status=Slot.ORDERED,
+        tries=bindparam("tried"),
+        number=bindparam("wanted"),
+        provider=bindparam("of"),
+        purchase_id=bindparam("bought_by"),
+        ordered_at=bindparam("now"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
 def fill(conn: Connection, name: str, places: Sequence[Row], purchases: Sequence[Row], now: datetime) -> None:
     """Write down which purchase was ordered for which wanted place, and at which of its tries.
 
     Raises sqlalchemy's IntegrityError where another pool has one of the numbers since.
     """
-    statement = (
-        update(POOL_NUMBER)
-        .where(_AT.pool == name, _AT.slot == bindparam("at_slot"), WANTED)
-        .values(
-            status=Slot.ORDERED,
-            tries=bindparam("tried"),
-            number=bindparam("wanted"),
-            provider=bindparam("of"),
-            purchase_id=bindparam("bought_by"),
-            ordered_at=now,
-            updated_at=now,
-        )
-    )
     filled = [
         {
+            "of_pool": name,
             "at_slot": place["slot"],
             "tried": place["tries"],
             "wanted": row["number"],
             "of": row["provider"],
             "bought_by": row["id"],
+            "now": now,
         }
         for place, row in zip(places, purchases, strict=False)
     ]
-    conn.execute(statement, filled)
+    conn.execute(_FILL, filled)
 
 
 def in_pools(conn: Connection, numbers: Sequence[str]) -> set[str]:

@@ -65,18 +65,20 @@ class Router:
             return Delivery(exc.reply if isinstance(exc, Refusal) else api.invalid(exc))
         reply = api.not_found() if record is None else api.given_back(record)
         if record is not None:
-            known = api.id_of(record) or ""
-            done = Return(
-                kind=api.kind,
-                account=record.account or "",
-                number=record.number,
-                provider_number_id=known,
-                executed=executed,
-            )
-            self._control.ledger.returns.append(done)
-            if executed:
-                self._control.ledger.give_back(record)
+            self._take_back(api, record, executed=executed)
         return Delivery(reply) if fault is None else deliver_fault(fault, whole_reply(api, fault, ()) or reply)
+
+    def _take_back(self, api: SandboxApi, record: Record, *, executed: bool) -> None:
+        done = Return(
+            kind=api.kind,
+            account=record.account or "",
+            number=record.number,
+            provider_number_id=api.id_of(record) or "",
+            executed=executed,
+        )
+        self._control.ledger.returns.append(done)
+        if executed:
+            self._control.ledger.give_back(record)
 
     def _purchase(self, api: SandboxApi, incoming: Incoming) -> Delivery:
         call = self._control.ledger.arrive(api.kind)

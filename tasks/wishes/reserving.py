@@ -82,14 +82,8 @@ class _At:
         if now - self.began > timedelta(seconds=adapter.reserves_for) / reservations.SPARE:
             self.problem, self.stopped = "the first of them would lapse too soon after the last", True
             return
-        try:
-            with reading(self.runtime, self.binding):
-                found = adapter.reserve(numbers)
-        except ProviderError as exc:
-            self.problem, self.stopped = str(exc), True
-            if adapter.names_reservations and exc.outcome.kind is OutcomeKind.UNKNOWN:
-                # It may be kept under a name that nobody knows: an order without that buys nothing.
-                self.passed.update(numbers)
+        found = self._call(adapter, numbers)
+        if found is None:
             return
         if adapter.names_reservations:
             self.passed.update(number for number in numbers if number not in found)
@@ -97,6 +91,18 @@ class _At:
         lapses = now + timedelta(seconds=adapter.reserves_for)
         kept, wanted = self.runtime.database.run(lambda conn: self._keep(conn, found, now, lapses))
         self.kept, self.stopped = self.kept + kept, not wanted
+
+    def _call(self, adapter: Reserving, numbers: Sequence[str]) -> Mapping[str, str | None] | None:
+        """What is reserved by now; None where that is not known, and nothing more is asked for."""
+        try:
+            with reading(self.runtime, self.binding):
+                return adapter.reserve(numbers)
+        except ProviderError as exc:
+            self.problem, self.stopped = str(exc), True
+            if adapter.names_reservations and exc.outcome.kind is OutcomeKind.UNKNOWN:
+                # It may be kept under a name that nobody knows: an order without that buys nothing.
+                self.passed.update(numbers)
+            return None
 
     def _keep(
         self, conn: Connection, found: Mapping[str, str | None], now: datetime, lapses: datetime

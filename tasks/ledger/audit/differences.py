@@ -14,6 +14,7 @@ from schemas.settling import Finding, FindingKind
 from schemas.status import DEAD, Status
 from schemas.tables.audits import FINDING
 from schemas.tables.purchases import ALIVE, ATTEMPT, HELD, PROVIDER, PURCHASE, RESOLUTION
+from tasks.chunks import chunks
 from tasks.ledger.rows import Read
 from tasks.policies.pause import Cause
 from tasks.policies.retry import NOT_BOUGHT
@@ -166,15 +167,10 @@ def _orphans(read: Read, unknown: Sequence[str], walks: Walks) -> Iterator[Findi
     So is one that was given back so shortly before them that it may be shown still.
     """
     at = PURCHASE.c
-    for start in range(0, len(unknown), _CHUNK):
-        chunk = unknown[start : start + _CHUNK]
-        query = (
-            select(at.id, at.number, at.provider, at.status, at.finished_at)
-            .where(at.account == walks.account, at.number.in_(chunk))
-            .order_by(at.id)
-        )
+    query = select(at.id, at.number, at.provider, at.status, at.finished_at).where(at.account == walks.account)
+    for chunk in chunks(unknown, _CHUNK):
         with read() as conn:
-            rows = conn.execute(query).all()
+            rows = conn.execute(query.where(at.number.in_(chunk)).order_by(at.id)).all()
         ended = {row.number: row for row in rows if row.status in DEAD}
         stands = {row.number for row in rows if row.status not in DEAD or row.finished_at >= _over_by(row, walks)}
         for number in chunk:
@@ -214,16 +210,19 @@ def _charged_twice(conn: Connection, twice: dict[str, Any], walks: Walks) -> Ite
             status=row.status,
             provider_number_ids=tuple(sorted(shown.union(ids))),
         )
-    for number in sorted(walks.last.again.keys() - told):
-        if number in twice:
-            yield _finding(FindingKind.CHARGED_TWICE, twice[number], walks)
-        else:
-            yield Finding(
-                kind=FindingKind.CHARGED_TWICE,
-                number=number,
-                provider=walks.provider,
-                provider_number_ids=walks.last.ids_of(number),
-            )
+    yield from (_shown_twice(number, twice.get(number), walks) for number in sorted(walks.last.again.keys() - told))
+
+
+def _shown_twice(number: str, row: Any, walks: Walks) -> Finding:
+    """*row* is its purchase, if it has one."""
+    if row is not None:
+        return _finding(FindingKind.CHARGED_TWICE, row, walks)
+    return Finding(
+        kind=FindingKind.CHARGED_TWICE,
+        number=number,
+        provider=walks.provider,
+        provider_number_ids=walks.last.ids_of(number),
+    )
 
 
 def _unsettled(conn: Connection, twice: Iterable[Finding], account: str) -> Iterator[Finding]:

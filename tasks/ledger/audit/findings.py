@@ -132,18 +132,13 @@ def tell(
     made = {new_id(): finding for finding in findings}
     insert_new(conn, FINDING, [_finding_row(key, made[key], account, now, settled=settled) for key in made])
     new = list(conn.execute(select(FINDING.c.id).where(FINDING.c.id.in_(made))).scalars())
-    events = [
-        other_event(
-            EVENT_OF_FINDING[made[key].kind],
-            now,
-            {"finding_id": key, **finding_data(made[key])},
-            provider=alias,
-            subject=made[key].number,
-        )
-        for key in sorted(new)
-    ]
-    emit(conn, events)
+    emit(conn, [_event(key, made[key], alias, now) for key in sorted(new)])
     return len(new)
+
+
+def _event(key: str, finding: Finding, alias: str, now: datetime) -> Row:
+    data = {"finding_id": key, **finding_data(finding)}
+    return other_event(EVENT_OF_FINDING[finding.kind], now, data, provider=alias, subject=finding.number)
 
 
 def resolve_findings(conn: Connection, ids: Sequence[str], now: datetime) -> None:

@@ -89,15 +89,21 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     waited = watch.seconds_since(present["updated_at"])
     history = _history(conn, present, present["tried_seconds"] + waited)
     if present["status"] == Status.PROCESSING:
-        decision = after_poll(look, history, policy)
-        if look.kind is LookKind.REFUSED:
-            write_refused(conn, present, look, now)
-        if decision.status in (Status.FAILED, Status.HELD):
-            decision = bought_before(conn, present) or decision
-        return settle(conn, present, decision, now, tried_seconds=history.processing_for)
+        return _record_poll(conn, present, look, history, policy=policy, now=now)
     decision = after_look(look, history, policy)
     waited = 0.0 if look.account or look.waiting else waited
     return settle(conn, present, _with_reason(decision, present), now, tried_seconds=present["tried_seconds"] + waited)
+
+
+def _record_poll(
+    conn: Connection, row: Row, look: Look, history: History, *, policy: Policy, now: datetime
+) -> Row | None:
+    decision = after_poll(look, history, policy)
+    if look.kind is LookKind.REFUSED:
+        write_refused(conn, row, look, now)
+    if decision.status in (Status.FAILED, Status.HELD):
+        decision = bought_before(conn, row) or decision
+    return settle(conn, row, decision, now, tried_seconds=history.processing_for)
 
 
 def _late_look(

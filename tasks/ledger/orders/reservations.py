@@ -93,18 +93,21 @@ def take_due(conn: Connection, now: datetime) -> list[Row]:
         .with_for_update(of=RESERVATION, skip_locked=True)
     )
     due = [dict(row) for row in conn.execute(query).mappings()]
-    unneeded = []
-    for row in due:
-        if row["lapses_at"] <= now or row["status"] in _BOUGHT:
-            forget(conn, row)
-        elif _is_needed(row, now):
-            _change(conn, row, next_look_at=now + LOOK_AGAIN)
-        elif row["tries"] >= MOST_TRIES:
-            _change(conn, row, next_look_at=row["lapses_at"])
-        else:
-            _change(conn, row, cancelling=True, tries=row["tries"] + 1, next_look_at=now + TRY_AGAIN)
-            unneeded.append(row)
-    return unneeded
+    return [row for row in due if _is_to_be_given_back(conn, row, now)]
+
+
+def _is_to_be_given_back(conn: Connection, row: Row, now: datetime) -> bool:
+    """Write down when it is looked at again, if ever."""
+    if row["lapses_at"] <= now or row["status"] in _BOUGHT:
+        forget(conn, row)
+    elif _is_needed(row, now):
+        _change(conn, row, next_look_at=now + LOOK_AGAIN)
+    elif row["tries"] >= MOST_TRIES:
+        _change(conn, row, next_look_at=row["lapses_at"])
+    else:
+        _change(conn, row, cancelling=True, tries=row["tries"] + 1, next_look_at=now + TRY_AGAIN)
+        return True
+    return False
 
 
 def leave(conn: Connection, row: Row) -> None:

@@ -103,8 +103,14 @@ class Login:
         seconds = min(float(lives or 0), _LONGEST) if told else LIFETIME
         if not isinstance(token, str) or not token:
             raise ProviderError(_no_token("with no access token"))
+        session = self._with_token(token)
+        spare = _MARGIN + self._config.policy.timeout
+        self._present = _Present(session, steady() + max(seconds - spare, seconds / 2), seconds)
+        return session
+
+    def _with_token(self, token: str) -> Session:
         try:
-            session = Session(
+            return Session(
                 "Bandwidth",
                 self._config,
                 token=token,
@@ -117,9 +123,6 @@ class Login:
             )
         except ConfigError:
             raise ProviderError(_no_token("with a token that no header can carry")) from None
-        spare = _MARGIN + self._config.policy.timeout
-        self._present = _Present(session, steady() + max(seconds - spare, seconds / 2), seconds)
-        return session
 
 
 def _too_short(seconds: float) -> Outcome:

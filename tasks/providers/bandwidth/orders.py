@@ -90,9 +90,7 @@ def named(session: Session, answer: Answer, reference: str) -> list[str]:
     listed = fields(wrapper.get("ListOrderIdUserIdDate"))
     found = [fields(one) for one in many(listed.get("OrderIdUserIdDate"))]
     ids = [identifier(one.get("orderId")) for one in found]
-    known = ("TotalCount", "Links", "OrderIdUserIdDate")
-    foreign = [key for key in listed if key not in known and listed[key] not in _NOTHING]
-    foreign += [key for key in wrapper if key != "ListOrderIdUserIdDate" and wrapper[key] not in _NOTHING]
+    foreign = _foreign(listed, "TotalCount", "Links", "OrderIdUserIdDate") or _foreign(wrapper, "ListOrderIdUserIdDate")
     wrong = answer.flaw or read_claims(answer.headers, len(found)).wrong(page=1, seen=0, last=True)
     if answer.status != 200 or foreign or listed.get("TotalCount") != str(len(found)):
         wrong = "no whole list of orders"
@@ -103,6 +101,11 @@ def named(session: Session, answer: Answer, reference: str) -> list[str]:
     if wrong:
         raise ProviderError(session.unsettled(answer, "unreadable_list", wrong))
     return [one for one in ids if one]
+
+
+def _foreign(listed: Mapping[str, Any], *known: str) -> bool:
+    """Whether it holds anything that we do not know."""
+    return any(value not in _NOTHING for key, value in listed.items() if key not in known)
 
 
 def _state(response: Mapping[str, Any], number: str) -> tuple[LookKind, str | None]:
