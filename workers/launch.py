@@ -56,6 +56,20 @@ def mount_pages() -> None:
         atexit.register(desk.close)
 
 
+def _dress_flower(broker_url: str) -> None:
+    from workers.processes.signs import write_signs  # noqa: PLC0415
+    from workers.telemetry.logs import dress_flower  # noqa: PLC0415
+
+    # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
+    write_signs("flower")
+    dress_flower()
+    mount_pages()
+    if is_sentinel(broker_url):
+        from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
+
+        use_sentinels()
+
+
 def main(arguments: list[str]) -> None:
     """Run Celery; ends with its exit status, or 2 where settings or configuration are wrong, 3 without a server."""
     if arguments[:1] == [WITH_PARENT]:
@@ -64,21 +78,11 @@ def main(arguments: list[str]) -> None:
     # What is imported stays: to search it for garbage again and again takes a sixth of the start.
     gc.disable()
     import workers.app  # noqa: PLC0415 - ends the process where settings or configuration are wrong
-    from workers.processes.signs import write_signs  # noqa: PLC0415
     from workers.telemetry.logs import wants_json  # noqa: PLC0415
 
     gc.enable()
     if "flower" in arguments:
-        # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
-        write_signs("flower")
-        from workers.telemetry.logs import dress_flower  # noqa: PLC0415
-
-        dress_flower()
-        mount_pages()
-        if is_sentinel(workers.app.settings.broker_url):
-            from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
-
-            use_sentinels()
+        _dress_flower(workers.app.settings.broker_url)
 
     # A banner is no JSON.
     quiet = ["--quiet"] if wants_json() else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -68,14 +68,17 @@ def right_parts_in(
     text = _decoded(contents.main, path)
     config, problems, files = _parse(text, str(path), kinds, unusable, contents.accounts)
     wrong = {problem.path[:2] for problem in problems}
+    return _beside(_without(config, wrong), path), report(problems, text, str(path), files) if problems else None
+
+
+def _without(config: Config, wrong: Set[tuple[str, ...]]) -> Config:
     providers = {alias: one for alias, one in config.providers.items() if one and ("providers", alias) not in wrong}
     pools = {
         name: pool
         for name, pool in config.pools.items()
         if ("pools", name) not in wrong and providers.keys() >= {*pool.providers}
     }
-    found = Config(providers=providers, pools=pools)
-    return _beside(found, path), report(problems, text, str(path), files) if problems else None
+    return Config(providers=providers, pools=pools)
 
 
 def parse_config(

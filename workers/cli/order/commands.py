@@ -43,13 +43,18 @@ def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     from tasks.reports import queries
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.order import as_shown, totals
-    from workers.views.orders.progress import COUNTS
 
     with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
         orders = [{**as_shown(row), **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
     if json:
         emit_json(orders)
-        return
+    else:
+        _show_orders(orders)
+
+
+def _show_orders(orders: list[dict[str, Any]]) -> None:
+    from workers.views.orders.progress import COUNTS
+
     counted = [name for name in COUNTS if name != "released" or any(one[name] for one in orders)]
     columns = ("order", "created", "status", "lines", *counted, "name")
     rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.requests import RequestError
 from schemas.status import Status
+from tasks.ledger.rows import Row
 from tasks.releases import giving_back
 from tasks.releases.giving_back import Refused
 from tasks.runtime import Runtime
@@ -26,14 +27,18 @@ def call_off(runtime: Runtime, wanted: Chosen, by: str) -> Done:
         raise Failure("nothing is on its way back there")
     done = Done()
     for row in rows:
-        try:
-            giving_back.call_off(runtime, row["id"], by)
-        except RequestError as exc:
-            refused = Refused(purchase_id=row["id"], number=row["number"], error=str(exc), error_code=exc.code)
-            done.refused.append(refused)
-        else:
-            done.rows.append({**row, "status": str(Status.PURCHASED)})
+        _keep(runtime, row, by, done)
     return done
+
+
+def _keep(runtime: Runtime, row: Row, by: str, done: Done) -> None:
+    try:
+        giving_back.call_off(runtime, row["id"], by)
+    except RequestError as exc:
+        refused = Refused(purchase_id=row["id"], number=row["number"], error=str(exc), error_code=exc.code)
+        done.refused.append(refused)
+    else:
+        done.rows.append({**row, "status": str(Status.PURCHASED)})
 
 
 def tell_called_off(done: Done, *, json: bool) -> None:

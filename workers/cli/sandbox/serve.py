@@ -92,6 +92,11 @@ def announce(url: str, text: str, faults: Sequence[str], written: Path | None, *
         config = None if written is None else str(written)
         emit_json({"url": url, "providers": urls, "token_env": SANDBOX_VARIABLE, "toml": text, "config": config})
         return
+    _tell_use(url, text, faults, written)
+    say("Ctrl-C stops it.")
+
+
+def _tell_use(url: str, text: str, faults: Sequence[str], written: Path | None) -> None:
     show(f"The sandbox listens on {url}", "green")
     show(f"Its token is in {SANDBOX_VARIABLE}, or the word sandbox where that is not set.")
     if faults:
@@ -103,7 +108,6 @@ def announce(url: str, text: str, faults: Sequence[str], written: Path | None, *
         show(f"Its configuration is in {written}; use it with DIALSTOCK_CONFIG={written}")
     else:
         show(f"\nFor providers.toml (or have it written: --write-config providers.toml):\n\n{text}")
-    say("Ctrl-C stops it.")
 
 
 def _table(name: str, fields: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
+from schemas.config.policy import Policy
 from schemas.money import Money
 from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
@@ -101,25 +102,25 @@ def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
 
 
 def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any], spend: DaySpend | None) -> dict[str, Any]:
-    policy = binding.policy
-    limits = [str(rate) for rate in policy.rate_limits]
-    if policy.daily_limit:
-        limits.append(f"{policy.daily_limit:,} in 24 h")
-    if spend is not None:
-        limits.append(str(spend))
     return {
         "provider": binding.alias,
         "kind": binding.kind,
         "account": binding.account,
-        "limits": ", ".join(limits),
+        "limits": ", ".join(_limits(binding.policy, spend)),
         "max_spend_left": spend and str(Money(spend.left, spend.most.currency)),
-        "seconds_per_purchase": buying_lane(binding.account, policy).interval,
+        "seconds_per_purchase": buying_lane(binding.account, binding.policy).interval,
         "queued": counts.get("queued", 0),
         "in flight": counts.get("running", 0),
         "in doubt": counts.get("followed", 0),
         "held": counts.get("held", 0),
         **state,
     }
+
+
+def _limits(policy: Policy, spend: DaySpend | None) -> list[str]:
+    a_day = [f"{policy.daily_limit:,} in 24 h"] if policy.daily_limit else []
+    money = [] if spend is None else [str(spend)]
+    return [*map(str, policy.rate_limits), *a_day, *money]
 
 
 def _balance(look: RowMapping | None) -> dict[str, Any]:
