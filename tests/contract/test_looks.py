@@ -85,9 +85,12 @@ def test_a_number_that_is_shown_is_ours_whatever_comes_with_it(
 def test_a_hostile_answer_at_any_request_leaves_a_look_unclear(
     kind: str, provider: Adapter, server: ScriptedServer
 ) -> None:
+    """Each at the get and at each page of the list; as that is read again, at one page, and the next at the other."""
     good = looked(kind)
-    for strange in hostile(kind):
-        for index in range(len(good)):
+    pages = len(listed(kind))
+    first_time = len(good) - pages
+    for turn, strange in enumerate(hostile(kind)):
+        for index in (*range(first_time), first_time + turn % pages):
             if index < len(gets(kind)) and (strange.status == 404 or strange == gets(kind)[index]):
                 continue  # as documented: the list decides
             answers = [*good[:index], strange, *good[index + 1 :]]
