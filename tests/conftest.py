@@ -17,7 +17,7 @@ from celery.local import Proxy
 from hypothesis import settings
 
 from tasks.providers.transport import deadline
-from tests import compiled, scratch, sharing
+from tests import compiled, scratch, sharing, unordered
 from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
 from workers.processes.embedded_redis import EmbeddedError, find_server
@@ -119,6 +119,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.add("postgresql")
     if not SERVED.isdisjoint(fixtures):
         item.add_marker("served")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A world of the simulation draws all chance from its seed.
+    unordered.draw_from(None if "simulation" in item.path.parts else item.nodeid)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -59,10 +59,14 @@ class Past:
         return [self.state(alias).get("cause") for alias in ("acme", "twin")]
 
     def told(self, kind: str) -> list[Row]:
-        return [row["data"] for row in self.world.rows(select(EVENT)) if row["type"] == f"dialstock.provider.{kind}"]
+        return [
+            row["data"]
+            for row in self.world.rows(select(EVENT).order_by(EVENT.c.seq))
+            if row["type"] == f"dialstock.provider.{kind}"
+        ]
 
     def charged(self) -> list[str]:
-        return [sold for sold, _ in self.world.provider.charged]
+        return sorted(sold for sold, _ in self.world.provider.charged)
 
     def lose(self, *numbers: str) -> list[Row]:
         """Buy what is queued in the copy already, and go back. Returns the rows as they were bought."""

@@ -40,6 +40,7 @@ TAKE = {"pool": POOL}
 RETURN = {"pool": POOL, "number": FIRST}
 ANSWERS = (EventType.ACCEPTED, EventType.POOL_TAKEN, EventType.POOL_RETURNED)
 FIND = {"count": 3, "providers": ["acme"], "metadata": {"team": "red"}}
+POOL_NUMBERS = select(POOL_NUMBER).order_by(*POOL_NUMBER.primary_key)
 AWAY = OperationalError("SELECT", {}, ConnectionError("server closed the connection"))
 MISSPELT = {"count": 3, "prefix": "415", "provider": "acme"}
 SUBMIT = {"requests": [{"number": number(n), "provider": "acme"} for n in range(3)]}
@@ -69,8 +70,8 @@ def everything(world: World) -> list[Any]:
     """All that the tables hold, but for the answers to repeats."""
     others = EVENT.c.type.not_in(ANSWERS)
     names = (PURCHASE, ATTEMPT, KEY, LINE, ORDER, WISH, REJECTED, POOL_NUMBER, POOL_REQUEST)
-    tables = [select(table) for table in names]
-    return [world.rows(query) for query in (*tables, select(EVENT).where(others))]
+    tables = [select(table).order_by(*table.primary_key) for table in names]
+    return [world.rows(query) for query in (*tables, select(EVENT).where(others).order_by(EVENT.c.seq))]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,9 @@ def test_a_return_that_is_delivered_again_leaves_the_next_taker_its_number(world
     run(celery_tasks.take_number, {**TAKE, "count": 2}, "first")
     run(celery_tasks.return_number, RETURN, "back")
     run(celery_tasks.take_number, TAKE, "next")
-    before = world.rows(select(POOL_NUMBER))
+    before = world.rows(POOL_NUMBERS)
     run(celery_tasks.return_number, RETURN, "back")
-    assert world.rows(select(POOL_NUMBER)) == before
+    assert world.rows(POOL_NUMBERS) == before
     assert {row["request_id"] for row in before} == {"first", "next"}
 
 
@@ -145,9 +146,9 @@ def test_a_take_that_was_refused_and_is_delivered_again_takes_nothing(world: Wor
     run(celery_tasks.take_number, {**TAKE, "count": 2}, "first")
     run(celery_tasks.take_number, TAKE, "late")
     run(celery_tasks.return_number, RETURN, "back")
-    before = world.rows(select(POOL_NUMBER))
+    before = world.rows(POOL_NUMBERS)
     run(celery_tasks.take_number, TAKE, "late")
-    assert world.rows(select(POOL_NUMBER)) == before
+    assert world.rows(POOL_NUMBERS) == before
     assert world.events()[-2:] == ["returned", "refused"]
 
 

@@ -31,7 +31,7 @@ ABSENT_ID = "0190a0a0-0000-7000-8000-000000000001"
 
 
 def snapshot(world: World) -> list[object]:
-    return [world.rows(select(table)) for table in (PURCHASE, EVENT, RESOLUTION)]
+    return [world.rows(select(table).order_by(*table.primary_key)) for table in (PURCHASE, EVENT, RESOLUTION)]
 
 
 @pytest.mark.parametrize(

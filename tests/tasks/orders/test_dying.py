@@ -284,7 +284,8 @@ def test_what_was_taken_over_is_told_under_both_keys_where_its_order_stands(worl
     given, row = lend(world, {"idempotency_key": "k2", "metadata": {"who": "B"}})
     orders.finish(world.runtime, given)
     world.settle(row["id"])
-    told = [event["data"] for event in world.rows(select(EVENT).where(EVENT.c.type == EventType.PURCHASED))]
+    query = select(EVENT).where(EVENT.c.type == EventType.PURCHASED).order_by(EVENT.c.seq)
+    told = [event["data"] for event in world.rows(query)]
     assert [(data["idempotency_key"], data["metadata"]) for data in told] == [
         ("k1", {"who": "A"}),
         ("k2", {"who": "B"}),

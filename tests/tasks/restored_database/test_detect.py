@@ -53,7 +53,7 @@ def test_a_database_that_is_as_it_was_buys(past: Past) -> None:
     past.compare()
     past.world.accept(number(7))
     past.world.work()
-    assert past.charged() == [NUMBER, number(7)]
+    assert past.charged() == [number(7), NUMBER]
     assert past.causes() == [None, None]
 
 
@@ -66,7 +66,7 @@ def test_one_that_went_back_buys_nothing_and_says_so_once_for_each_alias(past: P
     for _ in range(2):
         past.compare()
     past.buy_what_is_left()
-    assert past.charged() == [NUMBER, *TWO]
+    assert past.charged() == [*TWO, NUMBER]
     assert past.causes() == [Cause.BEHIND] * 2
     told = past.told("paused")
     assert [(one["provider"], one["cause"], one["probe_at"]) for one in told] == [

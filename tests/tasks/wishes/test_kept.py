@@ -9,6 +9,7 @@ import pytest
 
 from schemas.money import Price
 from schemas.outcomes import Candidate
+from schemas.tables.purchases import PURCHASE
 from schemas.tables.wishes import OFFERS
 from tasks import orders
 from tasks.lifecycle import release_and_sweep
@@ -67,7 +68,8 @@ def test_what_was_seen_takes_the_place_of_what_is_refused_while_the_last_are_bou
     world.wish(10)
     world.search()
     release_and_sweep.release_due(world.runtime, world.runtime.providers["first"])
-    world.deliver(next(one for one in world.sent if "purchase_id" in one.kwargs))
+    [refused] = [row["id"] for row in world.rows(PURCHASE.select()) if row["number"] == area(415, 1)[0]]
+    world.deliver(next(one for one in world.sent if one.kwargs.get("purchase_id") == refused))
     world.sent.clear()
     assert (world.tally().refused, world.tally().unsettled) == (1, 9)
     due.look(world.runtime)

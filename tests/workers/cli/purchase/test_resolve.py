@@ -34,7 +34,10 @@ def held(both: Cli, desk: Desk, home: Path) -> list[str]:
 
 def snapshot(desk: Desk) -> list[object]:
     with desk.runtime.database.read() as conn:
-        return [conn.execute(select(table)).all() for table in (PURCHASE, EVENT, ORDER, RESOLUTION)]
+        return [
+            conn.execute(select(table).order_by(*table.primary_key)).all()
+            for table in (PURCHASE, EVENT, ORDER, RESOLUTION)
+        ]
 
 
 def statuses(desk: Desk) -> list[str]:
