@@ -21,11 +21,10 @@ from schemas.outcomes import Look, LookKind
 from schemas.releasing import ReleaseKind, ReleaseOutcome
 from tasks.call_times import Call
 from tasks.ledger import due
-from tasks.ledger.calls import looks
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.releases import calls
-from tasks.ledger.releases.calls import Intent, Taken
+from tasks.ledger.releases.calls import Done, Intent, Taken
 from tasks.ledger.rows import Row
 from tasks.outages.database_away import until_written
 from tasks.policies.giving_back import may_go_in
@@ -43,7 +42,7 @@ from tasks.telemetry.log_fields import about_release
 from tasks.telemetry.traces import Step, tell_looks, tell_release
 from tasks.watermark import Mark, Newest, Replaced
 
-T = TypeVar("T")
+D = TypeVar("D", bound=Intent | Done)
 
 _OF_THE_ACCOUNT = (ReleaseKind.ACCOUNT, ReleaseKind.UNKNOWN)
 """What lets a pause that it was tried under cool down for longer: the releases after it would hear the same."""
@@ -92,11 +91,8 @@ def is_due(runtime: Runtime, binding: Binding) -> bool:
         return False
     now = runtime.now()
     with runtime.database.read() as conn:
-        if not calls.any_due(conn, binding.alias, binding.account, now):
-            return False
-        account = runtime.accounts[binding.account]
-        stands = standing.standing(standing.read(conn, account), binding.alias, account)
-        return not stands.stops(now) and not looks.any_due(conn, binding.alias, binding.account, now)
+        due = calls.any_due(conn, binding.alias, binding.account, now)
+        return due and not standing.stopped(conn, binding.alias, runtime.accounts[binding.account], now)
 
 
 def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -105,12 +101,16 @@ def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lamb
     Raises redis.RedisError and SQLAlchemyError where a server is away: the release is due again then.
     """
     adapter = releasing(binding.adapter)
-    if adapter is None or not is_due(runtime, binding):
+    if adapter is None:
         return False
     watch = runtime.watched()
-    taken = runtime.database.run(
-        lambda conn: calls.take_due(conn, binding.alias, binding.account, watch, binding.policy, lease=LEASE)
-    )
+
+    def take(conn: Connection) -> Taken | None:
+        if standing.stopped(conn, binding.alias, runtime.accounts[binding.account], watch.now):
+            return None
+        return calls.take_due(conn, binding.alias, binding.account, watch, binding.policy, lease=LEASE)
+
+    taken = runtime.database.run(take)
     if taken is None:
         return False
     runtime.reached("release_taken")
@@ -138,7 +138,7 @@ def _release(work: _Work) -> None:
         work.keep(LATER)
         detect.compare(runtime)
         return
-    if intent is None:
+    if isinstance(intent, Done):
         return
     runtime.reached("release_claimed")
     with Step() as step:
@@ -151,11 +151,11 @@ def _release(work: _Work) -> None:
     runtime.reached("release_recorded")
 
 
-def _claim(work: _Work) -> Intent | None:
+def _claim(work: _Work) -> Intent | Done:
     runtime, row, now = work.runtime, work.taken.row, work.runtime.now
     newest: Newest | None = None
 
-    def claim(conn: Connection) -> Intent | None:
+    def claim(conn: Connection) -> Intent | Done:
         intent = partial(calls.claim, conn, work.taken, newest, now(), work.binding.policy)
         return _with_place(conn, row, now(), intent)
 
@@ -169,17 +169,16 @@ def _claim(work: _Work) -> Intent | None:
             newest = lost_calls.look(runtime, row["account"], exc.server)
 
 
-def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], T]) -> T:
+def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], D]) -> D:
     """What *action* does with a release, and its place in a pool after it: that is locked first.
 
     Where the purchase stays as it was, so does its place: who comes late brings back none that was kept in doubt.
     """
     leaving.lock(conn, row["purchase_id"])
-    before = leaving.status_of(conn, row["purchase_id"])
     done = action()
     # With the right to a call, the purchase is as it was.
-    if not isinstance(done, Intent):
-        leaving.follow(conn, row["purchase_id"], before, now)
+    if isinstance(done, Done):
+        leaving.follow(conn, row["purchase_id"], done.before, done.after, now)
     return done
 
 
@@ -262,7 +261,7 @@ def _record(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> None:
         runtime.database.run(lambda conn: pausing.probe_failed(conn, work.binding.alias, reason, runtime.now()))
 
 
-def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
+def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Done:
     try:
         return _written(work, intent, outcome)
     except (DataError, ValueError) as exc:
@@ -271,10 +270,10 @@ def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
         return _written(work, intent, ReleaseOutcome(kind=outcome.kind, http_status=outcome.http_status))
 
 
-def _written(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Row | None:
+def _written(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Done:
     policy, row = work.binding.policy, intent.row
 
-    def write(conn: Connection) -> Row | None:
+    def write(conn: Connection) -> Done:
         now = work.runtime.now()
         wait = may_go_in(work.adapter.keeps_for, row["bought_at"], now)
         return _with_place(conn, row, now, lambda: calls.record(conn, intent, outcome, policy, now, may_go_in=wait))
@@ -290,11 +289,11 @@ def _look(work: _Work) -> None:
     tell_looks(step, work.binding, [(row, found)])
     react_to_looks(runtime, work.binding, [found])
 
-    def write(conn: Connection) -> Row | None:
+    def write(conn: Connection) -> Done:
         now = runtime.now()
         return _with_place(conn, row, now, lambda: calls.record_look(conn, work.taken, found, work.binding.policy, now))
 
-    after = runtime.database.run(write)
-    if after is not None:
+    done = runtime.database.run(write)
+    if done.release is not None:
         words = "release of %s at %s: a look says %s"
         log.info(words, number, row["provider"], found.kind, extra=about_release(row))

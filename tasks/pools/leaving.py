@@ -35,20 +35,14 @@ def leave(conn: Connection, purchase_id: str, now: datetime) -> None:
     stock.gone(conn, purchase_id, now)
 
 
-def status_of(conn: Connection, purchase_id: str) -> str | None:
-    """The status of a purchase: nobody who gives its number back moves it while its place is locked."""
-    return conn.execute(select(PURCHASE.c.status).where(PURCHASE.c.id == purchase_id)).scalar()
-
-
-def follow(conn: Connection, purchase_id: str, before: str | None, now: datetime) -> None:
+def follow(conn: Connection, purchase_id: str, before: str | None, after: str | None, now: datetime) -> None:
     """Have the place say what its purchase does: back where that is bought, out of the pool where it is released.
 
-    Only where it is not as it was *before*.
+    Only where the purchase, which is locked, is not as it was *before*.
     """
-    status = status_of(conn, purchase_id)
-    if status == Status.RELEASED:
+    if after == Status.RELEASED:
         leave(conn, purchase_id, now)
-    elif status != before:
+    elif after != before:
         come_back(conn, purchase_id, now)
 
 

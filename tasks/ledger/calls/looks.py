@@ -31,6 +31,8 @@ _DUE = (
     .where(_AT.due_at <= bindparam("now"))
     .limit(1)
 )
+NONE_DUE = ~_DUE.exists().correlate(None)
+"""No look is due at the account `owner` under the alias `of`, at the time `now`."""
 
 
 def take_due(
@@ -53,11 +55,6 @@ def take_due(
         .returning(at.id, at.revision)
     )
     return [dict(row) for row in taken.mappings()]
-
-
-def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
-    """Whether any look is due: a cheap question, asked before the write lock is taken."""
-    return conn.execute(_DUE, {"of": provider, "owner": account, "now": now}).first() is not None
 
 
 def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:

@@ -73,6 +73,11 @@ def standing(rows: Sequence[Row], alias: str, account: Account) -> Standing:
     return Standing(state=state, names=tuple({*account.aliases, *(row["provider"] for row in rows)}))
 
 
+def stopped(conn: Connection, alias: str, account: Account, now: datetime) -> bool:
+    """Whether what is no purchase of *alias* has to wait."""
+    return standing(read(conn, account), alias, account).stops(now)
+
+
 def unpaused(rows: Sequence[Row], alias: str, account: Account) -> Standing:
     """The same as if nothing stopped it."""
     return replace(standing(rows, alias, account), state=_fresh(alias))

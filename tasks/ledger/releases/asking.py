@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from schemas.outcomes import clip
 from schemas.releasing import ReleaseStatus
@@ -125,26 +125,31 @@ def refuse(conn: Connection, row: Row, asking: Asking) -> None:
         read = f"dialstock audit {row['provider']} --adopt, or the daily audit, reads it from the provider's list"
         mend = f"{read}; or give it back at its portal, then dialstock purchase mark-released {row['id']}"
         raise RequestError(f"number: the provider's id of {number} is not known: {mend}", "no_id")
-    if shared := _shared_id(conn, row):
-        raise RequestError(f"number: {shared}", "shared_id")
+    if (other := conn.execute(select(_sharing(row))).scalar()) is not None:
+        raise RequestError(f"number: {_shared(row, other)}", "shared_id")
     if not asking.force:
         _refuse_wanted(conn, row, asking.order_id)
 
 
-def hindrance(conn: Connection, release: Row, purchase: Row) -> Step | None:
+def hindrances(purchase: Row) -> tuple[ColumnElement[Any], ...]:
+    """What `hindrance` has to know of a purchase, to be read with its release."""
+    return asked_for(purchase["id"]).label("asked_now"), _sharing(purchase).label("shared_with")
+
+
+def hindrance(release: Row, purchase: Row) -> Step | None:
     """What ends a release before its next call: somebody asked for the number since, or its id is another's too."""
-    if asked_for(conn, purchase["id"]) != release["asked_for"]:
+    if release["asked_now"] != release["asked_for"]:
         return wanted_again()
-    if shared := _shared_id(conn, purchase):
-        return Step(status=ReleaseStatus.KEPT, error=shared, error_code="shared_id")
+    if (other := release["shared_with"]) is not None:
+        return Step(status=ReleaseStatus.KEPT, error=_shared(purchase, other), error_code="shared_id")
     return None
 
 
-def asked_for(conn: Connection, purchase_id: str) -> int:
+def asked_for(purchase_id: str) -> ColumnElement[int]:
     """How many lines and keys point to a purchase: it only rises."""
     lines = select(func.count()).select_from(LINE).where(LINE.c.purchase_id == purchase_id).scalar_subquery()
     requests = select(func.count()).select_from(KEY).where(KEY.c.purchase_id == purchase_id).scalar_subquery()
-    return int(conn.execute(select(lines + requests)).scalar_one())
+    return lines + requests
 
 
 def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
@@ -155,7 +160,7 @@ def _new(conn: Connection, row: Row, asking: Asking, now: datetime) -> Row:
         "provider_number_id": row["provider_number_id"],
         **_request(asking),
         "by": clip(asking.by, 100),
-        "asked_for": asked_for(conn, row["id"]),
+        "asked_for": conn.execute(select(asked_for(row["id"]))).scalar_one(),
         **{"attempts": 0, "revision": 0, "doubt": False, "looks": 0, "found": None, "look_failures": 0},
         "due_at": max(now, asking.earliest or now),
         **{"call_deadline": None, "error": None, "error_code": None},
@@ -184,13 +189,15 @@ def _is_called_for(conn: Connection, row: Row) -> bool:
     return conn.execute(query).first() is not None
 
 
-def _shared_id(conn: Connection, row: Row) -> str | None:
-    """Why nothing is deleted by an id that another living purchase of the account has too: the other one could go."""
-    of, known = PURCHASE.c, row["provider_number_id"]
-    same = (of.provider_number_id == known, of.account == row["account"], of.id != row["id"])
-    other = conn.execute(select(of.number).where(*same, ALIVE).limit(1)).scalar()
-    if other is None:
-        return None
+def _sharing(row: Row) -> ColumnElement[str | None]:
+    """The number of another living purchase of the account with the same id at the provider: that one could go."""
+    of = PURCHASE.c
+    same = (of.provider_number_id == row["provider_number_id"], of.account == row["account"], of.id != row["id"])
+    return select(of.number).where(*same, ALIVE).limit(1).scalar_subquery()
+
+
+def _shared(row: Row, other: str) -> str:
+    known = row["provider_number_id"]
     mend = f"see at {row['provider']}'s portal which is whose, give it back there, then dialstock purchase"
     return f"{row['number']} and {other} have one id of the provider's, {known}: {mend} mark-released {row['id']}"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, or_, select, true, update
 
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, clip
@@ -15,10 +16,11 @@ from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.calls.intents import SWEEP_GRACE
+from tasks.ledger.calls.looks import NONE_DUE
 from tasks.ledger.history import vouch
 from tasks.ledger.locking import locked, locked_with_orders
-from tasks.ledger.releases.asking import asked_for, hindrance
-from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, still_open, write
+from tasks.ledger.releases.asking import asked_for, hindrance, hindrances
+from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, write
 from tasks.ledger.rows import Row, is_as_it_was
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
@@ -28,15 +30,19 @@ from tasks.watermark import Newest
 
 _AT, _OF = RELEASE.c, PURCHASE.c
 _ITS = (_OF.id == _AT.purchase_id, _OF.status == Status.RELEASING)
-# Asked once a second by every worker, so built once.
 _DUE = (
-    select(_AT.id)
-    .join(PURCHASE, _OF.id == _AT.purchase_id)
-    .where(OPEN, _AT.due_at <= bindparam("now"), _OF.provider == bindparam("of"), _OF.account == bindparam("owner"))
-    .order_by(_AT.due_at)
-    .limit(1)
+    *(OPEN, _AT.due_at <= bindparam("now"), _OF.provider == bindparam("of"), _OF.account == bindparam("owner")),
+    NONE_DUE,
 )
-_COLUMNS = (_OF.number, _OF.provider, _OF.account, _OF.finished_at.label("bought_at"))
+# Asked once a second by every worker, so built once.
+_FIRST_DUE = select(_AT.id).join(PURCHASE, _ITS[0]).where(*_DUE).order_by(_AT.due_at).limit(1)
+_COLUMNS = [
+    select(column.label(name)).where(_ITS[0]).scalar_subquery().label(name)
+    for name, column in (
+        *(("number", _OF.number), ("provider", _OF.provider), ("account", _OF.account)),
+        ("bought_at", _OF.finished_at),
+    )
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,28 +68,33 @@ class Intent:
     server: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A release after a step, None where that changed nothing; and its purchase's status before and after."""
+
+    release: Row | None = None
+    before: str | None = None
+    after: str | None = None
+
+
 def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
-    """Whether any release is due: a cheap question, asked before the write lock is taken."""
-    return conn.execute(_DUE, {"now": now, "of": provider, "owner": account}).first() is not None
+    """Whether any release is due, and no look at a purchase: a cheap question, asked before the write lock is taken."""
+    return conn.execute(_FIRST_DUE, {"now": now, "of": provider, "owner": account}).first() is not None
 
 
 def take_due(
     conn: Connection, provider: str, account: str, watch: Watch, policy: Policy, *, lease: float
 ) -> Taken | None:
-    """Take the release that is due for longest; untouched, it is due again after *lease* seconds.
+    """Take the release that is due for longest, while no look at a purchase is due; it is due again after *lease* s.
 
     What is in doubt is due only where the wait since its call was watched.
     """
     waited = or_(~_AT.doubt, _watched(watch, longest_wait(policy) + SWEEP_GRACE.total_seconds()))
-    due = (OPEN, _AT.due_at <= watch.now, waited)
-    mine = (*_ITS, _OF.provider == provider, _OF.account == account)
-    first = select(RELEASE, *_COLUMNS).join(PURCHASE, mine[0]).where(*due, *mine[1:]).order_by(_AT.due_at).limit(1)
-    found = conn.execute(first.with_for_update(skip_locked=True, of=RELEASE)).mappings().first()
-    if found is None:
-        return None
-    values = {"revision": found["revision"] + 1, "due_at": watch.now + timedelta(seconds=lease)}
-    conn.execute(update(RELEASE).where(_AT.id == found["id"]).values(**values))
-    return Taken(row={**found, **values})
+    first = _FIRST_DUE.where(_ITS[1], waited).with_for_update(skip_locked=True, of=RELEASE).correlate(None)
+    leased = {"revision": _AT.revision + 1, "due_at": watch.now + timedelta(seconds=lease)}
+    take = update(RELEASE).where(_AT.id == first.scalar_subquery()).values(**leased).returning(RELEASE, *_COLUMNS)
+    found = conn.execute(take, {"now": watch.now, "of": provider, "owner": account}).mappings().first()
+    return None if found is None else Taken(row=dict(found))
 
 
 def keep(conn: Connection, taken: Taken, until: datetime) -> None:
@@ -92,21 +103,20 @@ def keep(conn: Connection, taken: Taken, until: datetime) -> None:
     conn.execute(update(RELEASE).where(_AT.id == row["id"], _AT.revision == row["revision"], OPEN).values(due_at=until))
 
 
-def claim(conn: Connection, taken: Taken, newest: Newest | None, now: datetime, policy: Policy) -> Intent | None:
+def claim(conn: Connection, taken: Taken, newest: Newest | None, now: datetime, policy: Policy) -> Intent | Done:
     """Write down a call that is about to be made, on a database that knows what was bought.
 
-    None where it must not be: it has moved on, or ends here for what came since (`asking.hindrance`). Raises Unvouched
+    Done where it must not be: it has moved on, or ends here for what came since (`asking.hindrance`). Raises Unvouched
     and WentBack of `tasks.ledger.history`.
     """
     row = taken.row
     vouch(conn, row["account"], newest)
     purchase = next(iter(locked(conn, [row["purchase_id"]])), None)
-    present = _lock(conn, row["id"])
+    present = None if purchase is None else _lock(conn, row["id"], purchase)
     if present is None or purchase is None or present["doubt"] or not _is_as_taken(present, purchase, row):
-        return None
-    if hindered := hindrance(conn, present, purchase):
-        _conclude(conn, present, purchase, hindered, now)
-        return None
+        return _unchanged(purchase)
+    if hindered := hindrance(present, purchase):
+        return _conclude(conn, [present], purchase, hindered, now)
     began, deadline = time.monotonic(), now + timedelta(seconds=call_length(policy))
     values = {
         **{"revision": present["revision"] + 1, "attempts": present["attempts"] + 1, "call_deadline": deadline},
@@ -121,46 +131,61 @@ def claim(conn: Connection, taken: Taken, newest: Newest | None, now: datetime, 
 
 def record(
     conn: Connection, intent: Intent, outcome: ReleaseOutcome, policy: Policy, now: datetime, *, may_go_in: float = 0.0
-) -> Row | None:
-    """Write what a call came to. Returns the release after, None where it had moved on and the answer changed nothing.
+) -> Done:
+    """Write what a call came to, which changes nothing where the release had moved on.
 
     A yes that comes late is evidence all the same: the number is not ours any more. Not while a further call is under
     way, which could meet what is bought next: that one finds it gone.
     """
-    purchase, present = _both(conn, intent.row)
+    purchase, releases = _both(conn, intent.row)
     _close(conn, intent.row, outcome, now)
-    if purchase is None or present is None:
-        return None
+    if purchase is None or not releases:
+        return _unchanged(purchase)
+    present = releases[0]
     yes = outcome.kind is ReleaseKind.RELEASED
     late = not is_as_it_was(present, intent.row)
     if late and (is_under_way(present, now) or not yes or present["status"] == ReleaseStatus.RELEASED):
-        return None
+        return _unchanged(purchase)
     past = _past(conn, present, may_go_in=may_go_in)
-    return _apply(conn, present, purchase, after_release(outcome, past, policy), now)
+    return _apply(conn, releases, purchase, after_release(outcome, past, policy), now)
 
 
-def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now: datetime) -> Row | None:
-    """Write what a look said. Returns the release after, None where it had moved on."""
-    purchase, present = _both(conn, taken.row)
-    if purchase is None or present is None or not is_as_it_was(present, taken.row):
-        return None
+def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now: datetime) -> Done:
+    """Write what a look said, which changes nothing where the release had moved on."""
+    purchase, releases = _both(conn, taken.row)
+    if purchase is None or not releases or not is_as_it_was(releases[0], taken.row):
+        return _unchanged(purchase)
+    present = releases[0]
     close_lost(conn, present, now)
-    return _apply(conn, present, purchase, after_look(look, _past(conn, present), policy), now)
+    return _apply(conn, releases, purchase, after_look(look, _past(conn, present), policy), now)
+
+
+def _unchanged(purchase: Row | None) -> Done:
+    status = None if purchase is None else purchase["status"]
+    return Done(before=status, after=status)
 
 
 def _watched(watch: Watch, longest: float) -> ColumnElement[bool]:
     return true() if watch.seconds >= longest else _AT.updated_at >= watch.since
 
 
-def _lock(conn: Connection, release_id: str) -> Row | None:
-    found = conn.execute(select(RELEASE).where(_AT.id == release_id).with_for_update()).mappings().first()
+def _lock(conn: Connection, release_id: str, purchase: Row) -> Row | None:
+    """The release, with what may hinder it: the purchase is locked before."""
+    query = select(RELEASE, *hindrances(purchase)).where(_AT.id == release_id)
+    found = conn.execute(query.with_for_update(of=RELEASE)).mappings().first()
     return None if found is None else dict(found)
 
 
-def _both(conn: Connection, row: Row) -> tuple[Row | None, Row | None]:
-    """The purchase, locked after its orders, which are told how it ends; and the release."""
+def _both(conn: Connection, row: Row) -> tuple[Row | None, list[Row]]:
+    """The purchase, locked after its orders, which are told how it ends; and the release, with others that go on.
+
+    No release where it is gone.
+    """
     purchase = next(iter(locked_with_orders(conn, [row["purchase_id"]])), None)
-    return purchase, _lock(conn, row["id"])
+    its = or_(_AT.id == row["id"], and_(_AT.purchase_id == row["purchase_id"], OPEN))
+    found = {one["id"]: dict(one) for one in conn.execute(select(RELEASE).where(its).with_for_update()).mappings()}
+    present = found.pop(row["id"], None)
+    return purchase, [] if present is None else [present, *found.values()]
 
 
 def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
@@ -171,25 +196,27 @@ def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
 
 def _past(conn: Connection, present: Row, may_go_in: float = 0.0) -> Past:
     at = RELEASE_ATTEMPT.c
-    calls = select(at.outcome).where(at.release_id == present["id"]).order_by(at.revision)
-    outcomes = list(conn.execute(calls).scalars())
+    its = RELEASE.outerjoin(RELEASE_ATTEMPT, at.release_id == _AT.id)
+    calls = select(asked_for(present["purchase_id"]), at.outcome).select_from(its).where(_AT.id == present["id"])
+    asked, outcomes = zip(*conn.execute(calls.order_by(at.revision)), strict=True)
     return Past(
         number_id=present["provider_number_id"],
         attempts=present["attempts"],
         looks=present["looks"],
         found=present["found"],
         look_failures=present["look_failures"],
-        refused=outcomes[-1:] == [ReleaseKind.REFUSED],
+        refused=outcomes[-1] == ReleaseKind.REFUSED,
         accepted=ReleaseKind.ACCEPTED in outcomes,
-        wanted=asked_for(conn, present["purchase_id"]) != present["asked_for"],
+        wanted=asked[0] != present["asked_for"],
         error=present["error"],
         may_go_in=may_go_in,
     )
 
 
-def _apply(conn: Connection, present: Row, purchase: Row, step: Step, now: datetime) -> Row | None:
+def _apply(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step, now: datetime) -> Done:
+    present = releases[0]
     if step.status is not ReleaseStatus.OPEN:
-        return _conclude(conn, present, purchase, step, now)
+        return _conclude(conn, releases, purchase, step, now)
     base = present["call_deadline"] if step.from_deadline and present["call_deadline"] else now
     values = {
         "attempts": present["attempts"] - (0 if step.counts else 1),
@@ -198,23 +225,24 @@ def _apply(conn: Connection, present: Row, purchase: Row, step: Step, now: datet
         "due_at": max(now, base + timedelta(seconds=step.delay)),
         **{"error": clip(step.error), "error_code": clip(step.error_code, 80)},
     }
-    return write(conn, present, values, now)
+    return replace(_unchanged(purchase), release=write(conn, present, values, now))
 
 
-def _conclude(conn: Connection, present: Row, purchase: Row, step: Step, now: datetime) -> Row:
-    """End a release, and tell it: with the purchase released, or bought as before.
+def _conclude(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step, now: datetime) -> Done:
+    """End the first of *releases*, and tell it: with the purchase released, or bought as before.
 
-    A late yes also ends the release that was asked for since; not while a call of that is under way: it says it itself.
+    A late yes also ends what was asked for since; not while a call of that is under way: it says it itself.
     """
     gone = step.status is ReleaseStatus.RELEASED
-    since = [one for one in still_open(conn, purchase["id"]) if one["id"] != present["id"]] if gone else []
+    present, *since = releases if gone else releases[:1]
     if any(is_under_way(one, now) for one in since):
-        return present
+        return replace(_unchanged(purchase), release=present)
     standing = (Status.RELEASING, Status.PURCHASED) if gone else (Status.RELEASING,)
     after: Row | None = None
     if purchase["status"] in standing and purchase["provider_number_id"] == present["provider_number_id"]:
         after = end_purchase(conn, purchase, step, now)
-    return end_all(conn, [present, *since], after or purchase, step, now)[0]
+    ended = end_all(conn, [present, *since], after or purchase, step, now)[0]
+    return Done(release=ended, before=purchase["status"], after=(after or purchase)["status"])
 
 
 def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -> None:

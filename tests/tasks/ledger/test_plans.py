@@ -25,6 +25,7 @@ from tasks.ledger.calls.answers import Answer
 from tasks.ledger.orders import cancel, cancelled, limits
 from tasks.ledger.queue import daily_limit, dispatch, release, requeue, standing
 from tasks.ledger.queue.day_spend import day_spend
+from tasks.ledger.releases import calls
 from tasks.ledger.requests import accept, takeover
 from tasks.ledger.rows import new_id
 from tasks.lifecycle import outbox_relay
@@ -209,7 +210,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "overdue": ("purchase_running", lambda w, c: due.overdue(c, LATER)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),
-    "any_due": ("purchase_followed", lambda w, c: looks.any_due(c, "acme", OWNER, LATER)),
+    "any_due": ("purchase_followed", lambda w, c: calls.any_due(c, "acme", OWNER, LATER)),
     "take_due": (
         "purchase_followed",
         lambda w, c: looks.take_due(c, "acme", OWNER, JUST_SET, w.binding.policy, lease=30, limit=20),
