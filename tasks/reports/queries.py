@@ -270,13 +270,6 @@ def alive_purchases(conn: Connection, account: str, numbers: Sequence[str]) -> d
     return {number: Status(status) for number, status in conn.execute(query)}
 
 
-def given_back(conn: Connection, account: str, numbers: Sequence[str]) -> set[str]:
-    """Those of *numbers* that were bought at *account* and given back, whether or not they were bought again."""
-    at = PURCHASE.c
-    query = select(at.number).where(at.account == account, at.number.in_(numbers), at.status == Status.RELEASED)
-    return set(conn.execute(query).scalars())
-
-
 def events_of(conn: Connection, purchase: Row) -> list[Row]:
     """The events that told of a purchase, first to last, as long as they are kept."""
     at = EVENT.c

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.forget import first_id
 from tasks.ledger.rows import Row
@@ -21,6 +24,13 @@ def releases_of(conn: Connection, purchase_id: str) -> list[Row]:
     calls = select(RELEASE_ATTEMPT).where(at.release_id.in_([row["id"] for row in found])).order_by(at.revision)
     made = [dict(row) for row in conn.execute(calls).mappings()]
     return [{**row, "calls": [one for one in made if one["release_id"] == row["id"]]} for row in found]
+
+
+def given_back(conn: Connection, account: str, numbers: Sequence[str]) -> set[str]:
+    """Those of *numbers* that were bought at *account* and given back, whether or not they were bought again."""
+    at = PURCHASE.c
+    query = select(at.number).where(at.account == account, at.number.in_(numbers), at.status == Status.RELEASED)
+    return set(conn.execute(query).scalars())
 
 
 def forget(conn: Connection, before: datetime, most: int) -> int:

@@ -10,9 +10,10 @@ from schemas.numbering.regions import region_of
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from tasks.chunks import chunks
+from tasks.ledger.releases.made import given_back
 from tasks.orders import CHUNK
 from tasks.policies.pace import buying_lane
-from tasks.reports.queries import alive_purchases, given_back
+from tasks.reports.queries import alive_purchases
 from tasks.runtime import Binding, Runtime
 
 DAY = timedelta(days=1).total_seconds()
