@@ -30,8 +30,8 @@ def search(seconds: float, processes: int, *, postgresql: bool = False) -> Repor
     return whole
 
 
-def search_from(first: int, seconds: float, postgresql: bool = False, core: int = 0) -> Report:
-    """The worlds from seed *first* on, on the *core*-th core."""
+def search_from(first: int, seconds: float, postgresql: bool = False, core: int | None = None) -> Report:
+    """The worlds from seed *first* on, on the *core*-th core, or any."""
     report, known, end = Report(), set[str](), time.perf_counter() + seconds
     with stage_on(postgresql=postgresql, core=core) as stage:
         while time.perf_counter() < end:

@@ -20,16 +20,16 @@ from workers.processes.embedded_redis import find_server
 class Stage:
     """A context manager. One world at a time, on SQLite where no other *files* are given.
 
-    Its actors share one core, the *core*-th that this process may use: a hand-over from one core to another costs more
-    than what most steps do.
+    Its actors share one core, the *core*-th that this process may use, or any: a hand-over from one core to another
+    costs more than what most steps do.
     """
 
-    def __init__(self, program: str, files: Files | None = None, *, core: int = 0) -> None:
+    def __init__(self, program: str, files: Files | None = None, *, core: int | None = None) -> None:
         self._files = files or Files()
         self._server = RedisServer(program)
         self._line = Line(self._server.socket_url)
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        self._core = cores[core % len(cores)] if cores else None
+        self._core = cores[(os.getpid() if core is None else core) % len(cores)] if cores else None
 
     def live(self, seed: int, without: frozenset[str] = frozenset(), *, watched: bool = False) -> Lived:
         """The world of *seed* without what is left out, lived to its end. *watched*: for who leaves the box."""
@@ -69,7 +69,7 @@ def _on(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def stage_on(*, postgresql: bool, core: int = 0) -> Stage:
+def stage_on(*, postgresql: bool, core: int | None = None) -> Stage:
     """A stage with the servers that `make setup` brings. Raises SystemExit where there is no PostgreSQL."""
     if not postgresql:
         return Stage(find_server(os.environ), core=core)

@@ -32,7 +32,7 @@ FOUND = {
     "forty in doubt and a look a round": 43951320,
     "refused after an audit, of a call that a restore lost": 1310418749,
 }
-"""Worlds that were broken once, by what broke them."""
+"""Seeds of worlds that were broken once, by what broke them: since other faults are drawn they are other worlds."""
 RESTORED = 52
 """A world whose database is restored."""
 LONG = 600
