@@ -76,11 +76,8 @@ def _turn(runtime: Runtime, wish: Row, tally: Tally, now: datetime, again: datet
     mine = runtime.database.run(lambda conn: wishes.put_off(conn, wish, until))
     if not (mine and seeks):
         return None
-    return Message(
-        task=FIND_NUMBERS,
-        queue=PUBLIC_QUEUE,
-        kwargs={"order_id": wish["order_id"], "position": wish["position"]},
-    )
+    which = {"order_id": wish["order_id"], "position": wish["position"]}
+    return Message(task=FIND_NUMBERS, queue=PUBLIC_QUEUE, kwargs=which)
 
 
 def _end(runtime: Runtime, wish: Row) -> None:

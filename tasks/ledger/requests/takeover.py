@@ -35,9 +35,8 @@ def change_hands(conn: Connection, rows: Sequence[Row], stopping: Sequence[Row],
     stopped = [row["id"] for row in going if row["cancel_requested_at"]]
     stopped += [row["id"] for row in going if row["status"] in STOPPABLE and row["order_id"] in cancelled]
     reserve(conn, [*waiting, *stopped])
-    return _take_over(conn, waiting, loading, order_id) | _go_on(
-        conn, list(dict.fromkeys(stopped)), cancelled, order_id
-    )
+    taken = _take_over(conn, waiting, loading, order_id)
+    return taken | _go_on(conn, [*dict.fromkeys(stopped)], cancelled, order_id)
 
 
 def _take_over(conn: Connection, wanted: Sequence[str], loading: set[str], order_id: str | None) -> set[str]:

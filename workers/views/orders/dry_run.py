@@ -65,10 +65,7 @@ def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], l
     plans: dict[str, Plan] = {}
     countries: dict[str | None, InCountry] = {}
     for chunk in chunks(requests, CHUNK):
-        numbers: dict[str, list[str]] = {}
-        for request in chunk:
-            numbers.setdefault(request.provider, []).append(request.number)
-        for alias, wanted in numbers.items():
+        for alias, wanted in _by_provider(chunk).items():
             with runtime.database.read() as conn:
                 account = runtime.providers[alias].account
                 alive, gone = alive_purchases(conn, account, wanted), given_back(conn, account, wanted)
@@ -80,6 +77,13 @@ def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], l
         one.seconds = least_seconds(runtime.providers[alias], one.to_buy, unpriced=True)
     first = sorted(countries.values(), key=lambda one: (-one.to_buy, one.country or "~"))
     return [plans[alias] for alias in sorted(plans)], first
+
+
+def _by_provider(requests: Iterable[BuyNumber]) -> dict[str, list[str]]:
+    numbers: dict[str, list[str]] = {}
+    for request in requests:
+        numbers.setdefault(request.provider, []).append(request.number)
+    return numbers
 
 
 def least_seconds(binding: Binding, purchases: int, *, unpriced: bool = False) -> float:

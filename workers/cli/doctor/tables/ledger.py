@@ -49,8 +49,7 @@ def read(url: str, config: Config | None) -> Reading:
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
             findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
-            findings += [_growing(conn), *_paused(conn, config)]
-            findings += examine_releases(conn, now)
+            findings += [_growing(conn), *_paused(conn, config), *examine_releases(conn, now)]
             if config is not None:
                 findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config)]
                 findings += examine_spending(conn, config, now)
