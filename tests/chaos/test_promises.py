@@ -75,12 +75,14 @@ def test_no_limit_is_passed_when_redis_is_emptied_and_a_worker_dies(set_stage: S
     limit = parse_rate("5/second")
     # Half of the kinds, so that each has enough to come to its limit.
     asks = draw_asks(TOTAL, KINDS[::2])
-    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, asks) as feeder:
-        feeder.finish()
+    with set_stage(rates={}, policy={"rate_limits": [str(limit)]}) as world, Feeder(world, asks, shares=3) as feeder:
+        for _ in range(2):
+            feeder.next_share()
         for calls in (20, TOTAL // 2):
             eventually(lambda calls=calls: len(world.shop.calls()) >= calls)  # type: ignore[misc]
             world.flush()
         world.traps.arm("reserved", "kill")
+        feeder.finish()
         assert world.traps.wait(20)
         settle(world, feeder)
         verdict = judge(world, feeder.asked, dict.fromkeys(KINDS, limit))
