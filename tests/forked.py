@@ -235,9 +235,14 @@ def _run(arguments: list[str]) -> Callable[[], object]:
         return partial(launch, arguments[1:])
     if arguments[0].startswith("tests."):
         sys.path.insert(0, str(Path.cwd()))
-        return partial(runpy.run_module, arguments[0], run_name="__main__", alter_sys=True)
+        return partial(_run_module, arguments[0])
     name = "celery.__main__" if arguments[0] == "celery" else "workers.cli"
     return importlib.import_module(name).main  # type: ignore[no-any-return]
+
+
+def _run_module(name: str) -> None:
+    # What it leaves behind is no status to end with.
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 _execv = os.execv

@@ -57,6 +57,14 @@ def test_a_command_has_an_environment_a_folder_and_files_of_its_own(
 
 
 @ON_LINUX
+def test_a_program_of_the_tests_that_comes_to_its_end_ends_well(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.scratch"]
+    root = Path(__file__).parents[1]
+    ended = forked.run(command, timeout=PATIENCE, env=environment(tmp_path), cwd=root)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@ON_LINUX
 def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None:
     command = [*DIALSTOCK, "sandbox", "--port", "0"]
     process = forked.start(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
