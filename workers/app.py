@@ -9,10 +9,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 from dataclasses import replace
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from kombu import Exchange, Queue
 
 from schemas.config.file import Config
@@ -31,6 +32,7 @@ from workers.periodic.scheduler import FileScheduler
 from workers.periodic.timers import Timer, Timers
 from workers.processes.embedded_redis import connect_embedded
 from workers.processes.signs import SIGNS, write_signs
+from workers.processes.stop_signals import heed_first
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings, load_settings
 from workers.startup_errors import or_end
@@ -174,7 +176,7 @@ class _Worker:
         install(with_config(before, config, os.environ))
         tell_threads(before.config, config)
 
-    def drain(self, **_: Any) -> None:
+    def drain(self) -> None:
         """Release nothing more; what runs may end."""
         SIGNS.leave()
         if self.timers is not None:
@@ -192,6 +194,17 @@ class _Worker:
             self.wiring.close()
 
 
+class _Drain(bootsteps.StartStopStep):
+    """Celery closes its parts in its main loop. Its signal `worker_shutting_down` comes in the handler of SIGTERM.
+
+    The next SIGTERM may interrupt that anywhere, and would wait for ever for a lock that it holds. Celery's own takes
+    one where somebody listens: so nobody does.
+    """
+
+    def close(self, _parent: Any) -> None:
+        _worker.drain()
+
+
 def _start_signs(**_: Any) -> None:
     """In a worker: tell that it goes on, or waits for a server."""
     write_signs("worker")
@@ -207,6 +220,7 @@ class _Beat:
         if self._started:
             return
         self._started = True
+        heed_first(signal.SIGTERM, signal.SIGINT)
         write_signs("beat")
         client = connect_redis(settings.redis_url, settings.key_prefix)
         heart = Heartbeat(client, kept_for(app.conf.beat_schedule))
@@ -224,13 +238,13 @@ class _Beat:
         atexit.register(presence.stop)
 
 
+app.steps["worker"].add(_Drain)
 _beat = _Beat()
 _worker = _Worker()
 signals.worker_init.connect(_start_signs)
 signals.worker_init.connect(_worker.start)
 signals.worker_process_init.connect(_worker.start_child)
 signals.worker_ready.connect(_worker.ready)
-signals.worker_shutting_down.connect(_worker.drain)
 signals.worker_shutdown.connect(_worker.stop)
 signals.beat_init.connect(_beat.start)
 

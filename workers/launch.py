@@ -57,12 +57,17 @@ def mount_pages() -> None:
 
 
 def _dress_flower(broker_url: str) -> None:
+    from tornado.ioloop import IOLoop  # noqa: PLC0415 - no other process needs it
+
     from workers.processes.signs import write_signs  # noqa: PLC0415
+    from workers.processes.stop_signals import heed_first  # noqa: PLC0415
     from workers.telemetry.logs import dress_flower  # noqa: PLC0415
 
     # It has no signal as worker and beat have; that its pages answer, its /healthcheck tells.
     write_signs("flower")
     dress_flower()
+    # It sets its handlers before its loop runs.
+    IOLoop.current().add_callback(heed_first, signal.SIGTERM, signal.SIGINT)
     mount_pages()
     if is_sentinel(broker_url):
         from workers.broker.flower import use_sentinels  # noqa: PLC0415 - no other process needs it
