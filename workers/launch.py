@@ -92,7 +92,11 @@ def main(arguments: list[str]) -> None:
     # A banner is no JSON.
     quiet = ["--quiet"] if wants_json() else []
     sys.argv = ["celery", "-A", "workers.app:app", *quiet, *arguments]
-    celery()
+    try:
+        celery()
+    finally:
+        # With these Celery begins a worker anew that was sent SIGHUP.
+        sys.argv = sys.orig_argv[1:]
 
 
 if __name__ == "__main__":

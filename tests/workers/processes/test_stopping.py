@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,17 @@ def test_a_process_that_is_told_to_stop_again_and_again_ends(
             running.process.send_signal(signal.SIGTERM)
         # The last of them may meet a Python that has already given up its handlers.
         assert running.process.wait(PATIENCE) in (0, -signal.SIGTERM), running.log
+
+
+def test_a_worker_begins_anew_where_it_is_sent_sighup(
+    tmp_path: Path, redis_server: RedisServer, sqlite_url: str
+) -> None:
+    choose_sandbox(tmp_path)
+    # A name that Celery says of itself.
+    (tmp_path / "celery").write_text("raise SystemExit('this is not Celery')")
+    environ = environment(tmp_path, REDIS_URL=redis_server.url, DATABASE_URL=sqlite_url)
+    with Running("worker", cwd=tmp_path, environ=environ, start=subprocess.Popen) as worker:
+        eventually(lambda: "ready." in worker.log, what="the worker is ready")
+        worker.process.send_signal(signal.SIGHUP)
+        eventually(lambda: worker.log.count("ready.") == 2, what="it is ready again")
+        assert worker.stop() == 0
