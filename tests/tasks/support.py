@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sqlalchemy import func, select, update
 
+from schemas.config.file import Config
 from schemas.config.kinds import policy_for
 from schemas.config.policy import Policy
 from schemas.requests import BuyNumber
@@ -22,6 +24,7 @@ from schemas.tables.purchases import ATTEMPT, EVENT, KEY, LINE, ORDER, PROVIDER,
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT, RELEASE_KEY
 from schemas.tables.wishes import OFFERS, RESERVATION, WISH
 from tasks import provider_reaction
+from tasks.ledger import due
 from tasks.ledger.calls import intents
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, find
@@ -43,6 +46,11 @@ TABLES = (
     *(EVENT, LINE, ORDER, ATTEMPT, KEY, PURCHASE, REJECTED, PROVIDER, RESOLUTION, AUDIT_RUN, FINDING),
     *(POOL, POOL_NUMBER, POOL_REQUEST, POOL_RUN, ANSWERED, LEFT, LINK, PROCESS),
     *(RELEASE, RELEASE_KEY, RELEASE_ATTEMPT, BALANCE_CHECK, WISH, OFFERS, RESERVATION),
+)
+TURNS: tuple[tuple[Callable[..., set[str]], Callable[..., int]], ...] = (
+    (due.overdue, release_and_sweep.sweep_provider),
+    (due.to_buy, release_and_sweep.release_due),
+    (due.to_look, release_and_sweep.look_due),
 )
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
@@ -231,6 +239,15 @@ class World:
     def look(self) -> int:
         return release_and_sweep.look_due(self.runtime, self.binding)
 
+    def timers(self) -> None:
+        """One round of a worker's timers: as there, only the aliases that have something due have their turn."""
+        for ask, turn in TURNS:
+            with self.runtime.database.read() as conn:
+                aliases = ask(conn, self.runtime.now())
+            for alias, binding in self.runtime.providers.items():
+                if alias in aliases:
+                    turn(self.runtime, binding)
+
     def deliver(self, message: Message) -> Any:
         """What a worker does with a message."""
         if message.task == release_and_sweep.BUY:
@@ -299,7 +316,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
             happens()
 
     runtime = Runtime(
-        config=sandbox_config(),
+        config=_configured(),
         providers=bindings,
         kinds=dict.fromkeys(bindings, kinds()["fluents"]),
         database=database,
@@ -315,6 +332,11 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
     world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent, points=points)
     provider_reaction._streaks.clear()
     return world
+
+
+@cache
+def _configured() -> Config:
+    return sandbox_config()
 
 
 def clear(database: SqlDatabase) -> None:

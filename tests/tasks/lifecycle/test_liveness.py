@@ -31,7 +31,6 @@ from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
-from tasks.lifecycle import release_and_sweep
 from tasks.operator import resolve, retry_order
 from tasks.pools import stock
 from tasks.replenish import replenish
@@ -218,9 +217,7 @@ class Game(RuleBasedStateMachine):
             killed_at(self.deadly, commit, work)
 
     def timers(self) -> None:
-        for binding in self.world.runtime.providers.values():
-            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
-                timer(self.world.runtime, binding)
+        self.world.timers()
         orders.complete_finished(self.world.runtime)
         stock.settle_due(self.world.runtime)
 

@@ -31,7 +31,7 @@ from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
-from tasks.lifecycle import purchase, release_and_sweep
+from tasks.lifecycle import purchase
 from tasks.policies.pause import Cause
 from tasks.policies.retry import Decision
 from tasks.runtime import Message
@@ -175,18 +175,18 @@ class Game(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 9.0, 35.0, 130.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
-        self.timers()
+        self.world.timers()
 
     @precondition(lambda self: self.waiting())
     @rule()
     def something_is_due(self) -> None:
         self.world.clock.moment = max(self.world.clock.moment, min(self.waiting()))
-        self.timers()
+        self.world.timers()
 
     @rule(seconds=st.sampled_from([600.0, 600.0, 15.0, -600.0]))
     def clock_is_set(self, seconds: float) -> None:
         self.world.clock.set(seconds)
-        self.timers()
+        self.world.timers()
 
     @rule()
     def process_starts_anew(self) -> None:
@@ -303,14 +303,9 @@ class Game(RuleBasedStateMachine):
                 return
             # a pause may keep what is due waiting for its probe
             self.world.clock.moment = max(self.world.clock.moment + timedelta(seconds=60), min(self.waiting()))
-            self.timers()
+            self.world.timers()
             self.world.work()
         raise AssertionError(f"never settled: {[row for row in self.purchases() if row['status'] not in SETTLED]}")
-
-    def timers(self) -> None:
-        for binding in self.world.runtime.providers.values():
-            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
-                timer(self.world.runtime, binding)
 
     def resume(self) -> None:
         with self.world.write() as conn:

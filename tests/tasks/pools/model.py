@@ -19,7 +19,6 @@ from schemas.tables.pools import POOL_NUMBER, Slot
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger import resolve
 from tasks.ledger.rows import Row, version
-from tasks.lifecycle import release_and_sweep
 from tasks.pools import stock
 from tasks.pools.requests import take_and_return
 from tasks.providers.adapter import ProviderError, SearchQuery
@@ -179,9 +178,7 @@ class Played:
         self.timers(settles=True)
 
     def timers(self, *, settles: bool) -> None:
-        for binding in self.world.runtime.providers.values():
-            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
-                timer(self.world.runtime, binding)
+        self.world.timers()
         if settles:
             stock.settle_due(self.world.runtime)
 

@@ -64,9 +64,7 @@ def most_in_a_day(moments: list[datetime]) -> int:
 def buy(world: Supplied) -> None:
     """A minute of timers and workers."""
     for _ in range(4):
-        for binding in world.runtime.providers.values():
-            for timer in (release_and_sweep.sweep_provider, release_and_sweep.release_due, release_and_sweep.look_due):
-                timer(world.runtime, binding)
+        world.timers()
         world.work()
         world.clock.advance(15)
     world.settle_all()

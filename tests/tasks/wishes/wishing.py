@@ -17,7 +17,6 @@ from tasks import orders
 from tasks.ledger.orders import wishes
 from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.rows import Row
-from tasks.lifecycle import release_and_sweep
 from tasks.providers.adapter import SearchQuery, Shown
 from tasks.runtime import Message
 from tasks.wishes import accepting, due, run, unneeded
@@ -79,10 +78,7 @@ class Wishing(Supplied):
         """One round of all that a worker does by itself."""
         due.look(self.runtime)
         unneeded.look(self.runtime)
-        for binding in self.runtime.providers.values():
-            release_and_sweep.sweep_provider(self.runtime, binding)
-            release_and_sweep.release_due(self.runtime, binding)
-            release_and_sweep.look_due(self.runtime, binding)
+        self.timers()
         self.work()
         orders.complete_finished(self.runtime)
         self.clock.advance(1)
