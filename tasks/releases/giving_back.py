@@ -195,6 +195,7 @@ def _require_known(runtime: Runtime, row: Row) -> None:
         raise RequestError(f"number: {row['number']} {why}", "unknown_provider")
     kind = runtime.kinds[row["provider"]]
     if not kind.releases:
+        asking.refuse_unbought(row)
         then = f"then dialstock purchase mark-released {row['id']}"
         raise RequestError(
             f"number: {row['number']} cannot be given back from here: {kind.portal}; {then}", "no_release"

@@ -190,10 +190,14 @@ def _releasing(purchase: Row, around: Around) -> str:
 def _papers(purchase: Row) -> str:
     """What a purchase waits for whose papers are missing; an order that stands is not ordered again."""
     there = "see that the provider has them, or name them in providers.toml"
-    again = f"`dialstock purchase resolve {purchase['id']} --retry`"
+    settle = f"dialstock purchase resolve {purchase['id']}"
+    again = f"`{settle} --retry`"
     if purchase["provider_order_id"] is not None:
         return f"Its order waits at the provider for papers: {there}; then {again} follows the order again."
-    return f"Nothing was bought: papers are missing. Once they are there ({there}), {again} buys it."
+    return (
+        f"Nothing was bought: papers are missing. Once they are there ({there}), {again} buys it. "
+        f"Where you bought it at the provider yourself: `{settle} --bought`."
+    )
 
 
 _ALIVE = {

@@ -108,8 +108,8 @@ def ask(conn: Connection, purchase_id: str, asking: Asking, now: datetime) -> As
     return Asked(release=release, purchase=after, repeat=False)
 
 
-def refuse(conn: Connection, row: Row, asking: Asking) -> None:
-    """Raise RequestError for a purchase whose number is not given back."""
+def refuse_unbought(row: Row) -> None:
+    """Raise RequestError for a purchase that is not bought, or not ours any more: not_bought, in_doubt."""
     number, status = row["number"], row["status"]
     if status != Status.PURCHASED:
         mend = {
@@ -119,6 +119,12 @@ def refuse(conn: Connection, row: Row, asking: Asking) -> None:
         }.get(status, "only what was bought can be given back")
         code = "in_doubt" if status in (Status.UNKNOWN, Status.HELD, Status.PURCHASING) else "not_bought"
         raise RequestError(f"number: {number} is {status}: {mend}", code)
+
+
+def refuse(conn: Connection, row: Row, asking: Asking) -> None:
+    """Raise RequestError for a purchase whose number is not given back."""
+    refuse_unbought(row)
+    number = row["number"]
     if _is_called_for(conn, row):
         raise RequestError(f"number: a call to buy {number} has not ended: ask again when it has", "in_doubt")
     if row["provider_number_id"] is None:

@@ -53,7 +53,8 @@ def test_every_status_has_words(status: Status) -> None:
 def test_missing_papers() -> None:
     fresh = step(Status.HELD, id="p1", error_code="compliance", provider_order_id=None)
     assert fresh.startswith("Nothing was bought: papers are missing.")
-    assert fresh.endswith("`dialstock purchase resolve p1 --retry` buys it.")
+    assert "`dialstock purchase resolve p1 --retry` buys it." in fresh
+    assert fresh.endswith("yourself: `dialstock purchase resolve p1 --bought`.")
     standing = step(Status.HELD, id="p1", error_code="compliance", provider_order_id="o1")
     assert standing.endswith("`dialstock purchase resolve p1 --retry` follows the order again.")
 

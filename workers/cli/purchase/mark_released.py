@@ -54,6 +54,7 @@ def say_what_became(
     json: bool,
 ) -> NoReturn:
     """Have *mark* write down what a person says of these purchases; of several with one number, the one in *wanted*."""
+    from tasks.ledger.rows import find
     from workers.cli.terminal.context import open_desk
     from workers.views.ids import purchase_id
 
@@ -63,6 +64,8 @@ def say_what_became(
         with desk.runtime.database.read() as conn:
             found = list(dict.fromkeys(purchase_id(conn, text, wanted) for text in ids))
         done = {one: mark(desk.runtime, one, who, note) for one in found}
+        with desk.runtime.database.read() as conn:
+            why = [_standing(find(conn, one), word) for one, row in done.items() if row is None]
     rows = [row for row in done.values() if row is not None]
     left = [one for one, row in done.items() if row is None]
     if json:
@@ -72,6 +75,17 @@ def say_what_became(
         for row in rows:
             show_line(f"{row['number']:<16}  {row['provider']:<12}  {row['status']}  {row['id']}")
         say(f"{count(len(rows), 'number')} written down as {_WORDS[word]}.")
-        if left:
-            say(f"{count(len(left), 'purchase')} could not be: see `dialstock purchase show ID`", "yellow")
+        for told in why:
+            say(f"Left: {told}", "yellow")
     raise typer.Exit(SOME_FAILED if left else 0)
+
+
+def _standing(row: Row | None, word: str) -> str:
+    """Why a purchase was not marked with *word*, as far as its row tells."""
+    from schemas.status import Status
+
+    if row is None:
+        return "a purchase that is there no more"
+    called = row["status"] == Status.RELEASING or (word == "released" and row["status"] == Status.PURCHASED)
+    then = ", and a call of ours for it has not ended" if called else ""
+    return f"{row['number']} of {row['provider']} is {row['status']}{then}: dialstock purchase show {row['id']}"

@@ -94,7 +94,8 @@ def confirm(runtime: Runtime, plan: Plan, *, yes: bool) -> None:
     for alias in sorted({row["provider"] for row in fresh}):
         show_going(runtime.config, alias, [row["number"] for row in fresh if row["provider"] == alias])
     if fresh:
-        say(f"That saves: {_saved(fresh)}.")
+        saved = _saved(fresh)
+        say(f"That saves: {saved}." if saved.by_currency else "What that saves is not known: no price of these is.")
         ask(yes=yes)
 
 

@@ -60,6 +60,12 @@ def test_it_says_what_that_saves_a_month(both: Cli, desk: Desk, home: Path) -> N
     assert "That saves" not in result.stderr
 
 
+def test_what_saves_nobody_knows_is_told_as_that(both: Cli, desk: Desk, home: Path) -> None:
+    bought(both, desk, home, 2)
+    result = both("release", *NUMBERS[:2], "--yes")
+    assert "What that saves is not known: no price of these is." in result.stderr
+
+
 def test_an_order_goes_and_counts_as_bought_until_it_is_gone(both: Cli, desk: Desk, home: Path) -> None:
     order = bought(both, desk, home, 3)
     found = both.json("release", "--order", order, "--yes")
@@ -86,7 +92,17 @@ def test_a_kind_without_a_call_says_what_a_person_does(both: Cli, desk: Desk, ho
         both.json("purchase", "mark-released", NUMBERS[0], "--note", "by mail")["released"][0]["status"] == "released"
     )
     assert both.json("purchase", "mark-released", NUMBERS[0], status=1)["released"] == []
+    again = both("purchase", "mark-released", NUMBERS[0])
+    assert f"Left: {NUMBERS[0]} of timepay is released: dialstock purchase show " in again.stderr
     assert both.json("purchase", "show", NUMBERS[0])["resolutions"][0]["note"] == "by mail"
+
+
+def test_what_was_never_bought_is_told_as_that_where_no_call_is_documented(both: Cli, desk: Desk, home: Path) -> None:
+    both.submit(simple_file(home, 1, "timepay"))
+    settle(desk, NUMBERS[0], Status.FAILED, attempts=1)
+    result = both("release", NUMBERS[0], "--yes")
+    assert (result.exit_code, "mark-released" in result.stderr) == (1, False)
+    assert f"Left: number: {NUMBERS[0]} is failed: only what was bought can be given back" in result.stderr
 
 
 def test_a_person_says_what_stays(both: Cli, desk: Desk, home: Path) -> None:
