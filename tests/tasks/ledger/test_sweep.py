@@ -26,6 +26,16 @@ def test_a_call_in_time_is_left_alone(world: World) -> None:
     assert world.sweep() == 1
 
 
+def test_a_call_in_time_is_left_alone_beside_one_that_is_overdue(world: World) -> None:
+    overdue = world.claimed(number(1))
+    world.clock.advance(1)
+    in_time = world.claimed(number(2))
+    world.clock.moment = overdue.deadline + intents.SWEEP_GRACE
+    assert world.sweep() == 1
+    found = [world.row(claim.row["id"])["status"] for claim in (overdue, in_time)]
+    assert found == [Status.UNKNOWN, Status.PURCHASING]
+
+
 def test_a_lost_worker_leaves_a_doubt_that_is_looked_at(world: World) -> None:
     claim = world.claimed()
     world.clock.moment = claim.deadline + intents.SWEEP_GRACE
