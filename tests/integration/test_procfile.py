@@ -15,7 +15,7 @@ from tests.integration.containers import LocalProcess
 from tests.integration.place import TOKEN, Place
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.redis import free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.processes.embedded_redis import find_server
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +104,7 @@ def watch(url: str, number: str) -> None:
         except httpx.HTTPError:
             return False
 
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
         eventually(answers, what="Flower answers")
         assert [client.get(path).status_code for path in ("/", "/workers", "/api/workers", "/broker")] == [401] * 4
         client.auth = FLOWER

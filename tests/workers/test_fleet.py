@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from tests.servers import RedisServer
@@ -19,12 +17,11 @@ def test_a_broker_that_was_started_again_since_the_last_time_answers(redis_serve
     assert listening(redis_server.url, timeout=0.2) == {}
 
 
+@pytest.mark.timeout(60)
 def test_a_broker_that_is_away_is_told_at_once() -> None:
-    began = time.monotonic()
     with pytest.raises(FleetError):
         listening("redis://127.0.0.1:1/0", timeout=0.2)
     assert not wait_for("redis://127.0.0.1:1/0", ["worker@here"], 0.3)
-    assert time.monotonic() - began < 30
 
 
 @pytest.mark.timeout(60)

@@ -161,7 +161,7 @@ def test_a_relay_that_stops_lets_the_next_one_in_soon(world: World) -> None:
     other.release()
     assert other.run_once() is None
     one.release()
-    eventually(lambda: other.run_once() == 0, seconds=5)
+    eventually(lambda: other.run_once() == 0)
 
 
 def test_redis_emptied_loses_no_event_that_was_not_published(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from tasks.providers.transport.http import ssl_context
+from tests.waiting import PATIENCE
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "plivo", "vonage")
 CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
@@ -26,14 +27,14 @@ class Shopper:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = httpx.Client(base_url=url, trust_env=False, timeout=10, verify=ssl_context())
+        self.client = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE, verify=ssl_context())
 
-    def buy(self, kind: str, *numbers: str, timeout: float = 10) -> httpx.Response:
+    def buy(self, kind: str, *numbers: str, timeout: float = PATIENCE) -> httpx.Response:
         """One purchase call; only TimePay and Bird take more than one number."""
         path, options = getattr(self, f"_{kind}")(*numbers)
         return self.client.post(f"/{kind}{path}", timeout=timeout, **options)
 
-    def outcome(self, kind: str, *numbers: str, timeout: float = 10) -> str:
+    def outcome(self, kind: str, *numbers: str, timeout: float = PATIENCE) -> str:
         """What a purchase came to in one word: a status, or the name of the client's error."""
         try:
             return str(self.buy(kind, *numbers, timeout=timeout).status_code)

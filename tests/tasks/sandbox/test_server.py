@@ -129,7 +129,7 @@ def test_what_no_page_names_is_a_404(shopper: Shopper, method: str, path: str) -
 
 
 def test_connections_are_kept(sandbox: SandboxServer) -> None:
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox.url, trust_env=False, timeout=PATIENCE) as client:
         streams = {
             client.get("/_sandbox/health").extensions["network_stream"].get_extra_info("client_addr") for _ in range(3)
         }

@@ -11,6 +11,7 @@ from redis import Redis
 
 import tasks.messages.celery_tasks  # noqa: F401 - its tasks are asked for
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from workers.broker.hints import PREFIX
 
 QUEUE = "purchases.acme"
@@ -32,7 +33,7 @@ def put(connection: Connection, *tasks: object) -> None:
 def test_a_hint_is_in_this_process_alone(connection: Connection, server: Redis) -> None:
     put(connection, HINT)
     with connection.SimpleQueue(QUEUE) as queue:
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=PATIENCE)
         assert not server.exists("unacked", "unacked_index", QUEUE)
         qos = message.channel.qos
         qos.prefetch_count = 1
@@ -47,7 +48,7 @@ def test_any_other_message_is_kept_until_it_is_acknowledged(
 ) -> None:
     put(connection, task)
     with connection.SimpleQueue(QUEUE) as queue:
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=PATIENCE)
         assert (server.hlen("unacked"), server.zcard("unacked_index")) == (1, 1)
         message.ack()
         assert (server.hlen("unacked"), server.zcard("unacked_index")) == (0, 0)
@@ -56,11 +57,11 @@ def test_any_other_message_is_kept_until_it_is_acknowledged(
 def test_a_worker_that_stops_gives_back_what_it_has_not_done(connection: Connection, server: Redis) -> None:
     put(connection, HINT, PUBLIC, HINT, HINT)
     with connection.clone() as stopping, stopping.SimpleQueue(QUEUE) as queue:
-        first, *_ = [queue.get(timeout=5) for _ in range(4)]
+        first, *_ = [queue.get(timeout=PATIENCE) for _ in range(4)]
         first.ack()
         assert server.llen(QUEUE) == 0
     with connection.SimpleQueue(QUEUE) as queue:
-        again = [queue.get(timeout=5) for _ in range(3)]
+        again = [queue.get(timeout=PATIENCE) for _ in range(3)]
         assert sorted(message.payload["number"] for message in again) == [1, 2, 3]
         assert all(message.headers["redelivered"] for message in again)
         for message in again:
@@ -73,7 +74,7 @@ def test_hints_that_a_replica_does_not_take_back_are_no_crash_each(
     put(connection, HINT, HINT)
     with connection.clone() as stopping, stopping.SimpleQueue(QUEUE) as queue:
         for _ in range(2):
-            queue.get(timeout=5)
+            queue.get(timeout=PATIENCE)
         server.replicaof("127.0.0.1", "1")
     server.replicaof("NO", "ONE")
     assert [record.message for record in caplog.records if record.levelname == "CRITICAL"] == []
@@ -83,8 +84,8 @@ def test_hints_that_a_replica_does_not_take_back_are_no_crash_each(
 def test_a_rejected_message_comes_again_where_it_shall(connection: Connection, server: Redis, task: str) -> None:
     put(connection, task)
     with connection.SimpleQueue(QUEUE) as queue:
-        queue.get(timeout=5).reject(requeue=True)
-        queue.get(timeout=5).reject()
+        queue.get(timeout=PATIENCE).reject(requeue=True)
+        queue.get(timeout=PATIENCE).reject()
         with pytest.raises(queue.Empty):
             queue.get(timeout=0.1)
         assert (server.llen(QUEUE), server.hlen("unacked")) == (0, 0)

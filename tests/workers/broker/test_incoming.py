@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.outages.readiness import READINESS
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 
 SCRIPT = """
 import sys
@@ -48,13 +49,13 @@ def test_messages_come_and_are_acknowledged_over_a_restart_of_the_server(
 ) -> None:
     with connection.SimpleQueue("q") as queue:
         queue.put("before")
-        queue.get(timeout=5).ack()
+        queue.get(timeout=PATIENCE).ack()
         redis_server.kill()
         redis_server.restart()
         connection.ensure_connection(max_retries=5)
         queue.put("after")
     with connection.clone() as anew, anew.SimpleQueue("q") as queue:
-        got = queue.get(timeout=5)
+        got = queue.get(timeout=PATIENCE)
         got.ack()
         assert got.payload == "after"
         assert anew.default_channel.client.zcard("unacked_index") == 0
@@ -68,7 +69,7 @@ def test_no_message_is_asked_for_while_the_database_is_away_and_none_is_left_hal
             with suppress(SQLAlchemyError), READINESS.asking():
                 raise SQLAlchemyError
             queue.put("asked for before")
-            got = queue.get(timeout=5)
+            got = queue.get(timeout=PATIENCE)
             got.ack()
             assert got.payload == "asked for before"
             queue.put("later")
@@ -77,6 +78,6 @@ def test_no_message_is_asked_for_while_the_database_is_away_and_none_is_left_hal
             assert queue.qsize() == 1
         finally:
             READINESS.forget()
-        got = queue.get(timeout=5)
+        got = queue.get(timeout=PATIENCE)
         got.ack()
         assert got.payload == "later"

@@ -55,7 +55,7 @@ def test_the_last_of_many_queues_is_heard_at_every_priority_between_the_others(
                 _drain(connection)
             return "wanted" in heard
 
-        eventually(wanted, seconds=60)
+        eventually(wanted)
 
 
 def test_a_queue_that_is_cancelled_is_listened_to_no_more(connection: Connection) -> None:
@@ -67,6 +67,6 @@ def test_a_queue_that_is_cancelled_is_listened_to_no_more(connection: Connection
             _drain(connection)
             return heard == ["before"]
 
-        eventually(before, seconds=60)
+        eventually(before)
         consumer.cancel_by_queue(NAMES[3])
         assert set(consumer.channel.active_queues) == {*NAMES} - {NAMES[3]}

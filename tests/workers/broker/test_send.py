@@ -13,6 +13,7 @@ from redis import Redis
 
 from tasks.runtime import Message
 from tests.servers import RedisServer
+from tests.waiting import PATIENCE
 from workers.broker.send import BATCH, Sender
 
 QUEUE = "purchases.acme"
@@ -35,7 +36,7 @@ def taken(app: Celery, count: int) -> list[int]:
     found: list[int] = []
     with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
         for _ in range(count):
-            got = queue.get(timeout=5)
+            got = queue.get(timeout=PATIENCE)
             found.append(got.payload[1]["index"])
             got.ack()
     return found
@@ -68,7 +69,7 @@ def test_a_broker_that_goes_away_is_told_of(app: Celery, redis_server: RedisServ
 def test_a_worker_reads_what_it_needs(app: Celery, redis_server: RedisServer) -> None:
     Sender(app)([message(1)])
     with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
-        got = queue.get(timeout=5)
+        got = queue.get(timeout=PATIENCE)
 
     @app.task(name="dialstock.internal.buy", shared=False)
     def task(index: int) -> int:

@@ -158,7 +158,7 @@ def test_what_is_tried_leaves_nothing(redis_server: RedisServer, database_url: s
     assert [one.level for one in servers.redis(redis_server.url)] == [Level.OK]
     with Redis.from_url(redis_server.url) as client:
         assert client.pttl(WRITTEN) <= 1000
-        eventually(lambda: not client.keys(), seconds=10)
+        eventually(lambda: not client.keys())
     check_database_writes(database_url)
     database = SqlDatabase(database_url)
     with database.read() as conn:

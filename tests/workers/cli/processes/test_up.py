@@ -16,7 +16,7 @@ from celery import Celery
 from tasks.providers.configured import sandbox_config
 from tasks.sandbox import SandboxServer
 from tests.servers.redis import free_port
-from tests.waiting import eventually, is_gone
+from tests.waiting import PATIENCE, eventually, is_gone
 from tests.workers.cli.commands import Running, environment, execute
 from workers.cli.processes.flower_address import FlowerAddress
 from workers.cli.processes.session import describe
@@ -115,7 +115,7 @@ def _status(home: Path) -> list[Any]:
 def _check_flower(ready: dict[str, Any], secrets: list[str]) -> None:
     """Flower asks for its password, and shows none."""
     flower = ready["flower"]
-    with httpx.Client(base_url=flower["url"], trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=flower["url"], trust_env=False, timeout=PATIENCE) as client:
         eventually(lambda: _answers(client) == 401, what="Flower asks for a password")
         client.auth = (flower["user"], flower["password"])
         workers = eventually(lambda: client.get("/api/workers?refresh=1").json(), what="Flower sees the workers")
