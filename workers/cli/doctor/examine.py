@@ -48,9 +48,9 @@ def examine(*, quick: bool) -> Iterator[Finding]:
     yield database
     settings, findings = servers.servers_of(settings, config)
     yield from findings
-    waiting = 0
+    reading = ledger.Reading()
     if database.level is not Level.FAIL and is_usable(settings.database_url):
-        waiting = yield from _tables(settings, config)
+        reading = yield from _tables(settings, config)
     if config is None:
         yield warn("configuration", _LEFT_OUT, "mend it, and run this again")
     elif all(finding.level is not Level.FAIL for finding in findings):
@@ -61,8 +61,8 @@ def examine(*, quick: bool) -> Iterator[Finding]:
         from workers.cli.doctor.tokens import tokens
 
         yield from servers.cool_downs(settings, config)
-        yield servers.workers(settings, config, waiting)
-        yield from servers.beat(settings, config)
+        yield servers.workers(settings, config, reading.waiting)
+        yield from servers.beat(settings, config, reading.beat_for)
         yield from tokens(config, os.environ)
 
 
@@ -79,8 +79,8 @@ def _configured(settings: Settings) -> Generator[Finding, None, Config | None]:
     return config
 
 
-def _tables(settings: Settings, config: Config | None) -> Generator[Finding, None, int]:
-    """Returns how many purchases wait for the workers."""
+def _tables(settings: Settings, config: Config | None) -> Generator[Finding, None, ledger.Reading]:
+    """Returns what was read; where nothing could be, that is nothing."""
     url = settings.database_url
     try:
         kept = [*durability(url), *connections(url, settings.database_connections), *rights(url)]
@@ -88,6 +88,6 @@ def _tables(settings: Settings, config: Config | None) -> Generator[Finding, Non
         reading = ledger.read(url, config)
     except SQLAlchemyError as exc:
         yield fail("database", f"it {database_trouble(exc).without(cleaning(url))}", status=AWAY)
-        return 0
+        return ledger.Reading()
     yield from reading.findings
-    return reading.waiting
+    return reading

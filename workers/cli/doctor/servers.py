@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,21 @@ def cool_downs(settings: Settings, config: Config) -> Iterator[Finding]:
             yield warn("providers", f"{alias} {words}", f"sooner, at its risk: dialstock provider resume {alias}")
 
 
-def beat(settings: Settings, config: Config) -> Iterator[Finding]:
-    """Whether any sends what is due; nothing where nothing is scheduled, or where that cannot be told."""
+def beat(settings: Settings, config: Config, runs_for: timedelta | None = None) -> Iterator[Finding]:
+    """Whether any sends what is due; nothing where nothing is scheduled, or where that cannot be told.
+
+    *runs_for* is how long one has run; a new one has sent nothing before its first tick, and is not missed.
+    """
     from workers.cli.terminal.context import NO_BEAT, beat_runs, mend_of_beat
+    from workers.periodic.beat_schedule import beat_schedule
+    from workers.periodic.heartbeat import kept_for
     from workers.views.desk import worker_hint
 
     runs = beat_runs(settings, config)
     if runs:
         yield ok("beat", "one sends what is due")
+    elif runs is False and runs_for is not None and runs_for.total_seconds() < (kept_for(beat_schedule(config)) or 0):
+        yield ok("beat", "one has just started, and sends what is due within minutes")
     elif runs is False:
         # Where nothing runs at all, none is missed yet.
         level = Level.FAIL if worker_hint(settings) is None else Level.WARN

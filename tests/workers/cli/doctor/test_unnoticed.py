@@ -13,8 +13,10 @@ from redis import Redis
 from sqlalchemy import insert, update
 
 from schemas.status import Status
+from schemas.tables.processes import PROCESS
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.lifecycle.outbox_relay import LEASE_KEY
+from tasks.processes import BEAT, Process, write_down
 from tasks.redis_keys import BEAT_KEY
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
@@ -57,6 +59,24 @@ def test_a_beat_that_is_missed(cli: Cli, server: Redis, sandbox: SandboxServer) 
     assert told(cli, "beat") == [("ok", "one sends what is due", None)]
 
 
+def test_a_beat_that_has_just_started_is_not_missed(
+    cli: Cli, server: Redis, desk: Desk, sandbox: SandboxServer
+) -> None:
+    server.set(LEASE_KEY, "a worker's relay")
+    beat = Process(role=BEAT)
+
+    def seen(since: timedelta) -> list[tuple[str, str, str | None]]:
+        now = desk.runtime.now()
+        with desk.runtime.database.write() as conn:
+            write_down(conn, beat, "1", None, now)
+            conn.execute(update(PROCESS).values(since=now - since))
+        return told(cli, "beat")
+
+    [(level, message, _)] = seen(timedelta(seconds=20))
+    assert (level, message) == ("ok", "one has just started, and sends what is due within minutes")
+    assert [level for level, _, _ in seen(timedelta(hours=1))] == ["fail"]
+
+
 def test_pools_say_that_nobody_fills_them(cli: Cli, server: Redis, home: Path, sandbox: SandboxServer) -> None:
     (home / "providers.toml").write_text(sandbox_config_text(sandbox.url) + POOL)
     for command in (("pool", "list"), ("pool", "show", "support")):
@@ -92,6 +112,15 @@ def test_tokens_are_tried(
     assert "s3cr3t" not in result.output
     if answer == "wrong":
         assert any("dialstock provider check bird" in str(mend) for _, _, mend in found)
+
+
+def test_a_low_balance_is_no_doubt_about_the_token(cli: Cli, home: Path, sandbox: SandboxServer) -> None:
+    text = sandbox_config_text(sandbox.url)
+    low = text.replace("[providers.twilio]", '[providers.twilio]\nlow_balance = "5000.00 USD"')
+    (home / "providers.toml").write_text(low)
+    [(level, message, mend)] = told(cli, "balance")
+    assert (level, "pay in" in message, mend) == ("warn", True, "then see: dialstock provider check twilio")
+    assert [level for level, _, _ in told(cli, "tokens")] == ["ok"]
 
 
 def test_of_a_thousand_tokens_some_are_tried_and_the_others_are_told(

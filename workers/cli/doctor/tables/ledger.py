@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, text
@@ -15,6 +15,7 @@ from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLI
 from tasks.ledger.queue.daily_limit import accounts_of
 from tasks.ledger.waiting import stuck
 from tasks.policies.pause import Cause
+from tasks.processes import BEAT, running
 from tasks.reports.queries import provider_states, status_counts
 from tasks.retention import growing
 from workers.cli.doctor.findings import Finding, fail, ok, warn
@@ -35,8 +36,10 @@ LATE = timedelta(seconds=60)
 class Reading:
     """What the tables held at one moment."""
 
-    waiting: int
-    findings: list[Finding]
+    waiting: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    beat_for: timedelta | None = None
+    """How long the longest has run, of the beats that run; None where none does."""
 
 
 def read(url: str, config: Config | None) -> Reading:
@@ -54,9 +57,13 @@ def read(url: str, config: Config | None) -> Reading:
                 findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config)]
                 findings += examine_spending(conn, config, now)
             findings += examine_processes(conn, config.digest if config else None, now)
-            return Reading(waiting=waiting, findings=findings)
+            return Reading(waiting=waiting, findings=findings, beat_for=_beat_for(conn, now))
     finally:
         database.close()
+
+
+def _beat_for(conn: Connection, now: datetime) -> timedelta | None:
+    return max((now - one.since for one in running(conn, now) if one.role == BEAT), default=None)
 
 
 def _relay(conn: Connection, now: datetime) -> Finding:
