@@ -116,6 +116,7 @@ def refuse_unbought(row: Row) -> None:
             Status.RELEASED: "it was given back before",
             Status.RELEASING: "it is being given back",
             Status.HELD: "settle it first, with dialstock purchase resolve",
+            Status.UNKNOWN: "whether it was bought is not known yet: ask again when it is",
         }.get(status, "only what was bought can be given back")
         code = "in_doubt" if status in (Status.UNKNOWN, Status.HELD, Status.PURCHASING) else "not_bought"
         raise RequestError(f"number: {number} is {status}: {mend}", code)

@@ -58,7 +58,8 @@ def release(
     It says which, and what that saves a month where prices are known, and asks. Then workers call, one after the other;
     `dialstock purchase show` tells how far each is.
     Left alone are numbers that somebody has taken from a pool, that are in doubt, or that another order points to. The
-    pool of a number that goes buys another one if its level wants it. The status is 1 where some are left.
+    pool of a number that goes buys another one if its level wants it. The status is 1 where some are left,
+    or the pool has fewer.
 
     --cancel keeps what no call was sent for, or whose calls are known to have come to nothing; else a look goes first.
     """
@@ -79,4 +80,4 @@ def release(
         confirm(desk.runtime, plan, yes=yes)
         done = give_back(desk.runtime, plan)
         tell(desk.runtime, done, json=json)
-    raise typer.Exit(SOME_FAILED if done.refused else 0)
+    raise typer.Exit(SOME_FAILED if done.refused or plan.short else 0)

@@ -60,6 +60,8 @@ class Plan:
     rows: Sequence[Row]
     asking: Asking
     refused: Sequence[Refused]
+    short: str | None
+    """What is said where the pool has fewer numbers than are asked for."""
 
 
 @dataclass(kw_only=True)
@@ -83,13 +85,18 @@ def chosen(runtime: Runtime, wanted: Chosen, by: str) -> Plan:
         with runtime.database.read() as conn:
             problems |= {row["id"]: giving_back.refused(runtime, conn, row, asking) for row in some}
     refused = [one for one in problems.values() if one is not None]
-    return Plan(rows=[row for row in rows if problems.get(row["id"]) is None], asking=asking, refused=refused)
+    kept = [row for row in rows if problems.get(row["id"]) is None]
+    few = wanted.pool is not None and len(found) < (wanted.count or 0)
+    short = f"{wanted.pool} has {len(found):,} of the {wanted.count:,} numbers asked for" if few else None
+    return Plan(rows=kept, asking=asking, refused=refused, short=short)
 
 
 def confirm(runtime: Runtime, plan: Plan, *, yes: bool) -> None:
     """Say what goes, and ask. Raises Failure where nobody can be asked, and typer.Abort."""
     for one in plan.refused:
         say(f"Left: {one.error}", "yellow")
+    if plan.short:
+        say(plan.short, "yellow")
     fresh = [row for row in plan.rows if _is_new(row)]
     for alias in sorted({row["provider"] for row in fresh}):
         show_going(runtime.config, alias, [row["number"] for row in fresh if row["provider"] == alias])

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from schemas.status import Status
 from schemas.tables.pools import POOL, POOL_RUN
-from schemas.tables.purchases import EVENT
+from schemas.tables.purchases import EVENT, PURCHASE
 from tasks.pools import stock
 from tasks.providers.configured import parse_config
 from tasks.replenish.standing import broken
@@ -182,6 +182,14 @@ def test_a_pool_with_too_few_gives_none(stocked: Cli) -> None:
     stocked.ok("pool", "take", "support", "--count", "4")
     assert "has no number to take now" in stocked.refused("pool", "take", "support", status=1)
     assert stocked.json("pool", "take", "support", status=1)["error_code"] == "pool_empty"
+
+
+def test_a_pool_with_too_few_gives_back_what_it_has_and_says_so(stocked: Cli, desk: Desk) -> None:
+    with desk.runtime.database.write() as conn:
+        conn.execute(update(PURCHASE).values(provider_number_id=PURCHASE.c.number))
+    result = stocked("release", "--pool", "support", "--count", "5", "--yes")
+    assert "support has 4 of the 5 numbers asked for" in result.stderr
+    assert (result.exit_code, "4 numbers on the way back, 0 left." in result.stderr) == (1, True)
 
 
 def test_what_cannot_be_returned_is_told_and_the_rest_is_returned(stocked: Cli) -> None:
