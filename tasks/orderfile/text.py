@@ -113,7 +113,9 @@ class Text:
         if self._head.startswith(b"PK\x03\x04"):
             raise self.error("is an Excel workbook or another archive: save it as 'CSV UTF-8'")
         if b"\0" in self._head and not self._head.startswith(_UTF16):
-            raise self.error("is not text: give a CSV, JSON or NDJSON file in UTF-8")
+            raise self.error(
+                "is not text: give a CSV, JSON or NDJSON file in UTF-8, or a spreadsheet (.xlsx, .ods) that opens"
+            )
 
 
 class _Bounded(io.RawIOBase):
