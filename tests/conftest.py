@@ -20,6 +20,7 @@ from tasks.providers.transport import deadline
 from tests import compiled, scratch, sharing, unordered
 from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, unavailable
 from tests.servers.postgres import find_package, template_setup
+from workers.database import connections
 from workers.processes.embedded_redis import EmbeddedError, find_server
 
 
@@ -31,6 +32,8 @@ def pytest_configure() -> None:
     compiled.share()
     # Tests count what a gate is asked; a machine that stands still behind it would have it asked once more.
     deadline.AT_ONCE = math.inf
+    # Nor does the database end a transaction of a test for that.
+    connections.FROZEN = 50.0
     # An example may be slow on a busy machine; pytest's own time-out bounds the whole test.
     settings.register_profile(
         "patient", settings.get_profile(settings.get_current_profile_name()), deadline=None, print_blob=True

@@ -14,7 +14,7 @@ import httpx
 from tests.integration.containers import LocalProcess
 from tests.servers import unavailable
 from tests.servers.redis import free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 class Prometheus(httpx.Client):
@@ -47,7 +47,7 @@ def prometheus_of(target: str, home: Path, rules: Path) -> Iterator[Prometheus]:
         "prometheus", [*command, f"--web.listen-address=127.0.0.1:{port}"], {}, home / "prometheus.log"
     )
     try:
-        with Prometheus(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        with Prometheus(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as client:
             eventually(lambda: _ready(client), what="Prometheus answers")
             yield client
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import SandboxControl
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SOURCE = Path(__file__).parent / "acme"
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ def running(site: Path, home: Path, *arguments: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture

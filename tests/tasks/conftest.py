@@ -18,7 +18,6 @@ from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
-from workers.database import connections
 from workers.database.connections import SqlDatabase, migrate
 
 
@@ -38,9 +37,7 @@ class _Standing:
 @pytest.fixture(autouse=True)
 def _machine_has_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What passes between an intent and its call is told by the world's clock alone: a machine that stood still for
-    seconds made the call too late. With the fixture `own_clock` it is told by the machine's own, too. Nor does the
-    database end a transaction of a test for that."""
-    monkeypatch.setattr(connections, "FROZEN", 60.0)
+    seconds made the call too late. With the fixture `own_clock` it is told by the machine's own, too."""
     if "own_clock" not in request.fixturenames:
         monkeypatch.setattr(watch, "time", _Standing)
 

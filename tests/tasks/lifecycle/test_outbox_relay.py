@@ -20,7 +20,7 @@ from tests.servers import RedisServer
 from tests.tasks.clock import START
 from tests.tasks.scripted_provider import REFUSED
 from tests.tasks.support import Killed, World, die, number
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Make = Callable[..., World]
 
@@ -93,10 +93,10 @@ def test_a_purchases_data_says_it_all(world: World) -> None:
 def test_the_channel_hears_what_the_stream_keeps(world: World) -> None:
     listener = world.runtime.redis.pubsub(ignore_subscribe_messages=True)
     listener.subscribe(CHANNEL)
-    listener.get_message(timeout=5)
+    listener.get_message(timeout=PATIENCE)
     buy(world, 2)
     Relay(world.runtime, "a").run_once()
-    heard = [json.loads(listener.get_message(timeout=5)["data"]) for _ in range(4)]
+    heard = [json.loads(listener.get_message(timeout=PATIENCE)["data"]) for _ in range(4)]
     assert heard == published(world)
     listener.close()
 
@@ -251,9 +251,9 @@ def test_a_replay_goes_to_the_channel_too(world: World) -> None:
     first = published_all(world, 1)
     listener = world.runtime.redis.pubsub(ignore_subscribe_messages=True)
     listener.subscribe(CHANNEL)
-    listener.get_message(timeout=5)
+    listener.get_message(timeout=PATIENCE)
     send_again(world)
-    assert [json.loads(listener.get_message(timeout=5)["data"]) for _ in first] == first
+    assert [json.loads(listener.get_message(timeout=PATIENCE)["data"]) for _ in first] == first
     listener.close()
 
 

@@ -26,6 +26,7 @@ from tasks.reports import queries
 from tests.tasks.ledger.test_resolve import held, ordered, updates
 from tests.tasks.scripted_provider import REFUSED
 from tests.tasks.support import NUMBER, World, number
+from tests.waiting import PATIENCE
 
 ABSENT_ID = "0190a0a0-0000-7000-8000-000000000001"
 
@@ -187,10 +188,10 @@ def test_an_order_that_is_completed_at_the_same_instant_counts_the_settlement(
     with world.write() as conn:
         ledger.resolve(conn, wanted, {row["id"]: version(row)}, Settler(by="ann", now=world.clock()))
         completer.start()
-        assert found.wait(30)
+        assert found.wait(PATIENCE)
         completer.join(0.2)
         assert completer.is_alive()
-    completer.join(30)
+    completer.join(PATIENCE)
     assert [event["data"]["counts"] for event in updates(world)] == [{"purchased": 1}]
 
 

@@ -30,6 +30,7 @@ from tests.tasks.beside import beside
 from tests.tasks.orders.test_orders import begin, counts, events, order, request, run, submit
 from tests.tasks.scripted_provider import NOT_SENT, REFUSED, UNCLEAR, UNKNOWN
 from tests.tasks.support import ACCOUNT, World, number
+from tests.waiting import PATIENCE
 
 YES = Outcome(kind=OutcomeKind.PURCHASED, http_status=200, provider_number_id="id-1")
 
@@ -224,7 +225,7 @@ def test_a_cancel_waits_while_its_order_inherits_and_finds_that_too(world: World
         canceller.start()
         canceller.join(0.2)
         assert canceller.is_alive()
-    canceller.join(30)
+    canceller.join(PATIENCE)
     assert purchase(world, 1)["status"] == Status.CANCELLED
 
 

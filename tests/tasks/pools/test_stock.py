@@ -36,6 +36,7 @@ from tests.tasks.ledger.audit.test_findings import about
 from tests.tasks.ledger.test_plans import plans
 from tests.tasks.pools.supplying import NAME, Supplied, area, minutes, supplied
 from tests.tasks.support import World
+from tests.waiting import PATIENCE
 from workers.database.connections import SqlDatabase
 
 
@@ -122,14 +123,14 @@ def test_many_workers_settle_each_place_once(world: Supplied) -> None:
     counts: list[int] = []
 
     def one() -> None:
-        barrier.wait(30)
+        barrier.wait(PATIENCE)
         counts.append(world.settle_all())
 
     threads = [threading.Thread(target=one) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
     # what another has locked is left to it
     assert sum(counts) == 60
     assert (len(world.places(Slot.AVAILABLE)), len(world.places(Slot.WANTED))) == (30, 30)

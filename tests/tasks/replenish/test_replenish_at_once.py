@@ -26,6 +26,7 @@ from tasks.replenish import ordering, replenish
 from tasks.replenish.replenish import NotNow
 from tests.tasks.pools.supplying import NAME, Make, Supplied, area, supplied
 from tests.tasks.support import Killed, World, die
+from tests.waiting import PATIENCE
 from workers.database.connections import SqlDatabase
 
 
@@ -70,7 +71,7 @@ def at_once(action: Callable[[], object], count: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
 
 
 def test_of_two_messages_at_once_one_gets_the_lease(world: Supplied, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +82,7 @@ def test_of_two_messages_at_once_one_gets_the_lease(world: Supplied, monkeypatch
 
     def found_due(*args: Any) -> Any:
         state = find_pool(*args)
-        barrier.wait(30)
+        barrier.wait(PATIENCE)
         return state
 
     def one() -> None:
@@ -103,7 +104,7 @@ def test_many_runs_at_once_never_pass_the_target(world: Supplied, monkeypatch: p
 
     def search(_query: SearchQuery) -> list[Candidate]:
         mine = 10 * next(turns)
-        barrier.wait(30)
+        barrier.wait(PATIENCE)
         return [Candidate(number=one) for one in area(415, 10, mine)]
 
     def reached(point: str) -> None:
@@ -180,7 +181,7 @@ def test_two_pools_never_have_one_number(on_postgresql: SqlDatabase, monkeypatch
 
     def together(*args: Any) -> None:
         if next(first_two, None) is not None:
-            barrier.wait(30)
+            barrier.wait(PATIENCE)
         fill(*args)
 
     monkeypatch.setattr(stock, "fill", together)

@@ -15,7 +15,6 @@ from tests import forked
 from tests.workers.cli.commands import choose_sandbox
 from tests.workers.cli.running import Cli, sandbox_config_text
 from workers.cli.terminal.context import open_desk
-from workers.database import connections
 from workers.views.desk import Desk
 
 _OURS = (
@@ -32,10 +31,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         # Set first, so that what a command sets, as `--sandbox` does, is gone after the test.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    # Where the machine stands still for some seconds, a command in this process loses neither its turn to call a
-    # provider nor its transaction.
+    # Where the machine stands still for some seconds, a command in this process does not lose its turn to call a
+    # provider.
     monkeypatch.setattr(pace, "WAKING", 10.0)
-    monkeypatch.setattr(connections, "FROZEN", 60.0)
     choose_sandbox(tmp_path)
     monkeypatch.setenv("DIALSTOCK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,7 @@ from schemas.tables.purchases import PROVIDER
 from tasks.transactions import TRIES, Unanswered, met_another
 from tests.servers import PostgresServer
 from tests.servers.proxy import PostgresProxy
+from tests.waiting import PATIENCE
 from workers.database import commit_outcome
 from workers.database.connections import SqlDatabase
 
@@ -230,7 +231,7 @@ def test_two_that_wait_for_each_other_both_come_through(postgres_url: str) -> No
             tries.append(1)
             conn.execute(select(PROVIDER).where(PROVIDER.c.provider == first).with_for_update())
             if len(tries) == 1:
-                gate.wait(10)
+                gate.wait(PATIENCE)
             conn.execute(select(PROVIDER).where(PROVIDER.c.provider == second).with_for_update())
 
         database.run(action)
@@ -240,7 +241,7 @@ def test_two_that_wait_for_each_other_both_come_through(postgres_url: str) -> No
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert sorted(met) == [1, 2]
     database.close()
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemas.tables.purchases import PROVIDER
 from tasks.transactions import NotHere
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.database import group_commit
 from workers.database.connections import SqlDatabase
 from workers.database.group_commit import MAX_GROUP, GroupCommit
@@ -147,10 +147,10 @@ def test_a_thread_that_is_ended_while_it_leads_ends_its_group_and_not_the_line(l
 
 def test_a_leader_who_had_to_wait_lets_others_join(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting, gate = threading.Event(), threading.Event()
-    monkeypatch.setattr(group_commit, "sleep", lambda _: (waiting.set(), gate.wait(10)))
+    monkeypatch.setattr(group_commit, "sleep", lambda _: (waiting.set(), gate.wait(PATIENCE)))
     with ThreadPoolExecutor(2) as pool:
         pool.submit(line.together, (line.add, ["a"]))
-        assert waiting.wait(10)
+        assert waiting.wait(PATIENCE)
         later = pool.submit(line.group.run, line.add, ["b"])
         eventually(lambda: len(line.group._line) == 2)
         gate.set()
@@ -206,12 +206,12 @@ def test_the_next_group_commits_while_the_first_one_goes_on(line: Line) -> None:
 
     def waits(names: Sequence[str]) -> Sequence[str]:
         went_on.set()
-        assert gate.wait(10)
+        assert gate.wait(PATIENCE)
         return names
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(line.group.run, line.add, ["a"], waits)
-        assert went_on.wait(10)
+        assert went_on.wait(PATIENCE)
         assert line.group.run(line.add, ["b"]) == ["B"]
         gate.set()
         assert first.result() == ["A"]
@@ -227,7 +227,7 @@ def far(postgres_url: str) -> Iterator[Line]:
 def test_a_group_that_takes_long_has_the_next_one_set_out_beside_it(far: Line) -> None:
     gate = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(far.group.run, lambda _conn, items: [gate.wait(10)] * len(items), [None])
+        first = pool.submit(far.group.run, lambda _conn, items: [gate.wait(PATIENCE)] * len(items), [None])
         eventually(lambda: far.group._under_way)
         assert far.group.run(far.add, ["b"]) == ["B"]
         assert not first.done()

@@ -15,6 +15,7 @@ from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
 from tests.servers import PgBouncer, PostgresServer
 from tests.waiting import at_once, eventually
+from workers.database import connections
 from workers.database.connections import SqlDatabase, migrate, revisions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -67,7 +68,7 @@ def test_settings_hold_in_each_transaction_and_stay_in_none(database: SqlDatabas
         with database.write() as conn:
             found = [conn.execute(text(f"SHOW {name}")).scalar_one() for name in ("timezone", "synchronous_commit")]
             seen.add((*found, conn.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()))
-    assert seen == {("UTC", "on", "5s")}
+    assert seen == {("UTC", "on", f"{connections.FROZEN:g}s")}
     raw = database.engine.raw_connection()
     driver: Any = raw.driver_connection
     assert driver.execute(LEFT.text).fetchall() == []

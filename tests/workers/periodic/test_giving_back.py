@@ -12,7 +12,7 @@ from schemas.status import Status
 from tasks.lifecycle import give_back
 from tasks.outages import waits
 from tests.tasks.releasing import DONE, Returns, make_returns
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.database.connections import SqlDatabase
 from workers.periodic.giving_back import GivingBack
 
@@ -47,13 +47,13 @@ def test_a_provider_has_one_thread_and_one_that_stops_begins_nothing(returns: Re
 
     def slow(_: str) -> object:
         begun.set()
-        assert go.wait(20)
+        assert go.wait(PATIENCE)
         return DONE
 
     returns.provider.answers.append(slow)  # type: ignore[arg-type]
     giving = GivingBack()
     giving.turn(returns.runtime)
-    assert begun.wait(20)
+    assert begun.wait(PATIENCE)
     giving.turn(returns.runtime)
     assert len(threads()) == 1
     giving.stop()

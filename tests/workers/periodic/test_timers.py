@@ -23,7 +23,7 @@ from tasks.lifecycle.outbox_relay import LEASE_KEY, Relay
 from tasks.outages.readiness import READINESS
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.support import World, make_world, number
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.database.connections import SqlDatabase
 from workers.periodic import timers
 from workers.periodic.timers import MANY_EVENTS, Timer, Timers
@@ -75,7 +75,7 @@ def run(turns: Turns, seconds: float = 3600.0) -> Timer:
 def test_a_timer_runs_at_once_and_again_while_there_is_more() -> None:
     turns = Turns(True, True)
     timer = run(turns)
-    assert turns.empty.wait(10)
+    assert turns.empty.wait(PATIENCE)
     timer.stop()
     assert turns.count == 3
 
@@ -83,14 +83,14 @@ def test_a_timer_runs_at_once_and_again_while_there_is_more() -> None:
 def test_a_timer_runs_again_after_its_time() -> None:
     turns = Turns(False, False)
     timer = run(turns, seconds=0.001)
-    assert turns.empty.wait(10)
+    assert turns.empty.wait(PATIENCE)
     timer.stop()
 
 
 def test_a_stopped_timer_does_not_wait_for_its_time() -> None:
     turns = Turns()
     timer = run(turns)
-    assert turns.empty.wait(10)
+    assert turns.empty.wait(PATIENCE)
     timer.stop()
     assert not timer._thread.is_alive()
     timer.stop()
@@ -104,7 +104,7 @@ def test_a_timer_outlives_what_goes_away_and_our_own_mistakes(
     caplog.set_level(logging.INFO)
     turns = Turns(away, away, True)
     timer = run(turns)
-    assert turns.empty.wait(10)
+    assert turns.empty.wait(PATIENCE)
     timer.stop()
     told = [record.message for record in caplog.records]
     if isinstance(away, ZeroDivisionError):
