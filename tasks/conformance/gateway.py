@@ -1,6 +1,7 @@
 """A gateway between an adapter and its sandbox that spoils answers, as caches, proxies and half-broken servers do.
 
-Each way hides what is owned without the form of a whole list that does not have it: no look may call that absent.
+Each way hides what is owned, or for sale, without the form of a whole list that does not have it: no look may call that
+absent, and no search may take it for all that there is.
 """
 
 from __future__ import annotations

@@ -78,12 +78,20 @@ class Shown(list[Candidate]):
     """The numbers that one search shows.
 
     `following` leads to more of them, where searches have pages; `full` says that it shows as many as it can at once:
-    there may be others.
+    there may be others. `flaw` is why it may lack what is for sale now, as a cache's answer does; None where nothing
+    says so.
     """
 
-    def __init__(self, found: Iterable[Candidate] = (), *, following: str | None = None, full: bool = False) -> None:
+    def __init__(
+        self,
+        found: Iterable[Candidate] = (),
+        *,
+        following: str | None = None,
+        full: bool = False,
+        flaw: str | None = None,
+    ) -> None:
         super().__init__(found)
-        self.following, self.full = following, full
+        self.following, self.full, self.flaw = following, full, flaw
 
 
 class Releasing(Protocol):

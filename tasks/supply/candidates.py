@@ -196,8 +196,7 @@ class _Hunt:
         """Add what a search finds, page by page; whether there was any, and may be more."""
         alias, reasons = binding.alias, self.found.reasons
         pages = SearchPages(partial(_one_page, self.runtime, binding), query, self.runtime.kinds[alias])
-        dear: list[Candidate] = []
-        seen, more = 0, False
+        dear, seen, more = list[Candidate](), 0, False
         try:
             for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
                 fitting = [replace(one, price=readable(one.price)) for one in found if fits(one, query, self.criteria)]
@@ -215,8 +214,9 @@ class _Hunt:
             reasons[alias] = f"the search failed: {exc}"
             self.found.later.add(alias)
             return more
-        reasons[alias] = f"the search finds no more{self._too_dear(dear)}"
-        if not more and seen >= MOST_PAGES:
+        lacks = pages.flaw and f"may lack some, for it was answered with {pages.flaw}"
+        reasons[alias] = f"the search {lacks or 'finds no more'}{self._too_dear(dear)}"
+        if lacks or (not more and seen >= MOST_PAGES):
             self.found.later.add(alias)
         return more and not pages.whole
 

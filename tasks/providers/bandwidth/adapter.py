@@ -116,8 +116,8 @@ class Bandwidth:
         limit = searches.page_size(query, MOST_OFFERS)
         params = {**_area(query.prefix), "quantity": limit, "LCA": "false"}
         answer = self._login.require(self._login.read(f"{self._account}/availableNumbers", params))
-        found = (searches.offered(number, query) for number in pages.offers(self._login.session(), answer))
-        return searches.shown(found, limit)
+        items = pages.offers(self._login.session(), answer)
+        return searches.shown(query, items, (searches.offered(number, query) for number in items), limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page, without what was given back."""

@@ -16,6 +16,7 @@ from schemas.outcomes import LookKind
 from tasks.providers.adapter import ProviderError
 from tasks.providers.bandwidth.errors import errors
 from tasks.providers.reading.list_page import Listing, Page
+from tasks.providers.reading.searches import Listed, as_listed
 from tasks.providers.transport.answers import fields
 from tasks.providers.transport.http import Answer
 from tasks.providers.transport.session import Session
@@ -60,7 +61,7 @@ def listing(account: str) -> Listing:
     )
 
 
-def offers(session: Session, answer: Answer) -> list[Any]:
+def offers(session: Session, answer: Answer) -> Listed:
     """The numbers that a search shows, as they came. Raises ProviderError where it was not made.
 
     <SearchResult> holds ResultCount and TelephoneNumberList. What cannot be searched is a 400, whose Error stands in
@@ -73,7 +74,7 @@ def offers(session: Session, answer: Answer) -> list[Any]:
     if codes or not (found or empty):
         what = f"error {codes[0]} in place of a list" if codes else "no list as documented"
         raise ProviderError(session.unsettled(answer, "unreadable_answer", what))
-    return found
+    return as_listed(answer, found)
 
 
 def numbers(session: Session, answer: Answer, listed: Listing) -> Page:

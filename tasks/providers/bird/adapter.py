@@ -105,7 +105,7 @@ class Bird:
             )
             for item in items
         )
-        return searches.shown(found, limit, following)
+        return searches.shown(query, items, found, limit, following)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 99 a page, without what Bird took back or never delivered."""
@@ -143,18 +143,18 @@ class Bird:
         named = ask.options.get("stock_item_id")
         return replace(ask, options={**ask.options, "stock_item_id": named if named in found else found[0]})
 
-    def _beginning(self, number: str, prefix: str) -> list[Mapping[str, Any]]:
+    def _beginning(self, number: str, prefix: str) -> searches.Listed:
         """What is in stock in *number*'s country that begins with *prefix*."""
         country = region_of(number)
         within = {"countryCodes": country} if country else {}
         return self._stock_items({**within, "prefix": prefix, "limit": PAGE_SIZE})[0]
 
-    def _stock_items(self, params: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
+    def _stock_items(self, params: Mapping[str, Any]) -> tuple[searches.Listed, str | None]:
         """A page of the stock, and the token of the next one."""
         answer = self._session.call("GET", self._stock, params=params)
-        items = self._session.page(answer, fields(answer.body).get("results"))
-        following = text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
-        return [item for item in items if item.get("backOrderRequired") is not True], following
+        items = searches.listed(self._session, answer, fields(answer.body).get("results"))
+        items[:] = [item for item in items if item.get("backOrderRequired") is not True]
+        return items, text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
 
     def _bought(self, answer: Answer, number: str, asked: Set[str]) -> Outcome:
         results = entries(fields(answer.body).get("results"))

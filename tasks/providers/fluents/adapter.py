@@ -85,9 +85,9 @@ class Fluents:
         filters = json.dumps({"area_code": query.prefix} if query.prefix else {})
         limit = searches.page_size(query, PAGE_SIZE)
         answer = self._session.call("GET", AVAILABLE, params={"limit": limit, "filters": filters, **self._through})
-        items = self._session.page(answer, _items(answer.body))
+        items = searches.listed(self._session, answer, _items(answer.body))
         found = (searches.offered(item.get("number") or item.get("phone_number"), query) for item in items)
-        return searches.shown(found, limit)
+        return searches.shown(query, items, found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page."""

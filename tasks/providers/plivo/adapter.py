@@ -92,8 +92,8 @@ class Plivo:
         params = {"country_iso": query.country, "limit": limit, "offset": int(query.after or 0), **pattern}
         answer = self._session.exchange("GET", f"{self._account}PhoneNumber/", params=params)
         if answer.status == 404 and isinstance(fields(answer.body).get("error"), str):
-            return Shown()
-        items = self._session.page(self._session.require(answer), fields(answer.body).get("objects"))
+            return Shown(flaw=answer.flaw)
+        items = searches.listed(self._session, self._session.require(answer), fields(answer.body).get("objects"))
         found = (
             searches.able(
                 searches.offered(
@@ -104,7 +104,7 @@ class Plivo:
             )
             for item in items
         )
-        return searches.shown(found, limit, following(self._session, answer))
+        return searches.shown(query, items, found, limit, following(self._session, answer))
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 20 a page."""

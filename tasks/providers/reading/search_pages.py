@@ -20,7 +20,7 @@ class SearchPages:
     """What *search*, one call each, shows of *query* to a provider of a *kind*: each number once.
 
     `whole` is true once all that the provider shows was seen: false while pages are left, and where it shows no more of
-    what there may be.
+    what there may be. `flaw` is why the pages that were seen may lack some of it; None where nothing says so.
     """
 
     def __init__(self, search: Search, query: SearchQuery, kind: Kind) -> None:
@@ -28,6 +28,7 @@ class SearchPages:
         self._seen: set[str] = set()
         self._barren = 0
         self.whole = False
+        self.flaw: str | None = None
 
     def __iter__(self) -> Iterator[list[Candidate]]:
         """The new numbers of each page, maybe none. Raises what the search raises."""
@@ -39,13 +40,15 @@ class SearchPages:
                 finer = self._finer(prefix)
                 prefixes.extend(finer)
                 cut = cut or not finer
-        self.whole = not prefixes and not cut
+        self.whole = not (prefixes or cut or self.flaw)
 
     def _pages(self, query: SearchQuery) -> Generator[list[Candidate], None, bool]:
         """The pages of one prefix; returns whether there may be more of it than they show."""
         after: set[str] = set()
         while True:
             found = self._search(query)
+            if isinstance(found, Shown):
+                self.flaw = self.flaw or found.flaw
             yield self._new(found)
             if not isinstance(found, Shown):
                 return True

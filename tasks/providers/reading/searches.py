@@ -14,7 +14,47 @@ from schemas.money import Price
 from schemas.numbering.regions import region_of
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Shown, Unsupported
-from tasks.providers.transport.answers import e164, same_number
+from tasks.providers.reading.claims import read_claims
+from tasks.providers.transport.answers import e164, fields, same_number
+from tasks.providers.transport.http import Answer
+from tasks.providers.transport.session import Session
+
+
+class Listed(list[Any]):
+    """What a search's answer lists, as it came.
+
+    `flaw` is why it may lack what is for sale now; None where nothing says so. `more` is whether its headers tell of
+    more than it lists.
+    """
+
+    def __init__(self, entries: Iterable[Any], *, flaw: str | None = None, more: bool = False) -> None:
+        super().__init__(entries)
+        self.flaw, self.more = flaw, more
+
+
+def listed(session: Session, answer: Answer, entries: Any) -> Listed:
+    """*entries* of a search, all objects. Raises ProviderError where they are anything else, or beside an error."""
+    body = fields(answer.body)
+    beside = body.get("error") or body.get("errors")
+    if beside or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ProviderError(session.unsettled(answer, "unreadable_answer", "no list as documented"))
+    found = as_listed(answer, entries)
+    if body.get("warning") or body.get("warnings") or body.get("success") is False:
+        found.flaw = found.flaw or "a warning beside its list"
+    return found
+
+
+def as_listed(answer: Answer, entries: Sequence[Any]) -> Listed:
+    """*entries*, objects or numbers, with what the answer and its headers say of them."""
+    claims = read_claims(answer.headers, len(entries))
+    nameless = not all(map(_has_number, entries))
+    more = claims.more or max(claims.pages or 0, 1) > 1 or (claims.total or 0) > len(entries)
+    flaw = answer.flaw or claims.strange or ("an entry without a number" if nameless else None)
+    return Listed(entries, flaw=flaw, more=more)
+
+
+def _has_number(entry: Any) -> bool:
+    return any(map(e164, entry.values() if isinstance(entry, Mapping) else [entry]))
 
 
 def international_prefix(query: SearchQuery) -> str:
@@ -56,19 +96,31 @@ def true_names(value: Any) -> list[str]:
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
-def shown(found: Iterable[Candidate | None], limit: int, following: str | None = None) -> Shown:
-    """What a search for *limit* numbers shows: each entry's candidate, None for one that is not what was asked for."""
+def shown(
+    query: SearchQuery, listed: Listed, found: Iterable[Candidate | None], limit: int, following: str | None = None
+) -> Shown:
+    """What one page of a search shows, of *limit* entries at the most: of each that is *listed* its candidate, None for
+    one that is not what was asked for.
+    """
     entries = list(found)
     fitting = [candidate for candidate in entries if candidate][:limit]
-    return Shown(fitting, following=following, full=len(entries) >= limit)
+    full = len(entries) >= limit
+    # Headers that count beside a cursor, or where no page leads on, say what is known.
+    hidden = listed.more and not (full or following or query.after)
+    flaw = listed.flaw or ("headers that tell of more than it shows" if hidden else None)
+    return Shown(fitting, following=following, full=full, flaw=flaw)
 
 
-def of_number(items: Sequence[Mapping[str, Any]], key: str, number: str) -> list[Mapping[str, Any]]:
+def of_number(items: Listed, key: str, number: str) -> list[Mapping[str, Any]]:
     """What a search for all that begins like *number* shows of that very one, by the items' *key*.
 
-    Raises ProviderError where it shows others only, of which one does not begin so: that says nothing of this number.
+    Raises ProviderError where it does not show it and is not of now, or shows others only, of which one does not begin
+    so: that says nothing of this number.
     """
     own = [item for item in items if same_number(item.get(key), number)]
+    if not own and (items.flaw or items.more):
+        error = f"a search for {number} may lack it, for it was answered with {items.flaw or 'a part of what there is'}"
+        raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="unreadable_answer", error=error))
     if not own and not all((e164(item.get(key)) or "").startswith(number) for item in items):
         error = f"a search for {number} was answered with numbers that do not begin so"
         raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="other_question", error=error))

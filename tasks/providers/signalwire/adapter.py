@@ -76,7 +76,7 @@ class SignalWire:
         limit = searches.page_size(query, MAX_RESULTS)
         of = {"number_type": query.type} if query.type else {}
         answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix), **of})
-        items = self._session.page(answer, fields(answer.body).get("data"))
+        items = searches.listed(self._session, answer, fields(answer.body).get("data"))
         found = (
             searches.able(
                 searches.offered(
@@ -87,7 +87,7 @@ class SignalWire:
             )
             for item in items
         )
-        return searches.shown(found, limit)
+        return searches.shown(query, items, found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""

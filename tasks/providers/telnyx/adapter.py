@@ -130,8 +130,8 @@ class Telnyx:
     def search(self, query: SearchQuery) -> list[Candidate]:
         """Numbers for sale, with their price."""
         limit = searches.page_size(query, MOST_OFFERS)
-        found = offers.listed(self._session, query.country, query.prefix, limit, query.type)
-        return searches.shown((offers.candidate(self._session, item, query) for item in found), limit)
+        items = offers.listed(self._session, query.country, query.prefix, limit, query.type)
+        return searches.shown(query, items, (offers.candidate(self._session, item, query) for item in items), limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 250 a page, without what was deleted or never delivered."""
@@ -179,7 +179,7 @@ class Telnyx:
             found += orders.named(self._session, answer, reference, number)
         return found
 
-    def _beginning(self, number: str, prefix: str) -> list[Mapping[str, Any]]:
+    def _beginning(self, number: str, prefix: str) -> searches.Listed:
         """What is for sale in *number*'s country that begins with *prefix*, which is how it begins."""
         national = national_digits(number)
         begins = national[: len(national) - len(number) + len(prefix)]

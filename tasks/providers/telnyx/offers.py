@@ -10,15 +10,14 @@ from schemas.money import Price, read_price
 from schemas.outcomes import Candidate
 from tasks.providers.adapter import SearchQuery
 from tasks.providers.reading import searches
+from tasks.providers.reading.searches import Listed
 from tasks.providers.transport.answers import entries, fields
 from tasks.providers.transport.session import Session
 
 SEARCH = "/v2/available_phone_numbers"
 
 
-def listed(
-    session: Session, country: str, prefix: str, limit: int, of_type: NumberType | None = None
-) -> list[Mapping[str, Any]]:
+def listed(session: Session, country: str, prefix: str, limit: int, of_type: NumberType | None = None) -> Listed:
     """What a search shows of the national numbers that begin so; never its best effort, which is something else.
 
     Raises ProviderError.
@@ -27,7 +26,7 @@ def listed(
     of = {"filter[phone_number_type]": of_type.replace("-", "_")} if of_type else {}
     asked = {"filter[country_code]": country, "filter[limit]": limit, "filter[best_effort]": "false"}
     answer = session.call("GET", SEARCH, params={**asked, **begins, **of})
-    return session.page(answer, fields(answer.body).get("data"))
+    return searches.listed(session, answer, fields(answer.body).get("data"))
 
 
 def candidate(session: Session, item: Mapping[str, Any], query: SearchQuery) -> Candidate | None:

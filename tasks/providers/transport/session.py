@@ -14,7 +14,6 @@ from schemas.config.provider import ProviderConfig
 from schemas.outcomes import BATCH_REFUSED, WRONG_NUMBER, Outcome, OutcomeKind, clip
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
-from tasks.providers.transport.answers import fields
 from tasks.providers.transport.classify import Said, error_code, kind_of, read_said
 from tasks.providers.transport.deadline import bounded, present_bounds
 from tasks.providers.transport.freshness import Dates, kept
@@ -150,16 +149,6 @@ class Session:
             return self.require(self._send(method, path, Body(form=form, xml=xml)))
         except ProviderError as exc:
             return exc.outcome
-
-    def page(self, answer: Answer, entries: Any) -> list[Mapping[str, Any]]:
-        """*entries* of a search as a list of objects. Raises ProviderError where it is anything else, or beside an
-        error.
-        """
-        body = fields(answer.body)
-        beside = body.get("error") or body.get("errors")
-        if not beside and isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
-            return entries
-        raise ProviderError(self.unsettled(answer, "unreadable_answer", "no list as documented"))
 
     def record(self, answer: Answer, record: Mapping[str, Any], number: str) -> Outcome:
         """The outcome of a 2xx whose body should be *number*'s record: {id, number}."""

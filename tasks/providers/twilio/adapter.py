@@ -110,7 +110,7 @@ class Twilio:
         limit = searches.page_size(query, PAGE_SIZE)
         path = f"{self._account}/AvailablePhoneNumbers/{query.country}/{TYPES[query.type or 'local']}.json"
         answer = self._session.call("GET", path, params={"PageSize": limit, **_search_filter(query)})
-        items = self._session.page(answer, fields(answer.body).get("available_phone_numbers"))
+        items = searches.listed(self._session, answer, fields(answer.body).get("available_phone_numbers"))
         found = (
             searches.able(
                 searches.offered(item.get("phone_number"), query, region=self._session.text(item.get("region"))),
@@ -119,7 +119,7 @@ class Twilio:
             )
             for item in items
         )
-        return searches.shown(found, limit)
+        return searches.shown(query, items, found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""

@@ -84,9 +84,9 @@ class Vogent:
         limit = searches.page_size(query, MAX_CANDIDATES)
         body = {"prefix": query.prefix, "country": query.country, "limit": limit}
         answer = self._session.call("POST", SEARCH, json=body)
-        items = self._session.page(answer, answer.body)
+        items = searches.listed(self._session, answer, answer.body)
         found = (searches.offered(item.get("number"), query) for item in items)
-        return searches.shown(found, limit)
+        return searches.shown(query, items, found, limit)
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 100 a page; SIP user names in it are no numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from schemas.by_criteria.criteria import NumberType
@@ -31,9 +32,9 @@ def search(session: Session, query: SearchQuery) -> list[Candidate]:
     of = {"type": TYPES[query.type]} if query.type else {}
     asked = {"country": query.country, "size": limit, "index": index, **pattern, **of}
     answer = session.call("GET", SEARCH, params=asked)
-    if nothing_found(answer):
-        return Shown()
-    items = session.page(answer, fields(answer.body).get("numbers"))
+    if nothing_found(replace(answer, flaw=None)):
+        return Shown(flaw=answer.flaw)
+    items = searches.listed(session, answer, fields(answer.body).get("numbers"))
     found = (
         searches.able(
             searches.offered(item.get("msisdn"), query, price=_price(item)),
@@ -45,7 +46,9 @@ def search(session: Session, query: SearchQuery) -> list[Candidate]:
     )
     count: Any = fields(answer.body).get("count")
     more = items and is_count(count) and index * limit < count
-    return searches.shown(found, limit, str(index + 1) if more else None)
+    if not is_count(count) or (not items and (index - 1) * limit < count):
+        items.flaw = items.flaw or "a count of others than it shows"
+    return searches.shown(query, items, found, limit, str(index + 1) if more else None)
 
 
 def _price(item: Mapping[str, Any]) -> Price | None:

@@ -19,12 +19,13 @@ from workers.views.words import count
 class Found:
     """The numbers that a search gave; `whole` tells that the provider shows no other.
 
-    `others` counts what it showed beside them, which was not wanted.
+    `others` counts what it showed beside them, which was not wanted; `flaw` is why it may lack some.
     """
 
     numbers: Sequence[Candidate]
     whole: bool
     others: int = 0
+    flaw: str | None = None
 
 
 def search(
@@ -48,14 +49,16 @@ def search(
             found += fitting
             if len(found) >= query.limit or time.monotonic() > end:
                 break
-    return Found(found[: query.limit], pages.whole, others)
+    return Found(found[: query.limit], pages.whole, others, pages.flaw)
 
 
 def why_no_more(found: Found, alias: str) -> str:
     """Why there are fewer numbers than were asked for, and what to try."""
+    many = count(len(found.numbers), "such number")
+    if found.flaw:
+        return f"{alias} shows {many}, and may have others, for it answered with {found.flaw}: search again later"
     if not (found.numbers or found.others):
         return f"{alias} shows no such number: try another prefix or country"
-    many = count(len(found.numbers), "such number")
     if found.whole:
         return f"{alias} shows {many}, and no more: try another prefix"
     shows = f"{alias} shows {many} at once, and may have others"

@@ -47,10 +47,11 @@ class Acme:
         return lookups.owned(lookups.walk(self._page))
 
     def search(self, query: SearchQuery) -> list[Candidate]:
-        wanted = {"country": query.country, "prefix": query.prefix, "limit": searches.page_size(query, 50)}
+        limit = searches.page_size(query, 50)
+        wanted = {"country": query.country, "prefix": query.prefix, "limit": limit}
         answer = self._session.call("GET", "/for-sale", params=wanted)
-        items = self._session.page(answer, fields(answer.body).get("numbers"))
-        return [found for item in items if (found := searches.offered(item.get("number"), query))]
+        items = searches.listed(self._session, answer, fields(answer.body).get("numbers"))
+        return searches.shown(query, items, (searches.offered(item.get("number"), query) for item in items), limit)
 
     def check(self) -> list[Check]:
         probe = Probe(name="team", call=lambda: self._page(None), proves="its numbers are listed", mend="check team")

@@ -55,6 +55,22 @@ def test_without_pages_longer_prefixes_show_the_rest(count: int) -> None:
     assert len({one.prefix for one in seller.asked}) == len(seller.asked)
 
 
+@pytest.mark.parametrize("paged", [True, False])
+def test_a_page_that_may_lack_some_is_no_end(paged: bool) -> None:
+    seller = Seller(NUMBERS[:25], paged=paged)
+    asked: list[SearchQuery] = []
+
+    def search(wanted: SearchQuery) -> list[Candidate]:
+        asked.append(wanted)
+        page = seller(wanted)
+        assert isinstance(page, Shown)
+        page.flaw = "a flaw" if len(asked) == 2 else None
+        return page
+
+    pages = SearchPages(search, query(), PAGED if paged else NARROWED)
+    assert (sorted(found(pages)), pages.whole, pages.flaw) == (NUMBERS[:25], False, "a flaw")
+
+
 def test_no_more_is_asked_for_than_is_taken() -> None:
     seller = Seller(NUMBERS, paged=True)
     next(iter(SearchPages(seller, query(), PAGED)))

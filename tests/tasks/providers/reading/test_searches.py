@@ -6,7 +6,7 @@ import pytest
 
 from schemas.outcomes import Candidate, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Unsupported
-from tasks.providers.reading.searches import found_together, international_prefix, of_number, offered, page_size
+from tasks.providers.reading.searches import Listed, found_together, international_prefix, of_number, offered, page_size
 from tests.schemas.prices import a_month
 
 PRICE = a_month("1.00 USD")
@@ -61,12 +61,20 @@ def test_only_what_was_asked_for_is_offered(value: Any, country: str, prefix: st
     ],
 )
 def test_a_search_that_is_answered_with_other_numbers_says_nothing_of_ours(shown: list[Any], own: int | None) -> None:
-    items = [{"number": number} for number in shown]
+    items = Listed({"number": number} for number in shown)
     if own is None:
         with pytest.raises(ProviderError, match="do not begin so"):
             of_number(items, "number", "+4930901820")
     else:
         assert len(of_number(items, "number", "+4930901820")) == own
+
+
+@pytest.mark.parametrize("of", [{"flaw": "a list that a cache has kept: age 240"}, {"more": True}])
+def test_a_search_that_may_lack_some_says_nothing_of_what_it_does_not_show(of: dict[str, Any]) -> None:
+    items = Listed([{"number": "+4930901820"}], **of)
+    assert len(of_number(items, "number", "+4930901820")) == 1
+    with pytest.raises(ProviderError, match="may lack it"):
+        of_number(items, "number", "+49309018201")
 
 
 def together(numbers: list[str], *, for_sale: list[str]) -> tuple[list[str], list[bool]]:

@@ -9,6 +9,7 @@ from tasks.providers.registry import kinds
 from tasks.sandbox import SandboxServer
 from tests.workers.cli.running import Cli, counted, purchases
 from workers.cli.terminal.context import open_desk
+from workers.views.providers.searching import Found, why_no_more
 
 
 @pytest.mark.parametrize("provider", [name for name, kind in kinds().items() if kind.searches])
@@ -74,6 +75,14 @@ def test_nothing_for_sale_is_no_failure(cli: Cli, sandbox: SandboxServer) -> Non
     result = cli("number", "search", "--provider", "vogent", "--prefix", "415", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
     assert "shows no such number" in result.stderr
+
+
+def test_an_answer_that_may_lack_some_says_so() -> None:
+    told = why_no_more(Found([], whole=False, flaw="a list that a cache has kept: age 240"), "vogent")
+    assert told == (
+        "vogent shows 0 such numbers, and may have others, for it answered with a list that a cache has kept: age 240: "
+        "search again later"
+    )
 
 
 def test_a_provider_that_has_no_search(cli: Cli, sandbox: SandboxServer) -> None:
