@@ -21,7 +21,7 @@ from workers.views.words import count, moment
 
 ANSWERS = {
     Verdict.BOUGHT: "It is ours at the provider: it ends as purchased.",
-    Verdict.RETRY: "It is not ours: it is bought again, and may cost money.",
+    Verdict.RETRY: "It is not ours: it is bought again, and may cost money. (An order that stands is followed.)",
     Verdict.FAIL: "It is not ours, and not wanted any more: it ends as failed.",
 }
 

@@ -84,7 +84,8 @@ def _guarded(handler: type[RequestHandler]) -> type[RequestHandler]:
                 # Who claims another's name is found out by the password, which is asked for after this.
                 who = access.basic_user(self.request.headers.get("Authorization", "")) or self.current_user
                 if not access.may_change(who if isinstance(who, str) else ""):
-                    raise HTTPError(HTTPStatus.FORBIDDEN, f"only operators change something: {access.OPERATORS}")
+                    why = f"{access.OPERATORS} names who may"
+                    raise HTTPError(HTTPStatus.FORBIDDEN, f"you may look and change nothing: {why}")
             return super().prepare()
 
     return Guarded

@@ -52,6 +52,18 @@ def test_many_are_settled_with_a_note_by_whoever_is_signed_in(visitor: Visitor, 
     assert visitor.data(f"/purchases/{held[0]}")["resolutions"][0]["note"] == "seen there"
 
 
+def test_the_log_tells_who_decided_what_and_of_which(
+    visitor: Visitor, held: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    [box] = [box for box in chosen(visitor) if box.startswith(held[0])]
+    visitor.submit("/held/settle", "/held", purchase=box, decision="fail", note="seen\u202e there")
+    visitor.submit("/held/settle", "/held", purchase=box, decision="fail", note="seen there")
+    [line] = [one.getMessage() for one in caplog.records if "/held/settle: 1 purchase settled" in one.getMessage()]
+    assert line.startswith("ann: POST /dialstock/held/settle: ")
+    assert all(word in line for word in (held[0], '"decision": ["fail"]', '"note": ["seen there"]'))
+    assert "_xsrf" not in line
+
+
 def test_of_two_who_settle_at_once_the_second_is_told_what_the_first_did(visitor: Visitor, held: list[str]) -> None:
     with Visitor(str(visitor.base_url), "bob") as bob:
         [box] = [box for box in chosen(visitor) if box.startswith(held[0])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import tornado.web
 from flower.views import BaseHandler
 
+from schemas.outcomes import clip
 from workers.pages.frame import access, words
 from workers.pages.frame.desk import PagesDesk
 from workers.pages.frame.templates import Document
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 SAID = "dialstock_said"
 """The cookie that carries what an action came to over to the page that is shown next."""
+
+_LOGGED = 2_000
+"""Characters of a form in the log: what many ticked boxes come to is cut."""
 
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -214,8 +219,15 @@ class Change(Page):
         """The change, for an operator, and what is shown then."""
         self.require_operator()
         said, document = await self.work(lambda desk: self.change(desk, *names))
-        log.warning("%s: %s %s: %s", self.who, self.request.method, self.request.path, said)
+        where = f"{self.request.method} {self.request.path}"
+        log.warning("%s: %s: %s Asked for: %s", self.who, where, said, self._asked())
         self.tell(said, document, *names)
+
+    def _asked(self) -> str:
+        """What the form says, but for its token, on one line."""
+        form = self.request.body_arguments
+        said = {name: [one.decode(errors="replace") for one in form[name]] for name in form if name != "_xsrf"}
+        return clip(json.dumps(said), _LOGGED) or ""
 
     def require_operator(self) -> None:
         """Raise Refusal for who may change nothing."""
