@@ -49,6 +49,6 @@ def test_one_that_does_not_come_is_waited_for_so_long_and_no_longer(tmp_path: Pa
     url = "postgresql://someone:hidden@127.0.0.1:1/nothing"
     done = execute("migrate", "--wait", "5", home=tmp_path, cwd=tmp_path, DATABASE_URL=url)
     assert done.returncode == 3
-    assert done.stderr.count("tried again") == 1
-    assert done.stderr.count("is away") == 2
+    # On a busy machine the first try may take as long as there is to wait.
+    assert done.stderr.count("is away") == 1 + done.stderr.count("tried again") <= 2
     assert "hidden" not in done.stderr
