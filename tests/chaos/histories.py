@@ -111,11 +111,9 @@ def _mend(world: World, alias: str) -> None:
     else:
         said: list[Done] = []
         try:
-            eventually(lambda: _adopted(world, alias, said), seconds=60)
+            eventually(lambda: _adopted(world, alias, said))
         except AssertionError as exc:
-            raise AssertionError(
-                f"no audit of {alias} lets it go on in 60 s, the last of {len(said)}: {said[-1]}"
-            ) from exc
+            raise AssertionError(f"no audit of {alias} lets it go on, of {len(said)}: {said[-1:]}") from exc
 
 
 def _unknown(world: World) -> set[str]:
