@@ -66,7 +66,7 @@ def _refuse_empty(args: Sequence[str]) -> None:
     for before, given in pairwise(("dialstock", *args)):
         name = before if not given else given if re.fullmatch(r"--[a-z-]+=", given) else None
         if name is not None:
-            raise Failure(f"what stands after {name} is empty: give it a value, or leave it out")
+            raise Failure(f"what stands after {name} is empty: give it a value, or leave it out where it is not needed")
 
 
 def _tell_usage(exc: ClickException) -> int:

@@ -214,7 +214,7 @@ def _refuse_wanted(conn: Connection, row: Row, order_id: str | None) -> None:
     orders = set(conn.execute(select(LINE.c.order_id).where(LINE.c.purchase_id == row["id"])).scalars())
     orders |= {row["order_id"]} if row["order_id"] else set()
     own = {order_id or row["order_id"] or min(orders)} if orders or order_id else set()
-    force = "give it back with --force if nobody needs it"
+    force = "if nobody needs it, dialstock release --force gives it back"
     if others := sorted(orders - own):
         raise RequestError(f"number: order {others[0]} points to {row['number']} too: {force}", "other_order")
     others_keys = select(KEY.c.idempotency_key).where(

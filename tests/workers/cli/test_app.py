@@ -63,6 +63,10 @@ def test_the_version_is_that_of_the_installed_package(cli: Cli) -> None:
     [
         (["frob"], "No such command 'frob'"),
         ([""], "what stands after dialstock is empty: give it a value, or leave it out"),
+        (
+            ["provider", "pause", "bird", "--reason", ""],
+            "after --reason is empty: give it a value, or leave it out where",
+        ),
         (["order", "find", "--count", "1", "--exclude", ""], "what stands after --exclude is empty"),
         (["order", "find", "--count", "1", "--contains="], "what stands after --contains= is empty"),
         (["order", "submit", ""], "what stands after submit is empty"),
