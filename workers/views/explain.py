@@ -193,7 +193,10 @@ def _papers(purchase: Row) -> str:
     settle = f"dialstock purchase resolve {purchase['id']}"
     again = f"`{settle} --retry`"
     if purchase["provider_order_id"] is not None:
-        return f"Its order waits at the provider for papers: {there}; then {again} follows the order again."
+        return (
+            f"Its order waits at the provider for papers: {there}; then {again} follows the order again. "
+            f"Not wanted any more: cancel the order there before `{settle} --fail`: else it may be delivered."
+        )
     return (
         f"Nothing was bought: papers are missing. Once they are there ({there}), {again} buys it. "
         f"Where you bought it at the provider yourself: `{settle} --bought`."

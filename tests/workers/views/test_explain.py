@@ -56,7 +56,8 @@ def test_missing_papers() -> None:
     assert "`dialstock purchase resolve p1 --retry` buys it." in fresh
     assert fresh.endswith("yourself: `dialstock purchase resolve p1 --bought`.")
     standing = step(Status.HELD, id="p1", error_code="compliance", provider_order_id="o1")
-    assert standing.endswith("`dialstock purchase resolve p1 --retry` follows the order again.")
+    assert "`dialstock purchase resolve p1 --retry` follows the order again." in standing
+    assert "cancel the order there before `dialstock purchase resolve p1 --fail`" in standing
 
 
 def test_queued() -> None:
