@@ -5,6 +5,7 @@ What they say is nobody's list: from none of it may anybody learn that a number 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ SPOILS = "gateway spoils answers"
 LOSES = "gateway loses an answer"
 LASTS = (1.0, 9.0, 15.0, 25.0)
 """Seconds for which a gateway says the same: the looks after a call may take some twenty."""
+OVER_ALL_LOOKS = LASTS[-2:]
+"""The same for one that lost a purchase's answer: each look after it has to meet the same."""
 
 _PAGE = "<html><body>502 Bad Gateway</body></html>"
 _AWAY = (
@@ -42,6 +45,8 @@ _LOST = (*(Reply(status, _PAGE) for status in (200, 502, 504)), *(Reply(200, bod
 _LISTS = [name for name in sorted(SPOILED) if not name[0].isdigit()]
 OLD = ("an old answer", "a copy of some cache")
 """Those that a cache kept: of the time when nothing was bought yet."""
+EMPTY = ("200 []", "200 {}")
+"""What some providers document where nothing is for sale, and no search can tell from that."""
 _WAYS = (
     [name for name in sorted(SPOILED) if name[0].isdigit()],
     [name for name in _LISTS if name.startswith(("entries", "values"))],
@@ -60,8 +65,13 @@ class Gateways:
         self._chance = world.chance("gateways")
         self._states: dict[str, tuple[float, Reply | str]] = {}
         self.spoiled: set[str] = set()
-        """The kinds before which one has spoiled what was read: a search may have shown nothing of what there is."""
-        self._before = Router(Control(sandbox_apis()), sandbox_apis(), SANDBOX_TOKEN)
+        """The kinds before which one has said EMPTY: a search may have shown nothing of what there is."""
+        self._past = Control(sandbox_apis())
+        self._before = Router(self._past, sandbox_apis(), SANDBOX_TOKEN)
+
+    def had_for_sale(self, kind: str, numbers: Sequence[str]) -> None:
+        """What a cache's old answers show."""
+        self._past.stock(kind, numbers)
 
     def weather(self, hit: list[str]) -> None:
         """One of them may be in another state from now on."""
@@ -91,20 +101,21 @@ class Gateways:
         spoils = self._state(kind)
         if not isinstance(spoils, str):
             return delivery
-        self.spoiled.add(kind)
+        if spoils in EMPTY:
+            self.spoiled.add(kind)
         reply = self._before.answer(incoming).reply if spoils in OLD and incoming.method == "GET" else delivery.reply
         return replace(delivery, reply=self._spoiled(reply, spoils))
 
     def _lost(self, kind: str, delivery: Delivery) -> Delivery:
         if not self._world.faults.happens(LOSES):
             return delivery
-        # One that lasts goes on: each look after a call has to meet the same.
+        # One that lasts goes on.
         if self._state(kind) is None:
-            self._begin(kind, self._chance.choice((DOWN, SPOILS)))
+            self._begin(kind, self._chance.choice((DOWN, SPOILS, SPOILS)), OVER_ALL_LOOKS)
         return replace(delivery, reply=self._chance.choice(_LOST))
 
-    def _begin(self, kind: str, name: str) -> None:
-        end = self._world.clockwork.now + self._chance.choice(LASTS) * MICRO
+    def _begin(self, kind: str, name: str, lasts: Sequence[float] = LASTS) -> None:
+        end = self._world.clockwork.now + self._chance.choice(lasts) * MICRO
         says = self._chance.choice(_AWAY if name == DOWN else self._chance.choice(_WAYS))
         self._states[kind] = end, says
 

@@ -132,7 +132,8 @@ class Judge:
         self.adrift = {one for one in self.adrift if self._is_adrift(one, standing)}
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self._may_be_charged - excused):
-            if one not in self.unseen or not (one in standing or self._given_back(one) or self._is_lost(one)):
+            told = one in standing or self._ended(one, Status.RELEASED) or self._is_lost(one)
+            if one not in self.unseen or not told:
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
 
     def _note_cancelled(self) -> None:
@@ -156,13 +157,16 @@ class Judge:
         return [row for row in self.all(_CALLS, one[1]) if desk(kind_of(row["provider"]), row["account"]) == one[0]]
 
     def _is_lost(self, one: tuple[str, str]) -> bool:
-        """Whether a restore lost the call that charged it: an audit that does not show it yet says not ours then."""
-        calls = {_call(row) for row in self._calls(one)}
-        return bool(self._world.weather.went_back) and self._charged_by.get(one) not in calls
+        """Whether it failed, and a restore lost the call that charged it: an audit before it shows says not ours."""
+        if one in self._charged_by:
+            lost = self._charged_by[one] not in {_call(row) for row in self._calls(one)}
+        else:
+            lost = one in self._under_way
+        return lost and self._ended(one, Status.FAILED)
 
-    def _given_back(self, one: tuple[str, str]) -> bool:
-        """Whether it was released: what does not show yet may be taken for gone then."""
-        rows = self.all("SELECT provider, account FROM purchase WHERE number = ? AND status = 'released'", one[1])
+    def _ended(self, one: tuple[str, str], status: Status) -> bool:
+        """Whether it came to *status*; what was given back before it showed may be taken for gone."""
+        rows = self.all("SELECT provider, account FROM purchase WHERE number = ? AND status = ?", one[1], status)
         return any(desk(kind_of(alias), account) == one[0] for alias, account in rows)
 
     def standing(self) -> dict[tuple[str, str], str]:

@@ -22,7 +22,8 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"gateway loses an answer": 0.4}, ("fluents",)),
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
-    ({"database restored": 0.2}, ()),
+    # An answer of a call that was lost comes to another call for the same number.
+    ({"database restored": 0.2, "stands still with an answer": 0.3, "redis is read-only": 0.05}, ()),
     # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
     ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
     ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),

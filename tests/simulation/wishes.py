@@ -69,6 +69,8 @@ class Wishes:
         # What others ask for by its number is for sale, too.
         self._for_sale = dict.fromkeys(world.kinds, numbers_of(rng.choice(FOR_SALE)))
         self._stock()
+        for kind, numbers in self._for_sale.items():
+            world.network.gateways.had_for_sale(kind, numbers)
         for number in range(rng.choice((1, 2, 4))):
             some, count = rng.sample(searched, rng.randint(1, len(searched))), rng.choice((1, 2, 4, 6))
             fields = {"count": count, "providers": some, "prefix": PREFIX, "at_least": rng.choice((1, 1, count))}
@@ -124,7 +126,7 @@ class Wishes:
         for wish in self._world.judge.all(_ENDED) if self.orders else ():
             lines = [row for row in self._rows() if (row[0], row[1]) == (wish["order_id"], wish["position"])]
             missing = wish["count"] - sum(row["status"] != Status.FAILED for row in lines)
-            # Where a search has no pages, what others here wait for may hide the rest; and so may a gateway.
+            # Where a search has no pages, what others here wait for may hide the rest; so may a gateway's empty list.
             hides = self._world.network.gateways.spoiled
             named = [kind for kind in json.loads(wish["criteria"])["providers"] if kind not in hides]
             at = [kind for kind in named if kinds()[kind].narrows is None]
