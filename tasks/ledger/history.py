@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, exists, select, update
@@ -152,14 +153,28 @@ def vouch(conn: Connection, account: str, newest: Newest | None) -> None:
 
     Raises Unvouched where they are needed, and WentBack.
     """
-    if account in vouched(conn):
-        return
+    for problem in vouch_all(conn, [(account, newest)]).values():
+        raise problem
+
+
+def vouch_all(conn: Connection, read: Iterable[tuple[str, Newest | None]]) -> dict[str, Unvouched | WentBack]:
+    """The same of many accounts, whose marks are looked up together. Returns what is against each of the others."""
+    known = vouched(conn)
+    asked = [(account, newest) for account, newest in read if account not in known]
+    if not asked:
+        return {}
     server = server_of(conn)
-    if newest is None or newest.server != server:
-        raise Unvouched(account, server)
-    if missing := lost(conn, newest.marks, account=account):
-        raise WentBack(f"the database has lost {len(missing)} of the newest calls at {account}")
-    vouched(conn).add(account)
+    marks = {account: newest.marks for account, newest in asked if newest is not None and newest.server == server}
+    problems: dict[str, Unvouched | WentBack] = {
+        account: Unvouched(account, server) for account, _ in asked if account not in marks
+    }
+    missing = set(unknown(conn, [*chain.from_iterable(marks.values())]))
+    for account, its in marks.items():
+        if gone := lost(conn, [mark for mark in its if mark in missing], account=account):
+            problems[account] = WentBack(f"the database has lost {len(gone)} of the newest calls at {account}")
+        else:
+            known.add(account)
+    return problems
 
 
 def vouched(conn: Connection) -> set[str]:

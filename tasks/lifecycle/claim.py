@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from tasks.ledger.calls import intents
 from tasks.ledger.calls.intents import Claim, Wanted
-from tasks.ledger.history import Unvouched, WentBack, vouch
+from tasks.ledger.history import Unvouched, WentBack, vouch_all
 from tasks.ledger.rows import some_numbers
 from tasks.policies.backoff import call_length
 from tasks.restored_database import detect, lost_calls
@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 Now = Callable[[], datetime]
 Claims = list[Claim | None]
-Found = Sequence[Claim | Unvouched | None]
-Claiming = Callable[[Connection, Sequence[Wanted]], Found]
+Known = tuple[Wanted, Newest | None]
+Found = Sequence[Claim | Unvouched | WentBack | None]
+Claiming = Callable[[Connection, Sequence[Known]], Found]
 Marking = Callable[[Found], Found]
 
 
@@ -39,26 +40,25 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     Returns None for a purchase that has moved on, and for all where the database has lost what was bought before.
     A claim that could not be marked says so. Raises redis.RedisError where Redis is away and has to be asked.
     """
-    seconds = call_length(binding.policy)
+    claiming = _claiming(runtime.now, call_length(binding.policy))
     marking = _marking(runtime.watermark, runtime.database.renew)
-    usual = _claiming(runtime.now, seconds)
     look = _looks[binding.account]
 
-    def read(server: str) -> Claiming:
-        # Outside of any transaction: Redis may take its time.
-        return partial(_knowing, runtime.now, seconds, lost_calls.look(runtime, binding.account, server))
+    def claimed(newest: Newest | None) -> Claims:
+        return _claimed(runtime.database.transact(claiming, [(one, newest) for one in items], marking))
 
     try:
         while True:
             done = look.done
             try:
-                return _claimed(runtime.database.transact(usual, items, marking))
+                return claimed(None)
             except Unvouched as exc:
                 server = exc.server
-            with look.turn(done, server, read) as (knowing, mine):
+            # Outside of any transaction: Redis may take its time.
+            with look.turn(done, server, partial(lost_calls.look, runtime, binding.account)) as (newest, mine):
                 try:
-                    if knowing is not None:
-                        return _claimed(runtime.database.transact(knowing, items, marking))
+                    if newest is not None:
+                        return claimed(newest)
                 except Unvouched:
                     # Of two servers one has replaced the other.
                     if mine:
@@ -80,11 +80,11 @@ class _Look:
     done: int = 0
     applied: bool = True
     server: str = ""
-    claiming: Claiming = field(default=lambda _conn, _wanted: [])
+    newest: Newest | None = None
 
     @contextmanager
-    def turn(self, done: int, server: str, read: Callable[[str], Claiming]) -> Iterator[tuple[Claiming | None, bool]]:
-        """What to claim by, and whether it was read for this. *done* is what was there before the marks were asked for.
+    def turn(self, done: int, server: str, read: Callable[[str], Newest]) -> Iterator[tuple[Newest | None, bool]]:
+        """The marks to claim by, and whether they were read for this. *done* is what was there before.
 
         What another one read is good for the *server* that it names. Of one without a name nobody goes by it: it may
         have been replaced since, with the calls in between. Then it is None where another one was quicker.
@@ -93,9 +93,9 @@ class _Look:
             held.enter_context(self.lock)
             mine = self.done == done and (self.applied or self.server != server)
             if mine:
-                self.claiming = read(server)
+                self.newest = read(server)
                 self.server, self.applied = server, False
-            known = self.claiming if mine or (server and server == self.server) else None
+            known = self.newest if mine or (server and server == self.server) else None
             if server:
                 held.close()
             try:
@@ -111,37 +111,28 @@ _looks: defaultdict[str, _Look] = defaultdict(_Look)
 
 @cache
 def _claiming(now: Now, seconds: float) -> Claiming:
-    """Made once: what threads claim at the same time is claimed together, whichever accounts it is of."""
+    """Made once: what threads claim at the same time is claimed together, whichever accounts it is of.
 
-    def claiming(conn: Connection, wanted: Sequence[Wanted]) -> Found:
-        unvouched: dict[str, Unvouched] = {}
-        for account in {one.account for one in wanted}:
-            try:
-                vouch(conn, account, None)
-            except Unvouched as exc:
-                # Others share the transaction: raised, it would be rolled back.
-                unvouched[account] = exc
-        known = [one for one in wanted if one.account not in unvouched]
+    Each comes with the newest marks of its account once they were read.
+    """
+
+    def claiming(conn: Connection, wanted: Sequence[Known]) -> Found:
+        # Others share the transaction: raised, what is against one account would roll back all.
+        unread = vouch_all(conn, [(one.account, None) for one, newest in wanted if newest is None])
+        problems = vouch_all(conn, [(one.account, newest) for one, newest in wanted if newest is not None])
+        against = [(unread if newest is None else problems).get(one.account) for one, newest in wanted]
+        known = [one for (one, _), problem in zip(wanted, against, strict=True) if problem is None]
         claims = iter(intents.claim(conn, known, now(), seconds) if known else ())
-        return [unvouched[one.account] if one.account in unvouched else next(claims) for one in wanted]
+        return [next(claims) if problem is None else problem for problem in against]
 
     return claiming
 
 
-def _knowing(now: Now, seconds: float, newest: Newest, conn: Connection, wanted: Sequence[Wanted]) -> Found:
-    """The same of one account, by its *newest* marks."""
-    try:
-        vouch(conn, wanted[0].account, newest)
-    except Unvouched as exc:
-        return [exc] * len(wanted)
-    return intents.claim(conn, wanted, now(), seconds)
-
-
 def _claimed(found: Found) -> Claims:
-    """The claims. Raises Unvouched where none could be made for that."""
+    """The claims. Raises Unvouched and WentBack where none could be made for that."""
     claims = []
     for one in found:
-        if isinstance(one, Unvouched):
+        if isinstance(one, Unvouched | WentBack):
             raise one
         claims.append(one)
     return claims

@@ -204,7 +204,7 @@ def cancelled_and_bought() -> AbstractContextManager[Any]:
 def restored_and_bought() -> AbstractContextManager[Any]:
     """Nobody looks whether the database knows what was bought."""
     stack = ExitStack()
-    stack.enter_context(patch.object(tasks.lifecycle.claim, "vouch", lambda *_: None))
+    stack.enter_context(patch.object(tasks.lifecycle.claim, "vouch_all", lambda *_: {}))
     stack.enter_context(patch.object(tasks.restored_database.detect, "compare", lambda *_: False))
     return stack
 

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
 from schemas.outcomes import Outcome
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER
 from tasks.ledger import history
 from tasks.ledger.calls import intents
+from tasks.ledger.rows import Row
 from tasks.lifecycle import claim, purchase
 from tasks.transactions import server_of
-from tasks.watermark import Mark, Watermark
+from tasks.watermark import Mark, Newest, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
 from tests.waiting import eventually
 from workers.database import group_commit
@@ -186,25 +187,29 @@ def test_an_account_that_nobody_looked_at_rolls_back_nothing_that_shares_its_tra
     wanted = intents.Wanted(row["id"], row["revision"], world.binding.account, None)
     with world.write() as conn:
         conn.execute(insert(PROVIDER).values(provider="another", updated_at=world.clock()))
-        [found] = claim._claiming(world.runtime.now, 30.0)(conn, [wanted])
+        [found] = claim._claiming(world.runtime.now, 30.0)(conn, [(wanted, None)])
     assert isinstance(found, history.Unvouched)
     assert "another" in [one["provider"] for one in world.rows(select(PROVIDER))]
     assert world.row(row["id"]) == row
     assert watched.read == 0
 
 
+def of_accounts(world: World, *accounts: str) -> tuple[list[intents.Wanted], list[Row]]:
+    """A purchase of each account, and what claims it."""
+    twin = world.runtime.providers["twin"]
+    bindings = {account: replace(twin, alias=account, account=account) for account in accounts}
+    world.runtime = replace(world.runtime, providers=bindings)
+    rows = [world.accept(number(n), account) for n, account in enumerate(accounts)]
+    return [intents.Wanted(row["id"], row["revision"], row["account"]) for row in rows], rows
+
+
 def test_accounts_are_claimed_and_marked_together_but_those_that_nobody_looked_at(
     world: World, watched: Watched
 ) -> None:
-    twin = world.runtime.providers["twin"]
-    accounts = {"acme": "one", "twin": "two", "new": "new"}
-    bindings = {alias: replace(twin, alias=alias, account=account) for alias, account in accounts.items()}
-    world.runtime = replace(world.runtime, providers=bindings)
-    rows = [world.accept(number(n), alias) for n, alias in enumerate(accounts)]
-    wanted = [intents.Wanted(row["id"], row["revision"], row["account"]) for row in rows]
+    wanted, rows = of_accounts(world, "one", "two", "new")
     with world.write() as conn:
         history.vouched(conn).update(("one", "two"))
-        *found, new = claim._claiming(world.runtime.now, 30.0)(conn, wanted)
+        *found, new = claim._claiming(world.runtime.now, 30.0)(conn, [(one, None) for one in wanted])
     claims = claim._marking(watched, world.runtime.database.renew)(found)
     assert [one.marked for one in claims if isinstance(one, intents.Claim)] == [True, True]
     assert isinstance(new, history.Unvouched)
@@ -214,3 +219,23 @@ def test_accounts_are_claimed_and_marked_together_but_those_that_nobody_looked_a
         "two": [rows[1]["number"]],
     }
     assert world.row(rows[2]["id"])["status"] == Status.DISPATCHED
+
+
+def test_the_first_claims_of_many_accounts_on_a_connection_share_their_statements(world: World) -> None:
+    wanted, rows = of_accounts(world, "one", "two", "behind", "new")
+    claiming = claim._claiming(world.runtime.now, 30.0)
+    now = world.clock()
+    gone = Mark(purchase_id=rows[2]["id"], revision=2, number=number(2), started_at=now, deadline=now)
+    again(world)
+    with world.write() as conn:
+        server = server_of(conn)
+        newest = [Newest(marks=marks, server=server) for marks in ((), (), (gone,))]
+        statements: list[str] = []
+        event.listen(conn, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        *found, behind, new = claiming(conn, [*zip(wanted, [*newest, None], strict=True)])
+    assert [isinstance(one, intents.Claim) for one in found] == [True, True]
+    assert isinstance(behind, history.WentBack)
+    assert isinstance(new, history.Unvouched)
+    writing = [one for one in statements if one.startswith(("INSERT", "UPDATE"))]
+    assert len(writing) == 2
+    assert [world.row(row["id"])["status"] for row in rows[2:]] == [Status.DISPATCHED] * 2
