@@ -18,6 +18,7 @@ from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
 from tasks.ledger.queue.daily_limit import Account, accounts_of
+from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
@@ -133,9 +134,10 @@ class Runtime:
 
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
-    `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, and
-    `claims` tells what its claims take. `overtaken` are the aliases whose last message here came too late: it is looked
-    whether the next has too, before it takes a slot. `searches` has a place for each that messages may make at once.
+    `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, `claims`
+    tells what its claims take, and `backlog` which messages it took late. `overtaken` are the aliases whose last
+    message here came too late: it is looked whether the next has too, before it takes a slot. `searches` has a place
+    for each that messages may make at once.
     """
 
     config: Config
@@ -153,6 +155,7 @@ class Runtime:
     file_differs: Callable[[], bool] = lambda: False
     calls: CallTimes = field(default_factory=CallTimes)
     claims: ClaimTime = field(default_factory=ClaimTime)
+    backlog: Backlog = field(default_factory=Backlog)
     overtaken: set[str] = field(default_factory=set)
     searches: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SEARCHES))
 

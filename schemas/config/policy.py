@@ -25,7 +25,8 @@ class Policy(BaseModel):
     its setup and first month; one that does not tell both counts as cost_if_unknown. Aliases of one account share all
     limits.
     timeout: the whole call, from connecting to the last byte. send_within: a request that is not on its way this
-    long after its intent was written is not sent. take_within: a released purchase that no worker took is due again.
+    long after its intent was written is not sent. take_within: a released purchase that no worker took is due again;
+    while messages wait longer than half of it, only that long after the last one that is as old was taken.
     max_attempts, give_up_after: calls, and time spent trying; waiting for pace, pause or budget is not counted. A call
     that was not sent, as without a network, is no attempt: it costs time only.
     backoff_initial, backoff_max: full jitter, doubling. reconcile_after: the looks after a doubtful call's deadline.

@@ -1,7 +1,9 @@
 """A purchase's life, step by step, in this order:
 
 accept              a request becomes a row
-release_and_sweep   timers: what is due goes to the workers, what got lost comes back
+release_and_sweep   timers: what is due goes to the workers, what got lost comes back,
+pools               ... as far as pools have limits of their own,
+late                ... and what only waits in a long queue is left alone
 purchase            a worker has a slot reserved, ...
 claim               ... writes the intent down
 send                ... and calls the provider, in its slot or not at all

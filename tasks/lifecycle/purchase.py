@@ -69,6 +69,7 @@ def buy_batch(
         log.error(words, len(items), provider, extra=about_provider(provider))
         return []
     runtime.reached("taken")
+    taken_at = runtime.now()
     own = _items(binding, items)
     if _overtaken(runtime, binding, own):
         return []
@@ -88,6 +89,7 @@ def buy_batch(
         runtime.pace.refund(binding.buying, slot)
         return []
     runtime.reached("claimed")
+    runtime.backlog.took(claims[0][0].released_at, taken_at, binding.policy.take_within)
     with Step() as step:
         outcomes = _call(runtime, binding, claims, slot)
     runtime.reached("answered")

@@ -17,11 +17,12 @@ from tasks.chunks import chunks
 from tasks.ledger import due, sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.orders.limits import Limited, lock_limited
-from tasks.ledger.queue import dispatch, pausing, pool_limits, release, requeue, standing
-from tasks.ledger.queue.pool_limits import Limits, PoolLimit
-from tasks.ledger.queue.pool_money import purse
+from tasks.ledger.queue import dispatch, release, requeue, standing
+from tasks.ledger.queue.pool_limits import Limits
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, some_numbers
+from tasks.lifecycle import pools
+from tasks.lifecycle.late import leave_late
 from tasks.policies.watched_time import Watch
 from tasks.runtime import Binding, Message, Runtime
 from tasks.telemetry.log_fields import about_provider
@@ -113,8 +114,8 @@ def _wanted(conn: Connection, runtime: Runtime, binding: Binding) -> _Wanted:
     lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
     if lanes:
         lanes = _with_room(conn, runtime, binding, lanes, soon)
-    limits = _pool_limits(conn, runtime, lanes)
-    lanes = _within(conn, runtime, binding, lanes, limits)
+    limits = pools.limits_of(conn, runtime, lanes)
+    lanes = pools.within(conn, runtime, binding, lanes, limits)
     # With room for fewer than there are lanes, each has its turn by chance.
     random.shuffle(lanes)
     return _Wanted(binding=binding, lanes=lanes, soon=soon, limits=limits)
@@ -180,45 +181,6 @@ def _with_room(
     return lanes if room.free else []
 
 
-def _pool_limits(conn: Connection, runtime: Runtime, lanes: list[str | None]) -> Limits:
-    """The lanes that are orders of pools with a limit. What a pool ordered that is not configured any more has none."""
-    limited = {name: pool for name, pool in runtime.config.pools.items() if pool.is_bounded}
-    behind = pausing.behind(conn) if limited else set()
-    # What a pool bought is not known while a database that went back is behind for one of its providers.
-    limits = {
-        name: PoolLimit(
-            pool=name,
-            daily=0 if behind.intersection(pool.providers) else pool.daily_limit or None,
-            spend=pool.max_spend,
-        )
-        for name, pool in limited.items()
-    }
-    return pool_limits.limits_of(conn, lanes, limits)
-
-
-def _within(
-    conn: Connection,
-    runtime: Runtime,
-    binding: Binding,
-    lanes: list[str | None],
-    limits: Limits,
-) -> list[str | None]:
-    """The lanes whose pool's limit leaves some, or counts already what is due there; asked without a lock."""
-    now = runtime.now()
-    spent = {limit for limit in set(limits.values()) if _is_spent(conn, limit, now)}
-    if not spent:
-        return lanes
-    closed = [lane for lane in lanes if limits.get(lane) in spent]
-    counted = dispatch.counted_lanes(conn, binding.alias, binding.account, closed, now)
-    return [lane for lane in lanes if lane not in closed or lane in counted]
-
-
-def _is_spent(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
-    if not pool_limits.left(conn, limit, now):
-        return True
-    return limit.spend is not None and not purse(conn, limit.pool, limit.spend, now, waiting=False).left
-
-
 def look_due(runtime: Runtime, binding: Binding) -> int:
     """Have the provider asked about purchases whose look is due. Returns how many."""
     walk = binding.adapter.lookup == "by_list"
@@ -260,6 +222,7 @@ def _shuffled(runtime: Runtime, ask: Callable[[Connection, datetime], set[str]])
 
 def sweep_all(runtime: Runtime) -> int:
     """Bring back what was released and not taken, and what was claimed and left no outcome. Returns how many."""
+    leave_late(runtime)
     with runtime.database.read() as conn:
         aliases = due.overdue(conn, runtime.now())
     here = sorted(aliases & runtime.providers.keys())

@@ -139,10 +139,8 @@ def bought_without_claim() -> AbstractContextManager[Any]:
             rows = [conn.execute(query).mappings().first() for query in queries]
         rows = [row and {**row, "call_deadline": now} for row in rows]
         deadline = now + timedelta(seconds=seconds)
-        return [
-            row and intents.Claim(row=dict(row), started_at=now, deadline=deadline, began=time.monotonic(), marked=True)
-            for row in rows
-        ]
+        times = {"released_at": now, "started_at": now, "deadline": deadline, "began": time.monotonic()}
+        return [row and intents.Claim(row=dict(row), **times, marked=True) for row in rows]
 
     return patch.object(tasks.lifecycle.claim, "claim", claim)
 

@@ -81,12 +81,13 @@ def former_reference(purchase_id: str, revision: int) -> str:
 class Claim:
     """The right to make one call. `row` is the purchase as claimed; the call ends by `deadline`.
 
-    `began` is `started_at` by this machine's own clock (time.monotonic), which nobody sets. `reference` is our name of
-    the call, where it has one, `server` what committed it. `marked` is whether the intent stands in the watermark:
-    until then no call may go out.
+    `released_at` is when the purchase was released. `began` is `started_at` by this machine's own clock
+    (time.monotonic), which nobody sets. `reference` is our name of the call, where it has one, `server` what committed
+    it. `marked` is whether the intent stands in the watermark: until then no call may go out.
     """
 
     row: Row
+    released_at: datetime
     started_at: datetime
     deadline: datetime
     began: float
@@ -126,6 +127,7 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
     claims = {
         one: Claim(
             row=_claimed(row, times),
+            released_at=row["updated_at"],
             started_at=now,
             deadline=deadline,
             began=began,

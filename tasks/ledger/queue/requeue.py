@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Integer, bindparam, literal, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE, RUNNING
+from tasks.ledger.among import among
+
+_AT = PURCHASE.c
+_LATE = (
+    among(_AT.provider, "aliases"),
+    RUNNING,
+    _AT.status == literal(str(Status.DISPATCHED)),
+    _AT.due_at <= bindparam("soon"),
+    _AT.updated_at >= bindparam("since"),
+)
+# What another transaction has in its hands is being taken.
+_WAITING = (
+    select(_AT.id)
+    .where(*_LATE)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True, key_share=True)
+    .cte("waiting")
+)
+_KEEP_LATE = (
+    update(PURCHASE)
+    .where(_AT.id.in_(select(_WAITING.c.id)), *_LATE)
+    .values(due_at=bindparam("until"))
+    .returning(_AT.id)
+)
 
 
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:
@@ -22,6 +47,17 @@ def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) 
         .values(status=Status.QUEUED, revision=at.revision + 1, due_at=now, updated_at=now)
     )
     return changed.rowcount
+
+
+def keep_late(
+    conn: Connection, aliases: Sequence[str], *, since: datetime, soon: datetime, until: datetime, most: int
+) -> int:
+    """Leave dispatched purchases alone until *until*, later than *soon*, that were released at *since* or later.
+
+    Only those that are due by *soon*: the others have time still. At most *most* of them; returns how many.
+    """
+    values = {"aliases": list(aliases), "since": since, "soon": soon, "until": until, "most": most}
+    return len(conn.execute(_KEEP_LATE, values).all())
 
 
 def postpone(conn: Connection, purchase_id: str, revision: int, until: datetime, now: datetime) -> None:

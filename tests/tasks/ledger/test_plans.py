@@ -204,6 +204,10 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
         ),
     ),
     "take_back": ("purchase_running", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=True)),
+    "keep_late": (
+        "purchase_running",
+        lambda w, c: requeue.keep_late(c, ["acme", "twin"], since=START, soon=LATER, until=MUCH_LATER, most=500),
+    ),
     "pause": ("purchase_running|purchase_by_order", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=False)),
     "due to buy": ("purchase_queued", lambda w, c: due.to_buy(c, LATER)),
     "due to look": ("purchase_followed", lambda w, c: due.to_look(c, LATER)),

@@ -202,7 +202,7 @@ def test_what_is_surely_not_bought_takes_nothing_from_the_limit(make: Make) -> N
 
 def test_nothing_is_asked_of_the_database_for_pools_without_a_limit(old: Supplied, monkeypatch: Any) -> None:
     old.configure(daily_limit=0)
-    monkeypatch.setattr(release_and_sweep.pool_limits, "left", lambda *_: pytest.fail("counted"))
+    monkeypatch.setattr(pool_limits, "left", lambda *_: pytest.fail("counted"))
     monkeypatch.setattr(release_and_sweep.release, "lock_left", lambda *_: pytest.fail("locked"))
     say(old, Verdict.RETRY)
     buy(old)
