@@ -71,9 +71,7 @@ def buy_batch(
     runtime.reached("taken")
     taken_at = runtime.now()
     own = _items(binding, items)
-    if _overtaken(runtime, binding, own):
-        return []
-    wanted = _prepare(runtime, binding, own)
+    wanted = [] if _overtaken(runtime, binding, own) else _prepare(runtime, binding, own)
     slot = _reserve(runtime, binding, wanted) if wanted else None
     if slot is None:
         return []

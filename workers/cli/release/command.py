@@ -58,8 +58,7 @@ def release(
     It says which, and what that saves a month where prices are known, and asks. Then workers call, one after the other;
     `dialstock purchase show` tells how far each is.
     Left alone are numbers that somebody has taken from a pool, that are in doubt, or that another order points to. The
-    pool of a number that goes buys another one if its level wants it. The status is 1 where some are left,
-    or the pool has fewer.
+    pool of a number that goes buys another if its level wants it. Status 1: some are left, or the pool has fewer.
 
     --cancel keeps what no call was sent for, or whose calls are known to have come to nothing; else a look goes first.
     """
