@@ -22,10 +22,10 @@ from tasks.server_errors import database_trouble, is_lost, redis_trouble
 from tasks.server_errors.of_redis import CLUSTER
 from workers.database.connections import make_engine
 from workers.database.versions import Fit, Versions, read_versions
+from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
 from workers.redis_access.tls_options import refusal
 from workers.redis_access.tls_probe import other_scheme
-from workers.telemetry.redaction import cleaning, redacted
 
 log = logging.getLogger(__name__)
 

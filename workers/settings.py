@@ -54,9 +54,9 @@ from schemas.config.rates import parse_duration
 from schemas.events import STREAM_LENGTH
 from schemas.retention import DAY, Retention
 from workers.database.connect_options import CONNECTIONS, LEAST_CONNECTIONS
+from workers.redaction import URL_VARIABLES, redacted
 from workers.server_urls import SettingsError, database_url, read_url, redis_url
 from workers.telemetry.logs import wants_json
-from workers.telemetry.redaction import URL_VARIABLES, redacted
 
 EVENT_RETENTION = 7 * 86400.0
 SANDBOX = "DIALSTOCK_SANDBOX"

@@ -25,7 +25,7 @@ def or_end() -> Iterator[None]:
 
 def _told(exc: Exception) -> tuple[str, int]:
     # The command line costs a worker memory that it needs on its way out only.
-    from workers.telemetry.redaction import cleaned_of_settings  # noqa: PLC0415
+    from workers.redaction import cleaned_of_settings  # noqa: PLC0415
     from workers.views.errors import failure_of  # noqa: PLC0415
 
     failure = failure_of(exc)

@@ -11,7 +11,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tasks.telemetry.measures import Measures
+from tasks.reports.measures import Measures
 from tests.deploy.documents import DEPLOY, load_all
 from tests.servers import unavailable
 from workers.cli.app import app

@@ -12,11 +12,11 @@ from kombu.transport import TRANSPORT_ALIASES
 from redis.exceptions import ConnectionError as RedisAway
 
 from workers.broker.incoming import KeepingChannel, KeepingTransport
+from workers.redaction import redacted
 from workers.redis_access import sentinel_url
 from workers.redis_access.connections import connection_options
 from workers.redis_access.master import ASK_EVERY
 from workers.redis_access.sentinel_url import PORT, SCHEMES, SentinelAddress
-from workers.telemetry.redaction import redacted
 
 _addresses: dict[str, SentinelAddress] = {}
 

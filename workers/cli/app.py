@@ -95,7 +95,7 @@ def _tell(exc: Exception) -> int:
         raise exc
     failure = failure_of(exc)
     if failure is None:
-        from workers.telemetry.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
+        from workers.redaction import cleaned_of_settings  # noqa: PLC0415 - so that --help is quick
 
         say(f"dialstock: a bug: {type(exc).__name__}: {cleaned_of_settings(str(exc))}", "red")
         say(f"Run it again with {TRACEBACK}=1 to see where, and report that.")

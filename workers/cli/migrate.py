@@ -44,8 +44,8 @@ def migrate(
     json: Json = False,
 ) -> None:
     """Bring the database to this version's tables; does nothing where it has them already, or a newer version's."""
+    from workers.redaction import redacted
     from workers.settings import load_settings
-    from workers.telemetry.redaction import redacted
 
     url = load_settings().database_url
     before, found = _migrated(url, wait, beside=beside)

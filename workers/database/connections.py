@@ -19,7 +19,7 @@ from workers.database.commit_outcome import MARKED, Commits, begin_marked
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
 from workers.database.versions import Fit, Unfit, read_versions, refuse_two_schemas
-from workers.telemetry.redaction import redacted
+from workers.redaction import redacted
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -17,8 +17,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from tornado.ioloop import IOLoop
 
+from tasks.reports.measures import Measures, measure
 from tasks.runtime import Runtime
-from tasks.telemetry.measures import Measures, measure
 from workers.pages.frame.desk import PagesDesk
 from workers.pages.metrics_of_redis import limit_families, redis_families
 from workers.views.errors import failure_of

@@ -23,9 +23,9 @@ from tasks.watermark import Watermark
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
 from workers.processes.redis_supervisor import Files
+from workers.redaction import cleaning, redacted
 from workers.redis_access.client import connect_redis
 from workers.settings import Settings
-from workers.telemetry.redaction import cleaning, redacted
 from workers.views import redis_server
 from workers.views.errors import NotThere
 

@@ -26,7 +26,7 @@ class NotThere(Failure):
 
 def failure_of(exc: Exception) -> Failure | None:
     """What an exception means at the command line, without secrets of a URL; None where it is a bug of ours."""
-    from workers.telemetry.redaction import ours
+    from workers.redaction import ours
 
     if isinstance(exc, Failure):
         return exc
@@ -58,7 +58,7 @@ def _away(exc: Exception) -> Failure | None:
     from workers.database.versions import Unfit
     from workers.health import Away
     from workers.processes.embedded_redis import EmbeddedError
-    from workers.telemetry.redaction import cleaned_of_settings
+    from workers.redaction import cleaned_of_settings
 
     if isinstance(exc, EmbeddedError | Away | Unfit):
         return Failure(str(exc), AWAY)

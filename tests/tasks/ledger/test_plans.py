@@ -32,7 +32,7 @@ from tasks.lifecycle import outbox_relay
 from tasks.policies.retry import Decision
 from tasks.policies.watched_time import Watch
 from tasks.reports import queries
-from tasks.telemetry.measures import measure
+from tasks.reports.measures import measure
 from tasks.watermark import Mark
 from tests.tasks.clock import START
 from tests.tasks.ledger.requests.test_accept import entry

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from workers.redaction import cleaned, redacted
 from workers.redis_access.sentinel_url import SentinelAddress, parse
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
-from workers.telemetry.redaction import cleaned, redacted
 
 SECRET = "s3cret"
 

@@ -18,9 +18,9 @@ from workers.cli.doctor.findings import Finding, Level, fail, ok, warn
 from workers.cli.doctor.rights import rights
 from workers.cli.doctor.tables import ledger
 from workers.health import is_usable
+from workers.redaction import cleaning
 from workers.server_urls import SettingsError
 from workers.settings import Settings, load_settings
-from workers.telemetry.redaction import cleaning
 from workers.views.errors import AWAY, WRONG_USE
 
 _LEFT_OUT = "without it these are not looked at: pools, accounts, history, workers, beat, tokens and cool-downs"

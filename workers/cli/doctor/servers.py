@@ -20,10 +20,10 @@ from workers.database.versions import Fit
 from workers.health import Away, check_database_writes, check_redis_writes, database_versions, redis_info
 from workers.processes.embedded_redis import EmbeddedError, find_server
 from workers.processes.redis_supervisor import Files, answers
+from workers.redaction import redacted
 from workers.redis_access.sentinel_url import is_sentinel
 from workers.redis_access.tls_options import is_unverified
 from workers.settings import Settings
-from workers.telemetry.redaction import redacted
 from workers.views.errors import AWAY
 
 PING_SECONDS = 1.0

@@ -22,8 +22,8 @@ from workers.cli.terminal.spending import sellers
 from workers.config_file import Source
 from workers.fleet import wait_for
 from workers.processes.children import Program, Signals, Supervisor, Tell
+from workers.redaction import redacted
 from workers.settings import Settings
-from workers.telemetry.redaction import redacted
 from workers.threads import concurrency_for
 from workers.views.words import count
 

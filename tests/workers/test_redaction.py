@@ -22,9 +22,9 @@ from tests.servers import PostgresServer, RedisServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute
+from workers.redaction import cleaned, cleaned_of_settings, ours, redacted
 from workers.server_urls import SettingsError
 from workers.settings import load_settings
-from workers.telemetry.redaction import cleaned, cleaned_of_settings, ours, redacted
 from workers.views.errors import failure_of
 
 SECRET = "s3cret"
