@@ -17,7 +17,7 @@ from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
-from tasks.ledger.queue.daily_limit import Account, accounts_of
+from tasks.policies.accounts import Account, accounts_of
 from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of

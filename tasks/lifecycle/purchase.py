@@ -94,7 +94,7 @@ def buy_batch(
     try:
         return _conclude(runtime, binding, outcomes, probe=probe)
     finally:
-        tell_calls(step, binding, outcomes)
+        tell_calls(step, binding, [(claim.row, outcome) for claim, outcome in outcomes])
 
 
 def _overtaken(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> bool:

@@ -11,8 +11,8 @@ from schemas.status import Status
 from schemas.tables.pools import GONE, POOL_NUMBER, POOL_REQUEST
 from schemas.tables.purchases import POOLED, PURCHASE
 from tasks.ledger.among import any_of
+from tasks.ledger.by_time import step_of
 from tasks.pools.counting import NO_LIMIT, supply
-from tasks.reports.by_time import step_of
 
 HOUR = 3600
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from schemas.tables.purchases import ATTEMPT, PROVIDER, PURCHASE
-from tasks.reports.by_time import step_of
+from tasks.ledger.by_time import step_of
 
 MINUTE = 60
 

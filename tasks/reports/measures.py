@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, select
 from schemas.status import Status
 from schemas.tables.audits import FINDING, OPEN_FINDING
 from schemas.tables.purchases import EVENT, FOLLOWED, HELD, PURCHASE, UNPUBLISHED
-from tasks.ledger.queue.daily_limit import DAY, Account
+from tasks.ledger.queue.daily_limit import DAY
+from tasks.policies.accounts import Account
 from tasks.pools.counting import Levels, levels
 from tasks.reports.queries import provider_states, status_counts
 from tasks.reports.spending import Spent, spent

@@ -26,9 +26,9 @@ from schemas.tables.purchases import (
     RUNNING,
     SHARED,
 )
-from tasks.ledger.queue.daily_limit import Account
 from tasks.ledger.queue.standing import in_force
 from tasks.ledger.rows import Read, Row, version
+from tasks.policies.accounts import Account
 
 STEP = 1000
 """Lines that one transaction reads of an order."""

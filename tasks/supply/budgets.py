@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from schemas.tables.pools import ORDERED, POOL_NUMBER
 from schemas.tables.purchases import PURCHASE, QUEUED
 from tasks.ledger.queue import dispatch, standing
-from tasks.ledger.queue.daily_limit import Account
 from tasks.ledger.queue.day_spend import DaySpend, day_spend
 from tasks.ledger.queue.dispatch import MAX_SPEND, Room
 from tasks.ledger.queue.standing import Standing
+from tasks.policies.accounts import Account
 from tasks.pools.counting import NO_LIMIT
 from tasks.reports.queries import provider_states
 from tasks.runtime import Runtime

@@ -10,17 +10,28 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from schemas.outcomes import Look, Outcome
 from schemas.releasing import ReleaseKind, ReleaseOutcome
-from tasks.ledger.calls.intents import Claim
-from tasks.runtime import Binding
 from tasks.telemetry.traceparent import read, within
 
 log = logging.getLogger(__name__)
 
 Fields = Mapping[str, Any]
+
+
+class Provider(Protocol):
+    """What a span says of the provider: `tasks.runtime.Binding` has it."""
+
+    @property
+    def alias(self) -> str:
+        """Its name in the configuration."""
+
+    @property
+    def kind(self) -> str:
+        """Whose API it speaks."""
+
 
 _tracer: Any = None
 
@@ -59,26 +70,26 @@ def accepting(task: str, given: object) -> Iterator[None]:
             _safely(span.end)
 
 
-def tell_calls(step: Step, binding: Binding, calls: Sequence[tuple[Claim, Outcome]]) -> None:
-    """Tell of a call to buy, in the trace of each purchase that it was made for."""
-    for claim, outcome in () if _tracer is None else calls:
+def tell_calls(step: Step, provider: Provider, calls: Sequence[tuple[Fields, Outcome]]) -> None:
+    """Tell of a call to buy, in the trace of each purchase, a row of that table, that it was made for."""
+    for row, outcome in () if _tracer is None else calls:
         said = {
-            **_about(binding, claim.row),
-            "dialstock.attempt": claim.row["attempts"],
+            **_about(provider, row),
+            "dialstock.attempt": row["attempts"],
             "dialstock.batch": len(calls),
             "dialstock.outcome": str(outcome.kind),
             "error.type": outcome.error_code,
             "http.response.status_code": outcome.http_status,
         }
-        _tell("buy", step, claim.row["traceparent"], said, failed=not outcome.yes)
+        _tell("buy", step, row["traceparent"], said, failed=not outcome.yes)
 
 
-def tell_release(step: Step, binding: Binding, release: Fields, outcome: ReleaseOutcome) -> None:
+def tell_release(step: Step, provider: Provider, release: Fields, outcome: ReleaseOutcome) -> None:
     """Tell of a call to give a number back, in the trace of its *release*, a row of that table."""
     if _tracer is None:
         return
     said = {
-        **_about(binding, release),
+        **_about(provider, release),
         "dialstock.attempt": release["attempts"],
         "dialstock.outcome": str(outcome.kind),
         "error.type": outcome.error_code,
@@ -88,11 +99,11 @@ def tell_release(step: Step, binding: Binding, release: Fields, outcome: Release
     _tell("release", step, release["traceparent"], said, failed=not gone)
 
 
-def tell_looks(step: Step, binding: Binding, looks: Iterable[tuple[Fields, Look]]) -> None:
+def tell_looks(step: Step, provider: Provider, looks: Iterable[tuple[Fields, Look]]) -> None:
     """Tell of a look, in the trace of each purchase or release that the provider was asked about."""
     for row, look in () if _tracer is None else looks:
         said = {"dialstock.outcome": str(look.kind), "error.type": look.error_code}
-        _tell("look", step, row["traceparent"], {**_about(binding, row), **said}, failed=look.error is not None)
+        _tell("look", step, row["traceparent"], {**_about(provider, row), **said}, failed=look.error is not None)
 
 
 def tell_events(step: Step, events: Iterable[Fields]) -> None:
@@ -102,14 +113,14 @@ def tell_events(step: Step, events: Iterable[Fields]) -> None:
         _tell("publish", step, event["traceparent"], said)
 
 
-def _about(binding: Binding, row: Fields) -> dict[str, Any]:
+def _about(provider: Provider, row: Fields) -> dict[str, Any]:
     of_release = "purchase_id" in row
     return {
         "dialstock.purchase": row["purchase_id"] if of_release else row["id"],
         "dialstock.release": row["id"] if of_release else None,
         "dialstock.order": row.get("order_id"),
-        "dialstock.provider": binding.alias,
-        "dialstock.kind": binding.kind,
+        "dialstock.provider": provider.alias,
+        "dialstock.kind": provider.kind,
     }
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from schemas.status import Status
 from schemas.tables.accounts import LINK
 from schemas.tables.purchases import PROVIDER, PURCHASE
+from tasks.policies.accounts import Account
 
 DAY = timedelta(hours=24)
 
@@ -26,29 +25,6 @@ _AT = PURCHASE.c
 _SURELY = (Status.PURCHASED, Status.PROCESSING, Status.UNKNOWN, Status.HELD, Status.RELEASING, Status.RELEASED)
 CHARGED = or_(_AT.status.in_(_SURELY), and_(_AT.status == Status.QUEUED, _AT.doubt))
 """Whether a purchase was, or may have been, charged by a call that is over."""
-
-
-@dataclass
-class Account:
-    """The aliases of the file that share one account's limits; when, and at what, its last day was counted last.
-
-    `elsewhere` is the same of what stands under aliases that are another account by now, and `spent_elsewhere` what
-    that cost, and of how many it is not known.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    counted: tuple[datetime, int] | None = None
-    elsewhere: tuple[datetime, int] | None = None
-    spent_elsewhere: tuple[datetime, Decimal, int] | None = None
-
-
-def accounts_of(aliases: Iterable[tuple[str, str]]) -> dict[str, Account]:
-    """The accounts by name, from aliases and the account of each."""
-    found: dict[str, list[str]] = {}
-    for alias, account in aliases:
-        found.setdefault(account, []).append(alias)
-    return {account: Account(account, tuple(shared)) for account, shared in found.items()}
 
 
 def left_today(

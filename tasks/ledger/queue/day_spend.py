@@ -17,9 +17,10 @@ from schemas.config.policy import Policy
 from schemas.money import Money
 from schemas.tables.purchases import FOLLOWED, PURCHASE, RUNNING
 from tasks.ledger.queue import daily_limit
-from tasks.ledger.queue.daily_limit import RECOUNT_ELSEWHERE, Account
+from tasks.ledger.queue.daily_limit import RECOUNT_ELSEWHERE
 from tasks.ledger.queue.pool_limits import CHARGED, DOUBTFUL_AGAIN, WAITING, called_within
 from tasks.ledger.queue.purses import Bound, spending
+from tasks.policies.accounts import Account
 
 
 @dataclass

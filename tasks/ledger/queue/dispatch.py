@@ -24,11 +24,12 @@ from schemas.tables.purchases import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED
 from tasks.ledger.among import among
 from tasks.ledger.orders.limits import MAY_BUY_MORE
 from tasks.ledger.queue import standing as standings
-from tasks.ledger.queue.daily_limit import DAY, Account, left_today
+from tasks.ledger.queue.daily_limit import DAY, left_today
 from tasks.ledger.queue.day_spend import DaySpend, day_spend
 from tasks.ledger.queue.release import COUNTED, OF, due
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, insert_new
+from tasks.policies.accounts import Account
 
 MAX_LANES = 50
 """Orders that share one release."""

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 from schemas.events import EventType, utc_text
 from schemas.tables.purchases import PROVIDER
 from tasks.ledger.queue import standing as standings
-from tasks.ledger.queue.daily_limit import Account
 from tasks.ledger.queue.dispatch import ensure_providers
 from tasks.ledger.queue.requeue import take_back
 from tasks.ledger.queue.standing import PAUSE
 from tasks.ledger.rows import Row, emit, other_event
+from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause, longer
 
 # Asked ten times a second by every worker, so built once.

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, func, o
 
 from schemas.tables.purchases import PROVIDER
 from tasks.ledger.among import among
-from tasks.ledger.queue.daily_limit import Account
 from tasks.ledger.rows import Row
+from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause
 
 PAUSE = ("paused_at", "reason", "cause", "probe_at", "cooldown", "person_paused_at", "person_reason")

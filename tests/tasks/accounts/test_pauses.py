@@ -14,8 +14,8 @@ from schemas.tables.purchases import EVENT, PROVIDER, PURCHASE
 from tasks.accounts import identity
 from tasks.accounts.stranded import homes_in
 from tasks.ledger.queue import dispatch, pausing, standing
-from tasks.ledger.queue.daily_limit import Account
 from tasks.lifecycle import accept, release_and_sweep
+from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.configured import parse_config
 from tasks.reports import queries

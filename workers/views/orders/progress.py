@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks.ledger.queue import daily_limit, dispatch, standing
+from tasks.ledger.queue import dispatch, standing
 from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.rows import Row
+from tasks.policies.accounts import Account
 from tasks.policies.pace import buying_lane
 from tasks.reports.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
@@ -209,7 +210,7 @@ def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     return counts
 
 
-def _why_due(conn: Connection, binding: Binding, account: daily_limit.Account, now: datetime) -> str:
+def _why_due(conn: Connection, binding: Binding, account: Account, now: datetime) -> str:
     policy = binding.policy
     stands = standing.unpaused(standing.read(conn, account), binding.alias, account)
     room = dispatch.room(conn, policy, stands, account, now=now, soon=policy.in_flight)
@@ -220,7 +221,7 @@ def _why_due(conn: Connection, binding: Binding, account: daily_limit.Account, n
     return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"
 
 
-def _why_put_off(conn: Connection, binding: Binding, account: daily_limit.Account, now: datetime) -> Iterator[str]:
+def _why_put_off(conn: Connection, binding: Binding, account: Account, now: datetime) -> Iterator[str]:
     """What costs more than is left of a day is tried again each minute."""
     names = standing.standing(standing.read(conn, account), binding.alias, account).names
     if day := day_spend(conn, account, names, binding.policy, now):

@@ -12,8 +12,8 @@ from schemas.config.file import Config
 from schemas.events import utc_text
 from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
-from tasks.ledger.queue.daily_limit import accounts_of
 from tasks.ledger.waiting import stuck
+from tasks.policies.accounts import accounts_of
 from tasks.policies.pause import Cause
 from tasks.processes import BEAT, running
 from tasks.reports.queries import provider_states, status_counts

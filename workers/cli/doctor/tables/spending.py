@@ -12,9 +12,9 @@ from schemas.config.policy import Policy
 from schemas.money import Money, price_of
 from schemas.tables.purchases import PURCHASE, QUEUED
 from tasks.ledger.queue import standing
-from tasks.ledger.queue.daily_limit import accounts_of
 from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.queue.purses import cost
+from tasks.policies.accounts import accounts_of
 from workers.cli.doctor.findings import Finding, ok, warn
 
 _AT = PURCHASE.c
