@@ -8,7 +8,6 @@ many queues the other priorities are asked for once a second: what somebody sent
 from __future__ import annotations
 
 from time import monotonic
-from typing import Any
 
 from workers.broker.reconnect import ReconnectingChannel
 
@@ -24,6 +23,7 @@ class ManyQueuesChannel(ReconnectingChannel):
 
     _listened: list[str] = []  # noqa: RUF012 - replaced, never changed
     _all_at = 0.0
+    _words: _Words | None = None
 
     @property
     def active_queues(self) -> list[str]:  # type: ignore[override]  # as kombu reads it
@@ -40,9 +40,36 @@ class ManyQueuesChannel(ReconnectingChannel):
             self._all_at = now + ALL_EVERY
             super()._brpop_start(timeout)  # type: ignore[misc]
             return
-        every: Any = self.priority_steps
-        self.priority_steps = every[:1]
-        try:
-            super()._brpop_start(timeout)  # type: ignore[misc]
-        finally:
-            self.priority_steps = every
+        self._ask_first_priority(timeout)
+
+    def _ask_first_priority(self, timeout: float | None) -> None:
+        """What kombu's `_brpop_start` does, of the first priority alone, which has no name beside the queue's."""
+        if self._words is None:
+            self._words = _Words(self.global_keyprefix)
+        queues = self._queue_cycle.consume(len(self._listened))  # type: ignore[attr-defined]
+        keys = b"".join(map(self._words.__getitem__, queues))
+        command = b"*%d\r\n%b%b%b" % (len(queues) + 2, _BRPOP, keys, _word(str(timeout or self.brpop_timeout or 0)))
+        self._in_poll = connection = self.client.connection
+        self._brpop_sent_at = monotonic()
+        connection.send_packed_command([command])
+
+
+def _word(text: str) -> bytes:
+    """A word of a command, as Redis's protocol has it."""
+    data = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+class _Words(dict[str, bytes]):
+    """Queues as such words, each put together once."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, queue: str) -> bytes:
+        word = self[queue] = _word(f"{self._prefix}{queue}")
+        return word
+
+
+_BRPOP = _word("BRPOP")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Queue
+from redis import Redis
 
 from tests.servers import RedisServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 from workers.broker.incoming import use_keeping_transport
 from workers.broker.many_queues import MANY
 
 NAMES = [f"purchases.account{number}" for number in range(5 * MANY)]
 
 
-@pytest.fixture
-def connection(redis_server: RedisServer) -> Iterator[Connection]:
+@pytest.fixture(params=["", "other:"])
+def connection(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iterator[Connection]:
     redis_server.flushall()
     use_keeping_transport()
-    with Connection(redis_server.url) as connection:
+    with Connection(redis_server.url, transport_options={"global_keyprefix": request.param}) as connection:
         yield connection
 
 
@@ -70,3 +72,21 @@ def test_a_queue_that_is_cancelled_is_listened_to_no_more(connection: Connection
         eventually(before)
         consumer.cancel_by_queue(NAMES[3])
         assert set(consumer.channel.active_queues) == {*NAMES} - {NAMES[3]}
+
+
+def test_between_two_questions_for_all_priorities_redis_is_asked_for_each_queue_in_turn(
+    connection: Connection, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    with _listening(connection, heard) as consumer:
+        _drain(connection)
+        monkeypatch.setattr(consumer.channel, "_all_at", math.inf)
+        for name in NAMES:
+            _send(connection, name, f"first of {name}")
+        for name in NAMES:
+            _send(connection, name, f"second of {name}")
+        for _ in range(2 * len(NAMES)):
+            connection.drain_events(timeout=PATIENCE)
+    assert {text.removeprefix("first of ") for text in heard[: len(NAMES)]} == {*NAMES}
+    with Redis.from_url(redis_server.url) as client:
+        assert not client.keys("*purchases*")
