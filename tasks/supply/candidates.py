@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -12,25 +10,21 @@ from itertools import islice
 from schemas.by_criteria.criteria import Criteria
 from schemas.by_criteria.wishes import cannot
 from schemas.money import Money, readable
-from schemas.outcomes import Candidate, OutcomeKind
+from schemas.outcomes import Candidate
 from tasks.chunks import chunks
-from tasks.ledger.queue.day_spend import DaySpend
 from tasks.providers.adapter import ProviderError, SearchQuery, Unsupported
 from tasks.providers.reading.search_pages import SearchPages
 from tasks.providers.reading.searches import offered
-from tasks.providers.transport.turns import in_turn
-from tasks.reading_turns import Turns
 from tasks.runtime import Binding, Runtime
-from tasks.supply.budgets import Budget, budgets, closed_providers, day_spends
+from tasks.supply.budgets import closed_providers
 from tasks.supply.fitting import fits, is_cheap, query_of
-from tasks.supply.offers import Offer, usable, within_day
+from tasks.supply.offers import Offer
 from tasks.supply.reach import MOST_PAGES, is_enough
+from tasks.supply.reading import one_page
+from tasks.supply.selection import Selection, selection_at
 
 SPARE = 100
 """Numbers that a search asks for beyond what is needed: they stand in for what is ours already, or too dear."""
-
-SEARCH_PATIENCE = 30.0
-"""Seconds that a search waits for its turn among the provider's other reading calls."""
 
 _WORTH_IT = 10
 """A search is not made while what was kept has this part of what is missing: it would only show that again."""
@@ -43,13 +37,15 @@ class Found:
     """What there is to order, the preferred first, and why a provider gave less than was asked for.
 
     `searched` are the providers whose search gave some, and may have more than was seen of it. `later` are those that
-    may have more another time: their search failed, or they buy nothing now.
+    may have more another time: their search failed, or they buy nothing now. `stale` are those whose search may have
+    shown what is not for sale any more, or not all that is.
     """
 
     offers: list[Offer] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
 
 
 def find(
@@ -77,29 +73,28 @@ def find(
     with runtime.database.read() as conn:
         closed = closed_providers(conn, runtime, here)
         open_ones = [alias for alias in here if alias not in closed]
-        left, days = budgets(conn, runtime, open_ones), day_spends(conn, runtime, open_ones, waiting=True)
-    hunt = _Hunt(
+        selection = selection_at(conn, runtime, open_ones)
+    search = _Search(
         runtime=runtime,
         criteria=criteria,
         count=count,
         urgent=count if urgent is None else urgent,
         beyond=beyond,
         closed=closed,
-        budgets=left,
-        days=days,
         listed=listed,
         spend=spend,
+        selection=selection,
+        found=Found(offers=selection.offers),
     )
-    hunt.follow(kept)
-    return hunt.found
+    search.follow(kept)
+    return search.found
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hunt:
+class _Search:
     """The way from provider to provider until *count* numbers are found, or a search gave the urgent ones.
 
-    `closed` tells why a provider buys nothing now. `shared` are offers at providers whose daily limit may go to others
-    that wait there. `days` are the max_spend of those that have one, and `dear` how many offers they leave out.
+    `closed` tells why a provider buys nothing now.
     """
 
     runtime: Runtime
@@ -108,13 +103,10 @@ class _Hunt:
     urgent: int
     beyond: int
     closed: Mapping[str, str]
-    budgets: Mapping[str, Budget]
-    days: Mapping[str, DaySpend]
     listed: Sequence[Offer] | None
     spend: Money | None
-    found: Found = field(default_factory=Found)
-    shared: list[Offer] = field(default_factory=list)
-    dear: Counter[str] = field(default_factory=Counter)
+    selection: Selection
+    found: Found
 
     @property
     def enough(self) -> bool:
@@ -131,17 +123,19 @@ class _Hunt:
         for alias in () if self.recall(kept) else self.criteria.providers:
             if not self.over:
                 self.at(alias)
-        self.share()
+        if not self.enough:
+            self.selection.add_shared()
+        if self.criteria.prefer:
+            self.found.reasons.update(self.selection.cheapest_first(self.criteria.max_price))
 
     def recall(self, kept: Sequence[Offer]) -> bool:
         """Add those of *kept* that can be ordered where they are a good part of what is missing; whether they are."""
         cheap = [one for one in kept if is_cheap(one, self.criteria, self.spend)]
-        for alias in self.budgets:
-            self._add(alias, [one for one in cheap if one.provider == alias])
+        for alias in self.selection.budgets:
+            self.selection.add(alias, [one for one in cheap if one.provider == alias])
         if len(self.found.offers) * _WORTH_IT >= self.count:
             return True
-        self.found.offers.clear()
-        self.shared.clear()
+        self.selection.clear()
         return False
 
     def at(self, alias: str) -> None:
@@ -151,21 +145,10 @@ class _Hunt:
         elif alias in self.closed:
             self._none_now(alias, self.closed[alias])
         else:
-            if self._left(alias).most > 0:
+            if self.selection.left(alias).most > 0:
                 self._ask(alias)
-            if not self.enough and self._left(alias).idle < 1:
-                limit = self.runtime.providers[alias].policy.daily_limit
-                self._none_now(alias, f"its daily_limit of {limit} leaves no more beside what waits there")
-            elif not self.enough and self.dear[alias]:
-                self._none_now(alias, f"its max_spend leaves no more: {self.days[alias]}, beside what waits there")
-
-    def share(self) -> None:
-        """Add, where there are too few, what has to share a daily limit."""
-        if not self.enough:
-            with self.runtime.database.read() as conn:
-                self.found.offers.extend(usable(conn, self.runtime, self.shared, self.found.offers))
-        if self.criteria.prefer:
-            self._cheapest_first()
+            if not self.enough and (limit := self.selection.limit_met(alias)):
+                self._none_now(alias, limit)
 
     def _none_now(self, alias: str, reason: str) -> None:
         self.found.reasons[alias] = reason
@@ -174,14 +157,9 @@ class _Hunt:
     def _ask(self, alias: str) -> None:
         """Add the listed ones by chunks, then what a search finds."""
         query = query_of(self.criteria, self.count + self.beyond + SPARE)
-        listed = [one for one in self.listed or () if one.provider == alias]
-        others = 0
-        for chunk in chunks(listed, _CHUNK):
-            fitting = [one for one in chunk if offered(one.number, query) is not None]
-            others += len(chunk) - len(fitting)
-            self._add(alias, fitting)
-            if self._full(alias):
-                return
+        others, full = self._add_listed(alias, query)
+        if full:
+            return
         binding, reasons = self.runtime.providers[alias], self.found.reasons
         if problem := cannot(self.runtime.kinds[alias], self.criteria, self.spend):
             reasons[alias] = problem if self.listed is None else f"the stock file has no more, and it {problem}"
@@ -192,33 +170,53 @@ class _Hunt:
         elif others:
             reasons[alias] += f"; {others:,} of its rows in the stock file are not of {self.criteria}"
 
+    def _add_listed(self, alias: str, query: SearchQuery) -> tuple[int, bool]:
+        """Add the provider's part of the list; how many of it are of something else, and whether there is enough."""
+        others = 0
+        for chunk in chunks([one for one in self.listed or () if one.provider == alias], _CHUNK):
+            fitting = [one for one in chunk if offered(one.number, query) is not None]
+            others += len(chunk) - len(fitting)
+            self.selection.add(alias, fitting)
+            if self._full(alias):
+                return others, True
+        return others, False
+
     def _search(self, binding: Binding, query: SearchQuery) -> bool:
         """Add what a search finds, page by page; whether there was any, and may be more."""
-        alias, reasons = binding.alias, self.found.reasons
-        pages = SearchPages(partial(_one_page, self.runtime, binding), query, self.runtime.kinds[alias])
-        dear, seen, more = list[Candidate](), 0, False
+        alias, reasons, later = binding.alias, self.found.reasons, self.found.later
+        pages = SearchPages(partial(one_page, self.runtime, binding), query, self.runtime.kinds[alias])
+        shown = _Shown()
         try:
-            for seen, found in enumerate(islice(pages, MOST_PAGES), 1):
-                fitting = [replace(one, price=readable(one.price)) for one in found if fits(one, query, self.criteria)]
-                cheap = [one for one in fitting if is_cheap(one, self.criteria, self.spend)]
-                dear += [one for one in fitting if not is_cheap(one, self.criteria, self.spend)]
-                more = self._add(alias, [_offer(alias, one) for one in cheap]) or more
-                enough = more and len(self.found.offers) >= self.urgent
-                here = len(self._at_account(alias, self.found.offers))
-                if self._full(alias) or (enough and is_enough(binding, seen, here)):
-                    break
+            self._add_pages(binding, query, pages, shown)
         except Unsupported as exc:
             reasons[alias] = f"the search failed: {exc}"
             return False
         except ProviderError as exc:
             reasons[alias] = f"the search failed: {exc}"
-            self.found.later.add(alias)
-            return more
+            later.add(alias)
+            return shown.more
+        finally:
+            if pages.flaw:
+                self.found.stale.add(alias)
         lacks = pages.flaw and f"may lack some, for it was answered with {pages.flaw}"
-        reasons[alias] = f"the search {lacks or 'finds no more'}{self._too_dear(dear)}"
-        if lacks or (not more and seen >= MOST_PAGES):
-            self.found.later.add(alias)
-        return more and not pages.whole
+        reasons[alias] = f"the search {lacks or 'finds no more'}{self._too_dear(shown.dear)}"
+        if lacks or (not shown.more and shown.pages >= MOST_PAGES):
+            later.add(alias)
+        return shown.more and not pages.whole
+
+    def _add_pages(self, binding: Binding, query: SearchQuery, pages: SearchPages, shown: _Shown) -> None:
+        """Add what *pages* show until there is enough of it. Raises what a search raises."""
+        alias = binding.alias
+        for found in islice(pages, MOST_PAGES):
+            shown.pages += 1
+            fitting = [replace(one, price=readable(one.price)) for one in found if fits(one, query, self.criteria)]
+            cheap = [one for one in fitting if is_cheap(one, self.criteria, self.spend)]
+            shown.dear += [one for one in fitting if not is_cheap(one, self.criteria, self.spend)]
+            shown.more = self.selection.add(alias, [_offer(alias, one) for one in cheap]) or shown.more
+            enough = shown.more and len(self.found.offers) >= self.urgent
+            here = len(self.selection.at_account(alias, self.found.offers))
+            if self._full(alias) or (enough and is_enough(binding, shown.pages, here)):
+                return
 
     def _too_dear(self, dear: Sequence[Candidate]) -> str:
         """What a reason says of those that cost too much; nothing where there are none."""
@@ -232,66 +230,18 @@ class _Hunt:
             why = f"cost more than {self.spend}, which is left of max_spend, or do not show setup and monthly price"
         return f"; {len(dear)} of those it found {why}{mend}"
 
-    def _add(self, alias: str, offers: Sequence[Offer]) -> bool:
-        """Add those of *offers* that can be ordered; whether there were any, and may be more."""
-        with self.runtime.database.read() as conn:
-            fresh = usable(conn, self.runtime, offers, self.found.offers)
-        if alias in self.days:
-            before = len(fresh)
-            fresh = within_day(fresh, self.days[alias], self._at_account(alias, [*self.found.offers, *self.shared]))
-            self.dear[alias] += before - len(fresh)
-        left = self._left(alias)
-        alone = max(0, min(left))
-        self.found.offers.extend(fresh[:alone])
-        self.shared.extend(fresh[alone : left.most])
-        return 0 < len(fresh) < alone
-
-    def _left(self, alias: str) -> Budget:
-        """The provider's daily limit without what was found at its account."""
-        most, idle = self.budgets[alias]
-        found = len(self._at_account(alias, self.found.offers))
-        return Budget(most - found - len(self._at_account(alias, self.shared)), idle - found)
-
-    def _at_account(self, alias: str, offers: Sequence[Offer]) -> list[Offer]:
-        providers = self.runtime.providers
-        return [one for one in offers if providers[one.provider].account == providers[alias].account]
-
-    def _cheapest_first(self) -> None:
-        """Order what was found by price: of the currency that the first provider tells it in, unless one was named."""
-        offers, limit = self.found.offers, self.criteria.max_price
-        priced = [(offer.price.currency, offer.price.monthly, offer) for offer in offers if offer.price]
-        currency = limit.currency if limit else next((told for told, _, _ in priced), "")
-        for told, _, offer in priced:
-            if told != currency:
-                other = f"its prices are in {told}, and those of others in {currency}"
-                self.found.reasons[offer.provider] = f"{other}: a max_price says which are compared"
-        same = [(monthly, offer) for told, monthly, offer in priced if told == currency and monthly is not None]
-        offers[:] = [offer for _, offer in sorted(same, key=lambda one: one[0])]
-
     def _full(self, alias: str) -> bool:
         """Whether more of the provider's numbers would be of no use."""
-        left = self._left(alias)
-        found, wanted = len(self.found.offers), self.count + self.beyond
-        plenty = left.idle < 1 and found + len(self.shared) >= self.count
-        return found >= wanted or left.most < 1 or bool(self.dear[alias]) or plenty
+        return self.selection.full(alias, wanted=self.count + self.beyond, enough=self.count)
 
 
-def _one_page(runtime: Runtime, binding: Binding, query: SearchQuery) -> list[Candidate]:
-    """One search, in its turn. Raises ProviderError, Unsupported, redis.RedisError."""
-    with reading(runtime, binding):
-        return binding.adapter.search(query)
+@dataclass(kw_only=True)
+class _Shown:
+    """What a search showed so far: `more` is whether some could be ordered, and there may be more of them."""
 
-
-@contextmanager
-def reading(runtime: Runtime, binding: Binding) -> Iterator[None]:
-    """Have the calls of the block take their turns; a 429 slows all look-ups."""
-    try:
-        with in_turn(Turns(runtime=runtime, binding=binding, first=SEARCH_PATIENCE)):
-            yield
-    except ProviderError as exc:
-        if exc.outcome.kind is OutcomeKind.THROTTLED:
-            runtime.pace.penalise(binding.looking, exc.outcome.retry_after or 1.0)
-        raise
+    pages: int = 0
+    dear: list[Candidate] = field(default_factory=list)
+    more: bool = False
 
 
 def _offer(alias: str, found: Candidate) -> Offer:

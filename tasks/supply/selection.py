@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from schemas.money import Money
 from tasks.ledger.queue.day_spend import DaySpend
 from tasks.runtime import Runtime
-from tasks.supply.budgets import Budget
+from tasks.supply.budgets import Budget, budgets, day_spends
 from tasks.supply.offers import Offer, usable, within_day
 
 
@@ -90,3 +92,9 @@ class Selection:
             alias: f"its prices are in {told}, and those of others in {currency}: a max_price says which are compared"
             for alias, told in others.items()
         }
+
+
+def selection_at(conn: Connection, runtime: Runtime, aliases: Sequence[str]) -> Selection:
+    """An empty one, with what the limits of a day leave at *aliases*, which buy now."""
+    left, days = budgets(conn, runtime, aliases), day_spends(conn, runtime, aliases, waiting=True)
+    return Selection(runtime=runtime, budgets=left, days=days)

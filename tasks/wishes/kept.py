@@ -15,6 +15,7 @@ from schemas.money import price_columns, price_of
 from tasks.ledger.orders import wishes
 from tasks.ledger.rows import Row
 from tasks.runtime import Runtime
+from tasks.supply.candidates import Found
 from tasks.supply.offers import Offer
 
 FRESH = timedelta(minutes=10)
@@ -31,6 +32,13 @@ def kept_for(conn: Connection, runtime: Runtime, wish: Row, now: datetime) -> Ke
     """What is kept for a locked wish and still fresh, of the accounts at which it was found."""
     found = wishes.kept_offers(conn, wish)
     return {(row["provider"], row["number"]): row for row in found if _is_fresh(runtime, row, now)}
+
+
+def worth_keeping(found: Found, missing: int, chosen: Sequence[Offer]) -> list[Offer]:
+    """What a search showed beyond the *chosen* ones, without what may be sold for long: each would cost a call."""
+    numbers = {one.number for one in chosen}
+    beyond = [one for one in found.offers[missing:] if one.number not in numbers]
+    return [one for one in beyond if one.provider not in found.stale]
 
 
 def rows_of(runtime: Runtime, offers: Sequence[Offer], before: Kept, searched_at: datetime) -> list[Row]:

@@ -18,8 +18,8 @@ from tasks.chunks import chunks
 from tasks.ledger.orders import reservations
 from tasks.providers.adapter import ProviderError, Reserving, reserving
 from tasks.runtime import Binding, Runtime
-from tasks.supply.candidates import reading
 from tasks.supply.offers import Offer
+from tasks.supply.reading import reading
 
 
 def reserve(

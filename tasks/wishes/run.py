@@ -27,7 +27,7 @@ from tasks.renewed_claim import renewed
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find
 from tasks.supply.offers import Offer, usable, within
-from tasks.wishes.kept import Kept, kept_for, offers_of, rows_of
+from tasks.wishes.kept import Kept, kept_for, offers_of, rows_of, worth_keeping
 from tasks.wishes.reserving import reserve
 from tasks.wishes.settling import settle
 from tasks.wishes.stuck import closed_for_long, give_up, in_their_place, lacking, stuck_lines, with_freed
@@ -198,8 +198,7 @@ def _conclude(conn: Connection, this: _This, begun: _Begun, found: Found, told: 
         wishes.add_lines(conn, order, wish["position"], entries, now)
         if begun.reserve:
             reservations.attach(conn, this.order_id, this.position)
-        numbers = {one.number for one in chosen}
-        beyond = [one for one in found.offers[begun.missing :] if one.number not in numbers]
+        beyond = worth_keeping(found, begun.missing, chosen)
         wishes.keep_offers(conn, wish, rows_of(this.runtime, beyond, begun.kept, begun.at))
         # Until the most of it is bought, a search would show it again.
         search_at = now + SEARCH_AGAIN + len(chosen) * A_NUMBER

@@ -11,7 +11,7 @@ from tasks.ledger.orders import reservations
 from tasks.ledger.rows import Row
 from tasks.providers.adapter import ProviderError, cancels_reservations
 from tasks.runtime import Runtime
-from tasks.supply.candidates import reading
+from tasks.supply.reading import reading
 from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)

@@ -154,3 +154,12 @@ def test_it_goes_with_its_wish(world: Wishing) -> None:
     orders.cancel(world.runtime, again["id"])
     world.until_completed(again)
     assert kept(world) == []
+
+
+def test_what_a_search_showed_that_is_not_of_now_is_bought_and_not_kept(world: Wishing) -> None:
+    """A cache shows what was sold meanwhile: each of it would cost a refused call before the next search."""
+    world.market().flaw = "a list that a cache has kept: age 240"
+    bought_but_for_the_first(world)
+    assert (world.alive(), kept(world)) == (area(415, 10)[1:], [])
+    world.search()
+    assert len(world.market().searches) == 2

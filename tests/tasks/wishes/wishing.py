@@ -37,6 +37,7 @@ class Market(Shop):
         super().__init__(clock, numbers)
         self.refused: set[str] = set()
         self.page, self.has_pages = 1_000, True
+        self.flaw: str | None = None
         self.gone: set[str] = set()
 
     def search(self, query: SearchQuery) -> list[Candidate]:
@@ -44,7 +45,8 @@ class Market(Shop):
         left = [one for one in super().search(replace(query, limit=10_000)) if one.number not in sold]
         begin = int(query.after or 0)
         end = begin + self.page
-        return Shown(left[begin:end], following=str(end) if self.has_pages and end < len(left) else None)
+        following = str(end) if self.has_pages and end < len(left) else None
+        return Shown(left[begin:end], following=following, flaw=self.flaw)
 
     def charge(self, wanted: str, *, shows_after: float = 0.0) -> Outcome:
         if wanted in self.refused:
