@@ -11,9 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 @contextmanager
 def renewed(seconds: float, renew: Callable[[], object]) -> Iterator[None]:
-    """Call *renew* every so many *seconds*, in a thread of its own, until the block ends; also while the database
-    is away.
-    """
+    """Call *renew* every *seconds*, in a thread of its own, until the block ends; also while the database is away."""
     over = threading.Event()
 
     def run() -> None:

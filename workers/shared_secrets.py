@@ -25,7 +25,5 @@ def shared_secrets(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
             continue
         other = first.setdefault((one.kind, one.base_url, one.within_token, token), alias)
         if config.providers[other].account != one.account:
-            yield (
-                f"[providers.{alias}] has the secret of {other!r}, so it is the same account: "
-                "give it its own secret, or take it out"
-            )
+            problem = f"[providers.{alias}] has the secret of {other!r}, so it is the same account"
+            yield f"{problem}: give it its own secret, or take it out"

@@ -96,17 +96,21 @@ def _international(text: str, given: str, without_trunk: str | None = None) -> s
     parsed = _parse(given, None)
     if parsed is None:
         raise NumberError(text, "is not a phone number with a known country code, like +14155550100")
-    reason = phonenumbers.is_possible_number_with_reason(parsed)
-    if reason == ValidationResult.TOO_SHORT or not _E164.fullmatch(given):
-        raise NumberError(text, f"is too short for a number of +{parsed.country_code}")
-    if reason == ValidationResult.TOO_LONG:
-        raise NumberError(text, f"is too long for a number of +{parsed.country_code}")
-    if reason != ValidationResult.IS_POSSIBLE:
-        raise NumberError(text, f"is not a possible number of +{parsed.country_code}")
+    if (problem := _why_impossible(given, parsed)) is not None:
+        raise NumberError(text, f"{problem} number of +{parsed.country_code}")
     number = _format(parsed)
     if number != given and (number != without_trunk or _possible(number) is None):
         raise NumberError(text, f"is not E.164: perhaps {number} is meant")
     return number
+
+
+def _why_impossible(given: str, parsed: PhoneNumber) -> str | None:
+    reason = phonenumbers.is_possible_number_with_reason(parsed)
+    if reason == ValidationResult.TOO_SHORT or not _E164.fullmatch(given):
+        return "is too short for a"
+    if reason == ValidationResult.TOO_LONG:
+        return "is too long for a"
+    return None if reason == ValidationResult.IS_POSSIBLE else "is not a possible"
 
 
 def _without_trunk(spelled: str) -> str | None:

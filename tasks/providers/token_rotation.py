@@ -128,6 +128,9 @@ class _Rotating:
         self.lookup, self.can_search = self._present.lookup, self._present.can_search
         self.max_batch, self.prepares = self._present.max_batch, self._present.prepares
         self.keeps_reference = self._present.keeps_reference
+        self._offer_what_is_optional()
+
+    def _offer_what_is_optional(self) -> None:
         if (found := releasing(self._present)) is not None:
             self.keeps_for, self.release = found.keeps_for, self._release
         if tells_balance(self._present) is not None:

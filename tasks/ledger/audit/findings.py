@@ -95,16 +95,14 @@ def fail_absent(conn: Connection, absent: Sequence[Finding], settler: Settler, w
         return []
     by_id = {one.purchase_id: one for one in absent if one.purchase_id}
     still = select(PURCHASE.c.id).where(PURCHASE.c.id.in_(by_id), *not_bought(walks.settles_by))
-    failed = []
     # Locked before they are asked for: a person may be settling one.
     rows = locked_with_orders(conn, by_id)
     wanted = set(conn.execute(still).scalars())
-    for row in rows:
-        if row["id"] in wanted:
-            _end(conn, row, settler, walks)
-            failed.append(by_id[row["id"]])
-    reopen_orders(conn, [one.purchase_id for one in failed if one.purchase_id], settler.now)
-    return failed
+    ended = [row for row in rows if row["id"] in wanted]
+    for row in ended:
+        _end(conn, row, settler, walks)
+    reopen_orders(conn, [row["id"] for row in ended], settler.now)
+    return [by_id[row["id"]] for row in ended]
 
 
 def _end(conn: Connection, row: Row, settler: Settler, walks: Walks) -> None:

@@ -171,10 +171,7 @@ class OdsScan(Scan):
             self._begin(attributes.get("table:name", ""))
         elif name == "table:table-row":
             self.settle()
-            self._row += self._repeated
-            self._repeated = _times(attributes, "table:number-rows-repeated")
-            self._hidden = self._within and attributes.get("table:visibility", "visible") != "visible"
-            self._next = 0
+            self._begin_row(attributes)
         elif name in ("table:table-cell", "table:covered-table-cell"):
             self.settle()
             self._cell(attributes)
@@ -206,6 +203,12 @@ class OdsScan(Scan):
                 self._spread(*self._mark, None, REASON)
             self.listen(to_text=False)
             self._mark = self._number = None
+
+    def _begin_row(self, attributes: dict[str, str]) -> None:
+        self._row += self._repeated
+        self._repeated = _times(attributes, "table:number-rows-repeated")
+        self._hidden = self._within and attributes.get("table:visibility", "visible") != "visible"
+        self._next = 0
 
     def _cell(self, attributes: dict[str, str]) -> None:
         column, times = self._next, _times(attributes, "table:number-columns-repeated")

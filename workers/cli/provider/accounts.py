@@ -109,9 +109,8 @@ def _accounts_file(settings: Settings, alias: str) -> Iterator[tuple[AccountsFil
             contents = read_contents(path)
             yield AccountsFile(path, contents, _file_of(name, contents, path)), account
     except OSError as exc:
-        raise Failure(
-            f"{exc.filename or path} cannot be written: {exc.strerror}: change it where it comes from"
-        ) from exc
+        problem = f"{exc.filename or path} cannot be written: {exc.strerror}"
+        raise Failure(f"{problem}: change it where it comes from") from exc
 
 
 def _file_of(name: str, contents: Contents, path: Path) -> str:
