@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, exists, select
 
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.rows import Row
@@ -24,13 +24,29 @@ def locked_with_orders(conn: Connection, ids: Iterable[str]) -> list[Row]:
     Raises Raced where another order came to wait for one of them meanwhile: that one is not locked.
     """
     wanted = list(ids)
-    orders = _waiting(conn, wanted)
-    if orders:
-        conn.execute(select(ORDER.c.id).where(ORDER.c.id.in_(orders)).order_by(ORDER.c.id).with_for_update())
+    orders = lock_orders(conn, wanted)
     rows = locked(conn, wanted)
-    if conn.dialect.name == "postgresql" and not _waiting(conn, wanted) <= orders:
+    if conn.dialect.name == "postgresql" and conn.execute(select(waits_too(wanted, orders))).scalar_one():
         raise Raced
     return rows
+
+
+def lock_orders(conn: Connection, purchase_ids: Sequence[str]) -> dict[str, str]:
+    """Lock all orders that have one of these purchases on a line, before the purchases. Returns their statuses, by id.
+
+    Once the purchases are locked, no line comes to point to them: `waits_too` tells then whether one has meanwhile.
+    """
+    lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
+    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id)
+    return {order.id: order.status for order in conn.execute(query.with_for_update())}
+
+
+def waits_too(purchase_ids: Sequence[str], orders: Collection[str]) -> ColumnElement[bool]:
+    """Whether an order that is not among *orders* has one of these purchases on a line.
+
+    Asked in a statement after the one that locks them: one that waits for a lock sees lines as they were before.
+    """
+    return exists().where(LINE.c.purchase_id.in_(purchase_ids), LINE.c.order_id.not_in(orders))
 
 
 def hold(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
@@ -50,8 +66,3 @@ def reserve(conn: Connection, ids: Iterable[str]) -> None:
     if wanted:
         query = select(at.id).where(at.id.in_(wanted)).order_by(at.id)
         conn.execute(query.with_for_update(key_share=True))
-
-
-def _waiting(conn: Connection, purchase_ids: list[str]) -> set[str]:
-    query = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids)).distinct()
-    return set(conn.execute(query).scalars())

@@ -170,14 +170,15 @@ def _claim(work: _Work) -> Intent | Done:
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], D]) -> D:
-    """What *action* does with a release, and its place in a pool after it: that is locked first.
+    """What *action* does with a release, and its place in a pool, if any, after it: that is locked first.
 
     Where the purchase stays as it was, so does its place: who comes late brings back none that was kept in doubt.
     """
-    leaving.lock(conn, row["purchase_id"])
+    if row["has_place"]:
+        leaving.lock(conn, row["purchase_id"])
     done = action()
     # With the right to a call, the purchase is as it was.
-    if isinstance(done, Done):
+    if row["has_place"] and isinstance(done, Done):
         leaving.follow(conn, row["purchase_id"], done.before, done.after, now)
     return done
 

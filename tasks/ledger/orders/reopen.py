@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
+from tasks.ledger.locking import lock_orders
 from tasks.ledger.orders.cancelled import goes_on
 
 
@@ -25,10 +26,13 @@ def reopen_orders(conn: Connection, purchase_ids: Sequence[str], now: datetime) 
 
 def open_again(conn: Connection, purchase_ids: Sequence[str], now: datetime) -> list[str]:
     """The same for purchases of which none is queued."""
-    lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
     # Open orders are locked too: who completes one at this instant must count this settlement, or come before it.
-    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id).with_for_update()
-    completed = [order.id for order in conn.execute(query) if order.status == OrderStatus.COMPLETED]
+    return open_locked(conn, lock_orders(conn, purchase_ids), now)
+
+
+def open_locked(conn: Connection, orders: Mapping[str, str], now: datetime) -> list[str]:
+    """The same with the *orders* of their lines, which are locked, and their statuses."""
+    completed = [one for one, status in orders.items() if status == OrderStatus.COMPLETED]
     if completed:
         opened = {"status": OrderStatus.OPEN, "cancel_requested_at": None, "updated_at": now}
         conn.execute(update(ORDER).where(ORDER.c.id.in_(completed)).values(**opened))

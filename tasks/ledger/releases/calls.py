@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, true, update
 
 from schemas.config.policy import Policy
 from schemas.outcomes import Look, clip
 from schemas.releasing import ReleaseKind, ReleaseOutcome, ReleaseStatus
 from schemas.status import Status
+from schemas.tables.pools import POOL_NUMBER
 from schemas.tables.purchases import PURCHASE
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
 from tasks.ledger.calls.intents import SWEEP_GRACE
 from tasks.ledger.calls.looks import NONE_DUE
 from tasks.ledger.history import vouch
-from tasks.ledger.locking import locked, locked_with_orders
+from tasks.ledger.locking import lock_orders, locked, waits_too
 from tasks.ledger.releases.asking import asked_for, hindrance, hindrances
-from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, write
+from tasks.ledger.releases.ending import close_lost, end_all, end_purchase, is_under_way, locked_releases, write
 from tasks.ledger.rows import Row, is_as_it_was
 from tasks.policies.backoff import call_length, longest_wait
 from tasks.policies.giving_back import Past, Step, after_look, after_release
 from tasks.policies.watched_time import Watch
-from tasks.transactions import server_of
+from tasks.transactions import Raced, server_of
 from tasks.watermark import Newest
 
 _AT, _OF = RELEASE.c, PURCHASE.c
@@ -37,17 +38,30 @@ _DUE = (
 # Asked once a second by every worker, so built once.
 _FIRST_DUE = select(_AT.id).join(PURCHASE, _ITS[0]).where(*_DUE).order_by(_AT.due_at).limit(1)
 _COLUMNS = [
-    select(column.label(name)).where(_ITS[0]).scalar_subquery().label(name)
-    for name, column in (
-        *(("number", _OF.number), ("provider", _OF.provider), ("account", _OF.account)),
-        ("bought_at", _OF.finished_at),
-    )
+    *(
+        select(column.label(name)).where(_ITS[0]).scalar_subquery().label(name)
+        for name, column in (
+            *(("number", _OF.number), ("provider", _OF.provider), ("account", _OF.account)),
+            ("bought_at", _OF.finished_at),
+        )
+    ),
+    exists().where(POOL_NUMBER.c.purchase_id == _AT.purchase_id).label("has_place"),
 ]
+_CALL = RELEASE_ATTEMPT.c
+_LAST_OUTCOME = select(_CALL.outcome).where(_CALL.release_id == _AT.id).order_by(_CALL.revision.desc()).limit(1)
+_PAST = (
+    _LAST_OUTCOME.scalar_subquery().label("last_outcome"),
+    exists().where(_CALL.release_id == _AT.id, _CALL.outcome == ReleaseKind.ACCEPTED).label("accepted"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A release in the hands of one worker; `row` has the purchase's number, provider, account and `bought_at` too."""
+    """A release in the hands of one worker; `row` has the purchase's number, provider, account and `bought_at` too.
+
+    And `has_place`: where the purchase has no place in a pool, none will be its. A place gets its purchase from the
+    transaction that makes it.
+    """
 
     row: Row
 
@@ -75,6 +89,18 @@ class Done:
     release: Row | None = None
     before: str | None = None
     after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Both:
+    """A purchase, None where it is gone, and the release that a step is about, with others that go on: all locked.
+
+    No release where it is gone. `orders`: those of the purchase's lines, locked too, by id with their statuses.
+    """
+
+    purchase: Row | None
+    releases: Sequence[Row]
+    orders: Mapping[str, str] = field(default_factory=dict)
 
 
 def any_due(conn: Connection, provider: str, account: str, now: datetime) -> bool:
@@ -116,7 +142,7 @@ def claim(conn: Connection, taken: Taken, newest: Newest | None, now: datetime, 
     if present is None or purchase is None or present["doubt"] or not _is_as_taken(present, purchase, row):
         return _unchanged(purchase)
     if hindered := hindrance(present, purchase):
-        return _conclude(conn, [present], purchase, hindered, now)
+        return _conclude(conn, _Both(purchase=purchase, releases=[present]), purchase, hindered, now)
     began, deadline = time.monotonic(), now + timedelta(seconds=call_length(policy))
     values = {
         **{"revision": present["revision"] + 1, "attempts": present["attempts"] + 1, "call_deadline": deadline},
@@ -137,27 +163,28 @@ def record(
     A yes that comes late is evidence all the same: the number is not ours any more. Not while a further call is under
     way, which could meet what is bought next: that one finds it gone.
     """
-    purchase, releases = _both(conn, intent.row)
-    _close(conn, intent.row, outcome, now)
-    if purchase is None or not releases:
+    both = _both(conn, intent.row, lambda: _close(conn, intent.row, outcome, now))
+    purchase = both.purchase
+    if purchase is None or not both.releases:
         return _unchanged(purchase)
-    present = releases[0]
+    present = both.releases[0]
     yes = outcome.kind is ReleaseKind.RELEASED
     late = not is_as_it_was(present, intent.row)
     if late and (is_under_way(present, now) or not yes or present["status"] == ReleaseStatus.RELEASED):
         return _unchanged(purchase)
-    past = _past(conn, present, may_go_in=may_go_in)
-    return _apply(conn, releases, purchase, after_release(outcome, past, policy), now)
+    past = _past(present, may_go_in=may_go_in)
+    return _apply(conn, both, purchase, after_release(outcome, past, policy), now)
 
 
 def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now: datetime) -> Done:
     """Write what a look said, which changes nothing where the release had moved on."""
-    purchase, releases = _both(conn, taken.row)
-    if purchase is None or not releases or not is_as_it_was(releases[0], taken.row):
+    both = _both(conn, taken.row)
+    purchase = both.purchase
+    if purchase is None or not both.releases or not is_as_it_was(both.releases[0], taken.row):
         return _unchanged(purchase)
-    present = releases[0]
+    present = both.releases[0]
     close_lost(conn, present, now)
-    return _apply(conn, releases, purchase, after_look(look, _past(conn, present), policy), now)
+    return _apply(conn, both, purchase, after_look(look, _past(present), policy), now)
 
 
 def _unchanged(purchase: Row | None) -> Done:
@@ -171,21 +198,25 @@ def _watched(watch: Watch, longest: float) -> ColumnElement[bool]:
 
 def _lock(conn: Connection, release_id: str, purchase: Row) -> Row | None:
     """The release, with what may hinder it: the purchase is locked before."""
-    query = select(RELEASE, *hindrances(purchase)).where(_AT.id == release_id)
-    found = conn.execute(query.with_for_update(of=RELEASE)).mappings().first()
-    return None if found is None else dict(found)
+    return next(iter(locked_releases(conn, _AT.id == release_id, also=hindrances(purchase))), None)
 
 
-def _both(conn: Connection, row: Row) -> tuple[Row | None, list[Row]]:
+def _both(conn: Connection, row: Row, between: Callable[[], None] = lambda: None) -> _Both:
     """The purchase, locked after its orders, which are told how it ends; and the release, with others that go on.
 
-    No release where it is gone.
+    *between* is done once the purchase is locked. Raises Raced where another order came to wait for it meanwhile.
     """
-    purchase = next(iter(locked_with_orders(conn, [row["purchase_id"]])), None)
-    its = or_(_AT.id == row["id"], and_(_AT.purchase_id == row["purchase_id"], OPEN))
-    found = {one["id"]: dict(one) for one in conn.execute(select(RELEASE).where(its).with_for_update()).mappings()}
+    its = [row["purchase_id"]]
+    orders = lock_orders(conn, its)
+    purchase = next(iter(locked(conn, its)), None)
+    between()
+    mine = or_(_AT.id == row["id"], and_(_AT.purchase_id == row["purchase_id"], OPEN))
+    also = (asked_for(row["purchase_id"]).label("asked_now"), *_PAST, waits_too(its, orders).label("other_order"))
+    found = {one["id"]: one for one in locked_releases(conn, mine, also=also)}
     present = found.pop(row["id"], None)
-    return purchase, [] if present is None else [present, *found.values()]
+    if present is not None and present["other_order"]:
+        raise Raced
+    return _Both(purchase=purchase, orders=orders, releases=[] if present is None else [present, *found.values()])
 
 
 def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
@@ -194,29 +225,25 @@ def _is_as_taken(present: Row, purchase: Row, row: Row) -> bool:
     return same and is_as_it_was(present, row) and bool(purchase["status"] == Status.RELEASING)
 
 
-def _past(conn: Connection, present: Row, may_go_in: float = 0.0) -> Past:
-    at = RELEASE_ATTEMPT.c
-    its = RELEASE.outerjoin(RELEASE_ATTEMPT, at.release_id == _AT.id)
-    calls = select(asked_for(present["purchase_id"]), at.outcome).select_from(its).where(_AT.id == present["id"])
-    asked, outcomes = zip(*conn.execute(calls.order_by(at.revision)), strict=True)
+def _past(present: Row, may_go_in: float = 0.0) -> Past:
     return Past(
         number_id=present["provider_number_id"],
         attempts=present["attempts"],
         looks=present["looks"],
         found=present["found"],
         look_failures=present["look_failures"],
-        refused=outcomes[-1] == ReleaseKind.REFUSED,
-        accepted=ReleaseKind.ACCEPTED in outcomes,
-        wanted=asked[0] != present["asked_for"],
+        refused=present["last_outcome"] == ReleaseKind.REFUSED,
+        accepted=present["accepted"],
+        wanted=present["asked_now"] != present["asked_for"],
         error=present["error"],
         may_go_in=may_go_in,
     )
 
 
-def _apply(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step, now: datetime) -> Done:
-    present = releases[0]
+def _apply(conn: Connection, both: _Both, purchase: Row, step: Step, now: datetime) -> Done:
+    present = both.releases[0]
     if step.status is not ReleaseStatus.OPEN:
-        return _conclude(conn, releases, purchase, step, now)
+        return _conclude(conn, both, purchase, step, now)
     base = present["call_deadline"] if step.from_deadline and present["call_deadline"] else now
     values = {
         "attempts": present["attempts"] - (0 if step.counts else 1),
@@ -228,25 +255,24 @@ def _apply(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step,
     return replace(_unchanged(purchase), release=write(conn, present, values, now))
 
 
-def _conclude(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step, now: datetime) -> Done:
-    """End the first of *releases*, and tell it: with the purchase released, or bought as before.
+def _conclude(conn: Connection, both: _Both, purchase: Row, step: Step, now: datetime) -> Done:
+    """End the first of the releases, and tell it: with the purchase released, or bought as before.
 
     A late yes also ends what was asked for since; not while a call of that is under way: it says it itself.
     """
     gone = step.status is ReleaseStatus.RELEASED
-    present, *since = releases if gone else releases[:1]
+    present, *since = both.releases if gone else both.releases[:1]
     if any(is_under_way(one, now) for one in since):
         return replace(_unchanged(purchase), release=present)
     standing = (Status.RELEASING, Status.PURCHASED) if gone else (Status.RELEASING,)
     after: Row | None = None
     if purchase["status"] in standing and purchase["provider_number_id"] == present["provider_number_id"]:
-        after = end_purchase(conn, purchase, step, now)
+        after = end_purchase(conn, purchase, step, now, both.orders)
     ended = end_all(conn, [present, *since], after or purchase, step, now)[0]
     return Done(release=ended, before=purchase["status"], after=(after or purchase)["status"])
 
 
 def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -> None:
-    at = RELEASE_ATTEMPT.c
     values = {
         "ended_at": now,
         "outcome": str(outcome.kind),
@@ -254,5 +280,5 @@ def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -
         "error_code": clip(outcome.error_code, 80),
         "detail": clip(outcome.detail or outcome.error),
     }
-    same = (at.release_id == row["id"], at.revision == row["revision"])
+    same = (_CALL.release_id == row["id"], _CALL.revision == row["revision"])
     conn.execute(update(RELEASE_ATTEMPT).where(*same).values(**values))

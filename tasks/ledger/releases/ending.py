@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, TextClause, exists, select, update
 
 from schemas.events import EventType
 from schemas.outcomes import clip
 from schemas.releasing import ReleaseKind, ReleaseStatus
 from schemas.status import Status
 from schemas.tables.releases import OPEN, RELEASE, RELEASE_ATTEMPT
-from tasks.ledger.orders.reopen import open_again
-from tasks.ledger.releases.keys import requesters
+from tasks.ledger.orders.reopen import open_locked
+from tasks.ledger.releases.keys import JOINED, requesters
 from tasks.ledger.rows import Row, emit, move, move_untold, purchase_event, tell_requesters
 from tasks.policies.giving_back import Step
 
 _TOLD_BY = {ReleaseStatus.RELEASED: EventType.RELEASED, ReleaseStatus.KEPT: EventType.KEPT}
+_CALL = RELEASE_ATTEMPT.c
+_UNANSWERED = exists().where(_CALL.release_id == RELEASE.c.id, _CALL.outcome.is_(None))
+
+
+def locked_releases(
+    conn: Connection, *its: ColumnElement[bool] | TextClause, also: Sequence[ColumnElement[Any]] = ()
+) -> list[Row]:
+    """Releases of one purchase, which is locked before, as they are to be ended; with *also* further columns.
+
+    What else `end_all` has to ask about them they tell by `unanswered` and `joined`: nobody else writes a call or a key
+    while the purchase is locked.
+    """
+    query = select(RELEASE, _UNANSWERED.label("unanswered"), JOINED.label("joined"), *also).where(*its)
+    return [dict(row) for row in conn.execute(query.with_for_update(of=RELEASE)).mappings()]
 
 
 def still_open(conn: Connection, purchase_id: str) -> list[Row]:
     """The release of a purchase that goes on, if any, locked; the purchase is locked before."""
-    query = select(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN).with_for_update()
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return locked_releases(conn, RELEASE.c.purchase_id == purchase_id, OPEN)
 
 
 def is_under_way(release: Row, now: datetime) -> bool:
@@ -32,11 +46,16 @@ def is_under_way(release: Row, now: datetime) -> bool:
     return bool(release["doubt"] and release["call_deadline"] > now)
 
 
-def end_purchase(conn: Connection, purchase: Row, step: Step, now: datetime) -> Row | None:
-    """Have a purchase released, or bought as before, and tell who asked for it. Returns it as it is then."""
+def end_purchase(
+    conn: Connection, purchase: Row, step: Step, now: datetime, orders: Mapping[str, str] = MappingProxyType({})
+) -> Row | None:
+    """Have a purchase released, or bought as before, and tell who asked for it. Returns it as it is then.
+
+    *orders* are those that have it on a line, locked, with their statuses: where it is released they open again.
+    """
     if step.status is ReleaseStatus.RELEASED:
         after = move(conn, purchase, Status.RELEASED, now, error=None, error_code=None)
-        open_again(conn, [purchase["id"]], now)
+        open_locked(conn, orders, now)
         return after
     after = move_untold(conn, purchase, Status.PURCHASED, now, finished_at=purchase["finished_at"])
     if after is not None:
@@ -55,9 +74,10 @@ def end_all(conn: Connection, releases: Sequence[Row], purchase: Row, step: Step
 
 def close_lost(conn: Connection, present: Row, now: datetime) -> None:
     """The call whose worker went away: it may have been executed."""
-    at = RELEASE_ATTEMPT.c
+    if not present["unanswered"]:
+        return
     lost = {"ended_at": now, "outcome": str(ReleaseKind.UNKNOWN), "error_code": "worker_gone"}
-    mine = (at.release_id == present["id"], at.outcome.is_(None), at.deadline <= now)
+    mine = (_CALL.release_id == present["id"], _CALL.outcome.is_(None), _CALL.deadline <= now)
     conn.execute(update(RELEASE_ATTEMPT).where(*mine).values(**lost))
 
 

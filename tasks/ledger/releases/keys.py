@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, union_all
+from sqlalchemy import Connection, exists, select, union_all
 
 from schemas.tables.releases import RELEASE, RELEASE_KEY
 from tasks.ledger.rows import Row, insert_once, own_data
@@ -18,6 +18,12 @@ ASKED = union_all(
     )
 ).subquery("asked")
 """Each key that was ever accepted, the fingerprint of its request, and the release that it was answered with."""
+
+JOINED = exists().where(
+    RELEASE_KEY.c.release_id == RELEASE.c.id,
+    RELEASE_KEY.c.idempotency_key.is_distinct_from(RELEASE.c.idempotency_key),
+)
+"""Whether a release was asked for under another key than the one in its row, too."""
 
 
 def answered(conn: Connection, key: str) -> Row | None:
@@ -36,10 +42,17 @@ def remember(conn: Connection, release_id: str, request: Row, now: datetime) -> 
 
 
 def requesters(conn: Connection, release: Row) -> list[Row]:
-    """The own data of those who asked for a release under a key, the first of them first."""
-    at = RELEASE_KEY.c
-    query = select(RELEASE_KEY).where(at.release_id == release["id"]).order_by(at.created_at, at.idempotency_key)
-    asked = {row["idempotency_key"]: dict(row) for row in conn.execute(query).mappings()}
+    """The own data of those who asked for a release under a key, the first of them first.
+
+    *release* has `joined`, which tells of `JOINED`.
+    """
+    asked = _further(conn, release["id"]) if release["joined"] else {}
     if release["idempotency_key"] is not None:
         asked = {release["idempotency_key"]: release, **asked}
     return [own_data(key, row["metadata"], None, row["traceparent"]) for key, row in asked.items()]
+
+
+def _further(conn: Connection, release_id: str) -> dict[str, Row]:
+    at = RELEASE_KEY.c
+    query = select(RELEASE_KEY).where(at.release_id == release_id).order_by(at.created_at, at.idempotency_key)
+    return {row["idempotency_key"]: dict(row) for row in conn.execute(query).mappings()}

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from schemas.requests import BuyNumber, RequestError
-from schemas.status import Status
-from schemas.tables.purchases import LINE, PURCHASE
+from schemas.status import OrderStatus, Status
+from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks import orders
+from tasks.ledger.locking import hold
+from tasks.ledger.releases import calls
 from tasks.ledger.requests import accept as accepting
-from tests.tasks.releasing import Returns, make_returns
+from tests.tasks.beside import beside
+from tests.tasks.releasing import DONE, Returns, make_returns
 from tests.tasks.support import NUMBER
 from workers.database.connections import SqlDatabase
 
@@ -96,3 +99,25 @@ def test_a_number_whose_purchase_failed_by_then_is_bought_anew(
     before_the_lock(fail)
     load(returns)
     assert bought_for(returns) == Status.PURCHASED
+
+
+def test_an_order_that_comes_while_the_end_waits_for_the_lock_is_told_of_it(returns: Returns) -> None:
+    row = returns.bought()
+    returns.ask(row)
+    runtime, binding = returns.runtime, returns.world.binding
+    run, policy, watch = runtime.database.run, binding.policy, runtime.watched()
+    taken = run(lambda conn: calls.take_due(conn, "acme", row["account"], watch, policy, lease=60.0))
+    assert taken is not None
+    intent = run(lambda conn: calls.claim(conn, taken, None, watch.now, policy))
+    assert isinstance(intent, calls.Intent)
+    order_id = str(orders.begin(runtime, name="file.csv")["id"])
+    line = {"order_id": order_id, "line": 1, "number": NUMBER, "provider": "acme", "purchase_id": row["id"]}
+
+    def record() -> None:
+        assert run(lambda conn: calls.record(conn, intent, DONE, policy, watch.now)).after == Status.RELEASED
+
+    with beside(returns.world, record) as conn:
+        hold(conn, [row["id"]])
+        conn.execute(insert(LINE).values(**line, shared=True))
+        conn.execute(update(ORDER).values(status=OrderStatus.COMPLETED))
+    assert [order["status"] for order in returns.world.rows(select(ORDER))] == [OrderStatus.OPEN]
