@@ -67,6 +67,23 @@ def accounts(costs: Mapping[str, tuple[float, float]], before: Mapping[str, floa
     return _save(figure, "accounts")
 
 
+def distance(used: Mapping[str, float], aims: Mapping[str, float], before: Mapping[str, float]) -> Path:
+    """Which part of its limit was used, by the distance of the servers; what it was once, and what it should be."""
+    names = list(used)[::-1]
+    figure = Figure(figsize=(8.4, 2.6), layout="constrained")
+    figure.suptitle("Use of a limit, by the way to PostgreSQL and Redis")
+    axes = figure.subplots()
+    axes.barh(names, [before[name] for name in names], color=THEIRS, label="before")
+    bars = axes.barh(names, [used[name] for name in names], height=0.4, color=OURS, label="now")
+    axes.bar_label(bars, [f"{used[name]:.3f}" for name in names], label_type="center", fontsize=8, color="white")
+    for place, name in enumerate(names):
+        line = axes.vlines(aims[name], place - 0.4, place + 0.4, color=LINE, linewidth=1.5)
+        line.set_label("aim" if place == 0 else "")
+    axes.set(xlabel="numbers bought, as a share of what the limit allows", xlim=(0, 1))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return _save(figure, "distance")
+
+
 def _draw_calls(axes: Axes, times: Sequence[float], rate: int) -> None:
     counts = by_second(times)
     axes.stairs(counts, fill=True, color=OURS, alpha=0.75, label="calls")
