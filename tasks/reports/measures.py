@@ -10,7 +10,9 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, func, select
 
+from schemas.config.balances import Balance, read_balance
 from schemas.status import Status
+from schemas.tables.accounts import BALANCE_CHECK
 from schemas.tables.audits import FINDING, OPEN_FINDING
 from schemas.tables.purchases import EVENT, FOLLOWED, HELD, PURCHASE, UNPUBLISHED
 from tasks.ledger.queue.daily_limit import DAY
@@ -31,7 +33,8 @@ class Measures:
     person, by provider. oldest_event: when the oldest event was written that is not published. paused: the cause, by
     provider. findings: an audit's open ones, by provider and kind. thresholds: low and target, by pool. spent: what was
     bought in 24 hours cost, by provider and currency, and bought: how many that were, with those that may have been
-    charged, by provider, with all aliases of its account.
+    charged, by provider, with all aliases of its account. balances: what the account had left and whether that is low,
+    when it was looked at last, by provider; nothing of those without a `low_balance`, or where no look could tell.
     """
 
     at: datetime
@@ -45,6 +48,7 @@ class Measures:
     thresholds: dict[str, tuple[int, int]] = field(default_factory=dict)
     spent: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     bought: dict[str, int] = field(default_factory=dict)
+    balances: dict[str, tuple[Balance, bool]] = field(default_factory=dict)
 
 
 def measure(runtime: Runtime) -> Measures:
@@ -64,6 +68,7 @@ def measure(runtime: Runtime) -> Measures:
             thresholds={name: (pool.low, pool.target) for name, pool in runtime.config.pools.items()},
             spent={(one.key, one.currency): one.total for one in day if one.key and one.currency},
             bought=_bought(day, runtime.accounts.values()),
+            balances=_balances(conn, runtime),
         )
 
 
@@ -83,6 +88,18 @@ def _bought(day: Iterable[Spent], accounts: Iterable[Account]) -> dict[str, int]
     for one in day:
         of[one.key] += one.bought + one.unsettled
     return {alias: sum(of[one] for one in account.aliases) for account in accounts for alias in account.aliases}
+
+
+def _balances(conn: Connection, runtime: Runtime) -> dict[str, tuple[Balance, bool]]:
+    told = select(BALANCE_CHECK.c.account, BALANCE_CHECK.c.balance, BALANCE_CHECK.c.low)
+    looks = conn.execute(told.where(BALANCE_CHECK.c.balance.is_not(None)))
+    read = {account: (read_balance(*text.split(" ", 1)), bool(low)) for account, text, low in looks}
+    found = {}
+    for alias, provider in runtime.providers.items():
+        balance, low = read.get(provider.account, (None, False))
+        if balance is not None and runtime.config.providers[alias].low_balance is not None:
+            found[alias] = balance, low
+    return found
 
 
 def _paused(conn: Connection, accounts: Iterable[Account], aliases: Container[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from schemas.status import Status
 from schemas.tables.audits import FINDING
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.ledger.rows import new_id
+from tasks.messages.celery_tasks import BALANCE
 from tasks.runtime import utc_now
 from tests.integration.containers import LocalProcess
 from tests.integration.place import Place
@@ -45,12 +46,14 @@ def test_every_panel_shows_something(
 ) -> None:
     with ExitStack() as stack:
         place = stack.enter_context(Place(tmp_path, postgres_url, redis_server, pools=POOL, daily_limit=100))
+        limited(place)
         place.setup("worker")
         port = free_port()
         command = ["dialstock", "flower", "--port", str(port)]
         flower = LocalProcess("flower", command, place.environ, tmp_path / "flower.log")
         stack.callback(flower.stop)
         trouble(place, buy(place, numbers(3)))
+        place.send({"name": BALANCE, "kwargs": {"provider": "telnyx"}})
         prometheus = stack.enter_context(
             prometheus_of(f"127.0.0.1:{port}", tmp_path, DEPLOY / "prometheus" / "rules.yaml")
         )
@@ -64,6 +67,16 @@ def test_every_panel_shows_something(
         for five in (taken, 'dialstock_bought_24h{provider="bird"}'):
             eventually(lambda five=five: prometheus.values(five) == [5.0], what=five)  # type: ignore[misc]
         eventually(lambda: healthy(prometheus), what="each alert is evaluated")
+
+
+def limited(place: Place) -> None:
+    """Have an account that spends so much a day, and one whose balance is looked at."""
+    path = place.home / "providers.toml"
+    text = path.read_text(encoding="utf-8")
+    money = 'max_spend = "9 EUR"\ncost_if_unknown = "1 EUR"'
+    for table, lines in (("vogent.policy", money), ("telnyx", 'low_balance = "5 USD"')):
+        text = text.replace(f"[providers.{table}]", f"[providers.{table}]\n{lines}")
+    path.write_text(text, encoding="utf-8")
 
 
 def buy(place: Place, numbers: list[str]) -> list[str]:
@@ -82,10 +95,13 @@ def trouble(place: Place, numbers: list[str]) -> None:
     now = utc_now()
     doubt = {"doubt": True, "call_deadline": now - timedelta(hours=3), "due_at": now + timedelta(hours=3)}
     later = {"held": {}, "unknown": doubt, "purchased": {"currency": "EUR", "monthly_price": "1.5"}}
+    other = {"id": new_id(), "idempotency_key": None, "number": "+14155550001", "provider": "vogent"}
+    spent = {**place.purchase(numbers[2]), **later["purchased"], **other}
     finding = {"id": new_id(), "account": "elsewhere", "kind": "orphan", "number": "+14155550000", "provider": "vogent"}
     with place.database.write() as conn:
         for number, (status, values) in zip(numbers, later.items(), strict=True):
             conn.execute(update(PURCHASE).where(PURCHASE.c.number == number).values(status=status, **values))
+        conn.execute(insert(PURCHASE), [spent])
         paused = {"paused_at": now, "cause": "person", "reason": "an outage"}
         conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "vogent").values(**paused))
         conn.execute(insert(FINDING), [{**finding, "provider_number_ids": ["x"], "found_at": now}])

@@ -96,6 +96,7 @@ def families(now: Measures) -> Iterator[GaugeMetricFamily]:
     yield _counts("spent_24h", "What numbers bought in 24 hours cost as told.", ("provider", "currency"), spent)
     bought = {(provider,): count for provider, count in now.bought.items()}
     yield _counts("bought_24h", "Bought by its account in 24 hours, or may be.", ("provider",), bought)
+    yield from _balances(now)
     yield _counts("audit_findings", "What audits found and nobody settled.", ("provider", "kind"), now.findings)
     levels = {
         (name, state): count
@@ -115,6 +116,14 @@ def families(now: Measures) -> Iterator[GaugeMetricFamily]:
     yield _counts("pool_low", "Below so many numbers a pool is filled up.", ("pool",), low)
     target = {(name,): target for name, (_, target) in now.thresholds.items()}
     yield _counts("pool_target", "Up to so many.", ("pool",), target)
+
+
+def _balances(now: Measures) -> Iterator[GaugeMetricFamily]:
+    left = {(provider, one.currency): float(one.amount) for provider, (one, _) in now.balances.items()}
+    about = "What its account had left, when it was looked at last."
+    yield _counts("provider_balance", about, ("provider", "currency"), left)
+    low = {(provider,): float(is_low) for provider, (_, is_low) in now.balances.items()}
+    yield _counts("provider_balance_low", "1 where that is low_balance or below.", ("provider",), low)
 
 
 def _up(value: int) -> GaugeMetricFamily:

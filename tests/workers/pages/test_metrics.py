@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from schemas.status import Status
+from schemas.tables.accounts import BALANCE_CHECK
 from schemas.tables.purchases import PURCHASE
 from tasks.call_times import Call, CallTimes
 from tests.servers import PostgresServer, RedisServer
@@ -72,6 +73,21 @@ def test_what_was_spent_and_how_much_of_the_limits_is_used(visitor: Visitor, bot
     assert ("dialstock_limit_24h", "timepay") not in found, "it has none"
     assert ("dialstock_max_spend_24h", "USD", "timepay") not in found
     assert found["dialstock_limit_calls_per_second", "buy", "timepay"] > 0
+
+
+def test_a_balance_of_an_account_that_has_a_bound_for_it(visitor: Visitor, desk: Desk, home: Path) -> None:
+    path, now = home / "providers.toml", desk.runtime.now()
+    path.write_text(path.read_text().replace("[providers.telnyx]", '[providers.telnyx]\nlow_balance = "5 USD"'))
+    accounts = {alias: one.account for alias, one in desk.runtime.providers.items()}
+    looks = [
+        {"account": accounts[alias], "provider": alias, "due_at": now, "balance": balance, "low": balance is not None}
+        for alias, balance in (("telnyx", "3.20 USD"), ("vonage", "1.00 EUR"), ("plivo", None))
+    ]
+    desk.runtime.database.run(lambda conn: conn.execute(insert(BALANCE_CHECK), looks))
+    found = eventually(lambda: (now := samples(visitor)).get(("dialstock_provider_balance_low", "telnyx")) and now)
+    assert found["dialstock_provider_balance", "USD", "telnyx"] == pytest.approx(3.2)
+    told = {key for key in found if key[0].startswith("dialstock_provider_balance")}
+    assert {key[-1] for key in told} == {"telnyx"}, "the others have no bound"
 
 
 def test_calls_and_queues_are_told_of_and_a_redis_that_is_away(
