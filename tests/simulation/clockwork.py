@@ -46,7 +46,7 @@ class Process:
         return self.dead and all(actor.over for actor in self.actors)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Actor:
     """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it.
 
@@ -200,15 +200,16 @@ class Clockwork:
         """Who goes on: one of those that may, by the seed; where none may, time passes until the first may."""
         if self.ending:
             return None
-        waiting = [actor for actor in self._actors if actor.wake is not None and not actor.over]
-        if not waiting:
-            self.stop(Broken("everybody waits for somebody else"))
-            return None
-        ready = [actor for actor in waiting if actor.wake <= self.now]  # type: ignore[operator]
+        now = self.now
+        ready = [actor for actor in self._actors if actor.wake is not None and actor.wake <= now]
         if not ready:
+            wakes = [actor.wake for actor in self._actors if actor.wake is not None]
+            if not wakes:
+                self.stop(Broken("everybody waits for somebody else"))
+                return None
             self._asked = 0
-            self.now = min(actor.wake for actor in waiting)  # type: ignore[type-var,assignment]
-            ready = [actor for actor in waiting if actor.wake == self.now]
+            self.now = now = min(wakes)
+            ready = [actor for actor in self._actors if actor.wake == now]
         return ready[0] if len(ready) == 1 else ready[self.rng.randrange(len(ready))]
 
     def _hand_over(self, chosen: Actor | None) -> None:

@@ -154,6 +154,7 @@ class Faults:
         self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
         self.states: Counter[tuple[str, str]] = Counter()
+        self._hit: list[tuple[str, Sequence[str]]] = []
         self._drawn: Counter[str] = Counter()
         self._remembers = self._rng.random() < 0.7
         self._answers = self._rng.choice(ANSWERS)
@@ -175,8 +176,16 @@ class Faults:
         me = self._world.clockwork.me
         hit = about if about is not None else me.hand if me else ()
         self.counts[name] += 1
-        self.states.update((name, status) for status in self._world.judge.statuses(hit))
+        self._hit.append((name, hit))
         self._world.clockwork.note(f"FAULT: {name}")
+        if me is None or not me.busy:
+            self.count_states()
+
+    def count_states(self) -> None:
+        """Count what was hit by its status: after a transaction, within which nobody looks."""
+        for name, hit in self._hit:
+            self.states.update((name, status) for status in self._world.judge.statuses(hit))
+        self._hit.clear()
 
     def at_boundary(self, actor: Actor, what: str) -> float:
         """Seconds that *actor* stands still here; below 0: its process is killed."""

@@ -32,14 +32,6 @@ ALL_THE_SAME = 0.03
 FOUND_NOTHING = 2.0
 """Seconds after which a question that found nothing may find something though no row has moved: the pace has room."""
 
-_STAND = (
-    "SELECT provider, group_concat(status || n || ' ' || moves) FROM "
-    "(SELECT provider, status, count(*) AS n, sum(revision) AS moves FROM purchase "
-    "WHERE status IN ('queued', 'dispatched', 'purchasing', 'unknown', 'processing') GROUP BY provider, status) "
-    "GROUP BY provider"
-)
-"""How what waits and runs stands at each provider: another text wherever one has moved, or come."""
-
 _RUNNING = "status IN ('dispatched', 'purchasing')"
 _DOUBTFUL = "status IN ('unknown', 'processing')"
 _TO_BUY = """SELECT min(max(due_at, coalesce((
@@ -94,7 +86,7 @@ class Idle:
     def __init__(self, world: World) -> None:
         self._world = world
         self._resting: dict[Actor, tuple[str, int]] = {}
-        self._stand: dict[str, str] = {}
+        self._stand: dict[str, Any] = {}
         self._moved: object = None
         self._nothing: dict[tuple[Process, str, tuple[str, ...]], tuple[object, float]] = {}
 
@@ -122,7 +114,7 @@ class Idle:
         if self._moved == self._world.files.moved:
             return
         self._moved = self._world.files.moved
-        self._stand = dict(self._world.judge.all(_STAND))
+        self._stand = self._world.judge.stands.look().waiting
         due: dict[str, float] = {}
         for actor, (timer, tick) in self._resting.items():
             if actor.wake is not None and actor.wake > tick:

@@ -11,20 +11,17 @@ from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
 from tests.simulation.clockwork import MICRO, Broken
 from tests.simulation.edits import REPOINTED, desk, kind_of
+from tests.simulation.standing import IN_DOUBT, MAY_BE_CHARGED, Standing
 
 if TYPE_CHECKING:
     from tests.simulation.requests import Request
     from tests.simulation.world import World
 
-IN_DOUBT = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING)
-"""What a row says of its newest call, and of no other."""
-MAY_BE_CHARGED = (*IN_DOUBT, Status.PURCHASED, Status.RELEASING, Status.HELD)
 BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
 NOTHING = "nothing"
 """The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
-_ROWS = f"SELECT provider, account, number, status FROM purchase WHERE status NOT IN ({_DEAD})"
 _UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id WHERE a.outcome IS NULL ORDER BY p.id"""
 _CALLS = """SELECT p.provider, p.account, p.status, a.purchase_id, a.revision, a.started_at, a.outcome FROM purchase p
@@ -51,7 +48,6 @@ class Judge:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._db = world.files.reader
         self.charged: Counter[tuple[str, str]] = Counter()
         self.unseen: set[tuple[str, str]] = set()
         self.adrift: set[tuple[str, str]] = set()
@@ -63,11 +59,7 @@ class Judge:
         self._calls_before: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
         self._under_way: dict[tuple[str, str], int | None] = {}
         self._forgot: int | None = None
-        self._moved: object = None
-        self._known: dict[tuple[object, ...], Any] = {}
-        self._standing: dict[tuple[str, str], str] = {}
-        self._may_be_charged: set[tuple[str, str]] = set()
-        self._purchased: set[tuple[str, str]] = set()
+        self.stands = Standing(world.files)
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
         """What is committed now."""
@@ -75,7 +67,7 @@ class Judge:
 
     def all(self, query: str, *given: Any) -> list[Any]:
         """The same as they come: columns by place and by name."""
-        return self._db.execute(query, given).fetchall()
+        return self._world.files.ask(query, given)
 
     def after_call(self, kind: str, log: Sequence[int], charges: Sequence[Any], *, buying: bool, late: bool) -> None:
         """A provider has executed a request; a *late* one may be given up, but was meant."""
@@ -131,7 +123,7 @@ class Judge:
         self._note_cancelled()
         self.adrift = {one for one in self.adrift if self._is_adrift(one, standing)}
         excused = self.adrift | self.untold | set(self.misjudged.values())
-        for one in sorted(self.charged.keys() - self._may_be_charged - excused):
+        for one in sorted(self.charged.keys() - self.stands.may_be_charged - excused):
             told = one in standing or self._ended(one, Status.RELEASED) or self._is_lost(one)
             if one not in self.unseen or not told:
                 raise Broken(f"{one[1]} at {one[0]} was charged, and its purchase is {standing.get(one, 'gone')}")
@@ -171,44 +163,21 @@ class Judge:
 
     def standing(self) -> dict[tuple[str, str], str]:
         """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
-        self._forget_what_moved()
-        if (_ROWS,) not in self._known:
-            self._known[_ROWS,] = True
-            self._read()
-        for kind, number in sorted(self._purchased - self.charged.keys() - self._world.returns.lost):
+        stands = self.stands.look()
+        for kind, number in sorted(stands.purchased - self.charged.keys() - self._world.returns.lost):
             if not self._world.returns.left_behind((kind, number)):
                 raise Broken(f"{number} at {kind} is purchased, and was never charged")
-        return self._standing
-
-    def _read(self) -> None:
-        self._standing, self._purchased = {}, set()
-        for alias, account, number, status in self.all(_ROWS):
-            one = desk(kind_of(alias), account), number
-            # Under two names of one account a number may stand twice: it is known if one of them may be charged.
-            if self._standing.get(one) not in MAY_BE_CHARGED:
-                self._standing[one] = status
-            if status == Status.PURCHASED:
-                self._purchased.add(one)
-        self._may_be_charged = {one for one, status in self._standing.items() if status in MAY_BE_CHARGED}
+        return stands.of
 
     def one(self, query: str, *given: Any) -> Any:
         """The first column of the first row of what is committed now; None where there is none."""
-        self._forget_what_moved()
-        asked = query, *given
-        if asked not in self._known:
-            row = self._db.execute(query, given).fetchone()
-            self._known[asked] = row and row[0]
-        return self._known[asked]
-
-    def _forget_what_moved(self) -> None:
-        if self._moved != self._world.files.moved:
-            self._moved = self._world.files.moved
-            self._known.clear()
+        rows = self.all(query, *given)
+        return rows[0][0] if rows else None
 
     def statuses(self, ids: Sequence[str]) -> list[str]:
         """The status of each purchase; where there is none in hand, it says so."""
-        found = [self.one("SELECT status FROM purchase WHERE id = ?", one) or NOTHING for one in ids]
-        return found or [NOTHING]
+        known = self.stands.look().statuses if ids else {}
+        return [known.get(one, NOTHING) for one in ids] or [NOTHING]
 
     def unanswered(self, requests: Sequence[Request]) -> list[Request]:
         """The requests that were neither accepted nor rejected."""

@@ -1,4 +1,4 @@
-"""The database: a file of SQLite in memory (/dev/shm), the real statements, and boundaries around each transaction.
+"""The database: SQLite in memory, the real statements, and boundaries around each transaction.
 
 A transaction is one step: SQLite has one writer, so nobody else could write meanwhile. It ends in a commit, in a
 roll-back, in a commit whose answer is lost, or with its process.
@@ -7,9 +7,11 @@ roll-back, in a commit whose answer is lost, or with its process.
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +25,18 @@ from sqlalchemy.exc import OperationalError
 
 import workers.database.connections
 from tasks.transactions import SERVER
+from tests.simulation.clockwork import Escaped
 from workers.database.connections import SqlDatabase, make_engine, migrate
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-SHM = Path("/dev/shm")
-STATEMENTS = 1_000
+STATEMENTS = 2_000
 """Prepared ones that a connection keeps: more than there are."""
+
+_TOUCH = (
+    "CREATE TEMP TRIGGER touch_{table}_{how} AFTER {how} ON main.{table} BEGIN SELECT touched('{table}', {key}); END"
+)
 
 _OURS = ("tasks", "workers")
 
@@ -49,26 +55,74 @@ class _Kept(sqlite3.Connection):
 
 
 class Files:
-    """The database's file, and engines that keep their compiled statements from world to world."""
+    """The database, and engines that keep their compiled statements from world to world.
+
+    `named`: whether its server tells itself from another, as PostgreSQL's do.
+    """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="dialstock-sim-", dir=SHM if SHM.is_dir() else None)
-        self._path = Path(self._folder.name) / "world.sqlite"
-        migrate(f"sqlite:///{self._path}")
         self._engines: list[Engine] = []
         self._lent: list[Connection] = []
         self.restores = 0
         self.named = False
-        """Whether its server tells itself from another, as PostgreSQL's do."""
         self._writes = self._changes = 0
-        self._copy = sqlite3.connect(":memory:", check_same_thread=False)
-        self._live = self._connect(_Kept)
+        self._copy, self._live = self._connect(sqlite3.Connection), self._connect(_Kept)
+        self._migrate()
         sqlite3.Connection.create_function(self._live, "random", 0, lambda: random.getrandbits(63))
-        self.reader = self._connect(sqlite3.Connection)
-        """What judges read with: it sees what is committed."""
-        self.reader.row_factory = sqlite3.Row
         tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version' ORDER BY name"
         self._tables = [name for (name,) in self._live.execute(tables)]
+        self._versions: Counter[str] = Counter()
+        self._touch()
+        self._purchases: dict[str, None] | None = None
+        self._asked: dict[tuple[str, tuple[Any, ...]], tuple[tuple[int, ...], list[Any]]] = {}
+        self._named_in: dict[str, tuple[str, ...]] = {}
+        self._reader = self._live.cursor()
+        self._reader.row_factory = sqlite3.Row
+
+    def _migrate(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="dialstock-sim-") as folder:
+            path = Path(folder) / "world.sqlite"
+            migrate(f"sqlite:///{path}")
+            made = sqlite3.connect(path)
+            made.backup(self._live)
+            made.close()
+
+    def _touch(self) -> None:
+        """Have each change of a row told: what was read of other tables, and of other purchases, holds."""
+
+        def touched(table: str, purchase: str | None) -> None:
+            self._versions[table] += 1
+            if purchase is not None and self._purchases is not None:
+                self._purchases[purchase] = None
+
+        sqlite3.Connection.create_function(self._live, "touched", 2, touched)
+        for table in self._tables:
+            for how in ("INSERT", "UPDATE", "DELETE") if not table.startswith("sqlite_") else ():
+                key = ("OLD.id" if how == "DELETE" else "NEW.id") if table == "purchase" else "NULL"
+                self._live.execute(_TOUCH.format(table=table, how=how, key=key))
+
+    def touched(self) -> dict[str, None] | None:
+        """The purchases whose rows were touched since this was asked before; None where all may be other ones."""
+        found, self._purchases = self._purchases, {}
+        return found
+
+    def read(self, query: str, *given: Any) -> list[Any]:
+        """The rows of *query*, as they are committed. Raises Escaped within a transaction, which would show others."""
+        if self._live.in_transaction:
+            raise Escaped("a judge looks into a transaction")
+        return self._reader.execute(query, given).fetchall()
+
+    def ask(self, query: str, given: tuple[Any, ...]) -> list[Any]:
+        """The same, read anew where a table that it names was touched since. Nobody may change the list."""
+        if query not in self._named_in:
+            self._named_in[query] = tuple(sorted({*re.findall(r"\w+", query)} & {*self._tables}))
+        versions = tuple(self._versions[table] for table in self._named_in[query])
+        before = self._asked.get((query, given))
+        if before is not None and before[0] == versions:
+            return before[1]
+        rows = self.read(query, *given)
+        self._asked[query, given] = versions, rows
+        return rows
 
     @property
     def moved(self) -> tuple[int, int, int]:
@@ -90,6 +144,8 @@ class Files:
         for table in self._tables:
             self._live.execute(f"DELETE FROM {table}")
         self._live.execute("COMMIT")
+        self._asked.clear()
+        self._purchases = None
 
     def copy(self) -> None:
         """Put a copy away."""
@@ -100,6 +156,8 @@ class Files:
         self.restores += 1
         self._take_back()
         self._copy.backup(self._live)
+        self._versions.update(self._tables)
+        self._purchases = None
 
     def engine(self, number: int) -> Engine:
         """The engine of the world's process *number*, without connections."""
@@ -112,7 +170,7 @@ class Files:
         return self._engines[number]
 
     def _make_engine(self) -> Engine:
-        engine = make_engine(f"sqlite:///{self._path}")
+        engine = make_engine("sqlite:///world.sqlite")
         event.listen(engine, "do_connect", lambda *_: self._live)
         _begin_directly(engine)
         return engine
@@ -127,9 +185,7 @@ class Files:
     def close(self) -> None:
         self._take_back()
         self._copy.close()
-        self.reader.close()
         sqlite3.Connection.close(self._live)
-        self._folder.cleanup()
 
     def _take_back(self) -> None:
         for one in self._lent:
@@ -140,7 +196,7 @@ class Files:
 
     def _connect(self, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
         return sqlite3.connect(
-            self._path, factory=factory, check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS
+            ":memory:", factory=factory, check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS
         )
 
 
@@ -205,6 +261,7 @@ class ProcessDatabase(SqlDatabase):
             me.busy -= 1
             if not reads:
                 self._world.files.written()
+            self._world.faults.count_states()
 
     def _connection(self) -> _Connection:
         """A fresh one after a restore, which no connection outlives."""
