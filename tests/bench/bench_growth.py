@@ -32,7 +32,7 @@ def bench_growth(redis_server: RedisServer, postgres_server: PostgresServer) -> 
         notes=(
             f"{bench.count} purchases by one worker process, with orders, lines, attempts and events of the past; "
             f"medians of {setting('ROUNDS', 3)} rounds; ratios to {FEW:,} rows. The cost is CPU time, the database's "
-            "own included; the aim is 1.3 at most."
+            "own included; the aim is 1.1 at most."
         ),
     )
 
