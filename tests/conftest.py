@@ -57,6 +57,7 @@ SERVED = {
 """Fixtures that stand below all databases and all of Redis."""
 
 _RUN = pytest.StashKey[str]()
+_COMPILED = pytest.StashKey[sharing.Compiled]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
 
@@ -88,12 +89,18 @@ def pytest_runtest_makereport(
 
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = _SEED
-    node.config.stash[_RUN] = node.workerinput["testrunuid"]
+    run = node.config.stash[_RUN] = node.workerinput["testrunuid"]
+    node.config.stash.setdefault(_COMPILED, sharing.Compiled(run))
+
+
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    node.config.stash[_COMPILED].collected()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if run := config.stash.get(_RUN, None):
         sharing.end_what_is_left(run)
+        config.stash[_COMPILED].forget()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -105,8 +112,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Shar
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Without the collector of garbage, which would search all modules and tests again and again, and finds none."""
+    own = getattr(session.config, "workerinput", None)
+    if own and sharing.is_beside(own["workerid"]):
+        sharing.Compiled(own["testrunuid"]).wait()
     gc.disable()
     try:
         return (yield)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,6 +26,9 @@ MOST = 8
 
 BESIDE = 4
 """Processes for what waits."""
+
+COMPILED_WITHIN = 60.0
+"""Seconds that those wait at most until the others have compiled what they import."""
 
 MATRIX = "tests/integration/test_troubles.py"
 """Each of its tests takes more than a minute, and is a unit."""
@@ -51,6 +57,41 @@ def workers(option: Any, arguments: Iterable[str]) -> int:
 def computing() -> int:
     """How many processes take what computes."""
     return min(max(2, os.cpu_count() or 1), MOST)
+
+
+def is_beside(worker: str) -> bool:
+    """Whether a process, by its id, is one for what waits."""
+    return int(worker.removeprefix("gw")) >= computing()
+
+
+class Compiled:
+    """Whether all modules of a run are compiled: in a fresh clone each process would compile them all, side by side.
+
+    So those for what waits collect after the others have, which is told by a file in the run's folder. *run* is its id.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._file = Path(tempfile.gettempdir()) / f"dialstock-compiled-{run}"
+        self._collected = 0
+
+    def collected(self) -> None:
+        """Tell that one more process has collected."""
+        self._collected += 1
+        if self._collected == computing():
+            self._file.touch()
+
+    def wait(self, seconds: float = COMPILED_WITHIN) -> bool:
+        """Wait until they are, and no longer than that: who compiles may have died. Returns whether they are."""
+        deadline = time.monotonic() + seconds
+        while not self._file.exists():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def forget(self) -> None:
+        """Leave no file behind."""
+        self._file.unlink(missing_ok=True)
 
 
 def _has_waiting(argument: str) -> bool:
@@ -111,7 +152,7 @@ class Sharing(LoadScopeScheduling):
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         if self.numnodes > computing():
-            beside = int(node.gateway.id.removeprefix("gw")) >= computing()
+            beside = is_beside(node.gateway.id)
             first = next((one for one in self.workqueue if waits(one) is beside), None)
             if first is not None:
                 self.workqueue.move_to_end(first, last=False)

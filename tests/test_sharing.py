@@ -19,9 +19,11 @@ from tests.sharing import (
     BESIDE,
     LONGEST,
     MATRIX,
+    Compiled,
     Sharing,
     computing,
     end_what_is_left,
+    is_beside,
     longest_first,
     unit,
     workers,
@@ -155,6 +157,19 @@ def test_each_process_begins_with_what_is_of_its_sort_and_all_is_handed_out() ->
 def test_without_processes_for_what_waits_it_comes_in_its_place() -> None:
     tests = [f"{folder}/test_a.py::test_1" for folder in ("tests/integration", "tests/tasks", "tests/chaos")]
     assert handed_out(1, tests) == [tests]
+
+
+def test_those_for_what_waits_collect_once_each_of_the_others_has() -> None:
+    assert not any(is_beside(f"gw{number}") for number in range(computing()))
+    assert all(is_beside(f"gw{computing() + number}") for number in range(BESIDE))
+    run = uuid.uuid4().hex
+    told, asked = Compiled(run), Compiled(run)
+    for _ in range(computing()):
+        assert not asked.wait(0.0)
+        told.collected()
+    assert asked.wait()
+    told.forget()
+    assert not asked.wait(0.0)
 
 
 def test_what_a_run_left_is_ended_and_nothing_else() -> None:
