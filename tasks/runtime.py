@@ -17,6 +17,7 @@ from schemas.config.file import Config
 from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
+from tasks.chunks import chunks
 from tasks.policies.accounts import Account, accounts_of
 from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
@@ -65,6 +66,10 @@ class Database(Protocol):
 
 SEARCHES = 8
 """Searches that a worker's messages make at once: it has at least twice as many threads, and one may take minutes."""
+
+
+NEIGHBOURS = 25
+"""Accounts: a look at as many is short enough that a claim hardly waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +172,11 @@ class Runtime:
     def accounts(self) -> Mapping[str, Account]:
         """The configured accounts, and which aliases share their limits."""
         return accounts_of((one.alias, one.account) for one in self.providers.values())
+
+    @cached_property
+    def neighbours(self) -> Mapping[str, Sequence[str]]:
+        """Of each configured account those that a new connection is looked at for together, itself among them."""
+        return {account: some for some in chunks(sorted(self.accounts), NEIGHBOURS) for account in some}
 
     def seller(self, alias: str, account: str) -> str:
         """The alias that is bought under for *account*: *alias*, unless the file has that account by others only."""

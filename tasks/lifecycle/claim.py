@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
+from itertools import chain
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 
 Now = Callable[[], datetime]
 Claims = list[Claim | None]
-Known = tuple[Wanted, Newest | None]
+Read = Mapping[str, Newest]
+Known = tuple[Wanted, Read]
 Found = Sequence[Claim | Unvouched | WentBack | None]
 Claiming = Callable[[Connection, Sequence[Known]], Found]
 Marking = Callable[[Found], Found]
@@ -42,20 +44,21 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
     """
     claiming = _claiming(runtime.now, call_length(binding.policy))
     marking = _marking(runtime.watermark, runtime.database.renew)
-    look = _looks[binding.account]
+    neighbours = runtime.neighbours[binding.account]
+    look = _looks[neighbours[0]]
 
-    def claimed(newest: Newest | None) -> Claims:
+    def claimed(newest: Read) -> Claims:
         return _claimed(runtime.database.transact(claiming, [(one, newest) for one in items], marking))
 
     try:
         while True:
             done = look.done
             try:
-                return claimed(None)
+                return claimed({})
             except Unvouched as exc:
                 server = exc.server
             # Outside of any transaction: Redis may take its time.
-            with look.turn(done, server, partial(lost_calls.look, runtime, binding.account)) as (newest, mine):
+            with look.turn(done, server, partial(lost_calls.look, runtime, neighbours)) as (newest, mine):
                 try:
                     if newest is not None:
                         return claimed(newest)
@@ -80,10 +83,10 @@ class _Look:
     done: int = 0
     applied: bool = True
     server: str = ""
-    newest: Newest | None = None
+    newest: Read | None = None
 
     @contextmanager
-    def turn(self, done: int, server: str, read: Callable[[str], Newest]) -> Iterator[tuple[Newest | None, bool]]:
+    def turn(self, done: int, server: str, read: Callable[[str], Read]) -> Iterator[tuple[Read | None, bool]]:
         """The marks to claim by, and whether they were read for this. *done* is what was there before.
 
         What another one read is good for the *server* that it names. Of one without a name nobody goes by it: it may
@@ -113,14 +116,14 @@ _looks: defaultdict[str, _Look] = defaultdict(_Look)
 def _claiming(now: Now, seconds: float) -> Claiming:
     """Made once: what threads claim at the same time is claimed together, whichever accounts it is of.
 
-    Each comes with the newest marks of its account once they were read.
+    Each comes with the newest marks of its account, and of the neighbours, once they were read.
     """
 
     def claiming(conn: Connection, wanted: Sequence[Known]) -> Found:
         # Others share the transaction: raised, what is against one account would roll back all.
-        unread = vouch_all(conn, [(one.account, None) for one, newest in wanted if newest is None])
-        problems = vouch_all(conn, [(one.account, newest) for one, newest in wanted if newest is not None])
-        against = [(unread if newest is None else problems).get(one.account) for one, newest in wanted]
+        unread = vouch_all(conn, [(one.account, None) for one, newest in wanted if one.account not in newest])
+        problems = vouch_all(conn, chain.from_iterable(newest.items() for _, newest in wanted))
+        against = [(problems if one.account in newest else unread).get(one.account) for one, newest in wanted]
         known = [one for (one, _), problem in zip(wanted, against, strict=True) if problem is None]
         claims = iter(intents.claim(conn, known, now(), seconds) if known else ())
         return [next(claims) if problem is None else problem for problem in against]

@@ -166,7 +166,7 @@ def _claim(work: _Work) -> Intent | Done:
             if newest is not None:
                 # It was looked up for another connection's server: of two, one has replaced the other.
                 runtime.database.renew()
-            newest = lost_calls.look(runtime, row["account"], exc.server)
+            [newest] = lost_calls.look(runtime, [row["account"]], exc.server).values()
 
 
 def _with_place(conn: Connection, row: Row, now: datetime, action: Callable[[], D]) -> D:

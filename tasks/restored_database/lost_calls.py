@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -72,10 +72,13 @@ def newest_marks(runtime: Runtime, account: str) -> list[Mark]:
     return runtime.watermark.newest(account, telling(runtime, account), others_than(runtime, account))
 
 
-def look(runtime: Runtime, account: str, server: str) -> Newest:
-    """The newest marks, read for *server*: from now on nobody marks what was committed on another."""
+def look(runtime: Runtime, accounts: Iterable[str], server: str) -> dict[str, Newest]:
+    """The newest marks of each account, read for *server*: from now on nobody marks what was committed on another."""
     runtime.watermark.meet(server)
-    return Newest(marks=newest_marks(runtime, account), server=server)
+    counts = {account: telling(runtime, account) for account in accounts}
+    found = runtime.watermark.newest_of(counts)
+    linked = {account: newest_marks(runtime, account) for account in counts if account not in found}
+    return {account: Newest(marks=marks, server=server) for account, marks in (found | linked).items()}
 
 
 def all_lost(runtime: Runtime, account: str) -> Lost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 
 
@@ -83,8 +84,14 @@ def since_of(found: Mapping[str, Sequence[bytes | str]]) -> Since:
 def marks_of(lists: Iterable[Iterable[bytes | str]]) -> list[Mark]:
     """The marks of several lists, in the order of their times, or of the one that there is, as they stand."""
     found = [list(dict.fromkeys(map(text_of, one))) for one in lists]
-    marks = [Mark.parse(text) for text in dict.fromkeys(chain.from_iterable(found))]
+    marks = [_parsed(text) for text in dict.fromkeys(chain.from_iterable(found))]
     return marks if sum(map(bool, found)) < 2 else sorted(marks, key=lambda mark: mark.started_at, reverse=True)
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> Mark:
+    """Kept: the newest are read again and again."""
+    return Mark.parse(text)
 
 
 def text_of(said: bytes | str) -> str:

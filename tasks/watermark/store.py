@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from tasks.redis_keys import named
@@ -48,6 +48,15 @@ if place == 0 then return {} end
 return redis.call('LRANGE', KEYS[1], 0, (place or 0) - 1)
 """
 
+# Whether an account has another name, then of each kind the newest marks, and all that came since one that is known.
+_LOOK = """
+local function list(name, known)
+  local place = redis.call('LPOS', name, known)
+  return redis.call('LRANGE', name, 0, place and math.max(place, ARGV[1]) - 1 or -1)
+end
+return {redis.call('EXISTS', KEYS[1] .. ':names'), list(KEYS[1], ARGV[2]), list(KEYS[1] .. ':releases', ARGV[3])}
+"""
+
 _LINK = """
 redis.call('SADD', KEYS[1] .. ':names', ARGV[1] .. KEYS[2])
 redis.call('SADD', KEYS[2] .. ':names', ARGV[1] .. KEYS[1])
@@ -62,6 +71,17 @@ _MARKED = """
 local found = {}
 for place, key in ipairs(KEYS) do
   if redis.call('EXISTS', key, key .. ':releases', key .. ':names') > 0 then found[#found + 1] = place end
+end
+return found
+"""
+
+# Which accounts have another last mark than the one that is known, of either kind, or another name that may have.
+_CHANGED = """
+local found = {}
+local function is_last(list, mark) return (redis.call('LINDEX', list, 0) or '') == mark end
+for place, key in ipairs(KEYS) do
+  local same = is_last(key, ARGV[2 * place - 1]) and is_last(key .. ':releases', ARGV[2 * place])
+  if not same or redis.call('EXISTS', key .. ':names') > 0 then found[#found + 1] = place end
 end
 return found
 """
@@ -98,6 +118,8 @@ class Watermark:
         self._link = redis.register_script(_LINK)
         self._names = redis.register_script(_NAMES)
         self._marked = redis.register_script(_MARKED)
+        self._look = redis.register_script(_LOOK)
+        self._changed = redis.register_script(_CHANGED)
         self._known: dict[str, str] = {}
         self._links: Sequence[tuple[str, str, bool]] = ()
 
@@ -128,15 +150,22 @@ class Watermark:
 
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         """At most *count* marks of each kind of *account* under each of its names, the newest first."""
-        key = self._key(account)
+        found = self.newest_of({account: count})
+        if account in found:
+            return found[account]
+        return marks_of([self._redis.lrange(one, 0, count - 1) for one in self._lists(account, others)])
+
+    def newest_of(self, counts: Mapping[str, int]) -> dict[str, list[Mark]]:
+        """The same of many accounts in one round trip; nothing of those with other names. *counts* says how many."""
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.exists(f"{key}:names")
-            for one in (key, _releases(key)):
-                pipe.lrange(one, 0, count - 1)
-            linked, *lists = pipe.execute()
-        if linked:
-            lists = [self._redis.lrange(one, 0, count - 1) for one in self._lists(account, others)]
-        return marks_of(lists)
+            for account, count in counts.items():
+                key = self._key(account)
+                pipe.exists(f"{key}:names")
+                for one in (key, _releases(key)):
+                    pipe.lrange(one, 0, count - 1)
+            told = iter(pipe.execute())
+        by_account = zip(counts, zip(*[told] * 3, strict=True), strict=True)
+        return {account: marks_of(lists) for account, (others, *lists) in by_account if not others}
 
     def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
         """Which pools the marked calls of *account* were for, by purchase."""
@@ -164,25 +193,41 @@ class Watermark:
         every = [*accounts]
         return [every[place - 1] for place in self._marked(keys=[self._key(one) for one in every])] if every else []
 
+    def unchanged(self, accounts: Iterable[str]) -> dict[str, list[Mark]]:
+        """Those of *accounts* of which nothing was marked since `known` was told, and the last mark of each kind.
+
+        None that has another name. In one round trip.
+        """
+        every = {account: self._key(account) for account in accounts}
+        last = {one: [self._known.get(key, ""), self._known.get(_releases(key), "")] for one, key in every.items()}
+        places = self._changed(keys=[*every.values()], args=[*chain(*last.values())]) if every else []
+        changed = set(places)
+        return {one: marks_of([[*filter(None, last[one])]]) for at, one in enumerate(every, 1) if at not in changed}
+
     def looks(self, counts: Mapping[str, int]) -> dict[str, tuple[list[Mark], Since]]:
         """What `newest` and `since_known` say of many accounts in one round trip; nothing of those with other names.
 
         *counts* says for each how many of the newest.
         """
-        keys = {account: self._key(account) for account in counts}
+        lists = {one: (key, _releases(key)) for one, key in ((account, self._key(account)) for account in counts)}
         with self._redis.pipeline(transaction=False) as pipe:
-            for account, key in keys.items():
-                pipe.exists(f"{key}:names")
-                for one in (key, _releases(key)):
-                    pipe.lrange(one, 0, counts[account] - 1)
-                    self._since(keys=[one], args=[self._known.get(one, "")], client=pipe)
-            told = iter(pipe.execute())
-        found = {}
-        for account, (others, *lists) in zip(counts, zip(*[told] * 5, strict=True), strict=True):
-            if not others:
-                since = dict(zip((keys[account], _releases(keys[account])), lists[1::2], strict=True))
-                found[account] = marks_of(lists[::2]), since_of(since)
-        return found
+            for account, (key, releases) in lists.items():
+                known = (self._known.get(one, "") for one in (key, releases))
+                self._look(keys=[key], args=[counts[account], *known], client=pipe)
+            told = pipe.execute()
+        return {
+            account: (
+                marks_of(one[: counts[account]] for one in found),
+                self._since_in(dict(zip(names, found, strict=True))),
+            )
+            for (account, names), (others, *found) in zip(lists.items(), told, strict=True)
+            if not others
+        }
+
+    def _since_in(self, found: Mapping[str, Sequence[bytes | str]]) -> Since:
+        """What stands before the known mark in each list."""
+        texts = {key: [text_of(one) for one in its] for key, its in found.items()}
+        return since_of({key: [*takewhile(self._known.get(key, "").__ne__, its)] for key, its in texts.items()})
 
     def known(self, since: Since) -> None:
         """Remember, in this process, that the database knows all of these."""

@@ -129,11 +129,17 @@ class OpenWatermark(Watermark):
     def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
         return self.marks.get(account, [])[:count]
 
+    def newest_of(self, counts: Mapping[str, int]) -> dict[str, list[Mark]]:
+        return {account: self.newest(account, count) for account, count in counts.items()}
+
     def since_known(self, account: str, others: Iterable[str] = ()) -> Since:
         return Since(marks=self.newest(account), until={})
 
     def marked(self, accounts: Iterable[str]) -> list[str]:
         return [*accounts]
+
+    def unchanged(self, accounts: Iterable[str]) -> dict[str, list[Mark]]:
+        return {}
 
     def looks(self, counts: Mapping[str, int]) -> dict[str, tuple[list[Mark], Since]]:
         return {account: (self.newest(account, count), self.since_known(account)) for account, count in counts.items()}

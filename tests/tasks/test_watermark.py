@@ -159,6 +159,25 @@ def test_of_many_accounts_is_told_at_once_what_each_alone_would_tell(
     assert (marks.marked([]), marks.looks({})) == ([], {})
 
 
+def test_many_are_asked_at_once_whose_marks_are_the_last_that_are_known(redis: Redis) -> None:
+    marks, other = Watermark(redis), Watermark(redis)
+    names = ["bought", "given back", "other name", "emptied", "new", *(f"account{index}" for index in range(300))]
+    released = replace(mark(3), release_id="019a0000-0000-7000-8000-0000000000aa")
+    other.write({name: [mark(1), mark(2)] for name in names[:4]})
+    other.write_release(names[1], released)
+    other.link("former", names[2], same=True)
+    assert marks.unchanged(names) == {name: [] for name in names[4:]}
+    for name in names:
+        marks.known(marks.since_known(name))
+    redis.delete(marks._key("emptied"))
+    still = {"bought": [mark(2)], "given back": [mark(2), released]}
+    assert marks.unchanged(names[:5]) == {**still, "new": []}
+    other.write({name: [mark(4)] for name in ("bought", "new")})
+    assert marks.unchanged(names[:5]) == {"given back": [mark(2), released]}
+    other.write_release(names[1], replace(released, revision=9))
+    assert (marks.unchanged(names[:5]), marks.unchanged([])) == ({}, {})
+
+
 def test_nobody_marks_what_was_committed_on_a_server_that_was_replaced(redis: Redis) -> None:
     old, new = Watermark(redis), Watermark(redis)
     old.write({ACCOUNT: [mark(1)]}, "one")

@@ -20,6 +20,7 @@ from tasks.ledger import history
 from tasks.ledger.calls import intents
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim, purchase
+from tasks.runtime import NEIGHBOURS
 from tasks.transactions import server_of
 from tasks.watermark import Mark, Newest, Watermark
 from tests.tasks.support import NUMBER, OpenWatermark, World, number
@@ -35,6 +36,7 @@ class Watched(OpenWatermark):
         super().__init__()
         self.written: list[int] = []
         self.read = 0
+        self.looks = 0
         self.away = False
 
     def write(self, marks: Mapping[str, Sequence[Mark]], server: str = "") -> None:
@@ -42,6 +44,10 @@ class Watched(OpenWatermark):
             raise RedisConnectionError
         self.written.append(sum(map(len, marks.values())))
         super().write(marks)
+
+    def newest_of(self, counts: Mapping[str, int]) -> dict[str, list[Mark]]:
+        self.looks += 1
+        return super().newest_of(counts)
 
     def newest(self, account: str, count: int = 1, others: Iterable[str] = ()) -> list[Mark]:
         if self.away:
@@ -187,7 +193,7 @@ def test_an_account_that_nobody_looked_at_rolls_back_nothing_that_shares_its_tra
     wanted = intents.Wanted(row["id"], row["revision"], world.binding.account, None)
     with world.write() as conn:
         conn.execute(insert(PROVIDER).values(provider="another", updated_at=world.clock()))
-        [found] = claim._claiming(world.runtime.now, 30.0)(conn, [(wanted, None)])
+        [found] = claim._claiming(world.runtime.now, 30.0)(conn, [(wanted, {})])
     assert isinstance(found, history.Unvouched)
     assert "another" in [one["provider"] for one in world.rows(select(PROVIDER))]
     assert world.row(row["id"]) == row
@@ -209,7 +215,7 @@ def test_accounts_are_claimed_and_marked_together_but_those_that_nobody_looked_a
     wanted, rows = of_accounts(world, "one", "two", "new")
     with world.write() as conn:
         history.vouched(conn).update(("one", "two"))
-        *found, new = claim._claiming(world.runtime.now, 30.0)(conn, [(one, None) for one in wanted])
+        *found, new = claim._claiming(world.runtime.now, 30.0)(conn, [(one, {}) for one in wanted])
     claims = claim._marking(watched, world.runtime.database.renew)(found)
     assert [one.marked for one in claims if isinstance(one, intents.Claim)] == [True, True]
     assert isinstance(new, history.Unvouched)
@@ -229,13 +235,22 @@ def test_the_first_claims_of_many_accounts_on_a_connection_share_their_statement
     again(world)
     with world.write() as conn:
         server = server_of(conn)
-        newest = [Newest(marks=marks, server=server) for marks in ((), (), (gone,))]
+        marks = zip(wanted, ((), (), (gone,)), strict=False)
+        newest = [{one.account: Newest(marks=its, server=server)} for one, its in marks]
         statements: list[str] = []
         event.listen(conn, "before_cursor_execute", lambda *args: statements.append(args[2]))
-        *found, behind, new = claiming(conn, [*zip(wanted, [*newest, None], strict=True)])
+        *found, behind, new = claiming(conn, [*zip(wanted, [*newest, newest[0]], strict=True)])
     assert [isinstance(one, intents.Claim) for one in found] == [True, True]
     assert isinstance(behind, history.WentBack)
     assert isinstance(new, history.Unvouched)
     writing = [one for one in statements if one.startswith(("INSERT", "UPDATE"))]
     assert len(writing) == 2
     assert [world.row(row["id"])["status"] for row in rows[2:]] == [Status.DISPATCHED] * 2
+
+
+def test_a_connection_is_looked_at_for_many_accounts_together(world: World, watched: Watched) -> None:
+    names = [f"account{n}" for n in range(2 * NEIGHBOURS + 1)]
+    of_accounts(world, *names)
+    world.work()
+    assert len(world.provider.charged) == len(names)
+    assert (watched.looks, watched.read) == (3, len(names))

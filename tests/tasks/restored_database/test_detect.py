@@ -188,6 +188,34 @@ def test_what_was_marked_late_is_seen_behind_any_number_of_later_calls(
         assert past.charged() == later
 
 
+@pytest.mark.parametrize(("in_order", "new", "again"), [(True, False, 0), (False, True, 0), (False, False, 25)])
+def test_one_that_goes_back_after_all_was_there_is_seen_with_no_mark_since(
+    past: Past, in_order: bool, new: bool, again: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the last mark, or by all: of two workers the one that committed last marked first."""
+    monkeypatch.setattr(questioned_accounts, "AGAIN", again)
+    for one in TWO:
+        past.world.queued(one)
+    past.world.release()
+    first, second = past.world.sent
+    past.world.deliver(first)
+    past.keep()
+    past.world.deliver(second)
+    if not in_order:
+        marks = past.world.runtime.watermark.newest("acme-account")
+        past.redis.flushall()
+        past.world.runtime.watermark.write({"acme-account": marks})
+    for _ in range(2):
+        past.compare()
+        assert past.causes() == [None, None]
+    if not new:
+        past.world.clock.advance(120)
+    past.go_back()
+    past.compare()
+    past.buy_what_is_left()
+    assert (past.causes(), past.charged()) == ([Cause.BEHIND] * 2, TWO)
+
+
 def test_a_call_that_was_marked_and_never_sent_is_an_alarm(past: Past) -> None:
     past.world.queued(number(1))
     past.keep()
