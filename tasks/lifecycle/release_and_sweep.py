@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -18,6 +19,7 @@ from tasks.ledger import due, sweep
 from tasks.ledger.calls import looks
 from tasks.ledger.orders.limits import Limited, lock_limited
 from tasks.ledger.queue import dispatch, release, requeue, standing
+from tasks.ledger.queue.dispatch import Room
 from tasks.ledger.queue.pool_limits import Limits
 from tasks.ledger.queue.standing import Standing
 from tasks.ledger.rows import Row, some_numbers
@@ -40,6 +42,9 @@ WAYS = 4
 
 TOGETHER = 8
 """Providers that share a release's transaction: short enough that a purchase hardly waits for it on SQLite."""
+
+ASKED_TOGETHER = 100
+"""Providers that are asked together what is due, and whether there is room: those to come wait for their release."""
 
 LOOK_LEASE = 8.0
 """Seconds until a look whose message no worker took is due again."""
@@ -96,32 +101,59 @@ def release_due(runtime: Runtime, *bindings: Binding) -> int:
     Raises redis.RedisError where Redis is away: without pace nothing is released.
     """
     with runtime.database.read() as conn:
-        found = [one for binding in bindings if (one := _wanted(conn, runtime, binding)).lanes]
+        asked = [_wanted(conn, runtime, binding, room) for binding, room in _with_room(conn, runtime, bindings)]
+    found = [one for one in asked if one.lanes]
     if not found:
         return 0
     waits = runtime.pace.all_next_in(one.binding.buying for one in found)
     soon = _lookahead(runtime)
     ready = [one for one, wait in zip(found, waits, strict=True) if wait <= soon]
-    messages = runtime.database.run(lambda conn: _release_all(conn, runtime, ready)) if ready else []
+    return sum(_release_together(runtime, some) for some in chunks(ready, TOGETHER))
+
+
+def _release_together(runtime: Runtime, ready: Sequence[_Wanted]) -> int:
+    messages = runtime.database.run(partial(_release_all, runtime=runtime, wanted=ready))
     if messages:
         runtime.reached("released")
         runtime.send(messages)
     return sum(len(one.kwargs.get("items", [one])) for one in messages)
 
 
-def _wanted(conn: Connection, runtime: Runtime, binding: Binding) -> _Wanted:
-    soon = binding.buying.calls_within(_lookahead(runtime)) * binding.batch
+def _with_room(conn: Connection, runtime: Runtime, bindings: Sequence[Binding]) -> list[tuple[Binding, Room]]:
+    """Those that there may be room for: asked without a lock, so that a busy provider costs none at each tick.
+
+    How they stand and what runs is asked of all together: of a thousand alone it took longer than a tick.
+    """
+    accounts = {one.account: runtime.accounts[one.account] for one in bindings}
+    rows, now = standing.read_all(conn, [*accounts.values()]), runtime.now()
+    stands = [standing.standing(rows[one.account], one.alias, accounts[one.account]) for one in bindings]
+    counts = dispatch.running(conn, {name for one in stands for name in one.names})
+    found = []
+    for binding, stand in zip(bindings, stands, strict=True):
+        its, account = dispatch.running_of(counts, stand.names), accounts[binding.account]
+        soon = _soon(runtime, binding)
+        room = dispatch.room(conn, binding.policy, stand, account, now=now, soon=soon, counts=its)
+        if room.free or room.again:
+            found.append((binding, room))
+    return found
+
+
+def _wanted(conn: Connection, runtime: Runtime, binding: Binding, room: Room) -> _Wanted:
     lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now())
-    if lanes:
-        lanes = _with_room(conn, runtime, binding, lanes, soon)
+    if lanes and room.again:
+        lanes = dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, runtime.now())
     limits = pools.limits_of(conn, runtime, lanes)
     lanes = pools.within(conn, runtime, binding, lanes, limits)
     # With room for fewer than there are lanes, each has its turn by chance.
     random.shuffle(lanes)
-    return _Wanted(binding=binding, lanes=lanes, soon=soon, limits=limits)
+    return _Wanted(binding=binding, lanes=lanes, soon=_soon(runtime, binding), limits=limits)
 
 
-def _release_all(conn: Connection, runtime: Runtime, wanted: Sequence[_Wanted]) -> list[Message]:
+def _soon(runtime: Runtime, binding: Binding) -> int:
+    return binding.buying.calls_within(_lookahead(runtime)) * binding.batch
+
+
+def _release_all(conn: Connection, *, runtime: Runtime, wanted: Sequence[_Wanted]) -> list[Message]:
     """Release of each what there is room for; all that is locked is, in the ledger's order, before the first."""
     now = runtime.now()
     locked = [
@@ -169,18 +201,6 @@ def _release(
     return purchase_messages(binding, rows, probe=standing.paused)
 
 
-def _with_room(
-    conn: Connection, runtime: Runtime, binding: Binding, lanes: list[str | None], soon: int
-) -> list[str | None]:
-    """The lanes that there may be room for: asked without a lock, so that a busy provider costs none at each tick."""
-    account, now = runtime.accounts[binding.account], runtime.now()
-    stands = standing.standing(standing.read(conn, account), binding.alias, account)
-    room = dispatch.room(conn, binding.policy, stands, account, now=now, soon=soon)
-    if room.again:
-        return dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, now)
-    return lanes if room.free else []
-
-
 def look_due(runtime: Runtime, binding: Binding) -> int:
     """Have the provider asked about purchases whose look is due. Returns how many."""
     walk = binding.adapter.lookup == "by_list"
@@ -205,7 +225,7 @@ def _take_looks(conn: Connection, runtime: Runtime, binding: Binding, limit: int
 
 def release_all(runtime: Runtime) -> int:
     """Release what is due, of all providers: aliases of one account share its limits, each has its turn by chance."""
-    return sum(release_due(runtime, *some) for some in chunks(_shuffled(runtime, due.to_buy), TOGETHER))
+    return sum(release_due(runtime, *some) for some in chunks(_shuffled(runtime, due.to_buy), ASKED_TOGETHER))
 
 
 def look_all(runtime: Runtime) -> int:

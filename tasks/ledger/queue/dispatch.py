@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from sqlalchemy import (
     Connection,
@@ -36,6 +37,9 @@ MAX_LANES = 50
 
 DAILY_LIMIT, MAX_SPEND = "daily_limit", "max_spend"
 """Why there is no room: an account's limits of a day."""
+
+Running = Counter[tuple[str, str]]
+"""How many purchases are in a status, dispatched or purchasing, by alias and status."""
 
 _AT = PURCHASE.c
 # Asked ten times a second by every worker, so built once.
@@ -124,39 +128,55 @@ def lock_provider(conn: Connection, provider: str, account: Account, now: dateti
     return standing if standing.state["account"] in (None, account.name) else None
 
 
-def room(conn: Connection, policy: Policy, standing: Standing, account: Account, *, now: datetime, soon: int) -> Room:
+def room(
+    conn: Connection,
+    policy: Policy,
+    standing: Standing,
+    account: Account,
+    *,
+    now: datetime,
+    soon: int,
+    counts: Running | None = None,
+) -> Room:
     """How many purchases may be released; *soon* is how many calls the pace allows in the next moments.
 
-    All names of the account count: `lock_provider` keeps the others from a release meanwhile.
+    All names of the account count: `lock_provider` keeps the others from a release meanwhile. *counts* is what is
+    `running` under them, where that was asked before.
     """
-    counts = _running(conn, standing.names)
+    counts = running(conn, standing.names) if counts is None else counts
     if standing.paused and not _probe_is_due(standing.state, counts, now):
         return Room(free=0, why="paused")
-    running = sum(counts.values())
+    under_way = sum(counts.values())
     released = sum(count for (_, status), count in counts.items() if status == Status.DISPATCHED)
-    free = min(policy.in_flight - running, soon - released)
+    free = min(policy.in_flight - under_way, soon - released)
     if free <= 0:
         return Room(free=0, why="in flight")
     if policy.daily_limit:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
         since = policy.in_flight + 2 * soon * policy.max_batch
-        left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + running + since)
-        if left <= running:
+        left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + under_way + since)
+        if left <= under_way:
             return Room(free=0, again=free, why=DAILY_LIMIT)
-        free = min(free, left - running)
+        free = min(free, left - under_way)
     day = day_spend(conn, account, standing.names, policy, now)
     if day is not None and not day.left:
         return Room(free=0, again=free, why=MAX_SPEND, day=day)
     return Room(free=1, why="probe", day=day) if standing.paused else Room(free=free, day=day)
 
 
-def _running(conn: Connection, names: Collection[str]) -> Counter[tuple[str, str]]:
+def running(conn: Connection, names: Collection[str]) -> Running:
     """How many purchases are dispatched and purchasing, for each alias."""
     found = conn.execute(_COUNT_RUNNING, {"aliases": list(names)})
     return Counter({(provider, status): count for provider, status, count in found})
 
 
-def _probe_is_due(state: Row, counts: Counter[tuple[str, str]], now: datetime) -> bool:
+def running_of(counts: Running, names: Collection[str]) -> Running:
+    """What of these is under *names*."""
+    keys = product(names, (str(Status.DISPATCHED), str(Status.PURCHASING)))
+    return Counter({key: counts[key] for key in keys if key in counts})
+
+
+def _probe_is_due(state: Row, counts: Running, now: datetime) -> bool:
     own = any(provider == state["provider"] for provider, _ in counts)
     return state["probe_at"] is not None and state["probe_at"] <= now and not own
 

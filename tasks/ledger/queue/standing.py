@@ -7,12 +7,13 @@ the others. Whoever has another file counts by its own: while a rename rolls out
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, or_, select
 
 from schemas.tables.purchases import PROVIDER
 from tasks.ledger.among import among
@@ -45,7 +46,7 @@ class Standing:
 
 def _of_account(table: FromClause) -> ColumnElement[bool]:
     # The file's own aliases by name, too: one that is used for the first time has no account yet.
-    return or_(among(table.c.provider, "aliases"), table.c.account == bindparam("account"))
+    return or_(among(table.c.provider, "aliases"), among(table.c.account, "accounts"))
 
 
 _ALL = PROVIDER.alias("every")
@@ -57,12 +58,27 @@ _LOCK = _READ.add_columns(_COUNT.label("present")).with_for_update(skip_locked=T
 
 def read(conn: Connection, account: Account) -> list[Row]:
     """The rows of an account's aliases, of the file and former ones, by name."""
-    return [dict(row) for row in conn.execute(_READ, _values(account)).mappings()]
+    return [dict(row) for row in conn.execute(_READ, _values([account])).mappings()]
+
+
+def read_all(conn: Connection, accounts: Sequence[Account]) -> dict[str, list[Row]]:
+    """The same of several accounts, by the account's name."""
+    rows = [dict(row) for row in conn.execute(_READ, _values(accounts)).mappings()]
+    its: defaultdict[str | None, list[Row]] = defaultdict(list)
+    for row in rows:
+        its[row["account"]].append(row)
+    by_alias = {row["provider"]: row for row in rows}
+    found = {}
+    for account in accounts:
+        own = {alias: by_alias[alias] for alias in account.aliases if alias in by_alias}
+        own |= {row["provider"]: row for row in its[account.name]}
+        found[account.name] = [own[alias] for alias in sorted(own)]
+    return found
 
 
 def lock(conn: Connection, account: Account) -> list[Row] | None:
     """The same, locked; None while another transaction holds one of them."""
-    found = [dict(row) for row in conn.execute(_LOCK, _values(account)).mappings()]
+    found = [dict(row) for row in conn.execute(_LOCK, _values([account])).mappings()]
     whole = all(row.pop("present") == len(found) for row in found)
     return found if whole else None
 
@@ -123,5 +139,6 @@ def _rank(row: Row) -> int:
     return _RANKS.get(row["cause"], 1)
 
 
-def _values(account: Account) -> Row:
-    return {"aliases": list(account.aliases), "account": account.name}
+def _values(accounts: Sequence[Account]) -> Row:
+    aliases = [alias for account in accounts for alias in account.aliases]
+    return {"aliases": aliases, "accounts": [account.name for account in accounts]}

@@ -226,6 +226,21 @@ def test_an_account_is_locked_and_read_in_one_statement_each(world: World) -> No
     assert len([one for one in asked if "provider_state" in one]) == len(asked) == 2
 
 
+def test_accounts_that_are_read_together_stand_as_each_does_alone(world: World) -> None:
+    started(world, former="acme", moved="acme")
+    runtime = started(world, main="acme", second="acme", moved="other")
+    stop(world, "former", Cause.PERSON)
+    with world.write() as conn:
+        # Another process's file has it as that account yet.
+        conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "moved").values(account="vogent|acme"))
+    accounts = [*runtime.accounts.values(), Account("unused", ("unused",))]
+    with world.runtime.database.read() as conn:
+        together = standing.read_all(conn, accounts)
+        assert together == {one.name: standing.read(conn, one) for one in accounts}
+    names = {name: [row["provider"] for row in rows] for name, rows in together.items()}
+    assert names == {"vogent|acme": ["former", "main", "moved", "second"], "vogent|other": ["moved"], "unused": []}
+
+
 def test_two_aliases_that_nothing_is_known_of_are_no_account(world: World) -> None:
     """Neither was ever started with, or both were forgotten."""
     world.accept()

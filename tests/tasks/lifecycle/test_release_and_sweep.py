@@ -179,6 +179,23 @@ def test_more_accounts_than_share_a_release_are_all_released(world: World) -> No
     assert release_and_sweep.release_all(world.runtime) == 0
 
 
+def test_whether_there_is_room_is_asked_of_many_busy_accounts_together(make: Make) -> None:
+    world = make(max_in_flight=1)
+    names = many(world, 2 * release_and_sweep.TOGETHER)
+    for n, name in enumerate(names):
+        world.queued(number(100 + n), name)
+    assert release_and_sweep.release_all(world.runtime) == len(names)
+    asked: list[str] = []
+
+    @event.listens_for(world.runtime.database.engine, "before_cursor_execute")  # type: ignore[attr-defined]
+    def _note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    assert release_and_sweep.release_all(world.runtime) == 0
+    # Who has something due and is not paused, how they stand, and what runs.
+    assert len([one for one in asked if not one.startswith("BEGIN")]) == 4
+
+
 def test_two_names_of_one_account_share_its_room_in_one_release_too(make: Make) -> None:
     world = make(max_in_flight=3)
     for n in range(4):
