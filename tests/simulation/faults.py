@@ -70,6 +70,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
     # by batch of events; in a theme alone
     "stands still with what is published": (0.0,),
+    # by sleep, for a slot most of all; in a theme alone
+    "sleeps too long": (0.0,),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -108,6 +110,9 @@ yet."""
 
 WITH_AN_ANSWER = (8.0, 12.0, 25.0)
 """The same for who has a purchase's answer: longer than its call may take, so that others settle it meanwhile."""
+
+TOO_LONG = (0.2, 0.4, 0.7)
+"""The same for who sleeps until its slot, and misses it: shorter than until its intent is too old to be sent."""
 
 IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
@@ -151,6 +156,7 @@ class Faults:
         drawn = {name: self._rng.choice(rates) for name, rates in RATES.items() if any(rates)}
         self.rates = dict.fromkeys(RATES, 0.0) | {name: rest * rate for name, rate in drawn.items()} | theme
         drawn = {name: self._rng.choice(rates) for name, rates in PROVIDER_RATES.items()}
+        drawn |= {name: theme[f"provider {name}"] for name in drawn if f"provider {name}" in theme}
         self.provider = {name: rate for name, rate in drawn.items() if f"provider {name}" not in world.without}
         self.counts: Counter[str] = Counter()
         self.states: Counter[tuple[str, str]] = Counter()
@@ -203,6 +209,12 @@ class Faults:
         if what != SENDING and self.happens("stands still", share):
             return self._rng.choice(STILL)
         return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """What `Runtime.sleep` is."""
+        self._world.clockwork.sleep(seconds)
+        if self.happens("sleeps too long"):
+            self._world.clockwork.sleep(self._rng.choice(TOO_LONG))
 
     def database_before(self, *, writes: bool) -> None:
         if writes:

@@ -220,10 +220,17 @@ def marked_by_number() -> AbstractContextManager[Any]:
 
 
 def answer_by_revision() -> AbstractContextManager[Any]:
-    """An answer is written wherever the purchase, or the release, has its revision."""
+    """An answer is written wherever the purchase, or the release, has its revision and its status.
+
+    Where it has another status, `rows.move` refuses what does not exist.
+    """
+
+    def same(now: Any, then: Any) -> bool:
+        return bool((now["revision"], now["status"]) == (then["revision"], then["status"]))
+
     stack = ExitStack()
     for module in (tasks.ledger.calls.outcomes, tasks.ledger.calls.looks, tasks.ledger.releases.calls):
-        stack.enter_context(patch.object(module, "is_as_it_was", lambda now, then: now["revision"] == then["revision"]))
+        stack.enter_context(patch.object(module, "is_as_it_was", same))
     return stack
 
 

@@ -55,7 +55,7 @@ def runtime_of(world: World, number: int) -> Runtime:
         send=world.broker.send,
         now=now,
         watch=now.watch,
-        sleep=world.clockwork.sleep,
+        sleep=world.faults.sleep,
         reached=world.clockwork.boundary,
     )
 

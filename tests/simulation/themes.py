@@ -14,7 +14,7 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"shows after the last look": 0.6}, ()),
     ({}, ()),
     # What is published is marked in a database that went back, and gives the events' numbers to others.
-    ({"database restored": 0.1, "stands still with what is published": 0.4}, ()),
+    ({"database restored": 0.4, "stands still with what is published": 0.8}, ()),
     # Where the file is edited: an alias may be pointed at another account.
     *(({}, ACCOUNTS),) * 2,
     ({"gateway loses an answer": 0.4}, ()),
@@ -23,7 +23,15 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
     # An answer of a call that was lost comes to another call for the same number.
-    ({"database restored": 0.2, "stands still with an answer": 0.3, "redis is read-only": 0.05}, ()),
+    (
+        {
+            "database restored": 0.3,
+            "stands still with an answer": 0.6,
+            "provider refuse": 0.3,
+            "redis is read-only": 0.05,
+        },
+        (),
+    ),
     # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
     ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
     ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
@@ -31,7 +39,8 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
     # Who cannot be asked: what is in doubt is a person's at once.
     ({"stands still with an answer": 0.4, "a person errs": 0.8}, ("timepay",)),
-    ({"stands still": 0.2}, ()),
+    # A slot that is missed meets those after it.
+    ({"stands still": 0.1, "sleeps too long": 0.8}, ()),
     ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
