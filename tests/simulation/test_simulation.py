@@ -24,7 +24,7 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-SEEDS = (13, 51, 55, 75, 205, 208, 212, 213, 219, 220)
+SEEDS = (13, 51, 55, 75, 205, 208, 212, 213, 219, 220, 226, 231, 242, 249)
 FOUND = {
     "in doubt for an earlier call than the one that was lost": 43951648,
     "kept when its account was left and given back by a call": 106,
