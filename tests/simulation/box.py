@@ -31,6 +31,7 @@ import workers.database.clock
 import workers.database.connections
 import workers.database.group_commit
 import workers.periodic.giving_back
+from tasks.outages.waits import Waits
 from tests.simulation.clockwork import MICRO, Clockwork, Escaped
 from tests.simulation.threads import Threads
 
@@ -81,6 +82,7 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
     ours = _by_thread(clockwork)
     per_process = [
         (tasks.provider_reaction, "_streaks", _PerProcess(clockwork, dict)),
+        (tasks.messages.celery_tasks, "WAITS", _PerProcess(clockwork, Waits)),
         (tasks.lifecycle.claim, "_looks", _PerProcess(clockwork, lambda: defaultdict(tasks.lifecycle.claim._Look))),
         (tasks.lifecycle.claim, "_Look", lambda: _look(clockwork)),
     ]
@@ -148,7 +150,7 @@ _LOOK = tasks.lifecycle.claim._Look
 
 
 class _PerProcess:
-    """A module's dictionary: each process of the world has its own."""
+    """What a module keeps, a dictionary or an object: each process of the world has its own."""
 
     def __init__(self, clockwork: Clockwork, make: Callable[[], Any]) -> None:
         self._clockwork = clockwork
@@ -163,8 +165,8 @@ class _PerProcess:
     def __getitem__(self, key: Any) -> Any:
         return self._mine[key]
 
-    def setdefault(self, key: Any, value: Any) -> Any:
-        return self._mine.setdefault(key, value)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mine, name)
 
 
 def _uuid7(clockwork: Clockwork) -> UUID:
