@@ -22,6 +22,7 @@ from tasks.policies.accounts import Account, accounts_of
 from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of
+from tasks.policies.held_slots import HeldSlots
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watched_time import Watch
 from tasks.providers.adapter import Adapter
@@ -140,9 +141,9 @@ class Runtime:
     `config`, `providers` and `kinds` are the configuration in force. It changes as a whole, by another runtime that is
     installed. So a task takes the runtime once, at its start: what it has begun by one configuration, it ends by it.
     `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, `claims`
-    tells what its claims take, and `backlog` which messages it took late. `overtaken` are the aliases whose last
-    message here came too late: it is looked whether the next has too, before it takes a slot. `searches` has a place
-    for each that messages may make at once.
+    tells what its claims take, `slots` are those of the calls that are about to go, and `backlog` which messages it
+    took late. `overtaken` are the aliases whose last message here came too late: it is looked whether the next has
+    too, before it takes a slot. `searches` has a place for each that messages may make at once.
     """
 
     config: Config
@@ -161,6 +162,7 @@ class Runtime:
     calls: CallTimes = field(default_factory=CallTimes)
     claims: ClaimTime = field(default_factory=ClaimTime)
     backlog: Backlog = field(default_factory=Backlog)
+    slots: HeldSlots = field(default_factory=HeldSlots)
     overtaken: set[str] = field(default_factory=set)
     searches: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SEARCHES))
 

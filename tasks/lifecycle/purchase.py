@@ -24,7 +24,7 @@ from tasks.ledger.queue import requeue
 from tasks.ledger.rows import Row
 from tasks.lifecycle import claim as claiming
 from tasks.lifecycle.record import about_call, told, write_answer
-from tasks.lifecycle.send import missed, send, sleep
+from tasks.lifecycle.send import give_back, missed, send, sleep
 from tasks.policies.claim_time import MOST_AHEAD
 from tasks.policies.pace import HORIZON, NOTICE, Slot
 from tasks.policies.retry import Decision, History, after_call
@@ -72,24 +72,23 @@ def buy_batch(
     taken_at = runtime.now()
     own = _items(binding, items)
     wanted = [] if _overtaken(runtime, binding, own) else _prepare(runtime, binding, own)
-    slot = _reserve(runtime, binding, wanted) if wanted else None
-    if slot is None:
+    if not (wanted and _reserve(runtime, binding, wanted)):
         return []
     runtime.reached("reserved")
     try:
         claims = _claim(runtime, binding, wanted)
     except SQLAlchemyError:
         # Nothing is called for: without its database a worker would use up the pace of those that have theirs.
-        runtime.pace.refund(binding.buying, slot)
+        give_back(runtime, binding)
         raise
     if not claims:
         runtime.overtaken.add(binding.alias)
-        runtime.pace.refund(binding.buying, slot)
+        give_back(runtime, binding)
         return []
     runtime.reached("claimed")
     runtime.backlog.took(claims[0][0].released_at, taken_at, binding.policy.take_within)
     with Step() as step:
-        outcomes = _call(runtime, binding, claims, slot)
+        outcomes = _call(runtime, binding, claims)
     runtime.reached("answered")
     try:
         return _conclude(runtime, binding, outcomes, probe=probe)
@@ -170,8 +169,8 @@ def _keep(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -
     return runtime.database.run(kept)
 
 
-def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> Slot | None:
-    """A slot whose time is near; where none is within the horizon, the purchases wait in the table until its time."""
+def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> bool:
+    """Hold a slot whose time is near; where none is within the horizon, the purchases wait in the table until then."""
     notice = max(NOTICE, min(runtime.claims.longest, MOST_AHEAD))
     if binding.places and binding.buying.interval < notice:
         # Who waits for a place misses its slot, and the next would be behind those that have notice: the place stood
@@ -181,11 +180,12 @@ def _reserve(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> S
     while isinstance(slot, Slot):
         sleep(runtime, slot.at - time.monotonic() - runtime.claims.ahead(binding.policy))
         if not missed(binding, slot):
-            return slot
+            runtime.slots.hold(binding.buying, slot)
+            return True
         runtime.pace.refund(binding.buying, slot)
         slot = runtime.pace.reserve(binding.buying, notice=notice)
     runtime.database.run(partial(_postpone, wanted=wanted, now=runtime.now(), seconds=slot.wait))
-    return None
+    return False
 
 
 def _postpone(conn: Connection, *, wanted: Sequence[_Wanted], now: datetime, seconds: float) -> None:
@@ -202,9 +202,7 @@ def _claim(runtime: Runtime, binding: Binding, wanted: Sequence[_Wanted]) -> lis
     return [(claimed, one) for claimed, one in zip(claims, wanted, strict=True) if claimed is not None]
 
 
-def _call(
-    runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]], slot: Slot
-) -> list[tuple[Claim, Outcome]]:
+def _call(runtime: Runtime, binding: Binding, claims: Sequence[tuple[Claim, _Wanted]]) -> list[tuple[Claim, Outcome]]:
     """The outcome of each claim: of the call, or why it was not made."""
     done = [(claim, one.prepared) for claim, one in claims if isinstance(one.prepared, Outcome)]
     asks = [
@@ -212,7 +210,7 @@ def _call(
     ]
     if not asks:
         return done
-    outcomes = send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks], slot)
+    outcomes = send(runtime, binding, [claim for claim, _ in asks], [ask for _, ask in asks])
     return done + [(claim, outcome) for (claim, _), outcome in zip(asks, outcomes, strict=True)]
 
 

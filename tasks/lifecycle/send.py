@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
@@ -29,8 +28,11 @@ class _HeldBack(Withheld):
         self.code = code
 
 
-def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask], slot: Slot) -> list[Outcome]:
-    """Make the call, unless its slot or its time have passed, or an intent is not marked; all began with the first."""
+def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequence[Ask]) -> list[Outcome]:
+    """Make the call at the next slot that this process holds, while its time lasts and if each intent is marked.
+
+    All began with the first.
+    """
     first = claims[0]
     try:
         _need_marks(claims)
@@ -38,7 +40,7 @@ def send(runtime: Runtime, binding: Binding, claims: Sequence[Claim], asks: Sequ
         bounds = Bounds(
             connected=looked_at + _fresh_for(runtime, binding, first),
             end=looked_at + (first.deadline - first.started_at).total_seconds() - _spent(runtime, first),
-            gate=runtime.calls.timed(binding.alias, Call.BUY, partial(_wait_for_slot, runtime, binding, first, slot)),
+            gate=runtime.calls.timed(binding.alias, Call.BUY, _Going(runtime, binding, first).wait),
         )
         runtime.reached("sending")
         full_for: list[float] = []
@@ -56,20 +58,44 @@ def _need_marks(claims: Sequence[Claim]) -> None:
         raise _HeldBack("watermark", "there is no mark of the intent without Redis, and no call without a mark")
 
 
-def _wait_for_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> Callable[[], None] | None:
-    """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack.
+@dataclass
+class _Going:
+    """A claimed call that waits for its moment; `slot` is the one that it has by then."""
 
-    Returns what gives its place back, where there are only so many.
-    """
-    sleep(runtime, slot.at - time.monotonic())
-    leave = _take_place(runtime, binding, claim)
-    try:
-        _keep_slot(runtime, binding, claim, slot)
-    except BaseException:
-        if leave is not None:
-            leave()
-        raise
-    return leave
+    runtime: Runtime
+    binding: Binding
+    claim: Claim
+    slot: Slot | None = None
+
+    def wait(self) -> Callable[[], None] | None:
+        """Sleep until the call may go; where it missed its slot, until another's time. Raises _HeldBack.
+
+        Returns what gives its place back, where there are only so many.
+        """
+        if self.slot is None:
+            self.slot = self._held()
+        if self.slot is not None:
+            sleep(self.runtime, self.slot.at - time.monotonic())
+        leave = _take_place(self.runtime, self.binding, self.claim)
+        try:
+            self._keep_slot()
+        except BaseException:
+            if leave is not None:
+                leave()
+            raise
+        return leave
+
+    def _keep_slot(self) -> None:
+        while self.slot is None or missed(self.binding, self.slot) or self.runtime.pace.cooling(self.binding.buying):
+            self.slot = self._held() or _new_slot(self.runtime, self.binding, self.claim)
+            sleep(self.runtime, self.slot.at - time.monotonic())
+        _fresh_for(self.runtime, self.binding, self.claim)
+
+    def _held(self) -> Slot | None:
+        """The next that this process holds: none of those is to be used that it had before it was told to wait."""
+        if self.runtime.pace.cooling(self.binding.buying):
+            return None
+        return self.runtime.slots.first(self.binding.buying, self.binding.policy.rate_guard)
 
 
 def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[], None] | None:
@@ -85,11 +111,11 @@ def _take_place(runtime: Runtime, binding: Binding, claim: Claim) -> Callable[[]
     return leave
 
 
-def _keep_slot(runtime: Runtime, binding: Binding, claim: Claim, slot: Slot) -> None:
-    while missed(binding, slot) or runtime.pace.cooling(binding.buying):
-        slot = _new_slot(runtime, binding, claim)
-        sleep(runtime, slot.at - time.monotonic())
-    _fresh_for(runtime, binding, claim)
+def give_back(runtime: Runtime, binding: Binding) -> None:
+    """Give back a held slot, for there is a call less: the last, or it is left to one that would go later."""
+    slot = runtime.slots.last(binding.buying)
+    if slot is not None and not runtime.pace.refund(binding.buying, slot):
+        runtime.slots.hold(binding.buying, slot)
 
 
 def missed(binding: Binding, slot: Slot) -> bool:

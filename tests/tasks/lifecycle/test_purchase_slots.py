@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,6 +21,7 @@ from tasks.policies.pace import NOTICE, WAKING, Lane, Later, Slot
 from tasks.providers.adapter import Ask
 from tasks.providers.transport import deadline
 from tasks.providers.transport.http import Body, HttpClient
+from tasks.runtime import Message
 from tests.scripted import ScriptedServer, reply
 from tests.servers import RedisServer
 from tests.tasks.pacing import saved_up
@@ -170,6 +172,54 @@ def test_a_claim_that_finds_no_database_gives_its_slot_back(world: World, monkey
     with pytest.raises(OperationalError):
         world.work()
     assert (len(world.pace.refunded), world.row(row["id"])) == (1, row)
+
+
+def begin_two(world: World) -> tuple[list[tuple[str, float]], Message, Message]:
+    """Two messages of purchases whose slots are 20 and 40 s away, and where it is told which call slept for what."""
+    for one in range(2):
+        world.accept(number(one))
+    world.release()
+    slept, gone = list[float](), list[tuple[str, float]]()
+    object.__setattr__(world.runtime, "sleep", slept.append)
+
+    def sell(wanted: str) -> Outcome:
+        gone.append((wanted, round(slept[-1])))
+        return world.provider.charge(wanted)
+
+    world.provider.script += [sell, sell]
+    offer(world, lambda: Slot(20.0, 1), lambda: Slot(40.0, 2))
+    first, second = world.sent
+    return gone, first, second
+
+
+def test_a_call_that_is_ready_goes_at_the_slot_of_one_whose_claim_takes_longer(world: World) -> None:
+    gone, first, second = begin_two(world)
+    world.points["claimed"] = lambda: world.deliver(second)
+    world.deliver(first)
+    assert [seconds for _, seconds in gone] == [20, 40]
+    assert [wanted for wanted, _ in gone] == [number(1), number(0)]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_where_one_of_two_cannot_be_claimed_the_other_has_the_nearer_slot_and_the_farther_is_given_back(
+    world: World, which: int
+) -> None:
+    gone, *messages = begin_two(world)
+    late = messages[which].kwargs
+    messages[which] = replace(messages[which], kwargs={**late, "revision": late["revision"] - 1})
+    world.points["reserved"] = lambda: world.deliver(messages[1])
+    world.deliver(messages[0])
+    assert gone == [(number(1 - which), 20)]
+    assert [slot.token for slot in world.pace.refunded] == [2]
+
+
+def test_a_slot_that_cannot_be_given_back_is_left_to_the_next_call(world: World) -> None:
+    gone, first, second = begin_two(world)
+    late = {**first.kwargs, "revision": first.kwargs["revision"] - 1}
+    world.pace.refund = lambda *_: False
+    world.deliver(replace(first, kwargs=late))
+    world.deliver(second)
+    assert gone == [(number(1), 20)]
 
 
 def test_a_call_that_stood_still_on_its_way_is_not_made(world: World) -> None:
