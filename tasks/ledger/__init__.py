@@ -16,7 +16,7 @@ there is one order, and a transaction goes through it downwards only:
     6. attempts, keys, lines, findings, events, reservations
 
 Who comes back up skips what is locked (a release takes no purchase that another has), or begins anew with the order
-locked first (`locking.locked_with_orders`). Before a line points to a purchase, or its row refers to an order, that is
-locked by its foreign key: hence `locking.hold`. Of several updates in one statement the order is the database's, unless
+locked first (`locking.locked_with_orders`). Before a line points to a purchase, that is locked by
+`locking.hold`: no foreign key does it. Of several updates in one statement the order is the database's, unless
 a subquery locks the rows before.
 """

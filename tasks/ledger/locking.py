@@ -52,7 +52,7 @@ def waits_too(purchase_ids: Sequence[str], orders: Collection[str]) -> ColumnEle
 def hold(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
     """Keep these purchases from being cancelled, settled or given back until lines point to them; workers' calls go on.
 
-    The lines' foreign key does it too, but in the lines' order. Returns their statuses as they are then, by id.
+    Lines have no foreign key that would do it. Returns their statuses as they are then, by id.
     """
     at, wanted = PURCHASE.c, list(ids)
     query = select(at.id, at.status).where(at.id.in_(wanted)).order_by(at.id)
