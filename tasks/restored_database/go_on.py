@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from tasks.policies.pause import Cause
 from tasks.restored_database.detect import doubt_lost, keep_numbers
 from tasks.restored_database.lost_calls import Lost, all_lost
 from tasks.runtime import Binding, Runtime
+from tasks.watermark import Mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     keep_numbers(runtime, binding.account, even_under_way=True)
     for chunk in chunks(unseen, CHUNK):
         runtime.database.run(partial(history.doubt_no_more, account=lost.account, numbers=chunk))
-    _answer(runtime, lost)
+    if not _answer(runtime, lost, began):
+        return GoingOn()
     aliases = _go_on(runtime, binding.account, began, by, f"an audit took in what is ours of {binding.account}")
     return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
 
@@ -129,20 +131,35 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
             partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
         )
     keep_numbers(runtime, account, even_under_way=True)
-    _answer(runtime, lost)
+    if not _answer(runtime, lost, began):
+        return [], []
     return _go_on(runtime, account, began, by, why), held
 
 
-def _answer(runtime: Runtime, lost: Lost) -> None:
-    """The oldest first: where this breaks off the newest are lost still, and those are what is looked at."""
-    for chunk in chunks(lost.calls[::-1], CHUNK):
-        runtime.database.run(partial(history.answer, marks=chunk, account=lost.account, now=runtime.now()))
+def _answer(runtime: Runtime, lost: Lost, began: Mapping[str, datetime]) -> bool:
+    """The oldest first: where this breaks off the newest are lost still, and those are what is looked at.
+
+    False where the database is not the one any more that was looked at: what it took in went back with it.
+    """
+
+    def answer(conn: Connection, marks: Sequence[Mark]) -> bool:
+        there = _paused(conn, runtime, lost.account)
+        if any(there.get(alias) != at for alias, at in began.items()):
+            return False
+        history.answer(conn, marks, account=lost.account, now=runtime.now())
+        return True
+
+    return all(runtime.database.run(partial(answer, marks=chunk)) for chunk in chunks(lost.calls[::-1], CHUNK))
 
 
 def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
     """The account's names that are paused because the database is behind, and since when."""
     with runtime.database.read() as conn:
-        rows = standing.read(conn, runtime.accounts[account])
+        return _paused(conn, runtime, account)
+
+
+def _paused(conn: Connection, runtime: Runtime, account: str) -> dict[str, datetime]:
+    rows = standing.read(conn, runtime.accounts[account])
     return {row["provider"]: row["paused_at"] for row in rows if row["cause"] == Cause.BEHIND}
 
 

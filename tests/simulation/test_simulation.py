@@ -31,6 +31,7 @@ FOUND = {
     "refused with a status that HTTP does not name": 43951643,
     "forty in doubt and a look a round": 43951320,
     "refused after an audit, of a call that a restore lost": 1310418749,
+    "restored once more while an audit is taken in": 2058730639,
 }
 """Seeds of worlds that were broken once, by what broke them: since other faults are drawn they are other worlds."""
 RESTORED = 52

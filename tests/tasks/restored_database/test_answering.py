@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,27 @@ def test_who_dies_anywhere_leaves_the_newest_calls_lost(
     left = list(dict.fromkeys(map(len, watching.lost)))
     assert left == [4, 3, 2, 1, 0]
     assert all(lost == marks[: len(lost)] for lost in watching.lost)
+
+
+@pytest.mark.parametrize("answer", [take_in, believe])
+def test_a_copy_that_is_restored_once_more_meanwhile_is_not_answered_for(
+    past: Past, answer: Callable[[Runtime, Binding], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken in of the lost calls, or held for them, went back with it."""
+    past.lose(*FOUR)
+    past.compare()
+    past.world.clock.advance(3600)
+    keep = go_on.keep_numbers
+
+    def restored(*given: Any, **how: Any) -> None:
+        keep(*given, **how)
+        past.go_back()
+
+    monkeypatch.setattr(go_on, "keep_numbers", restored)
+    assert answer(past.world.runtime, past.world.binding) in (GoingOn(), ([], []))
+    past.buy_what_is_left()
+    assert past.charged() == FOUR
+    assert past.causes() == [Cause.BEHIND] * 2
 
 
 def test_a_persons_pause_does_not_take_the_place_of_a_database_behind(past: Past) -> None:
