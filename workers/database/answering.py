@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.waiting import Ready
 from sqlalchemy import Engine, event
 
 from tasks.server_errors import database_trouble
@@ -26,6 +27,10 @@ SILENT = 13.0
 ANSWERS = 7.0
 """Seconds that each host has to let the other connection in, and the server then to answer."""
 
+IN_USE = 1.0
+"""Seconds after an answer in which the pool takes a connection for one that works. One that does not is noticed by its
+BEGIN, and exchanged."""
+
 # Behind a pooler the number that a connection knows is the pooler's: there any answer counts.
 _AT_IT = (
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity"
@@ -38,6 +43,8 @@ class AnsweringConnection(psycopg.Connection[Any]):
     """psycopg's connection; a wait for a server that does not answer raises OperationalError, and closes it."""
 
     pooled = False
+    heard = float("-inf")
+    """When the server answered last, by the monotonic clock."""
     another: Callable[[], AnsweringConnection] | None = None
     """Makes the connection that the server is asked on; None in that one itself, which waits `ANSWERS` seconds."""
 
@@ -54,6 +61,7 @@ class AnsweringConnection(psycopg.Connection[Any]):
                 ready = yield wanted
                 if ready:
                     heard = time.monotonic()
+                    self.heard = heard if ready & Ready.R else self.heard
                 elif time.monotonic() - heard > (SILENT if self.another else ANSWERS):
                     self._ask()
                     heard = time.monotonic()
@@ -61,6 +69,10 @@ class AnsweringConnection(psycopg.Connection[Any]):
         except StopIteration as done:
             result: T = done.value
             return result
+
+    def is_in_use(self) -> bool:
+        """Whether the server answered a moment ago: to ask once more would cost each transaction a round trip."""
+        return not self.closed and time.monotonic() - self.heard < IN_USE
 
     def _ask(self) -> None:
         if self.another and self._is_served(self.another):
@@ -84,7 +96,10 @@ class AnsweringConnection(psycopg.Connection[Any]):
 
 
 def use_answering_connections(engine: Engine) -> None:
-    """Have *engine* make such connections."""
+    """Have *engine* make such connections, and ask of one that was not in use just now whether it works still."""
+    dialect: Any = engine.dialect
+    ping = dialect.do_ping
+    dialect.do_ping = lambda connection: connection.is_in_use() or ping(connection)
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, args: Any, options: dict[str, Any]) -> AnsweringConnection:

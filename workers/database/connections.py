@@ -18,6 +18,7 @@ from tasks.transactions import SERVER, Raced, with_retry
 from workers.database.commit_outcome import MARKED, Commits, begin_marked
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
+from workers.database.transaction import transaction
 from workers.database.versions import Fit, Unfit, read_versions, refuse_two_schemas
 from workers.redaction import redacted
 
@@ -48,6 +49,7 @@ class SqlDatabase:
         self._group = GroupCommit(self.write, most=1 if sqlite else max(1, connections // 4))
         self._commits = Commits(self.engine)
         self._marking = self.engine.execution_options(**{MARKED: True})
+        self._reading = self.engine.execution_options(dialstock_read=True)
 
     def run(self, action: Callable[[Connection], T]) -> T:
         """The result of *action* in a transaction that is committed; run again where it met another one.
@@ -78,7 +80,7 @@ class SqlDatabase:
 
         One that is *marked* is known by its number, which it takes even where it only reads.
         """
-        with self._writer, (self._marking if marked else self.engine).begin() as connection:
+        with self._writer, transaction(self._marking if marked else self.engine) as connection:
             yield connection
 
     def transact(
@@ -96,8 +98,8 @@ class SqlDatabase:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, and takes no write lock."""
-        # Begun here, before a caller asks for a stream of rows: what begins a transaction is no stream.
-        with self.engine.connect().execution_options(dialstock_read=True) as connection, connection.begin():
+        # Begun before a caller asks for a stream of rows: what begins a transaction is no stream.
+        with transaction(self._reading) as connection:
             yield connection
 
     def renew(self) -> None:
