@@ -28,7 +28,7 @@ TOGETHER = 100
 NEW = timedelta(minutes=1)
 """How long after its last call all marks of an account are looked up each time."""
 
-AGAIN = 25
+AGAIN = 100
 """Accounts, drawn by chance, of which all are looked up all the same, each time."""
 
 
