@@ -78,7 +78,7 @@ return found
 # Which accounts have another last mark than the one that is known, of either kind, or another name that may have.
 _CHANGED = """
 local found = {}
-local function is_last(list, mark) return (redis.call('LINDEX', list, 0) or '') == mark end
+local function is_last(list, mark) return (redis.call('LRANGE', list, 0, 0)[1] or '') == mark end
 for place, key in ipairs(KEYS) do
   local same = is_last(key, ARGV[2 * place - 1]) and is_last(key .. ':releases', ARGV[2 * place])
   if not same or redis.call('EXISTS', key .. ':names') > 0 then found[#found + 1] = place end

@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE, eventually
-from workers.broker.incoming import use_keeping_transport
+from workers.broker.incoming import KeepingTransport
 from workers.broker.many_queues import MANY
 
 NAMES = [f"purchases.account{number}" for number in range(5 * MANY)]
@@ -22,8 +22,9 @@ NAMES = [f"purchases.account{number}" for number in range(5 * MANY)]
 @pytest.fixture(params=["", "other:"])
 def connection(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iterator[Connection]:
     redis_server.flushall()
-    use_keeping_transport()
-    with Connection(redis_server.url, transport_options={"global_keyprefix": request.param}) as connection:
+    options = {"global_keyprefix": request.param}
+    # By its class: kombu remembers what redis:// meant first in this process.
+    with Connection(redis_server.url, transport=KeepingTransport, transport_options=options) as connection:
         yield connection
 
 
