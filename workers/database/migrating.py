@@ -6,6 +6,7 @@ behind it. What takes long is done without a lock, by `add_index`.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
@@ -76,17 +77,15 @@ def _alone(engine: Engine) -> Iterator[None]:
     It is asked for again and again: an index that is made without a lock waits for every statement that runs, and for
     one that waits for this lock it would wait for ever.
     """
-    told = False
-    while True:
+    for tried in itertools.count():
         with engine.connect() as connection:
             mine = connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _LOCK}).scalar()
             _stand_by(connection)
             if mine:
                 yield
                 return
-        if not told:
+        if not tried:
             log.info("another process migrates the database: waiting for it")
-        told = True
         time.sleep(_PAUSE)
 
 

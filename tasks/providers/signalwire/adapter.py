@@ -77,17 +77,12 @@ class SignalWire:
         of = {"number_type": query.type} if query.type else {}
         answer = self._session.call("GET", SEARCH, params={"max_results": limit, **_search_filter(query.prefix), **of})
         items = searches.listed(self._session, answer, fields(answer.body).get("data"))
-        found = (
-            searches.able(
-                searches.offered(
-                    item.get("e164") or item.get("number"), query, region=self._session.text(item.get("region"))
-                ),
-                query,
-                searches.true_names(item.get("capabilities")),
-            )
-            for item in items
-        )
-        return searches.shown(query, items, found, limit)
+        return searches.shown(query, items, (self._candidate(item, query) for item in items), limit)
+
+    def _candidate(self, item: Any, query: SearchQuery) -> Candidate | None:
+        region = self._session.text(item.get("region"))
+        found = searches.offered(item.get("e164") or item.get("number"), query, region=region)
+        return searches.able(found, query, searches.true_names(item.get("capabilities")))
 
     def owned(self) -> Iterator[OwnedNumber]:
         """Walk the list, 1000 a page."""

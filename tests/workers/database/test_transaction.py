@@ -11,13 +11,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.servers import PostgresServer
+from tests.waiting import PATIENCE
 from workers.database import answering
 from workers.database.answering import AnsweringConnection
 from workers.database.connections import SqlDatabase
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[SqlDatabase]:
+def database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlDatabase]:
+    """Whose connections count as in use however slow the machine is."""
+    monkeypatch.setattr(answering, "IN_USE", PATIENCE)
     found = SqlDatabase(postgres_url)
     yield found
     found.close()
