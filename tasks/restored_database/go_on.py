@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
 from tasks.audit.walk_owned import walk
 from tasks.chunks import chunks
 from tasks.ledger import history
-from tasks.ledger.audit.differences import alive
+from tasks.ledger.audit.differences import Walks, alive, taken_in
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
@@ -71,8 +71,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     if not proves_absence(runtime, report, lost.numbers):
         return GoingOn(shows_none=True)
     with runtime.database.read() as conn:
-        standing = history.still_bought(conn, lost.account, lost.given_back)
-    if gone := [number for number in standing if not report.walks.showed(number)]:
+        gone = _gone(conn, report.walks, lost.given_back)
+    if gone:
         return GoingOn(given_back=tuple(gone))
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, lost, unseen):
@@ -80,10 +80,33 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     keep_numbers(runtime, binding.account, even_under_way=True)
     for chunk in chunks(unseen, CHUNK):
         runtime.database.run(partial(history.doubt_no_more, account=lost.account, numbers=chunk))
-    if not _answer(runtime, lost, began):
-        return GoingOn()
-    aliases = _go_on(runtime, binding.account, began, by, f"an audit took in what is ours of {binding.account}")
-    return GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
+    aliases = _answer_taken_in(runtime, lost, began, report.walks, by)
+    return GoingOn() if aliases is None else GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
+
+
+def _answer_taken_in(
+    runtime: Runtime, lost: Lost, began: Mapping[str, datetime], walks: Walks, by: str
+) -> list[str] | None:
+    """The aliases that go on; None where what was taken in stands no more.
+
+    Of some lost calls there may be no mark any more: all that the list shows has to stand as the account goes on.
+    """
+    if _answer(runtime, lost, began, partial(_taken_in, walks)) is None:
+        return None
+    note = f"an audit took in what is ours of {lost.account}"
+    stands = partial(taken_in, walks=walks, numbers=walks.last.ids)
+    return _go_on(runtime, lost.account, began, by, note, stands=stands)
+
+
+def _gone(conn: Connection, walks: Walks, given_back: Iterable[str]) -> list[str]:
+    """Numbers that stand here as bought, and lost calls gave back: no walk shows them."""
+    return [one for one in history.still_bought(conn, walks.account, list(given_back)) if not walks.showed(one)]
+
+
+def _taken_in(walks: Walks, conn: Connection, marks: Sequence[Mark]) -> list[Row] | None:
+    given_back = {mark.number for mark in marks if mark.release_id is not None}
+    stands = taken_in(conn, walks, {mark.number for mark in marks}) and not _gone(conn, walks, given_back)
+    return [] if stands else None
 
 
 def _moved(runtime: Runtime, binding: Binding, report: Report) -> list[str]:
@@ -124,32 +147,46 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     lost, began = all_lost(runtime, account), _behind(runtime, account)
     if not began:
         doubt_lost(runtime, lost)
-    held = []
-    for chunk in chunks(lost.calls, CHUNK):
-        settler = Settler(by=by, now=runtime.now())
-        held += runtime.database.run(
-            partial(history.hold, marks=chunk, account=account, alias=binding.alias, settler=settler, why=why)
-        )
     keep_numbers(runtime, account, even_under_way=True)
-    if not _answer(runtime, lost, began):
+
+    def hold(conn: Connection, marks: Sequence[Mark]) -> list[Row]:
+        settler = Settler(by=by, now=runtime.now())
+        return history.hold(conn, marks, account=account, alias=binding.alias, settler=settler, why=why)
+
+    held = _answer(runtime, lost, began, hold)
+    if held is None:
         return [], []
-    return _go_on(runtime, account, began, by, why), held
+    return _go_on(runtime, account, began, by, why) or [], list({row["id"]: row for row in held}.values())
 
 
-def _answer(runtime: Runtime, lost: Lost, began: Mapping[str, datetime]) -> bool:
+def _answer(
+    runtime: Runtime,
+    lost: Lost,
+    began: Mapping[str, datetime],
+    first: Callable[[Connection, Sequence[Mark]], list[Row] | None],
+) -> list[Row] | None:
     """The oldest first: where this breaks off the newest are lost still, and those are what is looked at.
 
-    False where the database is not the one any more that was looked at: what it took in went back with it.
+    Returns what *first* returned, which is done in the same transaction. None where the database is not the one any
+    more that was looked at: its pauses, or *first* by None, tell that what was taken in went back with it.
     """
 
-    def answer(conn: Connection, marks: Sequence[Mark]) -> bool:
+    def answer(conn: Connection, marks: Sequence[Mark]) -> list[Row] | None:
         there = _paused(conn, runtime, lost.account)
         if any(there.get(alias) != at for alias, at in began.items()):
-            return False
-        history.answer(conn, marks, account=lost.account, now=runtime.now())
-        return True
+            return None
+        done = first(conn, marks)
+        if done is not None:
+            history.answer(conn, marks, account=lost.account, now=runtime.now())
+        return done
 
-    return all(runtime.database.run(partial(answer, marks=chunk)) for chunk in chunks(lost.calls[::-1], CHUNK))
+    rows: list[Row] = []
+    for chunk in chunks(lost.calls[::-1], CHUNK):
+        done = runtime.database.run(partial(answer, marks=chunk))
+        if done is None:
+            return None
+        rows += done
+    return rows
 
 
 def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
@@ -163,11 +200,21 @@ def _paused(conn: Connection, runtime: Runtime, account: str) -> dict[str, datet
     return {row["provider"]: row["paused_at"] for row in rows if row["cause"] == Cause.BEHIND}
 
 
-def _go_on(runtime: Runtime, of: str, names: Iterable[str], by: str, note: str) -> list[str]:
-    """The account's aliases that go on: others wait yet, as for a person."""
+def _go_on(
+    runtime: Runtime,
+    of: str,
+    names: Iterable[str],
+    by: str,
+    note: str,
+    *,
+    stands: Callable[[Connection], bool] = lambda _: True,
+) -> list[str] | None:
+    """The account's aliases that go on: others wait yet, as for a person. None where *stands* says no."""
     account = runtime.accounts[of]
 
-    def go_on(conn: Connection) -> list[str]:
+    def go_on(conn: Connection) -> list[str] | None:
+        if not stands(conn):
+            return None
         ended = [one for one in sorted(names) if pausing.resume_behind(conn, one, runtime.now(), by=by, note=note)]
         rows = standing.read(conn, account)
         stand = {alias: standing.standing(rows, alias, account) for alias in account.aliases}

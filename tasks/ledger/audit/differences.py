@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -95,6 +96,19 @@ def compare(read: Read, walks: Walks) -> list[Finding]:
         findings.extend(_finding(FindingKind.ABSENT, row, walks) for row in _absent(conn, walks))
         findings.extend(_unsettled(conn, _charged_twice(conn, twice, walks), walks.account))
     return sorted(findings, key=lambda finding: finding.key)
+
+
+def taken_in(conn: Connection, walks: Walks, numbers: Iterable[str]) -> bool:
+    """Whether a purchase stands, as settled, for each of *numbers* that the last walk shows."""
+    for chunk in chunks([one for one in numbers if one in walks.last.ids], _CHUNK):
+        unknown = set(chunk)
+        for row in alive(lambda: nullcontext(conn), walks.account, PURCHASE.c.number.in_(chunk)):
+            unknown.discard(row.number)
+            if _kind(row, walks):
+                return False
+        if any(_orphans(lambda: nullcontext(conn), sorted(unknown), walks)):
+            return False
+    return True
 
 
 def alive(read: Read, account: str, *which: ColumnElement[bool]) -> Iterator[Any]:
