@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from redis.exceptions import RedisError
 
@@ -17,6 +17,12 @@ from tasks.runtime import Binding, Runtime
 from tasks.telemetry.log_fields import about_provider
 
 log = logging.getLogger(__name__)
+
+
+def watched(runtime: Runtime) -> Iterator[Binding]:
+    """Whose balance is looked at: each for which it is said what is low."""
+    configured = runtime.config.providers
+    return (one for alias, one in runtime.providers.items() if configured[alias].low_balance is not None)
 
 
 def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -53,7 +59,7 @@ def _write(runtime: Runtime, claim: Claim, found: Balance, low: Balance) -> None
 def _low_balance(runtime: Runtime, account: str) -> Balance | None:
     """The highest of the account's aliases: they share one balance, and one event."""
     configured = runtime.config.providers
-    aliases = [one.alias for one in runtime.providers.values() if one.account == account and one.alias in configured]
+    aliases = [alias for alias in runtime.accounts[account].aliases if alias in configured]
     found = [low for alias in aliases if (low := configured[alias].low_balance) is not None]
     return max(found, key=lambda low: low.amount, default=None)
 

@@ -75,11 +75,12 @@ NEIGHBOURS = 25
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One Celery message of ours: the task's name, its arguments, and the queue."""
+    """One Celery message of ours: the task's name, its arguments, the queue, and when a worker drops it, if ever."""
 
     task: str
     queue: str
     kwargs: Mapping[str, Any]
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -74,6 +74,11 @@ class _Run:
         self.runtime.database.run(
             lambda conn: runs.end(conn, of.account, of.policy, began=self.began, now=now, owned=owned, error=error)
         )
+
+
+def audited(runtime: Runtime) -> Iterator[Binding]:
+    """Who is audited by schedule: each that shows what it sold, unless its policy says never."""
+    return (one for one in runtime.providers.values() if one.policy.audit_every and one.adapter.lookup != "none")
 
 
 def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> int | None:

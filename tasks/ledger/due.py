@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, TextClause, bindparam, exists, or_, select
+from sqlalchemy import Connection, Select, Table, TextClause, bindparam, exists, or_, select
 
 from schemas.tables.purchases import FOLLOWED, PROVIDER, PURCHASE, QUEUED, RUNNING
 from schemas.tables.releases import OPEN, RELEASE
@@ -65,3 +65,8 @@ def to_give_back(conn: Connection, now: datetime) -> set[str] | None:
 
 def _aliases(conn: Connection, query: Select[Any], now: datetime) -> set[str]:
     return set(conn.execute(query, {"now": now}).scalars())
+
+
+def later(conn: Connection, table: Table, now: datetime) -> set[str]:
+    """The accounts whose next audit, or look at the balance, is not due yet, by the *table* of these."""
+    return set(conn.execute(select(table.c.account).where(table.c.due_at > now)).scalars())

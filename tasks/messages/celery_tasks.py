@@ -29,8 +29,11 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.requests import RequestError
+from schemas.tables.accounts import BALANCE_CHECK
+from schemas.tables.audits import AUDIT_RUN
 from tasks import balances, orders
 from tasks.audit import schedule
+from tasks.daily_looks import send_due
 from tasks.ledger.outdated import Outdated
 from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
@@ -135,17 +138,23 @@ def look(provider: str, items: list[tuple[str, int]]) -> None:
 
 
 @shared_task(name=AUDIT, acks_late=True, ignore_result=True)
-def audit(provider: str) -> None:
-    """Audit a provider where it is due. Run twice, the second finds that it is not."""
-    name = f"the audit of {provider}"
+def audit(provider: str | None) -> None:
+    """Audit a provider where it is due; without one, have each audited that is. Run twice, the second finds none."""
+    name = "audits" if provider is None else f"the audit of {provider}"
     with _left_for_later(name, lambda: name):
-        schedule.scheduled(current(), provider, _shuts_down)
+        if provider is None:
+            send_due(current(), AUDIT, AUDIT_RUN, schedule.audited(current()))
+        else:
+            schedule.scheduled(current(), provider, _shuts_down)
 
 
 @shared_task(name=BALANCE, acks_late=True, ignore_result=True)
-def look_at_balance(provider: str) -> None:
-    """Look at a provider's balance where that is due. Run twice, the second finds that it is not."""
-    balances.scheduled(current(), provider, _shuts_down)
+def look_at_balance(provider: str | None) -> None:
+    """Look at a provider's balance where that is due; without one, have each looked at that is."""
+    if provider is None:
+        send_due(current(), BALANCE, BALANCE_CHECK, balances.watched(current()))
+    else:
+        balances.scheduled(current(), provider, _shuts_down)
 
 
 @shared_task(name=REPLENISH, acks_late=True, ignore_result=True)

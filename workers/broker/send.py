@@ -61,6 +61,7 @@ def _publish(producer: Any, message: Message) -> None:
         "argsrepr": "()",
         "kwargsrepr": str(message.kwargs),
         "ignore_result": True,
+        **({"expires": message.expires.isoformat()} if message.expires else {}),
     }
     # Redis needs no declaring: a message to a queue by name goes to the list of that name.
     producer.publish(

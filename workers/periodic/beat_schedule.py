@@ -1,7 +1,8 @@
 """What Celery beat sends, and when.
 
 The tables know when a pool and an account's audit are due; a message only has a worker look. So beat keeps nothing: a
-second one, and one that was just started, change nothing, and what was missed is made up once.
+second one, and one that was just started, change nothing, and what was missed is made up once. Of all accounts one
+message has a worker look, which sends one for each that is due: a thousand that are not cost nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.config.file import Config
+from tasks.daily_looks import EXPIRES
 from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
 from tasks.providers.registry import kinds
-from tasks.runtime import PUBLIC_QUEUE, queue_of
+from tasks.runtime import PUBLIC_QUEUE
 
 __all__ = ["PUBLIC_QUEUE", "beat_schedule"]
 
@@ -19,30 +21,27 @@ POOL_TICK = 5.0
 """Seconds between two messages for one pool: how long one that is due, or lost a number, may have to wait."""
 
 AUDIT_TICK = 60.0
-"""Seconds: the longest between two messages for one provider's audit."""
+"""Seconds: the longest between two messages for the audits that are due."""
 
 BALANCE_TICK = 300.0
-"""Seconds between two messages for one provider's balance, which is looked at once a day."""
-
-EXPIRES = 300.0
-"""Seconds after which a message is dropped: without a worker they must not pile up. Senders' clocks may be off."""
+"""Seconds between two messages for the balances that are due, each once a day."""
 
 
 def beat_schedule(config: Config) -> dict[str, dict[str, Any]]:
-    """Celery's `beat_schedule`: the pools, an audit of each provider that shows what it sold, and looks at balances."""
-    pools = {f"replenish {name}": _entry(REPLENISH, POOL_TICK, PUBLIC_QUEUE, pool=name) for name in config.pools}
-    audits = {
-        f"audit {alias}": _entry(AUDIT, min(provider.policy.audit_every, AUDIT_TICK), queue_of(alias), provider=alias)
-        for alias, provider in config.providers.items()
+    """Celery's `beat_schedule`: the pools, the audits of providers that show what they sold, and looks at balances."""
+    found = {f"replenish {name}": _entry(REPLENISH, POOL_TICK, pool=name) for name in config.pools}
+    every = [
+        provider.policy.audit_every
+        for provider in config.providers.values()
         if provider.policy.audit_every and kinds()[provider.kind].lists_owned
-    }
-    balances = {
-        f"balance {alias}": _entry(BALANCE, BALANCE_TICK, queue_of(alias), provider=alias)
-        for alias, provider in config.providers.items()
-        if provider.low_balance is not None
-    }
-    return pools | audits | balances
+    ]
+    if every:
+        found["audits"] = _entry(AUDIT, min(*every, AUDIT_TICK), provider=None)
+    if any(provider.low_balance is not None for provider in config.providers.values()):
+        found["balances"] = _entry(BALANCE, BALANCE_TICK, provider=None)
+    return found
 
 
-def _entry(task: str, tick: float, queue: str, **kwargs: str) -> dict[str, Any]:
-    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": {"queue": queue, "expires": EXPIRES}}
+def _entry(task: str, tick: float, **kwargs: str | None) -> dict[str, Any]:
+    options = {"queue": PUBLIC_QUEUE, "expires": EXPIRES.total_seconds()}
+    return {"task": task, "schedule": tick, "kwargs": kwargs, "options": options}

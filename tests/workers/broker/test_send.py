@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from celery import Celery
@@ -11,7 +13,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis import Redis
 
-from tasks.runtime import Message
+from tasks.runtime import Message, utc_now
 from tests.servers import RedisServer
 from tests.waiting import PATIENCE
 from workers.broker.send import BATCH, Sender
@@ -79,3 +81,18 @@ def test_a_worker_reads_what_it_needs(app: Celery, redis_server: RedisServer) ->
     assert (request.id, request.name, request.kwargs) == (got.headers["id"], task.name, {"index": 1})
     assert request.ignore_result
     assert request.execute() == 1
+
+
+def test_a_message_expires_where_it_says_so(app: Celery) -> None:
+    now = utc_now()
+    due, over = (replace(message(1), expires=now + timedelta(minutes=minutes)) for minutes in (5, -5))
+    Sender(app)([message(1), due, over])
+
+    @app.task(name="dialstock.internal.buy", shared=False)
+    def task(index: int) -> int:
+        return index
+
+    with app.connection_for_read() as connection, connection.SimpleQueue(app.amqp.queues[QUEUE]) as queue:
+        found = [Request(queue.get(timeout=PATIENCE), app=app, task=task, hostname="here") for _ in range(3)]
+    assert [request.expires for request in found] == [None, due.expires, over.expires]
+    assert [bool(request.maybe_expire()) for request in found] == [False, False, True]

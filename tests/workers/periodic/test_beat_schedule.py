@@ -6,21 +6,26 @@ from typing import Any
 
 from schemas.config.balances import parse_low_balance
 from schemas.config.pools import PoolConfig
+from tasks.daily_looks import EXPIRES
 from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
-from workers.periodic.beat_schedule import AUDIT_TICK, BALANCE_TICK, EXPIRES, POOL_TICK, beat_schedule
+from workers.periodic.beat_schedule import AUDIT_TICK, BALANCE_TICK, POOL_TICK, PUBLIC_QUEUE, beat_schedule
+
+ALL_AUDITS = {
+    "task": AUDIT,
+    "schedule": AUDIT_TICK,
+    "kwargs": {"provider": None},
+    "options": {"queue": PUBLIC_QUEUE, "expires": EXPIRES.total_seconds()},
+}
 
 
-def test_every_provider_with_a_list_is_audited() -> None:
-    entries = beat_schedule(sandbox_config())
-    assert sorted(entries) == sorted(f"audit {name}" for name, kind in kinds().items() if kind.lists_owned)
-    assert entries["audit bird"] == {
-        "task": AUDIT,
-        "schedule": AUDIT_TICK,
-        "kwargs": {"provider": "bird"},
-        "options": {"queue": "purchases.bird", "expires": EXPIRES},
-    }
+def test_one_message_is_for_the_audits_of_all_however_many_there_are() -> None:
+    config = sandbox_config()
+    assert beat_schedule(config) == {"audits": ALL_AUDITS}
+    bird = config.providers["bird"]
+    thousand = config.model_copy(update={"providers": {f"a{number}": bird for number in range(1_000)}})
+    assert beat_schedule(thousand) == {"audits": ALL_AUDITS}
 
 
 def test_every_pool_is_looked_at_every_few_seconds() -> None:
@@ -30,35 +35,34 @@ def test_every_pool_is_looked_at_every_few_seconds() -> None:
         "task": REPLENISH,
         "schedule": POOL_TICK,
         "kwargs": {"pool": "support"},
-        "options": {"queue": "purchases", "expires": EXPIRES},
+        "options": {"queue": "purchases", "expires": EXPIRES.total_seconds()},
     }
 
 
 def test_a_policy_sets_how_often_and_never_is_never() -> None:
-    policies: dict[str, Any] = {
-        "bird": {"audit_every": "30s"},
-        "vogent": {"audit_every": 0},
-        "fluents": {"audit_every": "7d"},
-    }
-    entries = beat_schedule(sandbox_config(policies=policies))
-    others = {f"audit {name}": AUDIT_TICK for name, kind in kinds().items() if kind.lists_owned and name != "vogent"}
-    assert {name: entry["schedule"] for name, entry in entries.items()} == {
-        **others,
-        "audit bird": 30.0,
-        "audit fluents": AUDIT_TICK,
-        "audit signalwire": AUDIT_TICK,
-    }
+    never: dict[str, Any] = {name: {"audit_every": 0} for name in kinds()}
+    assert beat_schedule(sandbox_config(policies=never)) == {}
+    for text, expected in {"30s": 30.0, "7d": AUDIT_TICK}.items():
+        policies = {**never, "bird": {"audit_every": text}}
+        assert beat_schedule(sandbox_config(policies=policies)) == {"audits": {**ALL_AUDITS, "schedule": expected}}
 
 
-def test_a_balance_is_looked_at_where_it_may_be_low() -> None:
+def test_who_shows_no_list_is_not_audited() -> None:
+    config = sandbox_config()
+    blind = {alias: one for alias, one in config.providers.items() if not kinds()[one.kind].lists_owned}
+    assert blind
+    assert beat_schedule(config.model_copy(update={"providers": blind})) == {}
+
+
+def test_balances_are_looked_at_where_one_may_be_low() -> None:
     config = sandbox_config()
     vonage = config.providers["vonage"].model_copy(update={"low_balance": parse_low_balance("5.00 EUR")})
     entries = beat_schedule(config.model_copy(update={"providers": {**config.providers, "vonage": vonage}}))
     assert {name: entry for name, entry in entries.items() if entry["task"] == BALANCE} == {
-        "balance vonage": {
+        "balances": {
             "task": BALANCE,
             "schedule": BALANCE_TICK,
-            "kwargs": {"provider": "vonage"},
-            "options": {"queue": "purchases.vonage", "expires": EXPIRES},
+            "kwargs": {"provider": None},
+            "options": {"queue": PUBLIC_QUEUE, "expires": EXPIRES.total_seconds()},
         }
     }
