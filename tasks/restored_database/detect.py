@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
+
+from sqlalchemy import Connection
 
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
@@ -13,7 +16,7 @@ from tasks.ledger.rows import some_numbers
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
-from tasks.releases.stopped_releases import WENT_BACK, keep_all
+from tasks.releases.stopped_releases import WENT_BACK, always, keep_all
 from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
 from tasks.restored_database.questioned_accounts import in_question
 from tasks.runtime import Runtime
@@ -76,10 +79,13 @@ def doubt_lost(runtime: Runtime, lost: Lost) -> None:
         runtime.database.run(lambda conn: stop_wishes(conn, others, now))
 
 
-def keep_numbers(runtime: Runtime, account: str, *, even_under_way: bool = False) -> None:
+def keep_numbers(
+    runtime: Runtime, account: str, *, even_under_way: bool = False, still: Callable[[Connection], bool] = always
+) -> None:
     """Give nothing back that was on its way in what the database went back to: it may be what was bought since.
 
-    As it stops, so that an audit sees what is ours; and before it goes on, for what was asked for meanwhile.
+    As it stops, so that an audit sees what is ours; and before it goes on, for what was asked for meanwhile: as long as
+    the account is *still* stopped.
     """
-    if kept := keep_all(runtime, [account], WENT_BACK, even_under_way=even_under_way):
+    if kept := keep_all(runtime, [account], WENT_BACK, even_under_way=even_under_way, still=still):
         log.warning("the database went back in time: not given back but kept: %s", some_numbers(kept))

@@ -77,9 +77,10 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     unseen = [number for number in lost.numbers if number not in report.walks.last.ids]
     if unclear := _moved(runtime, binding, report) or _unclear(runtime, binding, lost, unseen):
         return GoingOn(unclear=tuple(unclear))
-    keep_numbers(runtime, binding.account, even_under_way=True)
+    still = partial(_is_paused_since, runtime, lost.account, began)
+    keep_numbers(runtime, binding.account, even_under_way=True, still=still)
     for chunk in chunks(unseen, CHUNK):
-        runtime.database.run(partial(history.doubt_no_more, account=lost.account, numbers=chunk))
+        runtime.database.run(partial(_doubt_no_more, still, lost.account, chunk))
     aliases = _answer_taken_in(runtime, lost, began, report.walks, by)
     return GoingOn() if aliases is None else GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
 
@@ -96,6 +97,11 @@ def _answer_taken_in(
     note = f"an audit took in what is ours of {lost.account}"
     stands = partial(taken_in, walks=walks, numbers=walks.last.ids)
     return _go_on(runtime, lost.account, began, by, note, stands=stands)
+
+
+def _doubt_no_more(still: Callable[[Connection], bool], account: str, numbers: Sequence[str], conn: Connection) -> None:
+    if still(conn):
+        history.doubt_no_more(conn, account=account, numbers=numbers)
 
 
 def _gone(conn: Connection, walks: Walks, given_back: Iterable[str]) -> list[str]:
@@ -147,7 +153,8 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     lost, began = all_lost(runtime, account), _behind(runtime, account)
     if not began:
         doubt_lost(runtime, lost)
-    keep_numbers(runtime, account, even_under_way=True)
+    still = partial(_is_paused_since, runtime, account, began)
+    keep_numbers(runtime, account, even_under_way=True, still=still)
 
     def hold(conn: Connection, marks: Sequence[Mark]) -> list[Row]:
         settler = Settler(by=by, now=runtime.now())
@@ -172,8 +179,7 @@ def _answer(
     """
 
     def answer(conn: Connection, marks: Sequence[Mark]) -> list[Row] | None:
-        there = _paused(conn, runtime, lost.account)
-        if any(there.get(alias) != at for alias, at in began.items()):
+        if not _is_paused_since(runtime, lost.account, began, conn):
             return None
         done = first(conn, marks)
         if done is not None:
@@ -198,6 +204,12 @@ def _behind(runtime: Runtime, account: str) -> dict[str, datetime]:
 def _paused(conn: Connection, runtime: Runtime, account: str) -> dict[str, datetime]:
     rows = standing.read(conn, runtime.accounts[account])
     return {row["provider"]: row["paused_at"] for row in rows if row["cause"] == Cause.BEHIND}
+
+
+def _is_paused_since(runtime: Runtime, account: str, began: Mapping[str, datetime], conn: Connection) -> bool:
+    """Whether nobody has ended these pauses yet, and the database did not go back to before them."""
+    there = _paused(conn, runtime, account)
+    return all(there.get(alias) == at for alias, at in began.items())
 
 
 def _go_on(

@@ -22,8 +22,8 @@ NOTHING = "nothing"
 """The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
 _DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
-_UNDER_WAY = """SELECT p.provider, p.account, p.number FROM purchase p
-    JOIN purchase_attempt a ON a.purchase_id = p.id WHERE a.outcome IS NULL ORDER BY p.id"""
+_INTENTS = """SELECT p.provider, p.account, p.number, a.outcome FROM purchase p
+    JOIN purchase_attempt a ON a.purchase_id = p.id ORDER BY p.id"""
 _CALLS = """SELECT p.provider, p.account, p.status, a.purchase_id, a.revision, a.started_at, a.outcome FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id WHERE p.number = ?"""
 _CANCELLED = "SELECT id, provider, account, number FROM purchase WHERE status = 'cancelled'"
@@ -87,9 +87,11 @@ class Judge:
         self._forgot = self._world.store.forgot
 
     def goes_back(self) -> None:
-        """The database is about to go back: calls that are under way, and marked, may still go out."""
-        for alias, account, number in self.all(_UNDER_WAY):
-            self._under_way[desk(kind_of(alias), account), number] = self._forgot
+        """The database is about to go back: calls that are under way, and marked, may still go out, or arrive late."""
+        late = self._world.network.under_way
+        for alias, account, number, outcome in self.all(_INTENTS):
+            if outcome is None or late[kind_of(alias), number]:
+                self._under_way[desk(kind_of(alias), account), number] = self._forgot
         self._world.returns.goes_back()
 
     def restored(self) -> None:

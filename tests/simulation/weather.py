@@ -24,7 +24,11 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
-CLAIM = "lifecycle.claim.claim"
+LAGS = {"lifecycle.claim.claim": "replaced before the mark"} | dict.fromkeys(
+    ("audit.compare._adopt", "audit.compare._take_evidence", "restored_database.go_on.take_in"),
+    "replaced within an audit",
+)
+"""What a replica may lag by as it is promoted, by the transaction's name."""
 OVER_IT = (0.1, 0.3, 0.6)
 """Seconds for which who has claimed stands still while the server is replaced."""
 KEPT = 0.3
@@ -127,7 +131,7 @@ class Weather:
     def lags(self, what: str) -> bool:
         """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
         world = self._world
-        if not (world.files.named and what == CLAIM and world.faults.happens("replaced before the mark")):
+        if not (world.files.named and what in LAGS and world.faults.happens(LAGS[what])):
             return False
         world.files.copy()
         world.judge.copied()

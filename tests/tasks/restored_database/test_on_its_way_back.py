@@ -15,6 +15,7 @@ from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
 from tasks.releases import giving_back
+from tasks.restored_database import go_on as restored
 from tasks.restored_database.go_on import believe
 from tests.tasks.past import Past
 from tests.tasks.releasing import LOST, Returns, takes_back
@@ -141,3 +142,33 @@ def test_while_a_call_may_be_under_way_it_is_kept_as_it_goes_on(one_id: OneId) -
     assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
     go_on(one_id.past, by_audit=False)
     assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+def test_what_is_given_back_since_another_let_the_account_go_on_is_not_kept(
+    one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two audits at once: the number is gone, and would stand as bought."""
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row)
+    one_id.past.compare()
+    keep = restored.keep_numbers
+
+    def overtaken(*given: Any, **how: Any) -> None:
+        monkeypatch.setattr(restored, "keep_numbers", keep)
+        go_on(one_id.past, by_audit=by_audit)
+        one_id.ask("anew")
+        one_id.returns.provider.answers.append(LOST)
+        while not one_id.returns.provider.given:
+            one_id.returns.step()
+        keep(*given, **how)
+
+    monkeypatch.setattr(restored, "keep_numbers", overtaken)
+    one_id.past.world.clock.advance(600)
+    if by_audit:
+        audit(one_id.past)
+    else:
+        believe(one_id.past.world.runtime, one_id.past.world.binding, "ann", "seen at the dashboard")
+    assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
+    assert one_id.returns.settle(row)["status"] == Status.RELEASED
