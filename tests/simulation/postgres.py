@@ -146,7 +146,7 @@ class Cluster(Files):
         return found
 
     def _take_back(self) -> None:
-        for one in self._lent:
+        for _, one in self._lent:
             # Its pool may be gone: that of a process that was killed.
             one.detach()
         super()._take_back()

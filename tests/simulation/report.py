@@ -89,7 +89,7 @@ class Report:
     def add(self, lived: Lived) -> None:
         """Count one world."""
         self.worlds += 1
-        self.steps += len(lived.trace)
+        self.steps += len(lived.told)
         self.purchases += lived.purchases
         self.charges += lived.charges
         self.virtual += lived.virtual

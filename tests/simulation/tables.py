@@ -62,7 +62,7 @@ class Files:
 
     def __init__(self) -> None:
         self._engines: list[Engine] = []
-        self._lent: list[Connection] = []
+        self._lent: list[tuple[Engine, Connection]] = []
         self.restores = 0
         self.named = False
         self._writes = self._changes = 0
@@ -166,8 +166,10 @@ class Files:
             # What one has compiled serves all.
             self._engines[-1].dialect = self._engines[0].dialect
             self._engines[-1]._compiled_cache = self._engines[0]._compiled_cache
-        self._engines[number].dispose()
-        return self._engines[number]
+        found = self._engines[number]
+        if any(engine is found for engine, _ in self._lent):
+            found.dispose()
+        return found
 
     def _make_engine(self) -> Engine:
         engine = make_engine("sqlite:///world.sqlite")
@@ -179,7 +181,7 @@ class Files:
         """A connection until the next restore, or world."""
         found: Any = engine.connect()
         found.info[SERVER] = f"server {self.restores}" if self.named else ""
-        self._lent.append(found)
+        self._lent.append((engine, found))
         return found  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -188,11 +190,11 @@ class Files:
         sqlite3.Connection.close(self._live)
 
     def _take_back(self) -> None:
-        for one in self._lent:
+        for _, one in self._lent:
             one.close()
-        self._lent.clear()
-        for engine in self._engines:
+        for engine in {id(engine): engine for engine, _ in self._lent}.values():
             engine.dispose()
+        self._lent.clear()
 
     def _connect(self, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
         return sqlite3.connect(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from schemas.config.file import Config
@@ -67,9 +69,14 @@ class Lived:
     statuses: Counter[str]
     faults: Counter[str]
     states: Counter[tuple[str, str]]
-    trace: tuple[str, ...]
+    told: Sequence[tuple[int, str, str]]
     without: frozenset[str]
     keys: tuple[str, ...]
+
+    @cached_property
+    def trace(self) -> tuple[str, ...]:
+        """What happened, a line each."""
+        return tuple(f"{at / 1e6:11.6f}  {who}: {what}" for at, who, what in self.told)
 
     @property
     def digest(self) -> str:
@@ -219,7 +226,7 @@ class World:
             states=self.faults.states,
             without=self.without,
             keys=tuple(request.key for request in self.requests),
-            trace=tuple(f"{at / 1e6:11.6f}  {who}: {what}" for at, who, what in self.clockwork.trace),
+            told=self.clockwork.trace,
         )
 
 
