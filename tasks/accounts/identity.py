@@ -70,8 +70,8 @@ def settle(runtime: Runtime) -> None:
     anything is bought, where purchases would be left behind or bought again; redis.RedisError where a watermark has to
     be taken along and Redis is away.
     """
-    file = _file(runtime)
     with runtime.database.read() as conn:
+        file = read_file(conn, _homes(runtime))
         _refuse(refusals(conn, file))
     if not (file.changed or file.gone or file.returned):
         return
@@ -106,8 +106,10 @@ def stranded(runtime: Runtime) -> list[Stranded]:
 
 def stranded_in_words(runtime: Runtime) -> list[str]:
     """What is stranded and what to do about it, for people."""
-    file = _file(runtime)
-    return [f"{_waits(one, file)}: {mend(one, file)}" for one in stranded(runtime)]
+    with runtime.database.read() as conn:
+        file = read_file(conn, _homes(runtime))
+        found = waiting(conn, file)
+    return [f"{_waits(one, file)}: {mend(one, file)}" for one in found]
 
 
 def move(runtime: Runtime, source: str, home: Home, account: str | None = None) -> Moved:
