@@ -11,11 +11,13 @@ from itertools import product
 from sqlalchemy import (
     Connection,
     bindparam,
+    case,
     exists,
     func,
     literal,
     or_,
     select,
+    true,
     union,
 )
 
@@ -64,7 +66,11 @@ _DUE_ORDERS = (
         ORDER.c.status == literal(str(OrderStatus.OPEN)),
         ORDER.c.cancel_requested_at.is_(None),
         _DUE_IN_ORDER,
-        or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(DOUBTFUL)),
+        case(
+            # Not counted: with the order locked it is seen how many it may buy.
+            (among(ORDER.c.id, "far"), true()),
+            else_=or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(DOUBTFUL)),
+        ),
     )
     # By chance: the oldest may have more due than is released in hours.
     .order_by(func.random())
@@ -86,14 +92,16 @@ class Room:
     day: DaySpend | None = None
 
 
-def due_lanes(conn: Connection, provider: str, account: str, now: datetime) -> list[str | None]:
+def due_lanes(
+    conn: Connection, provider: str, account: str, now: datetime, far: Collection[str] = ()
+) -> list[str | None]:
     """What has something due: open orders by id, `MAX_LANES` of them by chance, and None for the single purchases.
 
     Asked on a reading connection, before any write lock is taken. Left out are orders that are still loading, and
-    those that have come to their limit and have nothing due that is counted already.
+    those that have come to their limit and have nothing due that is counted already: not *far* ones.
     """
     values = {"of": provider, "owner": account, "now": now}
-    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, values).scalars())
+    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, {**values, "far": [*far]}).scalars())
     single = conn.execute(_DUE_SINGLES, {**values, "most": 1}).first()
     return [None, *orders] if single else orders
 

@@ -21,6 +21,7 @@ from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_le
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.queue.purses import Bound, fitting_ids
 from tasks.ledger.rows import Row
+from tasks.policies.order_counts import Counts
 
 DEAR_AGAIN = timedelta(minutes=1)
 """Until what costs more than is left of a day is looked at again."""
@@ -103,11 +104,13 @@ def release(
     limits: Limits = NO_LIMITS,
     limited: Limited = NONE_LIMITED,
     day: Bound | None = None,
+    counts: Counts | None = None,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what a day's limits count already.
-    *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend.
+    *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend;
+    *counts* is what was counted of orders before.
     Returns rows of id, number, revision, attempts and doubt.
     """
     rows: list[Row] = []
@@ -122,7 +125,7 @@ def release(
         if counted:
             found = _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
         elif lane in limited:
-            found = _release_of_order(conn, lane, limited[lane], share, here, day=day)
+            found = _release_of_order(conn, lane, limited[lane], share, here, day=day, counts=counts)
         else:
             found = _release_of_pool(conn, lane, limits.get(lane), share, here, day=day)
         rows += found
@@ -133,10 +136,17 @@ def release(
 
 
 def _release_of_order(
-    conn: Connection, lane: str | None, spend: Money | None, count: int, values: Row, *, day: Bound | None
+    conn: Connection,
+    lane: str | None,
+    spend: Money | None,
+    count: int,
+    values: Row,
+    *,
+    day: Bound | None,
+    counts: Counts | None,
 ) -> list[Row]:
     """Release within the order's own limits; the order is locked."""
-    most = allowance(conn, lane)
+    most = allowance(conn, lane, counts, wanted=count)
     if lane is None or most is None or (most >= count and spend is None):
         return _release_of_lane(conn, _ORDER, count, values, day=day)
     # What may have been bought is counted already: it goes first, and takes nothing from the limit.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +17,7 @@ from schemas.tables.purchases import PURCHASE
 from tasks import orders
 from tasks.ledger.queue import dispatch
 from tasks.lifecycle import release_and_sweep
+from tasks.policies.order_counts import REMEMBERED, SPARE, Counts
 from tasks.reports.queries import find_order, order_counts
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
 from tests.tasks.support import ACCOUNT, World, number
@@ -67,9 +70,9 @@ def test_without_a_limit_all_is_bought(world: World) -> None:
     assert run(world, submit(world, 4, None)) == {Status.PURCHASED: 4}
 
 
-def lanes(world: World) -> list[str | None]:
+def lanes(world: World, *far: str) -> list[str | None]:
     with world.runtime.database.read() as conn:
-        return dispatch.due_lanes(conn, "acme", ACCOUNT, world.clock())
+        return dispatch.due_lanes(conn, "acme", ACCOUNT, world.clock(), far)
 
 
 def test_an_order_that_has_come_to_its_limit_is_no_lane(make: Callable[..., World]) -> None:
@@ -89,3 +92,72 @@ def test_what_waits_with_a_doubt_counts_and_is_bought_before_the_others(world: W
     assert run(world, order_id, ticks=100) == {Status.PURCHASED: limit, Status.CANCELLED: 6 - limit}
     doubted = [row["doubt"] for row in world.rows(select(PURCHASE)) if row["status"] == Status.PURCHASED]
     assert doubted == [True] * limit
+
+
+class Noted(Counts):
+    """Counts, on clocks that a test sets, that keep how often an order was counted."""
+
+    def __init__(self, world: World) -> None:
+        self.times, self.world, self.now = 0, world, 0.0
+        super().__init__(lambda: self.now)
+
+    def left(self, order_id: str, limit: int, now: datetime, wanted: int) -> int | None:
+        return super().left(order_id, limit, self.world.clock(), wanted)
+
+    def note(self, order_id: str, limit: int, now: datetime, used: int) -> None:
+        self.times += 1
+        super().note(order_id, limit, self.world.clock(), used)
+
+
+def counting(world: World) -> Noted:
+    counts = Noted(world)
+    world.runtime = replace(world.runtime, counts=counts)
+    return counts
+
+
+def test_far_from_its_limit_an_order_is_counted_once_a_second(make: Callable[..., World]) -> None:
+    world = make(max_in_flight=1)
+    counts = counting(world)
+    submit(world, 8, 100 * SPARE)
+    for expected in (1, 1, 2):
+        counts.now += REMEMBERED / 2
+        world.release()
+        world.work()
+        assert counts.times == expected
+    assert len(world.provider.charged) == 3
+
+
+def test_near_its_limit_an_order_is_counted_each_time(make: Callable[..., World]) -> None:
+    world = make(max_in_flight=1)
+    counts = counting(world)
+    submit(world, 8, SPARE // 2)
+    for _ in range(3):
+        world.release()
+        world.work()
+    assert counts.times == 3
+
+
+def test_who_thinks_that_an_order_is_far_from_its_limit_counts_before_anything_is_released(
+    make: Callable[..., World],
+) -> None:
+    world = make(max_in_flight=1)
+    order_id = submit(world, 6, 1)
+    world.provider.script.append(PROCESSING)
+    world.release()
+    world.work()
+    assert lanes(world) == []
+    assert lanes(world, order_id) == [order_id]
+    world.runtime = replace(world.runtime, counts=Deceived(order_id))
+    world.release()
+    assert world.sent == []
+
+
+class Deceived(Counts):
+    """Has an order for one that is far from its limit, and remembers no count."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__()
+        self._order_id = order_id
+
+    def far(self) -> list[str]:
+        return [self._order_id]
