@@ -10,8 +10,9 @@ from datetime import datetime
 REMEMBERED = 1.0
 """Seconds for which a count of what an order bought is remembered while it is far from its limit."""
 
-MOST_A_SECOND = 10_000
-"""More than all workers together buy, or settle, of one order: so much is taken for bought since it was counted."""
+MOST_A_SECOND = 100_000
+"""More than any database lets all workers together release of one order, which each locks for it, whatever their limits
+are, or an audit settle: so much is taken for bought since it was counted."""
 
 SPARE = 2_000
 """Purchases that are left at the least, where a count is remembered: of fewer each is counted."""
