@@ -215,6 +215,8 @@ def complete_finished(runtime: Runtime) -> int:
     A cancel that stopped half way goes on. What waits in an order that has bought all it may is cancelled,
     and what costs more than is left of its max_spend.
     """
+    if not runtime.database.may_find(sweep.ANY_UNFINISHED):
+        return 0
     with runtime.database.read() as conn:
         finished = sweep.finished_orders(conn)
         stale = sweep.stale_orders(conn, runtime.now())

@@ -11,7 +11,7 @@ from functools import cached_property
 from threading import BoundedSemaphore
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from schemas.config.file import Config
 from schemas.config.kinds import Kind
@@ -61,6 +61,12 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads."""
+
+    def may_find(self, query: Select[Any]) -> bool:
+        """Whether *query*, a constant without parameters, finds a row; True where that cannot be told.
+
+        For what is asked again and again, and seldom finds anything: it costs much less than a transaction.
+        """
 
     def renew(self) -> None:
         """Have fresh connections from now on."""

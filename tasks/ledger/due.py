@@ -37,6 +37,9 @@ _PAUSED = select(_STATE.provider).where(_STATE.paused_at.is_not(None), _WAITS)
 
 # Asked again and again by every worker, so built once.
 _QUEUED, _FOLLOWED, _RUNNING = _due(QUEUED), _due(FOLLOWED), _due(RUNNING)
+# In the order of the index: else a planner whose figures are of a time with many would search the table for one.
+ANY_QUEUED = select(_AT.provider).where(QUEUED).order_by(_AT.provider).limit(1)
+ANY_RELEASE = select(RELEASE.c.due_at).where(OPEN).order_by(RELEASE.c.due_at).limit(1)
 _BOUGHT_OF = select(_AT.provider).where(_AT.id == RELEASE.c.purchase_id).scalar_subquery()
 _RELEASES = select(_BOUGHT_OF).where(OPEN, RELEASE.c.due_at <= bindparam("now")).limit(MANY)
 

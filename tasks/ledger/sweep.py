@@ -46,6 +46,7 @@ _LATE = or_(
     ORDER.c.updated_at < bindparam("message"),
     ORDER.c.idempotency_key.is_(None) & (ORDER.c.updated_at < bindparam("load")),
 )
+ANY_UNFINISHED = select(ORDER.c.status).where(UNFINISHED).order_by(ORDER.c.status).limit(1)
 _STALE = select(ORDER.c.id).where(UNFINISHED, ORDER.c.status == literal(str(OrderStatus.LOADING)), _LATE)
 
 

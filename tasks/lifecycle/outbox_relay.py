@@ -72,6 +72,7 @@ return {1, refused}
 
 # Asked twenty times a second by the relay that works, so built once.
 _NEXT = select(EVENT).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(bindparam("most", type_=Integer))
+_ANY = select(EVENT.c.seq).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(1)
 _MARK = (
     update(EVENT)
     .where(among(EVENT.c.seq, "seqs"), among(EVENT.c.id, "ids"), EVENT.c.replays == bindparam("count"), UNPUBLISHED)
@@ -180,6 +181,8 @@ class Relay:
     def _next(self) -> list[dict[str, Any]]:
         """The oldest events that this relay has not published, as many as it could remember."""
         known = self._unmarked
+        if not self._runtime.database.may_find(_ANY):
+            return []
         with self._runtime.database.read() as conn:
             rows = [dict(row) for row in conn.execute(_NEXT, {"most": BATCH + len(known)}).mappings()]
         return [row for row in rows if known.get(_identity(row)) != row["replays"]][: min(BATCH, UNMARKED - len(known))]

@@ -226,6 +226,8 @@ def _take_looks(conn: Connection, runtime: Runtime, binding: Binding, limit: int
 
 def release_all(runtime: Runtime) -> int:
     """Release what is due, of all providers: aliases of one account share its limits, each has its turn by chance."""
+    if not runtime.database.may_find(due.ANY_QUEUED):
+        return 0
     return sum(release_due(runtime, *some) for some in chunks(_shuffled(runtime, due.to_buy), ASKED_TOGETHER))
 
 

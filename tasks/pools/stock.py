@@ -83,9 +83,8 @@ def any_ended(conn: Connection, pool: str | None = None) -> bool:
 
 def settle_due(runtime: Runtime) -> bool:
     """Settle what is to be settled in any pool; whether there may be more."""
-    with runtime.database.read() as conn:
-        if not any_ended(conn):
-            return False
+    if not runtime.database.may_find(_ANY_ENDED):
+        return False
     return runtime.database.run(lambda conn: settle(conn, runtime.now())) == CHUNK
 
 

@@ -37,6 +37,8 @@ _AHEAD = 5.0
 
 def look(runtime: Runtime) -> bool:
     """Send a message for each wish that is to be searched for, and end what has all. Whether there may be more."""
+    if not runtime.database.may_find(wishes.ANY_OPEN):
+        return False
     now = runtime.now()
     with runtime.database.read() as conn:
         due = wishes.due_wishes(conn, now, AT_ONCE)

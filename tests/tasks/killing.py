@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 from tests.tasks.support import Killed, World
 from workers.database.connections import SqlDatabase
@@ -47,6 +47,9 @@ class DeadlyDatabase:
 
     def read(self) -> AbstractContextManager[Connection]:
         return self._database.read()
+
+    def may_find(self, query: Select[Any]) -> bool:
+        return self._database.may_find(query)
 
     def _count(self) -> None:
         if self.left is not None:

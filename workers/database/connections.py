@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -18,6 +18,7 @@ from tasks.transactions import SERVER, Raced, with_retry
 from workers.database.commit_outcome import MARKED, Commits, begin_marked
 from workers.database.connect_options import CONNECTIONS, connect_options
 from workers.database.group_commit import GroupCommit
+from workers.database.single_read import SingleReads
 from workers.database.transaction import transaction
 from workers.database.versions import Fit, Unfit, read_versions, refuse_two_schemas
 from workers.redaction import redacted
@@ -50,6 +51,7 @@ class SqlDatabase:
         self._commits = Commits(self.engine)
         self._marking = self.engine.execution_options(**{MARKED: True})
         self._reading = self.engine.execution_options(dialstock_read=True)
+        self._single = SingleReads(self.engine)
 
     def run(self, action: Callable[[Connection], T]) -> T:
         """The result of *action* in a transaction that is committed; run again where it met another one.
@@ -101,6 +103,10 @@ class SqlDatabase:
         # Begun before a caller asks for a stream of rows: what begins a transaction is no stream.
         with transaction(self._reading) as connection:
             yield connection
+
+    def may_find(self, query: Select[Any]) -> bool:
+        """Whether *query*, a constant without parameters, finds a row; True where that cannot be told."""
+        return self._single.may_find(query)
 
     def renew(self) -> None:
         """Have fresh connections from now on: an old one may lead to a server, or a file, that is no more."""

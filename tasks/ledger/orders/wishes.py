@@ -48,6 +48,8 @@ _DUE = (
     .limit(bindparam("most", type_=Integer))
 )
 
+ANY_OPEN = select(_AT.order_id).where(OPEN_WISH).order_by(_AT.next_run_at).limit(1)
+
 HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
 """Whether numbers are still looked for: such an order is not completed."""
 

@@ -211,6 +211,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     "pause": ("purchase_running|purchase_by_order", lambda w, c: requeue.take_back(c, "acme", LATER, overdue=False)),
     "due to buy": ("purchase_queued", lambda w, c: due.to_buy(c, LATER)),
     "due to look": ("purchase_followed", lambda w, c: due.to_look(c, LATER)),
+    "any queued": ("purchase_queued", lambda w, c: c.execute(due.ANY_QUEUED)),
+    "any event": ("outbox_event_unpublished", lambda w, c: c.execute(outbox_relay._ANY)),
     "overdue": ("purchase_running", lambda w, c: due.overdue(c, LATER)),
     "any_overdue": ("purchase_running", lambda w, c: sweep.any_overdue(c, "acme", LATER)),
     "lost_calls": ("purchase_running", lambda w, c: sweep.lost_calls(c, "acme", JUST_SET, w.binding.policy, 100)),

@@ -35,7 +35,7 @@ class Switched:
 
     def __init__(self, database: Any) -> None:
         self._database = database
-        self.read = database.read
+        self.read, self.may_find = database.read, database.may_find
         self.read_only = False
         self.refused = 0
 
