@@ -7,15 +7,17 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import ColumnElement, Connection, exists, select
 
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.rows import Row
 from tasks.transactions import Raced
+
+# Built once: building a statement costs more than running it.
+_LOCKED = select(PURCHASE).where(among(PURCHASE.c.id, "ids")).order_by(PURCHASE.c.id).with_for_update()
 
 
 def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
     """These purchases, locked in the order of their ids; no line that points to one of them comes meanwhile."""
-    at = PURCHASE.c
-    query = select(PURCHASE).where(at.id.in_(list(ids))).order_by(at.id).with_for_update()
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [dict(row) for row in conn.execute(_LOCKED, {"ids": list(ids)}).mappings()]
 
 
 def locked_with_orders(conn: Connection, ids: Iterable[str]) -> list[Row]:

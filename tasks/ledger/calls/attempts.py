@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func,
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.rows import Row
 
 # Built once: building a statement costs more than running it.
@@ -38,6 +39,19 @@ MAY_BE_EXECUTED = or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.in_((Outcom
 _CLOSE_NO = CLOSE.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
 WITHOUT = (Status.FAILED, Status.CANCELLED)
 """Statuses of purchases that ended without their number."""
+
+
+def _yeses(own: ColumnElement[bool]) -> Select[Any]:
+    at, call = PURCHASE.c, ATTEMPT.c
+    ended = and_(at.id != bindparam("of"), at.status.in_(WITHOUT), call.ended_at >= bindparam("since"))
+    its = (at.number == bindparam("number"), at.account == bindparam("owner"), among(call.outcome, "kinds"))
+    query = select(ATTEMPT).join(PURCHASE, at.id == call.purchase_id).where(*its, or_(own, ended))
+    return query.order_by(call.ended_at, call.purchase_id, call.revision)
+
+
+# Asked at each answer, so built once.
+_YES = _yeses(PURCHASE.c.id == bindparam("of"))
+_OTHER_YES = _yeses(and_(PURCHASE.c.id == bindparam("of"), ATTEMPT.c.revision != bindparam("revision")))
 
 
 def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, now: datetime) -> None:
@@ -74,23 +88,16 @@ def other_yes(
 
     It may be a call of a purchase that had ended without the number, and was answered after *row* took its place.
     """
-    own = and_(PURCHASE.c.id == row["id"], ATTEMPT.c.revision != revision)
-    first = conn.execute(_yeses(row, own, kinds)).mappings().first()
+    values = {**_of(row), "kinds": [*map(str, kinds)], "revision": -1 if revision is None else revision}
+    first = conn.execute(_OTHER_YES, values).mappings().first()
     return None if first is None else dict(first)
 
 
 def executed(conn: Connection, row: Mapping[str, Any]) -> list[str | None]:
     """The provider's id of each call that it says it executed: those of *row*, and late ones as in `other_yes`."""
-    found = conn.execute(_yeses(row, PURCHASE.c.id == row["id"])).mappings()
+    found = conn.execute(_YES, {**_of(row), "kinds": [*map(str, YES)]}).mappings()
     return [call["provider_number_id"] for call in found]
 
 
-def _yeses(row: Mapping[str, Any], own: ColumnElement[bool], kinds: Sequence[OutcomeKind] = YES) -> Select[Any]:
-    at, call = PURCHASE.c, ATTEMPT.c
-    ended = and_(at.id != row["id"], at.status.in_(WITHOUT), call.ended_at >= row["created_at"])
-    return (
-        select(ATTEMPT)
-        .join(PURCHASE, at.id == call.purchase_id)
-        .where(at.number == row["number"], at.account == row["account"], call.outcome.in_(kinds), or_(own, ended))
-        .order_by(call.ended_at, call.purchase_id, call.revision)
-    )
+def _of(row: Mapping[str, Any]) -> Row:
+    return {"of": row["id"], "number": row["number"], "owner": row["account"], "since": row["created_at"]}

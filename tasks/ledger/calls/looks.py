@@ -11,6 +11,7 @@ from schemas.config.policy import Policy
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, FOLLOWED, PURCHASE
+from tasks.ledger.among import among
 from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, YES
 from tasks.ledger.calls.found import bought_before, write_found, write_refused
 from tasks.ledger.calls.given_back import believed
@@ -31,6 +32,11 @@ _DUE = (
     .where(_AT.due_at <= bindparam("now"))
     .limit(1)
 )
+_TAKEN = select(PURCHASE).where(among(_AT.id, "ids"), _AT.account == bindparam("owner"), FOLLOWED).order_by(_AT.id)
+_TAKEN = _TAKEN.with_for_update(key_share=True)
+_LEAVE = update(PURCHASE).where(among(_AT.id, "ids")).values(due_at=bindparam("until"))
+_CALLS = select(ATTEMPT.c.outcome, ATTEMPT.c.error_code).where(ATTEMPT.c.purchase_id == bindparam("of"))
+_CALLS = _CALLS.order_by(ATTEMPT.c.revision.desc())
 NONE_DUE = ~_DUE.exists().correlate(None)
 """No look is due at the account `owner` under the alias `of`, at the time `now`."""
 
@@ -63,12 +69,10 @@ def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], unti
     Another account than their own would say 'not ours' of every one: they must be of *account*.
     """
     wanted = dict(taken)
-    query = select(PURCHASE).where(_AT.id.in_(wanted), _AT.account == account, FOLLOWED).order_by(_AT.id)
-    found = conn.execute(query.with_for_update(key_share=True)).mappings()
+    found = conn.execute(_TAKEN, {"ids": list(wanted), "owner": account}).mappings()
     rows = [dict(row) for row in found if row["revision"] == wanted[row["id"]]]
     if rows:
-        mine = _AT.id.in_([row["id"] for row in rows])
-        conn.execute(update(PURCHASE).where(mine).values(due_at=until))
+        conn.execute(_LEAVE, {"ids": [row["id"] for row in rows], "until": until})
     return rows
 
 
@@ -132,8 +136,7 @@ def needs_owner(look: Look) -> bool:
 
 
 def _history(conn: Connection, row: Row, followed: float = 0.0) -> History:
-    query = select(ATTEMPT.c.outcome, ATTEMPT.c.error_code).where(ATTEMPT.c.purchase_id == row["id"])
-    calls = conn.execute(query.order_by(ATTEMPT.c.revision.desc())).all()
+    calls = conn.execute(_CALLS, {"of": row["id"]}).all()
     last = next(iter(calls), None)
     return History(
         attempts=row["attempts"],

@@ -28,6 +28,11 @@ _NOT_WHOLE = (OrderStatus.LOADING, OrderStatus.ABANDONED)
 _ALIVE_WITH = select(PURCHASE).where(
     PURCHASE.c.account == bindparam("owner"), among(PURCHASE.c.number, "numbers"), ALIVE
 )
+_WITH_KEYS = (
+    select(KEY.c.idempotency_key.label("key"), KEY.c.fingerprint, PURCHASE)
+    .join(PURCHASE, PURCHASE.c.id == KEY.c.purchase_id)
+    .where(among(KEY.c.idempotency_key, "keys"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +232,8 @@ def _by_key(conn: Connection, entries: Sequence[Entry]) -> dict[str | None, Row]
             raise _key_conflict(request.idempotency_key, f"for {first.number}, in the same order")
     if not wanted:
         return {}
-    query = (
-        select(KEY.c.idempotency_key.label("key"), KEY.c.fingerprint, PURCHASE)
-        .join(PURCHASE, PURCHASE.c.id == KEY.c.purchase_id)
-        .where(KEY.c.idempotency_key.in_(wanted))
-    )
     known: dict[str | None, Row] = {}
-    for found in conn.execute(query).mappings():
+    for found in conn.execute(_WITH_KEYS, {"keys": list(wanted)}).mappings():
         row = dict(found)
         key = row.pop("key")
         if row.pop("fingerprint") != wanted[key].fingerprint:
