@@ -68,7 +68,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "a person errs": (0.0, 0.0, 0.0, 0.8),
     # by claim
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
-    # by transaction in which an audit takes in what is ours; in a theme alone
+    # by audit that has not taken in what is ours, and by account that goes on after; in a theme alone
     "replaced within an audit": (0.0,),
     # by batch of events; in a theme alone
     "stands still with what is published": (0.0,),

@@ -20,6 +20,7 @@ from tasks.policies.watched_time import Watch
 from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.freshness import Dates
+from tasks.restored_database import detect, go_on
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
 
@@ -107,7 +108,24 @@ def late_mark_accepted() -> AbstractContextManager[Any]:
     return patch.object(Watermark, "_write", write)
 
 
+def pause_alone_believed() -> AbstractContextManager[Any]:
+    """An account goes on in a copy that has its pause, whether or not what an audit took in stands there."""
+    return patch.object(go_on, "taken_in", lambda *_, **__: True)
+
+
+def kept_after_it_went_on() -> AbstractContextManager[Any]:
+    """An audit keeps what is on its way back though another has let the account go on since."""
+    careful = detect.keep_all
+
+    def keep(*given: Any, even_under_way: bool, **_: Any) -> Any:
+        return careful(*given, even_under_way=even_under_way)
+
+    return patch.object(detect, "keep_all", keep)
+
+
 MUTANTS_OF_MONEY = (
+    pause_alone_believed,
+    kept_after_it_went_on,
     late_mark_accepted,
     lost_name_not_marked,
     lost_order_not_asked,

@@ -246,6 +246,7 @@ class ProcessDatabase(SqlDatabase):
         what = _who()
         self._world.clockwork.boundary(f"{what}: begins to read")
         self._world.faults.database_before(writes=False)
+        self._world.weather.within_an_audit(what)
         with self._alone(reads=True) as conn:
             yield conn
 

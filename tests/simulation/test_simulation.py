@@ -32,9 +32,7 @@ FOUND = {
     "forty in doubt and a look a round": 43951320,
     "refused after an audit, of a call that a restore lost": 1310418749,
     "restored once more while an audit is taken in": 2058730639,
-    "restored to a copy made after the pause, once an audit had taken in": 853,
-    "kept by an audit after another had let the account go on": 1425,
-    "restored while a call was on its way whose sender had given up": 462,
+    "restored to a copy made after the pause, once an audit had taken in": 68,
 }
 """Seeds of worlds that were broken once, by what broke them: since other faults are drawn they are other worlds."""
 RESTORED = 52

@@ -43,7 +43,7 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"stands still": 0.1, "sleeps too long": 0.8}, ()),
     ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
     # What an audit took in is lost once more, and the pause that it ends is not.
-    ({"database restored": 0.3, "replaced within an audit": 0.4}, ()),
+    ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
 

@@ -24,11 +24,9 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
-LAGS = {"lifecycle.claim.claim": "replaced before the mark"} | dict.fromkeys(
-    ("audit.compare._adopt", "audit.compare._take_evidence", "restored_database.go_on.take_in"),
-    "replaced within an audit",
-)
-"""What a replica may lag by as it is promoted, by the transaction's name."""
+CLAIM = "lifecycle.claim.claim"
+COMPARES, GOES_ON = "ledger.audit.differences.alive", "restored_database.go_on.take_in"
+"""Where an audit has not taken in yet what is ours, and where it lets the account go on for that."""
 OVER_IT = (0.1, 0.3, 0.6)
 """Seconds for which who has claimed stands still while the server is replaced."""
 KEPT = 0.3
@@ -43,6 +41,9 @@ REDIS_READ_ONLY = "redis is read-only"
 STATES = (READ_ONLY, FULL, REDIS_READ_ONLY)
 
 
+_ANY_BEHIND = "SELECT 1 FROM provider_state WHERE cause = 'database_behind'"
+
+
 class Weather:
     """The states that servers are in, each until a moment of virtual time."""
 
@@ -50,7 +51,7 @@ class Weather:
         self._world = world
         self._chance = world.chance("weather")
         self._until: dict[str, float] = {}
-        self._gone = False
+        self._gone = self._lags = False
         self.went_back = 0
         """How often the database did, in this world."""
         self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
@@ -118,9 +119,8 @@ class Weather:
 
     def _database(self, hit: list[str]) -> None:
         world = self._world
-        if world.faults.rates["database restored"] and self._chance.random() < KEPT:
-            world.files.copy()
-            world.judge.copied()
+        if world.faults.rates["database restored"] and self._chance.random() < KEPT and not self._lags:
+            self._copy()
         if not (world.judge.has_copy and world.faults.happens("database restored", about=hit)):
             return
         self._gone = True
@@ -131,11 +131,26 @@ class Weather:
     def lags(self, what: str) -> bool:
         """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
         world = self._world
-        if not (world.files.named and what in LAGS and world.faults.happens(LAGS[what])):
+        if not (world.files.named and what == CLAIM and world.faults.happens("replaced before the mark")):
             return False
-        world.files.copy()
-        world.judge.copied()
+        self._copy()
         return True
+
+    def within_an_audit(self, what: str) -> None:
+        """Have a replica lag by what an audit takes in, and promote it as that lets an account go on."""
+        world, wanted = self._world, GOES_ON if self._lags else COMPARES
+        if what != wanted or not (world.files.named and world.judge.one(_ANY_BEHIND)):
+            return
+        if world.faults.happens("replaced within an audit"):
+            self._lags = not self._lags
+            if self._lags:
+                self._copy()
+            else:
+                self._go_back()
+
+    def _copy(self) -> None:
+        self._world.files.copy()
+        self._world.judge.copied()
 
     def replace(self) -> None:
         """Promote it while the running actor stands still."""
