@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from schemas.numbering.numbers import parse_e164
 from schemas.numbering.spelling import quoted
 from schemas.outcomes import clip
 from schemas.plain import is_storable
-from schemas.wording import listed, plain_words
+from schemas.wording import listed, nearest, plain_words
 
 MAX_ORDER = 10_000
 MAX_PROBLEMS = 5
@@ -131,8 +130,8 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
 
 def unknown_provider(field: str, alias: str, kinds: Mapping[str, Kind]) -> RequestError:
     """The refusal of a request whose *field* names a provider that is not among *kinds*."""
-    near = difflib.get_close_matches(alias, kinds, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"configured are {listed(sorted(kinds))}"
+    near = nearest(alias.replace("/", ":"), kinds)
+    hint = f"did you mean {near!r}?" if near else f"configured are {listed(sorted(kinds))}"
     problem = (field, f"{quoted(alias)} is not configured: {hint}")
     return RequestError(": ".join(problem), "unknown_provider", (problem,))
 
@@ -194,9 +193,8 @@ def _problem(error: Any, model: type[BaseModel], prefix: str) -> tuple[str, str]
 
 
 def _hint(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    if near := nearest(name, known):
+        return f"did you mean {near!r}?"
     return f"known are {', '.join(known)}" if known else "this provider takes none"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from bisect import bisect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,6 +38,7 @@ _WORDS: dict[str, str] = {
 _EMPTY = {"string_too_short": "is empty: give at least one character", "too_short": "is empty: give at least one"}
 
 _LISTED = 20
+_COMPARED = 50
 ACCOUNT_ID = r"^[!-?A-~][!-~]*$"
 _ALLOWED = {
     ACCOUNT_ID: "use letters, digits and signs of ASCII, without spaces, and not @ at its beginning",
@@ -64,3 +67,17 @@ def listed(names: Iterable[str]) -> str:
     known = list(names)
     more = f" and {len(known) - _LISTED:,} more" if known[_LISTED:] else ""
     return f"{', '.join(known[:_LISTED])}{more}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The one of *known* that *name* is most like, if it is like any.
+
+    Of very many, those are compared that stand beside it in their order: a row with a slip must not cost more, the more
+    accounts there are.
+    """
+    names = sorted(known)
+    if len(names) > _COMPARED:
+        here = bisect(names, name.strip().lower())
+        names = names[max(0, here - _COMPARED // 2) : here + _COMPARED // 2]
+    near = difflib.get_close_matches(name, names, 1)
+    return near[0] if near else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from schemas.config.policy import Policy
-from schemas.wording import listed, plain_words
+from schemas.wording import listed, nearest, plain_words
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _PATH = rf"({_PART}(?:\s*\.\s*{_PART})*)"
@@ -81,8 +80,8 @@ def describe(exc: ValidationError, model: type[BaseModel], table: TomlPath, fiel
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest of *known*, or all of them."""
     names = [str(name) for name in known]
-    near = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {near[0]!r}?" if near else f"known are {listed(names)}"
+    near = nearest(name, names)
+    return f"did you mean {near!r}?" if near else f"known are {listed(names)}"
 
 
 def _describe(error: Any, model: type[BaseModel], table: TomlPath, field_path: str) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,11 +13,10 @@ from sqlalchemy import Connection, select
 from schemas.config.kinds import Kind
 from schemas.events import EventType
 from schemas.releasing import ReleaseNumber
-from schemas.requests import RequestError, key_of_message, refusal
+from schemas.requests import RequestError, key_of_message, refusal, unknown_provider
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import LINE
-from schemas.wording import listed
 from tasks.ledger.releases import asking, by_person
 from tasks.ledger.releases.asking import Asked, Asking
 from tasks.ledger.resolve import Settler, write_down
@@ -49,9 +47,7 @@ def parse_release(fields: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Relea
     except ValidationError as exc:
         raise refusal(exc, ReleaseNumber) from exc
     if request.provider not in kinds:
-        near = difflib.get_close_matches(request.provider, kinds, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"configured are {listed(sorted(kinds))}"
-        raise RequestError(f"provider: {request.provider!r} is not configured: {hint}", "unknown_provider")
+        raise unknown_provider("provider", request.provider, kinds)
     return request
 
 

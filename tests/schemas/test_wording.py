@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.wording import _WORDS, listed, plain_words
+from schemas import wording
+from schemas.wording import _WORDS, listed, nearest, plain_words
 
 
 class Inner(BaseModel):
@@ -83,3 +84,34 @@ def test_of_many_names_the_first_are_told() -> None:
     told = listed(f"a{n}" for n in range(1000))
     assert told.endswith("a19 and 980 more")
     assert (listed([]), listed(["a"])) == ("", "a")
+
+
+ACCOUNTS = [f"customers:a{place:05d}" for place in range(5_000)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("customers:a01234x", "customers:a01234"),
+        ("customers:A01234", "customers:a01234"),
+        (" customers:a01234", "customers:a01234"),
+        ("", None),
+        ("\ud800", None),
+        ("zzz", None),
+    ],
+)
+def test_what_is_nearest_among_many(name: str, expected: str | None) -> None:
+    assert nearest(name, ACCOUNTS) == expected
+
+
+def test_a_slip_costs_no_more_the_more_names_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def note(_name: str, names: list[str], _most: int) -> list[str]:
+        compared.append(len(names))
+        return []
+
+    monkeypatch.setattr(wording.difflib, "get_close_matches", note)
+    for count in (10, 50, 51, 5_000):
+        nearest("customers:a02500", ACCOUNTS[:count])
+    assert compared == [10, 50, 25, 50]

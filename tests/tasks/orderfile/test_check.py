@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
 from schemas.requests import BuyNumber
 from tasks.orderfile import Line, Problem
+from tasks.orderfile.check import Checker
+from tasks.orderfile.values import Row
+from tasks.providers.registry import kinds
 
 from .reading import HEADER, lines, read, told
 
@@ -16,6 +20,26 @@ def test_the_same_purchase_twice_is_told_on_the_later_line():
     found = read(HEADER + "+14155550100,bird,\n+14155550101,bird,\n1 415 555-0100,bird,k\n+14155550100,vogent,\n")
     assert [item.line for item in found if isinstance(item, Line)] == [2, 3, 5]
     assert found[2] == Problem(4, "number", "is line 2 again, +14155550100: remove one of them")
+
+
+def test_a_number_of_several_providers_is_told_where_it_was_first_and_where_it_is_again():
+    rows = ["bird", "vogent", "fluents", "vogent", "bird"]
+    found = read(HEADER + "".join(f"+14155550100,{provider},\n" for provider in rows))
+    assert [(one.line, one.also) for one in found if isinstance(one, Line)] == [(2, None), (3, 2), (4, 2)]
+    again = [(one.line, one.message.partition(",")[0]) for one in found if isinstance(one, Problem)]
+    assert again == [(5, "is line 3 again"), (6, "is line 2 again")]
+
+
+def test_a_row_takes_few_bytes_to_remember():
+    checker, count = Checker({"bird": kinds()["bird"]}, None, None), 20_000
+    tracemalloc.start()
+    for line in range(1, count + 1):
+        # as files are read: each row has texts of its own
+        fields = {"number": f"+1212{line + 2_000_000}", "provider": "".join(["bi", "rd"])}
+        assert len([*checker.check(Row(line, fields))]) == 1
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / count < 260
 
 
 def test_a_key_for_two_purchases_is_told_on_the_later_line():
