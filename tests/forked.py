@@ -5,6 +5,10 @@ test's process, as a fresh one is. So are the children that it starts itself, an
 is started where that would make a difference: for other programs than Celery's and ours, with other settings of Python
 or of the dynamic linker, and where there is no Linux, or a Python that starts a process in another way than we know.
 Its command line is its source's: who looks at that starts it afresh.
+
+At its end its threads and all that waits for the end have had their turn; it does not take itself apart then, which
+took more of the processor than most do before. One with PYTHONWARNINGS does, whose last
+warnings come with it: so does what `dialstock up` starts.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from pkgutil import walk_packages
 from typing import Any, NoReturn
 
 import workers.cli
+from tasks.providers.transport.http import ssl_context
 from workers.launch import celery_command
 from workers.launch import main as launch
 
@@ -41,12 +46,19 @@ _LAUNCH = celery_command([])
 
 IMPORTED = (
     *("celery.__main__", "celery.bin.celery", "celery.apps.beat", "celery.apps.worker", "celery.concurrency.thread"),
-    *("celery.worker.consumer", "psycopg", "tasks.messages.celery_tasks", "workers.wiring"),
+    *("celery.app.amqp", "celery.app.events", "celery.app.log", "celery.app.routes", "celery.worker.autoscale"),
+    *("celery.worker.components", "celery.worker.consumer", "celery.worker.consumer.delayed_delivery"),
+    *("celery.worker.strategy", "kombu.transport.redis", "billiard.pool", "psycopg", "tasks.messages.celery_tasks"),
+    *("workers.broker.incoming", "workers.broker.listening", "workers.periodic.heartbeat"),
+    *("workers.periodic.scheduler", "workers.processes.stop_signals", "workers.telemetry.traces", "workers.wiring"),
 )
 """With them come most others; not `workers.app`, which reads the environment."""
 
 _SAME = ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "PYTHONWARNINGS")
 """Settings of Python that a forked process heeds too."""
+
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Settings that name other certificates to trust."""
 
 _PARENTS = {"up", "demo"}
 """Commands that start children."""
@@ -218,6 +230,8 @@ def _program(
     time.tzset()
     if "PYTHONFAULTHANDLER" in environ:
         faulthandler.enable()
+    if _trusts_others(environ):
+        ssl_context.cache_clear()
     for option in filter(None, environ.get("PYTHONWARNINGS", "").split(",")):
         warnings._setoption(option)  # type: ignore[attr-defined]
     for stream in (sys.stdout, sys.stderr):
@@ -226,7 +240,32 @@ def _program(
         return program
     os.execv = _become  # type: ignore[assignment]
     gc.enable()
-    return _run(arguments)
+    program = _run(arguments)
+    return program if environ.get("PYTHONWARNINGS") else partial(_to_the_end, program)
+
+
+def _trusts_others(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name) for name in _CERTIFICATES)
+
+
+def _to_the_end(program: Callable[[], object]) -> None:
+    """Run it, and end in the order of Python's own end, but for what comes last."""
+    status: object = None
+    try:
+        status = program()
+    except SystemExit as exc:
+        status = exc.code
+    if not isinstance(status, int | None):
+        sys.exit(status)  # type: ignore[arg-type]
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Python tells of it, and ends with another status.
+        sys.exit(status)
+    os._exit((status or 0) & 0xFF)
 
 
 def _run(arguments: list[str]) -> Callable[[], object]:
@@ -273,6 +312,9 @@ def _main(handed: int) -> object:
     for name in (*IMPORTED, *(found.name for found in walk_packages(workers.cli.__path__, "workers.cli."))):
         importlib.import_module(name)
     assert threading.active_count() == 1, threading.enumerate()
+    # To read the certificates that all processes trust takes a worker a tenth of its start.
+    if not _trusts_others(os.environ):
+        ssl_context()
     # None of it will be garbage.
     gc.freeze()
     with socket.socket(fileno=handed) as asked:

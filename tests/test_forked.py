@@ -65,6 +65,34 @@ def test_a_program_of_the_tests_that_comes_to_its_end_ends_well(tmp_path: Path) 
 
 
 @ON_LINUX
+@pytest.mark.parametrize("how", ["0", "3", "256", "-1", "words", "nothing", "an error", "comes to its end"])
+@pytest.mark.parametrize("more", [{}, {"PYTHONWARNINGS": "ignore"}], ids=["short", "whole"])
+def test_its_end_is_that_of_a_fresh_one(tmp_path: Path, how: str, more: dict[str, str]) -> None:
+    """Threads and what waits for the end have their turn, all is printed, and the status is the same."""
+    command = [sys.executable, "-m", "tests.ending", how]
+    options: dict[str, Any] = {"env": environment(tmp_path, **more), "cwd": Path(__file__).parents[1]}
+    one = forked.run(command, timeout=PATIENCE, **options)
+    fresh = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
+    told, told_fresh = (found.stderr.splitlines()[-1:] for found in (one, fresh))
+    assert (one.returncode, one.stdout, told) == (fresh.returncode, fresh.stdout, told_fresh)
+    assert one.stdout == "here, a thread, at the end"
+
+
+@ON_LINUX
+def test_one_that_nobody_listens_to_tells_so_at_its_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.ending", "0"]
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    options: dict[str, Any] = {"env": environment(tmp_path), "cwd": Path(__file__).parents[1], **pipes}
+    ended = []
+    for start in (forked.start, subprocess.Popen):
+        with start(command, **options) as process:
+            process.stdout.close()
+            ended.append((process.wait(PATIENCE), process.stderr.read().splitlines()[-1]))
+    assert ended[0] == ended[1]
+    assert ended[0][1] == b"BrokenPipeError: [Errno 32] Broken pipe"
+
+
+@ON_LINUX
 def test_it_is_a_child_that_can_be_killed_and_waited_for(tmp_path: Path) -> None:
     command = [*DIALSTOCK, "sandbox", "--port", "0"]
     process = forked.start(command, env=environment(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
