@@ -36,6 +36,10 @@ PATIENCE = 0.05
 class _Waiting:
     """One thread's items, and what became of them: `results` once they are committed, or `error`."""
 
+    first = False
+    """Whether it comes to stand first in the line, where groups before it are gone. Only that one looks at the time:
+    all others sleep until they are told, for each that wakes up costs those who work their turn."""
+
     def __init__(self, action: Action, items: Sequence[Any], then: Then | None) -> None:
         self.action = action
         self.items = items
@@ -80,6 +84,8 @@ class GroupCommit:
         """
         mine = _Waiting(action, items, then)
         with self._lock:
+            # Whole groups go, or all.
+            mine.first = len(self._line) % MAX_GROUP == 0
             self._line.append(mine)
             waits = self._led or self._under_way > 0
             self._led = self._led or not waits
@@ -93,7 +99,7 @@ class GroupCommit:
 
     def _wait(self, mine: _Waiting) -> None:
         """Until *mine* is done, or its thread is to lead: the group before is over, or has taken long."""
-        while not mine.turn.acquire(timeout=PATIENCE if self._most > 1 else -1):
+        while not mine.turn.acquire(timeout=PATIENCE if self._most > 1 and mine.first else -1):
             with self._lock:
                 late = time.monotonic() - self._set_out >= PATIENCE
                 if late and not self._led and self._under_way < self._most and self._line and self._line[0] is mine:

@@ -256,3 +256,38 @@ def test_no_more_than_so_many_groups_are_under_way(far: Line, monkeypatch: pytes
     assert far.rows() == {f"p{n}" for n in range(100)}
     assert 1 < max(seen) <= 3
     assert (far.group._under_way, far.group._led, list(far.group._line)) == (0, False, [])
+
+
+def test_of_those_who_wait_only_the_first_of_a_group_wakes_up_to_look_at_the_time(
+    far: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_GROUP", 2)
+    monkeypatch.setattr(group_commit, "PATIENCE", PATIENCE)
+    seen: list[bool] = []
+    take = far.group._take
+
+    def taken(group: list[Any], gather: float) -> None:
+        take(group, gather)
+        seen.extend(one.first for one in far.group._line)
+
+    monkeypatch.setattr(far.group, "_take", taken)
+    assert far.together(*[(far.add, [name]) for name in "abcde"]) == [[name] for name in "ABCDE"]
+    assert seen == [True, False, True, True]
+
+
+def test_a_line_longer_than_a_group_goes_on_beside_one_that_takes_long(
+    far: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_GROUP", 2)
+    gate = threading.Event()
+
+    def hold(_conn: Connection, items: Sequence[Any]) -> list[bool]:
+        return [gate.wait(PATIENCE)] * len(items)
+
+    with ThreadPoolExecutor(6) as pool:
+        held = [pool.submit(far.group.run, hold, [None]) for _ in range(4)]
+        eventually(lambda: far.group._under_way == 3)
+        late = [pool.submit(far.group.run, far.add, [name]) for name in "ab"]
+        gate.set()
+        assert [one.result() for one in held] == [[True]] * 4
+        assert [one.result() for one in late] == [["A"], ["B"]]
