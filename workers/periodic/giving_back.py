@@ -1,9 +1,14 @@
-"""The threads that give numbers back, one for each provider: a slow one holds up no other, and no timer."""
+"""The threads that give numbers back, one for each provider: a slow one holds up no other, and no timer.
+
+Of a thousand providers some at a time have one: who has it makes room for others after a while.
+"""
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
+import time
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +20,13 @@ from tasks.runtime import Binding, Runtime
 log = logging.getLogger(__name__)
 
 
+THREADS = 64
+"""Providers that numbers are given back to at the same time, by one process."""
+
+SHARE = 10.0
+"""Seconds that one of them goes on while as many are at work as may be."""
+
+
 class GivingBack:
     """Starts a thread for a provider where a release is due; it ends when none is, or when all are to stop."""
 
@@ -24,13 +36,18 @@ class GivingBack:
 
     def turn(self, runtime: Runtime) -> bool:
         """Start what is due. Says that there is no more to do."""
-        for binding in give_back.may_be_due(runtime):
-            running = self._threads.get(binding.alias)
-            if running is not None and running.is_alive():
-                continue
-            if not self._stopping.is_set() and give_back.is_due(runtime, binding):
+        self._threads = {alias: thread for alias, thread in self._threads.items() if thread.is_alive()}
+        due = [one for one in give_back.may_be_due(runtime) if one.alias not in self._threads]
+        # By chance: of many, none waits for those that stand before it in the file.
+        for binding in random.sample(due, len(due)):
+            if self._stopping.is_set() or self._crowded():
+                break
+            if give_back.is_due(runtime, binding):
                 self._start(runtime, binding)
         return False
+
+    def _crowded(self) -> bool:
+        return len(self._threads) >= THREADS
 
     def stop(self) -> None:
         """Let no further call or look begin. One that is under way ends by itself, or is looked up by another."""
@@ -44,9 +61,11 @@ class GivingBack:
 
     def _run(self, runtime: Runtime, binding: Binding) -> None:
         name = f"giving back at {binding.alias}"
+        until = time.monotonic() + SHARE
         try:
             while not self._stopping.is_set() and give_back.step(runtime, binding, self._stopping.is_set):
-                pass
+                if self._crowded() and time.monotonic() >= until:
+                    break
             WAITS.done(name)
         except (RedisError, SQLAlchemyError) as exc:
             WAITS.refused(name, exc)

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from schemas.releasing import ReleaseOutcome
 from schemas.status import Status
 from tasks.lifecycle import give_back
 from tasks.outages import waits
 from tests.tasks.releasing import DONE, Returns, make_returns
 from tests.waiting import PATIENCE, eventually
 from workers.database.connections import SqlDatabase
+from workers.periodic import giving_back
 from workers.periodic.giving_back import GivingBack
 
 
@@ -62,6 +64,39 @@ def test_a_provider_has_one_thread_and_one_that_stops_begins_nothing(returns: Re
     assert sorted(returns.statuses()) == [Status.RELEASED, Status.RELEASING]
     giving.turn(returns.runtime)
     assert threads() == []
+
+
+def test_of_many_providers_some_at_a_time_have_a_thread_and_make_room_for_the_others(
+    returns: Returns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giving_back, "THREADS", 1)
+    monkeypatch.setattr(giving_back, "SHARE", 0.0)
+    for alias in ("acme", "twin"):
+        for n in range(2):
+            returns.ask(returns.bought(f"+1415555{alias == 'acme':d}00{n}", provider=alias))
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(number: str) -> ReleaseOutcome:
+        begun.set()
+        assert go.wait(PATIENCE)
+        return returns.provider.take_back(number)
+
+    returns.provider.answers.append(slow)
+    giving = GivingBack()
+    giving.turn(returns.runtime)
+    assert begun.wait(PATIENCE)
+    giving.turn(returns.runtime)
+    assert len(threads()) == 1
+    go.set()
+    eventually(lambda: threads() == [], what="it makes room")
+    assert sorted(returns.statuses()) == [Status.RELEASED, *[Status.RELEASING] * 3]
+
+    def all_are_given_back() -> bool:
+        giving.turn(returns.runtime)
+        return set(returns.statuses()) == {Status.RELEASED}
+
+    eventually(all_are_given_back, what="each has its turn")
+    eventually(lambda: threads() == [], what="the thread has ended")
 
 
 def test_what_nobody_foresaw_ends_no_timer(returns: Returns, caplog: pytest.LogCaptureFixture) -> None:
