@@ -26,9 +26,7 @@ class SingleReads:
         except (SQLAlchemyError, driver.Error):
             return True
         try:
-            info, text = connection.info, self._text(query)
-            begin = info["begin_reading"] if info.get("pooled") else None
-            return _found(connection.cursor(), text, begin)
+            return _found(connection.cursor(), self._text(query), connection.info.get("begin_reading"))
         except driver.Error:
             connection.invalidate()
             return True
@@ -42,7 +40,9 @@ class SingleReads:
 
 
 def _found(cursor: Any, query: str, begin: str | None) -> bool:
-    """Behind a pooler, whose sessions others may have changed, with what each transaction needs, in one message."""
+    """On PostgreSQL with what each transaction needs, in one message: it waits for no lock for ever, and does not depend on
+    what others have set in a pooler's session.
+    """
     cursor.execute(query if begin is None else f"{begin}; {query}; COMMIT")
     while cursor.description is None and cursor.nextset():
         pass

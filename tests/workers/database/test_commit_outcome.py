@@ -31,7 +31,11 @@ READING = {
 }
 """Functions that change nothing."""
 
-DRIVER = {"commit_outcome.py": {"txid_current", "txid_status"}, "migrating.py": {"pg_try_advisory_xact_lock"}}
+DRIVER = {
+    "commit_outcome.py": {"txid_current", "txid_status"},
+    "migrating.py": {"pg_try_advisory_xact_lock"},
+    "single_read.py": {"raw_connection", "cursor"},
+}
 """What one module may call besides."""
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

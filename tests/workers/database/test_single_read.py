@@ -18,6 +18,7 @@ from tasks.runtime import Runtime
 from tasks.wishes import due
 from tests.servers import PgBouncer, PostgresServer, RedisServer
 from tests.tasks.support import make_world
+from workers.database import connections
 from workers.database.connections import SqlDatabase
 from workers.redis_access.client import connect_redis
 
@@ -75,6 +76,18 @@ def test_a_database_that_is_away_may_have_something(postgres_server: PostgresSer
     postgres_server.kill()
     assert [database.may_find(ANY) for _ in range(2)] == [True, True]
     postgres_server.restart()
+    assert not database.may_find(ANY)
+    database.close()
+
+
+def test_who_locks_a_table_holds_a_question_up_for_no_longer_than_a_transaction(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LOCKED", 0.2)
+    database = SqlDatabase(postgres_url)
+    with database.write() as conn:
+        conn.execute(text("LOCK TABLE provider_state"))
+        assert database.may_find(ANY)
     assert not database.may_find(ANY)
     database.close()
 
