@@ -40,8 +40,8 @@ class SingleReads:
 
 
 def _found(cursor: Any, query: str, begin: str | None) -> bool:
-    """On PostgreSQL with what each transaction needs, in one message: it waits for no lock for ever, and does not depend on
-    what others have set in a pooler's session.
+    """On PostgreSQL with what each transaction needs, in one message: it waits for no lock for ever, and does not
+    depend on what others have set in a pooler's session.
     """
     cursor.execute(query if begin is None else f"{begin}; {query}; COMMIT")
     while cursor.description is None and cursor.nextset():
