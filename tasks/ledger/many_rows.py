@@ -81,5 +81,6 @@ def updating(table: Table, keys: Columns, names: Sequence[str]) -> ManyRows[Upda
 def _given(columns: Columns) -> TableValuedAlias:
     """The rows of the parameter `given`, with the types of *columns*."""
     rows = func.json_to_recordset(cast(bindparam("given", type_=Text), JSON))
+    # Without a name each draws one by chance.
     named = rows.table_valued(*(column(name, at.type) for name, at in columns.items()), name="given")
-    return named.render_derived(with_types=True)
+    return named.render_derived(name="given", with_types=True)
