@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, Update, bindparam, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Table, Update, bindparam, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
@@ -16,7 +16,6 @@ from uuid_utils.compat import uuid7
 from schemas.events import EVENT_OF, ORDERS_SOURCE, EventType, provider_source, purchase_data
 from schemas.status import DEAD, MOVES, Status, success_of
 from schemas.tables.purchases import EVENT, KEY, PURCHASE
-from tasks.ledger.many_rows import ManyRows, inserting, updating
 from tasks.policies.watched_time import Watch
 from tasks.telemetry.traceparent import present
 
@@ -30,7 +29,7 @@ keeps SQLite's log growing, and PostgreSQL from cleaning up.
 _LOGGED = 20
 
 # Built once: building a statement costs more than running it.
-_EVENTS = inserting(EVENT, "id", "type", "source", "subject", "sequence", "time", "data", "traceparent")
+_INSERT_EVENT = insert(EVENT)
 _FIND = select(PURCHASE).where(PURCHASE.c.id == bindparam("wanted"))
 _LOCK = _FIND.with_for_update(key_share=True)
 _FINISHED = DEAD | {Status.PURCHASED, Status.RELEASING}
@@ -116,7 +115,8 @@ def move_all(
     values = [_values(row, to, now) | changes for row, changes in moves]
     expected = [_expected(row, to) for row, _ in moves]
     statement = _compare_and_set(tuple(sorted(values[0])))
-    if statement.write(conn, [at | new for at, new in zip(expected, values, strict=True)]) != len(moves):
+    changed = conn.execute(statement, [at | new for at, new in zip(expected, values, strict=True)])
+    if changed.rowcount != len(moves):
         return None
     after = [{**row, **new} for (row, _), new in zip(moves, values, strict=True)]
     steps = zip(expected, after, strict=True)
@@ -176,21 +176,27 @@ def _expected(row: Mapping[str, Any], to: Status) -> Row:
 
 
 @cache
-def _compare_and_set(columns: tuple[str, ...]) -> ManyRows[Update]:
+def _compare_and_set(columns: tuple[str, ...]) -> Update:
     """Built once for each set of columns: building a statement costs more than running it."""
     at = PURCHASE.c
-    return updating(PURCHASE, {"at_id": at.id, "at_status": at.status, "at_revision": at.revision}, columns)
+    return (
+        update(PURCHASE)
+        .where(
+            at.id == bindparam("at_id"), at.status == bindparam("at_status"), at.revision == bindparam("at_revision")
+        )
+        .values({name: bindparam(name) for name in columns})
+    )
 
 
 @cache
 def _move_one(columns: tuple[str, ...]) -> ReturningUpdate[tuple[bool, bool]]:
-    return _compare_and_set(columns).each.returning(PURCHASE.c.joined, PURCHASE.c.doubt)
+    return _compare_and_set(columns).returning(PURCHASE.c.joined, PURCHASE.c.doubt)
 
 
 def emit(conn: Connection, events: Sequence[Row]) -> None:
     """Write events to the outbox."""
     if events:
-        _EVENTS.write(conn, events)
+        conn.execute(_INSERT_EVENT, list(events))
 
 
 def purchase_event(kind: EventType, row: Mapping[str, Any], now: datetime, **data: Any) -> Row:

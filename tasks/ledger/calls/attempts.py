@@ -6,26 +6,37 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, update
 
 from schemas.outcomes import Outcome, OutcomeKind, clip
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
-from tasks.ledger.many_rows import updating
 from tasks.ledger.rows import Row
 
 # Built once: building a statement costs more than running it.
-CLOSE = updating(
-    ATTEMPT,
-    {"at_id": ATTEMPT.c.purchase_id, "at_revision": ATTEMPT.c.revision},
-    ("ended_at", "outcome", "http_status", "error_code", "provider_number_id", "detail"),
+CLOSE = (
+    update(ATTEMPT)
+    .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "ended_at",
+                "outcome",
+                "http_status",
+                "error_code",
+                "provider_number_id",
+                "detail",
+            )
+        }
+    )
 )
 
 YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 MAY_BE_EXECUTED = or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.in_((OutcomeKind.UNKNOWN, *YES)))
 """The attempts that the provider may have executed, or did."""
-_CLOSE_NO = CLOSE.each.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
+_CLOSE_NO = CLOSE.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
 WITHOUT = (Status.FAILED, Status.CANCELLED)
 """Statuses of purchases that ended without their number."""
 
@@ -48,7 +59,7 @@ def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, no
 
     The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
     """
-    conn.execute(CLOSE.each if outcome.yes else _CLOSE_NO, closing(row, outcome, now))
+    conn.execute(CLOSE if outcome.yes else _CLOSE_NO, closing(row, outcome, now))
 
 
 def closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:

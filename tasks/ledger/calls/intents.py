@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, literal, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
-from tasks.ledger.many_rows import inserting
 from tasks.ledger.outdated import OUTDATED
 from tasks.ledger.rows import Row, new_id
 from tasks.transactions import server_of
@@ -45,7 +44,7 @@ _CLAIM = (
         updated_at=bindparam("updated_at"),
     )
 )
-_INTENTS = inserting(ATTEMPT, "purchase_id", "revision", "started_at", "deadline", "reference")
+_INTENT = insert(ATTEMPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def claim(conn: Connection, wanted: Sequence[Wanted], now: datetime, seconds: fl
         )
         for one, row in found.items()
     }
-    _INTENTS.write(conn, [_intent(one) for one in claims.values()])
+    conn.execute(_INTENT, [_intent(one) for one in claims.values()])
     # Taken out: of two messages for one purchase, one has the claim.
     return [claims.pop(one, None) for one in wanted]
 

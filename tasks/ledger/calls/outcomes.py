@@ -80,7 +80,7 @@ def _record_plain(conn: Connection, answers: Sequence[Answer], now: datetime) ->
     after = move_all(conn, moves, Status.PURCHASED, now)
     if after is None:
         raise WrongMove("a purchase that was locked has moved")
-    CLOSE.write(conn, [closing(one.claim.row, one.outcome, now) for one in plain])
+    conn.execute(CLOSE, [closing(one.claim.row, one.outcome, now) for one in plain])
     return dict(zip(standing, after, strict=True))
 
 

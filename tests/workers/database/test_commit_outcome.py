@@ -27,7 +27,7 @@ READING = {
     *("clock_timestamp", "coalesce", "count", "current_database", "current_schema", "current_setting", "date_part"),
     *("has_schema_privilege", "has_sequence_privilege", "has_table_privilege", "max", "min", "pg_backend_pid"),
     *("pg_get_serial_sequence", "pg_postmaster_start_time", "quote_ident", "random", "string_agg", "string_to_array"),
-    *("sum", "to_regclass", "trim", "unnest", "cast", "json_to_recordset"),
+    *("sum", "to_regclass", "trim", "unnest", "cast"),
 }
 """Functions that change nothing."""
 
