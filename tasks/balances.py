@@ -42,8 +42,8 @@ def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambd
         found = _ask(runtime, binding, teller, stopping)
     except (ProviderError, RedisError, Stopped) as exc:
         _unclear(runtime, claim, str(exc) or "the worker shuts down")
-        return
-    _write(runtime, claim, found, low)
+    else:
+        _write(runtime, claim, found, low)
 
 
 def _write(runtime: Runtime, claim: Claim, found: Balance, low: Balance) -> None:

@@ -120,8 +120,7 @@ def step(runtime: Runtime, binding: Binding, stopping: Callable[[], bool] = lamb
     try:
         _look(work) if taken.doubt else _release(work)
     except Stopped:
-        words = "the release of %s is left to another worker"
-        log.info(words, taken.row["number"], extra=about_release(taken.row))
+        log.info("the release of %s is left to another worker", taken.row["number"], extra=about_release(taken.row))
         return False
     return True
 
@@ -268,8 +267,7 @@ def _write(work: _Work, intent: Intent, outcome: ReleaseOutcome) -> Done:
     try:
         return _written(work, intent, outcome)
     except (DataError, ValueError) as exc:
-        fields = about_release(intent.row)
-        log.warning("a release is written without what was said: %s", type(exc).__name__, extra=fields)
+        log.warning("a release is written without its words: %s", type(exc).__name__, extra=about_release(intent.row))
         return _written(work, intent, ReleaseOutcome(kind=outcome.kind, http_status=outcome.http_status))
 
 

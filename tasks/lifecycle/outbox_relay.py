@@ -100,9 +100,7 @@ class Relay:
 
     def __init__(self, runtime: Runtime, token: str, *, stream_length: int = STREAM_LENGTH) -> None:
         self.trouble: SQLAlchemyError | None = None
-        self._runtime = runtime
-        self._token = token
-        self._length = stream_length
+        self._runtime, self._token, self._length = runtime, token, stream_length
         self.holds = self._refused = False
         self._ask_at = 0.0
         self._named = partial(named, runtime.redis)

@@ -58,9 +58,7 @@ def _keep(
     now = runtime.now()
     leaving.lock(conn, purchase_id)
     locked(conn, [purchase_id])
-    if not still(conn):
-        return None
-    kept = stopping.keep(conn, purchase_id, why, now, even_under_way=even_under_way)
+    kept = stopping.keep(conn, purchase_id, why, now, even_under_way=even_under_way) if still(conn) else None
     # Nobody takes out of a pool what may be gone.
     if kept is not None and not kept.in_doubt:
         leaving.come_back(conn, purchase_id, now)

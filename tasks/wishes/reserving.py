@@ -31,9 +31,7 @@ def reserve(
     *wish* is its order and position; once it is open no more, nothing more is reserved for it. Raises redis.RedisError
     where a call needs its turn and Redis is away.
     """
-    tries: dict[str, _At] = {}
-    taken: list[Offer] = []
-    left = [*offers]
+    tries, taken, left = dict[str, _At](), list[Offer](), [*offers]
     while left and len(taken) < count:
         next_ones, left = left[: count - len(taken)], left[count - len(taken) :]
         for alias in dict.fromkeys(offer.provider for offer in next_ones):

@@ -72,10 +72,7 @@ def allowance(conn: Connection, order_id: str | None, counts: Counts | None = No
     What waits with a doubt behind it is counted: its next release takes nothing from this. With *counts*, fewer are
     said than may be, but no fewer than *wanted*, where the order is far from its limit.
     """
-    if order_id is None:
-        return None
-    found = _limit(conn, order_id)
-    if found is None:
+    if order_id is None or (found := _limit(conn, order_id)) is None:
         return None
     limit, now = found
     left = None if counts is None else counts.left(order_id, limit, now, wanted)

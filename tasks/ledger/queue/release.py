@@ -110,13 +110,11 @@ def release(
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what a day's limits count already.
     *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend;
-    *counts* is what was counted of orders before.
-    Returns rows of id, number, revision, attempts and doubt.
+    *counts* is what was counted of orders before. Returns rows of id, number, revision, attempts and doubt.
     """
-    rows: list[Row] = []
+    rows, empty = list[Row](), set[str | None]()
     values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
     values["until"] = now + timedelta(seconds=take_within)
-    empty: set[str | None] = set()
     for index, lane in enumerate([*lanes, *lanes]):
         share = -(-(count - len(rows)) // max(1, len(lanes) - index))
         if not share or lane in empty:

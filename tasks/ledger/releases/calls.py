@@ -172,8 +172,7 @@ def record(
     late = not is_as_it_was(present, intent.row)
     if late and (is_under_way(present, now) or not yes or present["status"] == ReleaseStatus.RELEASED):
         return _unchanged(purchase)
-    past = _past(present, may_go_in=may_go_in)
-    return _apply(conn, both, purchase, after_release(outcome, past, policy), now)
+    return _apply(conn, both, purchase, after_release(outcome, _past(present, may_go_in=may_go_in), policy), now)
 
 
 def record_look(conn: Connection, taken: Taken, look: Look, policy: Policy, now: datetime) -> Done:

@@ -101,8 +101,7 @@ class Dates:
         The same date for the same question, minutes later, is a copy's: servers' go on, however far apart. So is one
         that lies far behind most of the latest; not behind the newest alone, for that one's server may be ahead.
         """
-        date = http_date(headers.get("date", ""))
-        if date is None:
+        if (date := http_date(headers.get("date", ""))) is None:
             return None
         now = steady()
         with self._lock:

@@ -86,12 +86,11 @@ def measure(
     """Read both ledgers."""
     purchases = _purchases(conn)
     outcomes = conn.execute(select(ATTEMPT.c.outcome, func.count()).group_by(ATTEMPT.c.outcome))
-    order = find_order(conn, order_id) or {}
     return Result(
         rows=tally(control.charges(), purchases),
         pool=measure_pool(conn, control.charges(), now),
         wish=measure_wish(conn, wish_id, control.charges()),
-        complete=order["status"] == OrderStatus.COMPLETED,
+        complete=(find_order(conn, order_id) or {})["status"] == OrderStatus.COMPLETED,
         seconds=seconds,
         settled=sum(row["doubt"] and row["status"] == Status.PURCHASED for row in purchases),
         faults=dict(Counter(call["fault"] for call in control.calls() if call["fault"])),
