@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def watched(runtime: Runtime) -> Iterator[Binding]:
     """Whose balance is looked at: each for which it is said what is low."""
     configured = runtime.config.providers
-    return (one for alias, one in runtime.providers.items() if configured[alias].low_balance is not None)
+    aliases = (alias for alias, one in configured.items() if one.low_balance is not None)
+    return (runtime.providers[alias] for alias in aliases if alias in runtime.providers)
 
 
 def scheduled(runtime: Runtime, alias: str, stopping: Callable[[], bool] = lambda: False) -> None:

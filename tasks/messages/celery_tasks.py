@@ -33,12 +33,12 @@ from schemas.tables.accounts import BALANCE_CHECK
 from schemas.tables.audits import AUDIT_RUN
 from tasks import balances, orders
 from tasks.audit import schedule
-from tasks.daily_looks import send_due
 from tasks.ledger.outdated import Outdated
 from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages.answered_before import rejected_before
+from tasks.messages.daily_looks import send_due
 from tasks.messages.known_elsewhere import may_be_known
 from tasks.messages.public_names import (
     BUY_NUMBER,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.config.file import Config
-from tasks.daily_looks import EXPIRES
 from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
+from tasks.messages.daily_looks import EXPIRES
 from tasks.providers.registry import kinds
 from tasks.runtime import PUBLIC_QUEUE
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from schemas.config.balances import parse_low_balance
 from schemas.config.pools import PoolConfig
-from tasks.daily_looks import EXPIRES
 from tasks.messages.celery_tasks import AUDIT, BALANCE, REPLENISH
+from tasks.messages.daily_looks import EXPIRES
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds
 from workers.periodic.beat_schedule import AUDIT_TICK, BALANCE_TICK, POOL_TICK, PUBLIC_QUEUE, beat_schedule

@@ -16,8 +16,8 @@ from schemas.config.file import Config
 from schemas.tables.accounts import BALANCE_CHECK
 from schemas.tables.audits import AUDIT_RUN
 from tasks import runtime as runtimes
-from tasks.daily_looks import EXPIRES
 from tasks.messages.celery_tasks import AUDIT, BALANCE, audit, look_at_balance
+from tasks.messages.daily_looks import EXPIRES
 from tasks.outages.readiness import READINESS
 from tasks.providers.configured import sandbox_config
 from tasks.runtime import Message, Runtime
@@ -104,3 +104,10 @@ def test_who_is_not_to_be_looked_at_is_not(twilio: Shop, crowd: Runtime) -> None
     audit(None)
     look_at_balance(None)
     assert taken(twilio) == []
+
+
+def test_an_alias_that_the_file_has_no_more_hinders_no_other(twilio: Shop, crowd: Runtime) -> None:
+    left = {alias: one for alias, one in crowd.config.providers.items() if alias != "a7"}
+    runtimes.install(replace(crowd, config=Config(providers=left)))
+    look_at_balance(None)
+    assert {one.kwargs["provider"] for one in taken(twilio)} == {*left}
