@@ -22,8 +22,8 @@ from tasks.policies.accounts import Account, accounts_of
 from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
 from tasks.policies.concurrency import Places, places_of
+from tasks.policies.full_orders import FullOrders
 from tasks.policies.held_slots import HeldSlots
-from tasks.policies.order_counts import Counts
 from tasks.policies.pace import Lane, Pace, buying_lane, looking_lane
 from tasks.policies.watched_time import Watch
 from tasks.providers.adapter import Adapter
@@ -151,7 +151,7 @@ class Runtime:
     `file_differs` is whether the file holds another one at this moment. `calls` counts this process's calls, `claims`
     tells what its claims take, `slots` are those of the calls that are about to go, and `backlog` which messages it
     took late. `overtaken` are the aliases whose last message here came too late: it is looked whether the next has
-    too, before it takes a slot. `counts` are of orders that are far from their limit. `searches` has a place for each
+    too, before it takes a slot. `full_orders` are at their limit. `searches` has a place for each
     that messages may make at once.
     """
 
@@ -173,7 +173,7 @@ class Runtime:
     backlog: Backlog = field(default_factory=Backlog)
     slots: HeldSlots = field(default_factory=HeldSlots)
     overtaken: set[str] = field(default_factory=set)
-    counts: Counts = field(default_factory=Counts)
+    full_orders: FullOrders = field(default_factory=FullOrders)
     searches: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SEARCHES))
 
     def watched(self) -> Watch:

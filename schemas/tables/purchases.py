@@ -128,6 +128,9 @@ class PurchaseOrder(SQLModel, table=True):
     """An order of many numbers; `lines` is how many once it is whole, `max_purchases` how many may be bought,
     and `max_spend` for how much, like '50.00 USD': each its setup and first month.
 
+    `used_at_most` is no fewer than those of its purchases that count for `max_purchases`, null where they were not
+    counted yet. The database's triggers add each that comes to count; only who counts anew, with the order locked,
+    takes away.
     `completed_at` is when it was completed last, and stays while the order is open again.
     """
 
@@ -144,6 +147,7 @@ class PurchaseOrder(SQLModel, table=True):
     lines: int = 0
     max_purchases: int | None = None
     max_spend: str | None = Field(default=None, max_length=40)
+    used_at_most: int | None = None
     idempotency_key: str | None = Field(default=None, max_length=200, unique=True)
     fingerprint: str | None = Field(default=None, max_length=64)
     extra: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", DOCUMENT, nullable=False))

@@ -139,7 +139,7 @@ def _with_room(conn: Connection, runtime: Runtime, bindings: Sequence[Binding]) 
 
 
 def _wanted(conn: Connection, runtime: Runtime, binding: Binding, room: Room) -> _Wanted:
-    lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now(), runtime.counts.far())
+    lanes = dispatch.due_lanes(conn, binding.alias, binding.account, runtime.now(), runtime.full_orders.known())
     if lanes and room.again:
         lanes = dispatch.counted_lanes(conn, binding.alias, binding.account, lanes, runtime.now())
     limits = pools.limits_of(conn, runtime, lanes)
@@ -197,7 +197,7 @@ def _release(
         limits=one.limits,
         limited=limited,
         day=room.day,
-        counts=runtime.counts,
+        full=runtime.full_orders,
     )
     return purchase_messages(binding, rows, probe=standing.paused)
 

@@ -19,7 +19,6 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-import tasks.ledger.orders.limits
 import tasks.ledger.rows
 import tasks.lifecycle.claim
 import tasks.lifecycle.record
@@ -46,7 +45,7 @@ WAITING = (
     workers.periodic.giving_back,
 )
 """The modules that wait for other threads."""
-DATED = (tasks.ledger.orders.limits, tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
+DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
 """Those that ask `datetime` for the time."""
 CACHES = (tasks.lifecycle.claim._claiming, tasks.lifecycle.claim._marking, tasks.lifecycle.record._recording)
 """What code under test keeps for the life of a process."""

@@ -30,6 +30,7 @@ from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row, find
 from tasks.lifecycle import accept as accepting
 from tasks.lifecycle import purchase, reconcile, release_and_sweep
+from tasks.policies.full_orders import FullOrders
 from tasks.policies.pace import Lane, Pace, Slot
 from tasks.policies.pause import Cause, Pause
 from tasks.providers.configured import sandbox_config
@@ -334,6 +335,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         watch=clock.watch,
         sleep=clock.advance,
         reached=reached,
+        full_orders=FullOrders(lambda: clock.passed),
     )
     world = World(runtime=runtime, clock=clock, provider=provider, pace=pace, sent=sent, points=points)
     provider_reaction._streaks.clear()

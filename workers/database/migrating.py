@@ -131,8 +131,9 @@ def add_index(name: str, table: str, columns: Sequence[str], where: str | None =
             op.create_index(name, table, columns, postgresql_where=text(where) if where else None)
 
 
-_INDEXES = text(
-    "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :of AND sql IS NOT NULL ORDER BY rowid"
+_MADE_ON = text(
+    "SELECT type, name, sql FROM sqlite_master"
+    " WHERE type IN ('index', 'trigger') AND tbl_name = :of AND sql IS NOT NULL ORDER BY rowid"
 )
 
 
@@ -144,14 +145,15 @@ def widen_check(name: str, table: str, condition: str) -> None:
     """
     bind = op.get_bind()
     if bind.dialect.name == "sqlite":
-        indexes = bind.execute(_INDEXES, {"of": table}).all()
+        made_on = bind.execute(_MADE_ON, {"of": table}).all()
         with op.batch_alter_table(table) as batch:
             batch.drop_constraint(name, type_="check")
             batch.create_check_constraint(name, condition)
         # Anew as they were: of two that serve alike, SQLite takes the one that was made last.
-        for index, made in indexes:
-            op.execute(text(f"DROP INDEX {index}"))
-            op.execute(text(made))
+        # Triggers are gone with the table that they were made on.
+        for kind, made, how in made_on:
+            op.execute(text(f"DROP {kind} IF EXISTS {made}"))
+            op.execute(text(how))
         return
     schema = bind.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
     _stand_by(bind)

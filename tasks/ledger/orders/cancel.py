@@ -172,7 +172,7 @@ def _heirs(conn: Connection, order_id: str, rows: Sequence[Row]) -> dict[str, tu
     query = select(at.purchase_id, at.order_id, at.line).where(at.purchase_id.in_(ids), at.order_id.in_(status))
     # The oldest order first, whatever order the table is in.
     lines = conn.execute(query.order_by(at.order_id, at.line)).all() if status else []
-    left = {heir: allowance(conn, heir) for heir in status}
+    left = {heir: allowance(conn, heir, wanted=len(counted)) for heir in status}
     heirs: dict[str, tuple[str | None, int]] = {}
     # Open orders come first.
     for purchase_id, heir, line in sorted(lines, key=lambda one: status[one.order_id], reverse=True):

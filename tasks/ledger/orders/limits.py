@@ -6,16 +6,15 @@ What may be spent on them is a further one, of orders by criteria, which have th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, Connection, case, false, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, false, func, literal, select, true, update
 
 from schemas.money import Money, parse_money
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PURCHASE, QUEUED, UNFINISHED
 from tasks.ledger.among import among, any_of
-from tasks.policies.order_counts import Counts
+from tasks.policies.full_orders import FullOrders
 
 _AT = PURCHASE.c
 # What waits with a doubt behind it, and what is held, may have been bought: both count.
@@ -31,8 +30,14 @@ def _count(order_id: object, statuses: Sequence[Status]) -> ColumnElement[int]:
     return first + second
 
 
-MAY_BUY_MORE: ColumnElement[bool] = or_(
-    ORDER.c.max_purchases.is_(None), ORDER.c.max_purchases > _count(ORDER.c.id, _COUNTED)
+SURELY_MAY = case(
+    (ORDER.c.max_purchases.is_(None), true()),
+    else_=func.coalesce(ORDER.c.max_purchases > ORDER.c.used_at_most, false()),
+)
+"""Whether an order has no limit, or is known not to have come to it: what was bought is not counted for that."""
+
+MAY_BUY_MORE: ColumnElement[bool] = case(
+    (SURELY_MAY, true()), else_=ORDER.c.max_purchases > _count(ORDER.c.id, _COUNTED)
 )
 """Whether an order has no limit, or has not come to it."""
 
@@ -48,9 +53,15 @@ _USED_UP = select(ORDER.c.id).where(
     UNFINISHED,
     ORDER.c.status == literal(str(OrderStatus.OPEN)),
     ORDER.c.max_purchases.is_not(None),
-    case((_count(ORDER.c.id, _MOVING) > 0, false()), else_=~MAY_BUY_MORE),
+    case((SURELY_MAY, false()), (_count(ORDER.c.id, _MOVING) > 0, false()), else_=~MAY_BUY_MORE),
 )
 
+
+_LIMIT = (
+    select(ORDER.c.max_purchases, ORDER.c.used_at_most)
+    .where(ORDER.c.id == bindparam("wanted"), ORDER.c.max_purchases.is_not(None))
+    .with_for_update()
+)
 
 Limited = Mapping[str | None, Money | None]
 """Orders with a limit, by id, and what each may spend, None for any."""
@@ -66,31 +77,27 @@ def lock_limited(conn: Connection, order_ids: Sequence[str]) -> Limited:
     return {row.id: None if row.max_spend is None else parse_money(row.max_spend) for row in found}
 
 
-def allowance(conn: Connection, order_id: str | None, counts: Counts | None = None, *, wanted: int = 0) -> int | None:
-    """How many more of the order's purchases may be released, with the order locked; None for no limit.
+def allowance(conn: Connection, order_id: str | None, *, wanted: int, full: FullOrders | None = None) -> int | None:
+    """How many more of the order's purchases may be released; None for no limit. Locks the order.
 
-    What waits with a doubt behind it is counted: its next release takes nothing from this. With *counts*, fewer are
-    said than may be, but no fewer than *wanted*, where the order is far from its limit.
+    Where fewer than *wanted* surely may, what was bought is counted: of a large order that takes longer than all else.
+    With *full*, what was found full lately is taken for it. What waits with a doubt behind it is counted: its next
+    release takes nothing from this.
     """
-    if order_id is None or (found := _limit(conn, order_id)) is None:
+    limit = None if order_id is None else conn.execute(_LIMIT, {"wanted": order_id}).first()
+    if order_id is None or limit is None:
         return None
-    limit, now = found
-    left = None if counts is None else counts.left(order_id, limit, now, wanted)
-    if left is not None:
+    most: int = limit.max_purchases
+    left: int | None = None if limit.used_at_most is None else max(0, most - limit.used_at_most)
+    if left is not None and (left >= wanted or (full is not None and order_id in full.known())):
         return left
+    # The lock keeps out whatever else is to count: its trigger waits for the order, also where it has no count yet.
     used: int = conn.execute(select(_count(order_id, _COUNTED))).scalar_one()
-    if counts is not None:
-        counts.note(order_id, limit, now, used)
-    return max(0, limit - used)
-
-
-def _limit(conn: Connection, order_id: str) -> tuple[int, datetime] | None:
-    """An order's limit, if it has one, and the time in the database, which goes on while this process stands still."""
-    # SQLite has this machine's.
-    clock = null() if conn.dialect.name == "sqlite" else func.clock_timestamp()
-    query = select(ORDER.c.max_purchases, clock).where(ORDER.c.id == order_id, ORDER.c.max_purchases.is_not(None))
-    found = conn.execute(query.with_for_update()).first()
-    return None if found is None else (found[0], found[1] or datetime.now(UTC))
+    if used != limit.used_at_most:
+        conn.execute(update(ORDER).where(ORDER.c.id == order_id).values(used_at_most=used))
+    if full is not None and used >= most:
+        full.note(order_id)
+    return max(0, most - used)
 
 
 def used_up(conn: Connection) -> list[str]:

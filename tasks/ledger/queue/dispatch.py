@@ -15,7 +15,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    or_,
     select,
     true,
     union,
@@ -25,7 +24,7 @@ from schemas.config.policy import Policy
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import DOUBTFUL, ORDER, PROVIDER, PURCHASE, QUEUED, RUNNING, UNFINISHED
 from tasks.ledger.among import among
-from tasks.ledger.orders.limits import MAY_BUY_MORE
+from tasks.ledger.orders.limits import SURELY_MAY
 from tasks.ledger.queue import standing as standings
 from tasks.ledger.queue.daily_limit import DAY, left_today
 from tasks.ledger.queue.day_spend import DaySpend, day_spend
@@ -67,9 +66,10 @@ _DUE_ORDERS = (
         ORDER.c.cancel_requested_at.is_(None),
         _DUE_IN_ORDER,
         case(
-            # Not counted: with the order locked it is seen how many it may buy.
-            (among(ORDER.c.id, "far"), true()),
-            else_=or_(MAY_BUY_MORE, _DUE_IN_ORDER.where(DOUBTFUL)),
+            (SURELY_MAY, true()),
+            (among(ORDER.c.id, "full"), _DUE_IN_ORDER.where(DOUBTFUL)),
+            # It is counted with the order locked.
+            else_=true(),
         ),
     )
     # By chance: the oldest may have more due than is released in hours.
@@ -93,15 +93,15 @@ class Room:
 
 
 def due_lanes(
-    conn: Connection, provider: str, account: str, now: datetime, far: Collection[str] = ()
+    conn: Connection, provider: str, account: str, now: datetime, full: Collection[str] = ()
 ) -> list[str | None]:
     """What has something due: open orders by id, `MAX_LANES` of them by chance, and None for the single purchases.
 
     Asked on a reading connection, before any write lock is taken. Left out are orders that are still loading, and
-    those that have come to their limit and have nothing due that is counted already: not *far* ones.
+    those that were found *full* lately, and have nothing due that is counted already.
     """
     values = {"of": provider, "owner": account, "now": now}
-    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, {**values, "far": [*far]}).scalars())
+    orders: list[str | None] = list(conn.execute(_DUE_ORDERS, {**values, "full": [*full]}).scalars())
     single = conn.execute(_DUE_SINGLES, {**values, "most": 1}).first()
     return [None, *orders] if single else orders
 

@@ -21,7 +21,7 @@ from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_le
 from tasks.ledger.queue.pool_money import purse
 from tasks.ledger.queue.purses import Bound, fitting_ids
 from tasks.ledger.rows import Row
-from tasks.policies.order_counts import Counts
+from tasks.policies.full_orders import FullOrders
 
 DEAR_AGAIN = timedelta(minutes=1)
 """Until what costs more than is left of a day is looked at again."""
@@ -104,13 +104,13 @@ def release(
     limits: Limits = NO_LIMITS,
     limited: Limited = NONE_LIMITED,
     day: Bound | None = None,
-    counts: Counts | None = None,
+    full: FullOrders | None = None,
 ) -> list[Row]:
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what a day's limits count already.
     *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend;
-    *counts* is what was counted of orders before. Returns rows of id, number, revision, attempts and doubt.
+    *full* are orders that were found to be at their limit. Returns rows of id, number, revision, attempts and doubt.
     """
     rows, empty = list[Row](), set[str | None]()
     values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
@@ -123,7 +123,7 @@ def release(
         if counted:
             found = _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
         elif lane in limited:
-            found = _release_of_order(conn, lane, limited[lane], share, here, day=day, counts=counts)
+            found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full)
         else:
             found = _release_of_pool(conn, lane, limits.get(lane), share, here, day=day)
         rows += found
@@ -141,10 +141,10 @@ def _release_of_order(
     values: Row,
     *,
     day: Bound | None,
-    counts: Counts | None,
+    full: FullOrders | None,
 ) -> list[Row]:
     """Release within the order's own limits; the order is locked."""
-    most = allowance(conn, lane, counts, wanted=count)
+    most = allowance(conn, lane, wanted=count, full=full)
     if lane is None or most is None or (most >= count and spend is None):
         return _release_of_lane(conn, _ORDER, count, values, day=day)
     # What may have been bought is counted already: it goes first, and takes nothing from the limit.

@@ -57,7 +57,7 @@ def _go_on(conn: Connection, wanted: Sequence[str], cancelled: set[str], order_i
     if not wanted:
         return set()
     at = PURCHASE.c
-    may = wanted[: allowance(conn, order_id)]
+    may = wanted[: allowance(conn, order_id, wanted=len(wanted))]
     kept = conn.execute(
         update(PURCHASE)
         .where(at.id.in_(may), at.status.in_(UNSETTLED))

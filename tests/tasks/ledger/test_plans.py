@@ -174,7 +174,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[World, Connection], Any]]] = {
     ),
     "counted_lanes": ("purchase_doubtful", lambda w, c: dispatch.counted_lanes(c, "acme", OWNER, ORDERS[:2], LATER)),
     "used_up": ("purchase_by_order", lambda w, c: limits.used_up(c)),
-    "allowance": ("purchase_doubtful", lambda w, c: limits.allowance(c, ORDERS[0])),
+    "allowance": ("purchase_doubtful", lambda w, c: limits.allowance(c, ORDERS[0], wanted=1)),
     "claim": (
         "autoindex_purchase_1|purchase_pkey|purchase_running",
         lambda w, c: intents.claim(c, _dispatched(w), LATER, 30.0),

@@ -9,6 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +24,7 @@ import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.settling import FindingKind, Verdict
 from schemas.tables.purchases import PURCHASE
 from workers.database.connections import SqlDatabase, migrate, revisions
+from workers.database.migrating import widen_check
 from workers.database.versions import MIGRATIONS
 
 
@@ -119,3 +121,17 @@ def test_a_check_that_was_widened_holds_for_the_rows_that_there_are(postgres_url
     database.close()
     assert validated
     assert "'releasing'" in said
+
+
+def test_a_table_that_is_made_anew_keeps_what_was_made_on_it(sqlite_url: str) -> None:
+    made_on = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = 'purchase' AND type <> 'table'")
+    database = SqlDatabase(sqlite_url)
+    with database.write() as conn, Operations.context(MigrationContext.configure(conn)):
+        before = conn.execute(made_on).all()
+        widen_check("purchase_status", "purchase", "status <> 'nonsense'")
+        assert sorted(conn.execute(made_on).all()) == sorted(before)
+        assert {"purchase_counted", "purchase_counted_at_once"} <= {
+            name for kind, name, _ in before if kind == "trigger"
+        }
+        conn.rollback()
+    database.close()
