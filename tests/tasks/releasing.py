@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,14 +89,23 @@ class Returns:
         return give_back.step(self.runtime, self.world.binding)
 
     def settle(self, row: Row, *, seconds: float = 7200.0) -> Row:
-        """Let time pass until nothing is left to give back."""
+        """Let time pass until nothing is left to give back.
+
+        Where nothing is due for a while, steps are made only a second before it is, and each second from then on.
+        """
         start = self.world.clock.passed
         while self.releases(status="open"):
             while self.step():
                 pass
-            self.world.clock.advance(1.0)
+            self.world.clock.advance(max(1.0, self._until_due() - 1.0))
             assert self.world.clock.passed - start < seconds, self.releases()
         return self.world.row(row["id"])
+
+    def _until_due(self) -> int:
+        """Whole seconds until the first of those that are open is due; 0 where one is, or none ever will be."""
+        now = self.world.clock.moment
+        due = min((one["due_at"] for one in self.releases(status="open") if one["due_at"]), default=now)
+        return max(0, math.ceil((due - now).total_seconds()))
 
     def releases(self, **equal: str) -> list[Row]:
         where = [RELEASE.c[name] == value for name, value in equal.items()]
