@@ -57,6 +57,8 @@ SERVED = {
 """Fixtures that stand below all databases and all of Redis."""
 
 _RUN = pytest.StashKey[str]()
+_PARTS = pytest.StashKey[bool]()
+_COLLECTED = pytest.StashKey[int]()
 _COMPILED = pytest.StashKey[sharing.Compiled]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
@@ -89,12 +91,23 @@ def pytest_runtest_makereport(
 
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = _SEED
+    node.workerinput[sharing.PART] = node.config.stash.get(_PARTS, False) and sharing.is_for_what_waits(node.gateway.id)
     run = node.config.stash[_RUN] = node.workerinput["testrunuid"]
     node.config.stash.setdefault(_COMPILED, sharing.Compiled(run))
 
 
-def pytest_xdist_node_collection_finished(node: Any) -> None:
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     node.config.stash[_COMPILED].collected()
+    node.config.stash[_COLLECTED] = max(len(ids), node.config.stash.get(_COLLECTED, 0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """What was collected is the most that one says, and not the last one, which may have collected a part."""
+    try:
+        return (yield)
+    finally:
+        session.testscollected = max(session.testscollected, session.config.stash.get(_COLLECTED, 0))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -104,7 +117,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    return sharing.workers(config.option, config.args)
+    count = sharing.workers(config.option, config.args)
+    config.stash[_PARTS] = count > sharing.computing()
+    return count
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
@@ -123,6 +138,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    part = getattr(config, "workerinput", {}).get(sharing.PART)
+    return True if part and not sharing.is_in_part(os.path.relpath(collection_path, config.rootpath)) else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ WAITING = (MATRIX, "tests/deploy/test_image.py", "tests/chaos", "tests/integrati
 LONGEST = (*WAITING, "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers")
 """Files and folders, the longest units first: what takes minutes must not begin last."""
 
+PART = "part"
+"""What a process is told that collects only what is in LONGEST: it takes the processor seconds to collect the rest."""
+
 _DATABASE = re.compile(r"\[.*?(shared-)?(sqlite|postgresql)")
 
 
@@ -62,6 +65,11 @@ def computing() -> int:
 def is_beside(worker: str) -> bool:
     """Whether a process, by its id, is one for what waits."""
     return int(worker.removeprefix("gw")) >= computing()
+
+
+def is_for_what_waits(worker: str) -> bool:
+    """Whether it is one of those that a whole run begins with, and none that replaces one which died."""
+    return is_beside(worker) and int(worker.removeprefix("gw")) < computing() + BESIDE
 
 
 class Compiled:
@@ -95,8 +103,17 @@ class Compiled:
 
 
 def _has_waiting(argument: str) -> bool:
-    folder = f"{os.path.relpath(argument).rstrip('/')}/"
-    return any(f"{one}/".startswith(folder) or folder.startswith(f"{one}/") for one in WAITING)
+    return _leads_to(WAITING, os.path.relpath(argument))
+
+
+def is_in_part(path: str) -> bool:
+    """Whether a process that collects a part looks into a folder or a file, by its path below the root."""
+    return _leads_to(LONGEST, path)
+
+
+def _leads_to(places: Iterable[str], path: str) -> bool:
+    folder = f"{path.rstrip('/')}/"
+    return any(f"{one}/".startswith(folder) or folder.startswith(f"{one}/") for one in places)
 
 
 def unit(nodeid: str) -> str:
@@ -146,14 +163,46 @@ class Sharing(LoadScopeScheduling):
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)
+        self._places: dict[WorkerController, dict[str, int]] = {}
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid)
 
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        super().add_node_collection(node, collection)
+        self._places[node] = {nodeid: place for place, nodeid in enumerate(collection)}
+
+    def _check_nodes_have_same_collection(self) -> bool:
+        """Compare those that collect all; the others get nothing that they do not know."""
+        every = self.registered_collections
+        self.registered_collections = {node: tests for node, tests in every.items() if not node.workerinput.get(PART)}
+        same = super()._check_nodes_have_same_collection()
+        # Of the first comes what there is.
+        self.registered_collections |= every
+        return same
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Forget the test: all that is remembered of a process is counted at each test's end."""
+        nodeid = self.registered_collections[node][item_index]
+        units, name = self.assigned_work[node], unit(nodeid)
+        del units[name][nodeid]
+        if not units[name]:
+            del units[name]
+        self._reschedule(node)
+
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if self.numnodes > computing():
-            beside = is_beside(node.gateway.id)
-            first = next((one for one in self.workqueue if waits(one) is beside), None)
-            if first is not None:
-                self.workqueue.move_to_end(first, last=False)
-        super()._assign_work_unit(node)
+        name = self._next(node)
+        if name is None:
+            node.shutdown()
+            return
+        tests = self.assigned_work[node][name] = self.workqueue.pop(name)
+        node.send_runtest_some([self._places[node][nodeid] for nodeid in tests])
+
+    def _next(self, node: WorkerController) -> str | None:
+        """The unit that a process gets next, of those whose tests it has collected."""
+        known = self._places[node].keys()
+        units = [name for name, tests in self.workqueue.items() if tests.keys() <= known]
+        if self.numnodes <= computing():
+            return next(iter(units), None)
+        beside = is_beside(node.gateway.id)
+        return min(units, key=lambda name: waits(name) is not beside, default=None)

@@ -19,11 +19,14 @@ from tests.sharing import (
     BESIDE,
     LONGEST,
     MATRIX,
+    PART,
     Compiled,
     Sharing,
     computing,
     end_what_is_left,
     is_beside,
+    is_for_what_waits,
+    is_in_part,
     longest_first,
     unit,
     workers,
@@ -115,8 +118,9 @@ class Node:
 
     shutting_down = False
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, part: bool = False) -> None:
         self.gateway = SimpleNamespace(id=f"gw{number}")
+        self.workerinput = {PART: part}
         self.got: list[int] = []
 
     def send_runtest_some(self, indices: list[int]) -> None:
@@ -126,22 +130,29 @@ class Node:
         self.shutting_down = True
 
 
-def handed_out(nodes: int, tests: list[str]) -> list[list[str]]:
-    """What each of *nodes* processes gets of *tests*, where each in turn ends one after the other."""
+def handed_out(nodes: int, tests: list[str], part: list[str] | None = None) -> list[list[str]]:
+    """What each of *nodes* processes gets of *tests*, where each in turn ends one after the other.
+
+    The last one has collected only *part*, where there is one.
+    """
     option = SimpleNamespace(tx=[f"{nodes}*popen"], maxprocesses=None, numprocesses=nodes)
     config = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name), hook=None)
-    sharing, every = Sharing(config), [Node(number) for number in range(nodes)]  # type: ignore[arg-type]
-    for node in every:
-        sharing.add_node(node)  # type: ignore[arg-type]
-        sharing.add_node_collection(node, tests)  # type: ignore[arg-type]
+    sharing: Any = Sharing(config)  # type: ignore[arg-type]
+    every = [Node(number, part=part is not None and number == nodes - 1) for number in range(nodes)]
+    collected = {node: part if node.workerinput[PART] and part is not None else tests for node in every}
+    # It is the first to have collected.
+    for node in reversed(every):
+        sharing.add_node(node)
+        sharing.add_node_collection(node, collected[node])
     sharing.schedule()
     ended = [0] * nodes
     while sum(ended) < len(tests):
         for number, node in enumerate(every):
             if ended[number] < len(node.got):
-                sharing.mark_test_complete(node, node.got[ended[number]])  # type: ignore[arg-type]
+                sharing.mark_test_complete(node, node.got[ended[number]])
                 ended[number] += 1
-    return [[tests[index] for index in node.got] for node in every]
+    assert not sharing.has_pending
+    return [[collected[node][index] for index in node.got] for node in every]
 
 
 def test_each_process_begins_with_what_is_of_its_sort_and_all_is_handed_out() -> None:
@@ -152,6 +163,29 @@ def test_each_process_begins_with_what_is_of_its_sort_and_all_is_handed_out() ->
     assert beside[:10] == waiting
     assert {*first, *(one for other in others for one in other)} <= {*cheap}
     assert sorted([*first, *beside, *(one for other in others for one in other)]) == sorted([*waiting, *cheap])
+
+
+def test_who_has_collected_a_part_gets_nothing_else() -> None:
+    waiting = [f"tests/integration/test_{number}.py::test_1" for number in range(3)]
+    first = [f"tests/workers/test_{number}.py::test_1" for number in range(9)]
+    cheap = [f"tests/tasks/test_{number}.py::test_1" for number in range(9)]
+    # Another id there is another test, which only the others know.
+    unlike = ["tests/integration/test_a.py::test_1[0x2]", "tests/integration/test_a.py::test_2"]
+    got = handed_out(computing() + 1, [*waiting, *first, *cheap, *unlike], [*waiting, *first, unlike[1]])
+    assert {*waiting} <= {*got[-1]} <= {*waiting, *first}
+    assert sorted(one for its in got for one in its) == sorted([*waiting, *first, *cheap, *unlike])
+
+
+def test_a_part_is_all_that_begins_first_and_what_leads_there() -> None:
+    there = ["tests", *LONGEST, "tests/workers/cli/pool", "tests/integration/test_orders.py"]
+    elsewhere = ["tests/tasks", "tests/tasks/test_balances.py", "tests/schemas", "tests/integration_of_another"]
+    assert [*filter(is_in_part, [*there, *elsewhere])] == there
+
+
+def test_only_those_that_a_whole_run_begins_with_collect_a_part() -> None:
+    begun, later = range(computing() + BESIDE), range(computing() + BESIDE, 20)
+    assert [n for n in begun if is_for_what_waits(f"gw{n}")] == [*range(computing(), computing() + BESIDE)]
+    assert not any(is_for_what_waits(f"gw{number}") for number in later)
 
 
 def test_without_processes_for_what_waits_it_comes_in_its_place() -> None:
