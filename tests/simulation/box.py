@@ -27,12 +27,13 @@ import tasks.provider_reaction
 import tasks.providers.sandbox.ledger
 import tasks.providers.transport.answers
 import tasks.renewed_claim
+import tasks.runtime
 import workers.database.clock
 import workers.database.connections
 import workers.database.group_commit
 import workers.periodic.giving_back
 from tasks.outages.waits import Waits
-from tests.simulation.clockwork import MICRO, Clockwork, Escaped
+from tests.simulation.clockwork import Clockwork, Escaped
 from tests.simulation.threads import Threads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,8 +46,10 @@ WAITING = (
     workers.periodic.giving_back,
 )
 """The modules that wait for other threads."""
-DATED = (tasks.providers.transport.answers, tasks.providers.sandbox.ledger)
-"""Those that ask `datetime` for the time."""
+DATED = (tasks.providers.sandbox.ledger,)
+"""Those that ask `datetime` for a provider's time."""
+DATED_ALONE = (tasks.providers.transport.answers, tasks.runtime)
+"""Those that ask it for that of their own machine, whatever it is."""
 CACHES = (tasks.lifecycle.claim._claiming, tasks.lifecycle.claim._marking, tasks.lifecycle.record._recording)
 """What code under test keeps for the life of a process."""
 
@@ -61,7 +64,9 @@ def closed(clockwork: Clockwork) -> Iterator[None]:
         for module in WAITING:
             stack.enter_context(patch.object(module, "threading", threads))
         for module in DATED:
-            stack.enter_context(patch.object(module, "datetime", _dated(clockwork)))
+            stack.enter_context(patch.object(module, "datetime", _dated(clockwork, wall_clock)))
+        for module in DATED_ALONE:
+            stack.enter_context(patch.object(module, "datetime", _dated(clockwork, own_clock)))
         for target, name, value in _patches(clockwork):
             stack.enter_context(patch.object(target, name, value))
         try:
@@ -73,8 +78,14 @@ def closed(clockwork: Clockwork) -> Iterator[None]:
 
 
 def wall_clock(clockwork: Clockwork) -> datetime:
-    """The virtual time of day, in UTC."""
+    """The database's time of day, in UTC."""
     return START + timedelta(microseconds=clockwork.now + clockwork.skew)
+
+
+def own_clock(clockwork: Clockwork) -> datetime:
+    """What the running actor's machine takes for the time of day, in UTC."""
+    me = clockwork.me
+    return START + timedelta(microseconds=clockwork.now + (me.process.skew if me else 0))
 
 
 def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
@@ -88,7 +99,7 @@ def _patches(clockwork: Clockwork) -> list[tuple[Any, str, Any]]:
     ]
     return [
         (time, "monotonic", ours(time.monotonic, clockwork.seconds)),
-        (time, "time", ours(time.time, lambda: wall_clock(clockwork).timestamp())),
+        (time, "time", ours(time.time, lambda: own_clock(clockwork).timestamp())),
         (time, "sleep", ours(time.sleep, clockwork.sleep)),
         (time, "clock_gettime", ours(time.clock_gettime, lambda _which: clockwork.seconds())),
         (workers.database.group_commit, "sleep", clockwork.sleep),
@@ -170,16 +181,16 @@ class _PerProcess:
 
 
 def _uuid7(clockwork: Clockwork) -> UUID:
-    milliseconds = int(START.timestamp()) * 1000 + clockwork.now * 1000 // MICRO
+    milliseconds = int(own_clock(clockwork).timestamp() * 1000)
     chance = clockwork.rng.getrandbits(74)
     version = milliseconds << 80 | 7 << 76 | (chance >> 62) << 64
     return UUID(int=version | 2 << 62 | chance & (1 << 62) - 1)
 
 
-def _dated(clockwork: Clockwork) -> type[datetime]:
+def _dated(clockwork: Clockwork, clock: Callable[[Clockwork], datetime]) -> type[datetime]:
     class Dated(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return wall_clock(clockwork) if clockwork.me else datetime.now(tz)
+            return clock(clockwork) if clockwork.me else datetime.now(tz)
 
     return Dated

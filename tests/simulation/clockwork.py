@@ -34,9 +34,10 @@ class Escaped(BaseException):
 
 @dataclass(eq=False)
 class Process:
-    """What dies together. `number` counts its lives."""
+    """What dies together. `skew` is by how many microseconds its machine's clock is off."""
 
     name: str
+    skew: int = 0
     actors: list[Actor] = field(default_factory=list)
     dead: bool = False
     mortal: bool = True
@@ -73,7 +74,7 @@ class Clockwork:
     """The scheduler. `seed` decides everything; `trace` is what happened, as (microsecond, actor, words).
 
     `watch` is a profile function for each actor.
-    `skew` is by how many microseconds the machine's clock was set; `now` is the time that passed.
+    `skew` is by how many microseconds the database's clock was set; `now` is the time that passed.
     """
 
     def __init__(self, seed: int, *, steps: int = 400_000) -> None:

@@ -14,6 +14,7 @@ import tasks.lifecycle.claim
 import tasks.lifecycle.record
 import tasks.providers.reading.lookups
 import tasks.providers.transport.session
+import workers.database.clock
 from schemas.outcomes import Look, LookKind
 from schemas.status import DEAD
 from tasks.policies.watched_time import Watch
@@ -21,7 +22,7 @@ from tasks.providers.fluents.adapter import Fluents
 from tasks.providers.reading.list_page import Listing
 from tasks.providers.transport.freshness import Dates
 from tasks.restored_database import detect, go_on
-from tasks.runtime import Runtime
+from tasks.runtime import Runtime, utc_now
 from tasks.watermark import Watermark
 
 
@@ -62,6 +63,11 @@ def list_read_once() -> AbstractContextManager[Any]:
 def clock_believed() -> AbstractContextManager[Any]:
     """Looks go by the database's clock alone, whoever sets it."""
     return patch.object(Runtime, "watched", lambda self: Watch(now=self.now()))
+
+
+def own_clock_believed() -> AbstractContextManager[Any]:
+    """Each worker goes by its own machine's clock."""
+    return patch.object(workers.database.clock, "_time_of", lambda _: utc_now())
 
 
 def late_yes_dropped() -> AbstractContextManager[Any]:
@@ -135,6 +141,7 @@ MUTANTS_OF_MONEY = (
     old_answer_believed,
     list_read_once,
     clock_believed,
+    own_clock_believed,
     late_yes_dropped,
     answer_written_once,
 )

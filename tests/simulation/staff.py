@@ -15,10 +15,9 @@ from tasks.policies.pace import Pace
 from tasks.providers.registry import kinds_of
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
-from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import Process
+from tests.simulation.clockwork import MICRO, Process
 from tests.simulation.store import ProcessRedis
-from tests.simulation.tables import ProcessDatabase, Quiet
+from tests.simulation.tables import Clock, ProcessDatabase
 from workers.database.clock import EVERY, DatabaseClock
 from workers.periodic.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers
@@ -33,6 +32,10 @@ AGAIN = 0.5
 BEGINS = 0.25
 """The share of looks after who died at which he is begun again."""
 
+OFF = (-3600.0, -20.0, -1.5, 1.5, 20.0, 3600.0)
+"""Seconds by which a machine's own clock is off."""
+CLOCK_IS_OFF = "a worker's clock is off"
+
 _SETTINGS: Any = SimpleNamespace(stream_length=1_000_000, event_retention=7 * 86_400.0, retention=Retention())
 
 
@@ -42,8 +45,8 @@ def runtime_of(world: World, number: int) -> Runtime:
     database = ProcessDatabase(world, world.files.engine(number))
     redis = ProcessRedis(world.store)
     providers = bind_providers(config, {SANDBOX_VARIABLE: SANDBOX_TOKEN})
-    quiet: Any = Quiet()
-    now = DatabaseClock(quiet, lambda: wall_clock(world.clockwork))
+    clock: Any = Clock(world.clockwork)
+    now = DatabaseClock(clock)
     return Runtime(
         config=config,
         providers=providers,
@@ -68,6 +71,7 @@ class Staff:
         self.runtimes: dict[Process, Runtime] = {}
         self.lives: list[Process] = []
         self._bodies: list[Any] = []
+        self._clocks = world.chance("clocks of workers")
 
     @property
     def runtime(self) -> Runtime:
@@ -82,6 +86,11 @@ class Staff:
         self._bodies.append(body)
         self.lives.append(self._start(name, number))
 
+    def set_clock(self, life: Process) -> None:
+        """Have the clock of its machine be off by some other time; the database's goes on."""
+        life.skew = round(self._clocks.choice(OFF) * MICRO)
+        self._world.clockwork.note(f"the clock of {life.name} is off by {life.skew / MICRO:+g} s")
+
     def watch(self) -> None:
         """Begin again who died, some time later; for ever."""
         while True:
@@ -94,6 +103,8 @@ class Staff:
 
     def _start(self, name: str, number: int) -> Process:
         process = Process(name)
+        if self._world.faults.happens(CLOCK_IS_OFF, about=()):
+            self.set_clock(process)
 
         def begin() -> None:
             self.runtimes[process] = runtime_of(self._world, number)

@@ -14,8 +14,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -25,7 +26,8 @@ from sqlalchemy.exc import OperationalError
 
 import workers.database.connections
 from tasks.transactions import SERVER
-from tests.simulation.clockwork import Escaped
+from tests.simulation.box import wall_clock
+from tests.simulation.clockwork import Clockwork, Escaped
 from workers.database.connections import SqlDatabase, make_engine, migrate
 
 if TYPE_CHECKING:
@@ -253,7 +255,7 @@ class ProcessDatabase(SqlDatabase):
     def may_find(self, query: Select[Any]) -> bool:
         """Asked of what is committed, anew once that was touched; no boundary, as nothing is done where it says no."""
         if query not in _TEXTS:
-            _TEXTS[query] = str(query.compile(dialect=Quiet.dialect, compile_kwargs={"literal_binds": True}))
+            _TEXTS[query] = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
         return bool(self._world.files.ask(_TEXTS[query], ()))
 
     @contextmanager
@@ -280,14 +282,26 @@ class ProcessDatabase(SqlDatabase):
         return self._kept
 
 
-class Quiet:
-    """What the clock asks. SQLite has no time of its own: nobody asks it, least of all within a transaction."""
+class Clock:
+    """What the runtime's clock asks: a database that has a time of its own, whatever a worker's machine takes for it.
 
-    dialect = sqlite.dialect()
+    No transaction of the world's: where they stand still is drawn without it.
+    """
+
+    dialect = SimpleNamespace(name="postgresql")
+
+    def __init__(self, clockwork: Clockwork) -> None:
+        self._clockwork = clockwork
 
     @contextmanager
-    def read(self) -> Iterator[Quiet]:
+    def read(self) -> Iterator[Clock]:
         yield self
+
+    def execute(self, _query: object) -> Clock:
+        return self
+
+    def scalar_one(self) -> datetime:
+        return wall_clock(self._clockwork)
 
 
 def away() -> OperationalError:
@@ -319,3 +333,4 @@ def _name_of(frame: FrameType) -> tuple[str, bool]:
 
 _NAMES: dict[CodeType, tuple[str, bool]] = {}
 _TEXTS: dict[Select[Any], str] = {}
+_DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ from redis.exceptions import ReadOnlyError
 from sqlalchemy.exc import OperationalError
 
 from tests.simulation.clockwork import MICRO
+from tests.simulation.staff import CLOCK_IS_OFF
 from tests.simulation.tables import away
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ KEPT = 0.3
 STEPS = (-20, -3, 3, 20, 600)
 REDIS_STEPS = (-20.0, -3.0, 1.5, 1.5, 20.0)
 """Seconds by which a clock is set."""
+STEPPED = 0.1
+"""How much more seldom a worker's own clock is set, in a round, than it is off from the start."""
 
 READ_ONLY, FULL = "database is read-only", "database is full"
 REDIS_READ_ONLY = "redis is read-only"
@@ -101,6 +104,9 @@ class Weather:
         if world.faults.happens("database's clock is set", about=hit):
             world.clockwork.skew += self._chance.choice(STEPS) * MICRO
             world.idle.clock_was_set()
+        for life in world.staff.lives:
+            if world.faults.happens(CLOCK_IS_OFF, STEPPED, about=hit):
+                world.staff.set_clock(life)
         if world.faults.happens("redis's clock is set", about=hit):
             world.store.set_clock(self._chance.choice(REDIS_STEPS))
 
