@@ -73,7 +73,8 @@ class Record:
 class Ledger:
     """Charges, owned numbers and calls. With *path*, charges are kept there as JSON lines and read again.
 
-    `lists_pending` is whether a list has the numbers of orders that are not delivered yet.
+    `lists_pending` is whether a list has the numbers of orders that are not delivered yet, and `lists_gone_for` for how
+    many seconds it has what is given back from now on.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -81,6 +82,8 @@ class Ledger:
         self.calls: list[Call] = []
         self.returns: list[Return] = []
         self.lists_pending = True
+        self.lists_gone_for = 0.0
+        self._gone: list[tuple[float, Record]] = []
         self._given_back: Counter[tuple[str, str | None, str]] = Counter()
         self._records: dict[str, dict[tuple[str | None, str], Record]] = {}
         self._ids: dict[str, Record] = {}
@@ -98,6 +101,7 @@ class Ledger:
         self._records.clear()
         self._ids.clear()
         self._taken.clear()
+        self._gone.clear()
         if self._path is not None:
             self._path.write_bytes(b"")
 
@@ -156,6 +160,8 @@ class Ledger:
     def _disown(self, kind: str, account: str | None, number: str) -> None:
         found = self._records.get(kind, {}).pop((account, number), None)
         if found is not None:
+            if self.lists_gone_for:
+                self._gone.append((time.monotonic() + self.lists_gone_for, found))
             self._ids.pop(found.id, None)
             self._given_back[kind, account, number] += 1
 
@@ -187,9 +193,10 @@ class Ledger:
         return {record.number for record in self._records.get(kind, {}).values() if record.shown_at <= now}
 
     def owned(self, kind: str, account: str) -> list[Record]:
-        """What look-ups of *account* show, in the order bought."""
+        """What lists of *account* show, in the order bought; then what was given back, where they show that still."""
         now = time.monotonic()
-        return [record for record in self._records.get(kind, {}).values() if record.visible(account, now)]
+        gone = [record for until, record in self._gone if record.kind == kind and until > now]
+        return [record for record in (*self._records.get(kind, {}).values(), *gone) if record.visible(account, now)]
 
     def lists(self, record: Record) -> bool:
         """Whether lists of numbers have *record*, of a kind that delivers later."""

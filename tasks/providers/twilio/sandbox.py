@@ -119,7 +119,8 @@ class TwilioApi(SingleNumberApi):
 
     def find(self, incoming: Incoming) -> Record | None:
         """The owned number with the path's SID."""
-        owned = self.ledger.owned(self.kind, self.account(incoming))
+        account = self.account(incoming)
+        owned = [one for one in self.ledger.everywhere(self.kind) if one.account in (None, account)]
         return next((one for one in owned if self.id_of(one) == incoming.args[1]), None)
 
     def not_found(self) -> Reply:

@@ -51,3 +51,14 @@ def test_ids_follow_from_kind_account_and_number() -> None:
     assert new_record("vogent", "", NUMBER).id == new_record("vogent", "", NUMBER).id
     others = [("bird", "", NUMBER), ("vogent", "a", NUMBER), ("vogent", "", OTHER), ("vogent", "", NUMBER)]
     assert len({new_record(*other).id for other in others}) == 4
+
+
+def test_a_list_may_show_for_a_while_what_was_given_back_and_nothing_else_does() -> None:
+    ledger = Ledger()
+    kept, gone = (ledger.charge(new_record("vogent", "", number), 1) for number in (NUMBER, OTHER))
+    ledger.lists_gone_for = 3_600.0
+    ledger.give_back(gone)
+    assert ledger.owned("vogent", "") == [kept, gone]
+    assert ledger.find("vogent", "", OTHER) is None
+    assert ledger.by_id("vogent", "", gone.id) is None
+    assert ledger.numbers("vogent") == [NUMBER]
