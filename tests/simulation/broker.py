@@ -45,6 +45,10 @@ _TASKS: dict[str, Any] = {
 }
 
 
+AGAIN = 1.0
+"""Seconds until a message that was sent back comes again."""
+
+
 @dataclass(eq=False)
 class Sent:
     """A message on its way; `id` is its sender's."""
@@ -122,11 +126,17 @@ class Broker:
         try:
             _run(sent)
         except Reject:
-            self.waiting.append(sent)
+            clockwork.spawn("a message that waits", Process("the queue", mortal=False), lambda: self._come_back(sent))
         except (SQLAlchemyError, RedisError, Raced) as exc:  # Celery acknowledges what failed, too
             clockwork.note(f"the task ends in {type(exc).__name__}")
         me.hand = ()
         self._taken[me.process].remove(sent)
+
+    def _come_back(self, sent: Sent) -> None:
+        """Later, so that it does not spin."""
+        self._world.clockwork.sleep(AGAIN)
+        self.waiting.append(sent)
+        self._call()
 
     def bury(self, process: Process) -> None:
         """What a dead process had taken comes back, or is lost."""

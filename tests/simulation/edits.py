@@ -52,9 +52,10 @@ class Edits:
         hows = {RENAMED: True, REPOINTED: self.kind in _ACCOUNTS, REMOVED: len(world.kinds) > 1}
         self.how = rng.choice([how for how, can_be in hows.items() if can_be])
         self._at = rng.choice((3.0, 6.0, 12.0))
-        if chosen:
-            # Who goes back to before an edit answers for it: that is none of the promises.
-            world.faults.rates |= {"database restored": 0.0, "replaced before the mark": 0.0}
+
+    def left(self, desk: str) -> bool:
+        """Whether the file has an account no more: what a database does not know of there is told by nobody."""
+        return self.done and self.kind == desk and self.how != RENAMED
 
     @property
     def alias(self) -> str | None:

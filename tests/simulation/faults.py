@@ -43,6 +43,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "connection takes too long": (0.0, 0.02),
     "reading fails": (0.0, 0.2, 0.8),
     "giving back fails": (0.0, 0.2, 0.6),
+    # by number that is given back
+    "list shows what is gone": (0.0, 0.0, 0.3, 0.9),
     # by round of the weather, a few seconds each
     "redis emptied": (0.0, 0.02, 0.1),
     "redis starts anew": (0.0, 0.02, 0.1),
@@ -74,6 +76,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "replaced within an audit": (0.0,),
     # by batch of events; in a theme alone
     "stands still with what is published": (0.0,),
+    # by page that begins with what is in doubt; in a theme alone
+    "list shrinks while it is paged": (0.0,),
     # by sleep, for a slot most of all; in a theme alone
     "sleeps too long": (0.0,),
 }
@@ -118,6 +122,9 @@ WITH_AN_ANSWER = (8.0, 12.0, 25.0)
 TOO_LONG = (0.2, 0.4, 0.7)
 """The same for who sleeps until its slot, and misses it: shorter than until its intent is too old to be sent."""
 
+SHOWN_FOR = (0.5, 1.5, 2.8)
+"""Seconds for which a list shows what was given back: less than the policy's last look."""
+
 IDLE = 0.02
 """The share of boundaries' rates at which a process dies, or stands still, with nothing in hand."""
 
@@ -155,6 +162,7 @@ class Faults:
         self.on = True
         theme, kinds = self._rng.choice(THEMES)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
+        self.theme = theme
         self.edited, self.batched = kinds is ACCOUNTS, kinds is ORDERING
         rest = BESIDE_A_THEME if theme else 1.0
         drawn = {name: self._rng.choice(rates) for name, rates in RATES.items() if any(rates)}
@@ -261,6 +269,11 @@ class Faults:
         if self.happens("giving back fails"):
             name, params = self._rng.choice(GIVING_BACK)
             control.plan(kind, name, on="release", **params)
+
+    def shows_gone_for(self, late: float = 0.0) -> float:
+        """Seconds for which lists show what is given back now; less for a request that is *late*, as looks go on."""
+        shown = self._rng.choice(SHOWN_FOR) if self.happens("list shows what is gone") else 0.0
+        return max(0.0, min(shown, self._world.by_the_last_look - late))
 
     def buying(self, control: Control, kind: str, said: str) -> bool:
         """Whether this purchase shows after the last look: the README promises nothing then, and the judge is told.

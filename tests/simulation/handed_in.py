@@ -41,6 +41,7 @@ def handed_in(world: World) -> Any:
     stack.enter_context(returns.in_hand(world))
     stack.enter_context(balances.in_seconds())
     stack.enter_context(wishes.in_seconds(world))
+    stack.enter_context(world.paging.smaller())
     stack.enter_context(_listening(world))
     return stack
 

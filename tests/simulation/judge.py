@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
+from tests.simulation import days
 from tests.simulation.clockwork import MICRO, Broken
 from tests.simulation.edits import REPOINTED, desk, kind_of
 from tests.simulation.standing import IN_DOUBT, MAY_BE_CHARGED, Standing
@@ -40,6 +41,7 @@ _LIMITED = (
 class Judge:
     """Raises Broken, which code under test cannot catch. `charged` is the provider's own count by kind and number.
 
+    `ever` has what was given back since, too.
     `unseen` is what showed, or will, after the last look: that may have been bought again, but never failed. `adrift`
     is what a database that went back in time does not know of, until an audit or a person told it; `untold` is
     what nobody can tell it. `misjudged` are purchases that a person said to have failed, though they were charged, and
@@ -49,6 +51,7 @@ class Judge:
     def __init__(self, world: World) -> None:
         self._world = world
         self.charged: Counter[tuple[str, str]] = Counter()
+        self.ever: set[tuple[str, str]] = set()
         self.unseen: set[tuple[str, str]] = set()
         self.adrift: set[tuple[str, str]] = set()
         self.untold: set[tuple[str, str]] = set()
@@ -107,6 +110,9 @@ class Judge:
                 self.adrift.add(one)
         if self._forgot != self._world.store.forgot:
             self.forgot()
+        left = {one for one in self.adrift if self._world.edits.left(one[0])}
+        self.unseen |= left
+        self.untold |= left
         self._world.stocks.restored()
         self.after_commit()
 
@@ -167,7 +173,7 @@ class Judge:
         """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
         stands = self.stands.look()
         for kind, number in sorted(stands.purchased - self.charged.keys() - self._world.returns.lost):
-            if not self._world.returns.left_behind((kind, number)):
+            if not (self._world.returns.left_behind((kind, number)) or self._world.paging.went((kind, number))):
                 raise Broken(f"{number} at {kind} is purchased, and was never charged")
         return stands.of
 
@@ -241,6 +247,8 @@ class Judge:
         self.charged[kind, number] += 1
         if self.charged[kind, number] > 1 and (kind, number) not in self.unseen:
             raise Broken(f"{number} at {kind} is charged twice")
+        self.ever.add((kind, number))
+        days.after_charge(self._world, kind)
         self._world.stocks.charged(kind, number)
         if (kind.partition("/")[0], number) not in self._world.asked:
             raise Broken(f"{number} at {kind} is charged, and nobody asked for it")

@@ -15,6 +15,7 @@ from schemas.config.provider import ProviderConfig
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger.calls import intents
+from tasks.ledger.queue import daily_limit
 
 
 def bought_by_whoever_it_is_now() -> AbstractContextManager[Any]:
@@ -60,4 +61,15 @@ def left_as_it_is() -> AbstractContextManager[Any]:
     return patch.object(tasks.ledger.accounts, "leave", leave)
 
 
-MUTANTS_OF_ACCOUNTS = (bought_by_whoever_it_is_now, account_by_alias, strangers_left, left_as_it_is)
+def doubt_not_counted() -> AbstractContextManager[Any]:
+    """A daily limit counts what is known to be bought, and not what may be."""
+    return patch.object(daily_limit, "CHARGED", PURCHASE.c.status == Status.PURCHASED)
+
+
+MUTANTS_OF_ACCOUNTS = (
+    bought_by_whoever_it_is_now,
+    account_by_alias,
+    strangers_left,
+    left_as_it_is,
+    doubt_not_counted,
+)

@@ -6,9 +6,14 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from unittest.mock import patch
 
+import tasks.ledger.audit.findings
+import tasks.ledger.audit.ids
+import tasks.ledger.calls.looks
 import tasks.ledger.releases.calls
 from schemas.releasing import ReleaseKind, ReleaseStatus
 from schemas.tables.releases import RELEASE_KEY
+from tasks.ledger.audit import differences
+from tasks.ledger.calls import given_back
 from tasks.ledger.releases import asking, keys
 from tasks.ledger.rows import insert_once
 from tasks.policies.giving_back import Step
@@ -34,6 +39,24 @@ def _after(kind: ReleaseKind, status: ReleaseStatus) -> AbstractContextManager[A
     return patch.object(tasks.ledger.releases.calls, "after_release", careless)
 
 
+def gone_is_there() -> AbstractContextManager[Any]:
+    """What a list shows of a number that was given back is believed to be what was bought since."""
+    stack = ExitStack()
+    stack.enter_context(patch.object(tasks.ledger.calls.looks, "believed", lambda _conn, _row, look, _policy: look))
+    stack.enter_context(patch.object(given_back, "believed", lambda _conn, _row, look, _policy: look))
+    for module in (tasks.ledger.audit.findings, tasks.ledger.audit.ids):
+        stack.enter_context(patch.object(module, "is_outdated", lambda *_: False))
+    return stack
+
+
+def gone_is_adopted() -> AbstractContextManager[Any]:
+    """An audit takes what a list shows still of a number that was given back for one that nobody knows of."""
+    stack = ExitStack()
+    stack.enter_context(patch.object(differences, "_over_by", lambda _row, walks: walks.began))
+    stack.enter_context(patch.object(tasks.ledger.audit.findings, "released_since", lambda *_: set()))
+    return stack
+
+
 def released_each_time() -> AbstractContextManager[Any]:
     """A request to give back that comes again gives back what was bought since."""
     made = asking._new
@@ -55,6 +78,8 @@ def taken_and_released() -> AbstractContextManager[Any]:
 MUTANTS_OF_RELEASES = (
     refusal_is_gone,
     lost_release_is_kept,
+    gone_is_there,
+    gone_is_adopted,
     released_each_time,
     taken_and_released,
 )

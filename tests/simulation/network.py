@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,7 +36,7 @@ DRIPS = 4
 class Network:
     """All providers behind one host. `calls` and `reads` are when each kind was called, in microseconds.
 
-    `under_way` are the numbers that late requests are on their way for, by kind.
+    `under_way` are the numbers that late requests are on their way for, by kind; `going` is how many give one back.
     """
 
     def __init__(self, world: World) -> None:
@@ -46,6 +47,7 @@ class Network:
         self.calls: defaultdict[str, list[int]] = defaultdict(list)
         self.reads: defaultdict[str, list[int]] = defaultdict(list)
         self.under_way: Counter[tuple[str, str]] = Counter()
+        self.going = 0
 
     def connect(
         self, _backend: object, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -64,12 +66,15 @@ class Network:
         if not late:
             return self.answer(incoming)
         kind, restores = incoming.path.split("/")[1], self.world.files.restores
+        going = _gives_back(incoming)
+        self.going += going
         numbers = [one for one in sorted(self.world.asked) if _asks_for(incoming, kind, one)]
         self.under_way.update(numbers)
 
         def arrive() -> None:
             self.world.clockwork.sleep(late)
             self.under_way.subtract(numbers)
+            self.going -= going
             self.answer(incoming, late=late, forgotten=self.world.files.restores != restores)
 
         self.world.clockwork.spawn("a late request", Process("the way", mortal=False), arrive)
@@ -83,6 +88,7 @@ class Network:
         found = next((one for one in shown if (desk(kind, one.account or ""), one.number) == at), None)
         if found is None or self.under_way.total():
             return False
+        ledger.lists_gone_for = self.world.faults.shows_gone_for()
         ledger.give_back(found)
         return True
 
@@ -109,8 +115,12 @@ class Network:
             unseen = False
             (world.faults.giving_back if _gives_back(incoming) else world.faults.reading)(self.control, kind)
         ledger = self.control.ledger
+        if _gives_back(incoming):
+            ledger.lists_gone_for = world.faults.shows_gone_for(late)
         before, returned = len(ledger.charges), len(ledger.returns)
         delivery = self._router.answer(incoming)
+        if world.paging.size and _lists(incoming) and world.paging.turns(incoming, kind, delivery.reply):
+            delivery = replace(delivery, reply=self._router.answer(incoming).reply)
         charges = ledger.charges[before:]
         gone = [one for one in ledger.returns[returned:] if one["executed"]]
         self._tell(incoming, delivery, [charge["number"] for charge in charges], [one["number"] for one in gone])
@@ -148,6 +158,12 @@ def _buys(incoming: Incoming) -> bool:
 def _gives_back(incoming: Incoming) -> bool:
     route = _route(incoming)
     return route is not None and route.gives_back
+
+
+def _lists(incoming: Incoming) -> bool:
+    """Whether it asks for a page of what is owned."""
+    route = _route(incoming)
+    return route is not None and route.reader == "list_owned"
 
 
 def _route(incoming: Incoming) -> Route | None:

@@ -26,7 +26,7 @@ from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
 from tasks.restored_database import go_on
 from tasks.transactions import Raced
-from tests.simulation import returns
+from tests.simulation import days, returns
 from tests.simulation.box import START
 from tests.simulation.edits import desk, kind_of
 from tests.simulation.judge import BEHIND
@@ -76,7 +76,7 @@ def person(world: World) -> None:
         _replay,
         _say_where_it_belongs,
         _say_where_it_belongs,
-        *((returns.ask_back, returns.ask_back, returns.call_off, returns.by_hand) if world.returns.on else ()),
+        *(returns.ACTS if world.returns.on else ()),
     ]
     # Some do little else than a few of these: what takes several in a row is met by chance too seldom.
     acts = rng.sample(acts, rng.choice((2, 4, len(acts))))
@@ -240,6 +240,7 @@ def mend_all(world: World) -> None:
     """
     try:
         world.stocks.give_up()
+        days.give_up(world)
         resume_all(world)
         returns.say_so(world)
         returns.say_kept(world)

@@ -31,7 +31,7 @@ KEEPS_FOR = (3.0, 9.0)
 """Seconds in the place of SignalWire's days."""
 
 _OURS = "SELECT id, provider, account, number FROM purchase WHERE status = 'purchased' ORDER BY id"
-_GOING = "SELECT id FROM purchase WHERE status = 'releasing' ORDER BY id"
+_GOING = "SELECT id, provider, account, number FROM purchase WHERE status = 'releasing' ORDER BY id"
 _GONE = "SELECT provider, number FROM purchase WHERE status = 'released' ORDER BY id"
 _ANSWERED = "SELECT idempotency_key FROM release_key UNION SELECT idempotency_key FROM number_release"
 _OPEN = "SELECT p.number, r.error_code FROM number_release r JOIN purchase p ON p.id = r.purchase_id"
@@ -122,6 +122,19 @@ def by_hand(world: World) -> None:
         say_so(world)
 
 
+def keep(world: World) -> None:
+    """`dialstock purchase mark-kept` of what is on its way back, and is ours still by the provider's books.
+
+    Those are true once no request is on its way there.
+    """
+    row = _one(world, _GOING)
+    if row is None or world.network.going or world.network.under_way.total():
+        return
+    if world.judge.charged[desk(kind_of(row["provider"]), row["account"]), row["number"]]:
+        world.clockwork.note(f"a person says that {row['number']} is ours still")
+        giving_back.mark_kept(world.staff.runtime, row["id"], "a person", None)
+
+
 def say_so(world: World) -> None:
     """Tell of each number that was given back by hand, and of which nothing here knows yet."""
     for row in world.judge.all("SELECT * FROM purchase WHERE status IN ('purchased', 'releasing') ORDER BY id"):
@@ -151,6 +164,10 @@ def say_gone(world: World) -> None:
             giving_back.mark_released(world.staff.runtime, row["id"], "a person", None)
 
 
+ACTS = (ask_back, ask_back, call_off, by_hand, keep)
+"""What a person does about numbers, each as often as it stands here."""
+
+
 def _one(world: World, query: str) -> Any:
     rows = world.judge.all(query) if world.returns.on else []
     return rows[world.clockwork.rng.randrange(len(rows))] if rows else None
@@ -165,7 +182,9 @@ class Returns:
 
     def __init__(self, world: World, possible: bool) -> None:
         self._world = world
-        self.on = possible and world.chance("returns").random() < SHARE
+        # What goes between two pages is told of by a person.
+        always = bool(world.paging.size) or "list shows what is gone" in world.faults.theme
+        self.on = (possible and world.chance("returns").random() < SHARE) or always
         self.asked: set[str] = set()
         self.waiting: list[str] = []
         self.lost: set[tuple[str, str]] = set()

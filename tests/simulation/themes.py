@@ -8,6 +8,12 @@ ACCOUNTS = ("signalwire", "bird")
 ORDERING = ("telnyx", "bandwidth")
 """Kinds whose calls are orders of many numbers, under a name of ours."""
 
+PAGED = ("vogent", "signalwire", "bird", "twilio", "plivo")
+"""Kinds whose lists go on on a second page, of whatever order and by whatever token."""
+
+GIVEN_BACK = ("vogent", "twilio", "plivo", "vonage", "telnyx", "bandwidth")
+"""Kinds that take numbers back at once, some of which have an id for each sale."""
+
 THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({}, ()),
     # What is refused then is in doubt all the same: an earlier call has bought it.
@@ -42,6 +48,11 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     # A slot that is missed meets those after it.
     ({"stands still": 0.1, "sleeps too long": 0.8}, ()),
     ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
+    # Whose list says not how many there are, and has no filter by number: what moves between two pages is seen by none.
+    ({"list shrinks while it is paged": 0.95, "provider error_after": 0.6, "reading fails": 0.0}, ("vogent",)),
+    ({"list shrinks while it is paged": 0.7, "database restored": 0.2}, PAGED),
+    # What is asked for anew is refused, and looked for at once, while a list shows what was given back.
+    ({"list shows what is gone": 0.9, "provider refuse": 0.6}, GIVEN_BACK),
     # What an audit took in is lost once more, and the pause that it ends is not.
     ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
 )

@@ -14,7 +14,7 @@ from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds as all_kinds
 from tests.quick_policy import QUICK
-from tests.simulation import box, people, returns, staff, stocks
+from tests.simulation import box, days, people, returns, staff, stocks
 from tests.simulation.balances import Balances
 from tests.simulation.broker import Broker
 from tests.simulation.clockwork import Broken, Clockwork, Process
@@ -24,6 +24,7 @@ from tests.simulation.handed_in import handed_in
 from tests.simulation.idle import Idle
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network
+from tests.simulation.paging import SHRINKS, Paging
 from tests.simulation.requests import Request, numbers_of
 from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
@@ -106,7 +107,8 @@ class World:
         self.by_the_last_look = timeout + BY_THE_LAST_LOOK
         # No file is edited where there is a pool.
         pools = {} if self.faults.edited else stocks.draw(rng, self.kinds)
-        configs = _configs(rng, self.kinds, timeout, batched=self.faults.batched)
+        self.daily = days.draw(self)
+        configs = _configs(rng, self.kinds, timeout, self.faults, daily=self.daily)
         self.configs = [one.model_copy(update={"pools": pools}) for one in configs]
         self.stocks = stocks.Stocks(self, pools)
         # All together stay within the looser limit.
@@ -121,6 +123,7 @@ class World:
         self.network.control.list_pending(self.chance("lists").random() < seldom)
         self.network.control.refuse_owned(rng.random() < 0.5)
         self.judge = Judge(self)
+        self.paging = Paging(self)
         self.staff = staff.Staff(self)
         self.returns = returns.draw(self)
         self.balances = Balances(self)
@@ -234,16 +237,19 @@ OUTSIDE = {"director": 9, "settler": 10}
 """Who has a database beside the processes that die, and its number."""
 
 
-def _configs(rng: Any, kinds: list[str], timeout: float, *, batched: bool) -> list[Config]:
+def _configs(rng: Any, kinds: list[str], timeout: float, faults: Faults, *, daily: int) -> list[Config]:
     """One configuration, or two of workers that run at the same time: they differ in limits."""
     same = {
         **POLICY,
         "timeout": timeout,
         "rate_guard": rng.choice((0.025, 0.2)),
-        "lookup_rate_limits": [rng.choice(("2/second", "20/second"))],
+        # A list of many pages takes many calls.
+        "lookup_rate_limits": [rng.choice(("20/second",) if faults.rates[SHRINKS] else ("2/second", "20/second"))],
     }
-    batch = max(rng.choice((1, 1, BATCH)), BATCH if batched else 1)
+    batch = max(rng.choice((1, 1, BATCH)), BATCH if faults.batched else 1)
     own: dict[str, dict[str, Any]] = {kind: {"max_batch": min(batch, all_kinds()[kind].max_batch)} for kind in kinds}
+    for policy in own.values():
+        policy["daily_limit"] = daily
     if "timepay" in own:
         own["timepay"]["on_unknown"] = "hold"
     found = []
