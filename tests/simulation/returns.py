@@ -275,7 +275,9 @@ class Returns:
         ]
         stuck = [f"{number} is releasing" for (number,) in self._world.judge.all(_STUCK)]
         standing = self._world.judge.standing() if self.lost else {}
-        untold = [f"{one[1]} was given back, and is told as ours" for one in sorted(self.lost) if standing[one] in _OWN]
+        untold = [
+            f"{one[1]} was given back, and is told as ours" for one in sorted(self.lost) if standing.get(one) in _OWN
+        ]
         return [*goes, *stuck, *untold, *(f"{key} was never answered" for key in self.waiting)]
 
     def at_the_end(self, events: list[Any]) -> None:
