@@ -24,7 +24,9 @@ from tasks.messages.public_names import (
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tasks.wishes.due import FIND_NUMBERS
+from tests.simulation import releases
 from tests.simulation.clockwork import Actor, Process
+from workers.broker.dropped_messages import NotKept
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -124,8 +126,9 @@ class Broker:
         clockwork.note(f"takes the message {sent}")
         me.hand = sent.purchases
         try:
-            _run(sent)
-        except Reject:
+            if not releases.drops(me.process, sent.message, sent.id):
+                _run(sent)
+        except (Reject, NotKept):
             clockwork.spawn("a message that waits", Process("the queue", mortal=False), lambda: self._come_back(sent))
         except (SQLAlchemyError, RedisError, Raced) as exc:  # Celery acknowledges what failed, too
             clockwork.note(f"the task ends in {type(exc).__name__}")

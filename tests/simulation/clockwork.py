@@ -34,10 +34,11 @@ class Escaped(BaseException):
 
 @dataclass(eq=False)
 class Process:
-    """What dies together. `skew` is by how many microseconds its machine's clock is off."""
+    """What dies together. `skew` is by how many microseconds its clock is off; `older`: of the release before."""
 
     name: str
     skew: int = 0
+    older: bool = False
     actors: list[Actor] = field(default_factory=list)
     dead: bool = False
     mortal: bool = True

@@ -54,6 +54,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "database is full": (0.0, 0.0, 0.03),
     "database's clock is set": (0.0, 0.0, 0.0, 0.05),
     "redis's clock is set": (0.0, 0.0, 0.0, 0.05),
+    # by process that starts, as long as there are faults
+    "a worker is of the release before": (0.0, 0.0, 0.0, 0.5),
     # by process that starts, and more seldom by such a round and process
     "a worker's clock is off": (0.0, 0.0, 0.7),
     "database restored": (0.0, 0.0, 0.0, 0.03, 0.1),

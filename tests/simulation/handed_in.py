@@ -10,6 +10,7 @@ from unittest.mock import patch
 import httpcore
 
 import tasks.messages.celery_tasks
+import workers.broker.incoming
 import workers.periodic.timers
 from tests.simulation import balances, returns, wishes
 
@@ -36,6 +37,7 @@ def handed_in(world: World) -> Any:
     for name, seconds in clock.items():
         stack.enter_context(patch.object(workers.periodic.timers, name, seconds))
     stack.enter_context(patch.object(tasks.messages.celery_tasks, "current", lambda: world.staff.runtime))
+    stack.enter_context(patch.object(workers.broker.incoming, "current", lambda: world.staff.runtime))
     stack.enter_context(patch.object(httpcore.SyncBackend, "connect_tcp", world.network.connect))
     stack.enter_context(world.idle.skipping())
     stack.enter_context(returns.in_hand(world))

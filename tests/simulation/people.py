@@ -26,7 +26,7 @@ from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
 from tasks.restored_database import go_on
 from tasks.transactions import Raced
-from tests.simulation import days, returns
+from tests.simulation import days, releases, returns
 from tests.simulation.box import START
 from tests.simulation.edits import desk, kind_of
 from tests.simulation.judge import BEHIND
@@ -239,6 +239,7 @@ def mend_all(world: World) -> None:
     What does not succeed is tried again.
     """
     try:
+        releases.roll_on(world)
         world.stocks.give_up()
         days.give_up(world)
         resume_all(world)

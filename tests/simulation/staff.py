@@ -15,6 +15,7 @@ from tasks.policies.pace import Pace
 from tasks.providers.registry import kinds_of
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
+from tests.simulation import releases
 from tests.simulation.clockwork import MICRO, Process
 from tests.simulation.store import ProcessRedis
 from tests.simulation.tables import Clock, ProcessDatabase
@@ -105,6 +106,7 @@ class Staff:
         process = Process(name)
         if self._world.faults.happens(CLOCK_IS_OFF, about=()):
             self.set_clock(process)
+        releases.starts(self._world, process)
 
         def begin() -> None:
             self.runtimes[process] = runtime_of(self._world, number)
@@ -125,7 +127,7 @@ def worker(world: World) -> None:
         world.clockwork.spawn(f"{me.name}/task {number + 1}", me.process, lambda: _work(world))
     now: Any = runtime.now
     for timer in [*Timers(runtime, _SETTINGS)._timers, Timer("clock", EVERY, now.ask)]:
-        if _is_needed(world, timer.name):
+        if _is_needed(world, timer.name) and (not me.process.older or timer.name in releases.TICKS):
             world.clockwork.spawn(f"{me.name}/{timer.name}", me.process, lambda timer=timer: _tick(world, timer))  # type: ignore[misc]
 
 
