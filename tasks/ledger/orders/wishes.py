@@ -243,6 +243,13 @@ def stop_wishes(conn: Connection, others: Collection[str], now: datetime) -> Non
             end(conn, wish, WishState.SHORT, _WENT_BACK, now)
 
 
+def only_at(conn: Connection, alias: str, others: Collection[str]) -> list[str]:
+    """The orders with an open wish that may be bought at *alias*, and at none of *others*."""
+    found = conn.execute(select(_AT.order_id, _AT.criteria).where(OPEN_WISH))
+    named = [(row.order_id, {*row.criteria["providers"]}) for row in found]
+    return sorted({order_id for order_id, providers in named if alias in providers and not providers & {*others}})
+
+
 def lacking(conn: Connection, order_id: str) -> list[tuple[Row, Tally]]:
     """The wishes of an order that ended with less than their count, each with what became of its lines."""
     ended = [wish for wish in wishes_of(conn, order_id) if wish["state"] != WishState.OPEN]

@@ -17,6 +17,7 @@ from schemas.config.file import Config
 from schemas.config.provider import read_token
 from tasks.accounts.stranded import homes_in, read_file, refusals
 from tasks.ledger.accounts import held_under, stranded
+from tasks.ledger.orders.wishes import only_at
 from tasks.providers.configured import config_in
 from workers.cli.provider.accounts_text import with_account, without_account
 from workers.config_file import require_file
@@ -154,11 +155,17 @@ def _require_idle(desk: Desk, config: Config, alias: str, path: Path) -> None:
     with desk.runtime.database.read() as conn:
         waiting = stranded(conn, {other: one.account for other, one in config.providers.items()})
         under_way = sum(one.count for one in (*waiting, *held_under(conn, alias)) if one.provider == alias)
+        looking = only_at(conn, alias, config.providers)
     if under_way:
         raise Failure(
             f"{under_way:,} purchases of {alias} are under way or held, and nobody would see to them: wait until they "
             f"are done, or settle them (dialstock purchase list --provider {alias}); where the account is not used "
             f"any more, take it out of {path} by hand, and then: dialstock provider leave {alias}"
+        )
+    if looking:
+        raise Failure(
+            f"{len(looking):,} orders look for numbers at {alias} alone, and would find no more: wait until they are "
+            f"done, or end them: dialstock order cancel {looking[0]}"
         )
 
 

@@ -105,6 +105,20 @@ def test_an_account_with_purchases_under_way_stays(both: Cli, accounts: Path, ho
     both.ok("provider", "remove", "customers:beta")
 
 
+def test_an_account_that_an_order_by_criteria_looks_at_alone_stays(both: Cli, accounts: Path) -> None:
+    both.ok(*NEW)
+    both.ok("provider", "add", "customers:beta", "project_id=p-2")
+    find = ("order", "find", "--count", "3", "--prefix", "415", "--provider", "customers:beta")
+    alone = both.json(*find)["order_id"]
+    shared = both.json(*find, "--provider", "bird")["order_id"]
+    told = " ".join(both.refused("provider", "remove", "customers:beta").split())
+    assert "1 orders look for numbers at customers:beta alone" in told
+    assert f"dialstock order cancel {alone}" in told
+    both.ok("order", "cancel", alone)
+    both.ok("provider", "remove", "customers:beta")
+    assert both.json("order", "show", shared)["status"] == "open"
+
+
 def test_what_is_bought_keeps_no_account_and_what_is_held_does(
     both: Cli, accounts: Path, home: Path, request: pytest.FixtureRequest
 ) -> None:
