@@ -10,9 +10,12 @@ back by a name that its kind says is the same.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from operator import itemgetter
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -21,6 +24,9 @@ from schemas.config.provider import is_tried_out, kind_in
 from tasks.ledger import accounts
 from tasks.ledger.accounts import Home, Stranded
 from tasks.providers.registry import tells_apart
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 APART = "the sandbox and a real account share no purchases"
 _OTHER_HOME = "another DIALSTOCK_HOME or DATABASE_URL"
@@ -78,14 +84,44 @@ class File:
 
         One that was left is whom its kind says, and nobody else.
         """
-        if account in self.returned:
+        if account in self.left and account in self.returned:
             return self._by_kind(account)
         gone = self.gone.get(account)
-        return [
-            home
-            for alias, home in sorted(self.homes.items())
-            if gone is not None and (_may_be_one(gone, home) or self._was(alias, account))
-        ]
+        if gone is None:
+            return []
+        was = [alias for alias in self._known_as[account] if self.may_be_written_anew(alias, account)]
+        found = {home.provider: home for home in (*self._may_be(gone), *(self.homes[alias] for alias in was))}
+        return [home for _, home in sorted(found.items())]
+
+    def _may_be(self, gone: Home) -> list[Home]:
+        """Those of whom `_may_be_one` is true, each found by what decides it: of thousands not one by one."""
+        kind = kind_in(gone.account)
+        same = self._by_own.get((kind, gone.own), []) if gone.own is not None else []
+        if gone.own is not None and tells_apart(gone.account):
+            return same
+        some = [homes for (of, *_), homes in self._alike.items() if of == kind and _untold(gone, homes[0])]
+        return [*same, *chain(*some)]
+
+    @cached_property
+    def _by_own(self) -> dict[tuple[str, str | None], list[Home]]:
+        return _grouped(self._sorted, lambda home: (kind_in(home.account), home.own))
+
+    @cached_property
+    def _alike(self) -> dict[tuple[str, bool, bool], list[Home]]:
+        return _grouped(self._sorted, _look)
+
+    @cached_property
+    def _spelled(self) -> dict[str, list[Home]]:
+        pairs = [(account, home) for home in self._sorted for account in home.spellings]
+        return {account: [home for _, home in some] for account, some in _grouped(pairs, itemgetter(0)).items()}
+
+    @cached_property
+    def _known_as(self) -> dict[str, list[str]]:
+        return _grouped(self.known, lambda alias: self.known[alias].account)
+
+    @cached_property
+    def _sorted(self) -> list[Home]:
+        return [home for _, home in sorted(self.homes.items())]
 
     @cached_property
     def passed_on(self) -> dict[str, list[str]]:
@@ -100,23 +136,22 @@ class File:
         }
 
     def _are(self, account: str) -> list[Home]:
-        same = [home for _, home in sorted(self.homes.items()) if account in home.spellings]
-        return same or self.heirs(account)
+        return self._spelled.get(account) or self.heirs(account)
 
     def _by_kind(self, account: str) -> list[Home]:
         own = self.left[account]
-        return [home for _, home in sorted(self.homes.items()) if own is not None and home.own == own]
+        return [] if own is None else self._owning.get(own, [])
 
-    def _was(self, alias: str, account: str) -> bool:
-        was = self.known.get(alias)
-        return was is not None and was.account == account and self.may_be_written_anew(alias, account)
+    @cached_property
+    def _owning(self) -> dict[str | None, list[Home]]:
+        return _grouped(self._sorted, lambda home: home.own)
 
     def may_be_written_anew(self, alias: str, account: str) -> bool:
         """Whether an alias may be an account by another name: of one kind, and never two aliases at one time."""
         home = self.homes.get(alias)
         if home is None or kind_in(home.account) != kind_in(account):
             return False
-        return account not in self.gone or all(home.account != one.account for one in self.known.values())
+        return account not in self.gone or home.account not in self._known_as
 
     def movable(self, source: str, account: str, target: str) -> bool:
         """Whether what *source* has of an account that the file has no more may go on under another alias.
@@ -127,6 +162,18 @@ class File:
         if source in self.homes or account in self.returned:
             return any(heir.provider == target for heir in self.heirs(account))
         return account in self.gone or source not in self.known
+
+
+def _look(home: Home) -> tuple[str, bool, bool]:
+    """What of an account of the file decides `_untold`."""
+    return kind_in(home.account), home.own is None, _named(home, home.own)
+
+
+def _grouped(every: Iterable[T], by: Callable[[T], K]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for one in every:
+        found.setdefault(by(one), []).append(one)
+    return found
 
 
 def homes_in(config: Config) -> dict[str, Home]:
@@ -236,8 +283,11 @@ def _may_be_one(gone: Home, new: Home) -> bool:
     """
     if kind_in(gone.account) != kind_in(new.account):
         return False
-    if gone.own is not None and gone.own == new.own:
-        return True
+    return (gone.own is not None and gone.own == new.own) or _untold(gone, new)
+
+
+def _untold(gone: Home, new: Home) -> bool:
+    """Whether nothing tells two accounts of one kind apart that are not one by their kind."""
     if tells_apart(new.account):
         return gone.own is None
     return not (_named(gone, new.own) and _named(new, new.own))
