@@ -23,6 +23,8 @@ _SECRET = ("token_env", "token_file")
 MISNAMED = None
 """The table of an alias of which no provider can be made, which is told already."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_MAY_NAME = re.compile(rb"accounts_file|\\[uUx]")
+"""What a file has that names one, be it escaped: a thousand tables are not parsed twice for nothing."""
 _LONGEST = 40
 """Characters of an alias, and what a column holds of it."""
 
@@ -154,6 +156,8 @@ def _text_of(name: str, value: Any, contents: Mapping[str, bytes | str], folder:
 @lru_cache(maxsize=4)
 def _named(main: bytes) -> tuple[str, ...]:
     """The accounts files that a configuration names; none where it cannot be read, which is told where it is parsed."""
+    if not _MAY_NAME.search(main):
+        return ()
     try:
         tables = tomllib.loads(main.decode("utf-8-sig")).get("providers")
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -221,19 +221,20 @@ def provider_states(conn: Connection, accounts: Iterable[Account]) -> dict[str, 
     Of the file's aliases with the pause that stops it, which may be its account's.
     """
     rows = {row["provider"]: dict(row) for row in conn.execute(select(PROVIDER)).mappings()}
-    states = dict(rows)
-    for account in accounts:
-        mine = [row for row in rows.values() if row["provider"] in account.aliases or row["account"] == account.name]
-        found = {alias: in_force(mine, alias, account.aliases) for alias in account.aliases}
-        states |= {alias: state for alias, state in found.items() if state is not None}
+    states, under = dict(rows), defaultdict[str | None, list[Row]](list)
+    for row in rows.values():
+        under[row["account"]].append(row)
+    for account, aliases in ((one.name, one.aliases) for one in accounts):
+        mine = [row for row in under[account] if row["provider"] not in aliases]
+        mine += [rows[alias] for alias in aliases if alias in rows]
+        states |= {alias: state for alias in aliases if (state := in_force(mine, alias, aliases)) is not None}
     return states
 
 
 def status_counts(conn: Connection) -> list[Row]:
     """All purchases by provider and status: counted by order first, which is the order of an index of these three."""
     at = PURCHASE.c
-    of = (at.order_id, at.status, at.provider)
-    query = select(at.provider, at.status, func.count().label("count")).group_by(*of)
+    query = select(at.provider, at.status, func.count().label("count")).group_by(at.order_id, at.status, at.provider)
     totals: Counter[tuple[str, str]] = Counter()
     for provider, status, count in conn.execute(query):
         totals[provider, status] += count
@@ -242,10 +243,9 @@ def status_counts(conn: Connection) -> list[Row]:
 
 def open_counts(conn: Connection) -> dict[str, Row]:
     """What each provider has under way, by alias: queued, running, followed (in doubt or not usable yet), held."""
-    at = PURCHASE.c
     found: dict[str, Row] = {}
     for name, condition in (("queued", QUEUED), ("running", RUNNING), ("followed", FOLLOWED), ("held", HELD)):
-        query = select(at.provider, func.count()).where(condition).group_by(at.provider)
+        query = select(PURCHASE.c.provider, func.count()).where(condition).group_by(PURCHASE.c.provider)
         for provider, count in conn.execute(query):
             found.setdefault(provider, {})[name] = count
     return found

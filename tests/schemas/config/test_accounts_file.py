@@ -76,6 +76,11 @@ def test_what_is_read_tells_each_file_that_is_named(tmp_path: Path) -> None:
     assert read_contents(tmp_path / "providers.toml").accounts == {"customers.toml": "No such file or directory"}
 
 
+def test_what_names_a_file_may_be_escaped(tmp_path: Path) -> None:
+    found = read(tmp_path, TABLE.replace("accounts_file", '"\\u0061ccounts_file"')).providers
+    assert "customers:acme" in found
+
+
 def test_pools_take_accounts(tmp_path: Path) -> None:
     pool = '[pools.p]\nproviders = ["customers:acme"]\nlow = 1\ntarget = 2\ndaily_limit = 0\n'
     assert read(tmp_path, TABLE + pool).pools["p"].providers == ("customers:acme",)

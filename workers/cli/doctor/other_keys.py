@@ -29,12 +29,13 @@ _MEND = (
 def other_keys(url: str, key_prefix: str, queues: Iterable[str]) -> Iterator[Finding]:
     """A line for each of the *queues* and our other fixed names that holds another type. Raises Away."""
     reads = {**dict.fromkeys(queues, ("LLEN",)), **_READS}
-    with asked_redis(url, key_prefix) as client:
-        for name, (command, *arguments) in reads.items():
-            key = named(client, name)
-            try:
-                client.execute_command(command, key, *arguments)  # type: ignore[no-untyped-call]
-            except ResponseError as exc:
-                if not str(exc).startswith("WRONGTYPE"):
-                    raise
-                yield fail("redis", f"its key {key} is not of our type: nothing is bought with it", _MEND, AWAY)
+    with asked_redis(url, key_prefix) as client, client.pipeline(transaction=False) as together:
+        keys = [named(client, name) for name in reads]
+        for key, (command, *arguments) in zip(keys, reads.values(), strict=True):
+            together.execute_command(command, key, *arguments)  # type: ignore[no-untyped-call]
+        for key, answer in zip(keys, together.execute(raise_on_error=False), strict=True):
+            if not isinstance(answer, Exception):
+                continue
+            if not (isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")):
+                raise answer
+            yield fail("redis", f"its key {key} is not of our type: nothing is bought with it", _MEND, AWAY)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from workers.redis_access.sentinel_url import is_sentinel
 from workers.redis_access.tls_options import is_unverified
 from workers.settings import Settings
 from workers.views.errors import AWAY
+
+Queues = dict[str, set[str]]
 
 PING_SECONDS = 1.0
 _MUCH = 0.9
@@ -141,27 +143,34 @@ def beat(settings: Settings, config: Config, runs_for: timedelta | None = None) 
         yield Finding(name="beat", level=level, message=NO_BEAT, mend=mend_of_beat(settings))
 
 
-def workers(settings: Settings, config: Config, waiting: int) -> Finding:
-    """Whether any answer, and whether every provider has one. *waiting* is how many purchases need them."""
+def workers(answered: Callable[[], Queues], config: Config, waiting: int) -> Finding:
+    """Whether any *answered*, and whether every provider has one. *waiting* is how many purchases need them."""
     from workers.fleet import FleetError
 
     try:
-        queues = _queues(settings) if settings.broker_url else {}
+        found = answered()
     except FleetError as exc:
         return fail("workers", f"they could not be asked: {exc}")
-    if not queues:
+    if not found:
         level = Level.FAIL if waiting else Level.WARN
         message = f"none answers, and {waiting:,} purchases wait" if waiting else "none answers"
         return Finding(name="workers", level=level, message=message, mend="start `dialstock up`, or `dialstock worker`")
-    served = set().union(*queues.values())
+    served = set().union(*found.values())
     idle = [alias for alias in config.providers if queue_of(alias) not in served]
     if idle:
         mend = "they take over an edited file within 5 s: their logs tell what they refuse; restart those with -Q"
-        return fail("workers", f"none of {len(queues)} works for {', '.join(idle)}", mend)
-    return ok("workers", f"{len(queues)} answered")
+        return fail("workers", f"none of {len(found)} works for {', '.join(idle)}", mend)
+    return ok("workers", f"{len(found)} answered")
 
 
-def _queues(settings: Settings) -> dict[str, set[str]]:
+def asking_workers() -> Callable[[Settings], Queues]:
+    """What asks them, for another thread: what it needs is imported here."""
     from workers.fleet import listening
 
-    return listening(settings.broker_url, timeout=PING_SECONDS, key_prefix=settings.key_prefix)
+    def ask(settings: Settings) -> Queues:
+        """What each worker that answers within PING_SECONDS listens to, by its name. Raises FleetError."""
+        if not settings.broker_url:
+            return {}
+        return listening(settings.broker_url, timeout=PING_SECONDS, key_prefix=settings.key_prefix)
+
+    return ask

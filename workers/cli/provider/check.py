@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from redis import Redis
+
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.outcomes import Check
 from workers.cli.terminal.output import show, working
 from workers.views.desk import known_provider
-from workers.views.providers.asking import asking
+from workers.views.providers.asking import asking, sharing
 
 AT_ONCE = 50
 """Providers that are asked at once: of a thousand threads each would miss its turn."""
@@ -45,8 +47,8 @@ def check_providers(config: Config, aliases: Sequence[str]) -> list[Checks]:
         known_provider(config, alias)
     chosen = list(dict.fromkeys(aliases)) or sorted(config.providers)
     title = f"asking {', '.join(chosen) if len(chosen) <= _NAMED else f'{len(chosen):,} providers'}"
-    with working(title), ThreadPoolExecutor(min(len(chosen), AT_ONCE)) as pool:
-        return list(pool.map(lambda alias: _check(config, alias), chosen))
+    with working(title), sharing() as redis, ThreadPoolExecutor(min(len(chosen), AT_ONCE)) as pool:
+        return list(pool.map(lambda alias: _check(config, alias, redis), chosen))
 
 
 def show_checks(found: Sequence[Checks]) -> None:
@@ -61,9 +63,9 @@ def show_checks(found: Sequence[Checks]) -> None:
             )
 
 
-def _check(config: Config, alias: str) -> Checks:
+def _check(config: Config, alias: str, redis: Redis | None) -> Checks:
     try:
-        with asking(config, alias) as adapter:
+        with asking(config, alias, redis) as adapter:
             return Checks(alias, tuple(adapter.check()))
     except ConfigError as exc:
         return Checks(alias, (Check(name="token", ok=False, message=str(exc)),))

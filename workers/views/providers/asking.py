@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from schemas.config.file import Config
@@ -44,11 +45,14 @@ def adapter_of(config: Config, alias: str, environ: Mapping[str, str] | None = N
 
 
 @contextmanager
-def asking(config: Config, alias: str) -> Iterator[Adapter]:
-    """The adapter of one provider, for reading calls of this thread. Raises Failure or ConfigError."""
+def asking(config: Config, alias: str, shared: Redis | None = None) -> Iterator[Adapter]:
+    """The adapter of one provider, for reading calls of this thread. Raises Failure or ConfigError.
+
+    *shared* is a client for all that are asked at once; without it each turn has a connection of its own.
+    """
     adapter = adapter_of(config, alias)
     provider = config.providers[alias]
-    lane, pace = looking_lane(provider.account, provider.policy), _PaceOfAPerson()
+    lane, pace = looking_lane(provider.account, provider.policy), _PaceOfAPerson(shared)
 
     def turn(throttled: ProviderError | None) -> Gate:
         if throttled is not None:
@@ -67,22 +71,39 @@ def asking(config: Config, alias: str) -> Iterator[Adapter]:
         yield adapter
 
 
+@contextmanager
+def sharing() -> Iterator[Redis | None]:
+    """A client for all that are asked at once: fifty connections at a time take longer than the calls. None without."""
+    try:
+        client = open_redis(load_settings())
+    except RedisError:
+        yield None
+        return
+    with client:
+        yield client
+
+
+def _client(shared: Redis | None) -> AbstractContextManager[Redis]:
+    return open_redis(load_settings()) if shared is None else nullcontext(shared)
+
+
 class _PaceOfAPerson(Pace):
     """The workers' pace; without Redis a lane's own interval before each call."""
 
-    def __init__(self) -> None:
-        self.concurrency = _PlacesOfAPerson(None)
+    def __init__(self, shared: Redis | None) -> None:
+        self._shared = shared
+        self.concurrency = _PlacesOfAPerson(shared)
 
     def reserve(self, lane: Lane, horizon: float = HORIZON, *, notice: float = 0.0) -> Slot | Later:
         try:
-            with open_redis(load_settings()) as client:
+            with _client(self._shared) as client:
                 return Pace(client).reserve(lane, horizon, notice=notice)
         except RedisError:
             return Slot(lane.interval, 0)
 
     def refund(self, lane: Lane, slot: Slot) -> bool:
         """Give it back, unless it is none of Redis's."""
-        with suppress(RedisError), open_redis(load_settings()) as client:
+        with suppress(RedisError), _client(self._shared) as client:
             return slot.token != 0 and Pace(client).refund(lane, slot)
         return False
 
@@ -90,13 +111,17 @@ class _PaceOfAPerson(Pace):
 class _PlacesOfAPerson(Concurrency):
     """The workers' places; without Redis nobody knows which are taken."""
 
+    def __init__(self, shared: Redis | None) -> None:
+        super().__init__(shared)
+        self._shared = shared
+
     def take(self, places: Places, until: float, sleep: Callable[[float], None]) -> Callable[[], None] | None:
         """Ask no more often than a new connection each time allows."""
         return super().take(places, until, lambda nap: sleep(max(nap, POLL)))
 
     def _run(self, places: Places, place: str, limit: int) -> int:
         try:
-            with open_redis(load_settings()) as client:
+            with _client(self._shared) as client:
                 return Concurrency(client)._run(places, place, limit)
         except RedisError:
             return 1

@@ -232,7 +232,7 @@ def workers_finding(tmp_path: Path) -> Finding:
         for kind, more in kinds.items()
     )
     settings = load_settings({"DIALSTOCK_HOME": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1"})
-    return servers.workers(settings, parse_config(text, "test"), 0)
+    return servers.workers(lambda: servers.asking_workers()(settings), parse_config(text, "test"), 0)
 
 
 def purchase(status: str, due: datetime | None) -> dict[str, Any]:
