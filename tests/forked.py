@@ -63,6 +63,10 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _PARENTS = {"up", "demo"}
 """Commands that start children."""
 
+NAMESPACE = "TEST_NETWORK_NAMESPACE"
+"""The network namespace that a process is started in, by its name, in its environment."""
+
+_CLONE_NEWNET = 0x40000000
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _LONGEST = 2**18
 
@@ -133,7 +137,8 @@ class _Forked(subprocess.Popen[Any]):
         env = os.environ if env is None else env
         arguments = _alike(args, env) if _KNOWN and not isinstance(args, str) else None
         if arguments is None:
-            super()._execute_child(args, *rest)  # type: ignore[misc]
+            there = ["ip", "netns", "exec", env[NAMESPACE]] if NAMESPACE in env else []
+            super()._execute_child([*there, *args] if there else args, *rest)  # type: ignore[misc]
             return
         pipes, session = rest[9:15], rest[20]
         files = [number if given == -1 else given for number, given in enumerate((pipes[0], pipes[3], pipes[5]))]
@@ -224,6 +229,8 @@ def _program(
     for number, one in enumerate(files):
         os.dup2(one, number)
         os.close(one)
+    if namespace := environ.get(NAMESPACE):
+        _enter(namespace)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
@@ -242,6 +249,13 @@ def _program(
     gc.enable()
     program = _run(arguments)
     return program if environ.get("PYTHONWARNINGS") else partial(_to_the_end, program)
+
+
+def _enter(namespace: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/run/netns", namespace).open() as there:
+        if libc.setns(there.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
 
 
 def _trusts_others(environ: Mapping[str, str]) -> bool:

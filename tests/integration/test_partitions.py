@@ -1,10 +1,14 @@
-"""Workers on two hosts, one of which loses Redis alone, or the database alone, in the middle of an order."""
+"""Workers on two hosts, one of which loses Redis alone, or the database alone, in the middle of an order.
+
+That one is in a network namespace of its own, with a way to each of the two servers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -13,6 +17,7 @@ from tests.integration.place import Place
 from tests.integration.test_going_back import statuses, submit
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.far_host import FarHost
+from tests.servers.own_host import OwnHost
 from tests.waiting import PATIENCE, eventually
 
 Numbers = Callable[[int], list[str]]
@@ -25,8 +30,9 @@ LEFT = 5
 
 
 class Cut(Place):
-    """Its processes reach the servers directly, or where *far* over two ways that can be taken away."""
+    """Its processes reach the servers directly, or where *far* from a host of their own, by two ways that may end."""
 
+    host: OwnHost
     redis_way: FarHost
     database_way: FarHost
     far = False
@@ -37,7 +43,7 @@ class Cut(Place):
         if not self.far:
             return found
         ways = {"DATABASE_URL": self.database_way, "REDIS_URL": self.redis_way}
-        return found | {name: way.url(found[name]) for name, way in ways.items()}
+        return found | self.host.environ | {name: way.url(found[name]) for name, way in ways.items()}
 
 
 @pytest.fixture
@@ -46,9 +52,13 @@ def place(
 ) -> Iterator[Cut]:
     with ExitStack() as stack:
         found = Cut(tmp_path, postgres_url, redis_server, rate_limits=[f"{RATE}/second"])
-        found.redis_way = stack.enter_context(FarHost(redis_server))
-        found.database_way = stack.enter_context(FarHost(postgres_server))
-        yield stack.enter_context(found)
+        stack.enter_context(found)
+        found.host = stack.enter_context(OwnHost(urlsplit(found.sandbox.url).port or 0))
+        found.redis_way = stack.enter_context(FarHost(redis_server, found.host))
+        found.database_way = stack.enter_context(FarHost(postgres_server, found.host))
+        # While there are ways, which a worker that ends needs.
+        stack.callback(lambda: [worker.teardown() for worker in found.workers])
+        yield found
 
 
 def silent(place: Cut) -> bool:
@@ -65,6 +75,7 @@ def test_the_other_host_goes_on_and_nothing_is_bought_twice(
     place.far = True
     place.setup("far")
     place.far = False
+    assert [place.host.has(int(worker.container.id)) for worker in place.workers] == [False, True]
     wanted = numbers(ORDER)
     submit(place, *wanted, provider="signalwire")
     eventually(lambda: len(place.charged(wanted)) >= RATE, what="some are bought")

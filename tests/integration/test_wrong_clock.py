@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +17,7 @@ from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tests.integration.place import Place
 from tests.integration.test_going_back import statuses, submit
 from tests.servers import RedisServer
+from tests.servers.own_host import OwnHost
 from tests.waiting import PATIENCE, eventually
 
 Numbers = Callable[[int], list[str]]
@@ -26,15 +29,19 @@ SOURCE = Path(__file__).parents[1] / "servers" / "wrong_clock.c"
 
 
 class Apart(Place):
-    """Its processes have the machine's clock, or one that is some seconds `ahead` of it."""
+    """Its processes have the machine's clock, or one that is some seconds `ahead` of it, on a host of their own."""
 
     library: Path
+    host: OwnHost | None = None
     ahead = 0
 
     @property
     def environ(self) -> dict[str, str]:
         found = super().environ
-        return {**found, "LD_PRELOAD": str(self.library), "CLOCK_AHEAD": str(self.ahead)} if self.ahead else found
+        if not self.ahead:
+            return found
+        there = {} if self.host is None else self.host.environ
+        return {**found, **there, "LD_PRELOAD": str(self.library), "CLOCK_AHEAD": str(self.ahead)}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +56,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, library: Path, postgres_url: str, redis_server: RedisServer) -> Iterator[Apart]:
-    with Apart(tmp_path, postgres_url, redis_server, rate_limits=[f"{RATE}/second"]) as found:
+    with ExitStack() as stack:
+        found = stack.enter_context(Apart(tmp_path, postgres_url, redis_server, rate_limits=[f"{RATE}/second"]))
         found.library = library
+        if OwnHost.is_possible():
+            ports = [urlsplit(url).port or 0 for url in (found.sandbox.url, redis_server.url)]
+            found.host = stack.enter_context(OwnHost(*ports))
+        stack.callback(lambda: [worker.teardown() for worker in found.workers])
         yield found
 
 
@@ -69,6 +81,8 @@ def test_nothing_is_bought_twice_or_lost_and_all_times_are_the_databases(
     place.ahead = ahead
     place.setup("wrong")
     place.ahead = 0
+    if place.host is not None:
+        assert [place.host.has(int(worker.container.id)) for worker in place.workers] == [False, True]
     assert abs(clock(place.workers[1].logs()) - datetime.now(UTC) - timedelta(seconds=ahead)) < NEAR
     wanted = numbers(ORDER)
     # In doubt, bought or not: looks come by their deadlines.

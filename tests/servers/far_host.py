@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
-import socket
 import subprocess
-import sys
-from contextlib import suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Self
 
 from sqlalchemy.engine import make_url
 
 from tests.servers import interfaces
 from tests.servers.availability import unavailable
+from tests.servers.own_host import HOW, OwnHost, add_namespace, end, ip, relay
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import PORTS, RedisServer, free_port
-from tests.waiting import eventually
 
 PORT = 5432
-_RELAY = Path(__file__).with_name("relay.py")
 _numbers = itertools.count()
-_HOW = "it takes root and iproute2: `apt-get install iproute2`, and run the tests as root with CAP_NET_ADMIN"
 
 
 class FarHost:
-    """A context manager; `url` leads to the server through it. It is there until it vanishes."""
+    """A context manager; `url` leads to the server through it, from *near* where that is given, a host of its own.
 
-    def __init__(self, server: PostgresServer | RedisServer) -> None:
+    It is there until it vanishes.
+    """
+
+    def __init__(self, server: PostgresServer | RedisServer, near: OwnHost | None = None) -> None:
+        self._near = near
         self._socket = server.folder / ("socket" if isinstance(server, RedisServer) else f".s.PGSQL.{PORT}")
         self._name = f"ds{os.getpid()}x{next(_numbers)}"
         # Of the range for tests (RFC 2544): as no other process has the port, none has the addresses.
@@ -43,12 +41,8 @@ class FarHost:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        if shutil.which("ip") is None or os.geteuid() != 0:
-            unavailable("a host that vanishes", _HOW)
-        try:
-            self._ip(f"netns add {self._name}")
-        except subprocess.CalledProcessError:
-            unavailable("a host that vanishes", _HOW)
+        if not add_namespace(self._name):
+            unavailable("a host that vanishes", HOW)
         try:
             self._set_up()
         except BaseException:
@@ -58,45 +52,41 @@ class FarHost:
 
     def _set_up(self) -> None:
         near, far = f"{self._name}n", f"{self._name}f"
-        with interfaces.change():
-            self._ip(f"link add {near} type veth peer name {far} netns {self._name}")
+        with self._change():
+            self._ip_near(f"link add {near} type veth peer name {far} netns {self._name}")
             # No address that it gives itself, which would come a second later.
-            self._ip(f"link set {near} addrgenmode none")
-            self._ip(f"addr add {self._here}/30 dev {near}")
-            self._ip(f"link set {near} up")
-            self._ip(f"-n {self._name} link set {far} up")
+            self._ip_near(f"link set {near} addrgenmode none")
+            self._ip_near(f"addr add {self._here}/30 dev {near}")
+            self._ip_near(f"link set {near} up")
+            ip(f"-n {self._name} link set {far} up")
         # Known for good: an address that nobody answers for any more is sent to all the same.
-        shown = self._ip(f"-n {self._name} link show {far}").split()
-        self._ip(f"neigh replace {self.address} lladdr {shown[shown.index('link/ether') + 1]} dev {near} nud permanent")
+        shown = ip(f"-n {self._name} link show {far}").split()
+        self._ip_near(
+            f"neigh replace {self.address} lladdr {shown[shown.index('link/ether') + 1]} dev {near} nud permanent"
+        )
         self.come_back()
-        command = [sys.executable, str(_RELAY), self.address, str(PORT), str(self._socket)]
-        self._process = subprocess.Popen(["ip", "netns", "exec", self._name, *command])
-        eventually(self._answers, what="the far host takes connections")
+        self._process = relay(self.address, PORT, str(self._socket), self._name)
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        with interfaces.change(), suppress(subprocess.CalledProcessError):
-            self._ip(f"link del {self._name}n")
-        self._ip(f"netns del {self._name}")
+            end(self._process)
+        with self._change(), suppress(subprocess.CalledProcessError):
+            self._ip_near(f"link del {self._name}n")
+        ip(f"netns del {self._name}")
 
     def url(self, direct: str) -> str:
         """The server of the URL *direct*, through this host."""
         return str(make_url(direct).set(query={}, host=self.address, port=PORT))
 
     def vanish(self) -> None:
-        self._ip(f"-n {self._name} addr del {self.address}/30 dev {self._name}f")
+        ip(f"-n {self._name} addr del {self.address}/30 dev {self._name}f")
 
     def come_back(self) -> None:
-        self._ip(f"-n {self._name} addr add {self.address}/30 dev {self._name}f")
+        ip(f"-n {self._name} addr add {self.address}/30 dev {self._name}f")
 
-    def _answers(self) -> bool:
-        with suppress(OSError), socket.create_connection((self.address, PORT), 1):
-            return True
-        return False
+    def _change(self) -> AbstractContextManager[None]:
+        """What comes and goes on a host of its own is none of the machine's."""
+        return interfaces.change() if self._near is None else nullcontext()
 
-    @staticmethod
-    def _ip(arguments: str) -> str:
-        done = subprocess.run(["ip", *arguments.split()], check=True, capture_output=True, text=True)
-        return done.stdout
+    def _ip_near(self, arguments: str) -> str:
+        return ip(arguments if self._near is None else f"-n {self._near.name} {arguments}")
