@@ -15,10 +15,13 @@ from tests.bench.bench_limit import BURST, JITTER, Log
 from tests.bench.candidates import APP, Bench, folder
 from tests.bench.dialing import consecutive, dialstock_environ, provider, submit
 from tests.bench.grants import watched
-from tests.bench.harness import LATENCY, PATIENCE, celery, cpu_seconds, rounds, running, served, setting, stub
+from tests.bench.harness import LATENCY, celery, cpu_seconds, rounds, running, served, setting, stub
 from tests.bench.windows import largest
 from tests.servers import PostgresServer, RedisServer
 from workers.fleet import wait_for
+
+STARTS = 60.0
+"""Seconds that workers have to start."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,10 @@ class _Run:
             near = dialstock_environ(home, providers, self.redis.url, url)
             far = stack.enter_context(_far(self.case.distance / 1000, near))
             workers = [stack.enter_context(running(celery(APP, name), far)) for name in names]
-            wait_for(self.redis.url, [f"{name}@bench" for name in names], PATIENCE)
+            if not wait_for(self.redis.url, [f"{name}@bench" for name in names], STARTS):
+                raise TimeoutError(
+                    f"no {self.case.workers} workers in {STARTS:.0f} s: build/bench/workers.log tells why"
+                )
             with watched(self.redis.url) as grants:
                 before = sum(map(cpu_seconds, workers))
                 submit(near, home, consecutive(self.count))
