@@ -80,6 +80,9 @@ def person(world: World) -> None:
     ]
     # Some do little else than a few of these: what takes several in a row is met by chance too seldom.
     acts = rng.sample(acts, rng.choice((2, 4, len(acts))))
+    if "list shows what is gone" in world.faults.theme:
+        # While it is shown.
+        acts += [_audit] * len(acts)
     while world.faults.on:
         world.clockwork.sleep(rng.choice((0.3, 1.0, 5.0)))
         act = rng.choice(acts)
