@@ -118,10 +118,7 @@ class World:
         self.store = Store(line, self)
         self.broker = Broker(self)
         self.network = Network(self)
-        self.network.control.rates(seed, _at_most_one(self.faults.provider))
-        seldom = 0.5 - self.faults.rates["pending for long"] / 2
-        self.network.control.list_pending(self.chance("lists").random() < seldom)
-        self.network.control.refuse_owned(rng.random() < 0.5)
+        self._draw_providers(rng)
         self.judge = Judge(self)
         self.paging = Paging(self)
         self.staff = staff.Staff(self)
@@ -133,6 +130,14 @@ class World:
         self.requests = [one for one in _requests(rng, self.kinds) if one.key not in without]
         self.wishes = Wishes(self)
         self.requests += self.wishes.orders
+
+    def _draw_providers(self, rng: random.Random) -> None:
+        """What goes wrong at them by itself, and what they do about pending orders and numbers that are sold."""
+        control = self.network.control
+        control.rates(self.seed, _at_most_one(self.faults.provider))
+        seldom = 0.5 - self.faults.rates["pending for long"] / 2
+        control.list_pending(self.chance("lists").random() < seldom)
+        control.refuse_owned(rng.random() < 0.5)
 
     def chance(self, name: str) -> random.Random:
         """Chance of its own for *name*: leaving another out changes nothing for it."""
