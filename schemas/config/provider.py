@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ SANDBOX_ACCOUNT = "sandbox:"
 
 _VISIBLE = re.compile(r"[!-~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DIGITS_OF_A_UUID = 32
 
 AccountId = Annotated[str, Field(min_length=1, max_length=200, pattern=ACCOUNT_ID)]
 
@@ -54,17 +56,7 @@ class ProviderConfig(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _safe_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _VISIBLE.fullmatch(value):
-            raise ValueError("must be a URL like https://api.example.com")
-        if not _is_host(parts.hostname):
-            raise ValueError("names a host that cannot be looked up: correct it")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must be a plain URL, without user, password, query or fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("must begin with https:// (http:// is for loopback only)")
-        _ = parts.port  # raises ValueError where it is none
-        return value.rstrip("/")
+        return _plain_url(value)
 
     @field_validator("token_env")
     @classmethod
@@ -175,8 +167,26 @@ def _read_secret(path: Path) -> str:
         raise ConfigError(f"token_file {path} is not text: put the token alone there") from None
 
 
+@lru_cache(maxsize=64)
+def _plain_url(value: str) -> str:
+    """The URL that a provider is at; the accounts of one file have the same. Raises ValueError."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _VISIBLE.fullmatch(value):
+        raise ValueError("must be a URL like https://api.example.com")
+    if not _is_host(parts.hostname):
+        raise ValueError("names a host that cannot be looked up: correct it")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be a plain URL, without user, password, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must begin with https:// (http:// is for loopback only)")
+    _ = parts.port  # raises ValueError where it is none
+    return value.rstrip("/")
+
+
 def _canonical(identity: str) -> str:
     """A UUID in one spelling; anything else as it is."""
+    if len(identity) < _DIGITS_OF_A_UUID:
+        return identity
     try:
         return str(UUID(identity))
     except ValueError:
