@@ -246,13 +246,16 @@ class World:
     def look(self) -> int:
         return release_and_sweep.look_due(self.runtime, self.binding)
 
-    def timers(self) -> None:
-        """One round of a worker's timers: as there, only the aliases that have something due have their turn."""
+    def timers(self, *aliases: str) -> None:
+        """One round of a worker's timers: as there, only the aliases that have something due have their turn.
+
+        It is the round of *aliases*, or of all where none is named.
+        """
         for ask, turn in TURNS:
             with self.runtime.database.read() as conn:
-                aliases = ask(conn, self.runtime.now())
+                due = ask(conn, self.runtime.now())
             for alias, binding in self.runtime.providers.items():
-                if alias in aliases:
+                if alias in due and alias in (aliases or due):
                     turn(self.runtime, binding)
 
     def deliver(self, message: Message) -> Any:
@@ -269,10 +272,8 @@ class World:
             self.deliver(self.sent.pop(0))
 
     def tick(self) -> None:
-        """One round of a worker's timers, and the work that follows."""
-        self.sweep()
-        self.release()
-        self.look()
+        """One round of a worker's timers for `acme`, and the work that follows."""
+        self.timers("acme")
         self.work()
 
     def settle(self, purchase_id: str, *, seconds: float = 3600.0, step: float = 5.0) -> Row:
