@@ -18,6 +18,9 @@ T = TypeVar("T")
 PATIENCE = 180.0
 """Seconds that a process may take for what it does in one on a quiet machine: to start, to answer, to end."""
 
+LONGEST_NAP = 0.25
+"""Seconds that pass at most before something is asked for again that is quickly asked."""
+
 _NAP = 0.005
 _PAUSE = 0.1
 _SELDOM = 5
@@ -30,14 +33,15 @@ _WORK = bytes(16 * 1024 * 1024)
 def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str = "") -> T:
     """The first true value of *check*, asked again and again; fails after *seconds*.
 
-    One that computes for long is asked less often: what is waited for needs the processor.
+    One that computes for long is asked less often, and so is what has not come for long, so that it is noticed by a
+    twentieth too late at most: what is waited for needs the processor.
     """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < seconds:
         began = time.thread_time()
         if value := check():
             return value
-        time.sleep(max(0.02, 4 * (time.thread_time() - began)))
+        time.sleep(max(0.02, min(waited / 20, LONGEST_NAP), 10 * (time.thread_time() - began)))
     raise AssertionError(f"did not happen in {seconds:g} s: {what or check}")
 
 
