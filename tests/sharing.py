@@ -36,7 +36,7 @@ MATRIX = "tests/integration/test_troubles.py"
 WAITING = (MATRIX, "tests/deploy/test_image.py", "tests/chaos", "tests/integration")
 """Files and folders whose tests mostly wait, the longest units first."""
 
-LONGEST = (*WAITING, "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers")
+LONGEST = (*WAITING, "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers", "tests/test_forked.py")
 """Files and folders, the longest units first: what takes minutes must not begin last."""
 
 PART = "part"
