@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests import waiting
-from tests.waiting import eventually, fair_clock, time_with
+from tests.waiting import LONGEST_NAP, eventually, fair_clock, time_with
 
 SCRIPT = """
 import sys, time
@@ -60,3 +60,11 @@ def test_what_computes_for_long_is_asked_less_often(monkeypatch: pytest.MonkeyPa
 
     eventually(compute)
     assert slept[0] < 0.2 <= slept[1]
+
+
+def test_what_does_not_come_is_asked_for_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(waiting, "time", time_with(sleep=slept.append, monotonic=lambda: sum(slept), thread_time=float))
+    eventually(lambda: sum(slept) > 10)
+    assert (slept[0], slept[-1]) == (0.02, LONGEST_NAP)
+    assert all(nap <= max(0.02, sum(slept[:before]) / 20) for before, nap in enumerate(slept))
