@@ -81,13 +81,14 @@ def test_its_end_is_that_of_a_fresh_one(tmp_path: Path, how: str, more: dict[str
 @ON_LINUX
 def test_one_that_nobody_listens_to_tells_so_at_its_end(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.ending", "0"]
-    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
-    options: dict[str, Any] = {"env": environment(tmp_path), "cwd": Path(__file__).parents[1], **pipes}
+    options: dict[str, Any] = {"env": environment(tmp_path), "cwd": Path(__file__).parents[1]}
+    reader, writer = os.pipe()
+    os.close(reader)
     ended = []
-    for start in (forked.start, subprocess.Popen):
-        with start(command, **options) as process:
-            process.stdout.close()
-            ended.append((process.wait(PATIENCE), process.stderr.read().splitlines()[-1]))
+    with os.fdopen(writer, "wb") as nobody:
+        for start in (forked.start, subprocess.Popen):
+            with start(command, stdout=nobody, stderr=subprocess.PIPE, **options) as process:
+                ended.append((process.wait(PATIENCE), process.stderr.read().splitlines()[-1]))
     assert ended[0] == ended[1]
     assert ended[0][1] == b"BrokenPipeError: [Errno 32] Broken pipe"
 
