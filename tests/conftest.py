@@ -58,7 +58,6 @@ SERVED = {
 
 _RUN = pytest.StashKey[str]()
 _PARTS = pytest.StashKey[bool]()
-_COLLECTED = pytest.StashKey[int]()
 _COMPILED = pytest.StashKey[sharing.Compiled]()
 _SEED = int(os.environ.get("SEED") or random.randrange(2**32))
 
@@ -96,18 +95,8 @@ def pytest_configure_node(node: Any) -> None:
     node.config.stash.setdefault(_COMPILED, sharing.Compiled(run))
 
 
-def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+def pytest_xdist_node_collection_finished(node: Any) -> None:
     node.config.stash[_COMPILED].collected()
-    node.config.stash[_COLLECTED] = max(len(ids), node.config.stash.get(_COLLECTED, 0))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """What was collected is the most that one says, and not the last one, which may have collected a part."""
-    try:
-        return (yield)
-    finally:
-        session.testscollected = max(session.testscollected, session.config.stash.get(_COLLECTED, 0))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -123,7 +112,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
-    return sharing.Sharing(config, log)
+    return sharing.Sharing(config, log, config.pluginmanager.get_plugin("session"))
 
 
 @pytest.hookimpl(wrapper=True)

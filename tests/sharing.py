@@ -160,9 +160,10 @@ class Sharing(LoadScopeScheduling):
     The processes beyond those that compute take what waits. Without them each takes what comes next.
     """
 
-    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+    def __init__(self, config: pytest.Config, log: Any = None, session: Any = None) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)
+        self._session = session
         self._places: dict[WorkerController, dict[str, int]] = {}
 
     def _split_scope(self, nodeid: str) -> str:
@@ -171,6 +172,9 @@ class Sharing(LoadScopeScheduling):
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         super().add_node_collection(node, collection)
         self._places[node] = {nodeid: place for place, nodeid in enumerate(collection)}
+        if self._session is not None:
+            # pytest-xdist takes what was collected last for all, which may be a part.
+            self._session.testscollected = max(map(len, self._places.values()))
 
     def _check_nodes_have_same_collection(self) -> bool:
         """Compare those that collect all; the others get nothing that they do not know."""

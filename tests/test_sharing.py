@@ -130,14 +130,18 @@ class Node:
         self.shutting_down = True
 
 
+def shared_over(nodes: int, session: Any = None) -> Any:
+    option = SimpleNamespace(tx=[f"{nodes}*popen"], maxprocesses=None, numprocesses=nodes)
+    config: Any = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name), hook=None)
+    return Sharing(config, session=session)
+
+
 def handed_out(nodes: int, tests: list[str], part: list[str] | None = None) -> list[list[str]]:
     """What each of *nodes* processes gets of *tests*, where each in turn ends one after the other.
 
     The last one has collected only *part*, where there is one.
     """
-    option = SimpleNamespace(tx=[f"{nodes}*popen"], maxprocesses=None, numprocesses=nodes)
-    config = SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name), hook=None)
-    sharing: Any = Sharing(config)  # type: ignore[arg-type]
+    sharing = shared_over(nodes)
     every = [Node(number, part=part is not None and number == nodes - 1) for number in range(nodes)]
     collected = {node: part if node.workerinput[PART] and part is not None else tests for node in every}
     # It is the first to have collected.
@@ -174,6 +178,17 @@ def test_who_has_collected_a_part_gets_nothing_else() -> None:
     got = handed_out(computing() + 1, [*waiting, *first, *cheap, *unlike], [*waiting, *first, unlike[1]])
     assert {*waiting} <= {*got[-1]} <= {*waiting, *first}
     assert sorted(one for its in got for one in its) == sorted([*waiting, *first, *cheap, *unlike])
+
+
+def test_there_are_as_many_as_one_that_collects_all_says() -> None:
+    session = SimpleNamespace(testscollected=0)
+    sharing, tests = shared_over(2, session), [f"tests/test_{number}.py::test_1" for number in range(9)]
+    for node, its in ((Node(0), tests), (Node(1, part=True), tests[:2])):
+        sharing.add_node(node)
+        # pytest-xdist takes the last for all.
+        session.testscollected = len(its)
+        sharing.add_node_collection(node, its)
+    assert session.testscollected == len(tests)
 
 
 def test_a_part_is_all_that_begins_first_and_what_leads_there() -> None:
