@@ -154,8 +154,12 @@ def _adopted(world: World, alias: str, said: list[Done]) -> bool:
     said.append(done)
     assert done.status in (0, 1), done
     if not done.stdout:
-        # The list could not be read this time.
-        return False
+        # The list could not be read this time, or shows nothing, which proves nothing: its dashboard does.
+        owns = any(charge["kind"] == alias for charge in world.shop.charges())
+        by_word = "Its dashboard tells whether it owns one" in done.stderr and not owns
+        if by_word:
+            _say(world, alias)
+        return by_word
     going = json.loads(done.stdout)["lost_history"]
     if going is not None and going["shows_none"]:
         _say(world, alias)

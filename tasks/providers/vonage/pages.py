@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from schemas.outcomes import NOTHING_SHOWN
 from tasks.providers.adapter import ProviderError
 from tasks.providers.reading.filters import begins
 from tasks.providers.reading.list_page import Listing, Page
@@ -36,7 +37,7 @@ def read_page(session: Session, answer: Answer, cursor: str | None) -> Page:
     index, seen = where(cursor)
     if nothing_found(answer):
         what = "`{}`, as where nothing is found: that does not prove that the account owns no number"
-        raise ProviderError(session.unsettled(answer, "unreadable_answer", what))
+        raise ProviderError(session.unsettled(answer, NOTHING_SHOWN, what))
     body = fields(answer.body)
     shown, count = body.get("numbers"), body.get("count")
     if not isinstance(shown, list) or not isinstance(count, int) or not is_count(count):

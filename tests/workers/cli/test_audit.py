@@ -157,6 +157,15 @@ def test_nothing_found_is_status_0(both: Cli, shop: SandboxServer) -> None:
     assert "shows 0 numbers of ours: 0 differences settled, 0 left." in both.ok("audit", "vogent")
 
 
+def test_a_list_that_proves_nothing_is_told_with_the_way_out(
+    both: Cli, desk: Desk, home: Path, shop: SandboxServer
+) -> None:
+    told = both.refused("audit", "vonage", "--adopt", status=1)
+    assert "vonage did not show its whole list, so nothing can be said" in told
+    assert "Its dashboard tells whether it owns one" in told
+    assert "`dialstock provider resume --lost-history` lets it go on" in told
+
+
 def test_a_wrong_token_marks_nothing(both: Cli, desk: Desk, home: Path, shop: SandboxServer) -> None:
     bought(both, desk, home, "signalwire")
     result = both("audit", "signalwire", "--mark-released")
@@ -175,6 +184,7 @@ def test_a_walk_that_breaks_off_says_why_and_nothing_else(
     told = both.refused("audit", "bird", "--adopt", "--mark-released", status=1)
     assert "bird did not show its whole list, so nothing can be said" in told
     assert "HTTP 5" in told
+    assert "--lost-history" not in told
     assert purchases(desk) == before
 
 

@@ -113,12 +113,15 @@ def _walk(runtime: Runtime, binding: Binding) -> Report:
 @contextmanager
 def _whole_list(binding: Binding) -> Iterator[None]:
     """Raises Failure where the provider does not show it."""
+    from schemas.outcomes import NOTHING_SHOWN
     from tasks.providers.adapter import ProviderError
 
     try:
         yield
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
+        if exc.outcome.error_code == NOTHING_SHOWN:
+            message += f". Its dashboard tells whether it owns one. {_WORD}"
         raise Failure(message, SOME_FAILED) from exc
 
 
