@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from workers.database.connections import migrate
 
@@ -147,6 +147,12 @@ class PostgresServer:
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")[-2000:]
 
+    def copy_rows(self, source: str | URL, target: str, *leave_out: str) -> None:
+        """Bring rows of the database at *source* into the tables at *target* by a dump, but those of *leave_out*."""
+        dump = ["pg_dump", "--data-only", *(f"--exclude-table={table}" for table in leave_out)]
+        rows = self._ask(source, dump)
+        self._ask(target, ["psql", "--quiet", "--set=ON_ERROR_STOP=1"], rows)
+
     def once(self, *statements: str) -> None:
         """Execute what makes a thing that may be there already."""
         for statement in statements:
@@ -212,6 +218,15 @@ class PostgresServer:
         done = subprocess.run(command, capture_output=True, text=True, check=False, **self.as_owner())
         if done.returncode:
             raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+    def _ask(self, url: str | URL, program: list[str], given: str = "") -> str:
+        """What a client prints that is connected to the database at *url*."""
+        command = [self._bin / program[0], *program[1:], f"--dbname={make_url(url).database}"]
+        command += ["--host", self._folder, "--username=postgres"]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, **self.as_owner())
+        if done.returncode:
+            raise RuntimeError(f"{program[0]} failed:\n{done.stderr}")
+        return done.stdout
 
     def as_owner(self) -> dict[str, Any]:
         """How a process is started that may use the server's folder."""

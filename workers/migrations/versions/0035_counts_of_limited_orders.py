@@ -26,7 +26,12 @@ _WHEN = {
     "purchase_counted_at_once": ("INSERT", _NOW),
 }
 # Also where it is null: who counts with the order locked sees all that was counted before.
-_ADD = "UPDATE purchase_order SET used_at_most = used_at_most + 1 WHERE id = NEW.order_id AND max_purchases IS NOT NULL"
+_ADD = "UPDATE {} SET used_at_most = used_at_most + 1 WHERE id = {} AND max_purchases IS NOT NULL"
+# The order beside this purchase, whatever the search_path is: what pg_dump writes is read in with none.
+_BODY = f"""BEGIN
+    EXECUTE format('{_ADD.format("%I.purchase_order", "$1")}', TG_TABLE_SCHEMA) USING NEW.order_id;
+    RETURN NULL;
+END"""
 
 
 def upgrade() -> None:
@@ -36,10 +41,10 @@ def upgrade() -> None:
         # Its `IS NOT` is the standard's `IS DISTINCT FROM`, which only newer ones know.
         for name, (what, when) in _WHEN.items():
             known = when.replace("IS DISTINCT FROM", "IS NOT")
-            op.execute(f"CREATE TRIGGER {name} AFTER {what} ON purchase WHEN {known} BEGIN {_ADD}; END")
+            add = _ADD.format("purchase_order", "NEW.order_id")
+            op.execute(f"CREATE TRIGGER {name} AFTER {what} ON purchase WHEN {known} BEGIN {add}; END")
         return
-    body = f"BEGIN {_ADD}; RETURN NULL; END"
-    op.execute(f"CREATE FUNCTION purchase_counted() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    op.execute(f"CREATE FUNCTION purchase_counted() RETURNS trigger LANGUAGE plpgsql AS $$ {_BODY} $$")
     for name, (what, when) in _WHEN.items():
         head = f"CREATE TRIGGER {name} AFTER {what} ON purchase FOR EACH ROW"
         op.execute(f"{head} WHEN (NEW.order_id IS NOT NULL AND {when}) EXECUTE FUNCTION purchase_counted()")

@@ -21,8 +21,10 @@ from tasks.ledger.rows import new_id
 from tasks.lifecycle import release_and_sweep
 from tasks.policies.full_orders import REMEMBERED
 from tasks.reports.queries import find_order, order_counts
+from tests.servers.postgres import PostgresServer
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
-from tests.tasks.support import ACCOUNT, World, number
+from tests.tasks.support import ACCOUNT, World, make_world, number
+from workers.database.connections import SqlDatabase
 
 PROCESSING = Outcome(kind=OutcomeKind.PROCESSING, http_status=201, provider_number_id="p")
 
@@ -205,6 +207,29 @@ def test_who_counts_waits_for_what_is_about_to_count(make: Callable[..., World])
         conn.commit()
         assert left.result(timeout=20) == 1
     assert counted(world) == (1, 1)
+
+
+def test_the_rows_of_a_dump_go_into_new_tables_and_no_more_than_the_limit_is_bought(
+    postgres: World, postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """What reads them in has no schema in its search_path: the triggers have to find the order all the same."""
+    submit(postgres, 6, 4)
+    postgres.provider.script.extend([PROCESSING] * 3)
+    postgres.release()
+    postgres.work()
+    most, used = counted(postgres)
+    engine = postgres.runtime.database.engine  # type: ignore[attr-defined]
+    postgres_server.copy_rows(engine.url, postgres_url, "alembic_version", "schema_compatibility")
+    database = SqlDatabase(postgres_url)
+    restored = make_world(database)
+    known, counts = counted(restored)
+    assert (used, counts) == (most, used)
+    assert known is not None
+    assert known >= counts
+    with database.write() as conn:
+        [order_id] = conn.execute(text("SELECT id FROM purchase_order")).scalars()
+        assert limits.allowance(conn, str(order_id), wanted=6) == 4 - counts
+    database.close()
 
 
 def by_hand(world: World, statement: str) -> None:
