@@ -10,6 +10,7 @@ from celery.exceptions import Reject
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.ledger.outdated import Outdated
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
 from tasks.messages import celery_tasks
 from tasks.messages.public_names import (
@@ -130,7 +131,8 @@ class Broker:
                 _run(sent)
         except (Reject, NotKept):
             clockwork.spawn("a message that waits", Process("the queue", mortal=False), lambda: self._come_back(sent))
-        except (SQLAlchemyError, RedisError, Raced) as exc:  # Celery acknowledges what failed, too
+        # Celery acknowledges what failed, too. Outdated: a search whose alias became another account meanwhile.
+        except (SQLAlchemyError, RedisError, Raced, Outdated) as exc:
             clockwork.note(f"the task ends in {type(exc).__name__}")
         me.hand = ()
         self._taken[me.process].remove(sent)
