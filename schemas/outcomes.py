@@ -28,7 +28,7 @@ BATCH_REFUSED = "batch_refused"
 """The error_code of a call for several numbers that was answered as a whole: some of them may have been bought."""
 
 NOTHING_SHOWN = "nothing_shown"
-"""The error_code of a list without a number that does not prove that there is none: nobody can be told by it."""
+"""The error_code of a list without a number that does not prove that there is none, so nothing is settled by it."""
 
 WRONG_NUMBER = "wrong_number"
 """The error_code of a call that was answered with another number than was asked for: that one may have been sold."""

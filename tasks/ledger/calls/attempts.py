@@ -14,23 +14,13 @@ from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger.among import among
 from tasks.ledger.rows import Row
 
+_ENDED = ("ended_at", "outcome", "http_status", "error_code", "provider_number_id", "detail")
+
 # Built once: building a statement costs more than running it.
 CLOSE = (
     update(ATTEMPT)
     .where(ATTEMPT.c.purchase_id == bindparam("at_id"), ATTEMPT.c.revision == bindparam("at_revision"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "ended_at",
-                "outcome",
-                "http_status",
-                "error_code",
-                "provider_number_id",
-                "detail",
-            )
-        }
-    )
+    .values({name: bindparam(name) for name in _ENDED})
 )
 
 YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)

@@ -11,6 +11,7 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks import orders
+from tasks.accounts import identity
 from tasks.ledger.accounts import forget, remember_left
 from tasks.ledger.outdated import Outdated
 from tasks.lifecycle import purchase
@@ -36,6 +37,15 @@ def test_nothing_is_accepted_for_an_account_that_the_alias_is_no_more(world: Wor
     assert [row["number"] for row in world.rows(select(PURCHASE))] == [number(1)]
     become(world, ACCOUNT)
     assert world.accept(number(2))["status"] == Status.DISPATCHED
+
+
+def test_after_a_restore_to_before_an_edit_a_start_takes_requests_again(world: World) -> None:
+    identity.settle(world.runtime)
+    become(world, "acme-before")
+    with pytest.raises(Outdated, match="acme is the account acme-before by now"):
+        world.accept(number(1))
+    identity.settle(world.runtime)
+    assert world.accept(number(1))["status"] == Status.DISPATCHED
 
 
 def test_nothing_is_released_to_who_does_not_know_it(world: World) -> None:
