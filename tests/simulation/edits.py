@@ -45,7 +45,7 @@ class Edits:
     def __init__(self, world: World) -> None:
         rng = world.chance("edits")
         self._world, self._rng = world, rng
-        self.done = False
+        self.done = self._before_it = False
         some = [kind for kind in world.kinds if kind in (*_ACCOUNTS, "fluents")]
         chosen = bool(some) and (rng.random() < SHARE or world.faults.edited) and world.stocks.pool is None
         self.kind: str | None = rng.choice(some) if chosen else None
@@ -100,8 +100,13 @@ class Edits:
                 return
             self._world.clockwork.sleep(0.05)
 
+    def restored(self) -> None:
+        """The database went back: running processes may know the alias as another account than it does."""
+        self._before_it = self.done and self.how == REPOINTED
+
     def settle(self) -> None:
-        """What a person does about what stands under the old alias; repeatable at any point."""
+        """What a person does about what stands under the old alias, and after a restore; repeatable at any point."""
+        self._start_anew()
         runtime = self._world.staff.runtime
         if not self.done or self.kind is None or not self._has_new_file(runtime):
             return
@@ -110,6 +115,17 @@ class Edits:
             identity.move(runtime, self.kind, homes_in(runtime.config)[str(self.alias)])
         else:
             identity.leave(runtime, self.kind)
+
+    def _start_anew(self) -> None:
+        if not self._before_it:
+            return
+        self._before_it = False
+        me = self._world.clockwork.me
+        assert me is not None
+        self._world.clockwork.note("a person starts everybody anew, after a restore")
+        for life in self._world.staff.lives:
+            if life is not me.process:
+                self._world.clockwork.kill(life)
 
     def _has_new_file(self, runtime: Runtime) -> bool:
         one = runtime.providers.get(str(self.alias))

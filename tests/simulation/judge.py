@@ -100,6 +100,7 @@ class Judge:
     def restored(self) -> None:
         """The database is as it was when it was copied. Where Redis forgot since then, nothing is promised."""
         self._world.returns.restored()
+        self._world.edits.restored()
         standing = self.standing()
         for one in self.charged:
             calls = {_call(row) for row in self._calls(one)}

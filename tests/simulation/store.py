@@ -193,7 +193,6 @@ class _Pipeline(ProcessRedis):
         super().__init__(store)
         self.scripts: set[Any] = set()
         self._commands: list[tuple[Sequence[Any], bool]] = []
-        self.scripts: set[Any] = set()
 
     def _call(self, what: str, *command: Any, timed: bool = False) -> Any:
         self._commands.append((command, timed))
