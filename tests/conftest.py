@@ -18,7 +18,8 @@ from hypothesis import settings
 
 from tasks.providers.transport import deadline
 from tests import compiled, scratch, sharing, unordered
-from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, unavailable
+from tests.servers import PgBouncer, PostgresServer, RedisServer, TlsRedis, once, unavailable
+from tests.servers.once import made_once
 from tests.servers.postgres import find_package, template_setup
 from workers.database import connections
 from workers.processes.embedded_redis import EmbeddedError, find_server
@@ -102,6 +103,7 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if run := config.stash.get(_RUN, None):
         sharing.end_what_is_left(run)
+        once.forget(run)
         config.stash[_COMPILED].forget()
 
 
@@ -223,10 +225,9 @@ def pgbouncer(postgres_server: PostgresServer) -> Iterator[PgBouncer]:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    template_setup(f"sqlite:///{path}")
-    return path
+def _sqlite_template() -> Path:
+    made = made_once("sqlite", lambda folder: template_setup(f"sqlite:///{folder / 'template.db'}"))
+    return made / "template.db"
 
 
 @pytest.fixture

@@ -4,6 +4,10 @@ import random
 import subprocess
 import sys
 import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -11,8 +15,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from tests.servers import PostgresServer, RedisServer, interfaces, unavailable
+from tests.servers import PostgresServer, RedisServer, interfaces, once, unavailable
 from tests.servers.redis import free_port
+from tests.waiting import at_once
 
 
 def test_redis_is_empty_for_each_test_and_keeps_its_data_over_a_kill(redis_server: RedisServer) -> None:
@@ -74,6 +79,41 @@ def test_postgres_keeps_what_was_committed_over_a_kill(postgres_server: Postgres
         with engine.connect() as connection:
             assert connection.execute(text("SELECT number FROM paid")).scalar_one() == "+4930123456"
         engine.dispose()
+
+
+@pytest.fixture
+def a_run(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A run of its own."""
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", run := uuid.uuid4().hex)
+    yield
+    once.forget(run)
+
+
+@pytest.mark.usefixtures("a_run")
+def test_what_is_made_once_in_a_run_is_made_by_one_and_whole_for_all() -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        time.sleep(0.05)
+        (folder / "last").touch()
+
+    [place] = set(at_once(*[lambda: once.made_once("thing", make)] * 4))
+    assert isinstance(place, Path)
+    assert [path.name for path in place.iterdir()] == ["last"]
+    assert len(made) == 1
+
+
+@pytest.mark.usefixtures("a_run")
+def test_what_somebody_failed_to_make_the_next_one_makes() -> None:
+    def fail(folder: Path) -> None:
+        (folder / "first").touch()
+        raise OSError
+
+    with pytest.raises(OSError):
+        once.made_once("thing", fail)
+    place = once.made_once("thing", lambda folder: (folder / "all").touch())
+    assert [path.name for path in place.iterdir()] == ["all"]
 
 
 def test_each_database_is_fresh(postgres_server: PostgresServer) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ import psutil
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
+from tests.servers.once import made_once
 from workers.database.connections import migrate
 
 START_TIMEOUT = 120.0
@@ -41,21 +43,26 @@ class PostgresServer:
     *options* are settings of its own.
     """
 
+    # The first connection after a start writes a file of what the catalogue says, which copies have, too.
+    _known = _TEMPLATE
+
     def __init__(self, package: Path, **options: str) -> None:
-        self._options = {**_OPTIONS, **options}
+        self._begin({**_OPTIONS, **options})
+        made = made_once("postgres", partial(_make, package))
+        self._bin = _programs(made if self._owner else package.parent, package)
+        # Whose data it is stays as it is.
+        subprocess.run(["cp", "-Rp", made / "data", self._data], check=True)
+        self.restart()
+
+    def _begin(self, options: dict[str, str]) -> None:
+        self._options = options
         self._owner = _unprivileged_user()
         self._temporary = tempfile.TemporaryDirectory(prefix="dialstock-pg-")
         self._folder = Path(self._temporary.name)
         self._process: subprocess.Popen[bytes] | None = None
         self._names = (f"test_{number}" for number in itertools.count(1))
-        self._has_template = False
         if self._owner:
-            # The other user may not be let into the folders above the wheel's.
-            package = _copy(package, self._folder / "site")
             os.chown(self._folder, *self._owner)
-        self._bin = package / "pginstall" / "bin"
-        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
-        self.restart()
 
     @property
     def url(self) -> str:
@@ -78,8 +85,6 @@ class PostgresServer:
     @contextmanager
     def database(self, *, empty: bool = False, like: str = "") -> Iterator[str]:
         """The URL of a fresh database: with our tables, or empty, or a copy of the one at *like*."""
-        if not (empty or like):
-            self._make_template()
         name = next(self._names)
         template = make_url(like).database if like else "template0" if empty else _TEMPLATE
         # Copied as files, which without fsync is twice as quick as through the log.
@@ -192,23 +197,17 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
-    def _make_template(self) -> None:
-        if not self._has_template:
-            self._execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
-            template_setup(self.url_of(_TEMPLATE))
-            self._has_template = True
-
     def _execute(self, statement: str) -> None:
-        with self._connect() as connection:
+        with self._connect("postgres") as connection:
             connection.execute(statement)
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True)
+    def _connect(self, database: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self._folder), user="postgres", dbname=database, autocommit=True)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:
-            with suppress(psycopg.OperationalError), self._connect():
+            with suppress(psycopg.OperationalError), self._connect(self._known):
                 return
             time.sleep(0.02)
         raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
@@ -236,6 +235,38 @@ class PostgresServer:
         return {"cwd": self._folder, "user": user, "group": group, "extra_groups": []}
 
 
+class _First(PostgresServer):
+    """The one whose data all others begin with."""
+
+    _known = "postgres"
+
+    def __init__(self, programs: Path) -> None:
+        self._begin(_OPTIONS)
+        self._bin = programs
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+        self.restart()
+        self._execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+        template_setup(self.url_of(_TEMPLATE))
+
+    def leave(self, data: Path) -> None:
+        """Stop, with its data elsewhere."""
+        self.stop()
+        self._data.rename(data)
+        self.close()
+
+
+def _make(package: Path, folder: Path) -> None:
+    """Make what is the same for all servers: the data, and programs that their user may run."""
+    site = package.parent
+    if _unprivileged_user():
+        _copy(package, site := folder)
+    _First(_programs(site, package)).leave(folder / "data")
+
+
+def _programs(site: Path, package: Path) -> Path:
+    return site / package.name / "pginstall" / "bin"
+
+
 def template_setup(url: str) -> None:
     """Our tables in the database at *url*."""
     migrate(url)
@@ -250,12 +281,14 @@ def find_package() -> Path | None:
     return None
 
 
-def _copy(package: Path, site: Path) -> Path:
-    """The programs look for their libraries in a folder beside the package."""
+def _copy(package: Path, site: Path) -> None:
+    """The other user may not be let into the folders above the wheel's.
+
+    The programs look for their libraries in a folder beside the package.
+    """
     for source in (package, package.with_name(f"{package.name}.libs")):
         if source.is_dir():
             shutil.copytree(source, site / source.name, symlinks=True)
-    return site / package.name
 
 
 def _unprivileged_user() -> tuple[int, int] | None:

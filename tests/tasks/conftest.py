@@ -18,7 +18,7 @@ from tests.servers import PostgresServer, RedisServer
 from tests.tasks.past import Past, started
 from tests.tasks.shops import LISTS, Shop, bind
 from tests.tasks.support import World, clear, make_world
-from workers.database.connections import SqlDatabase, migrate
+from workers.database.connections import SqlDatabase
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,10 @@ def own_clock() -> None:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlDatabase]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}"
-    migrate(url)
-    database = SqlDatabase(url)
+def _sqlite_of_the_session(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Iterator[SqlDatabase]:
+    database = SqlDatabase(
+        f"sqlite:///{shutil.copy(_sqlite_template, tmp_path_factory.mktemp('ledger') / 'ledger.db')}"
+    )
     yield database
     database.close()
 
