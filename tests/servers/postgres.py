@@ -198,10 +198,10 @@ class PostgresServer:
         return self._folder / "data"
 
     def _execute(self, statement: str) -> None:
-        with self._connect("postgres") as connection:
+        with self._connect() as connection:
             connection.execute(statement)
 
-    def _connect(self, database: str) -> psycopg.Connection[Any]:
+    def _connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         return psycopg.connect(host=str(self._folder), user="postgres", dbname=database, autocommit=True)
 
     def _wait(self) -> None:
