@@ -31,12 +31,18 @@ class Outdated(ConfigError):
     """An alias is another account by now than this process's file says."""
 
 
+def known_otherwise(conn: Connection, accounts: Mapping[str, str]) -> dict[str, str]:
+    """Those of the aliases that are another account by now than *accounts* says, and which: none is an empty one."""
+    found = conn.execute(_KNOWN, {"aliases": list(accounts)})
+    return {row.provider: row.account for row in found if row.account != accounts[row.provider]}
+
+
 def require_current(conn: Connection, accounts: Mapping[str, str]) -> None:
     """Raises Outdated where one of the aliases is another account by now than *accounts* says."""
-    for row in conn.execute(_KNOWN, {"aliases": list(accounts)}):
-        if row.account != accounts[row.provider]:
-            who = f"is the account {row.account}" if row.account else "is no account"
-            raise Outdated(
-                f"{row.provider} {who} by now, and not {accounts[row.provider]}: go on with the file that says so; "
-                "what stands under the former goes along by `dialstock provider move` (`dialstock doctor` tells how)"
-            )
+    for alias, account in known_otherwise(conn, accounts).items():
+        who = f"is the account {account}" if account else "is no account"
+        raise Outdated(
+            f"{alias} {who} by now, and not {accounts[alias]}: go on with the file that says so; "
+            "where the database went back to before an edit of the file, start a worker anew; "
+            "what stands under the former goes along by `dialstock provider move` (`dialstock doctor` tells how)"
+        )

@@ -279,7 +279,7 @@ def _tell_outdated(why: str) -> None:
     """Once a minute for each reason: all messages of an alias come again and again."""
     if time.monotonic() - _outdated_told.get(why, float("-inf")) >= TELL_EVERY:
         _outdated_told[why] = time.monotonic()
-        log.error("messages go back to the queue: %s: this worker needs the file that it is in", why)
+        log.error("messages go back to the queue: %s", why)
 
 
 def _named(ids: Sequence[str]) -> str:

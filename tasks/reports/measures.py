@@ -15,12 +15,15 @@ from schemas.status import Status
 from schemas.tables.accounts import BALANCE_CHECK
 from schemas.tables.audits import FINDING, OPEN_FINDING
 from schemas.tables.purchases import EVENT, FOLLOWED, HELD, PURCHASE, UNPUBLISHED
+from tasks.accounts.overtaken import overtaken
 from tasks.ledger.queue.daily_limit import DAY
 from tasks.policies.accounts import Account
 from tasks.pools.counting import Levels, levels
 from tasks.reports.queries import provider_states, status_counts
 from tasks.reports.spending import Spent, spent
 from tasks.runtime import Runtime
+
+OUTDATED = "outdated"
 
 _BOUGHT = PURCHASE.c
 
@@ -31,10 +34,11 @@ class Measures:
 
     purchases: by provider and status. oldest_unknown, oldest_held: since when the longest is in doubt, or waits for a
     person, by provider. oldest_event: when the oldest event was written that is not published. paused: the cause, by
-    provider. findings: an audit's open ones, by provider and kind. thresholds: low and target, by pool. spent: what was
-    bought in 24 hours cost, by provider and currency, and bought: how many that were, with those that may have been
-    charged, by provider, with all aliases of its account. balances: what the account had left and whether that is low,
-    when it was looked at last, by provider; nothing of those without a `low_balance`, or where no look could tell.
+    provider; OUTDATED where workers' file and the database take it for different accounts. findings: an audit's open
+    ones, by provider and kind. thresholds: low and target, by pool. spent: what was bought in 24 hours cost, by
+    provider and currency, and bought: how many that were, with those that may have been charged, by provider, with all
+    aliases of its account. balances: what the account had left and whether that is low, when it was looked at last, by
+    provider; nothing of those without a `low_balance`, or where no look could tell.
     """
 
     at: datetime
@@ -62,7 +66,8 @@ def measure(runtime: Runtime) -> Measures:
             oldest_unknown=_oldest_unknown(conn),
             oldest_held=_oldest_held(conn),
             oldest_event=conn.execute(select(EVENT.c.time).where(UNPUBLISHED).order_by(EVENT.c.seq).limit(1)).scalar(),
-            paused=_paused(conn, runtime.accounts.values(), runtime.providers),
+            paused=dict.fromkeys(overtaken(conn, runtime.config, now), OUTDATED)
+            | _paused(conn, runtime.accounts.values(), runtime.providers),
             findings=_findings(conn),
             pools={name: levels(conn, name, now) for name in sorted(runtime.config.pools)},
             thresholds={name: (pool.low, pool.target) for name, pool in runtime.config.pools.items()},

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from schemas.tables.purchases import PROVIDER
 from tasks import processes
+from tasks.accounts import identity
 from tasks.processes import ALIVE, WORKER, Process
+from tasks.reports.measures import measure
 from tasks.sandbox import SandboxServer
 from tests.servers import RedisServer
 from tests.workers.cli.running import NUMBERS, Cli, rested, simple_file, steady
@@ -33,6 +37,25 @@ def test_commands_and_the_doctor_tell_of_another_configuration(cli: Cli, desk: D
     told = cli("doctor")
     assert f"worker 7 on there {NOTE}: older of" in told.stdout
     assert told.exit_code == 1
+
+
+def test_a_database_that_went_back_to_before_an_edit_is_told_with_its_mend(both: Cli, desk: Desk, home: Path) -> None:
+    """Running workers do not know which is newer, so they refuse what is asked of that alias until one starts anew."""
+    both.submit(simple_file(home, 1, "bird"))
+    with desk.runtime.database.write() as conn:
+        conn.execute(update(PROVIDER).where(PROVIDER.c.provider == "timepay").values(account="timepay|former"))
+    assert "timepay|former" not in both("doctor").stdout, "no worker runs: the first that starts writes it down anew"
+    run_by(desk, desk.runtime.config.digest)
+    told = both("doctor")
+    assert "timepay takes no requests: it is the account timepay|former in the database" in told.stdout
+    assert (told.exit_code, "start a worker anew" in told.stdout) == (1, True)
+    states = {row["provider"]: row["state"] for row in both.json("provider", "list")}
+    assert "takes no requests" in states["timepay"]
+    assert "start a worker anew" in states["timepay"]
+    assert states["bird"] == "open"
+    assert measure(desk.runtime).paused == {"timepay": "outdated"}
+    identity.settle(desk.runtime)
+    assert "takes no requests" not in both("doctor").stdout + both.ok("provider", "list")
 
 
 def test_the_doctor_tells_who_refuses_its_file(cli: Cli, desk: Desk, home: Path) -> None:

@@ -11,6 +11,7 @@ from schemas.config.policy import Policy
 from schemas.money import Money
 from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
+from tasks.accounts.overtaken import MEND, in_words, overtaken
 from tasks.ledger.queue import pausing, standing
 from tasks.ledger.queue.day_spend import DaySpend
 from tasks.policies.pace import buying_lane
@@ -36,6 +37,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
         counts, states = open_counts(conn), provider_states(conn, runtime.accounts.values())
         spends = day_spends(conn, runtime, runtime.providers, waiting=False)
         balances = {row["account"]: row for row in conn.execute(select(BALANCE_CHECK)).mappings()}
+        apart = overtaken(conn, runtime.config, runtime.now())
     cooling = cool_downs(desk.settings, runtime.config)
     return [
         _row(
@@ -43,7 +45,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
             counts.get(alias, {}),
             {
                 **_balance(balances.get(binding.account)),
-                **_state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind),
+                **_state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind, apart.get(alias)),
             },
             spends.get(alias),
         )
@@ -133,9 +135,13 @@ def _balance(look: RowMapping | None) -> dict[str, Any]:
     }
 
 
-def _state(state: dict[str, Any] | None, cooling: CoolDown, now: datetime, kind: str) -> dict[str, Any]:
+def _state(
+    state: dict[str, Any] | None, cooling: CoolDown, now: datetime, kind: str, otherwise: str | None
+) -> dict[str, Any]:
+    """*otherwise*: which account it is in the database, where that is another than workers have in their file."""
     paused = state if state is not None and state["paused_at"] is not None else {}
-    words = (pause_in_words(state, now, kind), cool_down_in_words(cooling))
+    apart = None if otherwise is None else f"{in_words(otherwise)}: {MEND}"
+    words = (apart, pause_in_words(state, now, kind), cool_down_in_words(cooling))
     return {
         "paused_at": paused.get("paused_at"),
         "pause_reason": paused.get("reason"),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from schemas.config.file import Config
+from tasks.accounts.overtaken import MEND, in_words, overtaken
 from tasks.accounts.stranded import homes_in, mend, read_file, refusals, waiting
 from tasks.ledger import accounts
 from workers.cli.doctor.findings import Finding, fail, ok
 
 
-def examine_accounts(conn: Connection, config: Config) -> Iterator[Finding]:
+def examine_accounts(conn: Connection, config: Config, now: datetime) -> Iterator[Finding]:
     """Read only, by the rule of a worker that starts; what is written in a new way is taken over when one does."""
-    problems = [*_examine(conn, config)]
+    apart = overtaken(conn, config, now)
+    problems = [fail("accounts", f"{alias} {in_words(account)}", MEND) for alias, account in sorted(apart.items())]
+    problems += _examine(conn, config)
     yield from problems or [ok("accounts", "every purchase under way is of an account that is configured")]
 
 

@@ -54,7 +54,7 @@ def read(url: str, config: Config | None) -> Reading:
             findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
             findings += [_growing(conn), *_paused(conn, config), *examine_releases(conn, now)]
             if config is not None:
-                findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config)]
+                findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config, now)]
                 findings += examine_spending(conn, config, now)
             findings += examine_processes(conn, config.digest if config else None, now)
             return Reading(waiting=waiting, findings=findings, beat_for=_beat_for(conn, now))
