@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
+from schemas.regular_file import read_regular
+
 HIDDEN = "***"
 URL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 
@@ -101,6 +103,6 @@ def _urls(environ: Mapping[str, str]) -> Iterator[str]:
     for name in URL_VARIABLES:
         yield environ.get(name, "").strip()
         try:
-            yield Path(environ.get(f"{name}_FILE", "").strip() or os.devnull).read_text(encoding="utf-8").strip()
+            yield read_regular(Path(environ.get(f"{name}_FILE", "").strip() or os.devnull)).decode().strip()
         except (OSError, UnicodeDecodeError, ValueError):
             continue

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from schemas.regular_file import read_regular
 from workers.database.url_options import check_options
 from workers.redis_access import sentinel_url, tls_options
 
@@ -43,7 +44,7 @@ def read_url(env: Mapping[str, str], name: str) -> str:
     if "://" in file:
         raise SettingsError(f"{name}_FILE holds a URL, and should name the file of one: put the URL in {name}")
     try:
-        text = Path(file).read_text(encoding="utf-8").strip()
+        text = read_regular(Path(file)).decode().strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{name}_FILE names {file}, which cannot be read: {exc}") from exc
     if not text:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.config.errors import ConfigError, Problem, Text, not_toml
+from schemas.regular_file import read_regular
 
 FIELD = "accounts_file"
 _SECRET = ("token_env", "token_file")
@@ -59,7 +60,7 @@ def name_of(alias: str) -> str:
 def read_contents(path: Path) -> Contents:
     """What stands in the configuration file *path*, and beside it, now. Raises ConfigError where it cannot be read."""
     try:
-        main = path.read_bytes()
+        main = read_regular(path)
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc}") from exc
     return Contents(main, {name: _read(path.parent / name) for name in _named(main)})
@@ -169,7 +170,7 @@ def _named(main: bytes) -> tuple[str, ...]:
 
 def _read(path: Path) -> bytes | str:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as exc:
         return exc.strerror or str(exc)
     except ValueError as exc:

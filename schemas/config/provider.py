@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 from schemas.config.balances import ANY, LowBalance
 from schemas.config.errors import ConfigError
 from schemas.config.policy import Policy
+from schemas.regular_file import read_regular
 from schemas.wording import ACCOUNT_ID
 
 SANDBOX_VARIABLE = "DIALSTOCK_SANDBOX_TOKEN"
@@ -159,7 +160,7 @@ def read_token(provider: ProviderConfig, environ: Mapping[str, str]) -> str:
 
 def _read_secret(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
+        return read_regular(path).decode("utf-8-sig").strip()
     except OSError as exc:
         raise ConfigError(f"token_file {path} cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError:

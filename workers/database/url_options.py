@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -13,6 +14,7 @@ _NUMBERS = frozenset(
         *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
     }
 )
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _SEVERAL = frozenset({"host", "port"})
 # With these it would look for a server.
 _PLACES = frozenset({*_SEVERAL, "hostaddr"})
@@ -34,6 +36,8 @@ def check_options(url: URL) -> None:
             raise ValueError(f"the option {name} stands in it twice: keep one of them")
         if name in _NUMBERS and not all(part.isdecimal() for part in _parts(value)):
             raise ValueError(f"the option {name} is no whole number")
+        if name in _FILES and isinstance(value, str) and Path(value).is_fifo():
+            raise ValueError(f"the option {name} names a pipe, and has to name a regular file")
         if isinstance(value, str) and name not in _PLACES and not _is_taken(name, value):
             raise ValueError(f"the option {name} {_NO_SERVICE if name == 'service' else _UNKNOWN}")
     _check_hosts(url)

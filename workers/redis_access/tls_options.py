@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -82,6 +83,9 @@ def _mend(code: int) -> str:
 def _check_files(options: Mapping[str, str]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ca, certificate, key = (options.get(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"))
+    for file in filter(None, (ca, certificate, key)):
+        if Path(file).is_fifo():
+            raise ValueError(f"{file} is a pipe, and has to be a regular file")
     try:
         if ca is not None:
             context.load_verify_locations(ca)

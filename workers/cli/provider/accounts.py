@@ -15,6 +15,7 @@ from schemas.config.accounts_file import FIELD, Contents, name_of, read_contents
 from schemas.config.errors import ConfigError, did_you_mean
 from schemas.config.file import Config
 from schemas.config.provider import read_token
+from schemas.regular_file import opened_regular, read_regular
 from tasks.accounts.stranded import homes_in, read_file, refusals
 from tasks.ledger.accounts import held_under, stranded
 from tasks.ledger.orders.wishes import only_at
@@ -47,7 +48,7 @@ class AccountsFile:
         if isinstance(content, str) and not os.path.lexists(self.path):
             return ""
         try:
-            return (content if isinstance(content, bytes) else self.path.read_bytes()).decode("utf-8-sig")
+            return (content if isinstance(content, bytes) else read_regular(self.path)).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as exc:
             raise Failure(f"{self.path} cannot be read: {exc}") from exc
 
@@ -105,7 +106,7 @@ def _accounts_file(settings: Settings, alias: str) -> Iterator[tuple[AccountsFil
         raise Failure(f"{alias!r} is no account of an accounts file: write it like NAME:ACCOUNT")
     require_file(settings)
     try:
-        with path.open("rb") as lock:
+        with opened_regular(path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             contents = read_contents(path)
             yield AccountsFile(path, contents, _file_of(name, contents, path)), account
