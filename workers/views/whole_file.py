@@ -13,8 +13,11 @@ from workers.views.errors import Failure
 
 
 @contextmanager
-def whole_file(output: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
-    """Write *output*, in place of what is there. Raises Failure where it cannot be written."""
+def whole_file(output: Path, *, encoding: str = "utf-8", anew: bool = False) -> Iterator[TextIO]:
+    """Write *output*, in place of what is there, or *anew*: what came there meanwhile stays.
+
+    Raises Failure where it cannot be written.
+    """
     try:
         if output.exists() and not output.is_file():
             # a pipe or a device cannot be replaced
@@ -26,6 +29,8 @@ def whole_file(output: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
             with os.fdopen(descriptor, "w", encoding=encoding, newline="") as target:
                 _open_to_others(descriptor)
                 yield target
+            if anew:
+                output.touch(exist_ok=False)
             Path(temporary).replace(output)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -53,6 +53,19 @@ def test_what_was_there_stays_where_it_breaks_off(tmp_path: Path) -> None:
     assert [one.read_text() for one in tmp_path.iterdir()] == ["mine"]
 
 
+def test_of_two_that_write_a_file_anew_at_once_one_is_told(tmp_path: Path) -> None:
+    def late() -> None:
+        with whole_file(output, anew=True) as target:
+            with whole_file(output, anew=True) as first:
+                first.write("first")
+            target.write("late")
+
+    output = tmp_path / "bad.csv"
+    with pytest.raises(Failure, match=r"bad\.csv: cannot be written: File exists"):
+        late()
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["first"]
+
+
 def test_a_temporary_file_that_has_no_room_names_its_folder() -> None:
     checked = Checked()
     with full_disk(20_000), pytest.raises(Failure, match="cannot be written: File too large: TMPDIR names another"):

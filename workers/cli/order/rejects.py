@@ -31,6 +31,8 @@ def write_rejects(file: str, target: Path, checked: Checked, *, how: Mapping[str
     """
     if file == STDIN:
         raise Failure("--rejects reads the file again: name it, standard input is gone")
+    if not Path(file).is_file():
+        raise Failure(f"--rejects reads the file again: {file} is a pipe or a device, write a file of it first")
     bad = {problem["line"] for problem in checked.problems}
     with Path(file).open("rb") as source:
         head = read_fully(source, len(OLE))
@@ -70,7 +72,7 @@ def _created(target: Path) -> AbstractContextManager[TextIO]:
     if target.exists():
         raise Failure(f"--rejects {target}: is there already: name another file")
     # with a mark, without which spreadsheets take it for another encoding
-    return whole_file(target, encoding="utf-8-sig")
+    return whole_file(target, encoding="utf-8-sig", anew=True)
 
 
 def _lines(text: Text, bad: set[int], starts: set[int], *, header: bool) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`order submit --rejects`: the bad rows as they were, in a file that is an order when they are mended."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,17 @@ def test_bad_elements_keep_their_format(cli: Cli, home: Path, name: str) -> None
     bad = f"bad.{name[2:]}"
     cli.refused("order", "submit", name, "--rejects", bad)
     assert cli.json("order", "submit", bad, status=2)["bad_rows"] == 2
+
+
+def test_a_pipe_is_not_read_again(cli: Cli, desk: Desk, home: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as pipe:
+        pipe.write(SHEET)
+        pipe.close()
+        told = cli.refused("order", "submit", f"/dev/fd/{reading}", "--format", "csv", "--rejects", "bad.csv")
+    assert "--rejects reads the file again: /dev/fd/" in told
+    assert not (home / "bad.csv").exists()
+    assert purchases(desk) == {}
 
 
 def test_what_cannot_be_written_begins_nothing(cli: Cli, desk: Desk, home: Path) -> None:
