@@ -75,7 +75,8 @@ class Orders(Page):
             for row in rows:
                 counted = row["lines"] <= min(COUNTED, left)
                 left -= row["lines"] if counted else 0
-                orders.append({**as_shown(row), "counts": self._counts(conn, row) if counted else None})
+                counts = self._counts(conn, row) if counted else None
+                orders.append({**as_shown(row, counts), "counts": counts})
         return {"orders": orders, "next": more}
 
     def _counts(self, conn: Connection, order: Row) -> dict[str, int]:

@@ -45,7 +45,8 @@ def list_orders(*, limit: Limit = 20, json: Json = False) -> None:
     from workers.views.orders.order import as_shown, totals
 
     with open_desk(configured=False) as desk, desk.runtime.database.read() as conn:
-        orders = [{**as_shown(row), **totals(conn, row["id"])} for row in queries.list_orders(conn, limit)]
+        found = [(row, totals(conn, row["id"])) for row in queries.list_orders(conn, limit)]
+    orders = [{**as_shown(row, counts), **counts} for row, counts in found]
     if json:
         emit_json(orders)
     else:

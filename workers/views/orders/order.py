@@ -18,6 +18,8 @@ from tasks.reports.queries import order_counts
 from tasks.runtime import Runtime
 from workers.views.orders.progress import Progress, by_count
 
+_NOT_WHOLE = (OrderStatus.LOADING, OrderStatus.ABANDONED)
+
 
 def totals(conn: Connection, order_id: str) -> dict[str, int]:
     """How many lines are in each of COUNTS."""
@@ -27,9 +29,13 @@ def totals(conn: Connection, order_id: str) -> dict[str, int]:
     return by_count(counts)
 
 
-def as_shown(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The order's row. One that was opened again is not completed: the table keeps when it was the last time."""
-    return {**order, "completed_at": None} if order["status"] == OrderStatus.OPEN else dict(order)
+def as_shown(order: Mapping[str, Any], counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The order's row. One that was opened again is not completed: the table keeps when it was the last time.
+
+    With *counts*, its `totals`, one that never was whole has as many lines as came in.
+    """
+    shown = {**order, "completed_at": None} if order["status"] == OrderStatus.OPEN else dict(order)
+    return {**shown, "lines": sum(counts.values())} if counts and order["status"] in _NOT_WHOLE else shown
 
 
 def order_actions(conn: Connection, now: Progress) -> list[str]:

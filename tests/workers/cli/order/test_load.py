@@ -92,6 +92,16 @@ def test_an_error_while_loading_gives_the_order_up(cli: Cli, desk: Desk) -> None
     assert alive(desk) == 0
 
 
+def test_what_is_in_of_an_order_that_loads_is_listed(both: Cli, desk: Desk) -> None:
+    order_id = str(orders.begin(desk.runtime)["id"])
+    orders.load(desk.runtime, order_id, [(n, BuyNumber(number=NUMBERS[n], provider="bird")) for n in (1, 2)])
+    [listed] = both.json("order", "list")
+    assert (listed["status"], listed["lines"], listed["waiting"]) == ("loading", 2, 2)
+    both.ok("order", "cancel", "last")
+    [listed] = both.json("order", "list")
+    assert (listed["status"], listed["lines"], listed["cancelled"]) == ("abandoned", 2, 2)
+
+
 def test_an_order_that_is_cancelled_while_it_loads_is_told(cli: Cli, desk: Desk) -> None:
     failure = disturb(desk, lambda: cli.ok("order", "cancel", "last"))
     assert "given up" in str(failure)
