@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
 from tasks.ledger.orders.wishes import stop_wishes
-from tasks.ledger.queue import standing
+from tasks.ledger.queue import requeue, standing
 from tasks.ledger.rows import some_numbers
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
@@ -66,16 +66,22 @@ def _stop(runtime: Runtime, of: str) -> None:
 
 
 def doubt_lost(runtime: Runtime, lost: Lost) -> None:
-    """What waits for a lost call's number is in doubt: a cancel holds it. And look for no more numbers of orders by
-    criteria: they would be bought beside those whose lines are lost.
+    """What waits for a lost call's number is in doubt: a cancel holds it, and limits count it, also for what was
+    released without. And look for no more numbers of orders by criteria: they would be bought beside those whose lines
+    are lost.
 
     Once, as it is found out: who has these go on since has counted.
     """
+    now = runtime.now()
+
+    def doubt(conn: Connection, numbers: Sequence[str]) -> None:
+        history.doubt(conn, account=lost.account, numbers=numbers)
+        requeue.take_back_limited(conn, now)
+
     for chunk in chunks(lost.numbers, CHUNK):
-        runtime.database.run(partial(history.doubt, account=lost.account, numbers=chunk))
+        runtime.database.run(partial(doubt, numbers=chunk))
     if lost.numbers:
         others = [one.alias for one in runtime.providers.values() if one.account != lost.account]
-        now = runtime.now()
         runtime.database.run(lambda conn: stop_wishes(conn, others, now))
 
 

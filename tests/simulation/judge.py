@@ -12,6 +12,7 @@ from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
 from tests.simulation import days
 from tests.simulation.clockwork import MICRO, Broken
 from tests.simulation.edits import REPOINTED, desk, kind_of
+from tests.simulation.order_limits import OrderLimits
 from tests.simulation.standing import IN_DOUBT, MAY_BE_CHARGED, Standing
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ _CANCELLED = "SELECT id, provider, account, number FROM purchase WHERE status = 
 _YES_AND_DEAD = """SELECT p.provider, p.account, p.number, p.status FROM purchase p
     JOIN purchase_attempt a ON a.purchase_id = p.id
     WHERE p.status IN ('failed', 'cancelled') AND a.outcome = 'purchased'"""
-_LIMITED = (
-    "SELECT o.id, o.max_purchases, p.provider, p.account, p.number "
-    "FROM purchase_order o JOIN purchase p ON p.order_id = o.id "
-    f"WHERE o.max_purchases IS NOT NULL AND p.status NOT IN ({_DEAD})"
-)
 
 
 class Judge:
@@ -62,6 +58,7 @@ class Judge:
         self._calls_before: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
         self._under_way: dict[tuple[str, str], int | None] = {}
         self._forgot: int | None = None
+        self._order_limits = OrderLimits(world)
         self.stands = Standing(world.files)
 
     def rows(self, query: str, *given: Any) -> list[dict[str, Any]]:
@@ -78,7 +75,7 @@ class Judge:
         for charge in charges:
             self._charge(desk(charge["kind"], charge["account"]), charge["number"], late=late)
         if charges:
-            self._order_limits()
+            self._order_limits.after_charge()
 
     @property
     def has_copy(self) -> bool:
@@ -131,6 +128,7 @@ class Judge:
         self._world.returns.after_commit(standing)
         self._note_cancelled()
         self.adrift = {one for one in self.adrift if self._is_adrift(one, standing)}
+        self._order_limits.after_commit()
         excused = self.adrift | self.untold | set(self.misjudged.values())
         for one in sorted(self.charged.keys() - self.stands.may_be_charged - excused):
             told = one in standing or self._ended(one, Status.RELEASED) or self._is_lost(one)
@@ -264,15 +262,6 @@ class Judge:
         self.adrift.add((kind, number))
         if self._under_way[kind, number] != self._world.store.forgot:
             self.forgot()
-
-    def _order_limits(self) -> None:
-        bought = Counter[tuple[str, int]]()
-        for order_id, most, alias, account, number in self.all(_LIMITED):
-            one = desk(kind_of(alias), account), number
-            bought[order_id, most] += self.charged[one] > 0 and one not in self.unseen
-        for (order_id, most), count in bought.items():
-            if count > most:
-                raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
 
     def _pace(self, kind: str, log: Sequence[int], *, buying: bool) -> None:
         edits = self._world.edits

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import tasks.audit.compare
 import tasks.ledger.calls.looks
 import tasks.ledger.calls.outcomes
+import tasks.ledger.queue.requeue
 import tasks.lifecycle.claim
 import tasks.lifecycle.record
 import tasks.providers.reading.lookups
@@ -129,8 +130,14 @@ def kept_after_it_went_on() -> AbstractContextManager[Any]:
     return patch.object(detect, "keep_all", keep)
 
 
+def released_before_it_was_known() -> AbstractContextManager[Any]:
+    """What was released before a restore was noticed is called for, whatever limits count by then."""
+    return patch.object(tasks.ledger.queue.requeue, "take_back_limited", lambda *_: 0)
+
+
 MUTANTS_OF_MONEY = (
     pause_alone_believed,
+    released_before_it_was_known,
     kept_after_it_went_on,
     late_mark_accepted,
     lost_name_not_marked,

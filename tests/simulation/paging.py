@@ -69,6 +69,10 @@ class Paging:
                     stack.enter_context(patch.object(found, "PAGE_SIZE", size))
         return stack
 
+    def hides(self, kind: str) -> bool:
+        """Whether its search has no pages, and is asked for as few as a page has: the first ones hide the rest."""
+        return bool(self.size) and kind == "twilio"
+
     def turns(self, incoming: Incoming, kind: str, reply: Reply) -> bool:
         """A page of owned numbers is about to be answered with *reply*: whether it is another one by now.
 

@@ -33,6 +33,7 @@ FOUND = {
     "refused after an audit, of a call that a restore lost": 1310418749,
     "restored once more while an audit is taken in": 2058730639,
     "restored to a copy made after the pause, once an audit had taken in": 68,
+    "of an order with a limit, released before a restore was noticed": 774069896,
 }
 """Seeds of worlds that were broken once, by what broke them: since other faults are drawn they are other worlds."""
 RESTORED = 52

@@ -129,7 +129,7 @@ class Wishes:
             # Where a search has no pages, what others here wait for may hide the rest; so may a gateway's empty list.
             hides = self._world.network.gateways.spoiled
             named = [kind for kind in json.loads(wish["criteria"])["providers"] if kind not in hides]
-            at = [kind for kind in named if kinds()[kind].narrows is None]
+            at = [kind for kind in named if kinds()[kind].narrows is None and not self._world.paging.hides(kind)]
             more = {one for kind in at for one in self._for_sale[kind] if self._world.judge.one(_TRIED, one) is None}
             needed = wish["at_least"] if wish["state"] == WishState.FAILED else 1
             # What a person cancelled is not missing.

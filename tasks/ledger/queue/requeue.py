@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Integer, bindparam, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, literal, or_, select, update
 
 from schemas.status import Status
-from schemas.tables.purchases import PURCHASE, RUNNING
+from schemas.tables.purchases import ORDER, PURCHASE, RUNNING
 from tasks.ledger.among import among
 
 _AT = PURCHASE.c
@@ -37,9 +37,22 @@ _KEEP_LATE = (
 
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:
     """Put dispatched purchases back into the queue: those not taken in time, or all when the provider is paused."""
+    late = (_AT.due_at <= now,) if overdue else ()
+    return _take_back(conn, now, _AT.provider == provider, *late)
+
+
+def take_back_limited(conn: Connection, now: datetime) -> int:
+    """Put back what was released within a limit that many accounts share: of a limited order, or of a pool.
+
+    What it counted is not what there was: what is released anew is counted anew.
+    """
+    limited = select(ORDER.c.id).where(ORDER.c.max_purchases.is_not(None))
+    return _take_back(conn, now, or_(_AT.pool.is_not(None), _AT.order_id.in_(limited)))
+
+
+def _take_back(conn: Connection, now: datetime, *which: ColumnElement[bool]) -> int:
     at = PURCHASE.c
-    late = (at.due_at <= now,) if overdue else ()
-    back = (at.provider == provider, RUNNING, at.status == Status.DISPATCHED, *late)
+    back = (RUNNING, at.status == Status.DISPATCHED, *which)
     taken = select(at.id).where(*back).order_by(at.id).with_for_update(key_share=True)
     changed = conn.execute(
         update(PURCHASE)

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import select
 
+from schemas.status import Status
 from schemas.tables.pools import PoolStatus
 from schemas.tables.purchases import PURCHASE
 from tasks.restored_database import detect
@@ -61,6 +62,18 @@ def test_nor_what_was_ordered_before(world: Supplied) -> None:
     world.shop().offers = []
     assert world.run().ordered == FOUR
     detect.compare(world.runtime)
+    buy(world)
+    assert charged(world) == FOUR
+
+
+def test_nor_what_was_released_before(world: Supplied) -> None:
+    """The same, on its way to a worker by then."""
+    world.shop().offers = []
+    assert world.run().ordered == FOUR
+    world.timers("second")
+    assert len(world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.DISPATCHED))) == FOUR
+    detect.compare(world.runtime)
+    world.work()
     buy(world)
     assert charged(world) == FOUR
 

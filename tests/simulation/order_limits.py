@@ -1,0 +1,61 @@
+"""The judge of orders with `--max`: no more is bought than that, by what anybody could know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from schemas.status import DEAD
+from tests.simulation.clockwork import Broken
+from tests.simulation.edits import desk, kind_of
+from tests.simulation.standing import IN_DOUBT, One
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_DEAD = ", ".join(f"'{status}'" for status in sorted(DEAD))
+_LIMITED = f"""SELECT o.id AS order_id, o.max_purchases AS most, p.provider, p.account, p.number, p.status, p.doubt
+    FROM purchase_order o JOIN purchase p ON p.order_id = o.id
+    WHERE o.max_purchases IS NOT NULL AND p.status NOT IN ({_DEAD})"""
+
+
+class OrderLimits:
+    """Raises Broken. What a restore lost counts from when its row says so: until then nobody could count it, and what
+    the order had called for elsewhere by that moment, it may have beside it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lost: set[One] = set()
+        self._beside: set[One] = set()
+
+    def after_commit(self) -> None:
+        """Find out what is lost, and what is no more."""
+        adrift = self._world.judge.adrift
+        if not (adrift or self._lost):
+            return
+        rows = self._rows()
+        lost = {one for one, row in rows.items() if one in adrift and not row["doubt"]}
+        for one in self._lost - lost:
+            if one in rows and self._called_for_elsewhere(rows, one):
+                self._beside.add(one)
+        self._lost = lost
+
+    def _called_for_elsewhere(self, rows: dict[One, Any], one: One) -> bool:
+        charged, order_id = self._world.judge.charged, rows[one]["order_id"]
+        others = ((other, row) for other, row in rows.items() if other != one and row["order_id"] == order_id)
+        return any(charged[other] or row["status"] in IN_DOUBT for other, row in others)
+
+    def after_charge(self) -> None:
+        """Something was bought."""
+        judge, bought = self._world.judge, Counter[tuple[str, int]]()
+        excused = judge.unseen | self._lost | self._beside
+        for one, row in self._rows().items():
+            bought[row["order_id"], row["most"]] += judge.charged[one] > 0 and one not in excused
+        for (order_id, most), count in bought.items():
+            if count > most:
+                raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
+
+    def _rows(self) -> dict[One, Any]:
+        rows = self._world.judge.all(_LIMITED)
+        return {(desk(kind_of(row["provider"]), row["account"]), row["number"]): row for row in rows}

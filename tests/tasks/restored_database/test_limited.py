@@ -1,0 +1,71 @@
+"""A limited order in a database that went back in time: what it bought at one account counts at all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from schemas.requests import BuyNumber
+from schemas.status import Status
+from schemas.tables.purchases import PURCHASE
+from tasks import orders
+from tasks.policies.full_orders import FullOrders
+from tasks.restored_database import detect
+from tests.servers.backups import Backup
+from tests.tasks.pools.supplying import Supplied, area, supplied
+from workers.database.connections import SqlDatabase
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[Supplied]:
+    """Of two numbers, each at an account of its own, one may be bought, and was; the database knows nothing of it."""
+    database = SqlDatabase(database_url)
+    world = supplied(database)
+    order_id = str(orders.begin(world.runtime, max_purchases=1)["id"])
+    wanted = [
+        BuyNumber(number=one, provider=alias) for alias, [one] in (("first", area(415, 1)), ("second", area(628, 1)))
+    ]
+    orders.load(world.runtime, order_id, list(enumerate(wanted, 1)))
+    orders.finish(world.runtime, order_id)
+    database.close()
+    with closing(Backup(database_url)) as copy:
+        world.timers("first")
+        world.work()
+        assert charged(world) == ["first"]
+        database.close()
+        copy.restore()
+    # As a worker that starts then.
+    world.runtime = replace(world.runtime, full_orders=FullOrders())
+    yield world
+    database.close()
+
+
+def charged(world: Supplied) -> list[str]:
+    return [alias for alias in ("first", "second") for _ in world.shop(alias).charged]
+
+
+def buy(world: Supplied) -> None:
+    """Two minutes of timers and workers."""
+    for _ in range(8):
+        world.work()
+        world.clock.advance(15)
+        world.timers("first", "second")
+
+
+def test_what_was_released_before_it_is_known_waits_again(world: Supplied) -> None:
+    world.timers("second")
+    [row] = world.rows(select(PURCHASE).where(PURCHASE.c.status == Status.DISPATCHED))
+    assert row["provider"] == "second"
+    detect.compare(world.runtime)
+    buy(world)
+    assert charged(world) == ["first"]
+
+
+def test_nothing_is_released_beside_it(world: Supplied) -> None:
+    detect.compare(world.runtime)
+    buy(world)
+    assert charged(world) == ["first"]
