@@ -53,7 +53,8 @@ class Line:
     """A connection to the server without redis-py's retries and pools, which took most of a call's time."""
 
     def __init__(self, url: str) -> None:
-        self._connection: Any = Redis.from_url(url).connection_pool.get_connection()
+        # Without a time limit, which would be by the machine's clock.
+        self._connection: Any = Redis.from_url(url, socket_timeout=None).connection_pool.get_connection()
         self._digests: dict[str, Any] = {}
         # Nobody restarts it.
         self.said("CONFIG", "SET", "appendonly", "no")
