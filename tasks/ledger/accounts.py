@@ -32,6 +32,8 @@ _REMEMBER = (
 )
 NOBODY = ""
 """Who an alias is that was an account, and is none any more by a newer file: nothing is bought under it."""
+_REMEMBERED = select(PROVIDER.c.provider, PROVIDER.c.account, PROVIDER.c.own_account, PROVIDER.c.settled)
+_REMEMBERED = _REMEMBERED.where(PROVIDER.c.account != NOBODY)
 _LEFT = "its account is not used any more: see there whether it was bought, then settle it"
 
 
@@ -84,8 +86,7 @@ class Under:
 
 def remembered(conn: Connection) -> dict[str, Home]:
     """Who each alias was when it was used last, where that was written down and is not forgotten."""
-    at = PROVIDER.c
-    found = conn.execute(select(at.provider, at.account, at.own_account, at.settled).where(at.account != NOBODY))
+    found = conn.execute(_REMEMBERED)
     return {
         row.provider: Home(provider=row.provider, account=row.account, own=row.own_account, settled=row.settled)
         for row in found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, null, update
 
 from schemas.config.balances import Balance
 from schemas.events import EventType
@@ -25,6 +25,13 @@ RETRY_AFTER = timedelta(hours=1)
 """How long after one that could not be read the next is due."""
 
 _AT = BALANCE_CHECK.c
+# Each account's at each beat, so built once.
+_TAKE = (
+    update(BALANCE_CHECK)
+    .where(_AT.account == bindparam("owner"), _AT.due_at <= bindparam("now"))
+    .values(provider=bindparam("alias"), began_at=bindparam("now"), due_at=bindparam("until"))
+    .values(dict.fromkeys(("ended_at", "balance", "low", "error"), null()))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +47,8 @@ def take(conn: Connection, claim: Claim) -> bool:
     """Take the account's look where it is due; one worker gets it, however many were asked."""
     now = claim.began
     insert_new(conn, BALANCE_CHECK, [{"account": claim.account, "provider": claim.alias, "due_at": now}])
-    taken = conn.execute(
-        update(BALANCE_CHECK)
-        .where(_AT.account == claim.account, _AT.due_at <= now)
-        .values(
-            provider=claim.alias, began_at=now, ended_at=None, balance=None, low=None, error=None, due_at=now + LEASE
-        )
-    )
-    return taken.rowcount == 1
+    values = {"owner": claim.account, "alias": claim.alias, "now": now, "until": now + LEASE}
+    return conn.execute(_TAKE, values).rowcount == 1
 
 
 def read(conn: Connection, claim: Claim, now: datetime, found: Balance, *, low: Balance) -> None:

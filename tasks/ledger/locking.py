@@ -14,6 +14,9 @@ from tasks.transactions import Raced
 # Built once: building a statement costs more than running it.
 _LOCKED = select(PURCHASE).where(among(PURCHASE.c.id, "ids")).order_by(PURCHASE.c.id).with_for_update()
 
+_LINES = select(LINE.c.order_id).where(among(LINE.c.purchase_id, "ids"))
+_ORDERS = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(_LINES)).order_by(ORDER.c.id).with_for_update()
+
 
 def locked(conn: Connection, ids: Iterable[str]) -> list[Row]:
     """These purchases, locked in the order of their ids; no line that points to one of them comes meanwhile."""
@@ -38,9 +41,7 @@ def lock_orders(conn: Connection, purchase_ids: Sequence[str]) -> dict[str, str]
 
     Once the purchases are locked, no line comes to point to them: `waits_too` tells then whether one has meanwhile.
     """
-    lines = select(LINE.c.order_id).where(LINE.c.purchase_id.in_(purchase_ids))
-    query = select(ORDER.c.id, ORDER.c.status).where(ORDER.c.id.in_(lines)).order_by(ORDER.c.id)
-    return {order.id: order.status for order in conn.execute(query.with_for_update())}
+    return {order.id: order.status for order in conn.execute(_ORDERS, {"ids": list(purchase_ids)})}
 
 
 def waits_too(purchase_ids: Sequence[str], orders: Collection[str]) -> ColumnElement[bool]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, Update, bindparam, insert, select, true, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from uuid_utils.compat import uuid7
@@ -27,6 +27,8 @@ keeps SQLite's log growing, and PostgreSQL from cleaning up.
 """
 
 _LOGGED = 20
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Before every time in a row."""
 
 # Built once: building a statement costs more than running it.
 _INSERT_EVENT = insert(EVENT)
@@ -69,9 +71,12 @@ def version(row: Mapping[str, Any]) -> str:
     return f"r{row['revision']}-{0 if called is None else round(called.timestamp() * 1_000_000):x}"
 
 
-def watched(watch: Watch, longest: float) -> ColumnElement[bool]:
-    """Of purchases that have waited: those of which all the wait was watched. None waits for more than *longest* s."""
-    return true() if watch.seconds >= longest else PURCHASE.c.updated_at >= watch.since
+def watched(watch: Watch, longest: float) -> datetime:
+    """Since when a purchase waits at the most, by its `updated_at`, of which all the wait was watched.
+
+    None waits for more than *longest* s.
+    """
+    return ALWAYS if watch.seconds >= longest else watch.since
 
 
 def move(conn: Connection, row: Mapping[str, Any], to: Status, now: datetime, **changes: Any) -> Row | None:

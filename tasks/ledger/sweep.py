@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, exists, literal, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, exists, literal, or_, select, update
 
 from schemas.config.policy import Policy
 from schemas.events import EventType
@@ -41,6 +41,14 @@ _GONE = Outcome(
 _AT = PURCHASE.c
 # Asked once a second by every worker, so built once.
 _OVERDUE = select(_AT.id).where(_AT.provider == bindparam("of"), RUNNING, _AT.due_at <= bindparam("now")).limit(1)
+_LOST = (
+    select(PURCHASE)
+    .where(_AT.provider == bindparam("of"), RUNNING, _AT.status == literal(str(Status.PURCHASING)))
+    .where(_AT.due_at <= bindparam("now"), _AT.updated_at >= bindparam("since"))
+    .order_by(_AT.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
 _LATE = or_(
     ORDER.c.cancel_requested_at.is_not(None),
     ORDER.c.updated_at < bindparam("message"),
@@ -64,16 +72,9 @@ def overdue_strangers(conn: Connection, configured: Collection[str], now: dateti
 
 def lost_calls(conn: Connection, provider: str, watch: Watch, policy: Policy, limit: int) -> list[Row]:
     """Purchases whose call is over by its deadline and left no outcome, locked."""
-    at = PURCHASE.c
-    waited = watched(watch, call_length(policy) + SWEEP_GRACE.total_seconds())
-    query = (
-        select(PURCHASE)
-        .where(at.provider == provider, RUNNING, at.status == Status.PURCHASING, at.due_at <= watch.now, waited)
-        .order_by(at.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [dict(row) for row in conn.execute(query).mappings()]
+    since = watched(watch, call_length(policy) + SWEEP_GRACE.total_seconds())
+    values = {"of": provider, "now": watch.now, "since": since, "most": limit}
+    return [dict(row) for row in conn.execute(_LOST, values).mappings()]
 
 
 def lose_call(conn: Connection, row: Row, policy: Policy, watch: Watch, *, can_look: bool) -> Row | None:

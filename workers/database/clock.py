@@ -28,6 +28,8 @@ SKEW = timedelta(seconds=1)
 
 # It goes on while a laptop sleeps or a machine is suspended, and nobody sets it.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# Asked again and again by every worker, so built once.
+_NOW = select(func.clock_timestamp())
 
 
 class DatabaseClock:
@@ -105,5 +107,5 @@ def _passed() -> float:
 
 
 def _time_of(conn: Connection) -> datetime:
-    said: datetime = conn.execute(select(func.clock_timestamp())).scalar_one()
+    said: datetime = conn.execute(_NOW).scalar_one()
     return said.astimezone(UTC)

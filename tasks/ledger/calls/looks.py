@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, literal, or_, select, update
 
 from schemas.config.policy import Policy
 from schemas.outcomes import WRONG_NUMBER, Look, LookKind, OutcomeKind
@@ -26,11 +26,27 @@ IN_DOUBT = (None, OutcomeKind.UNKNOWN)
 
 _AT = PURCHASE.c
 # Asked once a second by every worker, so built once.
-_DUE = (
+_IS_DUE = (
+    _AT.provider == bindparam("of"),
+    _AT.account == bindparam("owner"),
+    FOLLOWED,
+    _AT.due_at <= bindparam("now"),
+)
+_DUE = select(_AT.id).where(*_IS_DUE).limit(1)
+_WAITED = or_(_AT.status == literal(str(Status.PROCESSING)), _AT.updated_at >= bindparam("since"))
+_FREE = (
     select(_AT.id)
-    .where(_AT.provider == bindparam("of"), _AT.account == bindparam("owner"), FOLLOWED)
-    .where(_AT.due_at <= bindparam("now"))
-    .limit(1)
+    .where(*_IS_DUE, _WAITED)
+    .order_by(_AT.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True, key_share=True)
+    .cte("free")
+)
+_TAKE = (
+    update(PURCHASE)
+    .where(_AT.id.in_(select(_FREE.c.id)), *_IS_DUE, _WAITED)
+    .values(revision=_AT.revision + 1, due_at=bindparam("until"))
+    .returning(_AT.id, _AT.revision)
 )
 _TAKEN = select(PURCHASE).where(among(_AT.id, "ids"), _AT.account == bindparam("owner"), FOLLOWED).order_by(_AT.id)
 _TAKEN = _TAKEN.with_for_update(key_share=True)
@@ -49,18 +65,10 @@ def take_due(
     Those in doubt are due only where the wait since their call, or their last look, was watched. *lease* is in seconds.
     Returns rows of id and revision.
     """
-    at, now = PURCHASE.c, watch.now
-    waited = or_(at.status == Status.PROCESSING, watched(watch, longest_wait(policy)))
-    due = (at.provider == provider, at.account == account, FOLLOWED, at.due_at <= now, waited)
-    first = select(at.id).where(*due).order_by(at.due_at).limit(limit)
-    free = first.with_for_update(skip_locked=True, key_share=True).cte("free")
-    taken = conn.execute(
-        update(PURCHASE)
-        .where(at.id.in_(select(free.c.id)), *due)
-        .values(revision=at.revision + 1, due_at=now + timedelta(seconds=lease))
-        .returning(at.id, at.revision)
-    )
-    return [dict(row) for row in taken.mappings()]
+    now = watch.now
+    since, until = watched(watch, longest_wait(policy)), now + timedelta(seconds=lease)
+    values = {"of": provider, "owner": account, "now": now, "since": since, "until": until, "most": limit}
+    return [dict(row) for row in conn.execute(_TAKE, values).mappings()]
 
 
 def begin(conn: Connection, account: str, taken: Sequence[tuple[str, int]], until: datetime) -> list[Row]:

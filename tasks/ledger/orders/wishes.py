@@ -18,6 +18,7 @@ from schemas.requests import RequestError
 from schemas.status import SETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from schemas.tables.wishes import OFFERS, OPEN_WISH, WISH, WishState
+from tasks.ledger.among import among
 from tasks.ledger.orders.cancel import GAVE_WAY
 from tasks.ledger.requests.accept import Entry, accept, line_row
 from tasks.ledger.rows import Row
@@ -46,6 +47,18 @@ _DUE = (
     .where(OPEN_WISH, _AT.next_run_at <= bindparam("now"), _FREE)
     .order_by(_AT.next_run_at)
     .limit(bindparam("most", type_=Integer))
+)
+_PUT_OFF = (
+    update(WISH)
+    .where(_AT.order_id == bindparam("of"), _AT.position == bindparam("place"), OPEN_WISH)
+    .where(_AT.next_run_at == bindparam("was"))
+    .values(next_run_at=bindparam("until"))
+)
+_COUNTED = (
+    select(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY, func.count())
+    .join(PURCHASE, PURCHASE.c.id == LINE.c.purchase_id)
+    .where(LINE.c.order_id == bindparam("of"), among(LINE.c.wish, "positions"))
+    .group_by(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY)
 )
 
 ANY_OPEN = select(_AT.order_id).where(OPEN_WISH).order_by(_AT.next_run_at).limit(1)
@@ -121,14 +134,9 @@ def tallies(conn: Connection, wishes: Sequence[Row]) -> dict[int, Tally]:
     if not wishes:
         return {}
     [order_id] = {row["order_id"] for row in wishes}
-    query = (
-        select(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY, func.count())
-        .join(PURCHASE, PURCHASE.c.id == LINE.c.purchase_id)
-        .where(LINE.c.order_id == order_id, LINE.c.wish.in_([row["position"] for row in wishes]))
-        .group_by(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY)
-    )
+    values = {"of": order_id, "positions": [row["position"] for row in wishes]}
     statuses: dict[int, Counter[str]] = {}
-    for position, status, gave_way, count in conn.execute(query):
+    for position, status, gave_way, count in conn.execute(_COUNTED, values):
         statuses.setdefault(position, Counter())[Status.FAILED if gave_way else status] += count
     return {row["position"]: Tally(statuses.get(row["position"], {}), row["forgiven"]) for row in wishes}
 
@@ -168,9 +176,8 @@ def due_wishes(conn: Connection, now: datetime, most: int) -> list[Row]:
 
 def put_off(conn: Connection, wish: Row, until: datetime) -> bool:
     """Have nobody look at a wish before *until*. False where somebody else has done so since it was read."""
-    same = (_AT.order_id == wish["order_id"], _AT.position == wish["position"], OPEN_WISH)
-    put = update(WISH).where(*same, _AT.next_run_at == wish["next_run_at"]).values(next_run_at=until)
-    return conn.execute(put).rowcount == 1
+    same = {"of": wish["order_id"], "place": wish["position"], "was": wish["next_run_at"]}
+    return conn.execute(_PUT_OFF, {**same, "until": until}).rowcount == 1
 
 
 def lock_open(conn: Connection, order_id: str, position: int, now: datetime) -> tuple[Row, Row, Tally] | None:

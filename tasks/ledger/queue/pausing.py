@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain, product
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, literal, or_, select, update
 
 from schemas.events import EventType, utc_text
 from schemas.tables.purchases import PROVIDER
@@ -21,6 +21,10 @@ from tasks.policies.pause import Cause, Pause, longer
 
 # Asked ten times a second by every worker, so built once.
 _STATE = select(PROVIDER).where(PROVIDER.c.provider == bindparam("of"))
+_CAUSE = PROVIDER.c.cause == literal(str(Cause.BEHIND))
+_BEHIND = select(PROVIDER.c.provider).where(
+    or_(_CAUSE, PROVIDER.c.account.in_(select(PROVIDER.c.account).where(_CAUSE)))
+)
 
 
 def state_of(conn: Connection, provider: str) -> Row | None:
@@ -31,9 +35,7 @@ def state_of(conn: Connection, provider: str) -> Row | None:
 
 def behind(conn: Connection) -> set[str]:
     """The aliases whose account a database that went back in time is behind for: what was bought last is not known."""
-    accounts = select(PROVIDER.c.account).where(PROVIDER.c.cause == Cause.BEHIND)
-    found = select(PROVIDER.c.provider).where(or_(PROVIDER.c.cause == Cause.BEHIND, PROVIDER.c.account.in_(accounts)))
-    return set(conn.execute(found).scalars())
+    return set(conn.execute(_BEHIND).scalars())
 
 
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime, also: Iterable[str] = ()) -> bool:

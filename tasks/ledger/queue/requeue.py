@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Update, bindparam, literal, or_, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import ORDER, PURCHASE, RUNNING
@@ -35,10 +35,24 @@ _KEEP_LATE = (
 )
 
 
+def _taking(*which: ColumnElement[bool]) -> Update:
+    back = (RUNNING, _AT.status == literal(str(Status.DISPATCHED)), *which)
+    taken = select(_AT.id).where(*back).order_by(_AT.id).with_for_update(key_share=True)
+    queued = update(PURCHASE).where(_AT.id.in_(taken), *back)
+    times = queued.values(due_at=bindparam("now"), updated_at=bindparam("now"))
+    return times.values(status=literal(str(Status.QUEUED)), revision=_AT.revision + 1)
+
+
+# Asked once a second by every worker, so built once.
+_ITS = _AT.provider == bindparam("of")
+_TAKE_ALL, _TAKE_OVERDUE = _taking(_ITS), _taking(_ITS, _AT.due_at <= bindparam("now"))
+_LIMITED_ORDERS = select(ORDER.c.id).where(ORDER.c.max_purchases.is_not(None))
+_TAKE_LIMITED = _taking(or_(_AT.pool.is_not(None), _AT.order_id.in_(_LIMITED_ORDERS)))
+
+
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:
     """Put dispatched purchases back into the queue: those not taken in time, or all when the provider is paused."""
-    late = (_AT.due_at <= now,) if overdue else ()
-    return _take_back(conn, now, _AT.provider == provider, *late)
+    return conn.execute(_TAKE_OVERDUE if overdue else _TAKE_ALL, {"of": provider, "now": now}).rowcount
 
 
 def take_back_limited(conn: Connection, now: datetime) -> int:
@@ -46,20 +60,7 @@ def take_back_limited(conn: Connection, now: datetime) -> int:
 
     What it counted is not what there was: what is released anew is counted anew.
     """
-    limited = select(ORDER.c.id).where(ORDER.c.max_purchases.is_not(None))
-    return _take_back(conn, now, or_(_AT.pool.is_not(None), _AT.order_id.in_(limited)))
-
-
-def _take_back(conn: Connection, now: datetime, *which: ColumnElement[bool]) -> int:
-    at = PURCHASE.c
-    back = (RUNNING, at.status == Status.DISPATCHED, *which)
-    taken = select(at.id).where(*back).order_by(at.id).with_for_update(key_share=True)
-    changed = conn.execute(
-        update(PURCHASE)
-        .where(at.id.in_(taken), *back)
-        .values(status=Status.QUEUED, revision=at.revision + 1, due_at=now, updated_at=now)
-    )
-    return changed.rowcount
+    return conn.execute(_TAKE_LIMITED, {"now": now}).rowcount
 
 
 def keep_late(
