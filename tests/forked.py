@@ -3,7 +3,8 @@
 Each has its own environment, working directory and files, runs the same program to its end, and is a child of the
 test's process, as a fresh one is. So are the children that it starts itself, and what it becomes by `exec`. A fresh one
 is started where that would make a difference: for other programs than Celery's and ours, with other settings of Python
-or of the dynamic linker, and where there is no Linux, or a Python that starts a process in another way than we know.
+or of the dynamic linker, and where there is no Linux, or a Python that starts a process in another way than we know. A
+folder of packages before all others makes none, where the test says so by SITE.
 Its command line is its source's: who looks at that starts it afresh.
 
 At its end its threads and all that waits for the end have had their turn; it does not take itself apart then, which
@@ -35,6 +36,7 @@ from pkgutil import walk_packages
 from typing import Any, NoReturn
 
 import workers.cli
+from tasks.providers.registry import installed
 from tasks.providers.transport.http import ssl_context
 from workers.launch import celery_command
 from workers.launch import main as launch
@@ -65,6 +67,9 @@ _PARENTS = {"up", "demo"}
 
 NAMESPACE = "TEST_NETWORK_NAMESPACE"
 """The network namespace that a process is started in, by its name, in its environment."""
+
+SITE = "TEST_SITE"
+"""A folder with packages, in the environment of a process that may be forked though its PYTHONPATH begins with it."""
 
 _CLONE_NEWNET = 0x40000000
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
@@ -101,7 +106,12 @@ def _arguments(command: Sequence[str]) -> list[str] | None:
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in environ if name.startswith(("PYTHON", "LD_")) and name not in _SAME}
+    found = {name: environ[name] for name in environ if name.startswith(("PYTHON", "LD_")) and name not in _SAME}
+    first, _, others = found.get("PYTHONPATH", "").partition(os.pathsep)
+    if first and first == environ.get(SITE):
+        del found["PYTHONPATH"]
+        found |= {"PYTHONPATH": others} if others else {}
+    return found
 
 
 # As they are before a test changes them.
@@ -231,6 +241,10 @@ def _program(
         os.close(one)
     if namespace := environ.get(NAMESPACE):
         _enter(namespace)
+    if site := environ.get(SITE):
+        sys.path.insert(0, site)
+        # What is installed there is found out anew.
+        installed.cache_clear()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)

@@ -121,6 +121,24 @@ def test_what_it_starts_is_its_child_and_goes_with_it(tmp_path: Path) -> None:
     eventually(lambda: all(map(is_gone, family)), what="all are gone")
 
 
+@ON_LINUX
+def test_packages_that_come_first_on_its_path_are_found_as_by_a_fresh_one(tmp_path: Path) -> None:
+    info = tmp_path / "site" / "bad-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dialstock.providers]\nbad = json:loads\n")
+    site = str(info.parent)
+    path = os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")]))
+    options: dict[str, Any] = {"env": environment(tmp_path, PYTHONPATH=path, **{forked.SITE: site}), "cwd": tmp_path}
+    command = [*DIALSTOCK, "provider", "kinds"]
+    with forked.start(command, stderr=subprocess.PIPE, text=True, **options) as process:
+        assert not is_fresh(process)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert "bad 1.0: json:loads is a function and no ProviderKind" in said
+    fresh = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
+    assert said == fresh.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [

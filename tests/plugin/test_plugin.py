@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import SandboxControl
+from tests import forked
 from tests.waiting import PATIENCE, eventually
 
 SOURCE = Path(__file__).parent / "acme"
-ROOT = Path(__file__).parents[2]
 NUMBER = "+15035550100"
-DIALSTOCK = str(Path(sys.executable).with_name("dialstock"))
 
 TEAM = """\
 [providers.ours]
@@ -40,12 +39,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(site: Path) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(site), str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "ACME_TOKEN": "s3cret", "COLUMNS": "200"}
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, forked.SITE: str(site), "ACME_TOKEN": "s3cret", "COLUMNS": "200"}
 
 
 def dialstock(site: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [DIALSTOCK, *arguments]
+    return forked.run([*forked.DIALSTOCK, *arguments], cwd=home, env=environment(site), timeout=300)
+
+
+def fresh(site: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The console script, as its author starts it."""
+    command = [str(Path(sys.executable).with_name("dialstock")), *arguments]
     return subprocess.run(
         command, cwd=home, env=environment(site), capture_output=True, text=True, check=False, timeout=300
     )
@@ -66,7 +70,7 @@ def test_it_is_what_its_author_has_to_write() -> None:
 
 
 def test_its_author_can_run_the_suite(site: Path, tmp_path: Path) -> None:
-    done = dialstock(site, tmp_path, "provider", "conformance", "acme", "--", "-q")
+    done = fresh(site, tmp_path, "provider", "conformance", "acme", "--", "-q")
     assert done.returncode == 0, done.stdout[-3000:]
     assert " passed" in done.stdout
 
@@ -117,8 +121,8 @@ def test_its_configuration_has_our_error_messages(site: Path, tmp_path: Path) ->
 def running(site: Path, home: Path, *arguments: str) -> Iterator[None]:
     """A process of ours, which writes into the file `log`."""
     with (home / "log").open("a") as log:
-        command = [DIALSTOCK, *arguments]
-        process = subprocess.Popen(command, cwd=home, env=environment(site), stdout=log, stderr=log)
+        command = [*forked.DIALSTOCK, *arguments]
+        process = forked.start(command, cwd=home, env=environment(site), stdout=log, stderr=log)
     try:
         yield
     finally:
@@ -185,7 +189,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_those_that_cannot_be_used_stop_no_other(broken: Path, tmp_path: Path) -> None:
     (tmp_path / "providers.toml").write_text(OURS)
-    assert dialstock(broken, tmp_path, "provider", "list").returncode == 0
+    assert fresh(broken, tmp_path, "provider", "list").returncode == 0
 
 
 @pytest.mark.parametrize("command", [("provider", "list"), ("worker",), ("doctor",)], ids=" ".join)
