@@ -112,7 +112,7 @@ def release(
     *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend;
     *full* are orders that were found to be at their limit. Returns rows of id, number, revision, attempts and doubt.
     """
-    rows, empty = list[Row](), set[str | None]()
+    rows, empty, purses = list[Row](), set[str | None](), dict[str, Bound]()
     values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
     values["until"] = now + timedelta(seconds=take_within)
     for index, lane in enumerate([*lanes, *lanes]):
@@ -123,7 +123,7 @@ def release(
         if counted:
             found = _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
         elif lane in limited:
-            found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full)
+            found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
             found = _release_of_pool(conn, lane, limits.get(lane), share, here, day=day)
         rows += found
@@ -142,8 +142,9 @@ def _release_of_order(
     *,
     day: Bound | None,
     full: FullOrders | None,
+    purses: dict[str, Bound],
 ) -> list[Row]:
-    """Release within the order's own limits; the order is locked."""
+    """Release within the order's own limits; the order is locked. *purses* are what orders may spend, once counted."""
     most = allowance(conn, lane, wanted=count, full=full)
     if lane is None or most is None or (most >= count and spend is None):
         return _release_of_lane(conn, _ORDER, count, values, day=day)
@@ -152,8 +153,12 @@ def _release_of_order(
     count = min(count - len(rows), most)
     if spend is None:
         return rows + _release_of_lane(conn, _ORDER, count, values, day=day)
-    its = Bound(spend, left_for_calls(conn, lane, spend))
-    return rows + _released_within(conn, _ORDER, [its], count, values, day=day)
+    if count <= 0:
+        return rows
+    if lane not in purses:
+        # Of a large order this takes longer than all else; what is released meanwhile is taken from it.
+        purses[lane] = Bound(spend, left_for_calls(conn, lane, spend))
+    return rows + _released_within(conn, _ORDER, [purses[lane]], count, values, day=day)
 
 
 def _release_of_pool(

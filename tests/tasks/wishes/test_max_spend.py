@@ -6,7 +6,7 @@ import threading
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from schemas.money import Price, read_price
 from schemas.outcomes import Candidate
@@ -143,6 +143,22 @@ def test_what_a_row_says_it_costs_counts(world: Wishing) -> None:
         conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.PURCHASED).values(monthly_price="3.50"))
     world.until_completed(order)
     assert (len(world.alive()), spent(world)) == (2, 6)
+
+
+def test_what_an_order_spent_is_summed_up_once_for_a_release(world: Wishing) -> None:
+    """Of a large order that takes longer than all else."""
+    offer(world, *[at("1.5")] * 3)
+    world.wish(3, max_spend="50 USD")
+    world.search()
+    summed = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        summed.extend(["once"] * ("GROUP BY purchase.monthly_price" in statement))
+
+    event.listen(world.runtime.database.engine, "before_cursor_execute", note)  # type: ignore[attr-defined]
+    first = world.runtime.providers["first"]
+    assert release_and_sweep.release_due(world.runtime, first) == 3
+    assert summed == ["once"]
 
 
 def test_a_key_comes_with_its_bound(world: Wishing) -> None:
