@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from schemas.events import CHANNEL, STREAM
 from schemas.tables.purchases import EVENT
+from tasks.ledger.rows import new_id
 from tasks.lifecycle.outbox_relay import BATCH, LEASE_KEY, Relay, Selection, clean_up, count_kept, replay
 from tests.servers import RedisServer
 from tests.tasks.clock import START
@@ -228,6 +229,16 @@ def published_all(world: World, count: int) -> list[dict[str, Any]]:
     return found
 
 
+def more_than_a_batch(world: World) -> list[dict[str, Any]]:
+    """Events of twenty purchases, and as many copies of one as go out at once; all published."""
+    buy(world, 20)
+    one = world.rows(select(EVENT).order_by(EVENT.c.seq))[0]
+    del one["seq"]
+    with world.write() as conn:
+        conn.execute(insert(EVENT), [{**one, "id": new_id(), "subject": number(100 + n)} for n in range(BATCH)])
+    return published_all(world, 0)
+
+
 def send_again(world: World, **selection: Any) -> list[dict[str, Any]]:
     wanted = Selection(**{"since": START, **selection})
     expected = count_kept(world.runtime, wanted)
@@ -258,7 +269,7 @@ def test_a_replay_goes_to_the_channel_too(world: World) -> None:
 
 
 def test_a_replay_of_several_batches_keeps_the_order(world: World) -> None:
-    first = published_all(world, BATCH // 2 + 20)
+    first = more_than_a_batch(world)
     assert len(first) > BATCH
     assert send_again(world) == first
 
@@ -281,7 +292,7 @@ def test_a_replay_selects_by_time_type_and_subject(world: World) -> None:
 
 
 def test_new_events_go_out_between_two_batches_of_a_replay(world: World) -> None:
-    first = published_all(world, BATCH // 2 + 20)
+    first = more_than_a_batch(world)
     relay = Relay(world.runtime, "replay")
     steps = replay(world.runtime, relay, Selection(since=START), wait=0.001)
     assert next(steps) == BATCH
