@@ -37,4 +37,5 @@ _KEPT = _Shared(STATEMENTS)
 
 
 def _use(connection: Connection) -> None:
-    connection.execution_options(compiled_cache=_KEPT)
+    # An option of the connection would be merged with those of each statement.
+    connection.engine._compiled_cache = _KEPT

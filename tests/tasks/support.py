@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, select, update
 
 from schemas.config.file import Config
 from schemas.config.kinds import policy_for
@@ -53,6 +54,7 @@ TURNS: tuple[tuple[Callable[..., set[str]], Callable[..., int]], ...] = (
     (due.to_buy, release_and_sweep.release_due),
     (due.to_look, release_and_sweep.look_due),
 )
+ANY_DUE = select(PURCHASE.c.id).where(PURCHASE.c.due_at <= bindparam("now")).limit(1)
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
 
@@ -191,7 +193,10 @@ class World:
 
     def rows(self, query: Any) -> list[Row]:
         with self.runtime.database.read() as conn:
-            return [dict(row) for row in conn.execute(query).mappings()]
+            found = conn.execute(query)
+            # a mapping of SQLAlchemy's looks each column up by its name
+            names = tuple(found.keys())
+            return [dict(zip(names, row, strict=True)) for row in found]
 
     def row(self, purchase_id: str) -> Row:
         with self.runtime.database.read() as conn:
@@ -249,9 +254,11 @@ class World:
     def timers(self, *aliases: str) -> None:
         """One round of a worker's timers: as there, only the aliases that have something due have their turn.
 
-        It is the round of *aliases*, or of all where none is named.
+        It is the round of *aliases*, or of all where none is named. Where nothing is due at all, none is asked for.
         """
-        for ask, turn in TURNS:
+        with self.runtime.database.read() as conn:
+            anything = conn.execute(ANY_DUE, {"now": self.runtime.now()}).first()
+        for ask, turn in TURNS if anything else ():
             with self.runtime.database.read() as conn:
                 due = ask(conn, self.runtime.now())
             for alias, binding in self.runtime.providers.items():
@@ -281,18 +288,21 @@ class World:
 
         Where nothing is due for a while, the timers run only just before it is, and just after.
         """
-        start = self.clock.passed
-        while self.clock.passed - start < seconds:
-            row = self.row(purchase_id)
-            if row["due_at"] is None:
-                return row
+        start, due = self.clock.passed, self._due()
+        while purchase_id in due:
+            assert self.clock.passed - start < seconds, f"not settled in {seconds:g} s: {self.row(purchase_id)}"
             self.tick()
-            self.clock.advance(self._rounds_until_due(step) * step)
-        raise AssertionError(f"not settled in {seconds:g} s: {self.row(purchase_id)}")
+            due = self._due()
+            self.clock.advance(self._rounds_until(min(due.values(), default=self.clock.moment), step) * step)
+        return self.row(purchase_id)
 
-    def _rounds_until_due(self, step: float) -> int:
-        """How many steps there are until the last one before anything is due; at least one."""
-        due = self.rows(select(func.min(PURCHASE.c.due_at).label("at")))[0]["at"] or self.clock.moment
+    def _due(self) -> dict[str, datetime]:
+        """When each purchase is due that is due at any time."""
+        query = select(PURCHASE.c.id, PURCHASE.c.due_at).where(PURCHASE.c.due_at.is_not(None))
+        return {row["id"]: row["due_at"] for row in self.rows(query)}
+
+    def _rounds_until(self, due: datetime, step: float) -> int:
+        """How many steps there are until the last one before *due*; at least one."""
         return max(1, math.ceil((due - self.clock.moment).total_seconds() / step) - 1)
 
     def pause(self, cause: Cause = Cause.ACCOUNT, cooldown: float | None = 60.0) -> bool:
