@@ -12,7 +12,7 @@ import pytest
 from schemas.config.provider import SANDBOX_TOKEN
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from tasks.providers.adapter import Adapter, Ask, Known
-from tasks.providers.configured import sandbox_config
+from tasks.providers.configured import sandbox_provider
 from tasks.providers.registry import build, kinds
 from tasks.providers.transport.turns import at_once, in_turn
 from tasks.sandbox import SandboxServer
@@ -59,8 +59,8 @@ def adapter(sandbox: SandboxServer, kind: str, token: str = SANDBOX_TOKEN, **pol
 
 def at(url: str, kind: str, token: str = SANDBOX_TOKEN, **policy: Any) -> Adapter:
     """An adapter for a sandbox at *url*."""
-    policies = {kind: {"timeout": 20.0, "connect_timeout": 10.0, **policy}}
-    return build(sandbox_config(url, policies).providers[kind], token)
+    patient = {"timeout": 20.0, "connect_timeout": 10.0, **policy}
+    return build(sandbox_provider(kind, url, patient), token)
 
 
 def buy(provider: Adapter, number: str = NUMBER) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from schemas.config import file as config
 from schemas.config.accounts_file import Contents, read_contents
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
-from schemas.config.provider import SANDBOX_URL, SANDBOX_VARIABLE
+from schemas.config.provider import SANDBOX_URL, SANDBOX_VARIABLE, ProviderConfig
 from tasks.providers.registry import installed, kinds
 
 
@@ -40,14 +40,25 @@ def parse_config(text: str, name: str) -> Config:
 
 def sandbox_config(base_url: str = SANDBOX_URL, policies: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
     """The sandboxes of `dialstock sandbox` at *base_url*, each under its kind as alias. Raises ConfigError."""
+    return Config(providers=_sandboxes(kinds(), base_url, policies or {}))
+
+
+def sandbox_provider(kind: str, base_url: str = SANDBOX_URL, policy: Mapping[str, Any] | None = None) -> ProviderConfig:
+    """The sandbox of one *kind* at *base_url*. Raises ConfigError."""
+    return _sandboxes([kind], base_url, {kind: policy or {}})[kind]
+
+
+def _sandboxes(
+    names: Iterable[str], base_url: str, policies: Mapping[str, Mapping[str, Any]]
+) -> dict[str, ProviderConfig]:
     tables = {
         name: {
             "kind": name,
             "base_url": f"{base_url}/{name}",
             "token_env": SANDBOX_VARIABLE,
-            "policy": dict((policies or {}).get(name, {})),
-            **kind.sandbox.fields,
+            "policy": dict(policies.get(name, {})),
+            **kinds()[name].sandbox.fields,
         }
-        for name, kind in kinds().items()
+        for name in names
     }
-    return Config(providers=config.read_providers(tables, kinds()))
+    return config.read_providers(tables, kinds())

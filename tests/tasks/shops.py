@@ -15,7 +15,7 @@ from tasks.audit import compare, schedule
 from tasks.audit.compare import Report
 from tasks.ledger.rows import Row
 from tasks.lifecycle import accept, purchase, reconcile, release_and_sweep
-from tasks.providers.configured import sandbox_config
+from tasks.providers.configured import sandbox_provider
 from tasks.providers.registry import build
 from tasks.runtime import Binding, Runtime
 from tasks.sandbox import SandboxServer
@@ -27,7 +27,7 @@ PAGES = {"fluents": 100, "signalwire": 1000, "vogent": 100, "bird": 99, "twilio"
 
 def bind(url: str, kind: str, **policy: Any) -> Binding:
     """The adapter of *kind* for the sandbox at *url*."""
-    config = sandbox_config(url, {kind: {**FAST, "timeout": 20.0, **policy}}).providers[kind]
+    config = sandbox_provider(kind, url, {**FAST, "timeout": 20.0, **policy})
     adapter = build(config, SANDBOX_TOKEN)
     return Binding(alias=kind, kind=kind, account=config.account, policy=config.policy, adapter=adapter)
 

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, uuid5
 from schemas.config.provider import ProviderConfig
 from schemas.outcomes import Outcome
 from tasks.providers.adapter import Adapter, Ask
-from tasks.providers.configured import sandbox_config
+from tasks.providers.configured import sandbox_provider
 from tasks.providers.registry import build
 
 KINDS = ("timepay", "fluents", "signalwire", "vogent", "bird", "twilio", "telnyx", "plivo", "vonage")
@@ -25,8 +25,7 @@ ACCOUNT_SID = f"AC{1:032x}"
 
 def config(kind: str, url: str, **changes: Any) -> ProviderConfig:
     policy = {"timeout": 20.0, "connect_timeout": 10.0, **changes.pop("policy", {})}
-    found = sandbox_config(url, {kind: policy}).providers[kind]
-    return found.model_copy(update={"base_url": url, **changes})
+    return sandbox_provider(kind, url, policy).model_copy(update={"base_url": url, **changes})
 
 
 def adapter(kind: str, url: str, token: str = TOKEN, **changes: Any) -> Adapter:
