@@ -197,10 +197,10 @@ def _policy(alias: str, table: Any, kind: Kind) -> tuple[Policy, list[Problem]]:
     """What is said of one provider, or what holds for all where that is wrong."""
     path = ("providers", alias, "policy")
     problems: list[Problem] = []
-    policy = Policy()
     try:
         policy = policy_for(kind, table)
     except ValidationError as exc:
+        policy = Policy()
         problems += describe(exc, Policy, path, "policy")
     if policy.max_batch > kind.max_batch:
         message = f"policy.max_batch: {kind.name} takes {kind.max_batch} in a call: lower it"
