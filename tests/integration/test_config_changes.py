@@ -204,6 +204,7 @@ def test_a_worker_that_is_outdated_for_one_provider_serves_the_others(
     become(place, account)
     bought(place, *theirs)
     assert worker.logs().count("messages go back to the queue") == 1
+    assert "Reject" not in worker.logs()
 
 
 def become(place: Place, account: str) -> str:

@@ -70,13 +70,22 @@ def dress(logger: logging.Logger | None = None) -> None:
 
 
 def dress_celery() -> None:
-    """The same for the loggers that Celery sets up in a worker and in beat."""
+    """The same for the loggers that Celery sets up in a worker and in beat, without what goes back to its queue."""
     from celery import signals  # noqa: PLC0415 - commands do without it
 
     if wants_json():
         _from_the_start()
     signals.after_setup_logger.connect(_dress, weak=False)
     signals.after_setup_task_logger.connect(_dress, weak=False)
+    logging.getLogger("celery.app.trace").addFilter(_ends)
+
+
+def _ends(record: logging.LogRecord) -> bool:
+    """Whether a task came to an end. Why one goes back is told once: a traceback for each message would hide that."""
+    from celery.exceptions import Reject  # noqa: PLC0415
+
+    exc = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(exc, Reject) and exc.requeue)
 
 
 def dress_flower() -> None:
