@@ -85,7 +85,7 @@ def _ends(record: logging.LogRecord) -> bool:
     from celery.exceptions import Reject  # noqa: PLC0415
 
     exc = record.exc_info[1] if record.exc_info else None
-    return not (isinstance(exc, Reject) and exc.requeue)
+    return not (isinstance(exc, Reject) and getattr(exc, "requeue", False))
 
 
 def dress_flower() -> None:
