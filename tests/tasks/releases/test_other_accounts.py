@@ -65,7 +65,7 @@ def test_who_asks_for_a_number_under_a_former_name_hears_how_that_is_mended(retu
 
 def test_the_doctor_tells_of_it_too(returns: Returns, asked: Row) -> None:
     with returns.runtime.database.read() as conn:
-        found = [one.message for one in examine_accounts(conn, returns.runtime.config)]
+        found = [one.message for one in examine_accounts(conn, returns.runtime.config, returns.world.clock())]
     assert any("1 purchases wait under acme" in one for one in found)
 
 
