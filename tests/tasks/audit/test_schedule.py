@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tasks.audit import compare, schedule
 from tasks.ledger.audit import runs
 from tasks.ledger.rows import Row
 from tasks.runtime import utc_now
+from tests import forked
 from tests.tasks.audit import auditor
 from tests.tasks.shops import Shop
 from tests.tasks.support import number
@@ -143,7 +145,7 @@ def walker(fluents: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         fluents.sandbox.control.latency("fluents", 0.25)
         database = fluents.world.runtime.database.engine.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
         program = [sys.executable, "-m", "tests.tasks.audit.auditor", database, fluents.sandbox.url]
-        running.append(subprocess.Popen(program, stdout=subprocess.PIPE, text=True))
+        running.append(forked.start(program, env=os.environ, stdout=subprocess.PIPE, text=True))
         eventually(lambda: fluents.world.rows(select(AUDIT_RUN)), what="it begins")
         return running[-1]
 

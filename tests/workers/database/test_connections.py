@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from schemas.tables.purchases import PROVIDER
 from tasks.outages.database_away import DATABASE_AWAY
 from tasks.server_errors import database_trouble
+from tests import forked
 from tests.servers import PostgresServer
 from tests.waiting import PATIENCE, at_once
 from workers.database.connect_options import CONNECTIONS
@@ -164,8 +165,10 @@ def test_migrating_makes_the_tables_and_again_changes_nothing(empty_database_url
 
 
 def test_processes_that_migrate_at_once_do_not_hinder_each_other(empty_database_url: str) -> None:
-    program = f"from workers.database.connections import migrate; migrate({empty_database_url!r})"
-    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    environ = {**os.environ, "DATABASE_URL": empty_database_url}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    command = [*forked.DIALSTOCK, "migrate"]
+    processes = [forked.start(command, env=environ, text=True, **pipes) for _ in range(2)]
     assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 2
     engine = make_engine(empty_database_url)
     present, needed = revisions(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
 from tasks.pools.requests import take_and_return
 from tasks.telemetry.traceparent import within
+from tests import forked
 from tests.tasks.pools.stocking import FIRST, POOL, SECOND, fill, give_back, numbers, take
 from tests.tasks.support import World, make_world
 from tests.waiting import PATIENCE, eventually
@@ -142,7 +144,8 @@ def test_the_same_refused_takes_at_several_processes_are_answered_once_for_all(w
 def taker(world: World, name: str) -> Iterator[subprocess.Popen[str]]:
     """A process that takes 40 numbers with 20 threads, once it is told to."""
     command = [sys.executable, "-m", "tests.tasks.pools.requests.taker", url_of(world), POOL, "20", "40", name]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with forked.start(command, env=os.environ, text=True, **pipes) as process:
         yield process
 
 
