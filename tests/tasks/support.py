@@ -55,6 +55,12 @@ TURNS: tuple[tuple[Callable[..., set[str]], Callable[..., int]], ...] = (
     (due.to_look, release_and_sweep.look_due),
 )
 ANY_DUE = select(PURCHASE.c.id).where(PURCHASE.c.due_at <= bindparam("now")).limit(1)
+_AT = PURCHASE.c
+JUDGED = select(
+    *(_AT.id, _AT.number, _AT.provider, _AT.status, _AT.revision, _AT.doubt, _AT.error_code, _AT.due_at),
+    *(_AT.call_deadline, _AT.idempotency_key),
+).order_by(_AT.id)
+"""What the games of chance read of all purchases at each step: most columns are none of theirs."""
 FAST = {"rate_limits": ["1000/second"], "lookup_rate_limits": ["1000/second"]}
 
 

@@ -23,7 +23,7 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, OrderStatus, Status
 from schemas.tables.pools import Slot
-from schemas.tables.purchases import ORDER, PURCHASE, UNFINISHED
+from schemas.tables.purchases import ORDER, UNFINISHED
 from tasks import orders
 from tasks.chunks import chunks
 from tasks.ledger import waiting
@@ -38,7 +38,7 @@ from tests.tasks.killing import killed_at, make_deadly
 from tests.tasks.playing import play
 from tests.tasks.pools.supplying import Shop, supplied
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN
-from tests.tasks.support import clear, number
+from tests.tasks.support import JUDGED, clear, number
 from workers.database.connections import SqlDatabase
 
 EXAMPLES = int(os.environ.get("LIVENESS_EXAMPLES", "0"))
@@ -227,7 +227,7 @@ class Game(RuleBasedStateMachine):
                 pausing.resume(conn, alias, self.world.clock(), by_machine=False)
 
     def purchases(self, *status: Status) -> list[Row]:
-        rows = self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
+        rows = self.world.rows(JUDGED)
         return [row for row in rows if row["status"] in (status or list(Status))]
 
     def orders(self) -> list[Row]:

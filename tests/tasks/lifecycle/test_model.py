@@ -27,7 +27,7 @@ from sqlalchemy import select
 
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import SETTLED, Status
-from schemas.tables.purchases import EVENT, PURCHASE
+from schemas.tables.purchases import EVENT
 from tasks.ledger.orders import cancel
 from tasks.ledger.queue import pausing
 from tasks.ledger.rows import Row
@@ -38,7 +38,7 @@ from tasks.runtime import Message
 from tests.tasks.clock import START, Clock
 from tests.tasks.playing import play
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNCLEAR, UNKNOWN, ScriptedProvider
-from tests.tasks.support import Killed, World, clear, die, make_world, number
+from tests.tasks.support import JUDGED, Killed, World, clear, die, make_world, number
 from workers.database.connections import SqlDatabase
 
 LAST_LOOK = 150.0
@@ -269,7 +269,8 @@ class Game(RuleBasedStateMachine):
 
     @invariant()
     def every_end_is_told_once_and_in_order(self) -> None:
-        told = self.world.rows(select(EVENT).where(EVENT.c.type.like("dialstock.purchase.%")).order_by(EVENT.c.seq))
+        kept = EVENT.c.type.like("dialstock.purchase.%")
+        told = self.world.rows(select(EVENT.c.data, EVENT.c.sequence).where(kept).order_by(EVENT.c.seq))
         for row in self.purchases():
             mine = [event for event in told if event["data"]["purchase_id"] == row["id"]]
             ends = [event["data"]["status"] for event in mine if event["data"]["status"] in TERMINAL]
@@ -317,7 +318,7 @@ class Game(RuleBasedStateMachine):
         return [row["due_at"] for row in self.purchases() if row["status"] not in SETTLED]
 
     def purchases(self) -> list[Row]:
-        return self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
+        return self.world.rows(JUDGED)
 
     def play(self, act: str, delay: float) -> None:
         """What the provider does with the next call; afterwards it just sells."""

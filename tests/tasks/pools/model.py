@@ -16,7 +16,6 @@ from schemas.pool_requests import ReturnNumber, TakeNumber
 from schemas.settling import Verdict
 from schemas.status import DEAD, SETTLED, Status
 from schemas.tables.pools import POOL_NUMBER, Slot
-from schemas.tables.purchases import PURCHASE
 from tasks.ledger import resolve
 from tasks.ledger.rows import Row, version
 from tasks.pools import stock
@@ -25,7 +24,7 @@ from tasks.providers.adapter import ProviderError, SearchQuery
 from tasks.replenish import replenish
 from tests.tasks.lifecycle.test_model import Market
 from tests.tasks.scripted_provider import UNKNOWN
-from tests.tasks.support import World, number
+from tests.tasks.support import JUDGED, World, number
 
 POOL = "support"
 LOW, TARGET = 5, 6
@@ -188,7 +187,7 @@ class Played:
         return [row["due_at"] or self.world.clock() for row in rows]
 
     def purchases(self) -> list[Row]:
-        return self.world.rows(select(PURCHASE).order_by(PURCHASE.c.id))
+        return self.world.rows(JUDGED)
 
     def places(self, *statuses: Slot) -> list[Row]:
         """The places that hold this, all of them without one."""
