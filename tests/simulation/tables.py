@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 STATEMENTS = 2_000
 """Prepared ones that a connection keeps: more than there are."""
 
+_Asked = tuple[int, tuple[int, ...] | None, list[Any]]
+"""How often rows had been touched then, those of which tables how often, and what was read."""
+_NEVER: _Asked = (-1, None, [])
+
 _TOUCH = (
     "CREATE TEMP TRIGGER touch_{table}_{how} AFTER {how} ON main.{table} BEGIN SELECT touched('{table}', {key}); END"
 )
@@ -74,9 +78,10 @@ class Files:
         tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'alembic_version' ORDER BY name"
         self._tables = [name for (name,) in self._live.execute(tables)]
         self._versions: Counter[str] = Counter()
+        self._touches = 0
         self._touch()
         self._purchases: dict[str, None] | None = None
-        self._asked: dict[tuple[str, tuple[Any, ...]], tuple[tuple[int, ...], list[Any]]] = {}
+        self._asked: dict[tuple[str, tuple[Any, ...]], _Asked] = {}
         self._named_in: dict[str, tuple[str, ...]] = {}
         self._reader = self._live.cursor()
         self._reader.row_factory = sqlite3.Row
@@ -94,6 +99,7 @@ class Files:
 
         def touched(table: str, purchase: str | None) -> None:
             self._versions[table] += 1
+            self._touches += 1
             if purchase is not None and self._purchases is not None:
                 self._purchases[purchase] = None
 
@@ -116,14 +122,16 @@ class Files:
 
     def ask(self, query: str, given: tuple[Any, ...]) -> list[Any]:
         """The same, read anew where a table that it names was touched since. Nobody may change the list."""
+        key = query, given
+        touches, versions, rows = self._asked.get(key, _NEVER)
+        if touches == self._touches:
+            return rows
         if query not in self._named_in:
             self._named_in[query] = tuple(sorted({*re.findall(r"\w+", query)} & {*self._tables}))
-        versions = tuple(self._versions[table] for table in self._named_in[query])
-        before = self._asked.get((query, given))
-        if before is not None and before[0] == versions:
-            return before[1]
-        rows = self.read(query, *given)
-        self._asked[query, given] = versions, rows
+        now = tuple([self._versions[table] for table in self._named_in[query]])
+        if versions != now:
+            rows = self.read(query, *given)
+        self._asked[key] = self._touches, now, rows
         return rows
 
     @property
@@ -159,6 +167,7 @@ class Files:
         self._take_back()
         self._copy.backup(self._live)
         self._versions.update(self._tables)
+        self._touches += 1
         self._purchases = None
 
     def engine(self, number: int) -> Engine:
