@@ -127,7 +127,7 @@ class Broker:
         clockwork.note(f"takes the message {sent}")
         me.hand = sent.purchases
         try:
-            if not releases.drops(me.process, sent.message, sent.id):
+            if not releases.drops(self._world, me.process, sent.message, sent.id):
                 _run(sent)
         except (Reject, NotKept):
             clockwork.spawn("a message that waits", Process("the queue", mortal=False), lambda: self._come_back(sent))

@@ -11,6 +11,7 @@ from sqlalchemy import select
 import tasks.accounts.identity
 import tasks.ledger.accounts
 import tasks.lifecycle.release_and_sweep
+import workers.broker.incoming
 from schemas.config.provider import ProviderConfig
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
@@ -66,7 +67,13 @@ def doubt_not_counted() -> AbstractContextManager[Any]:
     return patch.object(daily_limit, "CHARGED", PURCHASE.c.status == Status.PURCHASED)
 
 
+def dropped_without_a_word() -> AbstractContextManager[Any]:
+    """A message of a task that a worker does not know, as one of the release before, is kept by nobody."""
+    return patch.object(workers.broker.incoming, "reject", lambda *_, **__: None)
+
+
 MUTANTS_OF_ACCOUNTS = (
+    dropped_without_a_word,
     bought_by_whoever_it_is_now,
     account_by_alias,
     strangers_left,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.requests import RequestError
 from tasks.lifecycle.release_and_sweep import BUY, LOOK
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
+from tests.simulation.clockwork import Broken
 from workers.broker.incoming import _keep
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ KNOWS = (BUY, LOOK, BUY_NUMBER, SUBMIT_ORDER)
 """The messages that an older one knows: neither batches nor pools, wishes, releases or audits."""
 TICKS = ("release", "sweep", "history", "relay", "clock")
 """Its timers."""
+_KEPT = "SELECT 1 FROM rejected_request WHERE message_id = ?"
 
 
 def starts(world: World, process: Process) -> None:
@@ -32,16 +34,19 @@ def starts(world: World, process: Process) -> None:
         world.clockwork.note(f"{process.name} is of the release before")
 
 
-def drops(process: Process, message: Any, identity: str) -> bool:
+def drops(world: World, process: Process, message: Any, identity: str) -> bool:
     """Whether Celery drops a message there: it is kept and answered as one of a task that nobody has.
 
-    Raises NotKept where the database does not take that.
+    Raises NotKept where the database does not take that, and Broken where it is dropped without.
     """
     if not process.older or message.task in KNOWS:
         return False
+    restores = world.files.restores
     # What judges read there are the keyword arguments alone.
     body = json.dumps(message.kwargs)
     _keep(body.encode(), message.task, identity, RequestError(f"unknown task {message.task!r}", "unknown_task"))
+    if world.judge.one(_KEPT, identity) is None and world.files.restores == restores:
+        raise Broken(f"{message.task} was dropped by a worker that does not know it, and nobody was told")
     return True
 
 
