@@ -15,6 +15,7 @@ import pytest
 from celery import Celery
 
 from tasks.sandbox import SandboxServer
+from tests import forked
 from tests.servers import RedisServer
 from tests.servers.redis import free_port
 from tests.waiting import eventually
@@ -47,8 +48,9 @@ def environ(tmp_path: Path, folder: Path, redis_server: RedisServer, sqlite_url:
         config.write_text(sandbox_toml(sandbox.url))
         (tmp_path / "hanging.py").write_text(HANG)
         extra = {"REDIS_URL": redis_server.url, "DATABASE_URL": sqlite_url, "DIALSTOCK_ALIVE": str(folder)}
-        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-        yield environment(tmp_path / "home", DIALSTOCK_CONFIG=str(config), PYTHONPATH=path, **extra)
+        path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+        extra |= {"PYTHONPATH": path, forked.SITE: str(tmp_path)}
+        yield environment(tmp_path / "home", DIALSTOCK_CONFIG=str(config), **extra)
 
 
 def last(folder: Path) -> Sign:
