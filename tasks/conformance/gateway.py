@@ -139,14 +139,16 @@ def gateway(
     Handler.target, Handler.spoil, Handler.which = target, staticmethod(spoil), staticmethod(which)
     Handler.kept, Handler.count = staticmethod(kept), 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    # The server's end waits until it looks next whether it is to end.
+    thread = threading.Thread(target=server.serve_forever, args=(0.002,), daemon=True)
+    with httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=ssl_context()) as Handler.client:
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -155,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     spoil: Spoil
     kept: Callable[[str, Answer], Answer]
     which: Callable[[int], bool]
+    client: httpx.Client
 
     def _pass_on(self) -> None:
         answer = self._fetch()
@@ -176,8 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fetch(self) -> Answer:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         sent = {name: value for name, value in self.headers.items() if name.lower() not in (*_DROPPED, "host")}
-        with httpx.Client(trust_env=False, timeout=_TIMEOUT, verify=ssl_context()) as client:
-            got = client.request(self.command, f"{self.target}{self.path}", content=body, headers=sent)
+        got = self.client.request(self.command, f"{self.target}{self.path}", content=body, headers=sent)
         headers = {name: value for name, value in got.headers.items() if name not in (*_DROPPED, "content-type")}
         if got.headers["content-type"].startswith(XML_TYPE):
             return Answer(got.status_code, read_xml(got.text), {**headers, "Content-Type": XML_TYPE})
