@@ -18,6 +18,7 @@ from schemas.config.kinds import Kind
 from schemas.config.policy import Policy
 from tasks.call_times import CallTimes
 from tasks.chunks import chunks
+from tasks.once import Once
 from tasks.policies.accounts import Account, accounts_of
 from tasks.policies.backlog import Backlog
 from tasks.policies.claim_time import ClaimTime
@@ -152,7 +153,7 @@ class Runtime:
     tells what its claims take, `slots` are those of the calls that are about to go, and `backlog` which messages it
     took late. `overtaken` are the aliases whose last message here came too late: it is looked whether the next has
     too, before it takes a slot. `full_orders` are at their limit. `searches` has a place for each
-    that messages may make at once.
+    that messages may make at once. `compared` is the server of the database that `detect.compare` was asked of.
     """
 
     config: Config
@@ -174,6 +175,7 @@ class Runtime:
     slots: HeldSlots = field(default_factory=HeldSlots)
     overtaken: set[str] = field(default_factory=set)
     full_orders: FullOrders = field(default_factory=FullOrders)
+    compared: Once = field(default_factory=Once)
     searches: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(SEARCHES))
 
     def watched(self) -> Watch:

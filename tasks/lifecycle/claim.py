@@ -57,6 +57,8 @@ def claim(runtime: Runtime, binding: Binding, items: Sequence[Wanted]) -> Claims
                 return claimed({})
             except Unvouched as exc:
                 server = exc.server
+            # What several accounts share may count a call that was lost of another one.
+            detect.compare_once(runtime, server)
             # Outside of any transaction: Redis may take its time.
             with look.turn(done, server, partial(lost_calls.look, runtime, neighbours)) as (newest, mine):
                 try:

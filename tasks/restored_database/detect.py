@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,9 @@ from tasks.releases.stopped_releases import WENT_BACK, always, keep_all
 from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
 from tasks.restored_database.questioned_accounts import in_question
 from tasks.runtime import Runtime
+from tasks.transactions import NotHere, server_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,43 @@ def compare(runtime: Runtime) -> bool:
         if _went_back(runtime, account):
             _stop(runtime, account)
     return False
+
+
+class Uncompared(NotHere):
+    """Nobody has compared the accounts on *server*, behind this connection."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(server)
+        self.server = server
+
+
+def compare_once(runtime: Runtime, server: str) -> None:
+    """Pause what *server* is behind for, once in this process: what several accounts share is counted then.
+
+    Raises redis.RedisError and SQLAlchemyError while one of the two is away.
+    """
+
+    def first() -> None:
+        # From now on nobody marks what was committed on another.
+        runtime.watermark.meet(server)
+        compare(runtime)
+
+    runtime.compared.do(server, first)
+
+
+def on_compared_server(runtime: Runtime, action: Callable[[Connection], T]) -> T:
+    """What *action* comes to in a transaction, on a server that was compared. Raises as `compare_once` does."""
+
+    def checked(conn: Connection) -> T:
+        if not runtime.compared.is_done(server_of(conn)):
+            raise Uncompared(server_of(conn))
+        return action(conn)
+
+    while True:
+        try:
+            return runtime.database.run(checked)
+        except Uncompared as exc:
+            compare_once(runtime, exc.server)
 
 
 def _went_back(runtime: Runtime, account: str) -> bool:

@@ -24,6 +24,7 @@ from tasks.ledger.orders.wishes import Tally
 from tasks.ledger.requests.accept import Entry
 from tasks.ledger.rows import Row
 from tasks.renewed_claim import renewed
+from tasks.restored_database.detect import on_compared_server
 from tasks.runtime import Runtime
 from tasks.supply.candidates import Found, find
 from tasks.supply.offers import Offer, usable, within
@@ -102,7 +103,8 @@ def run(runtime: Runtime, order_id: str, position: int) -> None:
         runtime.reached("searched")
         with _leased(this, begun):
             told = _reserve(this, begun, found)
-        runtime.database.run(lambda conn: _conclude(conn, this, begun, found, told))
+        # What it counts as missing may have been bought, and lost.
+        on_compared_server(runtime, lambda conn: _conclude(conn, this, begun, found, told))
     except Exception as exc:
         _fail(this, begun, type(exc).__name__)
         raise

@@ -23,6 +23,7 @@ import tasks.ledger.rows
 import tasks.lifecycle.claim
 import tasks.lifecycle.record
 import tasks.messages.celery_tasks
+import tasks.once
 import tasks.provider_reaction
 import tasks.providers.sandbox.ledger
 import tasks.providers.transport.answers
@@ -39,6 +40,7 @@ from tests.simulation.threads import Threads
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = (
     tasks.lifecycle.claim,
+    tasks.once,
     tasks.renewed_claim,
     workers.database.clock,
     workers.database.connections,

@@ -20,8 +20,8 @@ _LIMITED = f"""SELECT o.id AS order_id, o.max_purchases AS most, p.provider, p.a
 
 
 class OrderLimits:
-    """Raises Broken. What a restore lost counts from when its row says so: until then nobody could count it, and what
-    the order had called for elsewhere by that moment, it may have beside it.
+    """Raises Broken. Where servers have no names, what a restore lost counts from when its row says so: until then
+    nobody could count it, and what the order had called for elsewhere by that moment, it may have beside it.
     """
 
     def __init__(self, world: World) -> None:
@@ -32,7 +32,7 @@ class OrderLimits:
     def after_commit(self) -> None:
         """Find out what is lost, and what is no more."""
         adrift = self._world.judge.adrift
-        if not (adrift or self._lost):
+        if self._world.files.named or not (adrift or self._lost):
             return
         rows = self._rows()
         lost = {one for one, row in rows.items() if one in adrift and not row["doubt"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks import orders
+from tasks.once import Once
 from tasks.policies.full_orders import FullOrders
 from tasks.restored_database import detect
 from tests.servers.backups import Backup
@@ -20,10 +21,10 @@ from tests.tasks.pools.supplying import Supplied, area, supplied
 from workers.database.connections import SqlDatabase
 
 
-@pytest.fixture
-def world(database_url: str) -> Iterator[Supplied]:
+@contextmanager
+def restored(url: str) -> Iterator[Supplied]:
     """Of two numbers, each at an account of its own, one may be bought, and was; the database knows nothing of it."""
-    database = SqlDatabase(database_url)
+    database = SqlDatabase(url)
     world = supplied(database)
     order_id = str(orders.begin(world.runtime, max_purchases=1)["id"])
     wanted = [
@@ -32,16 +33,22 @@ def world(database_url: str) -> Iterator[Supplied]:
     orders.load(world.runtime, order_id, list(enumerate(wanted, 1)))
     orders.finish(world.runtime, order_id)
     database.close()
-    with closing(Backup(database_url)) as copy:
+    with closing(Backup(url)) as copy:
         world.timers("first")
         world.work()
         assert charged(world) == ["first"]
         database.close()
         copy.restore()
     # As a worker that starts then.
-    world.runtime = replace(world.runtime, full_orders=FullOrders())
+    world.runtime = replace(world.runtime, full_orders=FullOrders(), compared=Once())
     yield world
     database.close()
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[Supplied]:
+    with restored(database_url) as found:
+        yield found
 
 
 def charged(world: Supplied) -> list[str]:
@@ -69,3 +76,11 @@ def test_nothing_is_released_beside_it(world: Supplied) -> None:
     detect.compare(world.runtime)
     buy(world)
     assert charged(world) == ["first"]
+
+
+def test_the_first_call_on_another_server_finds_it_out(postgres_url: str) -> None:
+    """Nobody has noticed the restore by then, and no call of this account is lost."""
+    with restored(postgres_url) as world:
+        world.timers("second")
+        world.work()
+        assert charged(world) == ["first"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -52,13 +53,19 @@ class Past:
         assert going.settled
 
 
+@contextmanager
+def in_the_past(url: str, redis_server: RedisServer) -> Iterator[Past]:
+    with Redis.from_url(redis_server.url) as client:
+        world = wishing(SqlDatabase(url))
+        world.runtime = replace(world.runtime, redis=client, watermark=Watermark(client))
+        yield Past(world, url)
+        world.runtime.database.close()
+
+
 @pytest.fixture
 def past(database_url: str, redis_server: RedisServer) -> Iterator[Past]:
-    with Redis.from_url(redis_server.url) as client:
-        world = wishing(SqlDatabase(database_url))
-        world.runtime = replace(world.runtime, redis=client, watermark=Watermark(client))
-        yield Past(world, database_url)
-        world.runtime.database.close()
+    with in_the_past(database_url, redis_server) as found:
+        yield found
 
 
 @pytest.mark.parametrize("by_audit", [True, False], ids=["audit", "word"])
@@ -97,3 +104,11 @@ def test_who_is_asked_first_stops_it_too(past: Past, by_audit: bool) -> None:
     past.go_on(by_audit=by_audit, found_out=False)
     past.world.until_completed(past.order)
     assert past.charged() == 10
+
+
+def test_who_finds_numbers_on_another_server_finds_it_out(postgres_url: str, redis_server: RedisServer) -> None:
+    """No worker has noticed the restore by then: what it counts as missing was bought."""
+    with in_the_past(postgres_url, redis_server) as past:
+        past.go_back()
+        past.world.until_completed(past.order)
+        assert past.charged() == 10
