@@ -123,7 +123,7 @@ def test_the_largest_answer_is_read_and_no_larger_one(
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "gzip, gzip"])
 def test_a_bomb_takes_no_memory(server: ScriptedServer, name: str) -> None:
-    pack = zlib.compressobj(9, wbits=zlib.MAX_WBITS + (0 if name == "deflate" else 16))
+    pack = zlib.compressobj(1, wbits=zlib.MAX_WBITS + (0 if name == "deflate" else 16))
     bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(HUGE >> 20)) + pack.flush()
     server.queue(reply(200, {}), packed(gzip.compress(bomb) if name == "gzip, gzip" else bomb, name))
     why, taken = _read_elsewhere(server.url)
