@@ -15,7 +15,7 @@ from tasks.sandbox.control import Control
 from tests.simulation.clockwork import Actor
 from tests.simulation.store import gone
 from tests.simulation.tables import away
-from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, THEMES
+from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, SCARCE, SHARE, THEMES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -76,6 +76,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
     # by audit that has not taken in what is ours, and by account that goes on after; in a theme alone
     "replaced within an audit": (0.0,),
+    # by audit that is about to let an account go on; in a theme alone
+    "another audits meanwhile": (0.0,),
     # by batch of events; in a theme alone
     "stands still with what is published": (0.0,),
     # by page that begins with what is in doubt; in a theme alone
@@ -163,6 +165,9 @@ class Faults:
         self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
         theme, kinds = self._rng.choice(THEMES)
+        scarce = world.chance("scarce")
+        if scarce.random() < SHARE:
+            theme, kinds = scarce.choice(SCARCE)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
         self.theme = theme
         self.edited, self.batched = kinds is ACCOUNTS, kinds is ORDERING

@@ -99,6 +99,14 @@ def settler(world: World) -> None:
         _do(world, _resolve)
 
 
+def auditor(world: World) -> None:
+    """Someone who audits whatever a restored database is behind for, while the person on call does."""
+    rng = world.chance("auditor")
+    while world.faults.on:
+        world.clockwork.sleep(rng.choice((0.3, 1.0)))
+        _do(world, _audit_what_is_behind)
+
+
 def _do(world: World, act: Callable[[World], None]) -> None:
     try:
         act(world)

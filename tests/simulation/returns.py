@@ -21,6 +21,7 @@ from tasks.runtime import Message
 from tests.simulation.clockwork import Broken
 from tests.simulation.edits import desk, kind_of
 from tests.simulation.requests import PATIENCE, PUBLIC, Request
+from tests.simulation.weather import ANOTHER
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -183,7 +184,8 @@ class Returns:
     def __init__(self, world: World, possible: bool) -> None:
         self._world = world
         # What goes between two pages is told of by a person.
-        always = bool(world.paging.size) or "list shows what is gone" in world.faults.theme
+        needed = {"list shows what is gone", ANOTHER} & world.faults.theme.keys()
+        always = bool(world.paging.size or needed)
         self.on = (possible and world.chance("returns").random() < SHARE) or always
         self.asked: set[str] = set()
         self.waiting: list[str] = []

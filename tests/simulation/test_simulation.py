@@ -159,7 +159,7 @@ def test_what_is_left_out_is_not_met(stage: Stage) -> None:
 
 
 def test_reports_of_several_processes_are_one(stage: Stage) -> None:
-    lived, one, two = stage.live(12), Report(), Report()
+    lived, one, two = stage.live(220), Report(), Report()
     for report in (one, two):
         report.add(lived)
     one.take_in(two)

@@ -11,6 +11,9 @@ ORDERING = ("telnyx", "bandwidth")
 PAGED = ("vogent", "signalwire", "bird", "twilio", "plivo")
 """Kinds whose lists go on on a second page, of whatever order and by whatever token."""
 
+UNCOUNTED = ("signalwire", "bird", "twilio", "vogent")
+"""Kinds whose lists say nowhere how many numbers there are."""
+
 GIVEN_BACK = ("vogent", "twilio", "plivo", "vonage", "telnyx", "bandwidth")
 """Kinds that take numbers back at once, some of which have an id for each sale."""
 
@@ -60,6 +63,24 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
 
 One of the kinds beside it is in such a world.
 """
+
+SCARCE: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
+    # Who is asked for one number: a 404 may be the gateway's.
+    ({"gateway loses an answer": 0.4}, ("fluents",)),
+    # An entry that nobody can read may be any number.
+    ({"gateway loses an answer": 0.4}, ("vogent",)),
+    # What stands beside a list says whether it is one.
+    ({"gateway loses an answer": 0.4}, UNCOUNTED),
+    # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
+    ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
+    # What an audit took in is lost once more, and the pause that it ends is not.
+    ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
+    # Who lets an account go on comes too late for that: what is given back by then is no more what a restore brought.
+    ({"database restored": 0.1, "another audits meanwhile": 0.8, "giving back fails": 0.6}, GIVEN_BACK),
+)
+"""The same, of SHARE of all worlds, whatever they would have had: what shows in one of many worlds of its theme."""
+
+SHARE = 0.3
 
 BESIDE_A_THEME = 0.3
 """The share that is left of all other rates in such a world."""

@@ -26,8 +26,13 @@ RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
 CLAIM = "lifecycle.claim.claim"
+KEEPS = "releases.stopped_releases.keep_all"
+"""Where an audit has looked at all, and keeps what is on its way back."""
+ANOTHER = "another audits meanwhile"
 COMPARES, GOES_ON = "ledger.audit.differences.alive", "restored_database.go_on.take_in"
 """Where an audit has not taken in yet what is ours, and where it lets the account go on for that."""
+LOOKS, APART = 100, 0.25
+"""How often, and after how many seconds each, it is looked whether another audit has let its account go on."""
 OVER_IT = (0.1, 0.3, 0.6)
 """Seconds for which who has claimed stands still while the server is replaced."""
 KEPT = 0.3
@@ -45,6 +50,8 @@ STATES = (READ_ONLY, FULL, REDIS_READ_ONLY)
 
 
 _ANY_BEHIND = "SELECT 1 FROM provider_state WHERE cause = 'database_behind'"
+_GOING_BACK = """SELECT 1 FROM number_release r JOIN release_attempt a ON a.release_id = r.id
+    WHERE r.status = 'open' AND (r.doubt OR a.outcome IS NULL)"""
 
 
 class Weather:
@@ -54,7 +61,7 @@ class Weather:
         self._world = world
         self._chance = world.chance("weather")
         self._until: dict[str, float] = {}
-        self._gone = self._lags = False
+        self._gone = self._lags = self._waits = False
         self.went_back = 0
         """How often the database did, in this world."""
         self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
@@ -143,8 +150,13 @@ class Weather:
         return True
 
     def within_an_audit(self, what: str) -> None:
-        """Have a replica lag by what an audit takes in, and promote it as that lets an account go on."""
+        """Have a replica lag by what an audit takes in, and promote it as that lets an account go on.
+
+        Or have who lets it go on stand still, until another audit has let it go on.
+        """
         world, wanted = self._world, GOES_ON if self._lags else COMPARES
+        if what == KEEPS and not self._waits and world.faults.happens(ANOTHER):
+            self._wait_for_another()
         if what != wanted or not (world.files.named and world.judge.one(_ANY_BEHIND)):
             return
         if world.faults.happens("replaced within an audit"):
@@ -153,6 +165,17 @@ class Weather:
                 self._copy()
             else:
                 self._go_back()
+
+    def _wait_for_another(self) -> None:
+        """Mostly until an account goes on, and gives a number back: the worst moment to keep that."""
+        judge, self._waits = self._world.judge, True
+        try:
+            for _ in range(LOOKS):
+                self._world.clockwork.sleep(APART)
+                if judge.one(_GOING_BACK) and not judge.one(_ANY_BEHIND):
+                    return
+        finally:
+            self._waits = False
 
     def _copy(self) -> None:
         self._world.files.copy()

@@ -28,13 +28,25 @@ from tests.simulation.paging import SHRINKS, Paging
 from tests.simulation.requests import Request, numbers_of
 from tests.simulation.store import Line, Store
 from tests.simulation.tables import Files
-from tests.simulation.weather import Weather
+from tests.simulation.weather import ANOTHER, Weather
 from tests.simulation.wishes import Wishes
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
 BEATS = ("beat", "beat 2")
-ACTORS = ("worker 2", "worker 3", "on call", "weather", "taker", "giver", "bookkeeper", "beat 2", "deployer", "settler")
+ACTORS = (
+    "worker 2",
+    "worker 3",
+    "on call",
+    "weather",
+    "taker",
+    "giver",
+    "bookkeeper",
+    "beat 2",
+    "deployer",
+    "settler",
+    "auditor",
+)
 """Who may be left out."""
 KINDS = tuple(all_kinds())
 POLICY: dict[str, Any] = {
@@ -169,6 +181,7 @@ class World:
             ("weather", self.weather.happens),
             ("director", self._direct),
             *((("settler", lambda: people.settler(self)),) if self.faults.rates[people.ERRS] else ()),
+            *((("auditor", lambda: people.auditor(self)),) if self.faults.rates[ANOTHER] else ()),
             *((("deployer", self.edits.deploy),) if self.edits.kind else ()),
             *(((name, lambda: stocks.beat(self)) for name in BEATS) if self.stocks.pool else ()),
             *((("taker", lambda: stocks.taker(self)),) if self.stocks.pool else ()),
@@ -238,7 +251,7 @@ class World:
         )
 
 
-OUTSIDE = {"director": 9, "settler": 10}
+OUTSIDE = {"director": 9, "settler": 10, "auditor": 11}
 """Who has a database beside the processes that die, and its number."""
 
 
