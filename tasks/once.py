@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 
 class Once:
-    """The name that it was done for last; none, at first."""
+    """`last` is the name that it was done for last; none, at first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._done = ""
+        self.last = ""
 
     def is_done(self, name: str) -> bool:
         """Whether it was done for *name*, and for no other since; what has no name needs nothing."""
-        return name in ("", self._done)
+        return name in ("", self.last)
 
     def do(self, name: str, action: Callable[[], object]) -> None:
         """Do it where it was not done for *name*; who comes meanwhile waits for that. Raises what *action* raises."""
@@ -24,4 +24,4 @@ class Once:
         with self._lock:
             if not self.is_done(name):
                 action()
-                self._done = name
+                self.last = name

@@ -21,6 +21,7 @@ from tasks.ledger.accounts import Home, move_home
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, move, version
+from tasks.policies.retry import RESOLVED
 
 _BY_PERSON = {Verdict.BOUGHT: Status.PURCHASED, Verdict.RETRY: Status.QUEUED, Verdict.FAIL: Status.FAILED}
 
@@ -127,7 +128,7 @@ def _changes(row: Row, one: Resolution, settler: Settler) -> dict[str, Any]:
         return {"provider_number_id": known, "error": None, "error_code": None}
     if one.verdict is Verdict.FAIL:
         said = f": {one.note}" if one.note else ""
-        return {"error": clip(f"settled as not bought by {settler.by}{said}"), "error_code": "resolved"}
+        return {"error": clip(f"settled as not bought by {settler.by}{said}"), "error_code": RESOLVED}
     # The doubt stays: a refusal of the next call goes through all looks. The old order's id would lead them astray.
     ids = {"provider_number_id": None, "provider_order_id": None}
     return {**_from_the_start(settler.now), **ids, "attempts": 0, "first_attempt_at": None}

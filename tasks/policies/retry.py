@@ -16,6 +16,8 @@ MAX_LOOK_FAILURES = 8
 """Look-ups that fail in a row before a doubt is held: the audit asks again then."""
 
 REFUSED, GAVE_UP, LOOK_FAILED, CANCELLED_IN_DOUBT = "refused", "gave_up", "look_failed", "cancelled_in_doubt"
+RESOLVED = "resolved"
+"""The error code of what a person said to have failed."""
 NOT_BOUGHT = (REFUSED, GAVE_UP, LOOK_FAILED, CANCELLED_IN_DOUBT)
 """The error_codes of what is held in doubt though nothing says that it was bought: the provider can tell, later."""
 
@@ -159,7 +161,8 @@ def _order_ended(look: Look, history: History) -> Decision:
         return _hold(look.error or "the provider took the order and gave up on it", "order_lost")
     if history.doubtful:
         return _hold(f"{look.error}; an earlier call may have been executed, and every look says not ours", REFUSED)
-    return Decision(status=Status.FAILED, error=look.error, error_code=look.error_code or REFUSED)
+    failed = Decision(status=Status.FAILED, error=look.error, error_code=look.error_code or REFUSED)
+    return replace(failed, provider_order_id=look.provider_order_id)
 
 
 def _held_back(said: Decision, wait: float = 0.0) -> Decision:

@@ -57,6 +57,9 @@ def compare_once(runtime: Runtime, server: str) -> None:
     """
 
     def first() -> None:
+        if runtime.compared.last:
+            # Of two servers one has replaced the other: connections to both would be compared in turn.
+            runtime.database.renew()
         # From now on nobody marks what was committed on another.
         runtime.watermark.meet(server)
         compare(runtime)
@@ -68,8 +71,9 @@ def on_compared_server(runtime: Runtime, action: Callable[[Connection], T]) -> T
     """What *action* comes to in a transaction, on a server that was compared. Raises as `compare_once` does."""
 
     def checked(conn: Connection) -> T:
-        if not runtime.compared.is_done(server_of(conn)):
-            raise Uncompared(server_of(conn))
+        server = server_of(conn)
+        if not runtime.compared.is_done(server):
+            raise Uncompared(server)
         return action(conn)
 
     while True:

@@ -24,7 +24,7 @@ from tasks.ledger.calls.intents import Claim
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.reopen import reopen_orders
 from tasks.ledger.rows import Row, WrongMove, find, is_as_it_was, lock, move, move_all
-from tasks.policies.retry import CANCELLED_IN_DOUBT, Decision
+from tasks.policies.retry import CANCELLED_IN_DOUBT, RESOLVED, Decision
 from tasks.telemetry.log_fields import about
 from tasks.transactions import Raced
 
@@ -199,12 +199,21 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
         # As of then: of a later purchase it says nothing.
         close_attempt(conn, claimed, outcome, over)
         return None
+    if _has_ended(row, outcome):
+        return None
     other = put_aside(conn, claimed, outcome.provider_number_id)
     close_attempt(conn, claimed, outcome, now)
     after = take_evidence(conn, row, decision, now, claimed["revision"])
     if other is not None and (present := find(conn, row["id"])) is not None:
         tell_twice(conn, present, [other, outcome.provider_number_id], now)
     return after
+
+
+def _has_ended(row: Row, outcome: Outcome) -> bool:
+    """Whether an answer says no more than that an order was taken, by whose end *row* failed, and by nobody's word."""
+    taken = outcome.kind is OutcomeKind.PROCESSING and outcome.provider_order_id is not None
+    same = row["provider_order_id"] == clip(outcome.provider_order_id, 200)
+    return taken and same and row["status"] == Status.FAILED and row["error_code"] != RESOLVED
 
 
 def take_evidence(

@@ -119,11 +119,25 @@ def test_connections_to_two_servers_are_made_anew(
     database, servers, renewed = world.runtime.database, cycle(["old", "new"]), []
     monkeypatch.setattr(history, "server_of", lambda _: "new" if renewed else next(servers))
     monkeypatch.setattr(database, "renew", lambda: renewed.append(watched.read))
-    monkeypatch.setattr(detect, "compare", lambda _: False)
+    monkeypatch.setattr(world.runtime.compared, "is_done", lambda _: True)
     world.accept()
     world.work()
     assert (renewed, watched.read) == ([1], 2)
     assert world.provider.charged == [(NUMBER, "id-1")]
+
+
+def test_connections_to_two_servers_are_not_compared_in_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers, renewed, compared = cycle(["old", "new"]), list[int](), list[str]()
+    monkeypatch.setattr(detect, "server_of", lambda _: "new" if renewed else next(servers))
+    monkeypatch.setattr(world.runtime.database, "renew", lambda: renewed.append(1))
+
+    def compare(_: object) -> None:
+        compared.append("once more")
+        assert len(compared) < 5
+
+    monkeypatch.setattr(detect, "compare", compare)
+    assert detect.on_compared_server(world.runtime, lambda _: "done") == "done"
+    assert (len(compared), renewed) == (2, [1])
 
 
 def test_a_batch_is_one_write(world: World, watched: Watched) -> None:

@@ -12,10 +12,14 @@ from schemas.outcomes import COMPLIANCE, Look, LookKind, Outcome, OutcomeKind
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PROVIDER
+from tasks.ledger.calls.intents import Claim
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
 from tasks.operator.resolve import resolve
+from tasks.policies.retry import RESOLVED
+from tests.tasks.ledger.calls.test_late_evidence import put
 from tests.tasks.ledger.calls.test_looks import look
+from tests.tasks.ledger.calls.test_outcomes import record
 from tests.tasks.scripted_provider import ABSENT, UNKNOWN
 from tests.tasks.support import World, number
 
@@ -60,6 +64,45 @@ def test_an_order_that_ends_refused_fails(world: World) -> None:
     row = look(world, ENDED, bought(world, ORDERED))
     assert (row["status"], row["error_code"], row["error"]) == (Status.FAILED, "5005", "not available any more")
     assert len(world.provider.asks) == 1
+
+
+def frozen(world: World) -> tuple[Claim, Row]:
+    """A call whose worker stands still with its answer, and the purchase, which is in doubt for that."""
+    claim = world.claimed()
+    world.clock.advance(3600)
+    world.sweep()
+    return claim, world.row(claim.row["id"])
+
+
+def ended(world: World, row: Row, look_of: Look) -> Row:
+    while row["status"] == Status.UNKNOWN:
+        row = look(world, look_of, row)
+    return row
+
+
+def test_the_late_answer_of_an_order_that_ended_says_nothing_new(world: World) -> None:
+    claim, row = frozen(world)
+    failed = ended(world, row, replace(ENDED, provider_order_id="order-1"))
+    assert failed["status"] == Status.FAILED
+    assert record(world, claim, ORDERED) is None
+    assert world.row(row["id"]) == failed
+    assert world.events() == ["failed"]
+
+
+def test_the_late_answer_of_another_order_is_followed(world: World) -> None:
+    claim, row = frozen(world)
+    ended(world, row, replace(ENDED, provider_order_id="order-2"))
+    after = record(world, claim, ORDERED)
+    assert after is not None
+    assert (after["status"], after["provider_order_id"]) == (Status.PROCESSING, "order-1")
+
+
+def test_so_is_that_of_an_order_that_a_person_gave_up(world: World) -> None:
+    claim, row = frozen(world)
+    put(world, row, Status.FAILED, provider_order_id="order-1", error_code=RESOLVED)
+    after = record(world, claim, ORDERED)
+    assert after is not None
+    assert after["status"] == Status.PROCESSING
 
 
 def test_an_order_that_ends_refused_after_a_doubt_waits_for_a_person(world: World) -> None:
