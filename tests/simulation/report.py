@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -39,7 +40,9 @@ def story(lived: Lived, *, whole: bool = False) -> str:
 
 def again(lived: Lived) -> str:
     """The command that repeats a world."""
-    without = f" ARGS='--without \"{', '.join(sorted(lived.without))}\"'" if lived.without else ""
+    # Some names have an apostrophe.
+    told = shlex.quote(f'--without "{", ".join(sorted(lived.without))}"')
+    without = f" ARGS={told}" if lived.without else ""
     return f"make simulate SEED={lived.seed}{without}"
 
 

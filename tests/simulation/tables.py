@@ -261,6 +261,11 @@ class ProcessDatabase(SqlDatabase):
         with self._alone(reads=True) as conn:
             yield conn
 
+    def renew(self) -> None:
+        """Its connection is made anew, so that nothing is known of its server."""
+        super().renew()
+        self._kept = None
+
     def may_find(self, query: Select[Any]) -> bool:
         """Asked of what is committed, anew once that was touched; no boundary, as nothing is done where it says no."""
         if query not in _TEXTS:
