@@ -1,4 +1,7 @@
-"""How long each mutant lives: `python -m tests.simulation.hunting [--seconds N] [NAME ...]` prints the table."""
+"""How long each mutant lives: `python -m tests.simulation.hunting [--seconds N] [NAME ...]` prints the table.
+
+With `--fixed` each is tried in the one world of `fixed_seeds.py` that is to find it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
+from tests.simulation.fixed_seeds import FINDS
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.stage import Stage
 from workers.processes.embedded_redis import find_server
@@ -29,13 +34,22 @@ class Hunt:
     what: str
 
 
-def hunt(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], seconds: float, *, enough: int = 2) -> Hunt:
-    """Search worlds with *mutant*, from seed 0 on, until *enough* broke or the processor's *seconds* are over."""
+def hunt(
+    stage: Stage,
+    mutant: Callable[[], AbstractContextManager[Any]],
+    seconds: float,
+    *,
+    enough: int = 2,
+    seeds: Iterable[int] | None = None,
+) -> Hunt:
+    """Search worlds with *mutant*, of *seeds* or from 0 on, until *enough* broke or the processor's *seconds* end."""
     began, worlds, found = time.process_time(), 0, 0
     after, what = None, ""
     with mutant():
-        while found < enough and time.process_time() - began < seconds:
-            lived = stage.live(worlds)
+        for seed in count() if seeds is None else seeds:
+            if found >= enough or time.process_time() - began >= seconds:
+                break
+            lived = stage.live(seed)
             worlds += 1
             if lived.broken is not None:
                 _refuse_own(lived.broken)
@@ -56,14 +70,16 @@ def main() -> int:
     """The table of all mutants. Status 1 where one was not found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--fixed", action="store_true", help="each in the world that is to find it")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    missed = 0
+    missed, fixed = 0, {name: [seed] for seed, names in FINDS.items() for name in names}
+    wanted = given.names or (fixed if given.fixed else [mutant.__name__ for mutant in MUTANTS])
     with Stage(find_server(os.environ)) as stage:
         for mutant in MUTANTS:
-            if given.names and mutant.__name__ not in given.names:
+            if mutant.__name__ not in wanted:
                 continue
-            done = hunt(stage, mutant, given.seconds)
+            done = hunt(stage, mutant, given.seconds, seeds=fixed[mutant.__name__] if given.fixed else None)
             missed += not done.found
             first = f"first after {done.after[0]:.1f} s, world {done.after[1]}" if done.after else "NOT FOUND"
             print(

@@ -17,6 +17,7 @@ import tasks.policies.backoff
 from schemas.status import Status
 from tests.simulation import mutants
 from tests.simulation.clockwork import Broken, Escaped
+from tests.simulation.fixed_seeds import FINDS
 from tests.simulation.hunting import hunt
 from tests.simulation.postgres import Cluster
 from tests.simulation.report import Report, parting, story
@@ -24,18 +25,6 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-SEEDS = (13, 51, 55, 75, 205, 208, 212, 213, 219, 220, 226, 231, 242, 249)
-FOUND = {
-    "in doubt for an earlier call than the one that was lost": 43951648,
-    "kept when its account was left and given back by a call": 106,
-    "refused with a status that HTTP does not name": 43951643,
-    "forty in doubt and a look a round": 43951320,
-    "refused after an audit, of a call that a restore lost": 1310418749,
-    "restored once more while an audit is taken in": 2058730639,
-    "restored to a copy made after the pause, once an audit had taken in": 68,
-    "of an order with a limit, released before a restore was noticed": 774069896,
-}
-"""Seeds of worlds that were broken once, by what broke them: since other faults are drawn they are other worlds."""
 RESTORED = 52
 """A world whose database is restored."""
 LONG = 600
@@ -52,17 +41,11 @@ def stage(_redis_program: str) -> Iterator[Stage]:
         yield found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FINDS)
 def test_a_world_keeps_its_promises(stage: Stage, seed: int) -> None:
     lived = stage.live(seed)
     assert lived.broken is None, story(lived)
     assert lived.purchases > 0
-
-
-@pytest.mark.parametrize("seed", FOUND.values(), ids=FOUND)
-def test_a_world_that_was_broken_once_keeps_them(stage: Stage, seed: int) -> None:
-    lived = stage.live(seed)
-    assert lived.broken is None, story(lived)
 
 
 @pytest.fixture
@@ -123,6 +106,12 @@ def hasty_call_length() -> Any:
 def test_a_mutant_fits_the_code_as_it_is_now(mutant: Callable[[], AbstractContextManager[Any]]) -> None:
     with mutant():
         pass
+
+
+def test_who_finds_a_mutant_names_one() -> None:
+    named = [name for names in FINDS.values() for name in names]
+    assert set(named) <= {mutant.__name__ for mutant in mutants.MUTANTS}
+    assert len(named) == len(set(named))
 
 
 @pytest.mark.parametrize(
