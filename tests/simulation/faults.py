@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from tasks.sandbox.control import Control
-from tests.simulation.clockwork import Actor
-from tests.simulation.store import gone
-from tests.simulation.tables import away
+from tests.simulation.scheduler.clockwork import Actor
+from tests.simulation.servers.store import gone
+from tests.simulation.servers.tables import away
 from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, SCARCE, SHARE, THEMES
 
 if TYPE_CHECKING:

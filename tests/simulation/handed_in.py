@@ -12,7 +12,7 @@ import httpcore
 import tasks.messages.celery_tasks
 import workers.broker.incoming
 import workers.periodic.timers
-from tests.simulation import balances, returns, wishes
+from tests.simulation.actors import balances, returns, wishes
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

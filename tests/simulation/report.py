@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields
 from itertools import zip_longest
 
 from schemas.status import Status
-from tests.simulation.clockwork import Broken
-from tests.simulation.edits import HOWS
+from tests.simulation.actors.edits import HOWS
 from tests.simulation.faults import PROVIDER_RATES, RATES
-from tests.simulation.judge import NOTHING
+from tests.simulation.judges.judge import NOTHING
+from tests.simulation.scheduler.clockwork import Broken
 from tests.simulation.world import Lived
 
 TAIL = 40

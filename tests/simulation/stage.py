@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from tests.servers import RedisServer
 from tests.servers.postgres import find_package
-from tests.simulation import box
-from tests.simulation.postgres import Cluster
-from tests.simulation.store import Line
-from tests.simulation.tables import Files
+from tests.simulation.scheduler import box
+from tests.simulation.servers.postgres import Cluster
+from tests.simulation.servers.store import Line
+from tests.simulation.servers.tables import Files
 from tests.simulation.world import Lived, World
 from workers.processes.embedded_redis import find_server
 

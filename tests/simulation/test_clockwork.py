@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation import box
-from tests.simulation.clockwork import Actor, Broken, Clockwork, Escaped, Killed, Process
-from tests.simulation.threads import Threads
+from tests.simulation.scheduler import box
+from tests.simulation.scheduler.clockwork import Actor, Broken, Clockwork, Escaped, Killed, Process
+from tests.simulation.scheduler.threads import Threads
 
 
 def end_of(clockwork: Clockwork) -> Callable[[], None]:

@@ -15,12 +15,13 @@ import pytest
 
 import tasks.policies.backoff
 from schemas.status import Status
-from tests.simulation import mutants
-from tests.simulation.clockwork import Broken, Escaped
-from tests.simulation.fixed_seeds import FINDS
-from tests.simulation.hunting import hunt
-from tests.simulation.postgres import Cluster
+from tests.simulation.mutants import purchases
+from tests.simulation.mutants.every import MUTANTS
+from tests.simulation.mutants.fixed_seeds import FINDS
+from tests.simulation.mutants.hunting import hunt
 from tests.simulation.report import Report, parting, story
+from tests.simulation.scheduler.clockwork import Broken, Escaped
+from tests.simulation.servers.postgres import Cluster
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
@@ -102,7 +103,7 @@ def hasty_call_length() -> Any:
     return found["call_length"]
 
 
-@pytest.mark.parametrize("mutant", mutants.MUTANTS)
+@pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_fits_the_code_as_it_is_now(mutant: Callable[[], AbstractContextManager[Any]]) -> None:
     with mutant():
         pass
@@ -110,16 +111,16 @@ def test_a_mutant_fits_the_code_as_it_is_now(mutant: Callable[[], AbstractContex
 
 def test_who_finds_a_mutant_names_one() -> None:
     named = [name for names in FINDS.values() for name in names]
-    assert set(named) <= {mutant.__name__ for mutant in mutants.MUTANTS}
+    assert set(named) <= {mutant.__name__ for mutant in MUTANTS}
     assert len(named) == len(set(named))
 
 
 @pytest.mark.parametrize(
     ("mutant", "what"),
     [
-        (mutants.posted_before_asked, "charged"),
-        (mutants.intent_after_call, "no intent stands in the table"),
-        (mutants.claim_without_revision, "charged"),
+        (purchases.posted_before_asked, "charged"),
+        (purchases.intent_after_call, "no intent stands in the table"),
+        (purchases.claim_without_revision, "charged"),
     ],
 )
 def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractContextManager[Any]], what: str) -> None:
@@ -127,7 +128,7 @@ def test_a_broken_promise_is_seen(stage: Stage, mutant: Callable[[], AbstractCon
 
 
 def test_a_finding_is_made_smaller_and_what_is_left_out_repeats_it(stage: Stage) -> None:
-    with mutants.intent_after_call():
+    with purchases.intent_after_call():
         lives = (stage.live(seed) for seed in range(8, 60))
         found = next(one for one in lives if one.broken is not None and len(one.trace) > LONG)
         # it is as small as it gets within some twenty worlds: seconds, where the machine has the time
@@ -158,7 +159,7 @@ def test_reports_of_several_processes_are_one(stage: Stage) -> None:
 
 
 def test_a_finding_is_told_as_a_story_with_the_way_to_repeat_it(stage: Stage) -> None:
-    with mutants.intent_after_call():
+    with purchases.intent_after_call():
         lived = stage.live(2)
     told, report = story(lived), Report()
     report.add(lived)

@@ -14,22 +14,23 @@ from schemas.config.file import Config
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import kinds as all_kinds
 from tests.quick_policy import QUICK
-from tests.simulation import box, days, people, returns, staff, stocks
-from tests.simulation.balances import Balances
-from tests.simulation.broker import Broker
-from tests.simulation.clockwork import Broken, Clockwork, Process
-from tests.simulation.edits import Edits, kind_of
+from tests.simulation.actors import days, people, returns, staff, stocks
+from tests.simulation.actors.balances import Balances
+from tests.simulation.actors.edits import Edits, kind_of
+from tests.simulation.actors.wishes import Wishes
 from tests.simulation.faults import BY_THE_LAST_LOOK, Faults
 from tests.simulation.handed_in import handed_in
-from tests.simulation.idle import Idle
-from tests.simulation.judge import Judge
-from tests.simulation.network import Network
-from tests.simulation.paging import SHRINKS, Paging
+from tests.simulation.judges.judge import Judge
 from tests.simulation.requests import Request, numbers_of
-from tests.simulation.store import Line, Store
-from tests.simulation.tables import Files
-from tests.simulation.weather import ANOTHER, Weather
-from tests.simulation.wishes import Wishes
+from tests.simulation.scheduler import box
+from tests.simulation.scheduler.clockwork import Broken, Clockwork, Process
+from tests.simulation.scheduler.idle import Idle
+from tests.simulation.servers.broker import Broker
+from tests.simulation.servers.network import Network
+from tests.simulation.servers.paging import SHRINKS, Paging
+from tests.simulation.servers.store import Line, Store
+from tests.simulation.servers.tables import Files
+from tests.simulation.servers.weather import ANOTHER, Weather
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""

@@ -60,9 +60,7 @@ _COUNTED = (
     .where(LINE.c.order_id == bindparam("of"), among(LINE.c.wish, "positions"))
     .group_by(LINE.c.wish, PURCHASE.c.status, _GAVE_WAY)
 )
-
 ANY_OPEN = select(_AT.order_id).where(OPEN_WISH).order_by(_AT.next_run_at).limit(1)
-
 HAS_OPEN_WISH = exists().where(_AT.order_id == ORDER.c.id, OPEN_WISH)
 """Whether numbers are still looked for: such an order is not completed."""
 

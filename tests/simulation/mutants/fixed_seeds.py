@@ -1,6 +1,6 @@
 """The worlds that every run of the tests lives through: together they find most mutants, so that few worlds tell much.
 
-`python -m tests.simulation.hunting --fixed` tries each mutant in the world that is to find it.
+`python -m tests.simulation.mutants.hunting --fixed` tries each mutant in the world that is to find it.
 """
 
 from __future__ import annotations
@@ -55,4 +55,4 @@ FINDS: dict[int, tuple[str, ...]] = {
     26: ("one_look",),
     27: ("lost_release_is_kept",),
 }
-"""Seeds, and the mutants of `mutants.py` that each finds. What draws otherwise makes other worlds of them."""
+"""Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""

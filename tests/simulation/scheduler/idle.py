@@ -18,8 +18,8 @@ from tasks import orders
 from tasks.ledger.orders.cancelled import STOPPABLE
 from tasks.lifecycle import give_back, release_and_sweep
 from tasks.restored_database import detect
-from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import MICRO, Actor, Process
+from tests.simulation.scheduler.box import wall_clock
+from tests.simulation.scheduler.clockwork import MICRO, Actor, Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

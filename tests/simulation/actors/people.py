@@ -26,11 +26,11 @@ from tasks.provider_reaction import pause_provider
 from tasks.providers.adapter import ProviderError
 from tasks.restored_database import go_on
 from tasks.transactions import Raced
-from tests.simulation import days, releases, returns
-from tests.simulation.box import START
-from tests.simulation.edits import desk, kind_of
-from tests.simulation.judge import BEHIND
+from tests.simulation.actors import days, releases, returns
+from tests.simulation.actors.edits import desk, kind_of
+from tests.simulation.judges.judge import BEHIND
 from tests.simulation.requests import PATIENCE
+from tests.simulation.scheduler.box import START
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, UNSETTLED, OrderStatus, Status
-from tests.simulation import days
-from tests.simulation.clockwork import MICRO, Broken
-from tests.simulation.edits import REPOINTED, desk, kind_of
-from tests.simulation.order_limits import OrderLimits
-from tests.simulation.standing import IN_DOUBT, MAY_BE_CHARGED, Standing
+from tests.simulation.actors import days
+from tests.simulation.actors.edits import REPOINTED, desk, kind_of
+from tests.simulation.judges.order_limits import OrderLimits
+from tests.simulation.judges.standing import IN_DOUBT, MAY_BE_CHARGED, Standing
+from tests.simulation.scheduler.clockwork import MICRO, Broken
 
 if TYPE_CHECKING:
     from tests.simulation.requests import Request

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tests.simulation.clockwork import MICRO, Actor, Clockwork
+from tests.simulation.scheduler.clockwork import MICRO, Actor, Clockwork
 
 
 class Threads:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from schemas.requests import RequestError
 from tasks.lifecycle.release_and_sweep import BUY, LOOK
 from tasks.messages.public_names import BUY_NUMBER, SUBMIT_ORDER
-from tests.simulation.clockwork import Broken
+from tests.simulation.scheduler.clockwork import Broken
 from workers.broker.incoming import _keep
 
 if TYPE_CHECKING:
-    from tests.simulation.clockwork import Process
+    from tests.simulation.scheduler.clockwork import Process
     from tests.simulation.world import World
 
 IS_OLDER = "a worker is of the release before"

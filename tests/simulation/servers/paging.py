@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from schemas.status import DEAD, Status
 from tasks.providers.sandbox.exchange import Incoming, Reply
-from tests.simulation.clockwork import Actor
-from tests.simulation.edits import desk, kind_of
+from tests.simulation.actors.edits import desk, kind_of
+from tests.simulation.scheduler.clockwork import Actor
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from schemas.status import DEAD
-from tests.simulation.clockwork import Broken
-from tests.simulation.edits import desk, kind_of
-from tests.simulation.standing import IN_DOUBT, One
+from tests.simulation.actors.edits import desk, kind_of
+from tests.simulation.judges.standing import IN_DOUBT, One
+from tests.simulation.scheduler.clockwork import Broken
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -17,7 +17,7 @@ from tasks.providers.transport.xml import XML_TYPE, read_xml
 from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
-from tests.simulation.clockwork import MICRO
+from tests.simulation.scheduler.clockwork import MICRO
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

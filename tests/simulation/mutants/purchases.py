@@ -1,13 +1,9 @@
-"""Faults of our own, put in on purpose: a simulation that does not find them proves nothing.
-
-`python -m tests.simulation.hunting [--seconds N]` searches each and prints the table.
-"""
+"""Faults of our own in calls, looks, limits and events."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -36,11 +32,6 @@ from tasks.ledger.calls import intents
 from tasks.ledger.orders.limits import NONE_LIMITED
 from tasks.policies.pace import Pace, Slot
 from tasks.policies.retry import Decision
-from tests.simulation.mutants_of_accounts import MUTANTS_OF_ACCOUNTS
-from tests.simulation.mutants_of_money import MUTANTS_OF_MONEY
-from tests.simulation.mutants_of_pools import MUTANTS_OF_POOLS
-from tests.simulation.mutants_of_releases import MUTANTS_OF_RELEASES
-from tests.simulation.mutants_of_wishes import MUTANTS_OF_WISHES
 
 
 def unclear_is_absent() -> AbstractContextManager[Any]:
@@ -262,7 +253,7 @@ def max_forgotten() -> AbstractContextManager[Any]:
     return patch.object(tasks.lifecycle.release_and_sweep, "lock_limited", lambda *_: NONE_LIMITED)
 
 
-MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
+MUTANTS_OF_PURCHASES = (
     unclear_is_absent,
     posted_before_asked,
     lost_call_is_queued,
@@ -283,9 +274,4 @@ MUTANTS: tuple[Callable[[], AbstractContextManager[Any]], ...] = (
     limiter_from_the_past,
     max_forgotten,
     newest_first,
-    *MUTANTS_OF_ACCOUNTS,
-    *MUTANTS_OF_MONEY,
-    *MUTANTS_OF_POOLS,
-    *MUTANTS_OF_RELEASES,
-    *MUTANTS_OF_WISHES,
 )

@@ -22,8 +22,8 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.tables.purchases import PURCHASE
 from tests.servers.postgres import PostgresServer
-from tests.simulation.clockwork import Broken
-from tests.simulation.tables import Files
+from tests.simulation.scheduler.clockwork import Broken
+from tests.simulation.servers.tables import Files
 from workers.database.commit_outcome import MARKED
 from workers.database.connections import make_engine
 

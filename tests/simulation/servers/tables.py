@@ -26,8 +26,8 @@ from sqlalchemy.exc import OperationalError
 
 import workers.database.connections
 from tasks.transactions import SERVER
-from tests.simulation.box import wall_clock
-from tests.simulation.clockwork import Clockwork, Escaped
+from tests.simulation.scheduler.box import wall_clock
+from tests.simulation.scheduler.clockwork import Clockwork, Escaped
 from workers.database.connections import SqlDatabase, make_engine, migrate
 
 if TYPE_CHECKING:

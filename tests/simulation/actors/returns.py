@@ -18,10 +18,10 @@ from tasks.providers.signalwire.adapter import SignalWire
 from tasks.releases import giving_back
 from tasks.releases.stopped_releases import LEFT, WENT_BACK
 from tasks.runtime import Message
-from tests.simulation.clockwork import Broken
-from tests.simulation.edits import desk, kind_of
+from tests.simulation.actors.edits import desk, kind_of
 from tests.simulation.requests import PATIENCE, PUBLIC, Request
-from tests.simulation.weather import ANOTHER
+from tests.simulation.scheduler.clockwork import Broken
+from tests.simulation.servers.weather import ANOTHER
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

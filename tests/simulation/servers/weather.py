@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from redis.exceptions import ReadOnlyError
 from sqlalchemy.exc import OperationalError
 
-from tests.simulation.clockwork import MICRO
-from tests.simulation.staff import CLOCK_IS_OFF
-from tests.simulation.tables import away
+from tests.simulation.actors.staff import CLOCK_IS_OFF
+from tests.simulation.scheduler.clockwork import MICRO
+from tests.simulation.servers.tables import away
 
 if TYPE_CHECKING:
-    from tests.simulation.broker import Sent
+    from tests.simulation.servers.broker import Sent
     from tests.simulation.world import World
 
 EVERY = 2.0

@@ -15,10 +15,10 @@ from tasks.policies.pace import Pace
 from tasks.providers.registry import kinds_of
 from tasks.runtime import Runtime
 from tasks.watermark import Watermark
-from tests.simulation import releases
-from tests.simulation.clockwork import MICRO, Process
-from tests.simulation.store import ProcessRedis
-from tests.simulation.tables import Clock, ProcessDatabase
+from tests.simulation.actors import releases
+from tests.simulation.scheduler.clockwork import MICRO, Process
+from tests.simulation.servers.store import ProcessRedis
+from tests.simulation.servers.tables import Clock, ProcessDatabase
 from workers.database.clock import EVERY, DatabaseClock
 from workers.periodic.timers import Timer, Timers
 from workers.wiring import bind_providers, prepare_providers

@@ -16,9 +16,9 @@ from schemas.status import DEAD, Status
 from schemas.tables.wishes import WishState
 from tasks.providers.registry import kinds
 from tasks.wishes import due, run
-from tests.simulation.clockwork import Broken
-from tests.simulation.edits import desk, kind_of
+from tests.simulation.actors.edits import desk, kind_of
 from tests.simulation.requests import ByCriteria, numbers_of
+from tests.simulation.scheduler.clockwork import Broken
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

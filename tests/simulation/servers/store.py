@@ -14,11 +14,11 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisGone
 
 from schemas.events import STREAM
-from tests.simulation.box import START
-from tests.simulation.clockwork import MICRO
+from tests.simulation.scheduler.box import START
+from tests.simulation.scheduler.clockwork import MICRO
 
 if TYPE_CHECKING:
-    from tests.simulation.clockwork import Process
+    from tests.simulation.scheduler.clockwork import Process
     from tests.simulation.world import World
 
 _PRELUDE = """

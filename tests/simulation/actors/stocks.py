@@ -12,7 +12,7 @@ from tasks.messages.celery_tasks import REPLENISH
 from tasks.messages.public_names import RETURN_NUMBER, TAKE_NUMBER
 from tasks.providers.registry import kinds
 from tasks.runtime import Message
-from tests.simulation.clockwork import Broken
+from tests.simulation.scheduler.clockwork import Broken
 from workers.periodic.beat_schedule import POOL_TICK, PUBLIC_QUEUE
 
 if TYPE_CHECKING:

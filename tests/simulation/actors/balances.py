@@ -16,8 +16,8 @@ from schemas.events import EventType
 from tasks.ledger import balances
 from tasks.messages.celery_tasks import BALANCE
 from tasks.runtime import Message
-from tests.simulation.clockwork import Broken
 from tests.simulation.requests import PUBLIC
+from tests.simulation.scheduler.clockwork import Broken
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -23,9 +23,9 @@ from tasks.providers.sandbox.exchange import Incoming, Reply
 from tasks.sandbox.control import Control
 from tasks.sandbox.purchase import Delivery
 from tasks.sandbox.router import Router
-from tests.simulation.clockwork import MICRO, Process
-from tests.simulation.edits import desk
-from tests.simulation.gateways import Gateways
+from tests.simulation.actors.edits import desk
+from tests.simulation.scheduler.clockwork import MICRO, Process
+from tests.simulation.servers.gateways import Gateways
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -34,8 +34,8 @@ import workers.database.connections
 import workers.database.group_commit
 import workers.periodic.giving_back
 from tasks.outages.waits import Waits
-from tests.simulation.clockwork import Clockwork, Escaped
-from tests.simulation.threads import Threads
+from tests.simulation.scheduler.clockwork import Clockwork, Escaped
+from tests.simulation.scheduler.threads import Threads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = (

@@ -1,4 +1,4 @@
-"""How long each mutant lives: `python -m tests.simulation.hunting [--seconds N] [NAME ...]` prints the table.
+"""How long each mutant lives: `python -m tests.simulation.mutants.hunting [--seconds N] [NAME ...]` prints the table.
 
 With `--fixed` each is tried in the one world of `fixed_seeds.py` that is to find it.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from tests.simulation.fixed_seeds import FINDS
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants.every import MUTANTS
+from tests.simulation.mutants.fixed_seeds import FINDS
 from tests.simulation.stage import Stage
 from workers.processes.embedded_redis import find_server
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks import orders
 from tasks.ledger.orders import cancel
-from tests.simulation.clockwork import Broken
+from tests.simulation.scheduler.clockwork import Broken
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -25,8 +25,8 @@ from tasks.messages.public_names import (
 from tasks.runtime import Message
 from tasks.transactions import Raced
 from tasks.wishes.due import FIND_NUMBERS
-from tests.simulation import releases
-from tests.simulation.clockwork import Actor, Process
+from tests.simulation.actors import releases
+from tests.simulation.scheduler.clockwork import Actor, Process
 from workers.broker.dropped_messages import NotKept
 
 if TYPE_CHECKING:

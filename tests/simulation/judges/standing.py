@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from schemas.status import DEAD, UNSETTLED, Status
-from tests.simulation.edits import desk, kind_of
+from tests.simulation.actors.edits import desk, kind_of
 
 if TYPE_CHECKING:
-    from tests.simulation.tables import Files
+    from tests.simulation.servers.tables import Files
 
 IN_DOUBT = (Status.PURCHASING, Status.UNKNOWN, Status.PROCESSING)
 """What a row says of its newest call, and of no other."""
