@@ -21,7 +21,7 @@ PATIENCE = 180.0
 LONGEST_NAP = 0.25
 """Seconds that pass at most before something is asked for again that is quickly asked."""
 
-_SAMPLE = 0.02
+_SAMPLE = 0.005
 
 _NAP = 0.005
 _PAUSE = 0.1
@@ -49,7 +49,7 @@ def eventually(check: Callable[[], T], *, seconds: float = PATIENCE, what: str =
 
 @contextmanager
 def lateness() -> Iterator[Callable[[], float]]:
-    """Measures, meanwhile, by how many seconds this process wakes a thread late at worst, or by up to 0.02 s less."""
+    """Measures, meanwhile, by how many seconds this process wakes a thread late at worst, or by up to 5 ms less."""
     ended, worst = threading.Event(), 0.0
 
     def measure() -> None:

@@ -57,7 +57,9 @@ def test_the_calls_of_a_killed_worker_are_found_in_time(set_stage: SetStage) -> 
 
 @both_in_the_long_form
 def test_work_goes_on_soon_after_redis_is_back(set_stage: SetStage) -> None:
-    with set_stage(rates={}) as world, Feeder(world, draw_asks(40), shares=2) as feeder:
+    # Some are left to be called for, however late the first call is noticed.
+    slow = {"rate_limits": ["1/2 seconds"]}
+    with set_stage(rates={}, policy=slow) as world, Feeder(world, draw_asks(40), shares=1) as feeder:
         feeder.next_share()
         eventually(world.shop.calls, what="the first call")
         redis_away(30.0 if LONG else 3.0)(world, random.Random())
