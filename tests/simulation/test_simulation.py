@@ -26,6 +26,8 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
+REPLACED = 16
+"""A world whose database is replaced between a claim's commit and its mark: a fault that goes by a function's name."""
 RESTORED = 52
 """A world whose database is restored."""
 LONG = 600
@@ -138,6 +140,10 @@ def test_a_finding_is_made_smaller_and_what_is_left_out_repeats_it(stage: Stage)
     assert again.trace == small.trace
     assert kind_of(again) == kind_of(found)
     assert "--without" in story(small)
+
+
+def test_a_server_is_replaced_between_a_claim_and_its_mark(stage: Stage) -> None:
+    assert stage.live(REPLACED).faults["replaced before the mark"]
 
 
 def test_what_is_left_out_is_not_met(stage: Stage) -> None:

@@ -25,7 +25,7 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
-CLAIM = "lifecycle.claim.claim"
+CLAIM = "lifecycle.claim.claimed"
 KEEPS = "releases.stopped_releases.keep_all"
 """Where an audit has looked at all, and keeps what is on its way back."""
 ANOTHER = "another audits meanwhile"
