@@ -48,7 +48,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## buy numbers from sandboxes on this machine, and show what happens
 	@$(BIN)/dialstock demo $(ARGS)
 
-test: $(STAMP) ## all tests, on a process a core and four for what waits (ARGS=tests/a_file.py, ARGS='-k name' and the like goes to pytest)
+test: $(STAMP) ## all tests, on a process a core and five for what waits (ARGS=tests/a_file.py, ARGS='-k name' and the like goes to pytest)
 	@$(PYTEST) $(ARGS)
 
 unit: $(STAMP) ## the quick tests, about a minute: no database, no Redis, no workers, no command line

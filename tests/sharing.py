@@ -24,8 +24,8 @@ from xdist.workermanage import WorkerController
 MOST = 8
 """Processes for what computes: each has a Valkey and a PostgreSQL."""
 
-BESIDE = 4
-"""Processes for what waits."""
+BESIDE = 5
+"""Processes for what waits: each uses a fifth of a core."""
 
 COMPILED_WITHIN = 60.0
 """Seconds that those wait at most until the others have compiled what they import."""
@@ -33,10 +33,21 @@ COMPILED_WITHIN = 60.0
 MATRIX = "tests/integration/test_troubles.py"
 """Each of its tests takes more than a minute, and is a unit."""
 
-WAITING = (MATRIX, "tests/deploy/test_image.py", "tests/chaos", "tests/integration")
+WAITING = (
+    MATRIX,
+    "tests/deploy/test_image.py",
+    "tests/chaos",
+    "tests/integration",
+    "tests/workers/database",
+    "tests/workers/cli",
+    "tests/workers/pages",
+    "tests/workers/redis_access",
+    "tests/workers/broker",
+    "tests/plugin",
+)
 """Files and folders whose tests mostly wait, the longest units first."""
 
-LONGEST = (*WAITING, "tests/simulation", "tests/workers/cli", "tests/deploy", "tests/workers", "tests/test_forked.py")
+LONGEST = (*WAITING, "tests/simulation", "tests/deploy", "tests/workers", "tests/test_forked.py")
 """Files and folders, the longest units first: what takes minutes must not begin last."""
 
 PART = "part"

@@ -84,7 +84,7 @@ def test_a_few_tests_run_in_the_process_that_was_started(
         (["tests/deploy"], {}, True),
         (["tests"], {"keyword": "not postgresql"}, False),
         (["tests"], {"markexpr": "not served"}, False),
-        (["tests/tasks", "tests/workers"], {}, False),
+        (["tests/tasks", "tests/schemas"], {}, False),
     ],
 )
 def test_what_waits_has_processes_of_its_own(
