@@ -92,6 +92,7 @@ def audit(
         began=watch.now,
         shows_by=watch.now - timedelta(seconds=binding.policy.reconcile_after[-1]),
         settles_by=_settles_by(binding.policy, watch),
+        clock_set_at=watch.since if watch.was_set else None,
         last=walk(runtime, binding, progress, stopping),
     )
     report = _compared(runtime, walks)

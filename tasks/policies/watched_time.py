@@ -21,10 +21,13 @@ ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """The time now, and since when this process has watched it pass without a step."""
+    """The time now, and since when this process has watched it pass without a step: since its first look, or, where
+    the clock *was_set*, since it noticed that.
+    """
 
     now: datetime
     since: datetime = ALWAYS
+    was_set: bool = False
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tasks.chunks import chunks
 from tasks.ledger import accounts, history
 from tasks.ledger.orders.wishes import stop_wishes
-from tasks.ledger.queue import requeue, standing
+from tasks.ledger.queue import pausing, requeue, standing
 from tasks.ledger.rows import some_numbers
 from tasks.orders import CHUNK
 from tasks.policies.pause import Cause, Pause
@@ -34,12 +34,24 @@ def compare(runtime: Runtime) -> bool:
     Raises redis.RedisError and SQLAlchemyError while one of the two is away.
     """
     with runtime.database.read() as conn:
-        links = accounts.links(conn)
+        links, behind = accounts.links(conn), pausing.behind(conn)
+    if behind:
+        _begin_anew(runtime)
     runtime.watermark.relink(links)
     for account in in_question(runtime):
         if _went_back(runtime, account):
             _stop(runtime, account)
     return False
+
+
+def _begin_anew(runtime: Runtime) -> None:
+    """What was bought shows some time after a pause, of which a clock that is set ahead spares all: wait once more.
+
+    A command that is started then cannot know.
+    """
+    watch = runtime.watched()
+    if watch.was_set:
+        runtime.database.run(lambda conn: pausing.begin_anew(conn, watch.since, watch.now))
 
 
 class Uncompared(NotHere):

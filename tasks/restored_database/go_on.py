@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
 
+from schemas.config.policy import Policy
 from schemas.settling import Finding, FindingKind
 from schemas.tables.purchases import PURCHASE
 from tasks.audit.compare import Report, Settlement, gone_among, proves_absence
@@ -20,6 +21,7 @@ from tasks.ledger.queue import pausing, standing
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
+from tasks.policies.backoff import call_length
 from tasks.policies.pause import Cause
 from tasks.restored_database.detect import doubt_lost, keep_numbers
 from tasks.restored_database.lost_calls import Lost, all_lost
@@ -52,7 +54,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     """Let an account go on after an audit that adopted; None where the database is not behind for it.
 
     Not before the list was read late enough to show all that was bought, by the policy's last look: after the newest
-    lost call, and after the pause, which the present database dates; and not while anything is left to settle, or
+    lost call, and after what was under way at the pause, which the present database dates, or as its clock was set;
+    and not while anything is left to settle, or
     anything is unclear: what is not ours here may be bought again.
 
     Raises ProviderError where the provider does not show its whole list once more, and redis.RedisError.
@@ -63,7 +66,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         return None
     if not began:
         doubt_lost(runtime, lost)
-    shows = max([*began.values(), *(mark.deadline for mark in lost.calls)])
+    shows = _over_by(binding.policy, lost, began, report.walks.clock_set_at)
     if report.walks.shows_by < shows:
         return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
     if done.left:
@@ -83,6 +86,13 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         runtime.database.run(partial(_doubt_no_more, still, lost.account, chunk))
     aliases = _answer_taken_in(runtime, lost, began, report.walks, by)
     return GoingOn() if aliases is None else GoingOn(settled=True, aliases=tuple(aliases), unseen=tuple(unseen))
+
+
+def _over_by(policy: Policy, lost: Lost, began: Mapping[str, datetime], set_at: datetime | None) -> datetime:
+    """When all calls were over that the database may have lost."""
+    under_way = timedelta(seconds=call_length(policy))
+    stopped = [*began.values(), *([] if set_at is None else [set_at])]
+    return max([*(at + under_way for at in stopped), *(mark.deadline for mark in lost.calls)])
 
 
 def _answer_taken_in(

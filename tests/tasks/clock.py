@@ -15,6 +15,7 @@ class Clock:
     def __init__(self) -> None:
         self.moment = START
         self.since = ALWAYS
+        self.was_set = False
         self.set_by = timedelta(0)
 
     def __call__(self) -> datetime:
@@ -32,11 +33,11 @@ class Clock:
         """The clock is set, and the process notices it."""
         self.advance(seconds)
         self.set_by += timedelta(seconds=seconds)
-        self.start_anew()
+        self.since, self.was_set = self.moment, True
 
     def start_anew(self) -> None:
         """The process is a new one: it knows nothing of the time before."""
-        self.since = self.moment
+        self.since, self.was_set = self.moment, False
 
     def watch(self) -> Watch:
-        return Watch(now=self.moment, since=self.since)
+        return Watch(now=self.moment, since=self.since, was_set=self.was_set)

@@ -49,6 +49,7 @@ class DatabaseClock:
         self.trip = 0.0
         """Seconds that its last answer took; 0.0 before the first."""
         self._steady: tuple[datetime, float] | None = None
+        self._was_set = False
         self._asking = threading.Lock()
 
     def __call__(self) -> datetime:
@@ -64,7 +65,7 @@ class DatabaseClock:
     def watch(self) -> Watch:
         """Ask the database anew, and tell since when its clock was not set. Raises SQLAlchemyError while it is away."""
         said, since = self._look()
-        return Watch(now=said[0], since=since)
+        return Watch(now=said[0], since=since, was_set=self._was_set)
 
     def _ask(self) -> tuple[datetime, float]:
         base, _ = self._look()
@@ -89,7 +90,7 @@ class DatabaseClock:
         off = base[0] - said - timedelta(seconds=base[1] - at)
         if abs(off) > SKEW + unsure:
             log.warning("the database's clock was set by %+.1f s: what is in doubt waits anew", off.total_seconds())
-            self._steady = base
+            self._steady, self._was_set = base, True
         return self._steady[0]
 
     def _tell(self, off: timedelta) -> None:

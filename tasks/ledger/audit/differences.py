@@ -60,7 +60,8 @@ class Walks:
     """What the provider showed. `began` is when the first walk began, `shows_by` when all bought before is shown.
 
     A number is missing, or absent, only where no walk showed it, and ours only where the last one did. What is held is
-    absent only where its last call was over by `settles_by`; None where that is a person's to say.
+    absent only where its last call was over by `settles_by`; None where that is a person's to say. `clock_set_at` is
+    when this process noticed last that the clock was set that all of these go by.
     """
 
     provider: str
@@ -70,6 +71,7 @@ class Walks:
     last: Shown
     earlier: Shown = field(default_factory=Shown)
     settles_by: datetime | None = None
+    clock_set_at: datetime | None = None
 
     def showed(self, number: str) -> bool:
         """Whether any walk showed *number*."""

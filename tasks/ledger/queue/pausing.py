@@ -38,6 +38,13 @@ def behind(conn: Connection) -> set[str]:
     return set(conn.execute(_BEHIND).scalars())
 
 
+def begin_anew(conn: Connection, since: datetime, now: datetime) -> None:
+    """Have pauses of a database behind that began before *since* begin *now*: no time before that can be believed."""
+    query = select(PROVIDER.c.provider).where(_CAUSE, PROVIDER.c.paused_at < since).order_by(PROVIDER.c.provider)
+    for provider in conn.execute(query.with_for_update()).scalars().all():
+        _set(conn, provider, now, paused_at=now)
+
+
 def pause(conn: Connection, provider: str, wanted: Pause, now: datetime, also: Iterable[str] = ()) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 

@@ -64,6 +64,7 @@ def test_a_clock_that_goes_evenly_is_watched_from_the_first_look_on(start: Start
         time.passed += 30
         assert one.watch().since == began
     assert one.watch().seconds == 3000
+    assert not one.watch().was_set
 
 
 @pytest.mark.parametrize("seconds", [600.0, -600.0, 1.5, -1.5])
@@ -77,6 +78,7 @@ def test_a_step_begins_a_new_watch(start: Start, time: Time, seconds: float, cap
     assert f"set by {seconds:+.1f} s" in caplog.text
     time.passed += 5
     assert one.watch().seconds == 5
+    assert one.watch().was_set
 
 
 def test_a_step_that_the_timer_meets_is_noticed_too(start: Start, time: Time) -> None:
