@@ -20,6 +20,9 @@ from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, SCARCE, 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+WITHIN = "stands still in a transaction"
+WITHIN_RATES = (0.02, 0.1, 0.4)
+
 RATES: dict[str, tuple[float, ...]] = {
     # by boundary; IDLE of it where nothing is in hand
     "killed": (0.0, 0.005, 0.03, 0.1),
@@ -84,6 +87,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "list shrinks while it is paged": (0.0,),
     # by sleep, for a slot most of all; in a theme alone
     "sleeps too long": (0.0,),
+    # by statement; where several write at once alone
+    WITHIN: (0.0,),
 }
 PROVIDER_RATES: dict[str, tuple[float, ...]] = {
     "throttle": (0.0, 0.05, 0.2),
@@ -115,6 +120,9 @@ ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
 
 STILL = (0.02, 0.1, 0.3, 0.7, 1.5, 4.0, 12.0, 25.0)
 """Seconds for which an actor stands still."""
+
+IN_A_TRANSACTION = (0.0001, 0.002, 0.03, 0.3, 1.0)
+"""The same for who has locks: others come to want them meanwhile. Less than the server would allow."""
 
 OVER_A_SEARCH = (8.0, 10.0, 12.0, 20.0)
 """The same for who has found numbers for a wish: its lease lapses, and what another orders meanwhile is bought, or not
@@ -219,6 +227,8 @@ class Faults:
         share = 1.0 if what in POINTS or what.startswith(IN_HAND) or what.endswith(": written") else IDLE
         if self.happens("killed", share):
             return -1.0
+        if actor.busy:
+            return self._chances[WITHIN].choice(IN_A_TRANSACTION) if self.happens(WITHIN) else 0.0
         if what == "searched" and self.happens("stands still over a search"):
             return self._rng.choice(OVER_A_SEARCH)
         if what == "answered" and self.happens("stands still with an answer"):

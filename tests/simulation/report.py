@@ -15,6 +15,7 @@ from tests.simulation.actors.edits import HOWS
 from tests.simulation.faults import PROVIDER_RATES, RATES
 from tests.simulation.judges.judge import NOTHING
 from tests.simulation.scheduler.clockwork import Broken
+from tests.simulation.servers.writers import DEADLOCK, WAITS
 from tests.simulation.world import Lived
 
 TAIL = 40
@@ -123,7 +124,8 @@ class Report:
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
-        known = [*RATES, *(f"alias {how}" for how in HOWS), *(f"provider {name}" for name in PROVIDER_RATES)]
+        known = [*RATES, WAITS, DEADLOCK, *(f"alias {how}" for how in HOWS)]
+        known += [f"provider {name}" for name in PROVIDER_RATES]
         columns = [NOTHING, *Status]
         lines = ["".join([f"{'':28}", f"{'met':>8}", *(f"{column[:10]:>11}" for column in columns)])]
         for name in known:

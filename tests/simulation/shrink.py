@@ -9,7 +9,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.simulation.world import ACTORS, KINDS, Lived
+from tests.simulation.faults import RATES
+from tests.simulation.world import ACTORS, KINDS, SEVERAL, Lived
 
 Live = Callable[[frozenset[str]], Lived]
 
@@ -44,14 +45,14 @@ def shrink(live: Live, found: Lived, seconds: float) -> Lived:
 
 
 def _large(lived: Lived) -> Sequence[Sequence[str]]:
-    return [list(lived.keys), list(ACTORS), sorted(lived.faults)]
+    return [list(lived.keys), [SEVERAL, *ACTORS], sorted(lived.faults)]
 
 
 def _single(lived: Lived) -> Sequence[Sequence[str]]:
     return [
         [f"{name}#{number + 1}" for number in range(count)]
         for name, count in sorted(lived.faults.items())
-        if count <= MOST_SINGLE and not name.startswith("provider ")
+        if count <= MOST_SINGLE and name in RATES
     ]
 
 

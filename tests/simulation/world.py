@@ -18,7 +18,7 @@ from tests.simulation.actors import days, people, returns, staff, stocks
 from tests.simulation.actors.balances import Balances
 from tests.simulation.actors.edits import Edits, kind_of
 from tests.simulation.actors.wishes import Wishes
-from tests.simulation.faults import BY_THE_LAST_LOOK, Faults
+from tests.simulation.faults import BY_THE_LAST_LOOK, WITHIN, WITHIN_RATES, Faults
 from tests.simulation.handed_in import handed_in
 from tests.simulation.judges.judge import Judge
 from tests.simulation.requests import Request, numbers_of
@@ -62,6 +62,10 @@ BATCH = 5
 
 NAMED = 0.75
 """The share of worlds in which the database's server tells itself from another, as PostgreSQL's do."""
+
+SEVERAL = "several writers"
+SHARED = 0.5
+"""The share of worlds on PostgreSQL in which several write at once."""
 
 SETTLED_WITHIN = 300.0
 """Virtual seconds after the faults in which everything is settled: a pause that grew, and all looks after it."""
@@ -114,6 +118,7 @@ class World:
         rng = self.clockwork.rng
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
         self.faults = Faults(self)
+        self._share(self.chance("writers"))
         self.kinds = sorted({*rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))), *self.faults.kinds})
         # Where a clock that is set ahead saves more of the wait than the looks after it take.
         timeout = 8.0 if self.faults.rates["database's clock is set"] else 2.0
@@ -151,6 +156,12 @@ class World:
         seldom = 0.5 - self.faults.rates["pending for long"] / 2
         control.list_pending(self.chance("lists").random() < seldom)
         control.refuse_owned(rng.random() < 0.5)
+
+    def _share(self, rng: random.Random) -> None:
+        """Whether several write at once, where the database can; then some stand still with a lock now and then."""
+        if rng.random() < SHARED and SEVERAL not in self.without:
+            self.files.share(self.clockwork)
+            self.faults.rates[WITHIN] = rng.choice(WITHIN_RATES) * self.files.shared
 
     def chance(self, name: str) -> random.Random:
         """Chance of its own for *name*: leaving another out changes nothing for it."""
@@ -244,7 +255,7 @@ class World:
             charges=self.judge.charged.total(),
             virtual=self.clockwork.seconds(),
             statuses=Counter({row["status"]: row["n"] for row in rows}),
-            faults=self.faults.counts,
+            faults=self.faults.counts + self.files.met,
             states=self.faults.states,
             without=self.without,
             keys=tuple(request.key for request in self.requests),

@@ -6,7 +6,6 @@ With `--fixed` each is tried in the one world of `fixed_seeds.py` that is to fin
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import traceback
@@ -15,11 +14,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
+from tests.simulation import world
 from tests.simulation.mutants.every import MUTANTS
 from tests.simulation.mutants.fixed_seeds import FINDS
-from tests.simulation.stage import Stage
-from workers.processes.embedded_redis import find_server
+from tests.simulation.mutants.writers import MUTANTS_OF_WRITERS
+from tests.simulation.stage import Stage, stage_on
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,16 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--fixed", action="store_true", help="each in the world that is to find it")
+    parser.add_argument("--writers", action="store_true", help="those of several writers, on PostgreSQL")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
+    mutants = MUTANTS_OF_WRITERS if given.writers else MUTANTS
     missed, fixed = 0, {name: [seed] for seed, names in FINDS.items() for name in names}
-    wanted = given.names or (fixed if given.fixed else [mutant.__name__ for mutant in MUTANTS])
-    with Stage(find_server(os.environ)) as stage:
-        for mutant in MUTANTS:
+    wanted = given.names or (fixed if given.fixed else [mutant.__name__ for mutant in mutants])
+    # Theirs are found in no other worlds.
+    shared = patch.object(world, "SHARED", 1.0 if given.writers else world.SHARED)
+    with shared, stage_on(postgresql=given.writers) as stage:
+        for mutant in mutants:
             if mutant.__name__ not in wanted:
                 continue
             done = hunt(stage, mutant, given.seconds, seeds=fixed[mutant.__name__] if given.fixed else None)

@@ -52,7 +52,7 @@ class Process:
 class Actor:
     """A thread. `wake` is the microsecond from which it may go on, None until somebody wakes it.
 
-    `hand` are the purchases that it works on, by their ids.
+    `hand` are the purchases that it works on, by their ids; `inside` is the transaction that others may see it in.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Actor:
     over: bool = False
     busy: int = 0
     hand: tuple[str, ...] = ()
+    inside: str = ""
     baton: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -141,10 +142,13 @@ class Clockwork:
         for actor in process.actors:
             actor.wake = self.now
 
-    def boundary(self, what: str) -> None:
-        """Here the running actor may be killed, be stopped for a while, or let another go on."""
+    def boundary(self, what: str, *, within: bool = False) -> None:
+        """Here the running actor may be killed, be stopped for a while, or let another go on.
+
+        *within* a transaction only where that is one of several at once.
+        """
         me = self._living()
-        if me is None or me.busy:
+        if me is None or (me.busy and not within):
             return
         self.trace.append((self.now, me.name, what))
         stall = self.may_happen(me, what)
@@ -172,6 +176,10 @@ class Clockwork:
         me = self._living()
         if me is not None and me.busy:
             raise Escaped("a wait within a transaction")
+        self._pause(None)
+
+    def stand(self) -> None:
+        """Until `wake`, within a transaction: it waits for another's lock."""
         self._pause(None)
 
     def wake(self, actor: Actor) -> None:

@@ -1,12 +1,13 @@
 """The same worlds on PostgreSQL: a server of its own, and a copy in SQLite of what is committed, for those who judge.
 
-A transaction is one step here too, so none waits for another. What a test cannot decide is left out: no autovacuum, no
-connection and no file from an earlier world, and RANDOM() is the seed's.
+A transaction is one step here too, so none waits for another, but in worlds that are shared (`writers.py`). What a test
+cannot decide is left out: no autovacuum, no connection and no file from an earlier world, and RANDOM() is the seed's.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +23,16 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 import schemas.tables.versions  # noqa: F401 - its tables join the metadata
 from schemas.tables.purchases import PURCHASE
 from tests.servers.postgres import PostgresServer
-from tests.simulation.scheduler.clockwork import Broken
+from tests.simulation.scheduler.clockwork import Broken, Clockwork
 from tests.simulation.servers.tables import Files
+from tests.simulation.servers.writers import Writers
 from workers.database.commit_outcome import MARKED
 from workers.database.connections import make_engine
 
 Key = tuple[Any, ...]
+
+CONNECTIONS = 30
+"""Of a process: more than it has threads."""
 
 # Rows are written down as they change, so that the copy reads no more than those.
 _CHANGES = """
@@ -63,6 +68,7 @@ class Cluster(Files):
         self._ours = PURCHASE.metadata.sorted_tables
         self._of = {table.name: table for table in self._ours}
         self._names = ", ".join(f"public.{table.name}" for table in self._ours)
+        self._writers = Writers(self._admin)
         self._sequences: list[tuple[str, int, bool]] = []
         self._source = make_engine(self._url)
         self._mirror = create_engine("sqlite://", creator=lambda: self._live, poolclass=StaticPool)
@@ -84,7 +90,16 @@ class Cluster(Files):
 
     def begin(self) -> None:
         super().begin()
+        self._end_sharing()
         self._admin.execute(f"TRUNCATE {self._names}, kept.change RESTART IDENTITY CASCADE")
+
+    def share(self, clockwork: Clockwork) -> None:
+        self.shared = True
+        self._writers.begin(clockwork, self._server_name())
+
+    @property
+    def met(self) -> Counter[str]:
+        return self._writers.met
 
     def copy(self) -> None:
         super().copy()
@@ -93,6 +108,8 @@ class Cluster(Files):
 
     def restore(self) -> None:
         super().restore()
+        if self.shared:
+            self._writers.end_all(self._server_name())
         self._move("kept", "public")
         for name, value, called in self._sequences:
             self._admin.execute("SELECT setval(%s::regclass, %s, %s)", [f"public.{name}", value, called])
@@ -145,13 +162,31 @@ class Cluster(Files):
             found.exec_driver_sql(f"SELECT setseed({random.random()})")
         return found
 
+    def engine(self, number: int) -> Engine:
+        found = super().engine(number)
+        if self.shared:
+            # Those of a process that was killed.
+            found.dispose()
+        found._connection_cls = Connection if self.shared else _Connection
+        return found
+
+    def _server_name(self) -> str:
+        return f"server {self.restores}" if self.named else ""
+
     def _take_back(self) -> None:
         for _, one in self._lent:
             # Its pool may be gone: that of a process that was killed.
             one.detach()
         super()._take_back()
 
+    def _end_sharing(self) -> None:
+        for engine in self._engines if self.shared else ():
+            engine.dispose()
+        self._writers.close_all()
+        self.shared = False
+
     def close(self) -> None:
+        self._end_sharing()
         super().close()
         self._source.dispose()
         self._admin.close()
@@ -159,8 +194,9 @@ class Cluster(Files):
         self._server.close()
 
     def _make_engine(self) -> Engine:
-        engine = make_engine(self._url)
-        engine._connection_cls = _Connection
+        # Nobody may wait for a connection: that would be real time.
+        engine = make_engine(self._url, connections=CONNECTIONS)
+        self._writers.serve(engine)
         return engine
 
 

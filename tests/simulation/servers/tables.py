@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import CodeType, FrameType, SimpleNamespace
@@ -63,8 +63,10 @@ class _Kept(sqlite3.Connection):
 class Files:
     """The database, and engines that keep their compiled statements from world to world.
 
-    `named`: whether its server tells itself from another, as PostgreSQL's do.
+    `named`: whether its server tells itself from another, as PostgreSQL's do. `shared`: whether several write at once.
     """
+
+    shared = False
 
     def __init__(self) -> None:
         self._engines: list[Engine] = []
@@ -157,6 +159,14 @@ class Files:
         self._asked.clear()
         self._purchases = None
 
+    def share(self, clockwork: Clockwork) -> None:
+        """Let several write at once. SQLite has one writer."""
+
+    @property
+    def met(self) -> Counter[str]:
+        """How often writers met each other, by how."""
+        return Counter()
+
     def copy(self) -> None:
         """Put a copy away."""
         self._live.backup(self._copy)
@@ -243,8 +253,10 @@ class ProcessDatabase(SqlDatabase):
         clockwork.boundary(f"{what}: begins to write")
         faults.database_before(writes=True)
         replaced = self._world.weather.lags(what)
-        with self._alone(reads=False) as conn:
+        with self._alone(what, reads=False, marked=marked) as conn:
             yield conn
+            if self._world.files.shared:
+                clockwork.boundary(f"before the commit of {what}", within=True)
             faults.database_at_commit()
         faults.database_after()
         self._world.judge.after_commit()
@@ -258,7 +270,7 @@ class ProcessDatabase(SqlDatabase):
         self._world.clockwork.boundary(f"{what}: begins to read")
         self._world.faults.database_before(writes=False)
         self._world.weather.within_an_audit(what)
-        with self._alone(reads=True) as conn:
+        with self._alone(what, reads=True) as conn:
             yield conn
 
     def renew(self) -> None:
@@ -273,20 +285,31 @@ class ProcessDatabase(SqlDatabase):
         return bool(self._world.files.ask(_TEXTS[query], ()))
 
     @contextmanager
-    def _alone(self, *, reads: bool) -> Iterator[Connection]:
-        """A transaction on the process's one connection: to take one from the pool each time was a tenth of a run."""
-        me, conn = self._world.clockwork.me, self._connection()
+    def _alone(self, what: str, *, reads: bool, marked: bool = False) -> Iterator[Connection]:
+        """A transaction that nobody else sees, or one of several at once."""
+        me, shared = self._world.clockwork.me, self._world.files.shared
         assert me is not None
-        conn.reads = reads
-        me.busy += 1
+        me.busy, me.inside = me.busy + 1, what if shared else ""
         try:
-            with conn.begin():
+            with self._one_of_several(reads, marked) if shared else self._on_the_one(reads) as conn:
                 yield conn
         finally:
-            me.busy -= 1
+            me.busy, me.inside = me.busy - 1, ""
             if not reads:
                 self._world.files.written()
             self._world.faults.count_states()
+
+    def _one_of_several(self, reads: bool, marked: bool) -> AbstractContextManager[Connection]:
+        """As it is in production."""
+        return super().read() if reads else super().write(marked=marked)
+
+    @contextmanager
+    def _on_the_one(self, reads: bool) -> Iterator[Connection]:
+        """On the process's one connection: to take one from the pool each time was a tenth of a run."""
+        conn = self._connection()
+        conn.reads = reads
+        with conn.begin():
+            yield conn
 
     def _connection(self) -> _Connection:
         """A fresh one after a restore, which no connection outlives."""
