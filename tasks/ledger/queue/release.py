@@ -14,7 +14,7 @@ from schemas.money import Money, price_of
 from schemas.status import Status
 from schemas.tables.purchases import DOUBTFUL, PURCHASE, QUEUED
 from tasks.ledger.among import among
-from tasks.ledger.orders.limits import NONE_LIMITED, Limited, allowance
+from tasks.ledger.orders.limits import NONE_LIMITED, Limited, left
 from tasks.ledger.orders.money import left_for_calls
 from tasks.ledger.queue.daily_limit import DAY
 from tasks.ledger.queue.pool_limits import NO_LIMITS, Limits, PoolLimit, lock_left
@@ -121,7 +121,8 @@ def release(
             continue
         here = {**values, "lane": lane}
         if counted:
-            found = _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
+            over = lane in limited and (left(conn, lane, wanted=0, full=full) or 0) < 0
+            found = [] if over else _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
         elif lane in limited:
             found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
@@ -145,9 +146,11 @@ def _release_of_order(
     purses: dict[str, Bound],
 ) -> list[Row]:
     """Release within the order's own limits; the order is locked. *purses* are what orders may spend, once counted."""
-    most = allowance(conn, lane, wanted=count, full=full)
+    most = left(conn, lane, wanted=count, full=full)
     if lane is None or most is None or (most >= count and spend is None):
         return _release_of_lane(conn, _ORDER, count, values, day=day)
+    if most < 0:
+        return []
     # What may have been bought is counted already: it goes first, and takes nothing from the limit.
     rows = _release_of_lane(conn, _DOUBTFUL, count, values, day=day)
     count = min(count - len(rows), most)

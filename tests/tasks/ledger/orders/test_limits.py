@@ -99,6 +99,27 @@ def test_what_waits_with_a_doubt_counts_and_is_bought_before_the_others(world: W
     assert doubted == [True] * limit
 
 
+@pytest.mark.parametrize("day", [0, 1])
+def test_what_waits_with_a_doubt_is_not_called_for_once_others_have_come_to_the_limit(
+    make: Callable[..., World], day: int
+) -> None:
+    """What a restored database takes in was bought, whatever is left; so is what a late answer tells."""
+    world = make(daily_limit=day, max_in_flight=1)
+    order_id = submit(world, 2, 1)
+    world.provider.script.append(UNKNOWN)
+    for _ in range(40):
+        world.tick()
+        if [row["status"] for row in world.rows(select(PURCHASE).where(PURCHASE.c.doubt))] == [Status.QUEUED]:
+            break
+        world.clock.advance(5.0)
+    evidence = "UPDATE purchase SET status = 'purchased', finished_at = created_at, due_at = NULL WHERE NOT doubt"
+    by_hand(world, evidence)
+    world.clock.advance(60.0)
+    assert world.release() == 0
+    assert run(world, order_id) == {Status.PURCHASED: 1, Status.HELD: 1}
+    assert len(world.provider.calls) == 1
+
+
 def counted(world: World) -> tuple[int | None, int]:
     """What the database keeps of the one order's purchases that count, and how many do."""
     counts = text(
