@@ -75,7 +75,7 @@ class Judge:
         for charge in charges:
             self._charge(desk(charge["kind"], charge["account"]), charge["number"], late=late)
         if charges:
-            self._order_limits.after_charge()
+            self._order_limits.after_charge([(desk(one["kind"], one["account"]), one["number"]) for one in charges])
 
     @property
     def has_copy(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from schemas.status import DEAD
@@ -22,12 +23,15 @@ _LIMITED = f"""SELECT o.id AS order_id, o.max_purchases AS most, p.provider, p.a
 class OrderLimits:
     """Raises Broken. Where servers have no names, what a restore lost counts from when its row says so: until then
     nobody could count it, and what the order had called for elsewhere by that moment, it may have beside it.
+
+    What was bought for others, and stands in an order by what a restore brought back, is none that this one bought.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._lost: set[One] = set()
         self._beside: set[One] = set()
+        self._bought_for: dict[One, str | None] = {}
 
     def after_commit(self) -> None:
         """Find out what is lost, and what is no more."""
@@ -46,12 +50,16 @@ class OrderLimits:
         others = ((other, row) for other, row in rows.items() if other != one and row["order_id"] == order_id)
         return any(charged[other] or row["status"] in IN_DOUBT for other, row in others)
 
-    def after_charge(self) -> None:
-        """Something was bought."""
-        judge, bought = self._world.judge, Counter[tuple[str, int]]()
+    def after_charge(self, ones: Sequence[One]) -> None:
+        """*ones* were bought."""
+        judge, bought, rows = self._world.judge, Counter[tuple[str, int]](), self._rows()
+        for one in ones:
+            if one in judge.standing():
+                self._bought_for[one] = rows[one]["order_id"] if one in rows else None
         excused = judge.unseen | self._lost | self._beside
-        for one, row in self._rows().items():
-            bought[row["order_id"], row["most"]] += judge.charged[one] > 0 and one not in excused
+        for one, row in rows.items():
+            of_others = self._bought_for.get(one, row["order_id"]) != row["order_id"]
+            bought[row["order_id"], row["most"]] += judge.charged[one] > 0 and not of_others and one not in excused
         for (order_id, most), count in bought.items():
             if count > most:
                 raise Broken(f"order {order_id} bought {count} numbers, and was to buy {most} at most")
