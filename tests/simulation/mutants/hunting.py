@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -63,7 +64,7 @@ def hunt(
 def _refuse_own(broken: BaseException) -> None:
     """Raise what a mutant itself raised, that does not fit the code any more: it would be found for nothing."""
     where = traceback.extract_tb(broken.__traceback__)
-    if where and "mutants" in where[-1].filename:
+    if where and Path(where[-1].filename).parent == Path(__file__).parent:
         raise broken
 
 
