@@ -27,7 +27,7 @@ from tasks.ledger.calls import looks
 from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK, complete_finished
-from tasks.policies.watched_time import Watch
+from tasks.policies.watched_time import ALWAYS, Watch
 from tasks.pools import stock
 from tasks.provider_reaction import react_to_looks
 from tasks.providers.adapter import Known
@@ -85,12 +85,12 @@ def audit(
     Raises ProviderError where the provider did not show its whole list, redis.RedisError while Redis is away,
     Stopped, and Unsupported where the provider has no list.
     """
-    watch = runtime.watched()
+    watch, shows_within = runtime.watched(), binding.policy.reconcile_after[-1]
     walks = Walks(
         provider=binding.alias,
         account=binding.account,
         began=watch.now,
-        shows_by=watch.now - timedelta(seconds=binding.policy.reconcile_after[-1]),
+        shows_by=ALWAYS if watch.was_set_within(shows_within) else watch.now - timedelta(seconds=shows_within),
         settles_by=_settles_by(binding.policy, watch),
         clock_set_at=watch.since if watch.was_set else None,
         last=walk(runtime, binding, progress, stopping),

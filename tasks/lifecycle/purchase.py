@@ -286,8 +286,9 @@ def _look_once(runtime: Runtime, binding: Binding, claim: Claim) -> Look:
 def _believed(runtime: Runtime, binding: Binding, claim: Claim, answer: Look) -> Look:
     if answer.kind not in (LookKind.OWNED, LookKind.PROCESSING):
         return answer
+    watch = runtime.watched()  # before the transaction, which holds a connection
     with runtime.database.read() as conn:
-        return given_back.believed(conn, claim.row, answer, binding.policy)
+        return given_back.believed(conn, claim.row, answer, binding.policy, watch)
 
 
 def _leave_alone(runtime: Runtime, binding: Binding, claim: Claim, seconds: float) -> None:

@@ -34,6 +34,10 @@ class Watch:
         """How long this process has watched."""
         return (self.now - self.since).total_seconds()
 
+    def was_set_within(self, seconds: float) -> bool:
+        """Whether the clock was set in the last *seconds*, so that dates from before tell nothing of them."""
+        return self.was_set and self.seconds < seconds
+
     def saw(self, begun: datetime) -> bool:
         """Whether all the time since *begun* was watched."""
         return begun >= self.since

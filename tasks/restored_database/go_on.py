@@ -68,7 +68,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
         doubt_lost(runtime, lost)
     shows = _over_by(binding.policy, lost, began, report.walks.clock_set_at)
     if report.walks.shows_by < shows:
-        return GoingOn(audit_at=shows + (report.walks.began - report.walks.shows_by))
+        return GoingOn(audit_at=shows + timedelta(seconds=binding.policy.reconcile_after[-1]))
     if done.left:
         return GoingOn()
     if not proves_absence(runtime, report, lost.numbers):

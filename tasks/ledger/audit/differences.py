@@ -57,7 +57,8 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Walks:
-    """What the provider showed. `began` is when the first walk began, `shows_by` when all bought before is shown.
+    """What the provider showed. `began` is when the first walk began; all that was bought before `shows_by` is shown,
+    which is ALWAYS where the clock was set so shortly before that dates tell nothing.
 
     A number is missing, or absent, only where no walk showed it, and ours only where the last one did. What is held is
     absent only where its last call was over by `settles_by`; None where that is a person's to say. `clock_set_at` is

@@ -18,16 +18,19 @@ from schemas.outcomes import Look, LookKind
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks.policies.retry import GIVEN_BACK
+from tasks.policies.watched_time import ALWAYS, Watch
 
 
-def believed(conn: Connection, row: Mapping[str, Any], look: Look, policy: Policy) -> Look:
+def believed(conn: Connection, row: Mapping[str, Any], look: Look, policy: Policy, watch: Watch) -> Look:
     """*look*, which was begun when the purchase was *row*; unclear where what it found may be what was given back.
 
-    What an order of ours tells is of that order.
+    What an order of ours tells is of that order. Shortly after the clock was set, no date tells what is hidden by now.
     """
     if look.kind not in (LookKind.OWNED, LookKind.PROCESSING) or look.provider_order_id is not None:
         return look
-    shows_by = row["updated_at"] - timedelta(seconds=policy.reconcile_after[-1])
+    hidden_within = policy.reconcile_after[-1]
+    was_set = watch.was_set_within(hidden_within + policy.timeout)
+    shows_by = ALWAYS if was_set else row["updated_at"] - timedelta(seconds=hidden_within)
     if not is_outdated(conn, row, look.provider_number_id, shows_by):
         return look
     error = "the provider shows what was given back, under its id or too soon after"

@@ -90,7 +90,7 @@ def record_look(conn: Connection, row: Row, look: Look, policy: Policy, watch: W
     present = lock(conn, row["id"])
     if present is None:
         return None
-    look = believed(conn, row, look, policy)
+    look = believed(conn, row, look, policy, watch)
     if not is_as_it_was(present, row):
         return _late_look(conn, present, look, policy, now, call=write_found(conn, row, look, now))
     if look.kind is LookKind.OWNED:

@@ -120,6 +120,16 @@ def test_a_list_that_falls_while_it_is_walked_tells_nothing(fluents: Shop) -> No
     assert [finding.key for finding in fluents.audit().findings] == [("missing", numbers[0])]
 
 
+def test_a_clock_that_is_set_ahead_has_nothing_missing_sooner(shop: Shop) -> None:
+    shop.buy(number(1), number(2))
+    shop.world.clock.set(3600)
+    shop.forget()
+    shop.own(number(1))
+    assert shop.audit().of(FindingKind.MISSING) == []
+    shop.world.clock.advance(shop.binding.policy.reconcile_after[-1])
+    assert [finding.number for finding in shop.audit().of(FindingKind.MISSING)] == [number(2)]
+
+
 def test_a_number_that_a_look_still_shows_is_not_marked(shop: Shop) -> None:
     _, second = shop.buy(number(1), number(2))
     shop.world.clock.advance(600)

@@ -111,6 +111,21 @@ def test_a_call_in_doubt_is_not_settled_by_what_was_given_back(
         assert returns.world.clock.passed - released > waits
 
 
+@pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN], ids=lambda one: one.kind)
+def test_a_clock_that_is_set_ahead_hides_nothing_sooner(returns: Returns, outcome: Outcome) -> None:
+    give_back(returns, DIGITS)
+    clock = returns.world.clock
+    released = clock.passed
+    clock.set(600)
+    returns.provider.script.extend([outcome] * 100)
+    row = asked_again(returns, outcome, *[owned(DIGITS)] * 100)
+    while row["status"] not in (Status.PURCHASED, Status.HELD):
+        clock.advance(5)
+        returns.world.tick()
+        row = returns.world.row(row["id"])
+    assert row["status"] == Status.HELD or clock.passed - released > LAG
+
+
 def forget_id(returns: Returns, row: Row) -> None:
     with returns.world.write() as conn:
         conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(provider_number_id=None))
