@@ -30,7 +30,7 @@ BESIDE = 5
 COMPILED_WITHIN = 60.0
 """Seconds that those wait at most until the others have compiled what they import."""
 
-MATRIX = "tests/integration/test_troubles.py"
+MATRIX = "tests/integration/outages/test_troubles.py"
 """Each of its tests takes more than a minute, and is a unit."""
 
 WAITING = (
@@ -137,7 +137,7 @@ def unit(nodeid: str) -> str:
     if file == MATRIX:
         return nodeid
     shared, database = found.groups() if (found := _DATABASE.search(name)) else (None, "")
-    folder = file.rpartition("/")[0]
+    folder = "/".join(file.split("/")[:2])
     return f"{folder if shared or folder == 'tests/chaos' else file} {shared or ''}{database}"
 
 

@@ -48,6 +48,11 @@ NOTHING_SAID = {"keyword": "", "markexpr": "", "capture": "fd", "collectonly": F
             True,
         ),
         ("tests/integration/test_a.py::test_1[shared-sqlite]", "tests/integration/test_a.py::test_1[sqlite]", False),
+        (
+            "tests/integration/a/test_1.py::test_1[shared-sqlite]",
+            "tests/integration/test_2.py::test_1[shared-sqlite]",
+            True,
+        ),
         ("tests/chaos/test_a.py::test_1[sqlite]", "tests/chaos/test_b.py::test_2[sqlite]", True),
         (f"{MATRIX}::test_1[Redis-PgBouncer]", f"{MATRIX}::test_1[Redis-PostgreSQL]", False),
     ],

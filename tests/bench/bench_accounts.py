@@ -16,10 +16,17 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench import pictures, report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import bought_in_all, consecutive, dialstock, dialstock_environ, provider, submit_file
-from tests.bench.harness import PATIENCE, celery, cpu_seconds, memory, rounds, running, setting, stub
+from tests.bench.measuring import pictures, report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import (
+    bought_in_all,
+    consecutive,
+    dialstock,
+    dialstock_environ,
+    provider,
+    submit_file,
+)
+from tests.bench.measuring.harness import PATIENCE, celery, cpu_seconds, memory, rounds, running, setting, stub
 from tests.servers import PostgresServer, RedisServer
 from workers.fleet import wait_for
 

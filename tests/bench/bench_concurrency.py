@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import consecutive, dialstock_environ, provider, submit
-from tests.bench.harness import LATENCY, PATIENCE, celery, rounds, running, setting, stub
-from tests.bench.windows import largest
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import consecutive, dialstock_environ, provider, submit
+from tests.bench.measuring.harness import LATENCY, PATIENCE, celery, rounds, running, setting, stub
+from tests.bench.measuring.windows import largest
 from tests.servers import PostgresServer, RedisServer
 from workers.fleet import wait_for
 

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 
-from tests.bench import pictures, report
 from tests.bench.bench_limit import BURST, JITTER, Log
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import consecutive, dialstock_environ, provider, submit
-from tests.bench.grants import watched
-from tests.bench.harness import LATENCY, celery, cpu_seconds, rounds, running, served, setting, stub
-from tests.bench.windows import largest
+from tests.bench.measuring import pictures, report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import consecutive, dialstock_environ, provider, submit
+from tests.bench.measuring.grants import watched
+from tests.bench.measuring.harness import LATENCY, celery, cpu_seconds, rounds, running, served, setting, stub
+from tests.bench.measuring.windows import largest
 from tests.servers import PostgresServer, RedisServer
 from workers.fleet import wait_for
 

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import bought, dialstock_environ, provider, submit
-from tests.bench.harness import Measure, celery, measure, medians, rounds, running, setting, stub
-from tests.bench.places import Place, place
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import bought, dialstock_environ, provider, submit
+from tests.bench.measuring.harness import Measure, celery, measure, medians, rounds, running, setting, stub
+from tests.bench.measuring.places import Place, place
 from tests.servers import PostgresServer, RedisServer
 
 FEW = 1_000

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from schemas.tables.purchases import PURCHASE
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import ask, bought, consecutive, dialstock_environ, provider, submit
-from tests.bench.harness import PATIENCE, celery, rounds, running, setting, stub
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import ask, bought, consecutive, dialstock_environ, provider, submit
+from tests.bench.measuring.harness import PATIENCE, celery, rounds, running, setting, stub
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from workers.fleet import wait_for

@@ -10,10 +10,10 @@ import redis
 from celery import Celery
 
 from schemas.events import CHANNEL
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import consecutive, dialstock_environ, provider
-from tests.bench.harness import LATENCY, celery, running, setting, stub
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import consecutive, dialstock_environ, provider
+from tests.bench.measuring.harness import LATENCY, celery, running, setting, stub
 from tests.servers import PostgresServer, RedisServer
 
 DATABASES = ("SQLite", "PostgreSQL")

@@ -15,10 +15,10 @@ from tasks.ledger.orders.limits import lock_limited
 from tasks.ledger.queue import dispatch, release
 from tasks.ledger.rows import new_id
 from tasks.policies.full_orders import FullOrders
-from tests.bench import report
-from tests.bench.candidates import Bench
-from tests.bench.harness import setting
-from tests.bench.places import Place, place
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import Bench
+from tests.bench.measuring.harness import setting
+from tests.bench.measuring.places import Place, place
 from tests.servers import PostgresServer, RedisServer
 from workers.database.connections import SqlDatabase
 

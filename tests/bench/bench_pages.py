@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
-from tests.bench.harness import rounds, setting
-from tests.bench.history import write_past
+from tests.bench.measuring import report
+from tests.bench.measuring.harness import rounds, setting
+from tests.bench.measuring.history import write_past
 from tests.workers.cli.conftest import home
 from tests.workers.pages.serving import Visitor, flower_at
 from tests.workers.pages.test_pages import POOL

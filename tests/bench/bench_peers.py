@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from tests.bench import pictures, report
-from tests.bench.candidates import Bench
-from tests.bench.harness import Measure, medians, rounds, setting
+from tests.bench.measuring import pictures, report
+from tests.bench.measuring.candidates import Bench
+from tests.bench.measuring.harness import Measure, medians, rounds, setting
 from tests.servers import PostgresServer, RedisServer
 
 BARE = "bare Celery task that posts"

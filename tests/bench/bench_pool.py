@@ -31,10 +31,10 @@ from tasks.pools.requests import take_and_return
 from tasks.providers.configured import load_config
 from tasks.replenish import replenish
 from tasks.runtime import Runtime
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import dialstock_environ, provider
-from tests.bench.harness import PATIENCE, celery, rounds, running, setting
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import dialstock_environ, provider
+from tests.bench.measuring.harness import PATIENCE, celery, rounds, running, setting
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.pools.stocking import slots
 from tests.tasks.support import make_world

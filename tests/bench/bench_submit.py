@@ -11,10 +11,10 @@ from contextlib import suppress
 
 import psutil
 
-from tests.bench import report
-from tests.bench.candidates import Bench, folder
-from tests.bench.dialing import command, consecutive, dialstock, dialstock_environ, order_file, provider
-from tests.bench.harness import setting
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import Bench, folder
+from tests.bench.measuring.dialing import command, consecutive, dialstock, dialstock_environ, order_file, provider
+from tests.bench.measuring.harness import setting
 from tests.servers import PostgresServer, RedisServer
 
 DATABASES = ("SQLite", "PostgreSQL")

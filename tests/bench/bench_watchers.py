@@ -15,11 +15,11 @@ from itertools import islice
 
 import psutil
 
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import dialstock_environ, provider, submit
-from tests.bench.harness import PATIENCE, celery, cpu_seconds, rounds, running, setting, stub
-from tests.bench.places import Place, place
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import dialstock_environ, provider, submit
+from tests.bench.measuring.harness import PATIENCE, celery, cpu_seconds, rounds, running, setting, stub
+from tests.bench.measuring.places import Place, place
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import eventually
 from workers.fleet import wait_for

@@ -23,11 +23,11 @@ from typing import Any
 
 import httpx
 
-from tests.bench import report
-from tests.bench.candidates import APP, Bench, folder
-from tests.bench.dialing import bought_in_all, dialstock, dialstock_environ
-from tests.bench.harness import celery, rounds, running, served, setting
-from tests.bench.shop import AREA, PAGE
+from tests.bench.measuring import report
+from tests.bench.measuring.candidates import APP, Bench, folder
+from tests.bench.measuring.dialing import bought_in_all, dialstock, dialstock_environ
+from tests.bench.measuring.harness import celery, rounds, running, served, setting
+from tests.bench.measuring.shop import AREA, PAGE
 from tests.servers import PostgresServer, RedisServer
 from workers.fleet import wait_for
 

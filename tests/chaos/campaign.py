@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.config.rates import parse_rate
-from tests.chaos.blows import Blow
+from tests.chaos.faults.blows import Blow
 from tests.chaos.feeder import Ask, Feeder, draw_asks
 from tests.chaos.histories import settle_lost
 from tests.chaos.judge import COLUMNS, Verdict, held, judge, unsettled

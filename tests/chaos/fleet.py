@@ -105,7 +105,7 @@ class Fleet:
     def _start(self, name: str) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
             started = forked.start(
-                ["celery", "-A", "tests.chaos.app:app", *self._commands[name]],
+                ["celery", "-A", "tests.chaos.faults.app:app", *self._commands[name]],
                 env=self._environ,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

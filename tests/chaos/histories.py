@@ -16,8 +16,8 @@ from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, EVENT, PROVIDER, PURCHASE
 from tasks.policies.pause import Cause
 from tasks.restored_database.lost_calls import lost_calls, newest_marks
-from tests.chaos.clock import STEP
-from tests.chaos.command import Done
+from tests.chaos.faults.clock import STEP
+from tests.chaos.faults.command import Done
 from tests.chaos.world import World
 from tests.servers.backups import Backup
 from tests.waiting import eventually

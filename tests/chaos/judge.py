@@ -14,7 +14,7 @@ from schemas.config.rates import RateLimit
 from schemas.events import EVENT_OF, EventType
 from schemas.status import DEAD, MOVES, UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import ATTEMPT, EVENT, ORDER, PURCHASE
-from tests.chaos.clock import STEP
+from tests.chaos.faults.clock import STEP
 from tests.chaos.history import read_history
 from tests.chaos.story import story
 from tests.chaos.world import KINDS, POLICY, World

@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.chaos import blows, gateways, histories
-from tests.chaos.blows import Blow
+from tests.chaos import histories
 from tests.chaos.campaign import run
-from tests.chaos.commands import killed_commands
 from tests.chaos.conftest import LONG, NUMBERS
+from tests.chaos.faults import blows, gateways
+from tests.chaos.faults.blows import Blow
+from tests.chaos.faults.commands import killed_commands
+from tests.chaos.faults.traps import POINTS
 from tests.chaos.judge import held
-from tests.chaos.traps import POINTS
 from tests.chaos.world import World
 
 IN_TURN: list[Blow] = [histories.set_clock, killed_commands, gateways.MIXED]

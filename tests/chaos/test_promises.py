@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 import pytest
 
 from schemas.config.rates import parse_rate
-from tests.chaos.blows import redis_away
 from tests.chaos.campaign import settle
 from tests.chaos.conftest import LONG
+from tests.chaos.faults.blows import redis_away
 from tests.chaos.feeder import Feeder, draw_asks
 from tests.chaos.judge import judge, unsettled
 from tests.chaos.world import KINDS, POLICY, World

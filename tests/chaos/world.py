@@ -24,11 +24,11 @@ from tasks.runtime import Runtime
 from tasks.sandbox import SandboxControl
 from tasks.watermark import Watermark
 from tests import forked
-from tests.chaos.clock import SetClock
-from tests.chaos.command import Commands
+from tests.chaos.faults.clock import SetClock
+from tests.chaos.faults.command import Commands
+from tests.chaos.faults.traps import Traps
 from tests.chaos.fleet import ROOT, Fleet
 from tests.chaos.history import keep_history
-from tests.chaos.traps import Traps
 from tests.quick_policy import QUICK
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import lateness

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from pytest_celery import CeleryTestSetup
 
-from tests.bench.windows import largest
+from tests.bench.measuring.windows import largest
 from tests.integration.place import POOLS, Place
 from tests.integration.results import Results
 from tests.servers import RedisServer, unavailable

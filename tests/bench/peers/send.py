@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from tests.bench.dialing import consecutive
+from tests.bench.measuring.dialing import consecutive
 
 if __name__ == "__main__":
     importlib.import_module(f"tests.bench.peers.{sys.argv[1]}").send(consecutive(int(sys.argv[2])))

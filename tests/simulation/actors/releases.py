@@ -1,7 +1,7 @@
 """Workers of an older release beside today's, while a deploy rolls: they know neither the newer messages nor timers.
 
 What they do know they do as today's do: an older program has the faults that were mended since. Real ones run beside
-today's in `tests/integration/test_side_by_side.py`.
+today's in `tests/integration/deploys/test_side_by_side.py`.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from tasks.policies.pace import Pace
 from tasks.providers.configured import sandbox_config
 from tasks.providers.registry import build
 from tasks.runtime import Message, utc_now
-from tests.bench.harness import stub
-from tests.bench.windows import largest
+from tests.bench.measuring.harness import stub
+from tests.bench.measuring.windows import largest
 from tests.servers import PostgresServer, RedisServer
 from tests.tasks.pacing import saved_up
 from tests.tasks.support import World, make_world, number

@@ -1,0 +1,1 @@
+"""Workers as they are started, replaced and taken back."""

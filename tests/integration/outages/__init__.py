@@ -1,0 +1,1 @@
+"""What breaks between workers, their servers and the network."""

@@ -1,0 +1,1 @@
+"""Events, from the table to the stream."""

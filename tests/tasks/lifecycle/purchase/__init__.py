@@ -1,0 +1,1 @@
+"""A purchase from its message to its answer."""
