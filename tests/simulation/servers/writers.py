@@ -109,6 +109,7 @@ class Writers:
     def __init__(self, admin: psycopg.Connection[Any]) -> None:
         self._admin = admin
         self._sessions: list[Session] = []
+        self._ended: list[Session] = []
         self._standing: dict[Session, Actor] = {}
         self._shared, self._name = False, ""
         self.met = Counter[str]()
@@ -186,6 +187,7 @@ class Writers:
             self._drop(session)
         for actor in self._standing.values():
             self.clockwork.wake(actor)
+        self._ended += self._sessions
         self._sessions.clear()
         self._standing.clear()
 
@@ -194,9 +196,10 @@ class Writers:
         self._shared = False
         for session in self._standing:
             os.kill(session.number, signal.SIGCONT)
-        for session in self._sessions:
+        for session in (*self._sessions, *self._ended):
             session.close()
         self._sessions.clear()
+        self._ended.clear()
         self._standing.clear()
 
     def _go_on(self, session: Session) -> None:
