@@ -84,7 +84,7 @@ def stub(latency: float = LATENCY, port: int = 0) -> Iterator[Stub]:
 @contextmanager
 def served(module: str, *arguments: object) -> Iterator[Stub]:
     """A running provider of one of our modules; gone at the end."""
-    command = [sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)]
+    command = [sys.executable, "-m", f"tests.bench.measuring.{module}", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Stub((process.stdout.readline() if process.stdout else "").strip(), process)
